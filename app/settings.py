@@ -1,0 +1,152 @@
+"""Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
+
+from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.errors import StartupError
+
+type Network = IPv4Network | IPv6Network
+type Seconds = Annotated[float, Field(gt=0)]
+type Count = Annotated[int, Field(ge=1)]
+type Bytes = Annotated[int, Field(ge=1)]
+
+
+class Settings(BaseSettings):
+    """The gateway's configuration, read once at start. docs/configuration.md repeats this table."""
+
+    model_config = SettingsConfigDict(env_prefix="HOKUSAI_", extra="ignore", frozen=True)
+
+    # Where it listens.
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    workers: Count = 1
+    # The address that users see; SIWE messages must name its host and port.
+    public_url: str | None = None
+    # Reverse proxies whose X-Forwarded-For is believed, as CIDR blocks separated by commas.
+    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    # Browser origins that may call the API, separated by commas; none by default.
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+
+    # What it stands on. What is not given, `hokusai-gateway serve` starts itself.
+    data_dir: Path = Path(".hokusai")
+    database_url: SecretStr | None = None
+    database_connections: Count = 10
+    mlflow_url: str | None = None
+    # Sent to MLflow as its Authorization header, when MLflow itself asks for one.
+    mlflow_authorization: SecretStr | None = None
+    # A file of PEM certificates to trust for an https MLflow, instead of the system's.
+    mlflow_ca_file: Path | None = None
+    redis_url: SecretStr | None = None
+    # `workspaces`: a tenant is an MLflow workspace. `shared`: all tenants see one MLflow.
+    tenancy: Literal["workspaces", "shared"] = "workspaces"
+
+    # Identity. The pepper is the secret that API keys are hashed with.
+    key_pepper: SecretStr | None = None
+    # Peppers of earlier versions, oldest first, separated by commas: their keys go on working.
+    retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    # A wallet's message may be this many seconds old, or ahead of our clock.
+    wallet_past: Seconds = 300
+    wallet_ahead: Seconds = 60
+    token_seconds: int = Field(default=3600, ge=900, le=3600)
+
+    # Limits.
+    rate_limit: Count = 100
+    rate_window: Seconds = 60
+    # Failed authentications and anonymous requests, per client address and window.
+    failure_limit: Count = 30
+    anonymous_limit: Count = 100
+
+    # Time and size at the edge and upstream.
+    max_upload: Bytes = 50 * 1024**3
+    # The longest silence in the middle of a request's body.
+    body_gap: Seconds = 30
+    connect_timeout: Seconds = 5
+    # The longest wait for MLflow's next byte; under the MLflow client's own 120 s.
+    upstream_timeout: Seconds = 110
+    upstream_connections: Count = 100
+    # The longest wait for a free connection to MLflow.
+    upstream_queue: Seconds = 5
+    # How long requests in flight may go on after SIGTERM.
+    grace_period: Seconds = 30
+
+    # What it tells.
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    # A log line per request: for all of them, for those answered with 4xx or 5xx, or for none.
+    access_log: Literal["all", "errors", "none"] = "errors"
+    # Prometheus metrics on a port of their own; without one, at /metrics for admins.
+    metrics_port: int | None = Field(default=None, ge=1, le=65535)
+
+    @field_validator("trusted_proxies", "cors_origins", "retired_peppers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("mlflow_url", "public_url")
+    @classmethod
+    def _web_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http:// or https:// URL with a host")
+        if parts.query or parts.fragment or parts.username or parts.password:
+            raise ValueError("must have no user, password, query or fragment")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        scheme, rest = value.get_secret_value().partition("://")[::2]
+        if scheme.partition("+")[0] not in ("postgresql", "postgres") or not rest:
+            raise ValueError("must be a postgresql:// URL")
+        return SecretStr(f"postgresql+asyncpg://{rest}")
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        parts = urlsplit(value.get_secret_value())
+        if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
+            raise ValueError("must be a redis://, rediss:// or unix:// URL")
+        return value
+
+    @model_validator(mode="after")
+    def _workers_share_counters(self) -> Self:
+        if self.workers > 1 and self.redis_url is None:
+            raise ValueError(
+                "HOKUSAI_WORKERS > 1 needs HOKUSAI_REDIS_URL, or each worker counts on its own"
+            )
+        return self
+
+    @cached_property
+    def public_hosts(self) -> frozenset[str]:
+        """The `host[:port]` values that a SIWE message may be addressed to."""
+        if self.public_url is not None:
+            return frozenset({urlsplit(self.public_url).netloc})
+        return frozenset({f"{name}:{self.port}" for name in ("localhost", "127.0.0.1", "[::1]")})
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises StartupError with a line that names each wrong setting."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = [
+            f"HOKUSAI_{str(problem['loc'][0]).upper()}: {problem['msg']}"
+            if problem["loc"]
+            else problem["msg"].removeprefix("Value error, ")
+            for problem in error.errors(include_url=False, include_input=False)
+        ]
+        raise StartupError("; ".join(problems)) from None
