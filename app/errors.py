@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 PROBLEM = b"application/problem+json"
 
-type Headers = Sequence[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 
 class GatewayError(Exception):
@@ -53,7 +53,7 @@ class GatewayError(Exception):
         ).encode()
 
 
-# --- 400: the request itself ---------------------------------------------------------------------
+# --- 400: the request itself ---
 
 
 class BadRequestError(GatewayError):
@@ -123,7 +123,7 @@ class SlowRequestError(GatewayError):
     closes = True
 
 
-# --- 401, 403: who ---------------------------------------------------------------------------------
+# --- 401, 403: who ---
 
 
 class UnauthenticatedError(GatewayError):
@@ -195,7 +195,7 @@ class RouteRefusedError(PermissionDeniedError):
     reason = "route_refused"
 
 
-# --- 404, 409: what --------------------------------------------------------------------------------
+# --- 404, 409: what ---
 
 
 class NotFoundError(GatewayError):
@@ -216,7 +216,7 @@ class ConflictError(GatewayError):
     reason = "conflict"
 
 
-# --- 429: how much ---------------------------------------------------------------------------------
+# --- 429: how much ---
 
 
 class RateLimitedError(GatewayError):
@@ -234,7 +234,7 @@ class TooManyFailuresError(RateLimitedError):
     reason = "too_many_failures"
 
 
-# --- 5xx: ours, or the upstream's ------------------------------------------------------------------
+# --- 5xx: ours, or the upstream's ---
 
 
 class InternalError(GatewayError):
@@ -285,7 +285,7 @@ class UpstreamBusyError(UnavailableError):
     reason = "upstream_busy"
 
 
-# --- at start --------------------------------------------------------------------------------------
+# --- at start ---
 
 
 class StartupError(Exception):

@@ -11,10 +11,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import StartupError
 
-type Network = IPv4Network | IPv6Network
-type Seconds = Annotated[float, Field(gt=0)]
-type Count = Annotated[int, Field(ge=1)]
-type Bytes = Annotated[int, Field(ge=1)]
+Network = IPv4Network | IPv6Network
+Seconds = Annotated[float, Field(gt=0)]
+Count = Annotated[int, Field(ge=1)]
+Bytes = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseSettings):
