@@ -1,0 +1,294 @@
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from eth_account import Account
+from eth_account.messages import encode_defunct
+from eth_utils.address import to_checksum_address
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.identity.credentials import WalletCredential
+from app.identity.wallet import (
+    VerifiedWallet,
+    checksum_address,
+    parse_signature,
+    personal_digest,
+    personal_recover,
+    verify,
+)
+
+ACCOUNT = Account.from_key("0x" + "46" * 32)
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+PAST, AHEAD = 300.0, 60.0
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+class HokusaiAuth:
+    """The guide's class, with a clock that tests can set and a choice of hexbytes' two habits."""
+
+    def __init__(self, private_key: str) -> None:
+        self.account = Account.from_key(private_key)
+
+    def get_auth_headers(self, now: datetime, prefix: str = "") -> dict[str, str]:
+        message = f"Hokusai API Access - {now.replace(tzinfo=None).isoformat()}"
+        message_hash = encode_defunct(text=message)
+        signed = self.account.sign_message(message_hash)
+        return {
+            "X-ETH-Address": self.account.address,
+            "X-ETH-Message": message,
+            "X-ETH-Signature": prefix + signed.signature.hex().removeprefix("0x"),
+        }
+
+
+def sign(message: str) -> WalletCredential:
+    signature = ACCOUNT.sign_message(encode_defunct(text=message)).signature
+    return WalletCredential(ACCOUNT.address, message, bytes(signature).hex())
+
+
+def check(credential: WalletCredential, now: datetime = NOW) -> VerifiedWallet:
+    return verify(credential, now, PAST, AHEAD)
+
+
+GOOD = sign("Hokusai API Access - 2026-03-01T12:00:00.000001")
+RAW = bytes.fromhex(GOOD.signature)
+R, S, V = RAW[:32], RAW[32:64], RAW[64]
+
+
+def with_signature(signature: bytes) -> WalletCredential:
+    return WalletCredential(GOOD.address, GOOD.message, signature.hex())
+
+
+@pytest.mark.parametrize("prefix", ["", "0x"])
+@pytest.mark.parametrize("microsecond", [0, 1, 120000, 999999])
+def test_the_headers_of_the_guide_prove_the_wallet(prefix: str, microsecond: int) -> None:
+    now = NOW.replace(microsecond=microsecond)
+    auth = HokusaiAuth("0x" + "01" * 32)
+    headers = auth.get_auth_headers(now, prefix)
+    wallet = check(
+        WalletCredential(
+            headers["X-ETH-Address"], headers["X-ETH-Message"], headers["X-ETH-Signature"]
+        ),
+        now,
+    )
+    assert wallet.address == auth.account.address
+    assert wallet.digest == personal_digest(headers["X-ETH-Message"].encode())
+    assert wallet.expires_at == now + timedelta(seconds=PAST)
+
+
+@pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
+@pytest.mark.parametrize("fraction", ["", ".1", ".123", ".000000"])
+def test_other_ways_to_write_a_time_in_utc_are_accepted(zone: str, fraction: str) -> None:
+    wallet = check(sign(f"Hokusai API Access - 2026-03-01T12:00:00{fraction}{zone}"))
+    assert wallet.address == ACCOUNT.address
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "2026-03-01T12:00:00",
+        "Hokusai API Access - ",
+        "Hokusai API Access - now",
+        "Hokusai API Access - 2026-03-01",
+        "Hokusai API Access - 2026-03-01 12:00:00",
+        "Hokusai API Access - 2026-03-01T12:00",
+        "Hokusai API Access - 2026-03-01T12:00:00.",
+        "Hokusai API Access - 2026-03-01T12:00:00.1234567",
+        "Hokusai API Access - 2026-03-01T12:00:00+01:00",
+        "Hokusai API Access - 2026-03-01T12:00:00-00:00",
+        "Hokusai API Access - 2026-03-01T12:00:00ZZ",
+        "Hokusai API Access - 2026-03-01T12:00:00\n",
+        " Hokusai API Access - 2026-03-01T12:00:00",
+        "hokusai api access - 2026-03-01T12:00:00",
+        "Hokusai API Access - 2026-03-01T12:00:00 and all my coins",
+        "Hokusai API Access - \u0662026-03-01T12:00:00",
+        "Hokusai API Access - 0000-03-01T12:00:00",
+        "Hokusai API Access - 2026-02-30T12:00:00",
+        "Hokusai API Access - 2026-03-01T12:00:60",
+    ],
+)
+def test_a_message_of_another_form_is_refused(message: str) -> None:
+    with pytest.raises(InvalidSignatureError, match="X-ETH-Message"):
+        check(sign(message))
+
+
+@pytest.mark.parametrize(
+    ("age", "fresh"),
+    [(0, True), (300, True), (300.000001, False), (-60, True), (-60.000001, False), (1e8, False)],
+)
+def test_the_window_is_measured_from_the_time_in_the_message(age: float, fresh: bool) -> None:
+    signed_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    credential = sign(f"Hokusai API Access - {signed_at.replace(tzinfo=None).isoformat()}")
+    now = signed_at + timedelta(seconds=age)
+    if fresh:
+        assert check(credential, now).expires_at == signed_at + timedelta(seconds=PAST)
+    else:
+        with pytest.raises(StaleSignatureError, match="seconds") as caught:
+            check(credential, now)
+        assert caught.value.extra == {"server_time": now.isoformat()}
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_the_ends_of_time_are_stale_and_nothing_worse(year: str) -> None:
+    with pytest.raises(StaleSignatureError):
+        check(sign(f"Hokusai API Access - {year}-12-31T23:59:59.999999"))
+
+
+@pytest.mark.parametrize("casing", [str, str.lower, lambda text: "0x" + text[2:].upper()])
+def test_the_address_may_come_in_any_casing(casing: Callable[[str], str]) -> None:
+    address = casing(ACCOUNT.address)
+    wallet = check(WalletCredential(address, GOOD.message, GOOD.signature))
+    assert wallet.address == ACCOUNT.address
+
+
+def test_a_wrong_mixed_casing_of_the_right_address_is_accepted() -> None:
+    address = "0x" + ACCOUNT.address[2:].swapcase()
+    assert check(WalletCredential(address, GOOD.message, GOOD.signature)).address != address
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "0x",
+        "0x123...",
+        ACCOUNT.address[2:],
+        "0X" + ACCOUNT.address[2:],
+        ACCOUNT.address + "0",
+        ACCOUNT.address[:-1],
+        ACCOUNT.address + "\n",
+        "0x" + "g" * 40,
+    ],
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(InvalidSignatureError, match="X-ETH-Address"):
+        check(WalletCredential(address, GOOD.message, GOOD.signature))
+    with pytest.raises(UnprocessableError, match="not an Ethereum address"):
+        checksum_address(address)
+
+
+def test_the_signature_of_another_wallet_is_refused() -> None:
+    other = Account.from_key("0x" + "02" * 32)
+    with pytest.raises(InvalidSignatureError, match="not one of"):
+        check(WalletCredential(other.address, GOOD.message, GOOD.signature))
+
+
+def test_the_signature_of_another_message_is_refused() -> None:
+    later = GOOD.message.replace("12:00:00", "12:00:01")
+    with pytest.raises(InvalidSignatureError, match="not one of"):
+        check(WalletCredential(GOOD.address, later, GOOD.signature))
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "",
+        "0x",
+        "zz",
+        GOOD.signature[:-1],
+        GOOD.signature[:-2],
+        GOOD.signature + "00",
+        GOOD.signature + "\n",
+        " " + GOOD.signature,
+        "0X" + GOOD.signature,
+        "0x0x" + GOOD.signature,
+        "g" + GOOD.signature[1:],
+        "\u0661" + GOOD.signature[1:],
+    ],
+)
+def test_a_signature_of_another_form_is_refused(signature: str) -> None:
+    with pytest.raises(InvalidSignatureError, match="65 bytes in hexadecimal"):
+        check(WalletCredential(GOOD.address, GOOD.message, signature))
+
+
+def test_the_high_s_twin_is_refused() -> None:
+    twin = R + (ORDER - int.from_bytes(S, "big")).to_bytes(32, "big") + bytes([55 - V])
+    recovered = Account.recover_message(encode_defunct(text=GOOD.message), signature=twin)
+    assert recovered == ACCOUNT.address  # so it is a signature, only not one to accept
+    with pytest.raises(InvalidSignatureError, match="upper half"):
+        check(with_signature(twin))
+
+
+@pytest.mark.parametrize("v", [0, 1, 2, 26, 29, 35, 255])
+def test_only_27_and_28_are_values_of_v(v: int) -> None:
+    with pytest.raises(InvalidSignatureError, match=f"v, is {v};"):
+        check(with_signature(R + S + bytes([v])))
+
+
+@pytest.mark.parametrize("v", [27, 28])
+@pytest.mark.parametrize(
+    ("r", "s"),
+    [
+        (0, 1),
+        (1, 0),
+        (0, 0),
+        (ORDER, 1),
+        (ORDER + 1, 1),
+        (2**256 - 1, 1),
+        (5, 1),  # no point of the curve has this x
+    ],
+)
+def test_numbers_that_are_on_no_curve_are_refused(r: int, s: int, v: int) -> None:
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v])
+    with pytest.raises(InvalidSignatureError, match="not one of any key"):
+        check(with_signature(signature))
+
+
+@pytest.mark.parametrize("length", [0, 1, 64, 66, 1000])
+def test_recovery_wants_65_bytes(length: int) -> None:
+    with pytest.raises(InvalidSignatureError, match=f"has {length} bytes"):
+        personal_recover(b"message", bytes(length))
+
+
+@given(st.binary(max_size=300))
+def test_recovery_agrees_with_eth_account(message: bytes) -> None:
+    signed = ACCOUNT.sign_message(encode_defunct(message))
+    assert personal_digest(message) == bytes(signed.message_hash)
+    assert personal_recover(message, bytes(signed.signature)) == ACCOUNT.address
+
+
+@given(st.integers(0, 64), st.integers(1, 255))
+def test_no_mutation_of_a_signature_proves_the_wallet(position: int, change: int) -> None:
+    mutated = bytearray(RAW)
+    mutated[position] ^= change
+    with pytest.raises(InvalidSignatureError):
+        check(with_signature(bytes(mutated)))
+
+
+@given(st.binary(min_size=65, max_size=65), st.sampled_from([27, 28]))
+def test_random_bytes_prove_nothing(signature: bytes, v: int) -> None:
+    with pytest.raises(InvalidSignatureError):
+        check(with_signature(signature[:64] + bytes([v])))
+
+
+@given(
+    address=st.text() | st.just(GOOD.address),
+    message=st.text() | st.text().map("Hokusai API Access - {}".format) | st.just(GOOD.message),
+    signature=st.text() | st.text(alphabet="0123456789abcdefx"),
+)
+def test_whatever_comes_is_refused_cleanly(address: str, message: str, signature: str) -> None:
+    with pytest.raises(InvalidSignatureError):
+        check(WalletCredential(address, message, signature))
+
+
+@given(st.binary(min_size=20, max_size=20))
+def test_checksums_agree_with_eth_utils(address: bytes) -> None:
+    expected = to_checksum_address(address)
+    assert checksum_address("0x" + address.hex()) == expected
+    assert checksum_address("0x" + address.hex().upper()) == expected
+
+
+def test_the_examples_of_eip_55_keep_their_casing() -> None:
+    for address in (
+        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
+        "0x52908400098527886E0F7030069857D2E4169EE7",
+        "0xde709f2102306220921060314715629080e2fb77",
+    ):
+        assert checksum_address(address) == address
+
+
+def test_a_signature_is_parsed_to_its_bytes() -> None:
+    assert parse_signature(GOOD.signature) == parse_signature("0x" + GOOD.signature.upper()) == RAW
