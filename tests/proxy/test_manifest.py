@@ -1,0 +1,211 @@
+"""The route manifest against the installed MLflow, and how requests are matched."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
+from app.identity.principal import Scope
+from app.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
+
+MANIFEST = load_manifest()
+
+# Prints the routes of the server that `mlflow server` runs: its FastAPI routers, and the Flask
+# application mounted behind them. In a process of its own, since importing it has side effects.
+ENUMERATE = """
+import json, warnings
+warnings.simplefilter("ignore")
+from mlflow.server import app as flask_app
+from mlflow.server.fastapi_app import app
+found = [[m, rule.rule] for rule in flask_app.url_map.iter_rules() for m in rule.methods]
+def walk(routes):
+    for route in routes:
+        if hasattr(route, "effective_candidates"):  # a router that FastAPI includes lazily
+            walk(route.effective_candidates())
+        elif getattr(route, "methods", None):
+            found.extend([m, (getattr(route, "starlette_route", None) or route).path]
+                         for m in route.methods)
+        else:
+            assert type(route).__name__ == "Mount" and route.path == "", route
+walk(app.routes)
+print(json.dumps(found))
+"""
+
+
+def installed_routes(**environment: str) -> set[tuple[str, str]]:
+    """Every method and path pattern of the installed MLflow, in the manifest's spelling."""
+    done = subprocess.run(
+        [sys.executable, "-c", ENUMERATE],
+        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    routes = set()
+    for method, rule in json.loads(done.stdout.splitlines()[-1]):
+        path = re.sub(r"<(\w+)>", r"{\1}", re.sub(r"<path:(\w+)>", r"{\1:path}", rule))
+        if method not in ("HEAD", "OPTIONS"):  # Flask adds these to every GET
+            routes.add((method, path))
+    return routes
+
+
+@pytest.mark.parametrize("workspaces", ["true", "false"])
+def test_every_route_of_the_installed_mlflow_is_classified(workspaces: str) -> None:
+    installed = installed_routes(MLFLOW_ENABLE_WORKSPACES=workspaces)
+    listed = {(route.method, route.pattern) for route in MANIFEST.routes if not route.gateway}
+    assert len(installed) > 400
+    assert installed - listed == set(), "routes that MLflow has gained: classify them"
+    assert listed - installed == set(), "routes that MLflow has lost: take them out"
+
+
+def test_a_route_is_either_open_with_a_scope_or_refused_with_a_reason() -> None:
+    for route in MANIFEST.routes:
+        assert (route.scope is None) == (route.refused is not None)
+        assert route.scope in (None, Scope.READ, Scope.WRITE)
+        assert route.refused is None or route.refused in REASONS
+    assert {route.refused for route in MANIFEST.routes} - {None} == set(REASONS)
+
+
+def test_reading_needs_read_and_changing_needs_write() -> None:
+    for route in MANIFEST.routes:
+        if route.method == "GET" and route.refused is None:
+            assert route.scope is Scope.READ
+        if route.method in ("PUT", "PATCH", "DELETE") and route.refused is None:
+            assert route.scope is Scope.WRITE
+    reading = {r.pattern for r in MANIFEST.routes if r.method == "POST" and r.scope is Scope.READ}
+    assert {pattern.rpartition("/")[2] for pattern in reading} == {
+        "search",
+        "get-latest-versions",
+        "presigned-download-url",
+        "batchGetInfos",
+        "calculate-filter-correlation",
+        "metrics",
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/api/3.0/mlflow/workspaces", "administration"),
+        ("/api/2.0/mlflow/webhooks/1/test", "calls-out"),
+        ("/ajax-api/3.0/jobs/", "runs-code"),
+        ("/ajax-api/3.0/mlflow/assistant/message", "runs-code"),
+        ("/api/3.0/mlflow/scorers/register", "runs-code"),
+        ("/api/3.0/mlflow/gateway/secrets/create", "spends-money"),
+        ("/gateway/openai/v1/chat/completions", "spends-money"),
+        ("/gateway/gemini/v1beta/models/x:generateContent", "spends-money"),
+        ("/ajax-api/2.0/mlflow/upload-artifact", "interface"),
+        ("/ajax-api/2.0/mlflow/runs/create", "interface"),
+        ("/graphql", "interface"),
+    ],
+)
+def test_what_reaches_too_far_is_refused_with_its_reason(path: str, reason: str) -> None:
+    with pytest.raises(RouteRefusedError) as caught:
+        MANIFEST.match("POST", path)
+    assert REASONS[reason] in caught.value.message
+    assert caught.value.extra == {"refused": reason}
+
+
+@pytest.mark.parametrize("path", ["/", "/get-artifact", "/static-files/main.js"])
+def test_the_web_interface_is_refused(path: str) -> None:
+    with pytest.raises(RouteRefusedError):
+        MANIFEST.match("GET", path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/2.0/mlflow/runs",
+        "/api/2.0/mlflow/runs/create/",
+        "/api/2.0/mlflow/Runs/create",
+        "/api/2.0/mlflow-artifacts/artifacts/",
+        "/api/2.0/mlflow/logged-models//tags",
+        "/api/2.0/mlflow/users/create",
+        "/api/2.0/mlflow/traces/a/b/tags",
+        "/metrics",
+        "/docs",
+        "",
+    ],
+)
+def test_what_is_not_listed_is_unknown(path: str) -> None:
+    for method in ("GET", "POST", "TRACE"):
+        with pytest.raises(UnknownRouteError):
+            MANIFEST.match(method, path)
+
+
+def test_a_wrong_method_is_told_the_right_ones() -> None:
+    with pytest.raises(MethodNotAllowedError) as caught:
+        MANIFEST.match("PUT", "/api/2.0/mlflow/registered-models/alias")
+    assert caught.value.headers == ((b"allow", b"DELETE, GET, HEAD, POST"),)
+
+
+def test_head_passes_where_get_does() -> None:
+    assert MANIFEST.match("HEAD", "/health").route.method == "GET"
+    with pytest.raises(MethodNotAllowedError):
+        MANIFEST.match("HEAD", "/api/2.0/mlflow/runs/create")
+
+
+def test_parameters_are_given_in_their_order() -> None:
+    match = MANIFEST.match("PATCH", "/api/3.0/mlflow/traces/tr-1/assessments/a-2")
+    assert match.route.pattern == "/api/3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}"
+    assert match.parameters == ("tr-1", "a-2")
+    match = MANIFEST.match("PUT", "/api/2.0/mlflow-artifacts/artifacts/workspaces/a/1/é\nb")
+    assert match.route.artifact
+    assert match.parameters == ("workspaces/a/1/é\nb",)
+
+
+def test_a_fixed_path_comes_before_a_parameter_unless_only_that_has_the_method() -> None:
+    fixed, parameter = "/api/3.0/mlflow/datasets/search", "/api/3.0/mlflow/datasets/{dataset_id}"
+    assert MANIFEST.match("GET", fixed).route.pattern == fixed
+    assert MANIFEST.match("DELETE", fixed).route.pattern == parameter
+
+
+SEGMENT = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
+
+
+@given(st.data())
+def test_every_listed_route_matches_itself(data: st.DataObject) -> None:
+    route = data.draw(st.sampled_from(MANIFEST.routes))
+
+    def value(found: re.Match[str]) -> str:
+        segments = data.draw(st.lists(SEGMENT, min_size=1, max_size=3 if found[2] else 1))
+        return "/".join(segments)
+
+    path = re.sub(r"\{(\w+)(:path)?\}", value, route.pattern)
+    try:
+        matched = MANIFEST.match(route.method, path).route
+    except RouteRefusedError:
+        # A refused path with parameters may be another refused one as well.
+        assert route.refused
+    else:
+        if matched is not route:  # a parameter may by chance spell a fixed path
+            assert "{" in route.pattern
+            assert matched.pattern.count("{") < route.pattern.count("{")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "GET /a",
+        "[A]\nGET /a",
+        "[A]\nGET /a own",
+        "[A]\nGET /a read colour=red",
+        "[refused: whim]",
+        "[refused: interface]\nGET /a read",
+    ],
+)
+def test_a_wrong_line_is_named(text: str) -> None:
+    with pytest.raises(ValueError, match=rf"line {len(text.splitlines())}"):
+        list(parse_routes(text))
+
+
+def test_a_route_listed_twice_is_an_error() -> None:
+    with pytest.raises(ValueError, match="GET /a is listed twice"):
+        Manifest([Route("GET", "/a", refused="interface"), Route("GET", "/a", scope=Scope.READ)])
