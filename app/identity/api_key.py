@@ -15,9 +15,9 @@ KEY_PREFIX: Final = "hk_live_"
 TOKEN_PREFIX: Final = "hk_token_"  # noqa: S105  # names the format, is no secret
 
 # For secret scanners: finds a key or a token in any text.
-KEY_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"
+SECRET_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
 
-_FULL = re.compile(KEY_PATTERN)
+_FULL = re.compile(SECRET_PATTERN)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _RANDOM_LENGTH = 43
 _CHECKSUM_LENGTH = 6

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.identity.api_key import (
-    KEY_PATTERN,
     KEY_PREFIX,
+    SECRET_PATTERN,
     TOKEN_PREFIX,
     digest,
     hint,
@@ -107,4 +107,4 @@ def test_there_is_no_hint_of_what_is_no_key() -> None:
 
 def test_scanners_find_a_key_in_a_text() -> None:
     key = new_key()
-    assert re.findall(KEY_PATTERN, f'export MLFLOW_TRACKING_TOKEN="{key}"; next') == [key]
+    assert re.findall(SECRET_PATTERN, f'export MLFLOW_TRACKING_TOKEN="{key}"; next') == [key]
