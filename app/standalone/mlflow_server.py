@@ -30,13 +30,15 @@ class ChildMLflow:
     port: on 127.0.0.1; a free one if None. It stays the same over restarts.
     """
 
+    name = "MLflow"
+
     def __init__(self, directory: Path, database_url: str, port: int | None = None) -> None:
         self._directory = directory.resolve()
         # MLflow leaves files where it works, so it gets a place of its own.
         self._workplace = self._directory / "mlflow"
         self._database_url = database_url
         self._port = port or _free_port()
-        self._child = Child("MLflow", self._directory, log=self._directory / "mlflow.log")
+        self._child = Child(self.name, self._directory, log=self._directory / "mlflow.log")
 
     def __enter__(self) -> Self:
         try:
@@ -66,17 +68,27 @@ class ChildMLflow:
     def running(self) -> bool:
         return self._child.running
 
+    @property
+    def is_new(self) -> bool:
+        """Whether it never ran here: the first start takes longer."""
+        return not self._workplace.exists()
+
     def start(self) -> None:
         """Start the server and wait until it answers. Raises StartupError."""
         require_mlflow()
         self._workplace.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._child.end_stray(self._workplace, _STOP_SECONDS)
-        self.launch()
+        self._launch()
         with httpx.Client(base_url=self.url, trust_env=False, timeout=5) as client:
             wait_until(self._child, lambda: _is_healthy(client), _START_SECONDS)
 
-    def launch(self) -> None:
-        """Start the server's process without waiting: also after it died."""
+    def restart(self) -> None:
+        """Start the server again after it died, without waiting until it answers."""
+        # `mlflow server` is two processes. One that lost the other would hold the port.
+        self._child.stop(0)
+        self._launch()
+
+    def _launch(self) -> None:
         artifacts = self._directory / "artifacts"
         command = [
             *(sys.executable, "-m", "mlflow", "server"),

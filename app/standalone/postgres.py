@@ -44,6 +44,8 @@ class EmbeddedPostgreSQL:
     durable: False trades safety against a power failure for speed, for tests.
     """
 
+    name = "PostgreSQL"
+
     def __init__(self, directory: Path, *, durable: bool = True) -> None:
         self._directory = directory.resolve()
         self._cluster = self._directory / "postgres"
@@ -56,7 +58,7 @@ class EmbeddedPostgreSQL:
         self._programs = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
         # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions and waits for none.
         self._child = Child(
-            "PostgreSQL",
+            self.name,
             self._directory,
             log=self._directory / "postgres.log",
             stop_signal=signal.SIGINT,
@@ -110,11 +112,15 @@ class EmbeddedPostgreSQL:
         if self.is_new:
             self._create_cluster()
         self._check_version()
-        self.launch()
+        self._launch()
         wait_until(self._child, self._accepts_connections, _START_SECONDS)
 
-    def launch(self) -> None:
-        """Start the server's process without waiting: also after it died."""
+    def restart(self) -> None:
+        """Start the server again after it died, without waiting until it has recovered."""
+        self._forget_stray()
+        self._launch()
+
+    def _launch(self) -> None:
         options = {
             "listen_addresses": "",
             "unix_socket_directories": f'"{self._sockets}"',
@@ -230,13 +236,20 @@ class EmbeddedPostgreSQL:
             )
 
     def _end_stray(self) -> None:
-        """End a server that outlived a killed gateway, and forget one that is gone.
+        """End a server that outlived a killed gateway.
 
-        PostgreSQL itself does not start while the process number in `postmaster.pid` is alive,
-        even when it has long been somebody else's. The caller holds the data directory's lock, so
-        a server that works in this cluster can only be a stray.
+        The caller holds the data directory's lock, so a server that works in this cluster can only
+        be a stray.
         """
         self._child.end_stray(self._cluster, _STOP_SECONDS)
+        self._forget_stray()
+
+    def _forget_stray(self) -> None:
+        """Remove a `postmaster.pid` whose server is gone, after ending one that is not.
+
+        PostgreSQL itself does not start while the process number in that file is alive, even when
+        it has long been somebody else's.
+        """
         pid_file = self._cluster / "postmaster.pid"
         with suppress(OSError, ValueError, IndexError):
             pid = int(pid_file.read_text().splitlines()[0])

@@ -1,0 +1,142 @@
+"""The one place that runs uvicorn: on a socket that is bound before anything slow starts."""
+
+import ctypes
+import logging
+import multiprocessing
+import signal
+import socket
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import uvicorn
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from app.errors import StartupError
+from app.settings import Settings
+
+# Longer than the idle time of the usual reverse proxies (60 s): the side that knows whether a
+# request is on its way should be the one that closes.
+KEEP_ALIVE_SECONDS = 75
+_PR_SET_PDEATHSIG = 1
+
+ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A TCP socket bound to the address; port 0 takes a free one.
+
+    It refuses connections until uvicorn listens on it. Raises StartupError where the address
+    cannot be had.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except OSError as error:
+        raise StartupError(f"HOKUSAI_HOST={host} is no address of this machine: {error}") from None
+    listener = socket.socket(family, kind, protocol)
+    # A port whose last connections are still being closed may be taken again.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {host} port {port}: {error.strerror}; "
+            "stop what uses it, or set HOKUSAI_PORT or HOKUSAI_HOST"
+        ) from None
+    return listener
+
+
+def run(settings: Settings, listener: socket.socket) -> None:
+    """Serve until SIGINT or SIGTERM, then drain within the grace period.
+
+    Raises StartupError where the application does not start, KeyboardInterrupt or returns at the
+    end. Each worker builds the application from the environment.
+    """
+    config = uvicorn.Config(
+        "app.server:application",
+        factory=True,
+        workers=settings.workers,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=max(1, int(settings.grace_period)),
+    )
+    if settings.workers > 1:
+        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor.run()
+        failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
+    else:
+        failed = False
+        try:
+            uvicorn.Server(config).run(sockets=[listener])
+        except SystemExit as error:
+            failed = error.code == STARTUP_FAILURE
+    if failed:
+        raise _failure or StartupError("the gateway did not start: the lines above say why")
+
+
+# What kept the application of this process from starting.
+_failure: StartupError | None = None
+
+
+def application() -> ASGIApplication:
+    """The gateway as uvicorn runs it, in this process or in a worker."""
+    # Imported here, so that the parent of several workers does not load what only they need.
+    from app.main import create_app
+
+    if multiprocessing.parent_process() is not None and sys.platform == "linux":
+        # A worker whose parent was killed would go on holding the port.
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+    try:
+        return _report_startup_errors(create_app())
+    except StartupError as error:
+        _remember(error)
+        sys.exit(STARTUP_FAILURE)
+
+
+def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
+    """Let a StartupError of the lifespan end the start in one line, without a traceback."""
+
+    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "lifespan":
+            await app(scope, receive, send)
+            return
+        failed: dict[str, Any] | None = None
+
+        async def hold_back_failure(message: Any) -> None:
+            nonlocal failed
+            if message["type"] == "lifespan.startup.failed":
+                failed = message
+            else:
+                await send(message)
+
+        try:
+            await app(scope, receive, hold_back_failure)
+        except StartupError as error:
+            _remember(error)
+            failed = {"type": "lifespan.startup.failed", "message": ""}
+        finally:
+            if failed is not None:
+                await send(failed)
+
+    return wrapped
+
+
+def _remember(error: StartupError) -> None:
+    global _failure  # noqa: PLW0603 (uvicorn gives the factory nothing to hand it on with)
+    _failure = error
+    # uvicorn would add a line of its own that says less.
+    logging.getLogger("uvicorn.error").disabled = True
+    if multiprocessing.parent_process() is not None:
+        print(f"error: {error}", file=sys.stderr, flush=True)

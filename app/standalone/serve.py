@@ -1,0 +1,156 @@
+"""`hokusai-gateway serve`: start what was not given, migrate, serve, and stop all of it."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import FrameType
+from urllib.parse import urlsplit
+
+from app import server
+from app.errors import StartupError
+from app.identity.bootstrap import ensure_admin_key
+from app.migration import migrate_database
+from app.settings import Settings, load_settings
+from app.standalone.directory import DataDirectory
+from app.standalone.report import Progress, report, say
+
+
+def serve() -> None:
+    """Run until SIGINT, SIGTERM or SIGHUP. Raises StartupError; returns after a clean stop.
+
+    What was made here is handed on to the gateway and its workers by environment variables.
+    """
+    # Whatever comes to be in the data directory is this user's alone.
+    os.umask(0o077)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
+    with ExitStack() as cleanup:
+        try:
+            _serve(load_settings(), cleanup)
+        except KeyboardInterrupt:
+            say("")
+        finally:
+            # A second Ctrl-C must not leave a child behind; what follows is bounded in time.
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _serve(settings: Settings, cleanup: ExitStack) -> None:
+    progress = Progress()
+    directory = DataDirectory(settings.data_dir)
+    has_children = settings.database_url is None or settings.mlflow_url is None
+    if has_children or settings.key_pepper is None:
+        directory.create()
+    if has_children:
+        directory.lock()
+        cleanup.callback(directory.unlock)
+    listener = cleanup.enter_context(server.open_socket(settings.host, settings.port))
+    os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
+    if settings.key_pepper is None:
+        os.environ["HOKUSAI_KEY_PEPPER"] = directory.pepper()
+    postgres, mlflow = _without_secrets(settings), settings.mlflow_url or ""
+    if has_children:
+        postgres, mlflow = _start_children(settings, directory, progress, cleanup)
+    settings = load_settings()
+    with progress.step("Migrating the database"):
+        migrate_database(settings)
+    new_key = _ensure_admin_key(settings, directory)
+    text = report(
+        gateway=settings.public_url or _address(listener),
+        mlflow=mlflow,
+        postgres=postgres,
+        directory=directory.path,
+        admin_key=directory.admin_key if directory.admin_key.exists() else None,
+        new_key=new_key,
+    )
+    say("Starting the gateway")
+    stopped = threading.Event()
+    cleanup.callback(stopped.set)
+    _when_listening(listener, stopped, lambda: say(text))
+    server.run(settings, listener)
+
+
+def _start_children(
+    settings: Settings, directory: DataDirectory, progress: Progress, cleanup: ExitStack
+) -> tuple[str, str]:
+    """Start what is missing, and describe PostgreSQL and MLflow for the report."""
+    try:
+        from app.standalone.stack import Stack
+    except ImportError as error:
+        raise StartupError(
+            f"the package {error.name} is not installed: install the extra `standalone` of "
+            "hokusai-registry-gateway, or set both HOKUSAI_DATABASE_URL and HOKUSAI_MLFLOW_URL"
+        ) from None
+    given = settings.database_url.get_secret_value() if settings.database_url else None
+    stack = Stack(directory, progress, database_url=given, mlflow_url=settings.mlflow_url)
+    cleanup.callback(_say_and, "Stopped.", lambda: None)
+    cleanup.callback(_say_and, "Stopping what was started here ...", stack.stop)
+    stack.start()
+    os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
+    os.environ["HOKUSAI_MLFLOW_URL"] = stack.mlflow_url
+    postgres, mlflow = _without_secrets(settings), stack.mlflow_url
+    if stack.postgres is not None:
+        postgres = f"started here, on the socket {stack.postgres.location}"
+    if stack.mlflow is not None:
+        mlflow += f"  (started here, log in {directory.path / 'mlflow.log'})"
+    return postgres, mlflow
+
+
+def _say_and(text: str, action: Callable[[], None]) -> None:
+    say(text)
+    action()
+
+
+def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | None:
+    """The administrator's key if this start made it; it is on file by then."""
+    try:
+        made = asyncio.run(ensure_admin_key(settings, directory.admin_key))
+        return directory.admin_key.read_text().strip() if made else None
+    except OSError as error:
+        raise StartupError(
+            f"cannot keep the first admin key in {directory.admin_key}: {error.strerror}; "
+            "set HOKUSAI_DATA_DIR to a directory that you own"
+        ) from None
+
+
+def _without_secrets(settings: Settings) -> str:
+    """Host, port and database of the database that was given."""
+    if settings.database_url is None:
+        return ""
+    parts = urlsplit(settings.database_url.get_secret_value())
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _address(listener: socket.socket) -> str:
+    """A URL that works on this machine."""
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (this looks at it, it does not bind)
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _when_listening(
+    listener: socket.socket, stopped: threading.Event, action: Callable[[], None]
+) -> None:
+    """Call `action` once connections are accepted, by this process or by a worker."""
+    url = urlsplit(_address(listener))
+    address = (url.hostname or "", url.port)
+
+    def watch() -> None:
+        while not stopped.wait(0.1):
+            try:
+                socket.create_connection(address, timeout=1).close()
+            except OSError:
+                continue
+            action()
+            return
+
+    threading.Thread(target=watch, name="report", daemon=True).start()
