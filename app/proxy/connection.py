@@ -1,0 +1,430 @@
+"""One connection to the upstream, and the framing of the answer that is on it (RFC 9112)."""
+
+import asyncio
+import enum
+import re
+from collections.abc import Callable
+from typing import cast
+
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+
+from app.errors import GatewayError, UpstreamProtocolError
+
+MAX_HEAD = 64 * 1024
+# A body up to this size is handed over with its head: one wake-up, and if the upstream breaks off
+# in the middle, the client still gets a proper error.
+WHOLE_BODY = 64 * 1024
+# Reading stops when this much of a body waits for the client. One read adds up to 256 KiB more.
+READ_AHEAD = 256 * 1024
+# Writing waits when this much of a body waits for the upstream.
+WRITE_AHEAD = 512 * 1024
+
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+_NO_BODY = frozenset({204, 304})
+
+
+class StaleConnectionError(UpstreamProtocolError):
+    """A connection from the pool was dead before the first byte of the answer."""
+
+
+class _Reading(enum.Enum):
+    """What the next bytes are."""
+
+    NOTHING = enum.auto()  # between two answers: any byte is one too many
+    HEAD = enum.auto()
+    LENGTH = enum.auto()
+    CHUNKS = enum.auto()
+    UNTIL_CLOSE = enum.auto()
+
+
+class Connection(asyncio.Protocol):
+    """Sends a request and reads its answer, one at a time.
+
+    After `head()`: `status`, `headers` (lower-case names, everything that came), `length` (the
+    promised Content-Length, if any), `complete` when the whole body is here already, and `buffered`,
+    the bytes of it that nobody has taken. `keep`: the connection may carry another request.
+    `touched`: the loop's time of the last byte that moved.
+    """
+
+    __slots__ = (
+        "_bodiless",
+        "_chunks",
+        "_failure",
+        "_head",
+        "_heard",
+        "_loop",
+        "_lost",
+        "_overhead",
+        "_parser",
+        "_paused",
+        "_reading",
+        "_remaining",
+        "_surplus",
+        "_waiter",
+        "_writable",
+        "answered",
+        "buffered",
+        "closed",
+        "complete",
+        "headers",
+        "keep",
+        "length",
+        "status",
+        "touched",
+        "transport",
+        "unsent",
+        "used",
+    )
+
+    transport: asyncio.Transport
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, lost: Callable[["Connection"], None]
+    ) -> None:
+        """lost: told once when the connection is of no more use, by itself or by the peer."""
+        self._loop = loop
+        self._lost = lost
+        self._reading = _Reading.NOTHING
+        self._waiter: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._parser: HttpResponseParser | None = None
+        self._failure: Exception | None = None
+        self._head = bytearray()
+        self._chunks: list[bytes] = []
+        self.buffered = 0
+        self._remaining = 0
+        self._overhead = 0
+        self._paused = self._bodiless = self._heard = self._surplus = False
+        self.answered = self.complete = self.keep = self.closed = self.used = False
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self.length: int | None = None
+        self.touched = loop.time()
+        self.unsent = 0
+
+    # --- what the pool and a transfer use ---
+
+    def start(self, data: bytes, *, bodiless: bool) -> None:
+        """Begin a request: its head, or its head and the first of its body.
+
+        bodiless: the answer has no body whatever it says (HEAD).
+        """
+        self._reading = _Reading.HEAD
+        self._bodiless = bodiless
+        self._heard = False
+        self.answered = self.complete = self.keep = False
+        self.length = None
+        self._overhead = 0
+        self.touched = self._loop.time()
+        self.transport.write(data)
+
+    def write(self, *pieces: bytes) -> None:
+        """More of the request's body. Wait for `drain` after it."""
+        if not self.closed:
+            self.touched = self._loop.time()
+            self.transport.writelines(pieces)
+
+    async def drain(self) -> None:
+        """Wait until the upstream has taken enough of what was written, or has gone."""
+        if self._writable is not None:
+            await self._writable
+
+    async def head(self) -> None:
+        """Wait for the head of the answer.
+
+        Raises UpstreamProtocolError (StaleConnectionError), or what `fail` was given.
+        """
+        while not self.answered:
+            await self._more()
+
+    async def read(self) -> bytes:
+        """The next piece of the body as it came, never decoded; b"" when it is whole.
+
+        Raises UpstreamProtocolError when it ends short or long, or what `fail` was given.
+        """
+        while not self._chunks:
+            if self.complete:
+                return b""
+            await self._more()
+        return self.take()
+
+    def take(self) -> bytes:
+        """What is here of the body."""
+        chunks = self._chunks
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks.clear()
+        self.buffered = 0
+        if self._paused:
+            self._paused = False
+            if not self.closed:
+                self.transport.resume_reading()
+        return body
+
+    @property
+    def waiting(self) -> bool:
+        """Whether somebody waits for the upstream now."""
+        return self._waiter is not None
+
+    @property
+    def reusable(self) -> bool:
+        """Whether another request may follow: the answer is whole, the request all gone."""
+        return (
+            self.complete
+            and self.keep
+            and not self.closed
+            and not self._surplus
+            and self._writable is None
+            and self.transport.get_write_buffer_size() == 0
+        )
+
+    def fail(self, error: Exception) -> None:
+        """Cut the connection. Whoever waits for the answer gets the error."""
+        if self._failure is None and not self.complete:
+            self._failure = error
+        self.abort()
+
+    def abort(self) -> None:
+        self.keep = False
+        if not self.closed:
+            self.closed = True
+            self.transport.abort()
+            self._lost(self)
+        self._wake()
+
+    def rest(self) -> None:
+        """Forget the answer, and be ready for another request."""
+        self._reading = _Reading.NOTHING
+        self._parser = None
+        self.headers = []
+        self.used = True
+        if self._chunks:
+            self.take()
+
+    # --- asyncio.Protocol ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not checked: uvloop's transports are no subclasses of asyncio's.
+        self.transport = cast("asyncio.Transport", transport)
+        self.transport.set_write_buffer_limits(high=WRITE_AHEAD)
+
+    def data_received(self, data: bytes) -> None:
+        self.touched = self._loop.time()
+        try:
+            match self._reading:
+                case _Reading.HEAD:
+                    self._read_head(data)
+                case _Reading.LENGTH:
+                    self._read_length(data)
+                case _Reading.CHUNKS:
+                    self._read_chunks(data)
+                case _Reading.UNTIL_CLOSE:
+                    self._append(data)
+                case _Reading.NOTHING:
+                    self._surplus = True
+                    self.abort()
+        except UpstreamProtocolError as error:
+            self.fail(error)
+            return
+        if self.buffered > READ_AHEAD and not self._paused and not self.complete:
+            self._paused = True
+            self.transport.pause_reading()
+        if self.answered:
+            self._wake()
+
+    def eof_received(self) -> None:
+        if self._reading is _Reading.UNTIL_CLOSE:
+            self._finish()
+            self._wake()
+        elif self._reading is _Reading.NOTHING:
+            self.abort()
+        else:
+            self.fail(self._broken_off(None))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._failure is None and not self.complete:
+            self._failure = self._broken_off(exc)
+        self.keep = False
+        if not self.closed:
+            self.closed = True
+            self._lost(self)
+        self._wake()
+        self.resume_writing()
+
+    def pause_writing(self) -> None:
+        if self._writable is None:
+            self._writable = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        self.touched = self._loop.time()
+        if self._writable is not None:
+            if not self._writable.done():
+                self._writable.set_result(None)
+            self._writable = None
+
+    # --- httptools ---
+
+    def on_message_begin(self) -> None:
+        self._surplus = self._surplus or self.complete
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # After the head come trailers, which nobody may take for headers.
+        if self._reading is _Reading.HEAD:
+            self.headers.append((name.lower(), value))
+
+    def on_chunk_header(self) -> None:
+        self._overhead = 0
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead = 0
+        self._append(body)
+
+    def on_message_complete(self) -> None:
+        if self._reading is _Reading.CHUNKS:
+            self._finish()
+
+    # --- reading ---
+
+    def _read_head(self, data: bytes) -> None:
+        self._heard = True
+        seen = len(self._head)
+        buffer: bytes | bytearray = data
+        if seen:
+            self._head += data
+            buffer = self._head
+        while True:
+            end = buffer.find(b"\r\n\r\n", max(0, seen - 3), MAX_HEAD) + 4
+            if end < 4:
+                if len(buffer) >= MAX_HEAD:
+                    raise UpstreamProtocolError("The head of MLflow's answer is too large.")
+                if _BARE_LF.search(buffer, seen):
+                    raise UpstreamProtocolError("MLflow's answer is not HTTP/1.1.")
+                if buffer is not self._head:
+                    self._head[:] = buffer
+                return
+            parser = self._parse_head(bytes(buffer[:end]))
+            rest = bytes(buffer[end:])
+            self._head.clear()
+            if self.status >= 200:
+                self._begin_body(parser, rest)
+                return
+            # A 1xx answer is for this connection alone. They do not go on for ever.
+            self._overhead += end
+            if self._overhead > MAX_HEAD:
+                raise UpstreamProtocolError("MLflow sent too many 1xx answers.")
+            if not rest:
+                return
+            buffer, seen = rest, 0
+
+    def _parse_head(self, head: bytes) -> HttpResponseParser:
+        """Fill in status and headers. 1xx answers are swallowed by the caller."""
+        self.headers = []
+        parser = HttpResponseParser(self)
+        try:
+            parser.feed_data(head)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            raise UpstreamProtocolError("MLflow's answer is not HTTP/1.1.") from error
+        self.status = status = parser.get_status_code()
+        if not 100 <= status <= 599 or status == 101 or not head.startswith(b"HTTP/1."):
+            raise UpstreamProtocolError("MLflow's answer has no status that HTTP/1.1 allows here.")
+        self.keep = head.startswith(b"HTTP/1.1")
+        return parser
+
+    def _begin_body(self, parser: HttpResponseParser, data: bytes) -> None:
+        length: int | None = None
+        chunked = False
+        for name, value in self.headers:
+            if name == b"content-length":
+                if not value.isdigit() or length is not None:
+                    raise UpstreamProtocolError("MLflow's answer has a bad Content-Length.")
+                length = int(value)
+            elif name == b"transfer-encoding":
+                if value.lower() != b"chunked" or chunked:
+                    raise UpstreamProtocolError("MLflow's answer has an unknown Transfer-Encoding.")
+                chunked = True
+            elif name == b"connection" and b"close" in value.lower():
+                self.keep = False
+        if chunked and length is not None:
+            raise UpstreamProtocolError("MLflow's answer has two framings.")
+        self.length = length
+        self._reading = _Reading.LENGTH
+        if self._bodiless or self.status in _NO_BODY:
+            self._remaining = 0
+            self._read_length(data)
+        elif chunked:
+            self._reading = _Reading.CHUNKS
+            self._parser = parser
+            self._overhead = 0
+            self._read_chunks(data)
+        elif length is not None:
+            self._remaining = length
+            self._read_length(data)
+        else:
+            self._reading = _Reading.UNTIL_CLOSE
+            self.keep = False
+            self._append(data)
+        self.answered = (
+            self.complete or self._reading is not _Reading.LENGTH or self._remaining > WHOLE_BODY
+        )
+
+    def _read_length(self, data: bytes) -> None:
+        # The parser is not asked any more: what the socket gave is what goes on.
+        remaining = self._remaining - len(data)
+        if remaining < 0:
+            raise UpstreamProtocolError("MLflow sent more than its Content-Length.")
+        self._remaining = remaining
+        self._append(data)
+        if not remaining:
+            self._finish()
+            self.answered = True
+
+    def _read_chunks(self, data: bytes) -> None:
+        assert self._parser is not None
+        if not data:
+            return
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            raise UpstreamProtocolError("The chunks of MLflow's answer are malformed.") from error
+        if self._surplus:
+            raise UpstreamProtocolError("MLflow sent more than its answer.")
+        # Chunk extensions and trailers are not counted by anybody else.
+        self._overhead += len(data)
+        if self._overhead > 2 * MAX_HEAD + READ_AHEAD and not self.complete:
+            raise UpstreamProtocolError("MLflow's answer has too much between its chunks.")
+
+    def _append(self, data: bytes) -> None:
+        if data:
+            self._chunks.append(data)
+            self.buffered += len(data)
+
+    def _finish(self) -> None:
+        self.complete = True
+        self._reading = _Reading.NOTHING
+
+    def _broken_off(self, exc: Exception | None) -> GatewayError:
+        if self._reading is _Reading.HEAD:
+            if not self._heard:
+                return StaleConnectionError("MLflow closed the connection before it answered.")
+            return UpstreamProtocolError("MLflow closed the connection inside its answer's head.")
+        error = UpstreamProtocolError("MLflow closed the connection in the middle of its answer.")
+        error.__cause__ = exc
+        return error
+
+    # --- waiting ---
+
+    async def _more(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self.touched = self._loop.time()
+        self._waiter = waiter = self._loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+        if self._failure is not None:
+            raise self._failure
+
+    def _wake(self) -> None:
+        waiter = self._waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)

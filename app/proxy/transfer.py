@@ -1,0 +1,240 @@
+"""One request on its way through the gateway: its body going up, and who watches the client."""
+
+import asyncio
+
+from starlette.types import Receive
+
+from app.errors import (
+    BodyTooLargeError,
+    GatewayError,
+    MalformedRequestError,
+    SlowRequestError,
+    UpstreamTimeoutError,
+)
+from app.proxy.connection import Connection
+from app.proxy.outbound import UpstreamRequest
+from app.proxy.pool import Pool, Slot
+
+# A client that is still waiting after this many seconds is watched for leaving. Most requests are
+# over by then, and never cost the task that watches.
+WATCH_AFTER = 0.05
+
+
+class ClientGoneError(GatewayError):
+    """The client has left; nobody reads an answer any more."""
+
+
+class Transfer:
+    """What is known of one request while it lasts.
+
+    receive: the client's side (ASGI), or None when nobody has to be watched or read.
+    """
+
+    __slots__ = (
+        "_body_gap",
+        "_discarding",
+        "_failure",
+        "_loop",
+        "_max_body",
+        "_opened",
+        "_pool",
+        "_receive",
+        "_receiving",
+        "_request",
+        "_slot",
+        "_started",
+        "_task",
+        "_uploaded",
+        "conn",
+    )
+
+    def __init__(
+        self,
+        pool: Pool,
+        request: UpstreamRequest,
+        receive: Receive | None,
+        *,
+        body_gap: float,
+        max_body: int,
+    ) -> None:
+        self._loop = loop = asyncio.get_running_loop()
+        self._pool = pool
+        self._request = request
+        self._receive = receive
+        self._body_gap = body_gap
+        self._max_body = max_body
+        self._started = loop.time()
+        self._failure: Exception | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._slot: Slot | None = None
+        self._opened: Slot | None = None
+        self._uploaded: asyncio.Future[None] | None = None
+        self._receiving: float | None = None
+        self._discarding = False
+        self.conn: Connection | None = None
+
+    # --- from the start to the answer's head ---
+
+    async def send(self, head: bytes, *, fresh: bool) -> Connection:
+        """Send a request whose body is in memory, or that has none.
+
+        fresh: not on a connection that has carried another request before.
+        """
+        body = self._request.body
+        conn = await self._connection(fresh=fresh)
+        conn.start(head + body if body else head, bodiless=self._request.method == b"HEAD")
+        return conn
+
+    async def upload(self, head: bytes) -> Connection:
+        """Send a request whose body streams; returns when the first of it is on its way."""
+        self._opened = self._loop.create_future()
+        self._uploaded = self._loop.create_future()
+        self._task = self._loop.create_task(self._pump(head))
+        return await self._opened
+
+    async def _connection(self, *, fresh: bool = False) -> Connection:
+        conn = None if fresh else self._pool.idle()
+        if conn is None:
+            self._slot = slot = self._pool.request()
+            try:
+                conn = await slot
+            finally:
+                self._slot = None
+                if conn is None and slot.done() and not slot.cancelled() and not slot.exception():
+                    self._pool.release(slot.result())
+            if self._failure is not None:
+                conn.abort()
+                raise self._failure
+        self.conn = conn
+        return conn
+
+    # --- the client's side ---
+
+    async def _pump(self, head: bytes) -> None:
+        try:
+            await self._send_body(head)
+            self._finish_upload()
+            await self._watch()
+        except Exception as error:
+            self.fail(error)
+        finally:
+            self._finish_upload()
+
+    def _finish_upload(self) -> None:
+        if self._uploaded is not None and not self._uploaded.done():
+            self._uploaded.set_result(None)
+
+    async def _send_body(self, head: bytes) -> None:
+        conn: Connection | None = None
+        chunked, length = self._request.chunked, self._request.content_length or 0
+        sent, more = 0, True
+        while more:
+            chunk, more = await self._next_chunk()
+            if self._discarding:
+                continue
+            sent += len(chunk)
+            if chunked and sent > self._max_body:
+                raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
+            if not chunked and (sent > length or (sent < length and not more)):
+                raise MalformedRequestError("The body does not have its Content-Length.")
+            if chunked and chunk:
+                pieces = [b"%x\r\n" % len(chunk), chunk, b"\r\n"]
+            else:
+                pieces = [chunk] if chunk else []
+            if chunked and not more:
+                pieces.append(b"0\r\n\r\n")
+            if conn is None:
+                # Not before the first of the body is here: a client that sends a head and then
+                # nothing holds no connection.
+                conn = await self._connection()
+                conn.start(head, bodiless=self._request.method == b"HEAD")
+                if self._opened is not None and not self._opened.done():
+                    self._opened.set_result(conn)
+            if pieces:
+                conn.write(*pieces)
+                await conn.drain()
+
+    async def _next_chunk(self) -> tuple[bytes, bool]:
+        assert self._receive is not None
+        self._receiving = self._loop.time()
+        message = await self._receive()
+        self._receiving = None
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError("The client left.")
+        return message.get("body", b""), message.get("more_body", False)
+
+    async def _watch(self) -> None:
+        """Return never; raise ClientGoneError when the client leaves."""
+        assert self._receive is not None
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        raise ClientGoneError("The client left.")
+
+    async def _watch_task(self) -> None:
+        try:
+            await self._watch()
+        except Exception as error:
+            self.fail(error)
+
+    # --- in the middle ---
+
+    @property
+    def uploading(self) -> bool:
+        """Whether the client has more of its body to send."""
+        return self._uploaded is not None and not self._uploaded.done()
+
+    async def discard_upload(self, seconds: float) -> None:
+        """Read and forget the rest of the body, for a while.
+
+        A socket that is closed with unread bytes resets the connection, and the client might lose
+        the answer that it was about to read.
+        """
+        assert self._uploaded is not None
+        self._discarding = True
+        if self.conn is not None:
+            self.conn.abort()
+        await asyncio.wait([self._uploaded], timeout=seconds)
+
+    def check(self, now: float, read_timeout: float) -> None:
+        """Called every now and then: see whether anybody has been silent for too long."""
+        if self._task is None and self._receive is not None and now - self._started > WATCH_AFTER:
+            self._task = self._loop.create_task(self._watch_task())
+        if self._receiving is not None:
+            if now - self._receiving > self._body_gap:
+                self.fail(
+                    SlowRequestError(f"The body stopped for more than {self._body_gap:g} seconds.")
+                )
+            return
+        conn = self.conn
+        if conn is None or not conn.waiting or conn.closed:
+            return
+        unsent = conn.transport.get_write_buffer_size()
+        if unsent != conn.unsent:
+            conn.unsent = unsent
+            conn.touched = now
+        elif now - conn.touched > read_timeout:
+            self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
+
+    def fail(self, error: Exception) -> None:
+        """End the transfer: whoever waits for anything of it gets the error."""
+        if self._failure is not None:
+            return
+        self._failure = error
+        for future in (self._slot, self._opened):
+            if future is not None and not future.done():
+                future.set_exception(error)
+        if self.conn is not None:
+            self.conn.fail(error)
+
+    def finish(self) -> None:
+        """Give the connection back, or cut it if anything on it is not over."""
+        task, conn, uploading = self._task, self.conn, self.uploading
+        if task is not None:
+            task.cancel()
+            self._task = None
+        if conn is not None:
+            self.conn = None
+            if uploading:
+                conn.abort()
+            else:
+                self._pool.release(conn)

@@ -1,0 +1,272 @@
+"""The two ways to MLflow over one pool of connections.
+
+`forward` is the data plane: raw bytes from an ASGI client to MLflow and back, with no object per
+header, no decoding, and no task for a request that is over soon. `handle_async_request` is the same
+for an `httpx.AsyncClient`, which the control plane uses.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import httpx
+from starlette.types import Message, Receive, Send
+
+from app.errors import UpstreamTimeoutError
+from app.proxy.connection import Connection, StaleConnectionError
+from app.proxy.headers import HOP_BY_HOP, response_headers
+from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
+from app.proxy.pool import Pool, PoolLimits
+from app.proxy.transfer import ClientGoneError, Transfer
+
+# How often silence is looked for, in seconds: one timer for all requests instead of several each.
+TICK = 0.1
+# How long the rest of a body is read after MLflow has answered before its end, in seconds.
+LINGER = 2.0
+MAX_BODY = 50 * 1024**3
+
+
+class Upstream(httpx.AsyncBaseTransport):
+    """A pooled HTTP/1.1 client for one server.
+
+    url: of the server, with a path if it lives below one. max_connections: open at a time.
+    In seconds: queue_timeout, the wait for a free connection; connect_timeout, TCP and TLS;
+    read_timeout, the longest silence of the server, or of a client that takes no more of an answer;
+    body_gap, the longest silence in a request's body; idle_timeout, for which a free connection is
+    kept, less than the server's own. ca_file: PEM certificates to trust instead of the system's.
+    max_body: bytes of a streamed body.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        max_connections: int,
+        queue_timeout: float,
+        connect_timeout: float,
+        read_timeout: float,
+        body_gap: float,
+        idle_timeout: float = 4.0,
+        ca_file: Path | None = None,
+        max_body: int = MAX_BODY,
+    ) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+            raise ValueError(f"not an http:// or https:// URL: {url!r}")
+        tls = None
+        if parts.scheme == "https":
+            tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+            tls.set_alpn_protocols(["http/1.1"])
+        self._origin = httpx.URL(url)
+        self._host = parts.netloc.encode("ascii")
+        self._prefix = parts.path.rstrip("/").encode("ascii")
+        self._read_timeout = read_timeout
+        self._body_gap = body_gap
+        self._max_body = max_body
+        self._pool = Pool(
+            parts.hostname,
+            parts.port or (443 if tls else 80),
+            tls,
+            PoolLimits(
+                max_connections=max_connections,
+                queue_timeout=queue_timeout,
+                connect_timeout=connect_timeout,
+                idle_timeout=idle_timeout,
+            ),
+        )
+        self._active: set[Transfer] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def forward(self, request: UpstreamRequest, receive: Receive, send: Send) -> None:
+        """Send the request on, and the answer back, both as they come.
+
+        Returns when the answer is with the client, or when the client has left (then nothing more
+        is sent). Raises before `http.response.start`, to be rendered: UpstreamError and its kinds
+        (502, 504), UpstreamBusyError (503), SlowRequestError and MalformedRequestError (400),
+        BodyTooLargeError (413). Raised after it, the same errors must go through to the server,
+        which cuts the connection, so that a broken answer does not look whole. ValueError: the
+        request could not be written as one; see `encode_head`.
+
+        While MLflow takes no more of an upload nothing is read from the client either, so that a
+        client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
+        """
+        head = encode_head(request, self._host, self._prefix)
+        transfer = self._begin(request, receive)
+        try:
+            conn = await self._answer(transfer, request, head)
+            await self._relay(transfer, conn, send)
+        except ClientGoneError:
+            return
+        finally:
+            self._end(transfer)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """The transport of an `httpx.AsyncClient`: the same pool, limits, timeouts and errors.
+
+        Timeouts are the pool's, not the client's. Cookies do not come through (see headers.py).
+        Raises as `forward` does, and ValueError for a URL of another origin.
+        """
+        url = request.url
+        if (url.scheme, url.host, url.port) != (
+            self._origin.scheme,
+            self._origin.host,
+            self._origin.port,
+        ):
+            raise ValueError(f"not a URL of the upstream: {str(url)!r}")
+        outbound, receive = await _outbound(request)
+        head = encode_head(outbound, self._host)
+        transfer = self._begin(outbound, receive)
+        try:
+            conn = await self._answer(transfer, outbound, head)
+        except BaseException:
+            self._end(transfer)
+            raise
+        return httpx.Response(
+            conn.status,
+            headers=response_headers(conn.headers),
+            stream=_AnswerStream(self, transfer, conn),
+            extensions={"http_version": b"HTTP/1.1"},
+        )
+
+    async def aclose(self) -> None:
+        """Close all connections; requests in flight fail with an UpstreamError."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        await self._pool.aclose()
+
+    # --- the way of a request ---
+
+    def _begin(self, request: UpstreamRequest, receive: Receive | None) -> Transfer:
+        transfer = Transfer(
+            self._pool, request, receive, body_gap=self._body_gap, max_body=self._max_body
+        )
+        self._active.add(transfer)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+        return transfer
+
+    def _end(self, transfer: Transfer) -> None:
+        self._active.discard(transfer)
+        transfer.finish()
+
+    async def _answer(
+        self, transfer: Transfer, request: UpstreamRequest, head: bytes
+    ) -> Connection:
+        """The connection with the head of the answer on it."""
+        if request.streams:
+            conn = await transfer.upload(head)
+            await conn.head()
+            return conn
+        conn = await transfer.send(head, fresh=False)
+        try:
+            await conn.head()
+        except StaleConnectionError:
+            # The server closed it just when it was taken from the pool. That is no failure of the
+            # request, unless the server might have seen it and may not see it twice.
+            if not conn.used or request.body or request.method not in IDEMPOTENT:
+                raise
+            conn = await transfer.send(head, fresh=True)
+            await conn.head()
+        return conn
+
+    async def _relay(self, transfer: Transfer, conn: Connection, send: Send) -> None:
+        headers = response_headers(conn.headers)
+        if conn.status in (204, 304):
+            # The server in front counts the body against it, and there is none.
+            headers = [item for item in headers if item[0] != b"content-length"]
+        start: Message = {
+            "type": "http.response.start",
+            "status": conn.status,
+            "headers": headers,
+        }
+        if transfer.uploading:
+            await self._relay_early(transfer, conn, send, start)
+            return
+        await send(start)
+        if conn.complete:
+            await send({"type": "http.response.body", "body": conn.take()})
+            return
+        await self._relay_body(conn, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _relay_early(
+        self, transfer: Transfer, conn: Connection, send: Send, start: Message
+    ) -> None:
+        """An answer that came before the end of the request's body, such as 413 or 401."""
+        start["headers"].append((b"connection", b"close"))
+        if conn.complete and conn.length is None and conn.status not in (204, 304):
+            # So that the client knows the answer to be whole while the rest of its body is read.
+            start["headers"].append((b"content-length", b"%d" % conn.buffered))
+        await send(start)
+        await self._relay_body(conn, send)
+        if transfer.uploading:
+            await transfer.discard_upload(LINGER)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _relay_body(self, conn: Connection, send: Send) -> None:
+        while body := await conn.read():
+            try:
+                async with asyncio.timeout(self._read_timeout):
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+            except TimeoutError:
+                raise UpstreamTimeoutError("The client stopped reading the answer.") from None
+
+    def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for transfer in list(self._active):
+            transfer.check(now, self._read_timeout)
+        self._pool.sweep(now)
+        if self._active or not self._pool.empty:
+            self._timer = loop.call_later(TICK, self._tick)
+        else:
+            self._timer = None
+
+
+class _AnswerStream(httpx.AsyncByteStream):
+    def __init__(self, upstream: Upstream, transfer: Transfer, conn: Connection) -> None:
+        self._upstream = upstream
+        self._transfer = transfer
+        self._conn = conn
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while body := await self._conn.read():
+            yield body
+
+    async def aclose(self) -> None:
+        self._upstream._end(self._transfer)
+
+
+async def _outbound(request: httpx.Request) -> tuple[UpstreamRequest, Receive | None]:
+    """An httpx request as ours, and where its body comes from if it streams."""
+    dropped = HOP_BY_HOP | {b"host", b"content-length", b"expect"}
+    headers = [(name.lower(), value) for name, value in request.headers.raw]
+    outbound = UpstreamRequest(
+        method=request.method.encode("ascii"),
+        target=cast("bytes", request.extensions.get("target", request.url.raw_path)),
+        headers=[item for item in headers if item[0] not in dropped],
+    )
+    if isinstance(request.stream, httpx.ByteStream):
+        outbound.body = await request.aread()
+        return outbound, None
+    length = request.headers.get("content-length")
+    outbound.content_length = int(length) if length is not None else None
+    outbound.chunked = length is None
+    assert isinstance(request.stream, httpx.AsyncByteStream)
+    chunks = aiter(request.stream)
+    ended = asyncio.get_running_loop().create_future()
+
+    async def receive() -> Message:
+        async for chunk in chunks:
+            return {"type": "http.request", "body": chunk, "more_body": True}
+        if not ended.done():
+            ended.set_result(None)
+            return {"type": "http.request", "body": b"", "more_body": False}
+        # An httpx client that leaves closes the answer; it sends no message.
+        return await asyncio.get_running_loop().create_future()
+
+    return outbound, receive

@@ -1,0 +1,90 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.proxy.headers import HOP_BY_HOP, REQUEST_HEADERS, request_headers, response_headers
+
+NAMES = st.sampled_from(
+    sorted(
+        REQUEST_HEADERS
+        | HOP_BY_HOP
+        | {b"authorization", b"cookie", b"x-mlflow-workspace", b"x-api-key", b"host", b"expect"}
+    )
+) | st.from_regex(rb"\A[a-z0-9-]{1,20}\Z")
+ANSWER_NAMES = NAMES | st.sampled_from([b"set-cookie", b"server", b"content-length", b"etag"])
+VALUES = st.binary(max_size=20)
+# What a Connection header nominates, in any case and spacing.
+CONNECTIONS = st.lists(ANSWER_NAMES, max_size=4).map(b" ,\t".join).map(bytes.title)
+
+
+@given(st.dictionaries(NAMES, VALUES), st.none() | CONNECTIONS)
+def test_only_the_allow_list_goes_upstream(
+    headers: dict[bytes, bytes], connection: bytes | None
+) -> None:
+    if connection is not None:
+        headers[b"connection"] = connection
+    nominated = {name.strip().lower() for name in headers.get(b"connection", b"").split(b",")}
+    expected = {
+        name: value
+        for name, value in headers.items()
+        if name in REQUEST_HEADERS and name not in nominated
+    }
+    assert dict(request_headers(headers)) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"authorization",
+        b"x-api-key",
+        b"x-eth-signature",
+        b"cookie",
+        b"origin",
+        b"host",
+        b"expect",
+        b"content-length",
+        b"transfer-encoding",
+        b"x-forwarded-for",
+        b"forwarded",
+        b"x-mlflow-workspace",
+        b"x-mlflow-authorization",
+        b"x-mlflow-guardrail-bypass",
+        b"baggage",
+    ],
+)
+def test_what_identifies_or_frames_stays_behind(name: bytes) -> None:
+    assert request_headers({name: b"x", b"accept": b"*/*"}) == [(b"accept", b"*/*")]
+
+
+def test_a_nominated_header_is_dropped_although_it_is_allowed() -> None:
+    headers = {b"connection": b"keep-alive, Range ,close", b"range": b"bytes=0-1", b"accept": b"a"}
+    assert request_headers(headers) == [(b"accept", b"a")]
+
+
+@given(st.lists(st.tuples(ANSWER_NAMES, VALUES), max_size=12), st.lists(CONNECTIONS, max_size=2))
+def test_answers_lose_what_is_hop_by_hop_and_nothing_else(
+    raw: list[tuple[bytes, bytes]], connections: list[bytes]
+) -> None:
+    raw = raw + [(b"connection", value) for value in connections]
+    nominated = {
+        token.strip().lower()
+        for name, value in raw
+        if name == b"connection"
+        for token in value.split(b",")
+    }
+    dropped = HOP_BY_HOP | nominated | {b"set-cookie", b"set-cookie2", b"server", b"alt-svc"}
+    assert response_headers(raw) == [item for item in raw if item[0] not in dropped]
+
+
+def test_repeats_keep_their_order() -> None:
+    raw = [(b"link", b"1"), (b"etag", b"x"), (b"link", b"2"), (b"content-length", b"3")]
+    assert response_headers(raw) == raw
+
+
+def test_neither_direction_changes_what_it_is_given() -> None:
+    headers = {b"connection": b"accept", b"accept": b"a", b"cookie": b"c"}
+    raw = [(b"connection", b"etag"), (b"etag", b"e"), (b"server", b"s")]
+    request_headers(headers)
+    response_headers(raw)
+    assert headers == {b"connection": b"accept", b"accept": b"a", b"cookie": b"c"}
+    assert raw == [(b"connection", b"etag"), (b"etag", b"e"), (b"server", b"s")]
