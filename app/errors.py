@@ -240,6 +240,12 @@ class TooManyFailuresError(RateLimitedError):
 class InternalError(GatewayError):
     """A defect of ours. The log has the details under the request id."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "The gateway failed in a way it should not. Try again; if it goes on, tell the "
+            "operator the request id."
+        )
+
 
 class UpstreamError(GatewayError):
     status = 502

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from app.identity.principal import Principal
+    from app.identity.wallet import VerifiedWallet
     from app.limits.window import Quota
 
 
@@ -18,6 +19,7 @@ class Exchange:
     headers: the request's headers by lower-case name; the edge has refused repeats of those that
         matter, and joins the others with a comma.
     client: the address the request came from, as far as trusted proxies tell.
+    proof: the signed message of a wallet, to be spent before it changes anything.
     route: a bounded label for metrics and logs, never the path itself.
     """
 
@@ -25,6 +27,7 @@ class Exchange:
     headers: dict[bytes, bytes] = field(default_factory=dict)
     client: str = ""
     principal: "Principal | None" = None
+    proof: "VerifiedWallet | None" = None
     quota: "Quota | None" = None
     route: str = "unmatched"
 

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import StartupError
 
 Network = IPv4Network | IPv6Network
+AccessLog = Literal["all", "errors", "none"]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
@@ -57,10 +58,13 @@ class Settings(BaseSettings):
 
     # Limits.
     rate_limit: Count = 100
-    rate_window: Seconds = 60
-    # Failed authentications and anonymous requests, per client address and window.
-    failure_limit: Count = 30
+    # The length of a window in whole seconds; the limits below are per window too.
+    rate_window: Count = 60
+    # Failed authentications, and anonymous requests, per client address.
+    failure_limit: Count = 100
     anonymous_limit: Count = 100
+    # How many gateways share the limits: each counts its part by itself while Redis is away.
+    replicas: Count = 1
 
     # Time and size at the edge and upstream.
     max_upload: Bytes = 50 * 1024**3
@@ -79,7 +83,7 @@ class Settings(BaseSettings):
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     # A log line per request: for all of them, for those answered with 4xx or 5xx, or for none.
-    access_log: Literal["all", "errors", "none"] = "errors"
+    access_log: AccessLog = "errors"
     # Prometheus metrics on a port of their own; without one, at /metrics for admins.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
 

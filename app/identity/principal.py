@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from app.errors import MissingScopeError
+
 
 class Scope(StrEnum):
     """What a credential may do, least first."""
@@ -31,7 +33,15 @@ class Principal:
     id: str
     credential: str
     tenant: str
-    workspace: str
     scopes: frozenset[Scope]
     rate_limit: int | None = None
     address: str | None = None
+
+    def require(self, scope: Scope) -> None:
+        """Raises MissingScopeError where the scope is lacking."""
+        if scope not in self.scopes:
+            own = ", ".join(own for own in Scope if own in self.scopes)
+            raise MissingScopeError(
+                f"This needs the scope {scope}; your credential has {own}. Ask an admin for a key "
+                f"with {scope}."
+            )

@@ -1,0 +1,24 @@
+"""The audit log over HTTP, for admins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.audit import service
+from app.audit.schemas import AuditEventView, AuditFilter
+from app.database import Session
+from app.identity.dependencies import Admin
+from app.pages import Page, encode_cursor
+
+router = APIRouter(tags=["admin"])
+
+
+@router.get("/admin/audit")
+async def list_events(
+    _: Admin, session: Session, wanted: Annotated[AuditFilter, Query()]
+) -> Page[AuditEventView]:
+    """Who did what, newest first."""
+    found = await service.events(session, wanted)
+    shown = [AuditEventView.model_validate(event) for event in found[: wanted.limit]]
+    more = encode_cursor(str(shown[-1].id)) if len(found) > wanted.limit else None
+    return Page(items=shown, next=more)

@@ -1,0 +1,53 @@
+"""What the audit log shows, and what it can be asked."""
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from app.errors import InvalidParameterError
+from app.fields import Label
+from app.pages import Cursor, PageSize, decode_cursor
+
+
+class AuditEventView(BaseModel):
+    """One event."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    at: datetime
+    actor: str = Field(description="The principal that acted, or `cli`.", examples=["key:9f2c"])
+    action: str = Field(examples=["key.created"])
+    subject: str = Field(description="What it was done to.", examples=["9f2c"])
+    tenant: str | None
+    request_id: str | None
+    client: str | None = Field(description="The address that the request came from.")
+    details: dict[str, Any]
+
+
+class AuditFilter(BaseModel):
+    """Which events: all conditions hold together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    actor: Label | None = None
+    action: Label | None = None
+    subject: Label | None = None
+    tenant: Label | None = None
+    since: AwareDatetime | None = Field(default=None, description="At this time or later.")
+    until: AwareDatetime | None = Field(default=None, description="Before this time.")
+    cursor: Cursor = None
+    limit: PageSize = 100
+
+    @property
+    def before(self) -> int | None:
+        """The id that the cursor stands at."""
+        if self.cursor is None:
+            return None
+        position = decode_cursor(self.cursor)
+        if not position.isdecimal() or len(position) > 18:
+            raise InvalidParameterError(
+                "The cursor is not one of this list: pass `next` of the page before, unchanged."
+            )
+        return int(position)

@@ -1,0 +1,151 @@
+"""PostgreSQL: the engine, its transactions, and the migration to the newest schema."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from fastapi import Depends, Request
+from sqlalchemy import DateTime, exc, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from sqlalchemy.orm import DeclarativeBase
+
+from app.errors import DatabaseUnavailableError
+
+# Sockets that answer nothing must not hold a caller: 503 within three seconds.
+CONNECT_SECONDS = 2.0
+STATEMENT_SECONDS = 2.5
+# SQLSTATE classes that say "not now": connection, resources, shutdown or start of the server.
+AWAY = ("08", "53", "57P")
+MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+class Base(DeclarativeBase):
+    """The root of every table's class."""
+
+    type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012
+
+
+def now() -> datetime:
+    """The time in UTC, as every column keeps it."""
+    return datetime.now(UTC)
+
+
+def database_address(url: str) -> URL:
+    """SQLAlchemy's URL for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`."""
+    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    mode = parsed.query.get("sslmode")
+    if mode is not None:
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed
+
+
+def _is_away(error: BaseException) -> bool:
+    """Whether an error says that the database is away, rather than that we asked wrongly."""
+    if isinstance(error, OSError | TimeoutError | exc.TimeoutError | asyncpg.InterfaceError):
+        return True
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "").startswith(AWAY)
+    if isinstance(error, exc.DBAPIError):
+        if error.connection_invalidated or isinstance(error, exc.InterfaceError):
+            return True
+        state = getattr(error.orig, "sqlstate", None) or ""
+        return state.startswith(AWAY) or isinstance(error.__cause__, OSError | TimeoutError)
+    return False
+
+
+class Database:
+    """The gateway's connections to PostgreSQL."""
+
+    def __init__(self, url: str, *, connections: int = 10) -> None:
+        self.address = database_address(url)
+        self.engine: AsyncEngine = create_async_engine(
+            self.address,
+            pool_size=connections,
+            max_overflow=0,
+            pool_timeout=CONNECT_SECONDS,
+            pool_pre_ping=True,
+            connect_args={"timeout": CONNECT_SECONDS, "command_timeout": STATEMENT_SECONDS},
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session that commits at the end, or rolls back.
+
+        Raises DatabaseUnavailableError when PostgreSQL is away, so that no caller has to know how
+        its driver says so.
+        """
+        try:
+            async with self._sessions.begin() as session:
+                yield session
+        except Exception as error:
+            if _is_away(error):
+                raise DatabaseUnavailableError(
+                    "The registry's database does not answer. Nothing was changed; try again."
+                ) from error
+            raise
+
+    async def connect(self) -> asyncpg.Connection:
+        """A bare connection of its own, for LISTEN. Raises what asyncpg raises."""
+        arguments = self.address.translate_connect_args(username="user")
+        return await asyncpg.connect(
+            **arguments,
+            **self.address.query,
+            timeout=CONNECT_SECONDS,
+            command_timeout=STATEMENT_SECONDS,
+        )
+
+    async def revision(self) -> str | None:
+        """The schema's revision; None where nothing was migrated yet."""
+        async with self.transaction() as session:
+            known = await session.scalar(text("select to_regclass('alembic_version')"))
+            if known is None:
+                return None
+            found: str | None = await session.scalar(
+                text("select version_num from alembic_version")
+            )
+            return found
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def alembic_config(url: str | None = None) -> Config:
+    """Alembic's configuration for our migrations, with the database in `attributes`."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["url"] = url
+    return config
+
+
+def migrate(url: str) -> None:
+    """Upgrade the schema to the newest revision; several at once wait for each other."""
+    command.upgrade(alembic_config(url), "head")
+
+
+async def migrate_from_loop(url: str) -> None:
+    """`migrate` for callers that run inside an event loop."""
+    await asyncio.to_thread(migrate, url)
+
+
+async def read_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """A FastAPI dependency: one transaction for an endpoint, committed before the answer goes."""
+    database: Database = request.app.state.database
+    async with database.transaction() as session:
+        yield session
+
+
+# `function` scope: a commit that fails must still be able to become the answer.
+Session = Annotated[AsyncSession, Depends(read_session, scope="function")]

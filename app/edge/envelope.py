@@ -1,0 +1,159 @@
+"""The outermost layer: gives each request its id, and makes an answer of whatever happens inside.
+
+It is the only one that wraps `send`. Every answer gets the request's id, the limit's state and
+`nosniff`; every failure the one error shape; every request its place in the metrics and the log.
+"""
+
+import math
+import re
+import secrets
+import time
+from itertools import count
+
+import structlog
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.edge.body import discard
+from app.edge.rules import METHODS
+from app.errors import PROBLEM, GatewayError, InternalError
+from app.exchange import Exchange
+from app.limits.window import Quota
+from app.metrics import Metrics
+from app.settings import AccessLog
+
+log = structlog.get_logger()
+
+# A client may bring its own id, as long as it can do no harm in a log.
+CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# What is read of a refused request's body, so that the answer survives and the connection too.
+UNREAD_BYTES = 256 * 1024
+UNREAD_SECONDS = 2.0
+
+
+class Envelope:
+    """ASGI middleware around the whole gateway."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:
+        self.app = app
+        self.metrics = metrics
+        self.access_log = access_log
+        # Unique across processes by the first part, within one by the second.
+        self._process = secrets.token_hex(6)
+        self._count = count(1)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        began = time.perf_counter()
+        exchange = scope["exchange"] = Exchange(self._request_id(scope))
+        status = 0
+
+        async def reply(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers.append((b"x-request-id", exchange.request_id.encode()))
+                headers.append((b"x-content-type-options", b"nosniff"))
+                if exchange.quota is not None:
+                    headers += quota_headers(exchange.quota)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, reply)
+        except ClientDisconnect:
+            pass
+        except GatewayError as error:
+            if status:
+                # A cut connection is the only way left to say that the answer is not whole; the
+                # server cuts it when an answer is left unfinished.
+                self.metrics.aborted.inc()
+                log.warning("answer.aborted", request_id=exchange.request_id, reason=error.reason)
+            else:
+                await self._refuse(error, scope, exchange, receive, reply)
+        except Exception:
+            log.exception("request.failed", request_id=exchange.request_id, route=exchange.route)
+            if not status:
+                await self._refuse(InternalError(), scope, exchange, receive, reply)
+        seconds = time.perf_counter() - began
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        self.metrics.observe(method, exchange.route, status, seconds)
+        if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
+            self._write(scope, exchange, status, seconds)
+
+    def _request_id(self, scope: Scope) -> str:
+        for name, value in scope["headers"]:
+            if name == b"x-request-id" and CLIENT_ID.fullmatch(value):
+                given: str = value.decode()
+                return given
+        return f"{self._process}-{next(self._count):x}"
+
+    async def _refuse(
+        self,
+        error: GatewayError,
+        scope: Scope,
+        exchange: Exchange,
+        receive: Receive,
+        reply: Send,
+    ) -> None:
+        """Answer with an error; close the connection if part of the body would stay unread."""
+        closes = error.closes or not await _read_out(scope, receive)
+        await send_error(error, exchange.request_id, reply, closes=closes)
+
+    def _write(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+        log.info(
+            "request",
+            request_id=exchange.request_id,
+            method=scope["method"],
+            route=exchange.route,
+            status=status,
+            milliseconds=round(seconds * 1000, 1),
+            principal=exchange.principal.id if exchange.principal else None,
+            client=exchange.client,
+        )
+
+
+async def send_error(
+    error: GatewayError, request_id: str, send: Send, *, closes: bool = False
+) -> None:
+    """The one renderer: an error as an ASGI answer."""
+    body = error.body(request_id)
+    headers = [
+        (b"content-type", PROBLEM),
+        (b"content-length", str(len(body)).encode()),
+        (b"cache-control", b"no-store"),
+        *error.headers,
+    ]
+    if closes:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
+    """RateLimit-Limit, -Remaining (requests) and -Reset (whole seconds)."""
+    return [
+        (b"ratelimit-limit", b"%d" % quota.limit),
+        (b"ratelimit-remaining", b"%d" % quota.remaining),
+        (b"ratelimit-reset", b"%d" % math.ceil(quota.reset)),
+    ]
+
+
+async def _read_out(scope: Scope, receive: Receive) -> bool:
+    """Whether nothing of the request's body is left unread, after reading what little there is."""
+    length: bytes | None = None
+    for name, value in scope["headers"]:
+        if name == b"expect":
+            # The client waits for our word and has sent nothing; reading would ask for the body.
+            return False
+        if name == b"content-length":
+            length = value
+        elif name == b"transfer-encoding":
+            length = b"chunked"
+    if length is None or length == b"0":
+        return True
+    if length.isdigit() and len(length) < 12 and int(length) > UNREAD_BYTES:
+        return False
+    return await discard(receive, limit=UNREAD_BYTES, seconds=UNREAD_SECONDS)

@@ -1,0 +1,110 @@
+"""What every request has to keep to, whatever it asks for (RFC 9112, and less)."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import (
+    HeadersTooLargeError,
+    MalformedRequestError,
+    MethodNotAllowedError,
+    TargetTooLongError,
+)
+from app.exchange import exchange_of
+from app.identity.client_address import client_address
+from app.settings import Network
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+MAX_TARGET = 8 * 1024
+MAX_HEADERS = 100
+MAX_HEAD = 32 * 1024
+# Two of these would let two readers of the same request understand different things.
+SINGLE = frozenset(
+    {
+        b"host",
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"content-encoding",
+        b"transfer-encoding",
+        b"expect",
+        b"x-api-key",
+        b"x-eth-address",
+        b"x-eth-message",
+        b"x-eth-signature",
+        b"x-request-id",
+        b"idempotency-key",
+    }
+)
+# The framing of HTTP/1.1 is not to be had in 1.0, and nobody sends 0.9.
+VERSIONS = frozenset({"1.0", "1.1"})
+
+
+class RequestRules:
+    """Refuses what breaks the rules, and gives the layers behind it the headers as a mapping."""
+
+    def __init__(self, app: ASGIApp, trusted_proxies: tuple[Network, ...]) -> None:
+        self.app = app
+        self.trusted_proxies = trusted_proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] not in METHODS:
+            raise MethodNotAllowedError(
+                "This method is not in use here.",
+                headers=[(b"allow", ", ".join(sorted(METHODS)).encode())],
+            )
+        target = scope["raw_path"]
+        if target[:1] != b"/":
+            raise MalformedRequestError("The request's target must be a path that begins with /.")
+        if len(target) + len(scope["query_string"]) > MAX_TARGET:
+            raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
+        headers = _headers(scope["headers"])
+        _check_framing(headers, scope["http_version"])
+        exchange = exchange_of(scope)
+        exchange.headers = headers
+        client = scope.get("client")
+        exchange.client = client_address(
+            client[0] if client else "", headers.get(b"x-forwarded-for"), self.trusted_proxies
+        )
+        await self.app(scope, receive, send)
+
+
+def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """The headers by name; repeats that do no harm are joined as RFC 9110, section 5.3 says."""
+    if len(raw) > MAX_HEADERS:
+        raise HeadersTooLargeError(f"The request has more than {MAX_HEADERS} headers.")
+    headers: dict[bytes, bytes] = {}
+    size = 0
+    for name, value in raw:
+        size += len(name) + len(value)
+        if name in headers:
+            if name in SINGLE:
+                raise MalformedRequestError(f"The header {name.decode('latin-1')} came twice.")
+            headers[name] = headers[name] + b", " + value
+        else:
+            headers[name] = value
+    if size > MAX_HEAD:
+        raise HeadersTooLargeError(f"The request's headers are larger than {MAX_HEAD} bytes.")
+    # Servers that map `-` and `_` to the same name would take one header for another.
+    if any(b"_" in name for name in headers):
+        raise MalformedRequestError("A header's name holds an underscore; use hyphens.")
+    return headers
+
+
+def _check_framing(headers: dict[bytes, bytes], version: str) -> None:
+    """Refuse whatever two HTTP parsers could frame in two ways (request smuggling)."""
+    if version not in VERSIONS:
+        raise MalformedRequestError("This server speaks HTTP/1.1.")
+    if not headers.get(b"host"):
+        raise MalformedRequestError("The request has no Host header.")
+    encoding = headers.get(b"transfer-encoding")
+    length = headers.get(b"content-length")
+    if encoding is not None:
+        if length is not None:
+            raise MalformedRequestError(
+                "The request has both Content-Length and Transfer-Encoding. Send one of the two."
+            )
+        if encoding.lower() != b"chunked":
+            raise MalformedRequestError("The only Transfer-Encoding taken is `chunked`.")
+        if version == "1.0":
+            raise MalformedRequestError("HTTP/1.0 has no Transfer-Encoding.")
+    if length is not None and not (length.isdigit() and len(length) <= 15):
+        raise MalformedRequestError("Content-Length is not a whole number.")

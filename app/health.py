@@ -1,0 +1,102 @@
+"""Whether the gateway lives and is ready, and which version it is."""
+
+import asyncio
+from importlib.metadata import version
+
+from alembic.script import ScriptDirectory
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from app.database import Database, alembic_config
+from app.errors import GatewayError
+from app.identity.dependencies import Admin
+from app.metrics import CONTENT_TYPE, Metrics
+from app.mlflow.control import MLflowControl
+
+# What an orchestrator waits for an answer is seldom more than this.
+PROBE_SECONDS = 2.5
+NAME = "hokusai-registry-gateway"
+
+router = APIRouter(tags=["health"])
+PUBLIC = frozenset({("GET", "/livez"), ("GET", "/readyz"), ("GET", "/version")})
+
+
+class Check(BaseModel):
+    """One thing that readiness needs."""
+
+    ready: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether the gateway can serve, and what keeps it from it."""
+
+    ready: bool
+    checks: dict[str, Check] = Field(description="`migrations` and `upstream`.")
+
+
+class Version(BaseModel):
+    """The gateway's version."""
+
+    name: str
+    version: str
+
+
+@router.get("/livez")
+async def livez() -> Check:
+    """The process answers. It says nothing of what the gateway depends on."""
+    return Check(ready=True, detail="alive")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness}})
+async def readyz(request: Request, response: Response) -> Readiness:
+    """Whether requests can be served: the database, its schema, and MLflow."""
+    state = request.app.state
+    migrations, upstream = await asyncio.gather(
+        _migrations(state.database, state.revision), _upstream(state.mlflow)
+    )
+    checks = {"migrations": migrations, "upstream": upstream}
+    ready = all(check.ready for check in checks.values())
+    if not ready:
+        response.status_code = 503
+    return Readiness(ready=ready, checks=checks)
+
+
+@router.get("/version")
+async def show_version() -> Version:
+    """Which gateway this is."""
+    return Version(name=NAME, version=version(NAME))
+
+
+@router.get("/metrics", tags=["admin"])
+async def metrics(request: Request, _: Admin) -> Response:
+    """Prometheus metrics, where they have no port of their own."""
+    collected: Metrics = request.app.state.metrics
+    return Response(collected.exposition(), media_type=CONTENT_TYPE)
+
+
+def newest_revision() -> str:
+    """The schema's revision that this code was written for."""
+    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
+    assert head is not None
+    return head
+
+
+async def _migrations(database: Database, wanted: str) -> Check:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            found = await database.revision()
+    except (GatewayError, TimeoutError):
+        return Check(ready=False, detail="the database does not answer")
+    if found != wanted:
+        return Check(ready=False, detail=f"revision {found} instead of {wanted}: migrate")
+    return Check(ready=True, detail=f"revision {found}")
+
+
+async def _upstream(mlflow: MLflowControl) -> Check:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            alive = await mlflow.alive()
+    except (GatewayError, TimeoutError):
+        alive = False
+    return Check(ready=alive, detail="MLflow answers" if alive else "MLflow does not answer")

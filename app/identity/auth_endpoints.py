@@ -1,0 +1,106 @@
+"""Signing in with a wallet, and asking who one is."""
+
+from datetime import datetime
+
+from fastapi import APIRouter, Request, status
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.audit.service import Actor
+from app.database import Session, now
+from app.errors import InvalidSignatureError, UnauthenticatedError
+from app.exchange import exchange_of
+from app.identity import credentials, siwe, tokens
+from app.identity.authenticator import Authenticator
+from app.identity.credentials import WalletCredential
+from app.identity.dependencies import Caller, CurrentPeppers
+from app.identity.principal import Scope
+from app.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.identity.signatures import spend
+from app.settings import Settings
+
+router = APIRouter(tags=["auth"])
+# Paths that a caller without a credential may use; they prove who they are by what they send.
+PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
+
+
+@router.get("/auth/nonce")
+async def nonce(session: Session) -> NonceView:
+    """A nonce for one SIWE message, good for ten minutes."""
+    made = await tokens.new_nonce(session)
+    return NonceView(nonce=made.value, expires_at=made.expires_at)
+
+
+@router.post("/auth/token", status_code=status.HTTP_201_CREATED)
+async def token(
+    request: Request, session: Session, peppers: CurrentPeppers, body: TokenRequest | None = None
+) -> IssuedToken:
+    """Exchange a wallet's signature for a token that serves as MLFLOW_TRACKING_TOKEN.
+
+    The proof is either the three X-ETH-* headers, or a SIWE message with its signature in the body.
+    """
+    asked = body or TokenRequest()
+    settings: Settings = request.app.state.settings
+    if asked.message is not None and asked.signature is not None:
+        address, until = await _sign_in(session, asked.message, asked.signature, settings)
+    else:
+        address, until = await _prove(session, request), None
+    exchange = exchange_of(request.scope)
+    actor = Actor(f"wallet:{address}", exchange.request_id, exchange.client)
+    seconds = asked.expires_in or settings.token_seconds
+    made, secret = await tokens.issue(
+        session, peppers, address, asked.scopes, seconds, actor, signed_until=until
+    )
+    return IssuedToken(
+        access_token=secret,
+        expires_in=round((made.expires_at - made.created_at).total_seconds()),
+        scopes=[Scope(scope) for scope in made.scopes],
+        address=address,
+    )
+
+
+@router.get("/auth/whoami")
+async def whoami(request: Request, caller: Caller) -> WhoAmI:
+    """Who the gateway takes the caller for."""
+    return WhoAmI(
+        principal=caller.id,
+        tenant=caller.tenant,
+        scopes=[scope for scope in Scope if scope in caller.scopes],
+        credential=caller.credential,
+        address=caller.address,
+        rate_limit=caller.rate_limit or request.app.state.settings.rate_limit,
+    )
+
+
+async def _sign_in(
+    session: AsyncSession, message: str, signature: str, settings: Settings
+) -> tuple[str, datetime | None]:
+    """The address that a SIWE message proves and the end it sets itself, with its nonce spent."""
+    parsed = siwe.verify(
+        message,
+        signature,
+        hosts=settings.public_hosts,
+        now=now(),
+        past=settings.wallet_past,
+        ahead=settings.wallet_ahead,
+    )
+    await tokens.spend_nonce(session, parsed.nonce)
+    return parsed.address, parsed.expiration_time
+
+
+async def _prove(session: AsyncSession, request: Request) -> str:
+    """The address that the X-ETH-* headers prove, with their message spent."""
+    credential = credentials.parse(exchange_of(request.scope).headers)
+    if credential is None:
+        raise UnauthenticatedError(
+            "Send the headers X-ETH-Address, X-ETH-Message and X-ETH-Signature, or `message` and "
+            "`signature` of a SIWE message in the body."
+        )
+    if not isinstance(credential, WalletCredential):
+        raise InvalidSignatureError(
+            "A token is given for a wallet's signature. An API key needs none: it serves as "
+            "MLFLOW_TRACKING_TOKEN as it is."
+        )
+    authenticator: Authenticator = request.app.state.authenticator
+    _, proof = authenticator.wallet(credential)
+    await spend(session, proof)
+    return proof.address

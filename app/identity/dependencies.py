@@ -1,0 +1,61 @@
+"""What endpoints ask FastAPI for: the caller, a scope, a transaction."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.audit.service import Actor
+from app.database import Database
+from app.errors import UnauthenticatedError
+from app.exchange import exchange_of
+from app.identity.peppers import Peppers
+from app.identity.principal import Principal, Scope
+from app.identity.signatures import spend
+
+
+def _caller(request: Request) -> Principal:
+    principal = exchange_of(request.scope).principal
+    if principal is None:
+        # Only a path that identity was told to leave open comes here without one.
+        raise UnauthenticatedError("This needs an API key or a wallet's signature.")
+    return principal
+
+
+def _requires(scope: Scope) -> Callable[[Request], Principal]:
+    def principal_with_scope(request: Request) -> Principal:
+        principal = _caller(request)
+        principal.require(scope)
+        return principal
+
+    return principal_with_scope
+
+
+def _actor(request: Request) -> Actor:
+    exchange = exchange_of(request.scope)
+    principal = exchange.principal.id if exchange.principal else "anonymous"
+    return Actor(principal, exchange.request_id, exchange.client)
+
+
+def _peppers(request: Request) -> Peppers:
+    peppers: Peppers = request.app.state.peppers
+    return peppers
+
+
+async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
+    """A transaction for a change; a wallet's message is spent in it, so only if it commits."""
+    database: Database = request.app.state.database
+    proof = exchange_of(request.scope).proof
+    async with database.transaction() as session:
+        if proof is not None:
+            await spend(session, proof)
+        yield session
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
+CurrentActor = Annotated[Actor, Depends(_actor)]
+CurrentPeppers = Annotated[Peppers, Depends(_peppers)]
+# `function` scope: a commit that fails must still be able to become the answer.
+ChangeSession = Annotated[AsyncSession, Depends(_changing, scope="function")]

@@ -1,0 +1,162 @@
+"""Keys over HTTP: one's own at /api/keys, everybody's at /api/admin/keys."""
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, status
+
+from app.database import Session, now
+from app.fields import Label
+from app.identity import keys
+from app.identity.dependencies import (
+    Admin,
+    Caller,
+    ChangeSession,
+    CurrentActor,
+    CurrentPeppers,
+)
+from app.identity.models import APIKey
+from app.identity.schemas import AdminKeyRequest, IssuedKey, KeyRequest, KeyView, RotateRequest
+from app.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.tenants.workspaces import Workspaces
+
+router = APIRouter(tags=["keys"])
+admin_router = APIRouter(tags=["admin"])
+
+Limit = Annotated[PageSize, Query()]
+
+
+@router.post("/keys", status_code=status.HTTP_201_CREATED)
+async def create_own_key(
+    request: Request,
+    body: KeyRequest,
+    holder: Caller,
+    session: ChangeSession,
+    peppers: CurrentPeppers,
+    actor: CurrentActor,
+) -> IssuedKey:
+    """Make a key for oneself. It shares the caller's limit and can do nothing the caller cannot."""
+    limit: int = request.app.state.settings.rate_limit
+    return issued(*await keys.issue_own(session, peppers, holder, limit, body, actor))
+
+
+@router.get("/keys")
+async def list_own_keys(
+    holder: Caller, session: Session, cursor: Cursor = None, limit: Limit = 100
+) -> Page[KeyView]:
+    """One's own keys: those that speak for the same principal."""
+    return await _page(session, principal=holder.id, cursor=cursor, limit=limit)
+
+
+@router.post("/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
+async def rotate_own_key(
+    key_id: Label,
+    holder: Caller,
+    session: ChangeSession,
+    peppers: CurrentPeppers,
+    actor: CurrentActor,
+    body: RotateRequest | None = None,
+) -> IssuedKey:
+    """Replace a key of one's own; the old one works on for the overlap."""
+    key = await keys.find_own(session, key_id, holder)
+    return await _rotate(session, peppers, key, body, actor)
+
+
+@router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_own_key(
+    key_id: Label, holder: Caller, session: ChangeSession, actor: CurrentActor
+) -> None:
+    """End a key of one's own at once, and the keys made with it."""
+    await keys.revoke(session, await keys.find_own(session, key_id, holder), actor)
+
+
+@admin_router.post("/admin/keys", status_code=status.HTTP_201_CREATED)
+async def create_key(
+    request: Request,
+    body: AdminKeyRequest,
+    _: Admin,
+    session: ChangeSession,
+    peppers: CurrentPeppers,
+    actor: CurrentActor,
+) -> IssuedKey:
+    """Issue a key for a tenant, which is made if it is unknown."""
+    workspaces: Workspaces = request.app.state.workspaces
+    await workspaces.try_prepare(body.tenant, actor)
+    return issued(*await keys.issue(session, peppers, body, actor))
+
+
+@admin_router.get("/admin/keys")
+async def list_keys(
+    _: Admin,
+    session: Session,
+    tenant: Label | None = None,
+    principal: Label | None = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> Page[KeyView]:
+    """All keys, or those of a tenant or principal."""
+    return await _page(session, principal=principal, tenant=tenant, cursor=cursor, limit=limit)
+
+
+@admin_router.post("/admin/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
+async def rotate_key(
+    key_id: Label,
+    _: Admin,
+    session: ChangeSession,
+    peppers: CurrentPeppers,
+    actor: CurrentActor,
+    body: RotateRequest | None = None,
+) -> IssuedKey:
+    """Replace any key; the old one works on for the overlap."""
+    key = await keys.find(session, key_id)
+    return await _rotate(session, peppers, key, body, actor)
+
+
+@admin_router.delete("/admin/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
+async def revoke_key(key_id: Label, _: Admin, session: ChangeSession, actor: CurrentActor) -> None:
+    """End any key at once, and the keys made with it."""
+    await keys.revoke(session, await keys.find(session, key_id), actor)
+
+
+async def _rotate(
+    session: Session,
+    peppers: CurrentPeppers,
+    key: APIKey,
+    body: RotateRequest | None,
+    actor: CurrentActor,
+) -> IssuedKey:
+    overlap = (body or RotateRequest()).overlap_seconds
+    return issued(*await keys.rotate(session, peppers, key, timedelta(seconds=overlap), actor))
+
+
+async def _page(
+    session: Session,
+    *,
+    principal: str | None = None,
+    tenant: str | None = None,
+    cursor: str | None,
+    limit: int,
+) -> Page[KeyView]:
+    found = await keys.page(
+        session,
+        principal=principal,
+        tenant=tenant,
+        after=decode_cursor(cursor) if cursor else None,
+        limit=limit,
+    )
+    more = encode_cursor(found[limit - 1].id) if len(found) > limit else None
+    return Page(items=[view(key) for key in found[:limit]], next=more)
+
+
+def view(key: APIKey) -> KeyView:
+    """A key as it is listed."""
+    return KeyView.model_validate({**_columns(key), "state": keys.state(key, now())})
+
+
+def issued(key: APIKey, secret: str) -> IssuedKey:
+    """A new key as it is shown, once."""
+    return IssuedKey.model_validate({**_columns(key), "state": "active", "key": secret})
+
+
+def _columns(key: APIKey) -> dict[str, object]:
+    return {name: getattr(key, name) for name in KeyView.model_fields if name != "state"}

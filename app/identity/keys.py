@@ -1,0 +1,316 @@
+"""API keys: issuing, listing, rotating, revoking."""
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from ipaddress import ip_network
+
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.audit.service import Actor, record
+from app.database import now
+from app.errors import ConflictError, NotFoundError, PermissionDeniedError
+from app.identity.api_key import hint, new_key
+from app.identity.known import CHANNEL
+from app.identity.models import APIKey
+from app.identity.peppers import Peppers
+from app.identity.principal import Principal, Scope
+from app.identity.schemas import AdminKeyRequest, KeyRequest
+from app.tenants import service as tenants
+
+
+def state(key: APIKey, at: datetime) -> str:
+    """`active`, `expired`, `revoked` or `rotated`."""
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= at:
+        return "rotated" if key.successor is not None else "expired"
+    return "active"
+
+
+async def issue(
+    session: AsyncSession,
+    peppers: Peppers,
+    request: AdminKeyRequest,
+    actor: Actor,
+    *,
+    secret: str | None = None,
+) -> tuple[APIKey, str]:
+    """A new key for a tenant, as an admin asks: the record and the key itself.
+
+    The key speaks for a principal of its own. `secret` is a key that the caller made beforehand.
+    """
+    tenant, _ = await tenants.ensure(session, request.tenant, actor)
+    identifier = _identifier()
+    key, secret = _record(
+        peppers,
+        identifier=identifier,
+        principal=f"key:{identifier}",
+        tenant=tenant.name,
+        name=request.name,
+        scopes=request.scopes,
+        rate_limit=request.rate_limit,
+        networks=request.allowed_networks,
+        expires_at=_expiry(request.expires_in_days),
+        parent=None,
+        actor=actor,
+        secret=secret,
+    )
+    await _save(session, key, actor, "key.created")
+    return key, secret
+
+
+async def issue_own(
+    session: AsyncSession,
+    peppers: Peppers,
+    holder: Principal,
+    default_limit: int,
+    request: KeyRequest,
+    actor: Actor,
+) -> tuple[APIKey, str]:
+    """A new key that a principal makes for itself, in nothing above the credential it came with.
+
+    Raises PermissionDeniedError where more was asked for.
+    """
+    parent = await _credential(session, holder)
+    scopes = request.scopes if request.scopes is not None else sorted(holder.scopes)
+    above = sorted(set(scopes) - holder.scopes)
+    if above:
+        raise PermissionDeniedError(
+            f"Your credential does not have the scope {', '.join(above)}, so a key of yours cannot."
+        )
+    most = holder.rate_limit or default_limit
+    if request.rate_limit is not None and request.rate_limit > most:
+        raise PermissionDeniedError(
+            f"A key of yours cannot have more than your own {most} requests a minute."
+        )
+    expires_at = _expiry(request.expires_in_days)
+    networks: Sequence[str] = request.allowed_networks
+    if parent is not None:
+        expires_at = _earlier(expires_at, parent.expires_at)
+        networks = _within(networks, parent.allowed_networks)
+    tenant, _ = await tenants.ensure(session, holder.tenant, actor)
+    key, secret = _record(
+        peppers,
+        identifier=_identifier(),
+        principal=holder.id,
+        tenant=tenant.name,
+        name=request.name,
+        scopes=scopes,
+        rate_limit=request.rate_limit or holder.rate_limit,
+        networks=networks,
+        expires_at=expires_at,
+        parent=parent.id if parent else None,
+        actor=actor,
+    )
+    await _save(session, key, actor, "key.created")
+    return key, secret
+
+
+async def page(
+    session: AsyncSession,
+    *,
+    principal: str | None = None,
+    tenant: str | None = None,
+    after: str | None = None,
+    limit: int,
+) -> Sequence[APIKey]:
+    """Keys by id, one more than `limit` where there are more."""
+    query = select(APIKey).order_by(APIKey.id).limit(limit + 1)
+    if principal is not None:
+        query = query.where(APIKey.principal == principal)
+    if tenant is not None:
+        query = query.where(APIKey.tenant == tenant)
+    if after is not None:
+        query = query.where(APIKey.id > after)
+    return (await session.scalars(query)).all()
+
+
+async def find(session: AsyncSession, key_id: str, *, principal: str | None = None) -> APIKey:
+    """One key, locked for a change; with `principal`, only if it is that one's own.
+
+    Raises NotFoundError, the same for an unknown key and for a foreign one.
+    """
+    query = select(APIKey).where(APIKey.id == key_id).with_for_update()
+    if principal is not None:
+        query = query.where(APIKey.principal == principal)
+    key = await session.scalar(query)
+    if key is None:
+        whose = " of yours" if principal is not None else ""
+        raise NotFoundError(f"There is no key {key_id!r}{whose}.")
+    return key
+
+
+async def rotate(
+    session: AsyncSession, peppers: Peppers, key: APIKey, overlap: timedelta, actor: Actor
+) -> tuple[APIKey, str]:
+    """A successor with the same rights and a lifetime of the same length; the old key works on
+    for `overlap`, or until its own end if that is sooner.
+
+    Raises ConflictError for a key that is not active, or was rotated before.
+    """
+    at = now()
+    current = state(key, at)
+    if current != "active" or key.successor is not None:
+        raise ConflictError(
+            f"Key {key.id} is {'rotated' if key.successor else current} and cannot be rotated. "
+            "Issue a new key instead."
+        )
+    lifetime = key.expires_at - key.created_at if key.expires_at else None
+    successor, secret = _record(
+        peppers,
+        identifier=_identifier(),
+        principal=key.principal,
+        tenant=key.tenant,
+        name=key.name,
+        scopes=[Scope(scope) for scope in key.scopes],
+        rate_limit=key.rate_limit,
+        networks=key.allowed_networks,
+        expires_at=at + lifetime if lifetime else None,
+        parent=key.parent,
+        actor=actor,
+    )
+    session.add(successor)
+    await session.flush()
+    key.successor = successor.id
+    key.expires_at = _earlier(key.expires_at, at + overlap)
+    # What the old key made stays with the line, and goes when the line is revoked.
+    for child in await session.scalars(select(APIKey).where(APIKey.parent == key.id)):
+        child.parent = successor.id
+    record(session, actor, "key.rotated", key.id, key.tenant, successor=successor.id)
+    await _tell(session, key.id)
+    return successor, secret
+
+
+async def revoke(session: AsyncSession, key: APIKey, actor: Actor) -> None:
+    """End a key at once, and every key that its holder made with it. Doing it twice is no error."""
+    pending = [key]
+    at = now()
+    while pending:
+        one = pending.pop()
+        pending += await session.scalars(select(APIKey).where(APIKey.parent == one.id))
+        if one.revoked_at is None:
+            one.revoked_at = at
+            record(session, actor, "key.revoked", one.id, one.tenant)
+        await _tell(session, one.id)
+
+
+async def find_own(session: AsyncSession, key_id: str, holder: Principal) -> APIKey:
+    """A key that speaks for the same principal as the holder's credential, locked for a change.
+
+    Raises NotFoundError, and PermissionDeniedError for a key that may do more than the credential:
+    rotating it would hand out what the holder does not have.
+    """
+    credential = await _credential(session, holder)
+    key = await find(session, key_id, principal=holder.id)
+    above = sorted(set(key.scopes) - holder.scopes)
+    if above:
+        raise PermissionDeniedError(
+            f"Key {key.id} has the scope {', '.join(above)}, which your credential does not have."
+        )
+    if credential is not None:
+        _within(key.allowed_networks, credential.allowed_networks)
+    return key
+
+
+async def _credential(session: AsyncSession, holder: Principal) -> APIKey | None:
+    """The key that a caller came with; None for a wallet's signature.
+
+    Raises PermissionDeniedError for a token: the keys that it made would outlive it.
+    """
+    if holder.credential == "signature":
+        return None
+    key = await session.get(APIKey, holder.credential)
+    if key is None:
+        raise PermissionDeniedError(
+            "A token cannot manage keys. Sign the request with the wallet instead."
+        )
+    return key
+
+
+async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -> None:
+    session.add(key)
+    record(
+        session,
+        actor,
+        action,
+        key.id,
+        key.tenant,
+        name=key.name,
+        scopes=key.scopes,
+        rate_limit=key.rate_limit,
+        expires_at=key.expires_at.isoformat() if key.expires_at else None,
+    )
+    await session.flush()
+
+
+async def _tell(session: AsyncSession, key_id: str) -> None:
+    """Let every worker forget the key; PostgreSQL delivers it when the transaction commits."""
+    await session.execute(
+        text("select pg_notify(:channel, :key)"), {"channel": CHANNEL, "key": key_id}
+    )
+
+
+def _record(
+    peppers: Peppers,
+    *,
+    identifier: str,
+    principal: str,
+    tenant: str,
+    name: str,
+    scopes: Sequence[Scope],
+    rate_limit: int | None,
+    networks: Sequence[str],
+    expires_at: datetime | None,
+    parent: str | None,
+    actor: Actor,
+    secret: str | None = None,
+) -> tuple[APIKey, str]:
+    secret = secret or new_key()
+    key = APIKey(
+        id=identifier,
+        principal=principal,
+        tenant=tenant,
+        name=name,
+        scopes=[scope.value for scope in Scope if scope in scopes],
+        digest=peppers.digest(secret),
+        pepper_version=peppers.version,
+        hint=hint(secret),
+        rate_limit=rate_limit,
+        allowed_networks=list(networks),
+        parent=parent,
+        created_at=now(),
+        created_by=actor.principal,
+        expires_at=expires_at,
+    )
+    return key, secret
+
+
+def _identifier() -> str:
+    return secrets.token_hex(8)
+
+
+def _expiry(days: int | None) -> datetime | None:
+    return None if days is None else now() + timedelta(days=days)
+
+
+def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+    """The earlier of two ends, where None is no end."""
+    return min((end for end in (one, other) if end is not None), default=None)
+
+
+def _within(asked: Sequence[str], own: Sequence[str]) -> Sequence[str]:
+    """The networks of a key, which must lie within those of whoever makes or changes it."""
+    if not own:
+        return asked
+    for text_ in asked:
+        network = ip_network(text_)
+        if not any(
+            network.version == outer.version and network.subnet_of(outer)  # type: ignore[arg-type]
+            for outer in map(ip_network, own)
+        ):
+            raise PermissionDeniedError(
+                f"{text_} is not within the networks of your own key: {', '.join(own)}."
+            )
+    return asked or own

@@ -1,0 +1,39 @@
+"""Who calls, on the way of every request."""
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import UnauthenticatedError
+from app.exchange import exchange_of
+from app.identity import credentials
+from app.identity.authenticator import Authenticator
+from app.identity.credentials import KeyCredential
+
+
+class Identity:
+    """Sets `exchange.principal`, or refuses; the paths in `public` are open to anybody.
+
+    It stands before the first byte of the body is read, so that a stranger's `Expect: 100-continue`
+    is never answered with `100`.
+    """
+
+    def __init__(
+        self, app: ASGIApp, authenticator: Authenticator, public: frozenset[tuple[str, str]]
+    ) -> None:
+        self.app = app
+        self.authenticator = authenticator
+        self.public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if (scope["method"], scope["path"]) not in self.public:
+            exchange = exchange_of(scope)
+            credential = credentials.parse(exchange.headers)
+            if credential is None:
+                raise UnauthenticatedError(
+                    "This needs an API key (Authorization: Bearer <key>, or MLFLOW_TRACKING_TOKEN) "
+                    "or a wallet's signature (X-ETH-Address, X-ETH-Message, X-ETH-Signature)."
+                )
+            if isinstance(credential, KeyCredential):
+                exchange.principal = await self.authenticator.key(credential, exchange.client)
+            else:
+                exchange.principal, exchange.proof = self.authenticator.wallet(credential)
+        await self.app(scope, receive, send)

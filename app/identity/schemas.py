@@ -1,0 +1,127 @@
+"""What the identity endpoints take and give."""
+
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from app.fields import Label
+from app.identity.principal import Scope
+
+Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]
+
+
+def _network(text: str) -> str:
+    return str(ip_network(text, strict=False))
+
+
+NetworkText = Annotated[str, AfterValidator(_network), Field(examples=["203.0.113.0/24"])]
+
+
+class KeyRequest(BaseModel):
+    """A key that its holder makes for itself: never more than the holder may."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Label = Field(examples=["training cluster"])
+    scopes: Scopes | None = Field(default=None, description="As the caller's own, by default.")
+    rate_limit: RateLimit | None = Field(
+        default=None, description="As the caller's own, by default; never above it."
+    )
+    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
+        default=90, description="null for a key without an end."
+    )
+    allowed_networks: Annotated[list[NetworkText], Field(max_length=100)] = Field(
+        default=[], description="CIDR blocks that the key works from; empty for anywhere."
+    )
+
+
+class AdminKeyRequest(KeyRequest):
+    """A key that an admin issues."""
+
+    tenant: Label = Field(description="Made if it is unknown.", examples=["acme"])
+    scopes: Scopes = [Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST]
+
+
+class RotateRequest(BaseModel):
+    """How long the old key goes on working."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400)] = 86400
+
+
+class KeyView(BaseModel):
+    """A key as it is listed: everything but the key."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    principal: str
+    tenant: str
+    name: str
+    scopes: list[Scope]
+    hint: str = Field(description="How the key begins and ends.")
+    rate_limit: int | None = Field(description="Requests a minute; null for the default.")
+    allowed_networks: list[str]
+    state: str = Field(description="`active`, `expired`, `revoked` or `rotated`.")
+    parent: str | None
+    successor: str | None
+    created_at: datetime
+    created_by: str
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="To the minute.")
+
+
+class IssuedKey(KeyView):
+    """A new key, with the key itself: this answer is the only place where it is ever shown."""
+
+    key: str = Field(examples=["hk_live_…"])
+
+
+class TokenRequest(BaseModel):
+    """What to exchange for a token. Without `message`, the three X-ETH-* headers are the proof."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    message: Annotated[str, Field(max_length=4096)] | None = Field(
+        default=None, description="A SIWE message (EIP-4361) with a nonce from /api/auth/nonce."
+    )
+    signature: Annotated[str, Field(max_length=200)] | None = Field(
+        default=None, description="The wallet's signature of the message: 65 bytes in hex."
+    )
+    scopes: Scopes | None = Field(default=None, description="All that a wallet may, by default.")
+    expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(
+        default=None, description="Seconds, 900 to 3600."
+    )
+
+
+class IssuedToken(BaseModel):
+    """A token, shown once; it serves as MLFLOW_TRACKING_TOKEN (RFC 6749, section 5.1)."""
+
+    access_token: str
+    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
+    expires_in: int = Field(description="Seconds.")
+    scopes: list[Scope]
+    address: str
+
+
+class NonceView(BaseModel):
+    """A nonce for one SIWE message."""
+
+    nonce: str
+    expires_at: datetime
+
+
+class WhoAmI(BaseModel):
+    """The caller, as the gateway sees it."""
+
+    principal: str
+    tenant: str
+    scopes: list[Scope]
+    credential: str = Field(description="A key's or token's id, or `signature`.")
+    address: str | None
+    rate_limit: int = Field(description="Requests in a window.")

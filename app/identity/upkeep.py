@@ -1,0 +1,45 @@
+"""What has to be done now and then: forget what expired, write down what was used."""
+
+import asyncio
+import time
+from datetime import UTC, datetime
+
+import structlog
+from sqlalchemy import delete, update
+
+from app.database import Database, now
+from app.errors import DatabaseUnavailableError
+from app.identity.known import KnownCredentials
+from app.identity.models import AccessToken, APIKey, Nonce, SpentSignature
+
+log = structlog.get_logger()
+
+# `last_used_at` is true to the minute, and costs one statement a key and minute.
+INTERVAL = 60.0
+
+
+async def keep_up(database: Database, known: KnownCredentials) -> None:
+    """Do the upkeep every minute until cancelled; a database that is away is tried again."""
+    written = time.time()
+    while True:
+        await asyncio.sleep(INTERVAL)
+        used = known.used_since(written)
+        written = time.time()
+        try:
+            await once(database, used)
+        except DatabaseUnavailableError:
+            log.warning("upkeep.postponed")
+
+
+async def once(database: Database, used: dict[str, float]) -> None:
+    """Write last uses (id → Unix time) and remove what has expired."""
+    async with database.transaction() as session:
+        # In a fixed order, so that two workers cannot wait for each other.
+        for key_id, moment in sorted(used.items()):
+            await session.execute(
+                update(APIKey)
+                .where(APIKey.id == key_id)
+                .values(last_used_at=datetime.fromtimestamp(moment, UTC))
+            )
+        for table in (AccessToken, Nonce, SpentSignature):
+            await session.execute(delete(table).where(table.expires_at < now()))

@@ -1,0 +1,35 @@
+"""What a caller has left."""
+
+import math
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, Field
+
+from app.exchange import exchange_of
+from app.identity.dependencies import Caller
+from app.limits.middleware import Limiter
+
+router = APIRouter(tags=["limits"])
+
+
+class LimitsView(BaseModel):
+    """The caller's limit and what is left of it. This request counted as well."""
+
+    limit: int = Field(description="Requests in a window.")
+    remaining: int = Field(description="Requests left in this window.")
+    reset: int = Field(description="Seconds until the window ends.")
+    window: int = Field(description="Length of a window in seconds.")
+
+
+@router.get("/limits")
+async def limits(request: Request, _: Caller) -> LimitsView:
+    """What is left of the caller's limit; the RateLimit-* headers of every answer say the same."""
+    limiter: Limiter = request.app.state.limiter
+    quota = exchange_of(request.scope).quota
+    assert quota is not None  # the limit stands before every endpoint
+    return LimitsView(
+        limit=quota.limit,
+        remaining=quota.remaining,
+        reset=math.ceil(quota.reset),
+        window=limiter.principal.window,
+    )

@@ -1,0 +1,50 @@
+"""Which limits there are, declared in slowapi's terms.
+
+slowapi declares them and `limits` gives them their units; they are enforced by our middleware,
+because slowapi's own does not see a mounted app and blocks the event loop on Redis
+(docs/decisions/0003-limits.md).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from slowapi.wrappers import Limit, LimitGroup
+
+from app.exchange import Exchange
+from app.identity.client_address import failure_address
+from app.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The limits in force. Each counts on `scope` and what its `key_func` says of an exchange."""
+
+    principal: Limit
+    anonymous: Limit
+    failures: Limit
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> "Policy":
+        window = settings.rate_window
+        return cls(
+            principal=_limit("principal", settings.rate_limit, window, _principal),
+            anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
+            failures=_limit("failures", settings.failure_limit, window, _address),
+        )
+
+
+def _limit(scope: str, amount: int, window: int, key: Callable[[Exchange], str]) -> Limit:
+    group = LimitGroup(
+        f"{amount} per {window} second", key, scope, False, None, None, None, 1, False
+    )
+    (limit,) = group
+    return limit
+
+
+def _principal(exchange: Exchange) -> str:
+    assert exchange.principal is not None
+    return exchange.principal.id
+
+
+def _address(exchange: Exchange) -> str:
+    return failure_address(exchange.client)

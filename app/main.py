@@ -1,0 +1,148 @@
+"""The whole assembly, from top to bottom."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app import api as own
+from app import health
+from app.database import Database
+from app.edge.envelope import Envelope
+from app.edge.rules import RequestRules
+from app.errors import StartupError
+from app.identity import auth_endpoints
+from app.identity.authenticator import Authenticator
+from app.identity.known import KnownCredentials
+from app.identity.middleware import Identity
+from app.identity.peppers import Peppers
+from app.identity.upkeep import keep_up
+from app.limits.counter import Counter, MemoryCounter, RedisCounter
+from app.limits.middleware import FailureLimit, Limiter, RateLimit
+from app.limits.policy import Policy
+from app.logs import configure_logs
+from app.metrics import Metrics
+from app.mlflow.control import MLflowControl
+from app.proxy.endpoint import Proxy
+from app.proxy.target import PREFIX
+from app.proxy.upstream import Upstream
+from app.settings import Settings, load_settings
+from app.tenants.workspaces import Workspaces
+
+PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC
+# Probes come often and from inside: no limit may turn them away.
+UNLIMITED = health.PUBLIC
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """The gateway as an ASGI application.
+
+    A request meets: envelope (id, errors, metrics) → rules of HTTP → limit on failures → identity →
+    limit → the proxy, or FastAPI. Raises StartupError where a setting is wrong or missing.
+    """
+    settings = settings or load_settings()
+    if settings.database_url is None or settings.mlflow_url is None:
+        raise StartupError("HOKUSAI_DATABASE_URL and HOKUSAI_MLFLOW_URL have to be set")
+    configure_logs(settings)
+    metrics = Metrics()
+    peppers = Peppers.from_settings(settings)
+    database = Database(
+        settings.database_url.get_secret_value(), connections=settings.database_connections
+    )
+    upstream = Upstream(
+        settings.mlflow_url,
+        max_connections=settings.upstream_connections,
+        queue_timeout=settings.upstream_queue,
+        connect_timeout=settings.connect_timeout,
+        read_timeout=settings.upstream_timeout,
+        body_gap=settings.body_gap,
+        ca_file=settings.mlflow_ca_file,
+        max_body=settings.max_upload,
+    )
+    authorization = settings.mlflow_authorization
+    mlflow_credential = authorization.get_secret_value() if authorization else None
+    mlflow = MLflowControl(settings.mlflow_url, upstream, authorization=mlflow_credential)
+    known = KnownCredentials()
+    authenticator = Authenticator(settings, database, peppers, known)
+    workspaces = Workspaces(database, mlflow, settings.tenancy)
+    counter = _counter(settings, metrics)
+    limiter = Limiter(Policy.from_settings(settings), counter)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(database.close)
+            stack.push_async_callback(upstream.aclose)
+            if isinstance(counter, RedisCounter):
+                stack.push_async_callback(counter.close)
+            for task in (known.listen(database), keep_up(database, known)):
+                stack.callback(asyncio.create_task(task).cancel)
+            yield
+
+    api = own.create_api(lifespan)
+    api.state.settings = settings
+    api.state.metrics = metrics
+    api.state.peppers = peppers
+    api.state.database = database
+    api.state.mlflow = mlflow
+    api.state.authenticator = authenticator
+    api.state.workspaces = workspaces
+    api.state.limiter = limiter
+    api.state.revision = health.newest_revision()
+
+    proxy = Proxy(settings, upstream, workspaces, database, mlflow_credential)
+    app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
+    app = RateLimit(app, limiter, UNLIMITED)
+    app = Identity(app, authenticator, PUBLIC)
+    app = FailureLimit(app, limiter)
+    app = RequestRules(app, settings.trusted_proxies)
+    app = Envelope(app, metrics, settings.access_log)
+    if settings.cors_origins:
+        # Outermost, so that a preflight needs no key and refusals carry the headers too.
+        app = CORSMiddleware(
+            app,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
+    return Lifespan(app, api)
+
+
+class Halves:
+    """The proxy takes its requests before FastAPI's router, which costs more than the rest."""
+
+    def __init__(self, proxy: ASGIApp, api: ASGIApp) -> None:
+        self.proxy = proxy
+        self.api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: bytes = scope["raw_path"]
+        if path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in (b"", b"/"):
+            await self.proxy(scope, receive, send)
+        else:
+            await self.api(scope, receive, send)
+
+
+class Lifespan:
+    """Start and end are FastAPI's; every request takes the way through the middleware."""
+
+    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+        self.app = app
+        self.api = api
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (self.api if scope["type"] == "lifespan" else self.app)(scope, receive, send)
+
+
+def _counter(settings: Settings, metrics: Metrics) -> Counter:
+    if settings.redis_url is None:
+        return MemoryCounter()
+    return RedisCounter(
+        settings.redis_url.get_secret_value(),
+        share=settings.workers * settings.replicas,
+        fell_back=metrics.limit_fallbacks.inc,
+    )

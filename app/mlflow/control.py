@@ -1,0 +1,90 @@
+"""What the gateway itself asks of MLflow, as opposed to what it passes on.
+
+An ordinary `httpx.AsyncClient` over the data plane's transport: the same connections, the same
+faults, and a seam where tests put another transport.
+"""
+
+from typing import Any
+
+import httpx
+
+from app.errors import UpstreamError
+
+WORKSPACE = "X-MLFLOW-WORKSPACE"
+DEFAULT_EXPERIMENT = "Default"
+
+
+class MLflowControl:
+    """MLflow's REST API as far as the gateway needs it. Every failure is an UpstreamError."""
+
+    def __init__(
+        self, url: str, transport: httpx.AsyncBaseTransport, *, authorization: str | None = None
+    ) -> None:
+        headers = {"Authorization": authorization} if authorization else {}
+        # `trust_env` off: a proxy variable in the environment must not reroute MLflow's traffic.
+        self._client = httpx.AsyncClient(
+            base_url=url, transport=transport, headers=headers, trust_env=False
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def alive(self) -> bool:
+        """GET /health: whether MLflow answers."""
+        return (await self._client.get("/health")).is_success
+
+    async def has_workspaces(self) -> bool:
+        """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
+        answer = await self._client.get("/api/3.0/mlflow/server-info")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return False
+        return bool(_document(answer).get("workspaces_enabled", False))
+
+    async def make_workspace(self, name: str) -> None:
+        """POST /api/3.0/mlflow/workspaces; one that exists already is as good."""
+        answer = await self._client.post("/api/3.0/mlflow/workspaces", json={"name": name})
+        if _code(answer) != "RESOURCE_ALREADY_EXISTS":
+            _document(answer)
+
+    async def default_experiment(self, workspace: str) -> str:
+        """The id of the experiment `Default` of a workspace, made now if need be."""
+        headers = {WORKSPACE: workspace}
+        answer = await self._client.post(
+            "/api/2.0/mlflow/experiments/create",
+            json={"name": DEFAULT_EXPERIMENT},
+            headers=headers,
+        )
+        if _code(answer) != "RESOURCE_ALREADY_EXISTS":
+            return str(_document(answer)["experiment_id"])
+        answer = await self._client.get(
+            "/api/2.0/mlflow/experiments/get-by-name",
+            params={"experiment_name": DEFAULT_EXPERIMENT},
+            headers=headers,
+        )
+        return str(_document(answer)["experiment"]["experiment_id"])
+
+
+def _code(answer: httpx.Response) -> str | None:
+    """The `error_code` of an answer that is one of MLflow's errors."""
+    if answer.is_success:
+        return None
+    try:
+        return str(answer.json().get("error_code"))
+    except (ValueError, AttributeError):
+        return None
+
+
+def _document(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a good answer."""
+    if not answer.is_success:
+        raise UpstreamError(
+            f"MLflow answered {answer.status_code} to {answer.request.url.path}. Try again; if it "
+            "goes on, tell the operator the request id."
+        )
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise UpstreamError(f"MLflow's answer to {answer.request.url.path} is not a JSON object.")
+    return document

@@ -1,0 +1,41 @@
+"""Lists that are read a page at a time, by an opaque cursor."""
+
+import base64
+import binascii
+from typing import Annotated, Generic, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.errors import InvalidParameterError
+
+T = TypeVar("T")
+PageSize = Annotated[int, Field(ge=1, le=1000, description="How many entries, at most.")]
+Cursor = Annotated[str | None, Field(max_length=200, description="`next` of the page before.")]
+
+
+class Page(BaseModel, Generic[T]):
+    """One page of a list."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    items: list[T]
+    next: str | None = Field(
+        default=None, description="The cursor of the next page, if there is one."
+    )
+
+
+def encode_cursor(position: str) -> str:
+    """An opaque cursor for the place after the entry at `position`."""
+    return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> str:
+    """The position inside a cursor. Raises InvalidParameterError for one that is not ours."""
+    try:
+        return base64.b64decode(
+            cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+        ).decode()
+    except (binascii.Error, UnicodeDecodeError, ValueError):
+        raise InvalidParameterError(
+            "The cursor is not one of ours: pass `next` of the page before, unchanged."
+        ) from None

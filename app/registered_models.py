@@ -1,0 +1,7 @@
+"""Every table's class, so that whoever needs the whole schema has one place to import."""
+
+from app.audit.models import AuditEvent
+from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
+from app.tenants.models import Tenant
+
+MODELS = (AccessToken, APIKey, AuditEvent, Fingerprint, Nonce, SpentSignature, Tenant)

@@ -1,0 +1,26 @@
+"""What the tenant endpoints take and give."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.fields import Label
+
+
+class TenantRequest(BaseModel):
+    """A new tenant."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Label = Field(examples=["acme"])
+
+
+class TenantView(BaseModel):
+    """A tenant and its place in MLflow."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    name: str
+    workspace: str = Field(description="The MLflow workspace that holds the tenant's data.")
+    ready: bool = Field(description="Whether the workspace has been made.")
+    created_at: datetime

@@ -1,0 +1,98 @@
+"""The MLflow workspace of each tenant, made on first use."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import structlog
+from sqlalchemy import update
+
+from app.audit.service import Actor
+from app.database import Database
+from app.errors import UnavailableError, UpstreamError
+from app.identity.principal import Principal
+from app.mlflow.control import MLflowControl
+from app.tenants import service
+from app.tenants.models import Tenant
+
+log = structlog.get_logger()
+
+Tenancy = Literal["workspaces", "shared"]
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where a tenant's data is.
+
+    name: the value of X-MLFLOW-WORKSPACE, None where MLflow is shared.
+    default_experiment: the id that stands behind experiment id `0`.
+    """
+
+    name: str | None
+    default_experiment: str
+
+
+SHARED = Workspace(name=None, default_experiment="0")
+
+
+class Workspaces:
+    """A worker's view of the tenants' workspaces."""
+
+    def __init__(self, database: Database, mlflow: MLflowControl, tenancy: Tenancy) -> None:
+        self._database = database
+        self._mlflow = mlflow
+        self._shared = tenancy == "shared"
+        self._known: dict[str, Workspace] = {}
+        self._checked = False
+
+    def known(self, tenant: str) -> Workspace | None:
+        """The tenant's workspace, if this worker has met it before."""
+        return SHARED if self._shared else self._known.get(tenant)
+
+    async def of(self, principal: Principal) -> Workspace:
+        """The workspace of a principal's tenant, made now on its first use.
+
+        Any number of requests may race: each step is idempotent, and the last one only writes down
+        what the others found too. Raises UpstreamError and DatabaseUnavailableError.
+        """
+        found = self.known(principal.tenant)
+        return found or await self.prepare(principal.tenant, Actor(principal.id))
+
+    async def prepare(self, tenant_name: str, actor: Actor) -> Workspace:
+        """Make the workspace of a tenant, and the tenant itself if it is not known yet."""
+        if self._shared:
+            return SHARED
+        async with self._database.transaction() as session:
+            tenant, _ = await service.ensure(session, tenant_name, actor)
+        await self._check()
+        experiment = tenant.default_experiment
+        if experiment is None:
+            await self._mlflow.make_workspace(tenant.workspace)
+            experiment = await self._mlflow.default_experiment(tenant.workspace)
+            async with self._database.transaction() as session:
+                await session.execute(
+                    update(Tenant)
+                    .where(Tenant.name == tenant.name)
+                    .values(default_experiment=experiment)
+                )
+            log.info("workspace.ready", tenant=tenant.name, workspace=tenant.workspace)
+        workspace = Workspace(tenant.workspace, experiment)
+        self._known[tenant.name] = workspace
+        return workspace
+
+    async def try_prepare(self, tenant_name: str, actor: Actor) -> None:
+        """Make a tenant, and its workspace if MLflow is there; else the first use makes it."""
+        try:
+            await self.prepare(tenant_name, actor)
+        except (UpstreamError, UnavailableError) as error:
+            log.warning("workspace.postponed", tenant=tenant_name, reason=error.reason)
+
+    async def _check(self) -> None:
+        """Fail closed: an MLflow without workspaces ignores the header and shows all to all."""
+        if self._checked:
+            return
+        if not await self._mlflow.has_workspaces():
+            raise UpstreamError(
+                "The MLflow behind this gateway does not keep tenants apart: its operator has to "
+                "start it with --enable-workspaces (MLflow 3.10 or later)."
+            )
+        self._checked = True
