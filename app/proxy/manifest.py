@@ -39,6 +39,7 @@ class Route:
     experiment_queries: query parameters that hold experiment ids.
     experiment_header: the header that holds the experiment id, in lower case.
     source: the JSON field that names where a model's files are.
+    tag: the JSON field that names a tag, which must not be one that MLflow finds files by.
     forbidden: JSON fields that must be empty.
     artifact: the path ends in an artifact's name, and the body is that artifact.
     gateway: the gateway answers this route itself.
@@ -54,6 +55,7 @@ class Route:
     experiment_queries: tuple[str, ...] = ()
     experiment_header: bytes | None = None
     source: str | None = None
+    tag: str | None = None
     forbidden: tuple[str, ...] = ()
     artifact: bool = False
     gateway: bool = False
@@ -174,7 +176,7 @@ def parse_routes(text: str) -> Iterator[Route]:
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
     experiments, queries, forbidden = [], [], []
-    header = source = None
+    header = source = tag = None
     optional = False
     for mark in marks:
         name, _, value = mark.partition("=")
@@ -188,6 +190,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 header = value.encode()
             case "source":
                 source = value
+            case "tag":
+                tag = value
             case "forbid":
                 forbidden.append(value)
             case "artifact" | "gateway":
@@ -204,10 +208,11 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         experiment_queries=tuple(queries),
         experiment_header=header,
         source=source,
+        tag=tag,
         forbidden=tuple(forbidden),
         artifact="artifact" in marks,
         gateway="gateway" in marks,
-        inspects_body=bool(experiments or source or forbidden),
+        inspects_body=bool(experiments or source or tag or forbidden),
     )
 
 
