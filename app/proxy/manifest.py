@@ -41,7 +41,8 @@ class Route:
     source: the JSON field that names where a model's files are.
     tag: the JSON field that names a tag, which must not be one that MLflow finds files by.
     forbidden: JSON fields that must be empty.
-    artifact: the path ends in an artifact's name, and the body is that artifact.
+    artifact: the body is an artifact, which MLflow takes in any framing; elsewhere it reads a
+        chunked body as an empty one.
     gateway: the gateway answers this route itself.
     """
 

@@ -122,8 +122,8 @@ def test_a_query_has_no_bytes_that_break_a_request_line(query: bytes) -> None:
 
 
 def test_every_artifact_route_takes_an_escaped_slash() -> None:
-    routes = [route for route in load_manifest().routes if route.artifact]
-    assert routes
+    routes = [r for r in load_manifest().routes if ":path" in r.pattern and r.refused is None]
+    assert any(route.artifact for route in routes)
     for route in routes:
         stem = route.pattern.partition("{")[0]
         path, _ = upstream_target(b"/api/mlflow" + stem.encode() + b"a%2Fb")

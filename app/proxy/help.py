@@ -1,0 +1,200 @@
+"""GET /api/mlflow/api/2.0/mlflow/help: the reference of what is reachable below /api/mlflow.
+
+Made from the route manifest, so it cannot name a route that does not pass. HTML for a browser,
+JSON for everybody else.
+"""
+
+import base64
+import hashlib
+import json
+import re
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+
+from app.proxy.manifest import Manifest, Route
+
+BASE = "/api/mlflow"
+MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"
+AUTHENTICATION = (
+    "Authorization: Bearer <key or token>",
+    "Authorization: ApiKey <key>",
+    "X-API-Key: <key>",
+    "Authorization: Basic, with the key as the password",
+    "X-ETH-Address, X-ETH-Message and X-ETH-Signature",
+)
+RATE_LIMIT = (
+    "100 requests a minute unless your key has a limit of its own. Every answer carries"
+    " RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; a 429 says in Retry-After how many"
+    " seconds to wait, and MLflow's client does. GET /api/limits tells what is left."
+)
+EXAMPLE = """export MLFLOW_TRACKING_URI=https://<this server>/api/mlflow
+export MLFLOW_TRACKING_TOKEN=<your key>
+curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" \\
+  "$MLFLOW_TRACKING_URI/api/2.0/mlflow/experiments/get?experiment_id=0" """.rstrip()
+
+_STYLE = files("app.proxy").joinpath("help.css").read_text("utf-8")
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+CONTENT_SECURITY_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'"
+)
+
+
+class Help:
+    """The route's ASGI application; both documents are made once."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        document = reference(manifest)
+        self.json = json.dumps(document, indent=2).encode()
+        self.html = render_html(document)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a GET or HEAD with 200."""
+        accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
+        body, media_type = self.html, b"text/html; charset=utf-8"
+        if not prefers_html(accept.decode("latin-1")):
+            body, media_type = self.json, b"application/json"
+        headers = [
+            (b"content-type", media_type),
+            (b"content-length", str(len(body)).encode()),
+            (b"vary", b"accept"),
+            (b"cache-control", b"private, max-age=300"),
+            (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+            (b"referrer-policy", b"no-referrer"),
+        ]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        content = b"" if scope["method"] == "HEAD" else body
+        await send({"type": "http.response.body", "body": content})
+
+
+def prefers_html(accept: str) -> bool:
+    """Whether an Accept header (RFC 9110, section 12.5.1) likes HTML better than JSON.
+
+    Wildcards count for neither, so a plain HTTP client gets JSON.
+    """
+    weights = {"text/html": 0.0, "application/json": 0.0}
+    for part in accept.split(","):
+        media_type, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        if media_type in weights:
+            quality = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+            valid = re.fullmatch(r"[01](\.\d{0,3})?", quality)
+            weights[media_type] = float(quality) if valid else 0.0
+    return weights["text/html"] > weights["application/json"]
+
+
+def reference(manifest: Manifest) -> dict[str, Any]:
+    """Every open route, by family: method, path, scope, link and notes. Ready for JSON.
+
+    `link` is the path on the gateway, with `{…}` for parameters.
+    """
+    families: dict[str, list[dict[str, Any]]] = {}
+    for route in manifest.routes:
+        if route.scope is not None:
+            families.setdefault(route.family, []).append(
+                {
+                    "method": route.method,
+                    "path": route.pattern.replace(":path}", "}"),
+                    "scope": route.scope.value,
+                    "link": BASE + route.pattern.replace(":path}", "}"),
+                    "notes": _notes(route),
+                }
+            )
+    return {
+        "title": "MLflow API of the Hokusai registry",
+        "base": BASE,
+        "authentication": list(AUTHENTICATION),
+        "rate_limit": RATE_LIMIT,
+        "mlflow_reference": MLFLOW_REFERENCE,
+        "families": [{"name": name, "routes": routes} for name, routes in families.items()],
+    }
+
+
+def render_html(document: dict[str, Any]) -> bytes:
+    """One page from a `reference`: no script, nothing from elsewhere, everything escaped."""
+    families = document["families"]
+    contents = "".join(
+        f'<li><a href="#{_anchor(family["name"])}">{escape(family["name"])}</a></li>'
+        for family in families
+    )
+    ways = "".join(f"<li><code>{escape(way)}</code></li>" for way in document["authentication"])
+    total = sum(len(family["routes"]) for family in families)
+    title, base = escape(document["title"]), escape(document["base"])
+    example = escape(EXAMPLE)
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<a class="skip" href="#routes">Skip to the routes</a>
+<header>
+<h1>{title}</h1>
+<p>The {total} routes that a stock MLflow client uses, below <code>{base}</code>. What each takes
+and answers is in <a href="{escape(document["mlflow_reference"])}">MLflow's own reference</a>;
+other routes of MLflow are not passed on.</p>
+<pre tabindex="0" aria-label="Example">{example}</pre>
+<p>Prove who you are in one of these ways. The scope that a route needs stands beside it.</p>
+<ul class="points">{ways}</ul>
+<p>{escape(document["rate_limit"])}</p>
+<nav aria-label="Families of routes"><ul>{contents}</ul></nav>
+</header>
+<main id="routes">
+{"".join(map(_section, families))}
+<footer>Ask for this page with <code>Accept: application/json</code> to read it by program.</footer>
+</main>
+</body>
+</html>
+""".encode()
+
+
+def _section(family: dict[str, Any]) -> str:
+    anchor, name = _anchor(family["name"]), escape(family["name"])
+    routes = family["routes"]
+    count = f"{len(routes)} route{'s' if len(routes) > 1 else ''}"
+    return f"""<section id="{anchor}" aria-labelledby="{anchor}-name">
+<div><h2 id="{anchor}-name">{name}</h2><span class="count">{count}</span></div>
+<table>
+<thead><tr><th scope="col">Method</th><th scope="col">Path</th>
+<th scope="col">Scope</th></tr></thead>
+<tbody>{"".join(map(_row, routes))}</tbody>
+</table>
+</section>
+"""
+
+
+def _row(route: dict[str, Any]) -> str:
+    method, path, scope = (escape(route[key]) for key in ("method", "path", "scope"))
+    anchor = _anchor(f"{method} {path}")
+    # A browser can only open a GET that needs no more than its path; the others link to themselves.
+    opens = route["method"] == "GET" and "{" not in route["path"]
+    link = f'href="{escape(route["link"])}"' if opens else f'class="self" href="#{anchor}"'
+    notes = "".join(f'<span class="note">{escape(note)}</span>' for note in route["notes"])
+    return (
+        f'<tr id="{anchor}"><td><code class="method">{method}</code></td>'
+        f"<td><a {link}><code>{path}</code></a>{notes}</td>"
+        f'<td><span class="{scope}">{scope}</span></td></tr>\n'
+    )
+
+
+def _notes(route: Route) -> list[str]:
+    notes = []
+    if route.experiments or route.experiment_queries or route.experiment_header:
+        notes.append('Experiment "0" is your own experiment Default.')
+    if route.source:
+        notes.append("The source has to be a run, a model or an artifact of your own.")
+    if route.artifact:
+        notes.append("The body is the file; it streams.")
+    notes.extend(f"{field} has to be empty." for field in route.forbidden)
+    if route.gateway:
+        notes.append("This page.")
+    return notes
+
+
+def _anchor(name: str) -> str:
+    return re.sub(r"\W+", "-", name.lower()).strip("-")
