@@ -1,0 +1,84 @@
+# The commands of this repository; `make` alone lists them.
+#
+#   PYTHON=...   the interpreter to make the environment with (3.11 or later)
+#   ARGS=...     further arguments for pytest: make test ARGS="-k serve -x"
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install dev serve test check lock clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+
+# $(PYTHON) if it is given, or the first of the usual names. Each is run before it is believed:
+# a name can exist and not work, or be an older Python.
+CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
+define find_python
+for python in $(CANDIDATES); do \
+    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' \
+        >/dev/null 2>&1; then break; fi; \
+    python=; \
+done; \
+if [ -z "$$python" ]; then \
+    echo 'error: no Python 3.11 or later with venv among: $(CANDIDATES); install one, or set PYTHON' >&2; \
+    exit 2; \
+fi
+endef
+
+help: ## List the commands.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## Make the environment in .venv; the command is .venv/bin/hokusai-gateway.
+
+dev: $(VENV)/.installed-dev
+
+serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow, on HOKUSAI_PORT (8000).
+	@$(BIN)/hokusai-gateway serve
+
+test: $(VENV)/.installed-dev ## Run the whole test suite.
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.installed-dev ## Check format, lint, types and dependencies.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/deptry .
+
+clean: ## Remove the environment and all caches; the data in .hokusai stays.
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.installed: requirements-standalone.lock pyproject.toml
+	@$(find_python); \
+	if $(BIN)/python -m pip --version >/dev/null 2>&1; then clear=; else clear=--clear; fi; \
+	echo "Making the environment in $(VENV) with $$("$$python" --version)"; \
+	if [ -n "$$clear" ]; then "$$python" -m venv --clear $(VENV); fi
+	@echo "Installing the locked packages (the first time takes some minutes)"
+	@$(PIP) install --require-hashes --requirement requirements-standalone.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# What only tests and checks need comes on top: `make serve` does not wait for it.
+$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+	@echo "Installing the tools for tests and checks"
+	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+# The build backend is locked too, since pip would fetch any version of it otherwise.
+BUILD := hatchling editables
+COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-header --no-annotate
+
+lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade takes newer versions.
+	@$(find_python); \
+	tool=$$(mktemp -d) && trap 'rm -rf "$$tool"' EXIT && set -e; \
+	"$$python" -m venv "$$tool"; \
+	"$$tool/bin/python" -m pip --disable-pip-version-check --quiet install uv; \
+	echo '$(BUILD)' | tr ' ' '\n' > "$$tool/build.in"; \
+	$(COMPILE) $(ARGS) --extra standalone --group dev pyproject.toml "$$tool/build.in" \
+	    --output-file requirements-dev.lock; \
+	$(COMPILE) --extra standalone pyproject.toml "$$tool/build.in" \
+	    --constraint requirements-dev.lock --output-file requirements-standalone.lock; \
+	$(COMPILE) pyproject.toml \
+	    --constraint requirements-dev.lock --output-file requirements.lock
