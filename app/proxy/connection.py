@@ -41,8 +41,8 @@ class Connection(asyncio.Protocol):
     """Sends a request and reads its answer, one at a time.
 
     After `head()`: `status`, `headers` (lower-case names, everything that came), `length` (the
-    promised Content-Length, if any), `complete` when the whole body is here already, and `buffered`,
-    the bytes of it that nobody has taken. `keep`: the connection may carry another request.
+    promised Content-Length, if any), `complete` when the whole body is here, and `buffered`, the
+    bytes of it that nobody has taken. `keep`: the connection may carry another request.
     `touched`: the loop's time of the last byte that moved.
     """
 
@@ -116,7 +116,8 @@ class Connection(asyncio.Protocol):
         self.length = None
         self._overhead = 0
         self.touched = self._loop.time()
-        self.transport.write(data)
+        if not self.closed:
+            self.transport.write(data)
 
     def write(self, *pieces: bytes) -> None:
         """More of the request's body. Wait for `drain` after it."""

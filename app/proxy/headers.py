@@ -66,6 +66,8 @@ _DROPPED_FROM_ANSWERS = HOP_BY_HOP | {
     b"set-cookie2",
     # It names an address of the upstream's, past the gateway.
     b"alt-svc",
+    # The gateway sets it on every answer.
+    b"x-content-type-options",
 }
 
 

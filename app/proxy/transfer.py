@@ -87,6 +87,8 @@ class Transfer:
 
     async def upload(self, head: bytes) -> Connection:
         """Send a request whose body streams; returns when the first of it is on its way."""
+        if (self._request.content_length or 0) > self._max_body:
+            raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
         self._opened = self._loop.create_future()
         self._uploaded = self._loop.create_future()
         self._task = self._loop.create_task(self._pump(head))

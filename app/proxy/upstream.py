@@ -267,6 +267,7 @@ async def _outbound(request: httpx.Request) -> tuple[UpstreamRequest, Receive | 
             ended.set_result(None)
             return {"type": "http.request", "body": b"", "more_body": False}
         # An httpx client that leaves closes the answer; it sends no message.
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.get_running_loop().create_future()
+        return {"type": "http.disconnect"}
 
     return outbound, receive
