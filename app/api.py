@@ -58,7 +58,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         tenants.router,
         audit.router,
     ):
-        api.include_router(router, prefix="/api")
+        api.include_router(router)
     return api
 
 

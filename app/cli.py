@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from app.commands import keys_app, tenants_app
 from app.errors import StartupError
 
 app = typer.Typer(
@@ -14,6 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
 
 
 def _print_version(wanted: bool) -> None:

@@ -50,6 +50,23 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listener
 
 
+def uvicorn_options(settings: Settings) -> dict[str, Any]:
+    """How uvicorn is run, wherever it is: nothing of its own in the answers or the log."""
+    return {
+        "loop": "uvloop",
+        "http": "httptools",
+        "ws": "none",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "date_header": False,
+        "timeout_keep_alive": KEEP_ALIVE_SECONDS,
+        "timeout_graceful_shutdown": max(1, int(settings.grace_period)),
+    }
+
+
 def run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then drain within the grace period.
 
@@ -60,17 +77,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         "app.server:application",
         factory=True,
         workers=settings.workers,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        lifespan="on",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        date_header=False,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        timeout_graceful_shutdown=max(1, int(settings.grace_period)),
+        **uvicorn_options(settings),
     )
     if settings.workers > 1:
         supervisor = Multiprocess(config, sockets=[listener])

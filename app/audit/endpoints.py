@@ -10,7 +10,7 @@ from app.database import Session
 from app.identity.dependencies import Admin
 from app.pages import Page, encode_cursor
 
-router = APIRouter(tags=["admin"])
+router = APIRouter(prefix="/api", tags=["admin"])
 
 
 @router.get("/admin/audit")

@@ -18,7 +18,7 @@ from app.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
 from app.identity.signatures import spend
 from app.settings import Settings
 
-router = APIRouter(tags=["auth"])
+router = APIRouter(prefix="/api", tags=["auth"])
 # Paths that a caller without a credential may use; they prove who they are by what they send.
 PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 

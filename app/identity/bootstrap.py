@@ -24,12 +24,16 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
 
     The file is written before the database: a crash between the two leaves a file with a key that
     is not known yet, and the next start finishes the work with that same key.
+    Raises StartupError where the peppers are not the ones of this database.
     """
     assert settings.database_url is not None
     database = Database(settings.database_url.get_secret_value(), connections=1)
     try:
+        peppers = Peppers.from_settings(settings)
         async with database.transaction() as session:
-            if await session.scalar(select(APIKey.id).where(APIKey.scopes.any("admin")).limit(1)):  # type: ignore[arg-type]
+            await peppers.check(session)
+            admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))
+            if await session.scalar(admins.limit(1)):
                 return False
             secret = _written_key(path)
             request = AdminKeyRequest(
@@ -38,7 +42,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
                 scopes=[scope for scope in Scope if scope in ALL_SCOPES],
                 expires_in_days=None,
             )
-            await keys.issue(session, Peppers.from_settings(settings), request, CLI, secret=secret)
+            await keys.issue(session, peppers, request, CLI, secret=secret)
             return True
     finally:
         await database.close()

@@ -20,8 +20,8 @@ from app.identity.schemas import AdminKeyRequest, IssuedKey, KeyRequest, KeyView
 from app.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
 from app.tenants.workspaces import Workspaces
 
-router = APIRouter(tags=["keys"])
-admin_router = APIRouter(tags=["admin"])
+router = APIRouter(prefix="/api", tags=["keys"])
+admin_router = APIRouter(prefix="/api", tags=["admin"])
 
 Limit = Annotated[PageSize, Query()]
 

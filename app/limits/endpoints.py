@@ -9,7 +9,7 @@ from app.exchange import exchange_of
 from app.identity.dependencies import Caller
 from app.limits.middleware import Limiter
 
-router = APIRouter(tags=["limits"])
+router = APIRouter(prefix="/api", tags=["limits"])
 
 
 class LimitsView(BaseModel):

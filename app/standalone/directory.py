@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from app.errors import StartupError
-from app.standalone.files import create_private
+from app.standalone.files import create_private, write_private
 
 
 class DataDirectory:
@@ -17,6 +17,7 @@ class DataDirectory:
         self.path = path.absolute()
         self.admin_key = self.path / "admin.key"
         self._pepper = self.path / "pepper"
+        self._database_url = self.path / "database.url"
         self._lock: int | None = None
 
     def create(self) -> None:
@@ -55,6 +56,17 @@ class DataDirectory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def note_database(self, url: str) -> None:
+        """Write down where the database is, for the other commands; the URL has a password."""
+        write_private(self._database_url, url)
+
+    def database_url(self) -> str | None:
+        """What `note_database` wrote last."""
+        try:
+            return self._database_url.read_text().strip()
+        except OSError:
+            return None
 
     def pepper(self) -> str:
         """The secret that API keys are hashed with, as 64 hexadecimal digits; made once."""

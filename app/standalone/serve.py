@@ -94,6 +94,7 @@ def _start_children(
     cleanup.callback(_say_and, "Stopped.", lambda: None)
     cleanup.callback(_say_and, "Stopping what was started here ...", stack.stop)
     stack.start()
+    directory.note_database(stack.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
     os.environ["HOKUSAI_MLFLOW_URL"] = stack.mlflow_url
     postgres, mlflow = _without_secrets(settings), stack.mlflow_url

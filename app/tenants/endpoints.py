@@ -13,7 +13,7 @@ from app.tenants.models import Tenant
 from app.tenants.schemas import TenantRequest, TenantView
 from app.tenants.workspaces import Workspaces
 
-router = APIRouter(tags=["admin"])
+router = APIRouter(prefix="/api", tags=["admin"])
 
 
 @router.post("/admin/tenants", status_code=status.HTTP_201_CREATED)

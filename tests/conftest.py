@@ -1,0 +1,68 @@
+"""What all tests stand on: a real PostgreSQL, a real MLflow, and a gateway in front of them."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import psycopg2  # type: ignore[import-untyped]
+import pytest
+
+from app.database import migrate
+from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.gateway import RunningGateway
+
+# A deadline would be a timed assertion, and fail on a busy machine only.
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
+
+for _name in [name for name in os.environ if name.startswith(("HOKUSAI_", "MLFLOW_"))]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgreSQL]:
+    """A PostgreSQL server of the tests' own."""
+    with EmbeddedPostgreSQL(tmp_path_factory.mktemp("postgres"), durable=False) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: EmbeddedPostgreSQL) -> Callable[[], str]:
+    """Makes databases with our schema, each a copy of one that was really migrated: their URLs."""
+    postgres.create_database("template")
+    migrate(postgres.url("template"))
+    numbers = itertools.count(1)
+
+    def make() -> str:
+        name = f"copy_{next(numbers)}"
+        connection = psycopg2.connect(postgres.url("postgres"))
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name} TEMPLATE template")
+        connection.close()
+        return postgres.url(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(
+    postgres: EmbeddedPostgreSQL, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ChildMLflow]:
+    """A real MLflow server with workspaces."""
+    postgres.create_database("mlflow")
+    directory: Path = tmp_path_factory.mktemp("mlflow")
+    with ChildMLflow(directory, postgres.url("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    """A gateway for tests that do not mind each other: each takes a tenant of its own."""
+    with RunningGateway(new_database(), mlflow_server.url) as running:
+        yield running

@@ -1,0 +1,97 @@
+"""A gateway under test: the real application on a real uvicorn, on a port of its own."""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Sequence
+from typing import Any, Self
+
+import httpx
+import uvicorn
+from pydantic import SecretStr
+
+from app.audit.service import CLI
+from app.database import Database
+from app.identity import keys
+from app.identity.peppers import Peppers
+from app.identity.principal import Scope
+from app.identity.schemas import AdminKeyRequest
+from app.main import create_app
+from app.server import uvicorn_options
+from app.settings import Settings
+
+EVERYTHING = tuple(Scope)
+MEMBER = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
+
+
+class RunningGateway:
+    """Serves in a thread for as long as the `with` block lasts.
+
+    `overrides` are settings. Defaults: the fixed test pepper, and limits too high to be met.
+    """
+
+    def __init__(self, database_url: str, mlflow_url: str, **overrides: Any) -> None:
+        self.settings = Settings(
+            **{
+                "database_url": SecretStr(database_url),
+                "mlflow_url": mlflow_url,
+                "key_pepper": SecretStr("pepper of the tests"),
+                "rate_limit": 1_000_000,
+                "anonymous_limit": 1_000_000,
+                "failure_limit": 1_000_000,
+                "log_format": "json",
+                **overrides,
+            }
+        )
+        self._server = uvicorn.Server(
+            uvicorn.Config(create_app(self.settings), port=0, **uvicorn_options(self.settings))
+        )
+        self._thread = threading.Thread(target=self._server.run, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise RuntimeError("the gateway did not start")
+            self._thread.join(0.01)
+        self.port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.mlflow = f"{self.url}/api/mlflow"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.should_exit = True
+        self._thread.join(30)
+
+    def key(
+        self,
+        tenant: str | None = None,
+        scopes: Sequence[Scope] = MEMBER,
+        **request: Any,
+    ) -> str:
+        """A new key, straight from the service; of a new tenant unless one is named."""
+        asked = AdminKeyRequest(
+            name="test",
+            tenant=tenant or f"t-{secrets.token_hex(6)}",
+            scopes=list(scopes),
+            **request,
+        )
+        return asyncio.run(self._issue(asked))
+
+    def client(self, key: str | None = None, **headers: str) -> httpx.Client:
+        """An HTTP client of this gateway, with a key as Bearer if one is given."""
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+
+    async def _issue(self, asked: AdminKeyRequest) -> str:
+        assert self.settings.database_url is not None
+        database = Database(self.settings.database_url.get_secret_value(), connections=1)
+        try:
+            async with database.transaction() as session:
+                _, secret = await keys.issue(
+                    session, Peppers.from_settings(self.settings), asked, CLI
+                )
+                return secret
+        finally:
+            await database.close()
