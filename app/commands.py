@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import CLI
 from app.database import Database
-from app.errors import ConflictError, GatewayError, StartupError
+from app.errors import ConflictError, GatewayError
 from app.identity import keys
 from app.identity.key_endpoints import issued, view
 from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 from app.identity.schemas import AdminKeyRequest
-from app.settings import Settings, load_settings
+from app.settings import load_settings
 from app.standalone.running import settings_of_running
 from app.tenants import service as tenants
 from app.tenants.endpoints import view as tenant_view
