@@ -1,4 +1,4 @@
-"""`hokusai-gateway keys …` and `tenants …`: the same services as over HTTP, for the operator's shell.
+"""`hokusai-gateway keys …` and `tenants …`: the services of the admin endpoints, in a shell.
 
 They need HOKUSAI_DATABASE_URL and HOKUSAI_KEY_PEPPER, or the data directory of a running `serve`.
 """

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from fastapi import FastAPI
-from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api as own
 from app import health
 from app.database import Database
+from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
@@ -93,22 +93,16 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     api.state.limiter = limiter
     api.state.revision = health.newest_revision()
 
-    proxy = Proxy(settings, upstream, workspaces, database, mlflow_credential)
+    proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
     app = RateLimit(app, limiter, UNLIMITED)
     app = Identity(app, authenticator, PUBLIC)
     app = FailureLimit(app, limiter)
+    cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
+    if cross_origin is not None:
+        app = Preflight(app, cross_origin)
     app = RequestRules(app, settings.trusted_proxies)
-    app = Envelope(app, metrics, settings.access_log)
-    if settings.cors_origins:
-        # Outermost, so that a preflight needs no key and refusals carry the headers too.
-        app = CORSMiddleware(
-            app,
-            allow_origins=settings.cors_origins,
-            allow_methods=["*"],
-            allow_headers=["*"],
-            expose_headers=["*"],
-        )
+    app = Envelope(app, metrics, settings.access_log, cross_origin)
     return Lifespan(app, api)
 
 

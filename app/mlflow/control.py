@@ -63,6 +63,16 @@ class MLflowControl:
         )
         return str(_document(answer)["experiment"]["experiment_id"])
 
+    async def has_run(self, workspace: str, run_id: str) -> bool:
+        """GET runs/get: whether a workspace has a run of that id."""
+        answer = await self._client.get(
+            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers={WORKSPACE: workspace}
+        )
+        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return False
+        _document(answer)
+        return True
+
 
 def _code(answer: httpx.Response) -> str | None:
     """The `error_code` of an answer that is one of MLflow's errors."""

@@ -39,6 +39,7 @@ class Route:
     experiment_queries: query parameters that hold experiment ids.
     experiment_header: the header that holds the experiment id, in lower case.
     source: the JSON field that names where a model's files are.
+    run: the JSON field that names the run a model comes from.
     tag: the JSON field that names a tag, which must not be one that MLflow finds files by.
     forbidden: JSON fields that must be empty.
     artifact: the body is an artifact, which MLflow takes in any framing; elsewhere it reads a
@@ -56,6 +57,7 @@ class Route:
     experiment_queries: tuple[str, ...] = ()
     experiment_header: bytes | None = None
     source: str | None = None
+    run: str | None = None
     tag: str | None = None
     forbidden: tuple[str, ...] = ()
     artifact: bool = False
@@ -177,7 +179,7 @@ def parse_routes(text: str) -> Iterator[Route]:
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
     experiments, queries, forbidden = [], [], []
-    header = source = tag = None
+    header = source = run = tag = None
     optional = False
     for mark in marks:
         name, _, value = mark.partition("=")
@@ -191,6 +193,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 header = value.encode()
             case "source":
                 source = value
+            case "run":
+                run = value
             case "tag":
                 tag = value
             case "forbid":
@@ -209,11 +213,12 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         experiment_queries=tuple(queries),
         experiment_header=header,
         source=source,
+        run=run,
         tag=tag,
         forbidden=tuple(forbidden),
         artifact="artifact" in marks,
         gateway="gateway" in marks,
-        inspects_body=bool(experiments or source or tag or forbidden),
+        inspects_body=bool(experiments or source or run or tag or forbidden),
     )
 
 

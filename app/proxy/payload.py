@@ -1,8 +1,8 @@
 """What a request may carry to the routes that the manifest marks.
 
 Three things are looked at: the id of experiment 0, which stands for the tenant's experiment
-Default; fields that would let a client choose where the server reads or writes; and the source of
-a model version. Every other body passes unread.
+Default; fields that would let a client choose where the server reads or writes; and the source and
+run that a model comes from. Every other body passes unread.
 """
 
 import json
@@ -70,6 +70,19 @@ def rewrite(route: Route, body: bytes, default_experiment: str, workspace: str) 
         return json.dumps(document, allow_nan=False).encode()
     except ValueError:
         raise InvalidParameterError("The JSON body has a number that is too large.") from None
+
+
+def runs_named(route: Route, body: bytes) -> frozenset[str]:
+    """The ids of the runs that a body which passed `rewrite` says a model comes from."""
+    if route.run is None:
+        return frozenset()
+    document = parse(body) if body.strip() else {}
+    found = {document.get(name) for name in _names(route.run)}
+    for name in _names(route.source) if route.source else ():
+        scheme, _, path = str(document.get(name) or "").partition(":/")
+        if scheme == "runs":
+            found.add(path.partition("/")[0])
+    return frozenset(run for run in found if run and isinstance(run, str))
 
 
 def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
