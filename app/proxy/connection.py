@@ -1,10 +1,9 @@
 """One connection to the upstream, and the framing of the answer that is on it (RFC 9112)."""
 
 import asyncio
-import enum
 import re
 from collections.abc import Callable
-from typing import cast
+from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
@@ -27,14 +26,13 @@ class StaleConnectionError(UpstreamProtocolError):
     """A connection from the pool was dead before the first byte of the answer."""
 
 
-class _Reading(enum.Enum):
-    """What the next bytes are."""
-
-    NOTHING = enum.auto()  # between two answers: any byte is one too many
-    HEAD = enum.auto()
-    LENGTH = enum.auto()
-    CHUNKS = enum.auto()
-    UNTIL_CLOSE = enum.auto()
+# What the next bytes are. Plain numbers: a look-up of an enum's member costs more than to compare,
+# and this happens for each header.
+_NOTHING: Final = 0  # between two answers: any byte is one too many
+_HEAD: Final = 1
+_LENGTH: Final = 2
+_CHUNKS: Final = 3
+_UNTIL_CLOSE: Final = 4
 
 
 class Connection(asyncio.Protocol):
@@ -84,7 +82,7 @@ class Connection(asyncio.Protocol):
         """lost: told once when the connection is of no more use, by itself or by the peer."""
         self._loop = loop
         self._lost = lost
-        self._reading = _Reading.NOTHING
+        self._reading = _NOTHING
         self._waiter: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._parser: HttpResponseParser | None = None
@@ -109,7 +107,7 @@ class Connection(asyncio.Protocol):
 
         bodiless: the answer has no body whatever it says (HEAD).
         """
-        self._reading = _Reading.HEAD
+        self._reading = _HEAD
         self._bodiless = bodiless
         self._heard = False
         self.answered = self.complete = self.keep = False
@@ -135,6 +133,8 @@ class Connection(asyncio.Protocol):
 
         Raises UpstreamProtocolError (StaleConnectionError), or what `fail` was given.
         """
+        if self._failure is not None:
+            raise self._failure
         while not self.answered:
             await self._more()
 
@@ -157,6 +157,7 @@ class Connection(asyncio.Protocol):
         self.buffered = 0
         if self._paused:
             self._paused = False
+            self.touched = self._loop.time()
             if not self.closed:
                 self.transport.resume_reading()
         return body
@@ -194,7 +195,7 @@ class Connection(asyncio.Protocol):
 
     def rest(self) -> None:
         """Forget the answer, and be ready for another request."""
-        self._reading = _Reading.NOTHING
+        self._reading = _NOTHING
         self._parser = None
         self.headers = []
         self.used = True
@@ -211,18 +212,18 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.touched = self._loop.time()
         try:
-            match self._reading:
-                case _Reading.HEAD:
-                    self._read_head(data)
-                case _Reading.LENGTH:
-                    self._read_length(data)
-                case _Reading.CHUNKS:
-                    self._read_chunks(data)
-                case _Reading.UNTIL_CLOSE:
-                    self._append(data)
-                case _Reading.NOTHING:
-                    self._surplus = True
-                    self.abort()
+            reading = self._reading
+            if reading == _HEAD:
+                self._read_head(data)
+            elif reading == _LENGTH:
+                self._read_length(data)
+            elif reading == _CHUNKS:
+                self._read_chunks(data)
+            elif reading == _UNTIL_CLOSE:
+                self._append(data)
+            else:
+                self._surplus = True
+                self.abort()
         except UpstreamProtocolError as error:
             self.fail(error)
             return
@@ -233,10 +234,10 @@ class Connection(asyncio.Protocol):
             self._wake()
 
     def eof_received(self) -> None:
-        if self._reading is _Reading.UNTIL_CLOSE:
+        if self._reading == _UNTIL_CLOSE:
             self._finish()
             self._wake()
-        elif self._reading is _Reading.NOTHING:
+        elif self._reading == _NOTHING:
             self.abort()
         else:
             self.fail(self._broken_off(None))
@@ -269,7 +270,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         # After the head come trailers, which nobody may take for headers.
-        if self._reading is _Reading.HEAD:
+        if self._reading == _HEAD:
             self.headers.append((name.lower(), value))
 
     def on_chunk_header(self) -> None:
@@ -280,7 +281,7 @@ class Connection(asyncio.Protocol):
         self._append(body)
 
     def on_message_complete(self) -> None:
-        if self._reading is _Reading.CHUNKS:
+        if self._reading == _CHUNKS:
             self._finish()
 
     # --- reading ---
@@ -347,12 +348,12 @@ class Connection(asyncio.Protocol):
         if chunked and length is not None:
             raise UpstreamProtocolError("MLflow's answer has two framings.")
         self.length = length
-        self._reading = _Reading.LENGTH
+        self._reading = _LENGTH
         if self._bodiless or self.status in _NO_BODY:
             self._remaining = 0
             self._read_length(data)
         elif chunked:
-            self._reading = _Reading.CHUNKS
+            self._reading = _CHUNKS
             self._parser = parser
             self._overhead = 0
             self._read_chunks(data)
@@ -360,12 +361,10 @@ class Connection(asyncio.Protocol):
             self._remaining = length
             self._read_length(data)
         else:
-            self._reading = _Reading.UNTIL_CLOSE
+            self._reading = _UNTIL_CLOSE
             self.keep = False
             self._append(data)
-        self.answered = (
-            self.complete or self._reading is not _Reading.LENGTH or self._remaining > WHOLE_BODY
-        )
+        self.answered = self.complete or self._reading != _LENGTH or self._remaining > WHOLE_BODY
 
     def _read_length(self, data: bytes) -> None:
         # The parser is not asked any more: what the socket gave is what goes on.
@@ -400,10 +399,10 @@ class Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         self.complete = True
-        self._reading = _Reading.NOTHING
+        self._reading = _NOTHING
 
     def _broken_off(self, exc: Exception | None) -> GatewayError:
-        if self._reading is _Reading.HEAD:
+        if self._reading == _HEAD:
             if not self._heard:
                 return StaleConnectionError("MLflow closed the connection before it answered.")
             return UpstreamProtocolError("MLflow closed the connection inside its answer's head.")
@@ -416,7 +415,6 @@ class Connection(asyncio.Protocol):
     async def _more(self) -> None:
         if self._failure is not None:
             raise self._failure
-        self.touched = self._loop.time()
         self._waiter = waiter = self._loop.create_future()
         try:
             await waiter

@@ -65,16 +65,18 @@ def encode_head(request: UpstreamRequest, host: bytes, prefix: bytes = b"") -> b
         framing = b"transfer-encoding: chunked\r\n"
     else:
         framing = _length(method, request.content_length or 0)
-    lines = []
+    parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
     for name, value in request.headers:
         if name not in _checked:
             _check_name(name)
-        lines.append(b"%b: %b\r\n" % (name, value))
-    block = b"".join(lines)
+        parts += (name, b": ", value, b"\r\n")
+    parts += (framing, b"\r\n")
+    head = b"".join(parts)
     # Each line ends in the one CR and the one LF that were written here, so that any other shows.
-    if block.count(b"\n") != len(lines) or block.count(b"\r") != len(lines) or b"\0" in block:
+    lines = len(request.headers) + (4 if framing else 3)
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
         raise ValueError("CR, LF or NUL in the value of a header")
-    return b"%b %b HTTP/1.1\r\nhost: %b\r\n%b%b\r\n" % (method, target, host, block, framing)
+    return head
 
 
 def _length(method: bytes, length: int) -> bytes:

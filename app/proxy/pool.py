@@ -43,15 +43,12 @@ class Pool:
     def empty(self) -> bool:
         return not (self._members or self._opening or self._queue)
 
-    def idle(self) -> Connection | None:
-        """A free connection that may still be used, if there is one."""
+    def idle(self, now: float) -> Connection | None:
+        """A free connection that may still be used, if there is one. now: the loop's time."""
         idle = self._idle
         while idle:
             conn, since = idle.popitem()
-            if (
-                not conn.transport.is_closing()
-                and asyncio.get_running_loop().time() - since < self._limits.idle_timeout
-            ):
+            if now - since < self._limits.idle_timeout and not conn.transport.is_closing():
                 return conn
             conn.abort()
         return None

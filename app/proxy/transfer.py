@@ -50,14 +50,14 @@ class Transfer:
 
     def __init__(
         self,
+        loop: asyncio.AbstractEventLoop,
         pool: Pool,
         request: UpstreamRequest,
         receive: Receive | None,
-        *,
         body_gap: float,
         max_body: int,
     ) -> None:
-        self._loop = loop = asyncio.get_running_loop()
+        self._loop = loop
         self._pool = pool
         self._request = request
         self._receive = receive
@@ -81,7 +81,10 @@ class Transfer:
         fresh: not on a connection that has carried another request before.
         """
         body = self._request.body
-        conn = await self._connection(fresh=fresh)
+        conn = None if fresh else self._pool.idle(self._loop.time())
+        if conn is None:
+            conn = await self._wait_for_connection()
+        self.conn = conn
         conn.start(head + body if body else head, bodiless=self._request.method == b"HEAD")
         return conn
 
@@ -94,20 +97,18 @@ class Transfer:
         self._task = self._loop.create_task(self._pump(head))
         return await self._opened
 
-    async def _connection(self, *, fresh: bool = False) -> Connection:
-        conn = None if fresh else self._pool.idle()
-        if conn is None:
-            self._slot = slot = self._pool.request()
-            try:
-                conn = await slot
-            finally:
-                self._slot = None
-                if conn is None and slot.done() and not slot.cancelled() and not slot.exception():
-                    self._pool.release(slot.result())
-            if self._failure is not None:
-                conn.abort()
-                raise self._failure
-        self.conn = conn
+    async def _wait_for_connection(self) -> Connection:
+        conn: Connection | None = None
+        self._slot = slot = self._pool.request()
+        try:
+            conn = await slot
+        finally:
+            self._slot = None
+            if conn is None and slot.done() and not slot.cancelled() and not slot.exception():
+                self._pool.release(slot.result())
+        if self._failure is not None:
+            conn.abort()
+            raise self._failure
         return conn
 
     # --- the client's side ---
@@ -148,13 +149,17 @@ class Transfer:
             if conn is None:
                 # Not before the first of the body is here: a client that sends a head and then
                 # nothing holds no connection.
-                conn = await self._connection()
+                conn = self._pool.idle(self._loop.time()) or await self._wait_for_connection()
+                self.conn = conn
                 conn.start(head, bodiless=self._request.method == b"HEAD")
                 if self._opened is not None and not self._opened.done():
                     self._opened.set_result(conn)
             if pieces:
                 conn.write(*pieces)
                 await conn.drain()
+        if conn is not None:
+            # The upstream's turn begins here, however long the client took.
+            conn.touched = self._loop.time()
 
     async def _next_chunk(self) -> tuple[bytes, bool]:
         assert self._receive is not None
@@ -230,13 +235,14 @@ class Transfer:
 
     def finish(self) -> None:
         """Give the connection back, or cut it if anything on it is not over."""
-        task, conn, uploading = self._task, self.conn, self.uploading
-        if task is not None:
-            task.cancel()
+        uploading = self.uploading
+        if self._task is not None:
+            self._task.cancel()
             self._task = None
-        if conn is not None:
-            self.conn = None
-            if uploading:
-                conn.abort()
-            else:
-                self._pool.release(conn)
+        conn, self.conn = self.conn, None
+        if conn is None:
+            return
+        if uploading:
+            conn.abort()
+        else:
+            self._pool.release(conn)

@@ -141,12 +141,11 @@ class Upstream(httpx.AsyncBaseTransport):
     # --- the way of a request ---
 
     def _begin(self, request: UpstreamRequest, receive: Receive | None) -> Transfer:
-        transfer = Transfer(
-            self._pool, request, receive, body_gap=self._body_gap, max_body=self._max_body
-        )
+        loop = asyncio.get_running_loop()
+        transfer = Transfer(loop, self._pool, request, receive, self._body_gap, self._max_body)
         self._active.add(transfer)
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(TICK, self._tick)
+            self._timer = loop.call_later(TICK, self._tick)
         return transfer
 
     def _end(self, transfer: Transfer) -> None:
