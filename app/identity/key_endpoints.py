@@ -1,6 +1,6 @@
 """Keys over HTTP: one's own at /api/keys, everybody's at /api/admin/keys."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
@@ -50,6 +50,7 @@ async def list_own_keys(
 
 @router.post("/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
 async def rotate_own_key(
+    request: Request,
     key_id: Label,
     holder: Caller,
     session: ChangeSession,
@@ -58,16 +59,19 @@ async def rotate_own_key(
     body: RotateRequest | None = None,
 ) -> IssuedKey:
     """Replace a key of one's own; the old one works on for the overlap."""
-    key = await keys.find_own(session, key_id, holder)
-    return await _rotate(session, peppers, key, body, actor)
+    limit: int = request.app.state.settings.rate_limit
+    key, until = await keys.find_own(session, key_id, holder, limit)
+    return await _rotate(session, peppers, key, body, actor, until)
 
 
 @router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_own_key(
-    key_id: Label, holder: Caller, session: ChangeSession, actor: CurrentActor
+    request: Request, key_id: Label, holder: Caller, session: ChangeSession, actor: CurrentActor
 ) -> None:
     """End a key of one's own at once, and the keys made with it."""
-    await keys.revoke(session, await keys.find_own(session, key_id, holder), actor)
+    limit: int = request.app.state.settings.rate_limit
+    key, _ = await keys.find_own(session, key_id, holder, limit)
+    await keys.revoke(session, key, actor)
 
 
 @admin_router.post("/admin/keys", status_code=status.HTTP_201_CREATED)
@@ -124,9 +128,10 @@ async def _rotate(
     key: APIKey,
     body: RotateRequest | None,
     actor: CurrentActor,
+    until: datetime | None = None,
 ) -> IssuedKey:
-    overlap = (body or RotateRequest()).overlap_seconds
-    return issued(*await keys.rotate(session, peppers, key, timedelta(seconds=overlap), actor))
+    overlap = timedelta(seconds=(body or RotateRequest()).overlap_seconds)
+    return issued(*await keys.rotate(session, peppers, key, overlap, actor, until=until))
 
 
 async def _page(

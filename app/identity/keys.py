@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import Actor, record
 from app.database import now
-from app.errors import ConflictError, NotFoundError, PermissionDeniedError
+from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.identity.api_key import hint, new_key
 from app.identity.known import CHANNEL
 from app.identity.models import APIKey
@@ -143,10 +143,16 @@ async def find(session: AsyncSession, key_id: str, *, principal: str | None = No
 
 
 async def rotate(
-    session: AsyncSession, peppers: Peppers, key: APIKey, overlap: timedelta, actor: Actor
+    session: AsyncSession,
+    peppers: Peppers,
+    key: APIKey,
+    overlap: timedelta,
+    actor: Actor,
+    *,
+    until: datetime | None = None,
 ) -> tuple[APIKey, str]:
-    """A successor with the same rights and a lifetime of the same length; the old key works on
-    for `overlap`, or until its own end if that is sooner.
+    """A successor with the same rights and a lifetime of the same length, `until` at the latest;
+    the old key works on for `overlap`, or until its own end if that is sooner.
 
     Raises ConflictError for a key that is not active, or was rotated before.
     """
@@ -167,7 +173,7 @@ async def rotate(
         scopes=[Scope(scope) for scope in key.scopes],
         rate_limit=key.rate_limit,
         networks=key.allowed_networks,
-        expires_at=at + lifetime if lifetime else None,
+        expires_at=_earlier(at + lifetime if lifetime else None, until),
         parent=key.parent,
         actor=actor,
     )
@@ -196,36 +202,53 @@ async def revoke(session: AsyncSession, key: APIKey, actor: Actor) -> None:
         await _tell(session, one.id)
 
 
-async def find_own(session: AsyncSession, key_id: str, holder: Principal) -> APIKey:
-    """A key that speaks for the same principal as the holder's credential, locked for a change.
+async def find_own(
+    session: AsyncSession, key_id: str, holder: Principal, default_limit: int
+) -> tuple[APIKey, datetime | None]:
+    """A key that speaks for the same principal as the holder's credential, locked for a change,
+    and the latest end that its successor may have, None for no bound.
 
     Raises NotFoundError, and PermissionDeniedError for a key that may do more than the credential:
     rotating it would hand out what the holder does not have.
     """
-    credential = await _credential(session, holder)
+    credential = await _credential(session, holder, key_id)
     key = await find(session, key_id, principal=holder.id)
     above = sorted(set(key.scopes) - holder.scopes)
     if above:
         raise PermissionDeniedError(
             f"Key {key.id} has the scope {', '.join(above)}, which your credential does not have."
         )
-    if credential is not None:
-        _within(key.allowed_networks, credential.allowed_networks)
-    return key
+    if (key.rate_limit or default_limit) > (holder.rate_limit or default_limit):
+        raise PermissionDeniedError(f"Key {key.id} has a higher rate limit than your credential.")
+    if credential is None or credential.id == key.id:
+        return key, None
+    if credential.allowed_networks and not key.allowed_networks:
+        raise PermissionDeniedError(f"Key {key.id} works from anywhere, and your own does not.")
+    _within(key.allowed_networks, credential.allowed_networks)
+    return key, credential.expires_at
 
 
-async def _credential(session: AsyncSession, holder: Principal) -> APIKey | None:
-    """The key that a caller came with; None for a wallet's signature.
+async def _credential(
+    session: AsyncSession, holder: Principal, other: str | None = None
+) -> APIKey | None:
+    """The key that a caller came with, locked; None for a wallet's signature.
 
-    Raises PermissionDeniedError for a token: the keys that it made would outlive it.
+    The lock keeps a revocation from missing the keys that are made with it meanwhile. `other` is a
+    key that is to be changed: both are locked in one order, so that two callers cannot wait for
+    each other. Raises PermissionDeniedError for a token: the keys that it made would outlive it.
     """
     if holder.credential == "signature":
         return None
-    key = await session.get(APIKey, holder.credential)
+    ids = {holder.credential, other} - {None}
+    query = select(APIKey).where(APIKey.id.in_(ids), APIKey.principal == holder.id)
+    locked = await session.scalars(query.order_by(APIKey.id).with_for_update())
+    key = next((key for key in locked if key.id == holder.credential), None)
     if key is None:
         raise PermissionDeniedError(
             "A token cannot manage keys. Sign the request with the wallet instead."
         )
+    if key.revoked_at is not None:
+        raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
     return key
 
 
