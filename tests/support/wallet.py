@@ -1,0 +1,49 @@
+"""A wallet that signs as the guide's HokusaiAuth class does, with a clock that tests can move."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from eth_account import Account
+from eth_account.messages import encode_defunct
+
+from app.identity.siwe import SIWEMessage
+
+
+class Wallet:
+    """A new wallet; `address` is in EIP-55 form, `tenant` the name of its tenant."""
+
+    def __init__(self) -> None:
+        self._account = Account.create()
+        self.address: str = self._account.address
+        self.tenant = self.address.lower()
+        self.principal = f"wallet:{self.address}"
+
+    def sign(self, text: str) -> str:
+        """The signature in hexadecimal, without 0x, as hexbytes writes it today."""
+        signature: str = self._account.sign_message(encode_defunct(text=text)).signature.hex()
+        return signature.removeprefix("0x")
+
+    def headers(self, seconds: float = 0) -> dict[str, str]:
+        """The guide's three headers, signed `seconds` from now."""
+        at = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=seconds)
+        message = f"Hokusai API Access - {at.isoformat()}"
+        return {
+            "X-ETH-Address": self.address,
+            "X-ETH-Message": message,
+            "X-ETH-Signature": self.sign(message),
+        }
+
+    def siwe(self, host: str, nonce: str, **fields: Any) -> dict[str, str]:
+        """The body of POST /api/auth/token for a SIWE message to `host`, signed now."""
+        values: Mapping[str, Any] = {
+            "domain": host,
+            "address": self.address,
+            "uri": f"http://{host}/api/auth/token",
+            "chain_id": 1,
+            "nonce": nonce,
+            "issued_at": datetime.now(UTC),
+            **fields,
+        }
+        message = SIWEMessage(**values).text()
+        return {"message": message, "signature": self.sign(message)}
