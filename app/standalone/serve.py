@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from app import server
 from app.errors import StartupError
-from app.identity.bootstrap import ensure_admin_key
 from app.migration import migrate_database
 from app.settings import Settings, load_settings
+from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.report import Progress, report, say
 
@@ -26,8 +26,12 @@ def serve() -> None:
     """
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    signal.signal(signal.SIGTERM, _interrupt)
+    # A terminal that closes ends it too, unless `nohup` asked for the opposite. uvicorn takes over
+    # the other two for as long as it serves, and would drain for SIGTERM only.
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     with ExitStack() as cleanup:
         try:
             _serve(load_settings(), cleanup)

@@ -1,12 +1,12 @@
 """The first key of a new database."""
 
-import os
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app.audit.service import CLI
 from app.database import Database
+from app.errors import StartupError
 from app.identity import keys
 from app.identity.api_key import is_well_formed, new_key
 from app.identity.models import APIKey
@@ -14,9 +14,12 @@ from app.identity.peppers import Peppers
 from app.identity.principal import ALL_SCOPES, Scope
 from app.identity.schemas import AdminKeyRequest
 from app.settings import Settings
+from app.standalone.files import create_private
 
 # The tenant of the first key: the operator's own experiments.
 OPERATOR = "operator"
+# Any number does, as long as all of our processes take the same.
+BOOTSTRAP_LOCK = 4_815_162_343
 
 
 async def ensure_admin_key(settings: Settings, path: Path) -> bool:
@@ -24,13 +27,16 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
 
     The file is written before the database: a crash between the two leaves a file with a key that
     is not known yet, and the next start finishes the work with that same key.
-    Raises StartupError where the peppers are not the ones of this database.
+    Raises StartupError where the peppers are not the ones of this database, OSError where the file
+    cannot be written.
     """
     assert settings.database_url is not None
     database = Database(settings.database_url.get_secret_value(), connections=1)
     try:
         peppers = Peppers.from_settings(settings)
         async with database.transaction() as session:
+            # Replicas that start together make one key between them.
+            await session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
             await peppers.check(session)
             admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))
             if await session.scalar(admins.limit(1)):
@@ -50,15 +56,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
 
 def _written_key(path: Path) -> str:
     """The key in the file, or a new one that is then safely in it."""
-    if path.exists():
-        found = path.read_text().strip()
-        if is_well_formed(found):
-            return found
-    secret = new_key()
-    draft = path.with_suffix(".new")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secret + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    secret = create_private(path, new_key())
+    if not is_well_formed(secret):
+        raise StartupError(f"{path} holds something else than an API key: move it away")
     return secret
