@@ -169,6 +169,8 @@ def _end_group(
             if process.pid == leader:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(ask)
+                    # A process that is suspended could not even hear that.
+                    process.resume()
         psutil.wait_procs([process for process in members if process.pid == leader], seconds)
     # A child of the leader ends a moment after it of itself; what stays longer is stuck.
     _, stuck = psutil.wait_procs({*members, *_members(leader, cwd)}, 1 if ask else 0)

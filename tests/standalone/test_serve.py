@@ -1,0 +1,193 @@
+"""The production server: both databases given, no child started."""
+
+import json
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import pytest
+
+from app.standalone.mlflow_server import ChildMLflow
+from tests.standalone.serving import PATIENCE, STANDALONE, Serving, run
+
+
+def production(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> dict[str, str]:
+    return {"database_url": new_database(), "mlflow_url": mlflow_server.url}
+
+
+def test_with_both_given_it_needs_nothing_of_the_extra_and_starts_no_child(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    with Serving(tmp_path / "data", blocked=STANDALONE, **given) as serving:
+        serving.wait_for_status("/readyz", 200)
+        assert serving.descendants() == []
+        assert "Starting MLflow" not in serving.output
+
+
+def test_the_report_names_no_password(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    password = urlsplit(given["database_url"]).password
+    assert password
+    with Serving(tmp_path / "data", **given) as serving:
+        assert serving.url
+        assert password not in serving.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_it_with_exit_code_0(
+    tmp_path: Path,
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    number: signal.Signals,
+) -> None:
+    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+        assert serving.url
+        assert serving.stop(number) == 0
+        assert "Traceback" not in serving.output
+
+
+def test_a_request_in_flight_is_finished_before_it_stops(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+        url = urlsplit(serving.url)
+        body = json.dumps({"name": "late", "tenant": "late", "scopes": ["read"]}).encode()
+        head = (
+            f"POST /api/admin/keys HTTP/1.1\r\nHost: {url.netloc}\r\n"
+            f"Authorization: Bearer {serving.admin_key}\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode()
+        with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as client:
+            client.sendall(head + body[:10])
+            # The head has been read once another request, sent later, has its answer.
+            assert httpx.get(f"{serving.url}/livez", trust_env=False).status_code == 200
+            serving.process.send_signal(signal.SIGTERM)
+            wait_until_refused(url.hostname or "", url.port or 0)
+            client.sendall(body[10:])
+            assert client.recv(65536).startswith(b"HTTP/1.1 201 ")
+        assert serving.process.wait(PATIENCE) == 0
+
+
+def wait_until_refused(host: str, port: int) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+        except OSError:
+            return
+        time.sleep(0.05)
+    raise AssertionError("it still accepts connections")
+
+
+def test_workers_stop_with_their_parent_even_when_it_is_killed(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    # A Redis that is away is no reason not to serve.
+    given |= {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
+    with Serving(tmp_path / "data", **given) as serving:
+        serving.wait_for_status("/readyz", 200)
+        assert len([p for p in serving.descendants() if "spawn_main" in " ".join(p.cmdline())]) == 2
+        assert serving.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert serving.survivors() == []
+    with Serving(tmp_path / "data", **given) as serving:
+        assert serving.url
+        assert serving.stop(signal.SIGTERM) == 0
+        assert serving.survivors() == []
+
+
+def test_a_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = str(other.getsockname()[1])
+        ended = run("serve", data_dir=str(tmp_path / "data"), port=port)
+    assert refusal(ended.stderr) == ended.stderr
+    assert f"port {port}" in ended.stderr
+    assert "HOKUSAI_PORT" in ended.stderr
+    assert ended.returncode == 2
+
+
+def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run("serve", data_dir=str(tmp_path / "file" / "data"), port="0")
+    assert refusal(ended.stderr) == ended.stderr
+    assert "HOKUSAI_DATA_DIR" in ended.stderr
+    assert ended.returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"port": "eighty"}, "HOKUSAI_PORT"),
+        ({"database_url": "mysql://host/db"}, "HOKUSAI_DATABASE_URL"),
+        ({"mlflow_url": "not a url"}, "HOKUSAI_MLFLOW_URL"),
+        ({"workers": "2"}, "HOKUSAI_REDIS_URL"),
+        ({"host": "203.0.113.77"}, "HOKUSAI_HOST"),
+    ],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(
+    tmp_path: Path, settings: dict[str, str], named: str
+) -> None:
+    ended = run("serve", **{"data_dir": str(tmp_path / "data"), "port": "0", **settings})
+    assert refusal(ended.stderr) == ended.stderr
+    assert named in ended.stderr
+    assert ended.returncode == 2
+
+
+def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
+    ended = run("serve", blocked=STANDALONE, data_dir=str(tmp_path / "data"), port="0")
+    assert refusal(ended.stderr) == ended.stderr
+    assert "`standalone`" in ended.stderr
+    assert ended.returncode == 2
+
+
+def test_a_database_that_is_away_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+    away = {
+        "database_url": "postgresql://u:secret@127.0.0.1:9/db",
+        "mlflow_url": "http://127.0.0.1:9",
+    }
+    ended = run("serve", data_dir=str(tmp_path / "data"), port="0", **away)
+    assert refusal(ended.stderr) == ended.stderr
+    assert "HOKUSAI_DATABASE_URL" in ended.stderr
+    assert "secret" not in ended.stderr
+    assert ended.returncode == 2
+
+
+def test_an_error_of_the_application_at_start_is_one_line_and_exit_code_2(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    with Serving(tmp_path / "data", **given) as serving:
+        assert serving.url
+        assert serving.stop(signal.SIGTERM) == 0
+    # The database remembers which pepper its keys were made with.
+    ended = run("serve", data_dir=str(tmp_path / "data"), port="0", key_pepper="another", **given)
+    assert refusal(ended.stderr) in ended.stderr
+    assert "HOKUSAI_KEY_PEPPER" in refusal(ended.stderr)
+    assert "Traceback" not in ended.stderr
+    assert ended.returncode == 2
+
+
+def refusal(stderr: str) -> str:
+    """The one line that says what was wrong."""
+    lines = [line for line in stderr.splitlines(keepends=True) if line.startswith("error: ")]
+    assert len(lines) == 1, stderr
+    return lines[0]
+
+
+def test_every_process_of_the_tests_is_found_by_the_helper(tmp_path: Path) -> None:
+    """The other tests rest on it: a helper that sees no process would find no survivor."""
+    with Serving(tmp_path / "data", mlflow_url="http://127.0.0.1:9") as serving:
+        serving.wait_for("Migrating")
+        assert psutil.Process(serving.process.pid).is_running()
+        assert serving.child("postgres", "-D").is_running()
+        assert serving.stop(signal.SIGKILL) == -signal.SIGKILL

@@ -1,0 +1,135 @@
+"""The default on one machine: PostgreSQL and MLflow are started, watched and stopped."""
+
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.standalone.serving import Serving, run
+
+
+@pytest.fixture(scope="module")
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
+    """One gateway with all its children, for tests that leave it as they found it."""
+    with Serving(tmp_path_factory.mktemp("standalone") / "data") as serving:
+        serving.wait_for_status("/readyz", 200)
+        yield serving
+
+
+def test_the_key_it_prints_works_as_pasted(standalone: Serving) -> None:
+    printed = re.search(r"admin key +(hk_\w+)", standalone.output)
+    assert printed is not None
+    assert printed[1] == standalone.admin_key
+    headers = {"Authorization": f"Bearer {standalone.admin_key}"}
+    answer = httpx.get(f"{standalone.url}/api/auth/whoami", headers=headers, trust_env=False)
+    assert answer.status_code == 200
+    assert "admin" in answer.json()["scopes"]
+
+
+def test_nobody_else_may_read_the_data_directory(standalone: Serving) -> None:
+    directory = standalone.directory
+    assert directory.stat().st_mode & 0o777 == 0o700
+    for path in directory.iterdir():
+        assert path.stat().st_mode & 0o077 == 0, path
+    for name in ("admin.key", "pepper", "postgres.password"):
+        assert (directory / name).stat().st_mode & 0o777 == 0o600
+
+
+def test_no_child_is_told_a_secret_that_is_not_its_own(standalone: Serving) -> None:
+    pepper = (standalone.directory / "pepper").read_text().strip()
+    password = (standalone.directory / "postgres.password").read_text().strip()
+    for process in standalone.descendants():
+        told = [*process.environ().items(), ("arguments", " ".join(process.cmdline()))]
+        assert not any(name.startswith("HOKUSAI_") for name, _ in told)
+        assert not any(secret in value for _, value in told for secret in (pepper, password))
+
+
+def test_nothing_but_loopback_is_listened_on(standalone: Serving) -> None:
+    addresses = [
+        connection.laddr.ip
+        for process in (psutil.Process(standalone.process.pid), *standalone.descendants())
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    # The gateway and MLflow; PostgreSQL has a Unix socket only.
+    assert addresses == ["127.0.0.1", "127.0.0.1"]
+
+
+def test_a_second_gateway_on_the_same_directory_is_refused(standalone: Serving) -> None:
+    ended = run("serve", data_dir=str(standalone.directory), port="0")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: the data directory")
+    assert f"process {standalone.process.pid}" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_killed_postgresql_comes_back_by_itself(standalone: Serving) -> None:
+    killed = standalone.child("postgres", "-D")
+    killed.kill()
+    psutil.wait_procs([killed], 30)
+    standalone.wait_for("PostgreSQL died")
+    standalone.wait_for_status("/readyz", 200)
+    assert standalone.child("postgres", "-D") != killed
+
+
+@pytest.mark.parametrize("part", [("mlflow", "server"), ("uvicorn", "mlflow.server")])
+def test_a_killed_mlflow_comes_back_by_itself(standalone: Serving, part: tuple[str, str]) -> None:
+    """`mlflow server` is two processes, and the loss of either is the loss of it."""
+    before = standalone.descendants()
+    killed = standalone.child("-m", *part)
+    killed.kill()
+    psutil.wait_procs([killed], 30)
+    standalone.wait_for_status("/readyz", 503)
+    standalone.wait_for_status("/readyz", 200)
+    assert standalone.child("-m", "mlflow", "server") not in before
+    assert standalone.child("-m", "uvicorn", "mlflow.server") not in before
+
+
+def test_after_a_kill_the_next_start_finds_everything_as_it_was(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    with Serving(directory) as first:
+        first.wait_for_status("/readyz", 200)
+        key = first.admin_key
+        first.descendants()
+        # Frozen, so that neither hears of the gateway's death: strays that the next start must end.
+        frozen = [first.child("-m", "mlflow", "server"), first.child("postgres", "-D")]
+        for process in frozen:
+            process.suspend()
+        assert first.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert all(process.is_running() for process in frozen)
+        with Serving(directory) as second:
+            second.wait_for_status("/readyz", 200)
+            assert first.survivors() == []
+            assert second.admin_key == key
+            assert key not in second.output
+            assert str(directory / "admin.key") in second.output
+            headers = {"X-API-Key": key}
+            url = f"{second.url}/api/auth/whoami"
+            assert httpx.get(url, headers=headers, trust_env=False).status_code == 200
+            assert second.stop(signal.SIGTERM) == 0
+            assert second.survivors() == []
+            assert "Stopped." in second.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_it_starts_leaves_nothing_behind(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    with Serving(tmp_path / "data") as serving:
+        serving.wait_for("Starting MLflow")
+        assert serving.stop(number) == 0
+        assert serving.survivors() == []
+        assert "Traceback" not in serving.output
+
+
+def test_a_lost_pepper_is_said_and_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "postgres").mkdir()
+    ended = run("serve", data_dir=str(tmp_path), port="0")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: {tmp_path / 'pepper'} is missing")
+    assert os.listdir(tmp_path / "postgres") == []
