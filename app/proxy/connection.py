@@ -1,4 +1,8 @@
-"""One connection to the upstream, and the framing of the answer that is on it (RFC 9112)."""
+"""One connection to the upstream, and the framing of the answer that is on it (RFC 9112).
+
+Longer than most files here: framing, flow control and the end of a connection change the same few
+fields in one callback each, and apart they would have to call each other for every read.
+"""
 
 import asyncio
 import re

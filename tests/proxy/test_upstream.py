@@ -327,11 +327,11 @@ def test_time_counts_between_bytes_not_in_all(run: Run) -> None:
         await peer.answer(CHUNKED)
         for _ in range(8):
             await peer.send(b"1\r\nx\r\n")
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.2)
         await peer.send(b"0\r\n\r\n")
 
     async def main() -> None:
-        async with scene(script, read_timeout=0.5) as (front, _):
+        async with scene(script, read_timeout=1) as (front, _):
             answer = await front.get()
             assert (answer.body, answer.whole) == (b"x" * 8, True)
 
