@@ -2,10 +2,11 @@
 #
 #   PYTHON=...   the interpreter to make the environment with (3.11 or later)
 #   ARGS=...     further arguments for pytest: make test ARGS="-k serve -x"
+#                or for the benchmark: make bench ARGS="--rounds 9"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test check lock clean
+.PHONY: help install dev serve test check bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -44,6 +45,9 @@ check: $(VENV)/.installed-dev ## Check format, lint, types and dependencies.
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/deptry .
+
+bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
+	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist

@@ -1,0 +1,1 @@
+"""The gateway measured beside its peers; README.md says what and how."""
