@@ -1,7 +1,7 @@
 """The outermost layer: gives each request its id, and makes an answer of whatever happens inside.
 
-It is the only one that wraps `send`. Every answer gets the request's id, the limit's state and
-`nosniff`; every failure the one error shape; every request its place in the metrics and the log.
+It is the only one that wraps `send`. Every answer gets a date, the request's id, the limit's state
+and `nosniff`; every failure the one error shape; every request its place in metrics and log.
 """
 
 import math
@@ -15,17 +15,20 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.body import discard
+from app.edge.cors import CrossOrigin
+from app.edge.date import date_header
 from app.edge.rules import METHODS
 from app.errors import PROBLEM, GatewayError, InternalError
 from app.exchange import Exchange
+from app.identity.api_key import SECRET_PATTERN
 from app.limits.window import Quota
 from app.metrics import Metrics
 from app.settings import AccessLog
 
 log = structlog.get_logger()
 
-# A client may bring its own id, as long as it can do no harm in a log.
-CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+# A client may bring its own id, as long as it can do no harm in a log, and is no key.
+CLIENT_ID = re.compile(rb"(?!.*%b)[A-Za-z0-9._-]{1,64}" % SECRET_PATTERN.encode())
 # What is read of a refused request's body, so that the answer survives and the connection too.
 UNREAD_BYTES = 256 * 1024
 UNREAD_SECONDS = 2.0
@@ -34,10 +37,17 @@ UNREAD_SECONDS = 2.0
 class Envelope:
     """ASGI middleware around the whole gateway."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, access_log: AccessLog) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: Metrics,
+        access_log: AccessLog,
+        cross_origin: CrossOrigin | None = None,
+    ) -> None:
         self.app = app
         self.metrics = metrics
         self.access_log = access_log
+        self.cross_origin = cross_origin
         # Unique across processes by the first part, within one by the second.
         self._process = secrets.token_hex(6)
         self._count = count(1)
@@ -49,20 +59,33 @@ class Envelope:
         began = time.perf_counter()
         exchange = scope["exchange"] = Exchange(self._request_id(scope))
         status = 0
+        body_ended = False
+
+        async def hear() -> Message:
+            nonlocal body_ended
+            message = await receive()
+            if not message.get("more_body", False):
+                body_ended = True
+            return message
 
         async def reply(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
+                # MLflow's answers bring the date on which it made them.
+                if not any(name == b"date" for name, _ in headers):
+                    headers.append(date_header())
                 headers.append((b"x-request-id", exchange.request_id.encode()))
                 headers.append((b"x-content-type-options", b"nosniff"))
                 if exchange.quota is not None:
                     headers += quota_headers(exchange.quota)
+                if self.cross_origin is not None:
+                    headers += self.cross_origin.headers(scope)
             await send(message)
 
         try:
-            await self.app(scope, receive, reply)
+            await self.app(scope, hear, reply)
         except ClientDisconnect:
             pass
         except GatewayError as error:
@@ -72,11 +95,13 @@ class Envelope:
                 self.metrics.aborted.inc()
                 log.warning("answer.aborted", request_id=exchange.request_id, reason=error.reason)
             else:
-                await self._refuse(error, scope, exchange, receive, reply)
+                unread = None if body_ended else receive
+                await self._refuse(error, scope, exchange, unread, reply)
         except Exception:
             log.exception("request.failed", request_id=exchange.request_id, route=exchange.route)
             if not status:
-                await self._refuse(InternalError(), scope, exchange, receive, reply)
+                unread = None if body_ended else receive
+                await self._refuse(InternalError(), scope, exchange, unread, reply)
         seconds = time.perf_counter() - began
         method = scope["method"] if scope["method"] in METHODS else "other"
         self.metrics.observe(method, exchange.route, status, seconds)
@@ -95,11 +120,15 @@ class Envelope:
         error: GatewayError,
         scope: Scope,
         exchange: Exchange,
-        receive: Receive,
+        unread: Receive | None,
         reply: Send,
     ) -> None:
-        """Answer with an error; close the connection if part of the body would stay unread."""
-        closes = error.closes or not await _read_out(scope, receive)
+        """Answer with an error; close the connection if part of the body would stay unread.
+
+        unread: where the rest of the body comes from; None where its end was read, since to read
+        on would be to wait for a client that waits for us.
+        """
+        closes = error.closes or not (unread is None or await _read_out(scope, unread))
         await send_error(error, exchange.request_id, reply, closes=closes)
 
     def _write(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
