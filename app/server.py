@@ -13,6 +13,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.edge.protocol import StrictProtocol
 from app.errors import StartupError
 from app.settings import Settings
 
@@ -54,7 +55,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """How uvicorn is run, wherever it is: nothing of its own in the answers or the log."""
     return {
         "loop": "uvloop",
-        "http": "httptools",
+        "http": StrictProtocol,
         "ws": "none",
         "lifespan": "on",
         "log_config": None,

@@ -1,0 +1,223 @@
+"""uvicorn's HTTP/1.1 protocol, made strict where the layers above cannot be.
+
+By itself it drops the body of a request that asks for an upgrade and reads what follows as another
+request, takes trailers for headers, sets no bound to a head in bytes or seconds, and resets the
+connection under an answer that leaves a body unread. What is refused here is answered in the
+gateway's one shape, and closes the connection.
+"""
+
+import asyncio
+import secrets
+from typing import Any
+
+import httptools
+import structlog
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from app.edge.date import date_header
+from app.edge.rules import MAX_HEAD
+from app.errors import (
+    PROBLEM,
+    GatewayError,
+    HeadersTooLargeError,
+    MalformedRequestError,
+    SlowRequestError,
+)
+
+log = structlog.get_logger()
+
+# The longest time that the head of a request may take, in seconds.
+HEAD_SECONDS = 10.0
+# How long the rest of a request is read and dropped after an answer that did not wait for it.
+LINGER_SECONDS = 2.0
+
+
+class StrictProtocol(HttpToolsProtocol):
+    """One connection of a client."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._in_head = False
+        self._head_timer: asyncio.TimerHandle | None = None
+        # Bytes that the parser has taken since it last made anything of them.
+        self._pending = 0
+        self._progress = False
+        self._refusal: GatewayError | None = None
+        self._lingering: LingeringTransport | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._lingering = LingeringTransport(transport, self)
+        super().connection_made(self._lingering)  # type: ignore[arg-type]
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end_head()
+        assert self._lingering is not None
+        self._lingering.lost()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        was_idle = self.timeout_keep_alive_task is not None
+        self._unset_keepalive_if_required()
+        self._progress = False
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            # Only one without a body comes here unrefused. Such a wish may be ignored (RFC 9110,
+            # section 7.8); what else came along with it is not read as anything.
+            if self._refusal is None:
+                self.cycle.keep_alive = False
+        except httptools.HttpParserError:
+            self._refusal = self._refusal or MalformedRequestError("The request is not HTTP/1.1.")
+        self._pending = 0 if self._progress else self._pending + len(data)
+        if self._pending > MAX_HEAD:
+            self._refusal = HeadersTooLargeError(
+                f"The request's headers are larger than {MAX_HEAD} bytes."
+            )
+        if self._refusal is not None:
+            self._refuse(self._refusal)
+        elif (self._in_head or (was_idle and not self._progress)) and self._head_timer is None:
+            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    # --- what the parser finds ---
+
+    def on_message_begin(self) -> None:
+        self._progress = self._in_head = True
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # or it is a trailer, which nobody here has a use for
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._progress = True
+        if self._refusal is None:
+            self._refusal = self._objection()
+        if self._refusal is None:
+            self._end_head()
+            super().on_headers_complete()
+
+    def on_chunk_header(self) -> None:
+        self._progress = True
+
+    def on_body(self, body: bytes) -> None:
+        self._progress = True
+        if self._refusal is None:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._progress = True
+        if self._refusal is None:
+            super().on_message_complete()
+
+    def _objection(self) -> GatewayError | None:
+        """What speaks against the request whose head is complete, before anybody acts on it."""
+        if self.url[:1] != b"/" or b"#" in self.url:
+            return MalformedRequestError(
+                "The request's target must be a path that begins with /, without a fragment."
+            )
+        if self.parser.should_upgrade():
+            headers = dict(self.headers)
+            if headers.get(b"upgrade", b"").lower() == b"websocket":
+                return MalformedRequestError("There are no websockets here.")
+            if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+                return MalformedRequestError(
+                    "A request with a body must not ask for an upgrade. This server speaks "
+                    "HTTP/1.1 only."
+                )
+        return None
+
+    def _end_head(self) -> None:
+        self._in_head = False
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+    def _head_is_late(self) -> None:
+        if self._in_head:
+            self._refuse(SlowRequestError(f"The headers took more than {HEAD_SECONDS:g} seconds."))
+        else:
+            self.transport.close()  # nothing was asked
+
+    def _refuse(self, error: GatewayError) -> None:
+        """Answer, unless that would land inside or ahead of another answer, and close."""
+        self._refusal = error
+        in_body = not self._in_head
+        self._end_head()
+        if self.transport.is_closing():
+            return
+        cycle = self.cycle
+        if in_body and cycle is not None and not cycle.response_started and not self.pipeline:
+            # It is this request that broke off: the application is told that the client left.
+            cycle.disconnected = True
+            cycle.message_event.set()
+        elif cycle is not None and not cycle.response_complete:
+            self.transport.close()
+            return
+        request_id = secrets.token_hex(8)
+        log.info("request.refused", request_id=request_id, reason=error.reason)
+        self.transport.write(_answer(error, request_id))
+        self.transport.linger()  # type: ignore[attr-defined]
+
+
+class LingeringTransport:
+    """A transport whose `close` does not destroy an answer that is still on its way.
+
+    A socket that is closed with unread bytes sends a reset, at which a client that is still sending
+    forgets to look for an answer. So the end is announced first, and what still comes is dropped
+    for a while.
+    """
+
+    def __init__(self, transport: asyncio.Transport, protocol: StrictProtocol) -> None:
+        self._transport = transport
+        self._protocol = protocol
+        self._closing = False
+        self._timer: asyncio.TimerHandle | None = None
+        self.write = transport.write
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def is_closing(self) -> bool:
+        return self._closing or self._transport.is_closing()
+
+    def close(self) -> None:
+        cycle = self._protocol.cycle
+        if cycle is not None and cycle.response_complete and cycle.more_body:
+            self.linger()
+        elif not self._closing:
+            self._closing = True
+            self._transport.close()
+
+    def linger(self) -> None:
+        """Send what is written and then the end, and read on for a while."""
+        if self.is_closing():
+            return
+        self._closing = True
+        if not self._transport.can_write_eof():
+            self._transport.close()
+            return
+        self._transport.write_eof()
+        self._protocol.flow.resume_reading()
+        self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
+
+    def lost(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _answer(error: GatewayError, request_id: str) -> bytes:
+    body = error.body(request_id)
+    headers = [
+        date_header(),
+        (b"content-type", PROBLEM),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-request-id", request_id.encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        (b"connection", b"close"),
+    ]
+    lines = [b"%b: %b\r\n" % header for header in headers]
+    return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body])
