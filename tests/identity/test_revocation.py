@@ -1,0 +1,179 @@
+"""Revocation as several gateways on one database hear of it, and uses as they are written down."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+
+from app.database import Database
+from app.identity import upkeep
+from app.identity.principal import Scope
+from app.standalone.mlflow_server import ChildMLflow
+from tests.support.answers import good, refused
+from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.sql import sql
+from tests.support.waiting import wait_until
+from tests.support.wallet import Wallet
+
+WHOAMI = "/api/auth/whoami"
+Pair = tuple[RunningGateway, RunningGateway]
+
+
+@pytest.fixture(scope="module")
+def pair(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[Pair]:
+    """Two gateways on a database that no other test uses."""
+    url = new_database()
+    with (
+        RunningGateway(url, mlflow_server.url) as one,
+        RunningGateway(url, mlflow_server.url) as other,
+    ):
+        yield one, other
+
+
+def statuses(clients: list[httpx.Client]) -> set[int]:
+    return {client.get(WHOAMI).status_code for client in clients}
+
+
+def listening(gateway: RunningGateway) -> list[int]:
+    """The backends that hold a listener's connection: it listens, then sends heartbeats."""
+    return [
+        pid
+        for (pid,) in sql(
+            gateway,
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and (query ilike 'listen%%' or query = 'select 1')",
+        )
+    ]
+
+
+def both_listen(pair: Pair) -> bool:
+    return len(listening(pair[0])) == 2
+
+
+@pytest.mark.parametrize("act", ["revoke", "rotate"])
+def test_every_gateway_hears_that_a_key_has_ended(pair: Pair, act: str) -> None:
+    one, other = pair
+    wait_until(lambda: both_listen(pair))
+    key = one.key()
+    clients = [gateway.client(key) for gateway in pair]
+    assert statuses(clients) == {200}
+    key_id = good(clients[0].get(WHOAMI))["credential"]
+    with other.client(other.key(scopes=EVERYTHING)) as admin:
+        if act == "revoke":
+            good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
+        else:
+            path = f"/api/admin/keys/{key_id}/rotate"
+            good(admin.post(path, json={"overlap_seconds": 0}), 201)
+    # A second is promised. What tells a notification from the memory's own end is that the memory
+    # holds a key for thirty; a busy machine may take its time.
+    wait_until(lambda: statuses(clients) == {401}, seconds=10)
+    for client in clients:
+        refused(client.get(WHOAMI), 401, f"key_{act}d" if act == "rotate" else "key_revoked")
+        client.close()
+
+
+def test_a_gateway_whose_listener_was_cut_trusts_nothing_it_remembers(pair: Pair) -> None:
+    one, other = pair
+    wait_until(lambda: both_listen(pair))
+    key = one.key()
+    clients = [gateway.client(key) for gateway in pair]
+    admin = other.client(other.key(scopes=EVERYTHING))
+    assert statuses([*clients, admin]) == {200}
+    key_id = good(clients[0].get(WHOAMI))["credential"]
+    cut = set(listening(one))
+    for pid in cut:
+        sql(one, "select pg_terminate_backend(%s)", pid)
+    good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
+    wait_until(lambda: statuses(clients) == {401}, seconds=10)
+    # They listen again, and hear of the next revocation.
+    wait_until(lambda: both_listen(pair) and not cut & set(listening(one)))
+    key = one.key()
+    again = [gateway.client(key) for gateway in pair]
+    assert statuses(again) == {200}
+    key_id = good(again[0].get(WHOAMI))["credential"]
+    good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
+    wait_until(lambda: statuses(again) == {401}, seconds=10)
+    for client in [*clients, *again, admin]:
+        client.close()
+
+
+def test_a_message_is_good_for_one_change_whichever_gateway_it_reaches(pair: Pair) -> None:
+    one, other = (gateway.client() for gateway in pair)
+    headers = Wallet().headers()
+    good(one.post("/api/keys", json={"name": "first"}, headers=headers), 201)
+    again = other.post("/api/keys", json={"name": "second"}, headers=headers)
+    refused(again, 401, "signature_spent")
+    write = "/api/mlflow/api/2.0/mlflow/experiments/create"
+    refused(other.post(write, json={"name": "x"}, headers=headers), 401, "signature_spent")
+    # It still tells who asks.
+    good(other.get(WHOAMI, headers=headers))
+    one.close()
+    other.close()
+
+
+def test_a_token_of_one_gateway_works_at_the_other(pair: Pair) -> None:
+    one, other = pair
+    with one.client(**Wallet().headers()) as client:
+        token = good(client.post("/api/auth/token"), 201)["access_token"]
+    with other.client(token) as client:
+        good(client.get(WHOAMI))
+
+
+def test_a_use_is_written_down(gateway: RunningGateway) -> None:
+    """Through the upkeep of a gateway of its own, which runs once instead of every minute."""
+    key = gateway.key(scopes=[Scope.READ])
+    with gateway.client(key) as client:
+        key_id = good(client.get(WHOAMI))["credential"]
+        (listed,) = good(client.get("/api/keys"))["items"]
+        assert listed["last_used_at"] is None
+        moment = datetime.now(UTC).replace(microsecond=0)
+        run_upkeep(gateway, {key_id: moment.timestamp(), "no such key": 1.0})
+        (listed,) = good(client.get("/api/keys"))["items"]
+        assert datetime.fromisoformat(listed["last_used_at"]) == moment
+
+
+def test_a_gateway_writes_uses_down_by_itself(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.1)
+    with RunningGateway(new_database(), mlflow_server.url) as running:
+        wait_until(lambda: listening(running))
+        began = datetime.now(UTC)
+        with running.client(running.key()) as client:
+            good(client.get(WHOAMI))
+            used = "select last_used_at from api_keys where last_used_at is not null"
+            wait_until(lambda: sql(running, used))
+            ((at,),) = sql(running, used)
+        assert began - timedelta(seconds=1) <= at <= datetime.now(UTC)
+
+
+def test_upkeep_removes_what_has_expired_and_nothing_else(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        kept = good(client.get("/api/auth/nonce"))["nonce"]
+        gone = good(client.get("/api/auth/nonce"))["nonce"]
+        old, new = Wallet(), Wallet()
+        for wallet in (old, new):
+            good(client.post("/api/auth/token", headers=wallet.headers()), 201)
+    sql(gateway, "update nonces set expires_at = now() where value = %s", gone)
+    for table in ("access_tokens", "spent_signatures"):
+        statement = f"update {table} set expires_at = now() where address = %s"  # noqa: S608
+        sql(gateway, statement, old.address)
+    run_upkeep(gateway, {})
+    assert sql(gateway, "select value from nonces where value in (%s, %s)", kept, gone) == [(kept,)]
+    for table in ("access_tokens", "spent_signatures"):
+        statement = f"select address from {table} where address in (%s, %s)"  # noqa: S608
+        assert sql(gateway, statement, old.address, new.address) == [(new.address,)]
+
+
+def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
+    async def run() -> None:
+        assert gateway.settings.database_url is not None
+        database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
+        try:
+            await upkeep.once(database, used)
+        finally:
+            await database.close()
+
+    asyncio.run(run())
