@@ -21,7 +21,8 @@ from app.identity.middleware import Identity
 from app.identity.peppers import Peppers
 from app.identity.upkeep import keep_up
 from app.limits.counter import Counter, MemoryCounter, RedisCounter
-from app.limits.middleware import FailureLimit, Limiter, RateLimit
+from app.limits.limiter import Limiter
+from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.policy import Policy
 from app.logs import configure_logs
 from app.metrics import Metrics

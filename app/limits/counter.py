@@ -1,127 +1,164 @@
 """Counting requests in fixed windows: in this process, or in Redis for all of them.
 
 A window of somebody begins with their first request and lasts its length; `limit` requests are let
-through in it, and the refused ones do not count. Both counters are exact under concurrency.
+through in it. The refused ones neither count nor make it longer. Both counters are exact under
+concurrency.
 """
 
-import math
+import asyncio
 import time
+from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Protocol
 
-import redis.asyncio
 import structlog
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from app.errors import StartupError
 from app.limits.window import Quota
 
 log = structlog.get_logger()
 
-# One script, so that the count and its expiry cannot come apart. Times are in milliseconds.
+# One script, so that a count and its end cannot come apart. KEYS: the window; ARGV: the limit, and
+# the length in milliseconds. It answers with the count, above the limit where that is used up, and
+# the milliseconds left. A window in its last millisecond counts as over.
 COUNT = """
-local count = tonumber(redis.call('GET', KEYS[1]) or '0')
 local left = redis.call('PTTL', KEYS[1])
-if left < 0 then
-  count = 0
-  left = tonumber(ARGV[2])
+if left <= 0 then
+  redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
+  return {1, tonumber(ARGV[2])}
 end
-if count < tonumber(ARGV[1]) then
-  redis.call('SET', KEYS[1], count + 1, 'PX', left)
-  return {count + 1, left, 1}
+local limit = tonumber(ARGV[1])
+if tonumber(redis.call('GET', KEYS[1])) >= limit then
+  return {limit + 1, left}
 end
-return {count, left, 0}
+return {redis.call('INCR', KEYS[1]), left}
 """
+PREFIX = "hokusai:limit:"
 # Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone.
-REDIS_SECONDS = 0.25
-# How long a Redis that failed is left alone, so that each request need not wait for it again.
+REDIS_SECONDS = 0.5
+# Between two tries to reach a Redis that is gone.
 REDIS_PAUSE = 1.0
-# When this many windows are kept, those that are over are swept out.
-SWEEP = 10_000
+# A request that finds all of them in use waits for its turn.
+REDIS_CONNECTIONS = 32
 
 
 class Counter(Protocol):
-    """Counts one hit on `key`, where `limit` are allowed in `window` seconds."""
+    """Keeps the counts of windows."""
 
-    async def hit(self, key: str, limit: int, window: float) -> Quota: ...
+    async def hit(self, key: str, limit: int, window: float) -> Quota:
+        """Count a request on `key`, of which `limit` (at least 1) may pass in `window` seconds."""
+        ...
 
 
 class MemoryCounter:
-    """Counts in this process. `hit_now` is the same without a coroutine, for the hot path."""
+    """Counts in this process. It never waits, so awaiting it costs next to nothing."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # key → [end of the window, requests in it]
-        self._windows: dict[str, list[float]] = {}
-        self._sweep_at = SWEEP
+        # In the order in which they began.
+        self._windows: OrderedDict[str, _Window] = OrderedDict()
 
-    def hit_now(self, key: str, limit: int, window: float) -> Quota:
-        now = self._clock()
-        entry = self._windows.get(key)
-        if entry is None or entry[0] <= now:
-            if len(self._windows) >= self._sweep_at:
-                self._sweep(now)
-            entry = self._windows[key] = [now + window, 0.0]
-        reset = entry[0] - now
-        if entry[1] >= limit:
-            return Quota(limit, 0, reset, allowed=False)
-        entry[1] += 1
-        return Quota(limit, int(limit - entry[1]), reset, allowed=True)
+    def __len__(self) -> int:
+        """How many windows are kept."""
+        return len(self._windows)
 
     async def hit(self, key: str, limit: int, window: float) -> Quota:
-        return self.hit_now(key, limit, window)
+        now = self._clock()
+        current = self._windows.get(key)
+        if current is None or current.end <= now:
+            current = self._begin(key, now, window)
+        if current.count >= limit:
+            return Quota(limit, 0, current.end - now, False)
+        current.count += 1
+        return Quota(limit, limit - current.count, current.end - now, True)
 
-    def _sweep(self, now: float) -> None:
-        self._windows = {key: entry for key, entry in self._windows.items() if entry[0] > now}
-        # Where all of them are live, sweeping at each new one would be quadratic.
-        self._sweep_at = max(SWEEP, 2 * len(self._windows))
+    def _begin(self, key: str, now: float, window: float) -> "_Window":
+        """A new window; those that are over make room, so that only live ones take memory."""
+        windows = self._windows
+        windows.pop(key, None)
+        while windows and next(iter(windows.values())).end <= now:
+            windows.popitem(last=False)
+        begun = windows[key] = _Window(now + window)
+        return begun
+
+
+@dataclass(slots=True)
+class _Window:
+    end: float
+    count: int = 0
 
 
 class RedisCounter:
     """Counts in Redis for every worker and replica; in this process while Redis is away.
 
     share: how many processes count by themselves then, each for its part of the limit.
+    fell_back: called for each request that is counted here instead.
+    Raises StartupError for a URL that can never work; a Redis that is away is no error.
     """
 
     def __init__(
-        self,
-        url: str,
-        *,
-        share: int,
-        fell_back: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = time.monotonic,
+        self, url: str, *, share: int, fell_back: Callable[[], None] = lambda: None
     ) -> None:
-        self._pool = redis.asyncio.BlockingConnectionPool.from_url(
-            url,
-            max_connections=32,
-            timeout=REDIS_SECONDS,
-            socket_timeout=REDIS_SECONDS,
-            socket_connect_timeout=REDIS_SECONDS,
-            decode_responses=True,
-        )
-        self._redis = redis.asyncio.Redis(connection_pool=self._pool)
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=REDIS_CONNECTIONS,
+                # One timeout is around all of it.
+                timeout=None,
+                socket_timeout=None,
+                socket_connect_timeout=REDIS_SECONDS,
+            )
+            # The client would find a wrong option at the first request.
+            pool.make_connection()  # type: ignore[no-untyped-call]
+        except (ValueError, TypeError, RedisError):
+            # Their messages may repeat a part of the URL, and so of the password.
+            raise StartupError(
+                "HOKUSAI_REDIS_URL cannot be read: write redis://[user:password@]host[:port][/db] "
+                "or unix://path, with / : @ ? and # in a password percent-encoded"
+            ) from None
+        self._redis = Redis.from_pool(pool)
         self._count = self._redis.register_script(COUNT)
-        self._fallback = MemoryCounter(clock)
         self._share = share
         self._fell_back = fell_back
-        self._clock = clock
-        self._away_until = -math.inf
+        self._fallback = MemoryCounter()
+        # Runs while Redis is away.
+        self._recovery: asyncio.Task[None] | None = None
 
     async def hit(self, key: str, limit: int, window: float) -> Quota:
-        if self._clock() >= self._away_until:
+        if self._recovery is None:
             try:
-                count, left, allowed = await self._count(
-                    keys=[f"hokusai:limit:{key}"], args=[limit, int(window * 1000)]
-                )
-                return Quota(limit, max(0, limit - count), left / 1000, allowed=bool(allowed))
-            except (RedisError, OSError, TimeoutError) as error:
+                count, left = await self._ask(key, limit, window)
+                return Quota(limit, max(0, limit - count), left / 1000, count <= limit)
+            except (RedisError, OSError) as error:
                 self._lost(error)
         self._fell_back()
-        return self._fallback.hit_now(key, max(1, limit // self._share), window)
+        return await self._fallback.hit(key, max(1, limit // self._share), window)
 
     async def close(self) -> None:
+        if self._recovery is not None:
+            self._recovery.cancel()
         await self._redis.aclose()
-        await self._pool.disconnect()
+
+    async def _ask(self, key: str, limit: int, window: float) -> tuple[int, int]:
+        async with asyncio.timeout(REDIS_SECONDS):
+            count, left = await self._count([PREFIX + key], [limit, round(window * 1000)])
+            return count, left
 
     def _lost(self, error: Exception) -> None:
-        self._away_until = self._clock() + REDIS_PAUSE
-        log.warning("limits.redis_lost", error=type(error).__name__)
+        # Of the requests that were waiting together, the first one tells.
+        if self._recovery is None:
+            log.warning("limits.redis_lost", error=type(error).__name__)
+            self._recovery = asyncio.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        """Try until Redis counts again: a PING would not tell of one that cannot write."""
+        while self._recovery is not None:
+            await asyncio.sleep(REDIS_PAUSE)
+            with suppress(RedisError, OSError):
+                await self._ask("probe", 1, REDIS_PAUSE)
+                self._recovery = None
+        log.info("limits.redis_back")

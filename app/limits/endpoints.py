@@ -1,13 +1,11 @@
 """What a caller has left."""
 
-import math
-
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from app.exchange import exchange_of
 from app.identity.dependencies import Caller
-from app.limits.middleware import Limiter
+from app.limits.limiter import Limiter, wait
 
 router = APIRouter(prefix="/api", tags=["limits"])
 
@@ -30,6 +28,6 @@ async def limits(request: Request, _: Caller) -> LimitsView:
     return LimitsView(
         limit=quota.limit,
         remaining=quota.remaining,
-        reset=math.ceil(quota.reset),
+        reset=wait(quota),
         window=limiter.principal.window,
     )

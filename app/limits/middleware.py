@@ -1,53 +1,17 @@
 """The limits on the way of every request."""
 
-import math
-
-from slowapi.wrappers import Limit
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import RateLimitedError, TooManyFailuresError, UnauthenticatedError
-from app.exchange import Exchange, exchange_of
-from app.limits.counter import Counter, MemoryCounter
-from app.limits.policy import Policy
-from app.limits.window import Quota
-
-
-class Limiter:
-    """Counts exchanges against the policy, wherever the counts are kept."""
-
-    def __init__(self, policy: Policy, counter: Counter) -> None:
-        self.policy = policy
-        self.counter = counter
-        # In one process a hit needs no coroutine, and most requests need no await at all.
-        self.hit_now = counter.hit_now if isinstance(counter, MemoryCounter) else None
-        self.principal = _Plan(policy.principal)
-        self.anonymous = _Plan(policy.anonymous)
-        self.failures = _Plan(policy.failures)
-
-    async def hit(self, plan: "_Plan", exchange: Exchange) -> Quota:
-        key, limit = plan.of(exchange)
-        if self.hit_now is not None:
-            return self.hit_now(key, limit, plan.window)
-        return await self.counter.hit(key, limit, plan.window)
-
-
-class _Plan:
-    """A declared limit, taken apart once."""
-
-    def __init__(self, limit: Limit) -> None:
-        self._key = limit.key_func
-        self._scope = limit.scope
-        self._amount: int = limit.limit.amount
-        self.window: int = limit.limit.get_expiry()
-
-    def of(self, exchange: Exchange) -> tuple[str, int]:
-        """The counter's key, and how many it allows this caller."""
-        own = exchange.principal.rate_limit if exchange.principal is not None else None
-        return f"{self._scope}:{self._key(exchange)}", own or self._amount
+from app.errors import GatewayError, RateLimitedError, TooManyFailuresError
+from app.exchange import exchange_of
+from app.limits.limiter import Limiter, wait
 
 
 class RateLimit:
-    """One limit for each principal over everything it calls, one for each anonymous address."""
+    """One limit for each principal over everything it calls, one for each anonymous address.
+
+    unlimited: (method, path) pairs that anybody may call as often as they like.
+    """
 
     def __init__(
         self, app: ASGIApp, limiter: Limiter, unlimited: frozenset[tuple[str, str]]
@@ -58,27 +22,31 @@ class RateLimit:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
-        limiter = self.limiter
-        if exchange.principal is None and (scope["method"], scope["path"]) in self.unlimited:
+        principal = exchange.principal
+        if principal is not None:
+            limit = self.limiter.principal
+            quota = await limit.hit(exchange, principal.rate_limit)
+        elif (scope["method"], scope["path"]) in self.unlimited:
             await self.app(scope, receive, send)
             return
-        plan = limiter.principal if exchange.principal is not None else limiter.anonymous
-        quota = exchange.quota = await limiter.hit(plan, exchange)
+        else:
+            limit = self.limiter.anonymous
+            quota = await limit.hit(exchange)
         if not quota.allowed:
-            wait = max(1, math.ceil(quota.reset))
+            seconds = wait(quota)
             raise RateLimitedError(
-                f"More than {quota.limit} requests in {plan.window} seconds. Try again in {wait} "
-                "seconds.",
-                retry_after=wait,
+                f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
+                f"{seconds} seconds.",
+                retry_after=seconds,
             )
         await self.app(scope, receive, send)
 
 
 class FailureLimit:
-    """A limit on failed authentication for each client address.
+    """A limit for each client address on requests that fail before it is known who sends them.
 
-    It stands outside of identity and counts what fails there. A good credential is never refused
-    for others' bad ones: it is verified first, and those are the only ones that are counted.
+    It stands outside of identity. A good credential is never refused for others' bad ones: it is
+    verified first, and only what fails is counted.
     """
 
     def __init__(self, app: ASGIApp, limiter: Limiter) -> None:
@@ -88,15 +56,18 @@ class FailureLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
-        except UnauthenticatedError:
+        except GatewayError as error:
             exchange = exchange_of(scope)
-            plan = self.limiter.failures
-            quota = exchange.quota = await self.limiter.hit(plan, exchange)
-            if quota.allowed:
+            if exchange.quota is not None:
+                raise  # counted already, on the principal or as an anonymous request
+            limit = self.limiter.failures
+            quota = await limit.hit(exchange)
+            # A fault of ours stays one, so that a good credential is not told to wait for it.
+            if quota.allowed or error.status >= 500:
                 raise
-            wait = max(1, math.ceil(quota.reset))
+            seconds = wait(quota)
             raise TooManyFailuresError(
                 f"More than {quota.limit} failed authentications from this address in "
-                f"{plan.window} seconds. Try again in {wait} seconds with a valid one.",
-                retry_after=wait,
+                f"{limit.window} seconds. Try again in {seconds} seconds with a valid one.",
+                retry_after=seconds,
             ) from None

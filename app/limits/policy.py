@@ -34,10 +34,17 @@ class Policy:
 
 
 def _limit(scope: str, amount: int, window: int, key: Callable[[Exchange], str]) -> Limit:
-    group = LimitGroup(
-        f"{amount} per {window} second", key, scope, False, None, None, None, 1, False
+    (limit,) = LimitGroup(
+        f"{amount} per {window} second",
+        key,
+        scope,
+        per_method=False,
+        methods=None,
+        error_message=None,
+        exempt_when=None,
+        cost=1,
+        override_defaults=False,
     )
-    (limit,) = group
     return limit
 
 

@@ -1,13 +1,12 @@
 """What a limit has left for somebody."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """The state of one counter after a hit.
+class Quota(NamedTuple):
+    """The state of one counter after a request was counted, or refused.
 
-    limit, remaining: requests in the window; reset: seconds until the window ends.
+    limit, remaining: requests in the window; reset: seconds until the window ends, above 0.
     """
 
     limit: int

@@ -1,0 +1,47 @@
+"""The declared limits, ready to count."""
+
+import math
+
+from slowapi.wrappers import Limit
+
+from app.exchange import Exchange
+from app.limits.counter import Counter
+from app.limits.policy import Policy
+from app.limits.window import Quota
+
+
+class CountedLimit:
+    """One declared limit and the counter behind it.
+
+    window: its length in whole seconds.
+    """
+
+    def __init__(self, limit: Limit, counter: Counter) -> None:
+        # Taken apart once: slowapi and `limits` look each of these up anew.
+        self._scope: str = limit.scope
+        self._key = limit.key_func
+        self._amount: int = limit.limit.amount
+        self.window: int = limit.limit.get_expiry()
+        self._counter = counter
+
+    async def hit(self, exchange: Exchange, own: int | None = None) -> Quota:
+        """Count an exchange and keep the result in it; `own` is a limit of the caller's own."""
+        quota = await self._counter.hit(
+            f"{self._scope}:{self._key(exchange)}", own or self._amount, self.window
+        )
+        exchange.quota = quota
+        return quota
+
+
+class Limiter:
+    """The limits of the policy."""
+
+    def __init__(self, policy: Policy, counter: Counter) -> None:
+        self.principal = CountedLimit(policy.principal, counter)
+        self.anonymous = CountedLimit(policy.anonymous, counter)
+        self.failures = CountedLimit(policy.failures, counter)
+
+
+def wait(quota: Quota) -> int:
+    """Whole seconds after which the window is over."""
+    return math.ceil(quota.reset)
