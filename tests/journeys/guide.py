@@ -4,12 +4,12 @@ The guide is the contract with the users: its code is taken as it stands. Filled
 leaves open: the host, the key, the data, and functions such as `train_model(data)`.
 """
 
-import os
 import re
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.support import programs
 
 GUIDE = Path(__file__).parents[2] / "docs" / "integration-guide.md"
 HOST = "https://registry.hokus.ai/api"
@@ -56,7 +56,7 @@ def train_model(data):
 _REQUEST_WITH_WALLET = """
 auth = HokusaiAuth(Account.create().key.hex())
 found = auth.make_request("POST", "/mlflow/api/2.0/mlflow/experiments/search", {"max_results": 5})
-assert [experiment["name"] for experiment in found["experiments"]] == ["Default"], found
+print("The wallet has", [experiment["name"] for experiment in found["experiments"]])
 """
 
 _REQUEST_WITH_KEY = f"""
@@ -66,17 +66,21 @@ found = requests.post(
     "{HOST}/mlflow/api/2.0/mlflow/experiments/search", headers=headers, json={{"max_results": 5}}
 )
 assert found.status_code == 200, found.text
-assert [experiment["name"] for experiment in found.json()["experiments"]] == ["Default"]
 reference = requests.get("{HOST}/mlflow/api/2.0/mlflow/help", headers=headers)
 assert reference.status_code == 200, reference.text
+print("The key has", [experiment["name"] for experiment in found.json()["experiments"]])
 """
 
 
 @dataclass(frozen=True)
 class Flow:
-    """Some of the guide's code, found by the headings above it, between the reader's own."""
+    """Some of the guide's code, found by the headings above it, between the reader's own.
+
+    prints: what tells that it has reached its end.
+    """
 
     headings: tuple[str, ...]
+    prints: str
     before: str = ""
     after: str = ""
 
@@ -84,15 +88,18 @@ class Flow:
 FLOWS = {
     "rest_eth": Flow(
         ("Option A: Ethereum Signature Authentication",),
+        prints="The wallet has ['Default']",
         after=_REQUEST_WITH_WALLET,
     ),
     "rest_key": Flow(
         ("Option B: API Key Authentication",),
+        prints="The key has ['Default']",
         before=f'your_api_key = "{KEY}"',
         after=_REQUEST_WITH_KEY,
     ),
     "mlflow_quick": Flow(
         ("Quick API Example",),
+        prints="Model registered with run ID: ",
         before=_DATA + _CLOUDPICKLE + _TRAIN_MODEL,
     ),
     "mlflow_complete": Flow(
@@ -104,6 +111,7 @@ FLOWS = {
             "Step 6: Generate Attestation",
             "API Complete Example",
         ),
+        prints="Attestation Hash: ",
         before=_DATA + _CLOUDPICKLE + f'your_api_key = "{KEY}"',
     ),
 }
@@ -128,33 +136,12 @@ def program(flow: Flow, api: str, key: str) -> str:
     return "\n".join(parts).replace(HOST, api).replace(KEY, key)
 
 
-def run(name: str, api: str, key: str, python: str | Path, timeout: float = 240) -> str:
+def run(name: str, api: str, key: str, python: str | Path) -> str:
     """Run a flow with a Python that has an MLflow client: what it printed.
 
-    Raises AssertionError with both outputs when it fails or takes more than `timeout` seconds.
+    Raises AssertionError with all it wrote when it fails.
     """
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory, f"{name}.py")
         script.write_text(program(FLOWS[name], api, key))
-        try:
-            done = subprocess.run(
-                [python, script],
-                cwd=directory,
-                env=environment(directory),
-                capture_output=True,
-                text=True,
-                timeout=timeout,
-            )
-        except subprocess.TimeoutExpired as expired:
-            raise AssertionError(
-                f"{name} did not end within {timeout} s:\n{expired.stdout}\n{expired.stderr}"
-            ) from None
-    assert done.returncode == 0, f"{name} failed:\n{done.stdout}\n{done.stderr}"
-    return done.stdout
-
-
-def environment(home: str) -> dict[str, str]:
-    """What a user's shell has, without any variable that would point to another MLflow."""
-    # The user's own site-packages must not stand in for what an environment lacks.
-    fixed = {"HOME": home, "PYTHONNOUSERSITE": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    return {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ} | fixed
+        return programs.run([python, script], Path(directory))
