@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test check bench lock clean
+.PHONY: help install dev serve test test-clients check bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,7 +28,7 @@ fi
 endef
 
 help: ## List the commands.
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## Make the environment in .venv; the command is .venv/bin/hokusai-gateway.
 
@@ -39,6 +39,9 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 
 test: $(VENV)/.installed-dev ## Run the whole test suite.
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
+	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
 check: $(VENV)/.installed-dev ## Check format, lint, types and dependencies.
 	$(BIN)/ruff format --check .
@@ -71,8 +74,10 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 
 # The build backend is locked too, since pip would fetch any version of it otherwise.
 BUILD := hatchling editables
-COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+UV_COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --generate-hashes \
     --no-emit-index-url --no-header --no-annotate
+COMPILE = $(UV_COMPILE) --python-version 3.11
+CLIENTS := $(patsubst tests/clients/python%.in,%,$(wildcard tests/clients/python*.in))
 
 lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade takes newer versions.
 	@$(find_python); \
@@ -85,4 +90,8 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	$(COMPILE) --extra standalone pyproject.toml "$$tool/build.in" \
 	    --constraint requirements-dev.lock --output-file requirements-standalone.lock; \
 	$(COMPILE) pyproject.toml \
-	    --constraint requirements-dev.lock --output-file requirements.lock
+	    --constraint requirements-dev.lock --output-file requirements.lock; \
+	for version in $(CLIENTS); do \
+	    $(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version "$$version" \
+	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \
+	done

@@ -1,0 +1,35 @@
+"""The guide's MLflow and REST code with the MLflow clients that its readers have.
+
+Not a part of `make test`: the first run installs four environments. `make test-clients` runs it.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from tests.clients.environments import NAMES, find_interpreter, make_environment
+from tests.journeys import guide
+from tests.support.gateway import RunningGateway
+
+# The time is pip's: it may have to fetch some hundred megabytes.
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def client_python(request: pytest.FixtureRequest) -> Path:
+    """A Python with an MLflow client of its time."""
+    name: str = request.param
+    interpreter = find_interpreter(name)
+    if interpreter is None:
+        pytest.skip(f"no {name} on this machine")
+    return make_environment(name, interpreter)
+
+
+@pytest.mark.parametrize("flow", guide.FLOWS)
+def test_client_runs_the_guide(gateway: RunningGateway, client_python: Path, flow: str) -> None:
+    # What a reader of the guide meets: a key of the default limit, at its beginning.
+    key = gateway.key(rate_limit=100)
+
+    printed = guide.run(flow, f"{gateway.url}/api", key, client_python)
+
+    assert guide.FLOWS[flow].prints in printed
