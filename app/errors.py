@@ -7,7 +7,7 @@ readable `MlflowException` whatever part of the gateway refused it.
 
 import json
 from collections.abc import Sequence
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, ClassVar
 
 PROBLEM = b"application/problem+json"
@@ -22,8 +22,8 @@ class GatewayError(Exception):
     (our own stable, finer name, which programs can tell apart; listed in docs/errors.md).
     """
 
-    status: ClassVar[int] = 500
-    error_code: ClassVar[str] = "INTERNAL_ERROR"
+    status: int = 500
+    error_code: str = "INTERNAL_ERROR"
     reason: ClassVar[str] = "internal_error"
     # True where the request's body may be unread: the connection cannot carry another request.
     closes: ClassVar[bool] = False
@@ -41,7 +41,7 @@ class GatewayError(Exception):
         return json.dumps(
             {
                 "type": f"urn:hokusai:problem:{self.reason}",
-                "title": HTTPStatus(self.status).phrase,
+                "title": responses.get(self.status, "Error"),
                 "status": self.status,
                 "detail": self.message,
                 "error_code": self.error_code,
@@ -265,6 +265,20 @@ class UpstreamProtocolError(UpstreamError):
     """The upstream broke HTTP, or the connection, before its answer was whole."""
 
     reason = "upstream_protocol"
+
+
+class MLflowRefusalError(GatewayError):
+    """MLflow itself refused the request, or failed on it: its status, code and message."""
+
+    status = 400
+    reason = "mlflow_refused"
+
+    def __init__(
+        self, status: int, error_code: str, message: str, *, headers: Headers = ()
+    ) -> None:
+        super().__init__(message, headers=headers)
+        self.status = status
+        self.error_code = error_code
 
 
 class UpstreamTimeoutError(UpstreamError):

@@ -28,6 +28,7 @@ from app.logs import configure_logs
 from app.metrics import Metrics
 from app.mlflow.control import MLflowControl
 from app.proxy.endpoint import Proxy
+from app.proxy.refusal import refusal
 from app.proxy.target import PREFIX
 from app.proxy.upstream import Upstream
 from app.settings import Settings, load_settings
@@ -62,6 +63,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         body_gap=settings.body_gap,
         ca_file=settings.mlflow_ca_file,
         max_body=settings.max_upload,
+        refusal=refusal,
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None

@@ -7,7 +7,7 @@ for an `httpx.AsyncClient`, which the control plane uses.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -17,7 +17,7 @@ from starlette.types import Message, Receive, Send
 
 from app.errors import UpstreamTimeoutError
 from app.proxy.connection import Connection, StaleConnectionError
-from app.proxy.headers import HOP_BY_HOP, response_headers
+from app.proxy.headers import HOP_BY_HOP, RawHeaders, response_headers
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits
 from app.proxy.transfer import ClientGoneError, Transfer
@@ -27,6 +27,10 @@ TICK = 0.1
 # How long the rest of a body is read after MLflow has answered before its end, in seconds.
 LINGER = 2.0
 MAX_BODY = 50 * 1024**3
+# What is read of an error's body; what MLflow says is far shorter.
+MAX_REFUSAL = 64 * 1024
+
+Refusal = Callable[[int, RawHeaders, bytes], Exception]
 
 
 class Upstream(httpx.AsyncBaseTransport):
@@ -37,7 +41,9 @@ class Upstream(httpx.AsyncBaseTransport):
     read_timeout, the longest silence of the server, or of a client that takes no more of an answer;
     body_gap, the longest silence in a request's body; idle_timeout, for which a free connection is
     kept, less than the server's own. ca_file: PEM certificates to trust instead of the system's.
-    max_body: bytes of a streamed body.
+    max_body: bytes of a streamed body. refusal: makes the error that `forward` raises for an answer
+    of 400 or more, from its status, headers and what came of its body; without it such an answer
+    goes to the client as it is.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class Upstream(httpx.AsyncBaseTransport):
         idle_timeout: float = 4.0,
         ca_file: Path | None = None,
         max_body: int = MAX_BODY,
+        refusal: Refusal | None = None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
@@ -66,6 +73,7 @@ class Upstream(httpx.AsyncBaseTransport):
         self._read_timeout = read_timeout
         self._body_gap = body_gap
         self._max_body = max_body
+        self._refusal = refusal
         self._pool = Pool(
             parts.hostname,
             parts.port or (443 if tls else 80),
@@ -173,6 +181,11 @@ class Upstream(httpx.AsyncBaseTransport):
         return conn
 
     async def _relay(self, transfer: Transfer, conn: Connection, send: Send) -> None:
+        if conn.status >= 400 and self._refusal is not None:
+            body = b""
+            while len(body) < MAX_REFUSAL and (piece := await conn.read()):
+                body += piece
+            raise self._refusal(conn.status, conn.headers, body)
         headers = response_headers(conn.headers)
         if conn.status in (204, 304):
             # The server in front counts the body against it, and there is none.

@@ -1,0 +1,86 @@
+"""MLflow's errors reach the client in the gateway's one shape."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.errors import GatewayError, MLflowRefusalError, UpstreamError
+from app.proxy.refusal import refusal
+from tests.support.gateway import RunningGateway
+
+API = "/api/mlflow/api/2.0/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "message"),
+    [
+        (404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No."}, None, "No."),
+        (500, {"error_code": "INTERNAL_ERROR", "message": "Oh."}, None, "Oh."),
+        (400, {"error_code": "A", "message": "x\n[SQL: INSERT 'secret']"}, "A", "x"),
+        (404, {"detail": "Not here"}, "RESOURCE_DOES_NOT_EXIST", "Not here"),
+        (422, {"detail": [{"loc": ["x"]}]}, "INVALID_PARAMETER_VALUE", '[{"loc": ["x"]}]'),
+        (500, {"detail": "Oops"}, "INTERNAL_ERROR", "Oops"),
+        (404, "<html>", "RESOURCE_DOES_NOT_EXIST", "MLflow answered 404."),
+        (416, "", "BAD_REQUEST", "MLflow answered 416."),
+    ],
+)
+def test_a_refusal_keeps_status_code_and_message(
+    status: int, body: object, code: str | None, message: str
+) -> None:
+    raw = (body if isinstance(body, str) else json.dumps(body)).encode()
+    error = refusal(status, [], raw)
+    assert isinstance(error, MLflowRefusalError)
+    assert (error.status, error.message) == (status, message)
+    assert error.error_code == code or (isinstance(body, dict) and code is None)
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (401, b'{"error_code": "UNAUTHENTICATED", "message": "Who?"}'),
+        (403, b"Invalid Host header"),
+        (500, b"<!doctype html>"),
+        (502, b""),
+        (500, b'["error_code"]'),
+    ],
+)
+def test_a_fault_between_mlflow_and_the_gateway_is_a_502(status: int, body: bytes) -> None:
+    error = refusal(status, [], body)
+    assert isinstance(error, UpstreamError)
+    assert error.status == 502
+
+
+def test_only_headers_that_a_client_can_act_on_are_kept() -> None:
+    headers = [(b"retry-after", b"3"), (b"set-cookie", b"a=b"), (b"content-length", b"9")]
+    assert refusal(429, headers, b"").headers == ((b"retry-after", b"3"),)
+
+
+@given(st.integers(400, 599), st.binary() | st.from_regex(rb'\{"(error_code|message)": .*\}'))
+def test_any_answer_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
+    error = refusal(status, [], body)
+    assert isinstance(error, GatewayError)
+    assert json.loads(error.body("id"))["status"] == error.status
+
+
+def test_the_client_sees_the_one_shape(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        answer = client.get(f"{API}/runs/get", params={"run_id": "a" * 32})
+        assert answer.status_code == 404
+        assert answer.headers["content-type"] == "application/problem+json"
+        problem = answer.json()
+        assert problem["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+        assert problem["reason"] == "mlflow_refused"
+        assert problem["request_id"] == answer.headers["x-request-id"]
+        missing = client.get("/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/none")
+        assert missing.headers["content-type"] == "application/problem+json"
+        assert missing.status_code in (400, 403, 404)
+
+
+def test_mlflows_statements_stay_behind(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        for _ in range(2):
+            answer = client.post(f"{API}/experiments/create", json={"name": "twice"})
+        assert answer.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+        assert "INSERT" not in answer.text
