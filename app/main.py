@@ -25,7 +25,7 @@ from app.limits.limiter import Limiter
 from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.policy import Policy
 from app.logs import configure_logs
-from app.metrics import Metrics
+from app.metrics import Metrics, served
 from app.mlflow.control import MLflowControl
 from app.proxy.endpoint import Proxy
 from app.proxy.refusal import refusal
@@ -81,6 +81,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
             stack.push_async_callback(upstream.aclose)
             if isinstance(counter, RedisCounter):
                 stack.push_async_callback(counter.close)
+            if settings.workers == 1:
+                stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
             for task in (known.listen(database), keep_up(database, known)):
                 stack.callback(asyncio.create_task(task).cancel)
             yield

@@ -2,6 +2,9 @@
 that a caller chose."""
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client import (
     CollectorRegistry,
@@ -9,10 +12,15 @@ from prometheus_client import (
     Histogram,
     generate_latest,
     multiprocess,
+    start_http_server,
 )
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from app.errors import StartupError
+
 CONTENT_TYPE = CONTENT_TYPE_LATEST
+# prometheus_client's own variable; a process that starts without it counts for itself.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 # From a cached answer to a large artifact, in seconds.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
@@ -52,8 +60,47 @@ class Metrics:
 
     def exposition(self) -> bytes:
         """Prometheus' text format; of all workers, where there are several."""
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:
-            registry = CollectorRegistry()
-            multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-            return generate_latest(registry)
-        return generate_latest(self.registry)
+        return generate_latest(_of_all_workers() if SHARED in os.environ else self.registry)
+
+
+@contextmanager
+def served(
+    host: str, port: int | None, registry: CollectorRegistry | None = None
+) -> Iterator[None]:
+    """Serve a registry, or the sum of all workers, on a port of its own, without authentication.
+
+    Does nothing without a port. Raises StartupError where it cannot be had.
+    """
+    if port is None:
+        yield
+        return
+    try:
+        server, thread = start_http_server(port, host, registry or _of_all_workers())
+    except OSError as error:
+        raise StartupError(
+            f"cannot serve metrics on {host} port {port}: {error.strerror}; set "
+            "HOKUSAI_METRICS_PORT to a free port"
+        ) from None
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def shared_by_workers() -> Iterator[None]:
+    """Let the workers that are started in here count together, in files of a directory."""
+    with tempfile.TemporaryDirectory(prefix="hokusai-metrics-") as directory:
+        os.environ[SHARED] = directory
+        try:
+            yield
+        finally:
+            del os.environ[SHARED]
+
+
+def _of_all_workers() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return registry

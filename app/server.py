@@ -81,8 +81,11 @@ def run(settings: Settings, listener: socket.socket) -> None:
         **uvicorn_options(settings),
     )
     if settings.workers > 1:
+        from app.metrics import served, shared_by_workers
+
         supervisor = Multiprocess(config, sockets=[listener])
-        supervisor.run()
+        with shared_by_workers(), served(settings.host, settings.metrics_port):
+            supervisor.run()
         failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
     else:
         failed = False
