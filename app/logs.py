@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.types import EventDict, Processor
+from structlog.types import Processor
 
 from app.identity.api_key import SECRET_PATTERN
 from app.settings import Settings
@@ -20,12 +20,14 @@ def configure_logs(settings: Settings) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
-        _redact,
     ]
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # The default would write every local variable of a traceback, secrets among them.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -36,7 +38,11 @@ def configure_logs(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                renderer,
+                _redact,
+            ],
         )
     )
     root = logging.getLogger()
@@ -52,9 +58,6 @@ def _is_news(record: logging.LogRecord) -> bool:
     return "ASGI callable returned without completing response" not in record.getMessage()
 
 
-def _redact(_logger: Any, _method: str, event: EventDict) -> EventDict:
+def _redact(_logger: Any, _method: str, line: Any) -> Any:
     """The last line of defence: what looks like one of our keys does not reach a log."""
-    for name, value in event.items():
-        if isinstance(value, str) and "hk_" in value:
-            event[name] = _SECRET.sub("hk_[redacted]", value)
-    return event
+    return _SECRET.sub("hk_[redacted]", line)
