@@ -184,7 +184,7 @@ def test_traces_are_found_with_their_spans(user: User) -> None:
     }
 
 
-def log_a_dataset() -> Any:
+def log_a_dataset() -> list[tuple[str, str, int]]:
     import mlflow
     import pandas as pd
     from mlflow.data.pandas_dataset import from_pandas
@@ -194,9 +194,11 @@ def log_a_dataset() -> Any:
     mlflow.set_experiment("datasets")
     with mlflow.start_run() as run:
         mlflow.log_input(dataset, context="training")
-    inputs = mlflow.get_run(run.info.run_id).inputs.dataset_inputs
+    inputs = mlflow.get_run(run.info.run_id).inputs
+    assert inputs is not None
     return [
-        (found.dataset.name, found.tags[0].value, len(found.dataset.digest)) for found in inputs
+        (found.dataset.name, found.tags[0].value, len(found.dataset.digest))
+        for found in inputs.dataset_inputs
     ]
 
 
