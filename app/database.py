@@ -59,7 +59,9 @@ def database_address(url: str) -> URL:
 
 def _is_away(error: BaseException) -> bool:
     """Whether an error says that the database is away, rather than that we asked wrongly."""
-    if isinstance(error, OSError | TimeoutError | exc.TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(AWAY)
@@ -89,6 +91,14 @@ class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
         await super().close(timeout=CLOSE_SECONDS)
 
 
+async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
+    """asyncpg.connect, whose errors are told here from those of whoever uses the connection."""
+    try:
+        return await asyncpg.connect(*args, **options)
+    except OSError as error:
+        raise DatabaseUnavailableError("PostgreSQL cannot be reached.") from error
+
+
 class Database:
     """The gateway's connections to PostgreSQL."""
 
@@ -106,6 +116,7 @@ class Database:
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS,
                 "connection_class": _BoundedConnection,
+                "async_creator_fn": _connect,
             },
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
