@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidParameterError
-from app.fields import Label
+from app.fields import Label, Moment
 from app.pages import Cursor, PageSize, decode_cursor
 
 
@@ -35,8 +35,8 @@ class AuditFilter(BaseModel):
     action: Label | None = None
     subject: Label | None = None
     tenant: Label | None = None
-    since: AwareDatetime | None = Field(default=None, description="At this time or later.")
-    until: AwareDatetime | None = Field(default=None, description="Before this time.")
+    since: Moment | None = Field(default=None, description="At this time or later.")
+    until: Moment | None = Field(default=None, description="Before this time.")
     cursor: Cursor = None
     limit: PageSize = 100
 
