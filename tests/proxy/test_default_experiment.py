@@ -67,7 +67,7 @@ def test_a_bare_run_works_in_a_new_tenant(gateway: RunningGateway) -> None:
 def test_a_bare_run_works_for_a_new_wallets_token(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client() as client:
-        token = good(client.post("/api/auth/token", headers=wallet.headers()))["access_token"]
+        token = good(client.post("/api/auth/token", headers=wallet.headers()), 201)["access_token"]
     experiment = stock_client(gateway, token, BARE_RUN)
     with gateway.client(token) as client:
         assert default_of(client) == experiment != "0"
