@@ -73,10 +73,12 @@ class MemoryCounter:
         current = self._windows.get(key)
         if current is None or current.end <= now:
             current = self._begin(key, now, window)
+        # Rounding may make a new window longer than it is; its header would say a second more.
+        reset = min(window, current.end - now)
         if current.count >= limit:
-            return Quota(limit, 0, current.end - now, False)
+            return Quota(limit, 0, reset, False)
         current.count += 1
-        return Quota(limit, limit - current.count, current.end - now, True)
+        return Quota(limit, limit - current.count, reset, True)
 
     def _begin(self, key: str, now: float, window: float) -> "_Window":
         """A new window; those that are over make room, so that only live ones take memory."""
