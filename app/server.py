@@ -58,6 +58,8 @@ def open_socket(host: str, port: int) -> socket.socket:
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """How uvicorn is run, wherever it is: nothing of its own in the answers or the log."""
     return {
+        # Not guessed: uvicorn takes whatever is no coroutine function for ASGI 2.
+        "interface": "asgi3",
         "loop": "uvloop",
         "http": StrictProtocol,
         "ws": "none",
@@ -128,10 +130,7 @@ def application() -> ASGIApplication:
 def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
     """Let a StartupError of the lifespan end the start in one line, without a traceback."""
 
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
+    async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         failed: dict[str, Any] | None = None
 
         async def hold_back_failure(message: Any) -> None:
@@ -149,6 +148,9 @@ def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
         finally:
             if failed is not None:
                 await send(failed)
+
+    def wrapped(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return (lifespan if scope["type"] == "lifespan" else app)(scope, receive, send)
 
     return wrapped
 
