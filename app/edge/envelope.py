@@ -74,7 +74,10 @@ class Envelope:
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
                 # MLflow's answers bring the date on which it made them.
-                if not any(name == b"date" for name, _ in headers):
+                for name, _ in headers:
+                    if name == b"date":
+                        break
+                else:
                     headers.append(date_header())
                 headers.append((b"x-request-id", exchange.request_id.encode()))
                 headers.append((b"x-content-type-options", b"nosniff"))
