@@ -81,9 +81,8 @@ class MemoryCounter:
         return Quota(limit, limit - current.count, reset, True)
 
     def _begin(self, key: str, now: float, window: float) -> "_Window":
-        """A new window; those that are over make room, so that only live ones take memory."""
+        """A new window. All are of one length, so the first begun is the first over, and goes."""
         windows = self._windows
-        windows.pop(key, None)
         while windows and next(iter(windows.values())).end <= now:
             windows.popitem(last=False)
         begun = windows[key] = _Window(now + window)
