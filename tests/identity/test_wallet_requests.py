@@ -265,7 +265,7 @@ def test_each_malformed_header_is_refused_with_a_reason_and_no_trace(
 ) -> None:
     headers = Wallet().headers()
     MALFORMED[kind](headers)
-    encoded = {name: value.encode() for name, value in headers.items()}
+    encoded = {name.encode(): value.encode() for name, value in headers.items()}
     for answer in (
         client.get(WHOAMI, headers=encoded),
         client.post(CREATE, json={"name": "x"}, headers=encoded),
