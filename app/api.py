@@ -130,7 +130,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
             headers=[(b"allow", allow.encode())],
         )
     else:
-        known = BadRequestError(str(error.detail))
+        known = BadRequestError("The body cannot be read. Send one JSON document in UTF-8.")
     return _ErrorResponse(known)
 
 
