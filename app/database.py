@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from fastapi import Depends, Request
@@ -22,6 +23,8 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailableError
+
+log = structlog.get_logger()
 
 # A server that answers nothing must not hold a caller: 503 within three seconds, be it while
 # waiting for a connection (POOL + CONNECT), on one that is dead (QUICK + CLOSE), or in the middle
@@ -92,10 +95,14 @@ class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
 
 
 async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
-    """asyncpg.connect, whose errors are told here from those of whoever uses the connection."""
+    """asyncpg.connect, whose errors are told here from those of whoever uses the connection.
+
+    Also a password that was changed and a database that is gone are not for a caller to know.
+    """
     try:
         return await asyncpg.connect(*args, **options)
-    except OSError as error:
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning("database.unreachable", error=type(error).__name__)
         raise DatabaseUnavailableError("PostgreSQL cannot be reached.") from error
 
 
