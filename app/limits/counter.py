@@ -18,7 +18,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from app.errors import StartupError
-from app.limits.window import Quota
+from app.limits.quota import Quota
 
 log = structlog.get_logger()
 
