@@ -35,8 +35,9 @@ STATEMENT_SECONDS = 2.5
 # What costs a server that is there nothing at all: BEGIN, ROLLBACK.
 QUICK_SECONDS = 0.8
 CLOSE_SECONDS = 0.2
-# SQLSTATE classes that say "not now": connection, resources, shutdown or start of the server.
-AWAY = ("08", "53", "57P")
+# SQLSTATE classes that say "not now": connection, two transactions in each other's way, resources,
+# shutdown or start of the server.
+AWAY = ("08", "40", "53", "57P")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 

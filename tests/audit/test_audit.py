@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import httpx
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 
 from tests.support.answers import good, refused

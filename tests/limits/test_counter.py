@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.limits.counter import PREFIX, Counter, MemoryCounter, RedisCounter
-from app.limits.window import Quota
+from app.limits.quota import Quota
 from tests.support.redis import RunningRedis
 
 # A real Redis' own clock runs on as well: a test takes seconds, and a step is half an hour.
