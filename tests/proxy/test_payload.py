@@ -160,6 +160,11 @@ def test_json_is_read_strictly(body: bytes, problem: str) -> None:
         parse(body)
 
 
+def test_brackets_in_strings_are_no_depth() -> None:
+    text = '\\"{[' * 100
+    assert parse(json.dumps({"a": text}).encode()) == {"a": text}
+
+
 def test_json_may_be_wide_and_somewhat_deep() -> None:
     deep = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
     assert "a" in parse(deep)
