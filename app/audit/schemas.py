@@ -20,10 +20,12 @@ class AuditEventView(BaseModel):
     actor: str = Field(description="The principal that acted, or `cli`.", examples=["key:9f2c"])
     action: str = Field(examples=["key.created"])
     subject: str = Field(description="What it was done to.", examples=["9f2c"])
-    tenant: str | None
-    request_id: str | None
-    client: str | None = Field(description="The address that the request came from.")
-    details: dict[str, Any]
+    tenant: str | None = Field(examples=["acme"])
+    request_id: str | None = Field(examples=["train-42"])
+    client: str | None = Field(
+        description="The address that the request came from.", examples=["203.0.113.7"]
+    )
+    details: dict[str, Any] = Field(examples=[{"name": "training cluster", "scopes": ["read"]}])
 
 
 class AuditFilter(BaseModel):
