@@ -27,6 +27,7 @@ from app.exchange import exchange_of
 from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
 from app.tenants import endpoints as tenants
+from app.webpage import HEADERS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -66,7 +67,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     ):
         api.include_router(router)
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC)
-    page = HTMLResponse(reference.render(api.openapi()), headers=reference.HEADERS)
+    page = HTMLResponse(reference.render(api.openapi()), headers=HEADERS)
 
     async def docs(_: Request) -> Response:
         return page

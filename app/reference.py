@@ -3,25 +3,14 @@
 A page without scripts, and with nothing from elsewhere: a key that is pasted on it goes nowhere.
 """
 
-import base64
-import hashlib
 import json
 from collections.abc import Iterable
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from app.openapi import Document, operations, resolve
+from app.webpage import webpage
 
-_STYLE = files("app.proxy").joinpath("help.css").read_text("utf-8") + files("app").joinpath(
-    "reference.css"
-).read_text("utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-HEADERS = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-}
 MLFLOW = "/api/mlflow/api/2.0/mlflow/help"
 
 
@@ -30,21 +19,9 @@ def render(document: Document) -> str:
     tags: dict[str, list[tuple[str, str, Document]]] = {}
     for method, path, operation in operations(document):
         tags.setdefault(operation["tags"][0], []).append((method, path, operation))
-    title = escape(document["info"]["title"])
     contents = "".join(f'<li><a href="#{escape(t)}">{escape(t)}</a></li>' for t in tags)
     sections = "".join(_section(document, tag, entries) for tag, entries in tags.items())
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<a class="skip" href="#endpoints">Skip to the endpoints</a>
-<header>
-<h1>{title}</h1>
+    header = f"""
 <p>Hokusai's own endpoints. MLflow's are listed by <code>GET {MLFLOW}</code>. For programs, this
 is <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
 <p>Prove who you are with an API key or a wallet's token, as <code>Authorization: Bearer</code>, as
@@ -53,13 +30,9 @@ is <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
 <p>Every failure is <code>application/problem+json</code>: <code>reason</code> is for programs,
 <code>message</code> for people, <code>request_id</code> for the operator.</p>
 <nav aria-label="Groups of endpoints"><ul>{contents}</ul></nav>
-</header>
-<main id="endpoints">
-{sections}
-</main>
-</body>
-</html>
 """
+    title = document["info"]["title"]
+    return webpage(title, skip="Skip to the endpoints", header=header, main=sections)
 
 
 def _section(document: Document, tag: str, entries: Iterable[tuple[str, str, Document]]) -> str:

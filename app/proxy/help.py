@@ -4,17 +4,15 @@ Made from the route manifest, so it cannot name a route that does not pass. HTML
 JSON for everybody else.
 """
 
-import base64
-import hashlib
 import json
 import re
 from html import escape
-from importlib.resources import files
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
 from app.proxy.manifest import Manifest, Route
+from app.webpage import HEADERS, webpage
 
 BASE = "/api/mlflow"
 MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"
@@ -34,13 +32,6 @@ EXAMPLE = """export MLFLOW_TRACKING_URI=https://<this server>/api/mlflow
 export MLFLOW_TRACKING_TOKEN=<your key>
 curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" \\
   "$MLFLOW_TRACKING_URI/api/2.0/mlflow/experiments/get?experiment_id=0" """.rstrip()
-
-_STYLE = files("app.proxy").joinpath("help.css").read_text("utf-8")
-_STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-CONTENT_SECURITY_POLICY = (
-    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none';"
-    " frame-ancestors 'none'"
-)
 
 
 class Help:
@@ -62,8 +53,7 @@ class Help:
             (b"content-length", str(len(body)).encode()),
             (b"vary", b"accept"),
             (b"cache-control", b"private, max-age=300"),
-            (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
-            (b"referrer-policy", b"no-referrer"),
+            *((name.encode(), value.encode()) for name, value in HEADERS.items()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         content = b"" if scope["method"] == "HEAD" else body
@@ -121,20 +111,9 @@ def render_html(document: dict[str, Any]) -> bytes:
     )
     ways = "".join(f"<li><code>{escape(way)}</code></li>" for way in document["authentication"])
     total = sum(len(family["routes"]) for family in families)
-    title, base = escape(document["title"]), escape(document["base"])
+    base = escape(document["base"])
     example = escape(EXAMPLE)
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>{_STYLE}</style>
-</head>
-<body>
-<a class="skip" href="#routes">Skip to the routes</a>
-<header>
-<h1>{title}</h1>
+    header = f"""
 <p>The {total} routes that a stock MLflow client uses, below <code>{base}</code>. What each takes
 and answers is in <a href="{escape(document["mlflow_reference"])}">MLflow's own reference</a>;
 other routes of MLflow are not passed on.</p>
@@ -143,14 +122,13 @@ other routes of MLflow are not passed on.</p>
 <ul class="points">{ways}</ul>
 <p>{escape(document["rate_limit"])}</p>
 <nav aria-label="Families of routes"><ul>{contents}</ul></nav>
-</header>
-<main id="routes">
+"""
+    main = f"""
 {"".join(map(_section, families))}
 <footer>Ask for this page with <code>Accept: application/json</code> to read it by program.</footer>
-</main>
-</body>
-</html>
-""".encode()
+"""
+    title = document["title"]
+    return webpage(title, skip="Skip to the routes", header=header, main=main).encode()
 
 
 def _section(family: dict[str, Any]) -> str:
