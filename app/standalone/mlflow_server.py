@@ -5,13 +5,12 @@ import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import httpx
 
 from app.errors import StartupError
 from app.standalone.processes import Child, bare_environment, wait_until
+from app.standalone.supervised import Supervised
 
 OLDEST = (3, 10)  # the first with workspaces
 # The first start makes the tables of MLflow's own database.
@@ -22,7 +21,7 @@ _STOP_SECONDS = 15.0
 _UVICORN = "--timeout-keep-alive 75 --loop uvloop --http httptools --no-access-log"
 
 
-class ChildMLflow:
+class ChildMLflow(Supervised):
     """An `mlflow server` whose records are in PostgreSQL and whose artifacts are on this disk.
 
     directory: the data directory; artifacts go to `artifacts` there, output to `mlflow.log`.
@@ -40,33 +39,9 @@ class ChildMLflow:
         self._port = port or _free_port()
         self._child = Child(self.name, self._directory, log=self._directory / "mlflow.log")
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid
-
-    @property
-    def running(self) -> bool:
-        return self._child.running
 
     @property
     def is_new(self) -> bool:

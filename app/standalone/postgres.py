@@ -11,8 +11,6 @@ import tempfile
 import warnings
 from contextlib import closing, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote
 
 import psutil
@@ -22,6 +20,7 @@ from psycopg2 import sql
 from app.errors import StartupError
 from app.standalone.files import write_private
 from app.standalone.processes import Child, bare_environment, launch, wait_until
+from app.standalone.supervised import Supervised
 
 with warnings.catch_warnings():
     # It looks for a runtime directory, which only its own way of starting the server would use.
@@ -37,7 +36,7 @@ _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 
-class EmbeddedPostgreSQL:
+class EmbeddedPostgreSQL(Supervised):
     """A PostgreSQL server that is reached over a Unix socket only, by this user only.
 
     directory: the data directory; the cluster is in `postgres` there. It is made on the first
@@ -65,30 +64,6 @@ class EmbeddedPostgreSQL:
             stop_signal=signal.SIGINT,
             owned=(self._cluster, self._sockets),
         )
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
-    @property
-    def pid(self) -> int | None:
-        return self._child.pid
-
-    @property
-    def running(self) -> bool:
-        return self._child.running
 
     @property
     def is_new(self) -> bool:

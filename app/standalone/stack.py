@@ -11,7 +11,8 @@ from app.standalone.directory import DataDirectory
 from app.standalone.mlflow_server import ChildMLflow, require_mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from app.standalone.report import Progress
-from app.standalone.supervisor import Supervised, Supervisor
+from app.standalone.supervised import Supervised
+from app.standalone.supervisor import Supervisor
 
 
 class Stack:

@@ -4,7 +4,8 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from typing import Protocol
+
+from app.standalone.supervised import Supervised
 
 _logger = logging.getLogger("hokusai.standalone")
 
@@ -13,21 +14,6 @@ _INTERVAL = 0.2
 _LONGEST_PAUSE = 30.0
 # A child that ran this long, in seconds, counts as healthy: the next pause starts small again.
 _HEALTHY = 60.0
-
-
-class Supervised(Protocol):
-    """A child as the supervisor sees it."""
-
-    name: str
-
-    @property
-    def running(self) -> bool: ...
-
-    def restart(self) -> None:
-        """Start again what died, at the same address, without waiting until it is ready."""
-
-    def stop(self) -> None:
-        """Stop within a bound."""
 
 
 class Supervisor:

@@ -12,6 +12,7 @@ import pytest
 
 from app.errors import StartupError
 from app.standalone.processes import Child, bare_environment, wait_until
+from app.standalone.supervised import Supervised
 from app.standalone.supervisor import Supervisor
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -146,22 +147,29 @@ def test_the_environment_of_a_child_has_no_settings(monkeypatch: pytest.MonkeyPa
     assert not [name for name in bare_environment() if name.startswith(("HOKUSAI_", "MLFLOW_"))]
 
 
-class Fickle:
+class Fickle(Supervised):
     """A child that fails to restart a number of times and then stays up."""
 
     name = "fickle"
 
     def __init__(self, failures: int, ended: list[str]) -> None:
-        self.running = False
         self.restarts = 0
+        self._is_up = False
         self._failures = failures
         self._ended = ended
+
+    @property
+    def running(self) -> bool:
+        return self._is_up
+
+    def start(self) -> None:
+        raise NotImplementedError
 
     def restart(self) -> None:
         self.restarts += 1
         if self.restarts <= self._failures:
             raise OSError("not yet")
-        self.running = True
+        self._is_up = True
 
     def stop(self) -> None:
         self._ended.append(self.name)
