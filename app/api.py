@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -36,7 +36,7 @@ DESCRIPTION = (
     "MLflow's own REST API is below /api/mlflow: GET /api/mlflow/api/2.0/mlflow/help lists it."
 )
 
-PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
+PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
 
 
 def create_api(lifespan: Lifespan) -> FastAPI:
@@ -72,7 +72,11 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     async def docs(_: Request) -> Response:
         return page
 
+    async def root(_: Request) -> Response:
+        return RedirectResponse("docs")
+
     api.add_route("/docs", docs, include_in_schema=False)
+    api.add_route("/", root, include_in_schema=False)
     return api
 
 
@@ -113,7 +117,9 @@ class _ErrorResponse(Response):
         self.error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send_error(self.error, exchange_of(scope).request_id, send)
+        exchange = exchange_of(scope)
+        exchange.reason = self.error.reason
+        await send_error(self.error, exchange.request_id, send)
 
 
 async def _gateway_error(_: Request, error: Exception) -> Response:
@@ -121,8 +127,15 @@ async def _gateway_error(_: Request, error: Exception) -> Response:
     return _ErrorResponse(error)
 
 
-async def _validation_error(_: Request, error: Exception) -> Response:
+async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json" and any(
+        problem["loc"][0] == "body" for problem in error.errors()
+    ):
+        return _ErrorResponse(
+            UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
+        )
     problems = [
         {"where": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
         for problem in error.errors()

@@ -21,6 +21,7 @@ class Exchange:
     client: the address the request came from, as far as trusted proxies tell.
     proof: the signed message of a wallet, to be spent before it changes anything.
     route: a bounded label for metrics and logs, never the path itself.
+    reason: that of the error it was answered with, if it was.
     """
 
     request_id: str
@@ -30,6 +31,7 @@ class Exchange:
     proof: "VerifiedWallet | None" = None
     quota: "Quota | None" = None
     route: str = "unmatched"
+    reason: str | None = None
 
 
 def exchange_of(scope: Any) -> Exchange:

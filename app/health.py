@@ -66,7 +66,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
     """Whether requests can be served: the database, its schema, and MLflow."""
     state = request.app.state
     migrations, upstream = await asyncio.gather(
-        _migrations(state.database, state.revision), _upstream(state.mlflow)
+        _migrations(state.database, state.revision),
+        _upstream(state.mlflow, needs_workspaces=state.settings.tenancy == "workspaces"),
     )
     checks = {"migrations": migrations, "upstream": upstream}
     ready = all(check.ready for check in checks.values())
@@ -107,9 +108,11 @@ async def _migrations(database: Database, wanted: str) -> Check:
     return Check(ready=True, detail=f"revision {found}")
 
 
-async def _upstream(mlflow: MLflowControl) -> Check:
+async def _upstream(mlflow: MLflowControl, *, needs_workspaces: bool) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
+            if needs_workspaces and not await mlflow.has_workspaces():
+                return Check(ready=False, detail="MLflow runs without --enable-workspaces")
             alive = await mlflow.alive()
     except (GatewayError, TimeoutError):
         alive = False

@@ -27,6 +27,7 @@ from app.limits.policy import Policy
 from app.logs import configure_logs
 from app.metrics import Metrics, served
 from app.mlflow.control import MLflowControl
+from app.proxy import endpoint
 from app.proxy.endpoint import Proxy
 from app.proxy.refusal import refusal
 from app.proxy.target import PREFIX
@@ -34,7 +35,7 @@ from app.proxy.upstream import Upstream
 from app.settings import Settings, load_settings
 from app.tenants.workspaces import Workspaces
 
-PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC
+PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | endpoint.PUBLIC
 # Probes come often and from inside: no limit may turn them away.
 UNLIMITED = health.PUBLIC
 

@@ -22,7 +22,12 @@ class Settings(BaseSettings):
     """The gateway's configuration, read once at start. docs/configuration.md repeats this table."""
 
     model_config = SettingsConfigDict(
-        env_prefix="HOKUSAI_", extra="ignore", frozen=True, hide_input_in_errors=True
+        env_prefix="HOKUSAI_",
+        # A variable that a template left empty is one that was not set.
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     # Where it listens.
@@ -50,7 +55,7 @@ class Settings(BaseSettings):
     tenancy: Literal["workspaces", "shared"] = "workspaces"
 
     # Identity. The pepper is the secret that API keys are hashed with.
-    key_pepper: SecretStr | None = None
+    key_pepper: SecretStr | None = Field(default=None, min_length=16)
     # Peppers of earlier versions, oldest first, separated by commas: their keys go on working.
     retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     # A wallet's message may be this many seconds old, or ahead of our clock.
@@ -108,6 +113,14 @@ class Settings(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in value:
+            if origin != "*" and not origin.startswith(("http://", "https://")):
+                raise ValueError(f"{origin!r} is no origin: write https://{origin}")
+        return value
+
     @field_validator("database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
@@ -137,6 +150,12 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _metrics_have_their_own_port(self) -> Self:
+        if self.metrics_port is not None and self.metrics_port == self.port:
+            raise ValueError("HOKUSAI_METRICS_PORT must be another port than HOKUSAI_PORT")
+        return self
+
     @cached_property
     def public_hosts(self) -> frozenset[str]:
         """The `host[:port]` values that a SIWE message may be addressed to."""
@@ -151,9 +170,8 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = [
-            f"HOKUSAI_{str(problem['loc'][0]).upper()}: {problem['msg']}"
-            if problem["loc"]
-            else problem["msg"].removeprefix("Value error, ")
+            "".join(f"HOKUSAI_{str(field).upper()}: " for field in problem["loc"][:1])
+            + problem["msg"].removeprefix("Value error, ")
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise StartupError("; ".join(problems)) from None

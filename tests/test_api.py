@@ -55,7 +55,27 @@ def test_an_admin_endpoint_needs_the_scope_admin(
 
 def test_nothing_is_public_that_is_not_there() -> None:
     undescribed = {(method, path) for method, path in PUBLIC - set(OPERATIONS) if method != "HEAD"}
-    assert undescribed == {("GET", "/docs"), ("GET", "/openapi.json")}
+    assert undescribed == {
+        ("GET", "/"),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/api/mlflow/api/2.0/mlflow/help"),
+    }
+
+
+def test_a_browser_is_led_to_the_documents(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        assert client.get("/", follow_redirects=True).url.path == "/docs"
+        page = client.get("/api/mlflow/api/2.0/mlflow/help", headers={"Accept": "text/html"})
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+
+
+def test_a_body_that_is_not_called_json_is_told_so(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        answer = client.post("/api/keys", content=b'{"name": "n"}', headers=form)
+    assert "Content-Type: application/json" in refused(answer, 422, "validation_failed")["message"]
 
 
 def test_the_document_is_openapi_3_1(gateway: RunningGateway) -> None:

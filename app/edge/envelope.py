@@ -4,6 +4,7 @@ It is the only one that wraps `send`. Every answer gets a date, the request's id
 and `nosniff`; every failure the one error shape; every request its place in metrics and log.
 """
 
+import logging
 import math
 import re
 import secrets
@@ -132,16 +133,19 @@ class Envelope:
         unread: where the rest of the body comes from; None where its end was read, since to read
         on would be to wait for a client that waits for us.
         """
+        exchange.reason = error.reason
         closes = error.closes or not (unread is None or await _read_out(scope, unread))
         await send_error(error, exchange.request_id, reply, closes=closes)
 
     def _write(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
-        log.info(
+        log.log(
+            logging.WARNING if status >= 500 else logging.INFO,
             "request",
             request_id=exchange.request_id,
             method=scope["method"],
             route=exchange.route,
             status=status,
+            reason=exchange.reason,
             milliseconds=round(seconds * 1000, 1),
             principal=exchange.principal.id if exchange.principal else None,
             client=exchange.client,

@@ -264,6 +264,7 @@ async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -
         name=key.name,
         scopes=key.scopes,
         rate_limit=key.rate_limit,
+        allowed_networks=key.allowed_networks,
         expires_at=key.expires_at.isoformat() if key.expires_at else None,
     )
     await session.flush()

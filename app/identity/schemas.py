@@ -42,6 +42,7 @@ class AdminKeyRequest(KeyRequest):
     """A key that an admin issues."""
 
     tenant: Label = Field(description="Made if it is unknown.", examples=["acme"])
+    rate_limit: RateLimit | None = Field(default=None, description="The default one, if null.")
     scopes: Scopes = [Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST]
 
 

@@ -2,6 +2,7 @@
 
 from starlette.types import Receive, Scope, Send
 
+from app.audit.service import Actor
 from app.database import Database
 from app.edge.body import read_body
 from app.errors import BodyTooLargeError, InvalidParameterError
@@ -22,12 +23,14 @@ from app.proxy.payload import (
     rewrite_experiment,
     rewrite_query,
 )
-from app.proxy.target import upstream_target
+from app.proxy.target import PREFIX, upstream_target
 from app.proxy.upstream import Upstream
 from app.settings import Settings
 from app.tenants.workspaces import Workspace, Workspaces
 
 WORKSPACE = b"x-mlflow-workspace"
+# What is reachable is no secret, and a browser has no key to ask with.
+PUBLIC = frozenset((method, f"{PREFIX.decode()}/api/2.0/mlflow/help") for method in ("GET", "HEAD"))
 
 
 class Proxy:
@@ -55,20 +58,21 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         principal = exchange.principal
-        assert principal is not None  # nothing below /api/mlflow is public
         query: bytes = scope["query_string"]
         method: str = scope["method"]
         path, target = upstream_target(scope["raw_path"], query)
         route = self.manifest.match(method, path).route
         exchange.route = route.pattern
-        assert route.scope is not None  # a refused route has no match
-        principal.require(route.scope)
         if route.gateway:
             await self.help(scope, receive, send)
             return
+        assert principal is not None  # nothing else below /api/mlflow is public
+        assert route.scope is not None  # a refused route has no match
+        principal.require(route.scope)
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:
-            workspace = await self.workspaces.of(principal)
+            actor = Actor(principal.id, exchange.request_id, exchange.client)
+            workspace = await self.workspaces.of(principal, actor)
         if route.experiment_queries:
             query = rewrite_query(route, query, workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")

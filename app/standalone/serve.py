@@ -60,6 +60,11 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
         os.environ["HOKUSAI_KEY_PEPPER"] = directory.pepper()
+        if settings.database_url is not None:
+            say(
+                f"warning: HOKUSAI_KEY_PEPPER is not set; the keys of this database work with "
+                f"{directory.path / 'pepper'} alone"
+            )
     postgres, mlflow = _without_secrets(settings), settings.mlflow_url or ""
     if has_children:
         postgres, mlflow = _start_children(settings, directory, progress, cleanup)
@@ -73,7 +78,8 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
         postgres=postgres,
         directory=directory.path,
         admin_key=directory.admin_key if directory.admin_key.exists() else None,
-        new_key=new_key,
+        # With everything given this is a log that others keep: the key is in its file alone.
+        new_key=new_key if has_children else None,
     )
     say("Starting the gateway")
     stopped = threading.Event()

@@ -48,14 +48,14 @@ class Workspaces:
         """The tenant's workspace, if this worker has met it before."""
         return SHARED if self._shared else self._known.get(tenant)
 
-    async def of(self, principal: Principal) -> Workspace:
+    async def of(self, principal: Principal, actor: Actor | None = None) -> Workspace:
         """The workspace of a principal's tenant, made now on its first use.
 
         Any number of requests may race: each step is idempotent, and the last one only writes down
         what the others found too. Raises UpstreamError and DatabaseUnavailableError.
         """
         found = self.known(principal.tenant)
-        return found or await self.prepare(principal.tenant, Actor(principal.id))
+        return found or await self.prepare(principal.tenant, actor or Actor(principal.id))
 
     async def prepare(self, tenant_name: str, actor: Actor) -> Workspace:
         """Make the workspace of a tenant, and the tenant itself if it is not known yet."""

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from app.database import Database
 from app.errors import StartupError
 from app.identity.peppers import Peppers
-from app.settings import Settings
+from app.settings import Settings, load_settings
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
@@ -20,8 +20,8 @@ WHOAMI = "/api/auth/whoami"
 
 def peppers(current: str, *retired: str) -> dict[str, object]:
     return {
-        "key_pepper": SecretStr(current),
-        "retired_peppers": tuple(map(SecretStr, retired)),
+        "key_pepper": SecretStr(f"the pepper called {current}"),
+        "retired_peppers": tuple(SecretStr(f"the pepper called {name}") for name in retired),
     }
 
 
@@ -84,3 +84,22 @@ def test_a_wrong_pepper_is_noticed_by_the_name_of_its_setting(
 def test_a_pepper_has_to_be_given() -> None:
     with pytest.raises(StartupError, match="HOKUSAI_KEY_PEPPER is not set"):
         Peppers.from_settings(Settings())
+
+
+@pytest.mark.parametrize("pepper", ["short", "x" * 15])
+def test_a_pepper_that_can_be_guessed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, pepper: str
+) -> None:
+    monkeypatch.setenv("HOKUSAI_KEY_PEPPER", pepper)
+    with pytest.raises(StartupError, match=r"^HOKUSAI_KEY_PEPPER: .*16") as refused:
+        load_settings()
+    assert pepper not in str(refused.value)
+
+
+def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KEY_PEPPER", "DATABASE_URL", "REDIS_URL", "PORT"):
+        monkeypatch.setenv(f"HOKUSAI_{name}", "")
+    settings = load_settings()
+    assert settings.key_pepper is None
+    assert settings.database_url is None
+    assert settings.port == 8000

@@ -94,7 +94,7 @@ def test_a_limit_that_is_used_up(limited: RunningGateway) -> None:
 def test_answers_to_nobody(limited: RunningGateway, headers: dict[str, str], status: int) -> None:
     with limited.client(**headers) as client:
         assert_told(client.get("/api/auth/whoami"), status)
-        assert_told(client.get(f"{MLFLOW}/help"), status)
+        assert_told(client.get(f"{MLFLOW}/runs/get"), status)
 
 
 def test_a_network_that_is_not_allowed(limited: RunningGateway) -> None:
