@@ -106,12 +106,18 @@ def rotate_key(
 
 
 @keys_app.command("revoke")
-def revoke_key(key_id: str, as_json: AsJSON = False) -> None:
+def revoke_key(
+    key_id: str,
+    line: Annotated[
+        bool, typer.Option("--line", help="Also what it was rotated to or from: for a stolen key.")
+    ] = False,
+    as_json: AsJSON = False,
+) -> None:
     """End a key at once, and the keys made with it."""
 
     async def revoke(session: AsyncSession, _: Peppers) -> BaseModel:
         key = await keys.find(session, key_id)
-        await keys.revoke(session, key, CLI)
+        await keys.revoke(session, key, CLI, line=line)
         return view(key)
 
     _print_one(_run(revoke), as_json, ("id", "state", "revoked_at"))

@@ -12,6 +12,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.errors import StartupError
 
 Network = IPv4Network | IPv6Network
+# Characters of a pepper that nobody finds by trying.
+MIN_PEPPER = 16
 AccessLog = Literal["all", "errors", "none"]
 Seconds = Annotated[float, Field(gt=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -55,7 +57,7 @@ class Settings(BaseSettings):
     tenancy: Literal["workspaces", "shared"] = "workspaces"
 
     # Identity. The pepper is the secret that API keys are hashed with.
-    key_pepper: SecretStr | None = Field(default=None, min_length=16)
+    key_pepper: SecretStr | None = None
     # Peppers of earlier versions, oldest first, separated by commas: their keys go on working.
     retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     # A wallet's message may be this many seconds old, or ahead of our clock.
@@ -112,6 +114,15 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
+
+    @field_validator("key_pepper")
+    @classmethod
+    def _not_to_be_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and len(value.get_secret_value()) < MIN_PEPPER:
+            raise ValueError(
+                f"must have at least {MIN_PEPPER} characters; `openssl rand -hex 32` makes one"
+            )
+        return value
 
     @field_validator("cors_origins")
     @classmethod

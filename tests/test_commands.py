@@ -220,7 +220,7 @@ def test_settings_that_are_missing_or_wrong_are_one_line(
     said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL="mysql://x/y")
     assert "HOKUSAI_DATABASE_URL: " in said
     shell.read("keys", "list", "--tenant", unused())  # the database knows the pepper now
-    wrong = shell.fails(2, *CREATE, HOKUSAI_KEY_PEPPER="another")
+    wrong = shell.fails(2, *CREATE, HOKUSAI_KEY_PEPPER="another pepper of some length")
     assert wrong.startswith("error: HOKUSAI_KEY_PEPPER: pepper 1 is not the one")
     assert len(wrong.splitlines()) == 1
     assert actors(gateway, "bad-arguments") == []

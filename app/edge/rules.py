@@ -58,6 +58,7 @@ class RequestRules:
             raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
         headers = _headers(scope["headers"])
         _check_framing(headers, scope["http_version"])
+        _check_media_type(headers)
         exchange = exchange_of(scope)
         exchange.headers = headers
         client = scope.get("client")
@@ -86,6 +87,12 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     if b"_" in names:
         raise MalformedRequestError("A header's name holds an underscore; use hyphens.")
     return headers
+
+
+def _check_media_type(headers: dict[bytes, bytes]) -> None:
+    """A byte outside ASCII is white space to some servers, and part of the type to others."""
+    if not headers.get(b"content-type", b"").isascii():
+        raise MalformedRequestError("Content-Type holds characters outside ASCII.")
 
 
 def _check_framing(headers: dict[bytes, bytes], version: str) -> None:

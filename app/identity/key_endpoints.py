@@ -117,9 +117,14 @@ async def rotate_key(
 
 
 @admin_router.delete("/admin/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
-async def revoke_key(key_id: Label, _: Admin, session: ChangeSession, actor: CurrentActor) -> None:
-    """End any key at once, and the keys made with it."""
-    await keys.revoke(session, await keys.find(session, key_id), actor)
+async def revoke_key(
+    key_id: Label, _: Admin, session: ChangeSession, actor: CurrentActor, line: bool = False
+) -> None:
+    """End any key at once, and the keys made with it.
+
+    With `line`, also what it was rotated to or from: whoever stole a key may have rotated it since.
+    """
+    await keys.revoke(session, await keys.find(session, key_id), actor, line=line)
 
 
 async def _rotate(

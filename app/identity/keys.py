@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from sqlalchemy import select, text
+from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import Actor, record
@@ -18,6 +18,9 @@ from app.identity.peppers import Peppers
 from app.identity.principal import Principal, Scope
 from app.identity.schemas import AdminKeyRequest, KeyRequest
 from app.tenants import service as tenants
+
+# The longest life of a key that a wallet's signature makes.
+WALLET_KEY_DAYS = 90
 
 
 def state(key: APIKey, at: datetime) -> str:
@@ -86,6 +89,9 @@ async def issue_own(
             f"A key of yours cannot have more than your own {most} requests a minute."
         )
     expires_at = _expiry(request.expires_in_days)
+    if holder.credential == "signature":
+        # A signed message names no host, and whoever saw it could make a key for good of it.
+        expires_at = _earlier(expires_at, _expiry(WALLET_KEY_DAYS))
     networks: Sequence[str] = request.allowed_networks
     if parent is not None:
         expires_at = _earlier(expires_at, parent.expires_at)
@@ -165,6 +171,10 @@ async def rotate(
             "Issue a new key instead."
         )
     lifetime = key.expires_at - key.created_at if key.expires_at else None
+    if key.parent is not None:
+        # A key that was made with another never outlives it, however often it is rotated.
+        parent = await session.get_one(APIKey, key.parent)
+        until = _earlier(until, parent.expires_at)
     successor, secret = _record(
         peppers,
         identifier=_identifier(),
@@ -190,13 +200,23 @@ async def rotate(
     return successor, secret
 
 
-async def revoke(session: AsyncSession, key: APIKey, actor: Actor) -> None:
-    """End a key at once, and every key that its holder made with it. Doing it twice is no error."""
-    pending = [key]
+async def revoke(session: AsyncSession, key: APIKey, actor: Actor, *, line: bool = False) -> None:
+    """End a key at once, and every key that its holder made with it. Doing it twice is no error.
+
+    line: also what it was rotated to, and what was rotated to it. Whoever stole a key may
+    have rotated it since.
+    """
+    pending, seen = [key], {key.id}
     at = now()
     while pending:
         one = pending.pop()
-        pending += await session.scalars(select(APIKey).where(APIKey.parent == one.id))
+        related = APIKey.parent == one.id
+        if line:
+            related = or_(related, APIKey.id == one.successor, APIKey.successor == one.id)
+        for other in await session.scalars(select(APIKey).where(related)):
+            if other.id not in seen:
+                seen.add(other.id)
+                pending.append(other)
         if one.revoked_at is None:
             one.revoked_at = at
             record(session, actor, "key.revoked", one.id, one.tenant)

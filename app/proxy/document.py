@@ -9,6 +9,8 @@ from typing import Any
 from app.errors import InvalidParameterError
 
 MAX_DEPTH = 64
+# MLflow takes a thousand metrics at once; this is for spans, which are made of objects.
+MAX_CONTAINERS = 20_000
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
@@ -22,7 +24,13 @@ def parse(body: bytes) -> dict[str, Any]:
 
     Raises InvalidParameterError.
     """
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _is_too_deep(body):
+    containers = body.count(b"{") + body.count(b"[")
+    if containers > MAX_CONTAINERS:
+        # To read these takes the event loop's time, and everybody else's with it.
+        raise InvalidParameterError(
+            f"The body may have at most {MAX_CONTAINERS} objects and lists. Send it in parts."
+        )
+    if containers > MAX_DEPTH and _is_too_deep(body):
         # Before it is parsed: a parser that recurses may take the process with it.
         raise InvalidParameterError("The body is not valid JSON: it is nested too deeply.")
     try:

@@ -14,7 +14,7 @@ from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help
 from app.proxy.manifest import Route, load_manifest
 from app.proxy.origins import Origins
-from app.proxy.otlp import MAX_SPANS, checked_spans
+from app.proxy.otlp import MAX_SPANS, checked_spans, spans_type
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.payload import (
     BODILESS,
@@ -29,6 +29,8 @@ from app.settings import Settings
 from app.tenants.workspaces import Workspace, Workspaces
 
 WORKSPACE = b"x-mlflow-workspace"
+# The largest body of a route that is neither an artifact's nor looked into, in bytes.
+MAX_DOCUMENT = 8 * 1024 * 1024
 # What is reachable is no secret, and a browser has no key to ask with.
 PUBLIC = frozenset((method, f"{PREFIX.decode()}/api/2.0/mlflow/help") for method in ("GET", "HEAD"))
 
@@ -123,6 +125,9 @@ class Proxy:
             )
         if size is not None and size > self.max_upload:
             raise BodyTooLargeError(f"A request's body may have at most {self.max_upload} bytes.")
+        if size is not None and size > MAX_DOCUMENT and not route.artifact and not route.otlp:
+            # MLflow holds such a body in memory, several times over.
+            raise BodyTooLargeError(f"This request's body may have at most {MAX_DOCUMENT} bytes.")
         if route.inspects_body:
             if b"content-encoding" in exchange.headers:
                 raise InvalidParameterError("The body must come without Content-Encoding.")
@@ -133,10 +138,12 @@ class Proxy:
             request.body = payload.body
         elif route.otlp:
             body = await read_body(receive, limit=MAX_SPANS, gap=self.body_gap)
-            media_type = exchange.headers.get(b"content-type", b"")
+            media_type = spans_type(exchange.headers.get(b"content-type", b""))
             encoding = exchange.headers.get(b"content-encoding")
             request.body = checked_spans(body, media_type, encoding)
-            request.headers = [item for item in request.headers if item[0] != b"content-encoding"]
+            described = (b"content-type", b"content-encoding")
+            request.headers = [item for item in request.headers if item[0] not in described]
+            request.headers.append((b"content-type", media_type))
         elif chunked and not route.artifact:
             # MLflow reads a chunked JSON body as an empty one.
             request.body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)

@@ -69,6 +69,8 @@ class Route:
     gateway: bool = False
     # The body is JSON that has to be read: true where a mark above names one of its fields.
     inspects_body: bool = False
+    # Only logged models matter of them: the hot routes, most of whose bodies have none.
+    names_models_only: bool = False
 
 
 class Match(NamedTuple):
@@ -210,6 +212,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 pass
             case _:
                 raise ValueError(f"no mark {mark!r}")
+    others = bool(experiments or source or run or tags or forbidden)
     return Route(
         method=method,
         pattern=pattern,
@@ -227,7 +230,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         forbidden=tuple(forbidden),
         artifact="artifact" in marks,
         gateway="gateway" in marks,
-        inspects_body=bool(experiments or source or run or models or tags or forbidden),
+        inspects_body=others or bool(models),
+        names_models_only=bool(models) and not others,
     )
 
 

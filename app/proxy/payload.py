@@ -31,6 +31,7 @@ RESERVED_TAGS = frozenset(
 )
 # What MLflow's clients send as the source of a prompt, which has none.
 PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
+PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 
@@ -55,7 +56,7 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
     Raises InvalidParameterError, with what is wrong, for a body that is not one JSON object read
     the same way by everybody, and for what the route must not carry.
     """
-    if route.models and not route.experiments and not _may_name_model(body):
+    if route.names_models_only and not _may_name_model(body):
         return Payload(body)
     document = parse(body) if body.strip() else {}
     for path in route.forbidden:
@@ -66,8 +67,9 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
         for tags in values(document, path):
             _check_tags(tags)
     sources = list(values(document, route.source)) if route.source is not None else []
+    is_prompt = PROMPT_TAG in values(document, "tags[].key")
     for source in sources:
-        if source is not None:
+        if source is not None and not (is_prompt and source in PROMPT_SOURCES):
             check_source(source, workspace)
     return Payload(
         _with_experiments(route, document, body, default_experiment),
@@ -101,8 +103,6 @@ def check_source(source: object, workspace: str) -> None:
     """
     if not isinstance(source, str):
         raise InvalidParameterError("source must be a string.")
-    if source in PROMPT_SOURCES:
-        return
     if len(source) > MAX_SOURCE:
         raise InvalidParameterError(f"source is longer than {MAX_SOURCE} characters.")
     decoded = _decoded(source)

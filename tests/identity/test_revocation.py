@@ -177,3 +177,38 @@ def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
             await database.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("end", ["first", "second"])
+def test_an_admin_ends_the_whole_line_of_a_stolen_key(gateway: RunningGateway, end: str) -> None:
+    with (
+        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        gateway.client(gateway.key()) as holder,
+    ):
+        first = good(holder.get("/api/auth/whoami"))["credential"]
+        second = good(holder.post(f"/api/keys/{first}/rotate"), 201)
+        with gateway.client(second["key"]) as thief:
+            ended = {"first": first, "second": second["id"]}[end]
+            good(admin.delete(f"/api/admin/keys/{ended}", params={"line": True}), 204)
+            for client in (holder, thief):
+                wait_until(lambda client=client: client.get(WHOAMI).status_code == 401)  # type: ignore[misc]
+
+
+def test_a_key_made_with_another_never_outlives_it(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key(expires_in_days=2)) as parent:
+        child = good(parent.post("/api/keys", json={"name": "n"}), 201)
+        (limit,) = {key["expires_at"] for key in parent.get("/api/keys").json()["items"]}
+    for _ in range(2):
+        with gateway.client(child["key"]) as client:
+            rotated = client.post(f"/api/keys/{child['id']}/rotate", json={"overlap_seconds": 0})
+            child = good(rotated, 201)
+        assert child["expires_at"] == limit
+
+
+def test_a_wallet_makes_no_key_without_an_end(gateway: RunningGateway) -> None:
+    wallet = Wallet()
+    with gateway.client() as client:
+        body = {"name": "n", "expires_in_days": None}
+        key = good(client.post("/api/keys", json=body, headers=wallet.headers()), 201)
+    life = datetime.fromisoformat(key["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=89) < life <= timedelta(days=90)

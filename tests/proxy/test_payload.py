@@ -151,7 +151,7 @@ def test_the_header_of_a_span_export_is_replaced() -> None:
         ('{"a": 1}'.encode("utf-16"), "UTF-8"),
         ('{"a": 1}'.encode("utf-16-le"), "not valid JSON"),
         (b'{"a":' + b"[" * MAX_DEPTH + b"]" * MAX_DEPTH + b"}", "too deeply"),
-        (b'{"a":' + b"[" * 200_000, "not valid JSON"),
+        (b'{"a":' + b"[" * 200_000, "objects and lists"),
         (b'{"a":' + b"9" * 5000 + b"}", "not valid JSON"),
     ],
 )
@@ -203,8 +203,6 @@ def test_the_tags_that_say_where_a_trace_lies_are_out_of_reach(method: str, vers
         "models:/my_model/3",
         "models:/my_model@champion",
         "mlflow-artifacts:/workspaces/alice/1/0123/artifacts/model",
-        "dummy-source",
-        "prompt-template",
     ],
 )
 def test_sources_that_stock_clients_send_pass(source: str) -> None:
@@ -280,3 +278,24 @@ def test_no_encoding_of_a_foreign_workspace_passes(target: str, rounds: int, tai
         text = quote(text, safe="")
     with pytest.raises(InvalidParameterError):
         check_source("mlflow-artifacts:/" + text, "alice")
+
+
+@pytest.mark.parametrize("tags", [[{"key": "mlflow.prompt.is_prompt", "value": "true"}], [], None])
+def test_a_prompt_has_no_source(tags: Any) -> None:
+    body = json.dumps({"name": "p", "source": "dummy-source", "tags": tags}).encode()
+    create = route("POST", V2 + "/model-versions/create")
+    if tags:
+        assert inspect(create, body, "42", "alice").body == body
+    else:
+        with pytest.raises(InvalidParameterError, match="source must be"):
+            inspect(create, body, "42", "alice")
+
+
+def test_a_source_is_checked_whether_or_not_a_model_is_named() -> None:
+    with pytest.raises(InvalidParameterError, match="source must be"):
+        inspect(route("POST", V2 + "/model-versions/create"), b'{"source": "s3://x"}', "42", "a")
+
+
+def test_a_body_of_very_many_objects_is_refused_unread() -> None:
+    with pytest.raises(InvalidParameterError, match="objects and lists"):
+        parse(b'{"a": [' + b"{}," * 30_000 + b"{}]}")
