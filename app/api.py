@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
@@ -57,6 +58,8 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         key_endpoints.admin_router,
         tenants.router,
         audit.router,
+        attestations.router,
+        attestations.well_known,
     ):
         api.include_router(router)
     return api

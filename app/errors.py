@@ -84,6 +84,12 @@ class UnprocessableError(GatewayError):
     reason = "validation_failed"
 
 
+class ClaimDisagreesError(UnprocessableError):
+    """A number that was claimed is not the one that MLflow has."""
+
+    reason = "claim_disagrees"
+
+
 class MethodNotAllowedError(GatewayError):
     status = 405
     error_code = "ENDPOINT_NOT_FOUND"
@@ -214,6 +220,18 @@ class ConflictError(GatewayError):
     status = 409
     error_code = "RESOURCE_CONFLICT"
     reason = "conflict"
+
+
+class NotMintableError(ConflictError):
+    """The attestation does not entitle to a mint: what it lacks is in the message."""
+
+    reason = "not_mintable"
+
+
+class SmallImprovementError(NotMintableError):
+    """The improvement is under one percentage point (DeltaOne)."""
+
+    reason = "improvement_too_small"
 
 
 # --- 429: how much ---

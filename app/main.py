@@ -9,6 +9,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api as own
 from app import health
+from app.attestations import endpoints as attestation_endpoints
+from app.attestations.attestor import Attestor
+from app.attestations.service import Attestations
+from app.attestations.subjects import NoSubjects
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
@@ -34,7 +38,7 @@ from app.proxy.upstream import Upstream
 from app.settings import Settings, load_settings
 from app.tenants.workspaces import Workspaces
 
-PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC
+PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestation_endpoints.PUBLIC
 # Probes come often and from inside: no limit may turn them away.
 UNLIMITED = health.PUBLIC
 
@@ -51,6 +55,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     configure_logs(settings)
     metrics = Metrics()
     peppers = Peppers.from_settings(settings)
+    attestor = Attestor.from_settings(settings)
     database = Database(
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
@@ -71,6 +76,9 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     known = KnownCredentials()
     authenticator = Authenticator(settings, database, peppers, known)
     workspaces = Workspaces(database, mlflow, settings.tenancy)
+    attestations = Attestations(
+        database, mlflow, workspaces, attestor, NoSubjects(), settings.retired_attestors
+    )
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
 
@@ -96,6 +104,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     api.state.authenticator = authenticator
     api.state.workspaces = workspaces
     api.state.limiter = limiter
+    api.state.attestations = attestations
     api.state.revision = health.newest_revision()
 
     proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)

@@ -54,6 +54,8 @@ async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 Caller = Annotated[Principal, Depends(_caller)]
+Reading = Annotated[Principal, Depends(_requires(Scope.READ))]
+Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
 CurrentActor = Annotated[Actor, Depends(_actor)]
 CurrentPeppers = Annotated[Peppers, Depends(_peppers)]

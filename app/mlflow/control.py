@@ -4,6 +4,7 @@ An ordinary `httpx.AsyncClient` over the data plane's transport: the same connec
 faults, and a seam where tests put another transport.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -12,6 +13,23 @@ from app.errors import UpstreamError
 
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
+
+
+@dataclass(frozen=True, slots=True)
+class RunMetrics:
+    """A run's last value of each metric, as MLflow has it: also what is not finite."""
+
+    run_id: str
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionOrigin:
+    """A version of a registered model, and the run that it comes from, if it comes from one."""
+
+    name: str
+    version: str
+    run_id: str | None
 
 
 class MLflowControl:
@@ -72,6 +90,41 @@ class MLflowControl:
             return False
         _document(answer)
         return True
+
+    async def run_metrics(self, workspace: str | None, run_id: str) -> RunMetrics | None:
+        """GET runs/get: a run's metrics; None where the workspace has no such run.
+
+        A workspace of None is a shared MLflow's.
+        """
+        answer = await self._client.get(
+            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers=_inside(workspace)
+        )
+        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        run = _document(answer)["run"]
+        return RunMetrics(
+            run_id=str(run["info"]["run_id"]),
+            # MLflow writes a number that is not finite as text.
+            metrics={item["key"]: float(item["value"]) for item in run["data"].get("metrics", [])},
+        )
+
+    async def version_origin(
+        self, workspace: str | None, name: str, version: str
+    ) -> VersionOrigin | None:
+        """GET model-versions/get; None where the workspace has no such model or version."""
+        answer = await self._client.get(
+            "/api/2.0/mlflow/model-versions/get",
+            params={"name": name, "version": version},
+            headers=_inside(workspace),
+        )
+        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            return None
+        found = _document(answer)["model_version"]
+        return VersionOrigin(str(found["name"]), str(found["version"]), found.get("run_id") or None)
+
+
+def _inside(workspace: str | None) -> dict[str, str]:
+    return {} if workspace is None else {WORKSPACE: workspace}
 
 
 def _code(answer: httpx.Response) -> str | None:

@@ -1,0 +1,502 @@
+"""Issuing, finding, checking and revoking attestations."""
+
+import asyncio
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.attestations import attestors, canonical, eas, log, typed_data
+from app.attestations.attestor import Attestor
+from app.attestations.canonical import parse
+from app.attestations.checkpoint import CheckpointVerifier
+from app.attestations.contributions import Contribution, contributions
+from app.attestations.delta import delta_one, deltas, primary_of
+from app.attestations.mint import mint_request
+from app.attestations.models import Attestation, LogEntry
+from app.attestations.schemas import AttestationRequest
+from app.attestations.subjects import Subject, Subjects
+from app.attestations.verify import Check, holds, verify
+from app.attestations.witness import compare, run_of_version, witness
+from app.audit import service as audit
+from app.audit.service import Actor
+from app.database import Database, now
+from app.errors import (
+    NotFoundError,
+    NotMintableError,
+    PermissionDeniedError,
+    StartupError,
+    UnavailableError,
+    UnprocessableError,
+)
+from app.identity.principal import Principal, Scope
+from app.identity.signatures import spend
+from app.identity.wallet import VerifiedWallet
+from app.mlflow.control import MLflowControl
+from app.tenants.workspaces import Workspaces
+
+# The guide's name for what it attests.
+ATTESTATION_TYPE = "performance_improvement"
+MINT_LIFETIME = timedelta(days=1)
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One model of an attestation, with the metrics that are attested."""
+
+    subject: Subject
+    metrics: Mapping[str, float]
+    not_finite: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "model_id": self.subject.model_id,
+            "run_id": self.subject.run_id,
+            "model_name": self.subject.mlflow_name,
+            "model_version": self.subject.mlflow_version,
+            "metrics": dict(self.metrics),
+        }
+
+
+class Attestations:
+    """What a gateway attests; one for the process."""
+
+    def __init__(
+        self,
+        database: Database,
+        mlflow: MLflowControl,
+        workspaces: Workspaces,
+        attestor: Attestor,
+        subjects: Subjects,
+        retired: Sequence[str] = (),
+    ) -> None:
+        self.attestor = attestor
+        self._database = database
+        self._mlflow = mlflow
+        self._workspaces = workspaces
+        self._subjects = subjects
+        self._retired = retired
+        self._checked = False
+
+    async def issue(
+        self,
+        principal: Principal,
+        request: AttestationRequest,
+        actor: Actor,
+        key: str | None = None,
+        proof: VerifiedWallet | None = None,
+    ) -> dict[str, Any]:
+        """Attest, and add it to the log: the attestation's document.
+
+        key: the request's Idempotency-Key; the request itself stands for it where there is none. A
+        request that came before gets what it got then. proof: a wallet's message, spent with it.
+        Raises NotFoundError, ClaimDisagreesError and UnprocessableError for what cannot be
+        attested, and DatabaseUnavailableError and UpstreamError.
+        """
+        asked = canonical.digest(canonical.canonical(request.model_dump(mode="json")))
+        request_key = f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key else f"body:{asked}"
+        async with self._database.transaction() as session:
+            done = await _repeated(session, principal, request_key, asked)
+            if done is not None:
+                return await self.document(session, done)
+        improved, baseline = await self._sides(principal, request)
+        data = self._data(principal, request, improved, baseline)
+        text = canonical.canonical(data)
+        async with self._database.transaction() as session:
+            await self._check_attestor(session)
+            index = await log.lock(session)
+            done = await _repeated(session, principal, request_key, asked)
+            if done is not None:
+                return await self.document(session, done)
+            if proof is not None:
+                await spend(session, proof)
+            row = self._signed(index, text, data)
+            row.tenant, row.principal = principal.tenant, principal.id
+            row.private = improved.subject.private or (
+                baseline is not None and baseline.subject.private
+            )
+            row.request_key, row.request_hash = request_key, asked
+            session.add(row)
+            await session.flush()
+            await log.append(session, index, log.ATTESTED, row.hash, signer=self.attestor.address)
+            audit.record(
+                session, actor, "attestation.issued", row.hash, principal.tenant, kind=row.kind
+            )
+            await session.flush()
+            return await self.document(session, row)
+
+    async def find(self, session: AsyncSession, digest: str, principal: Principal) -> Attestation:
+        """An attestation by its hash. Raises NotFoundError, also for another tenant's private."""
+        row = await session.get(Attestation, digest)
+        if row is None or (
+            row.private and row.tenant != principal.tenant and Scope.ADMIN not in principal.scopes
+        ):
+            raise NotFoundError(f"There is no attestation {digest}.")
+        return row
+
+    async def document(self, session: AsyncSession, row: Attestation) -> dict[str, Any]:
+        """All that there is to an attestation, with a proof for the log as it is now."""
+        entry = await log.entry_of(session, row.hash, log.ATTESTED)
+        assert entry is not None
+        size = await log.size(session)
+        proof = await log.inclusion(session, entry.index, size)
+        root = await log.root(session, size)
+        data = parse(row.text)
+        return {
+            "hash": row.hash,
+            "data": data,
+            "text": row.text,
+            "kind": row.kind,
+            "evidence": row.kind,
+            "signature": row.signature,
+            "eas": row.eas,
+            "log": {
+                "index": entry.index,
+                "tree_size": size,
+                "proof": [item.hex() for item in proof],
+                "entry": entry.text,
+                "checkpoint": self.attestor.checkpoints.sign(size, root),
+            },
+            "proof": None,
+            "delta_one": data["delta_one"],
+            "revoked": _revocation(await log.entry_of(session, row.hash, log.REVOKED)),
+            "created_at": row.created_at,
+        }
+
+    async def revoke(
+        self, session: AsyncSession, digest: str, reason: str, principal: Principal, actor: Actor
+    ) -> dict[str, Any]:
+        """Add to the log that an attestation no longer holds; a second time changes nothing.
+
+        Raises NotFoundError, and PermissionDeniedError for another tenant's.
+        """
+        row = await self.find(session, digest, principal)
+        _own(row, principal, "revoke")
+        index = await log.lock(session)
+        if await log.entry_of(session, digest, log.REVOKED) is None:
+            await log.append(
+                session, index, log.REVOKED, digest, signer=self.attestor.address, reason=reason
+            )
+            audit.record(session, actor, "attestation.revoked", digest, row.tenant, reason=reason)
+            await session.flush()
+        return await self.document(session, row)
+
+    async def verify(self, session: AsyncSession, document: Mapping[str, Any]) -> tuple[bool, Any]:
+        """Whether a document holds, and the checks: those of the file, and the log's word."""
+        known = await attestors.known(session)
+        signers = {self.attestor.address, *(item.address for item in known)}
+        keys = [CheckpointVerifier.parse(item.checkpoint_key) for item in known]
+        checks = await asyncio.to_thread(
+            verify, document, signers, [self.attestor.checkpoints.verifier, *keys]
+        )
+        checks["revoked"] = await self._revoked(session, document)
+        return holds(checks), checks
+
+    async def mint(
+        self,
+        session: AsyncSession,
+        digest: str,
+        principal: Principal,
+        model: int | None,
+    ) -> dict[str, Any]:
+        """The chain side's MintRequest of an attestation, unsigned and signed.
+
+        Raises NotMintableError where the attestation does not entitle to one.
+        """
+        row = await self.find(session, digest, principal)
+        _own(row, principal, "mint with")
+        if await log.entry_of(session, digest, log.REVOKED) is not None:
+            raise NotMintableError("The attestation was revoked.")
+        data = parse(row.text)
+        asked = mint_request(self.attestor.chain, digest, data, model, now() + MINT_LIFETIME)
+        warnings = []
+        if self.attestor.chain.contract == eas.ZERO_ADDRESS:
+            warnings.append(
+                {
+                    "code": "no_verifying_contract",
+                    "message": "HOKUSAI_VERIFYING_CONTRACT is not set: no contract accepts this.",
+                }
+            )
+        return {
+            "attestation": digest,
+            "delta_one": data["delta_one"],
+            "typed_data": asked.document(),
+            "digest": f"0x{asked.digest().hex()}",
+            "signatures": [self.attestor.sign(asked)],
+            "signers": [self.attestor.address],
+            "warnings": warnings,
+        }
+
+    async def describe(self, session: AsyncSession) -> dict[str, Any]:
+        """Whose signatures to believe."""
+        await self._check_attestor(session)
+        known = await attestors.known(session)
+        chain = self.attestor.chain
+        return {
+            "signer": self.attestor.address,
+            "signers": [item.address for item in known],
+            "domain": self.attestor.domain,
+            "types": typed_data.ATTESTATION_TYPES,
+            "primaryType": typed_data.ATTESTATION_TYPE,
+            "eas": {
+                "schema": eas.SCHEMA,
+                "schema_uid": eas.schema_uid(),
+                "domain": typed_data.domain(
+                    eas.NAME, chain.eas_version, chain.id, chain.eas_contract
+                ),
+            },
+            "log": {
+                "origin": self.attestor.checkpoints.verifier.name,
+                "key": str(self.attestor.checkpoints.verifier),
+                "keys": [item.checkpoint_key for item in known],
+                "checkpoint": "/api/attestations/log",
+            },
+        }
+
+    # --- what is attested ---
+
+    async def _sides(
+        self, principal: Principal, request: AttestationRequest
+    ) -> tuple[_Side, _Side | None]:
+        """The improved model and its baseline, with the metrics to attest."""
+        own = Subject(tenant=principal.tenant)
+        improved = await self._registered(
+            principal, request.improved_model_id or request.model_id
+        ) or replace(own, run_id=request.improved_run_id)
+        if improved.tenant != principal.tenant:
+            raise PermissionDeniedError(
+                f"The model {improved.model_id} is another tenant's: its own tenant attests it."
+            )
+        if request.model_name is not None:
+            improved = replace(
+                improved,
+                mlflow_name=request.model_name,
+                mlflow_version=str(request.model_version),
+            )
+        baseline = await self._registered(
+            principal, request.baseline_model_id or _inherited(request, improved)
+        )
+        if request.baseline_run_id is not None:
+            baseline = replace(own, run_id=request.baseline_run_id)
+        if request.kind == "claimed":
+            return _claimed(request, improved, baseline)
+        after = await self._witnessed(principal, "improved", improved, request.claimed_improved)
+        if baseline is None:
+            if request.claimed_baseline:
+                raise UnprocessableError(
+                    "metrics.baseline is claimed, but no baseline is named: give "
+                    "baseline_model_id or baseline_run_id."
+                )
+            return after, None
+        before = await self._witnessed(principal, "baseline", baseline, request.claimed_baseline)
+        return after, before
+
+    async def _registered(self, principal: Principal, model_id: str | None) -> Subject | None:
+        if model_id is None:
+            return None
+        async with self._database.transaction() as session:
+            found = await self._subjects.model(session, model_id, principal)
+        if found is None:
+            raise NotFoundError(f"There is no model {model_id}.")
+        return found
+
+    async def _witnessed(
+        self, principal: Principal, which: str, subject: Subject, claimed: Mapping[str, float]
+    ) -> _Side:
+        """Read a model's metrics in the workspace of its tenant, and hold the claims against them.
+
+        Of another tenant's model only those are shown that were registered with it.
+        """
+        home = await self._workspaces.prepare(subject.tenant, Actor(principal.id))
+        run_id = subject.run_id
+        if run_id is None:
+            assert subject.mlflow_name is not None
+            assert subject.mlflow_version is not None
+            run_id = await run_of_version(
+                self._mlflow, home.name, subject.mlflow_name, subject.mlflow_version
+            )
+        seen = await witness(self._mlflow, home.name, run_id)
+        if subject.tenant != principal.tenant:
+            seen = replace(
+                seen,
+                metrics={
+                    name: value for name, value in seen.metrics.items() if name in subject.metrics
+                },
+                not_finite=(),
+            )
+        compare(which, claimed, seen)
+        return _Side(replace(subject, run_id=run_id), seen.metrics, seen.not_finite)
+
+    def _data(
+        self,
+        principal: Principal,
+        request: AttestationRequest,
+        improved: _Side,
+        baseline: _Side | None,
+    ) -> dict[str, Any]:
+        """What is hashed: the guide's keys, and ours beside them."""
+        directions = {**improved.subject.higher_is_better, **request.higher_is_better}
+        before = baseline.metrics if baseline else {}
+        changed = deltas(before, improved.metrics, directions)
+        if baseline is not None and not changed:
+            raise UnprocessableError("The two models have no metric in common to compare.")
+        names = changed if baseline else improved.metrics
+        primary = request.primary_metric or improved.subject.primary_metric
+        if primary is not None and primary not in names:
+            raise UnprocessableError(f"The primary metric {primary} is not among those attested.")
+        primary = primary or primary_of(names)
+        if not improved.metrics:
+            raise UnprocessableError(
+                "There is no metric to attest: the run has none that is finite."
+            )
+        return {
+            "attestation_type": ATTESTATION_TYPE,
+            "kind": request.kind,
+            **improved.document(),
+            "baseline": baseline.document() if baseline else None,
+            "delta": changed,
+            "primary_metric": primary,
+            "delta_one": delta_one(changed.get(primary)) if primary else None,
+            "contributors": [item.document() for item in _contributions(request, improved)],
+            "metrics_left_out": sorted(
+                {*improved.not_finite, *(baseline.not_finite if baseline else ())}
+            ),
+            "tenant": principal.tenant,
+            "issuer": self.attestor.address,
+            "timestamp": now().isoformat(),
+        }
+
+    def _signed(self, index: int, text: str, data: Mapping[str, Any]) -> Attestation:
+        """The row of a new attestation, without what says whose it is."""
+        digest, issued_at = canonical.digest(text), now()
+        typed = typed_data.attestation(
+            self.attestor.domain, digest, data["kind"], issued_at, nonce=index
+        )
+        addresses = [item["address"] for item in data["contributors"]]
+        return Attestation(
+            hash=digest,
+            text=text,
+            kind=data["kind"],
+            model_id=data["model_id"],
+            run_id=data["run_id"],
+            contributors=sorted(set(addresses)),
+            signature={
+                "signer": self.attestor.address,
+                "signature": self.attestor.sign(typed),
+                **typed.document(),
+            },
+            eas=eas.envelope(
+                self.attestor,
+                digest,
+                data["kind"],
+                issued_at,
+                addresses[0] if addresses else None,
+            ),
+            created_at=issued_at,
+        )
+
+    async def _revoked(self, session: AsyncSession, document: Mapping[str, Any]) -> Check:
+        digest = document.get("hash")
+        known = isinstance(digest, str) and _HASH.fullmatch(digest) is not None
+        row = await session.get(Attestation, digest) if known else None
+        if row is None:
+            return Check(None, "this log has no such attestation")
+        entry = await log.entry_of(session, row.hash, log.REVOKED)
+        if entry is None:
+            return Check(True, "it was not revoked")
+        return Check(False, f"it was revoked at {entry.at.isoformat()} (entry {entry.index})")
+
+    async def _check_attestor(self, session: AsyncSession) -> None:
+        """Once: the gateway must not sign with a key that is not this log's."""
+        if self._checked:
+            return
+        try:
+            await attestors.check(session, self.attestor, self._retired)
+        except StartupError as error:
+            raise UnavailableError(
+                "This gateway's attestor key is not the one of the log: its operator has to set "
+                "the right one."
+            ) from error
+        self._checked = True
+
+
+async def attestations_of(
+    session: AsyncSession, model_ids: Sequence[str], principal: Principal
+) -> dict[str, list[str]]:
+    """The hashes of each model's attestations, oldest first; what the registry shows of them."""
+    query = _visible(principal).where(Attestation.model_id.in_(model_ids))
+    found: dict[str, list[str]] = {model_id: [] for model_id in model_ids}
+    for row in await session.scalars(query):
+        assert row.model_id is not None
+        found[row.model_id].append(row.hash)
+    return found
+
+
+async def attestations_for(session: AsyncSession, address: str, principal: Principal) -> list[str]:
+    """The hashes of the attestations that name a contributor (EIP-55 form), oldest first."""
+    query = _visible(principal).where(Attestation.contributors.contains([address]))
+    return [row.hash for row in await session.scalars(query)]
+
+
+def _visible(principal: Principal) -> Any:
+    query = select(Attestation).order_by(Attestation.created_at, Attestation.hash)
+    if Scope.ADMIN in principal.scopes:
+        return query
+    return query.where(~Attestation.private | (Attestation.tenant == principal.tenant))
+
+
+async def _repeated(
+    session: AsyncSession, principal: Principal, request_key: str, asked: str
+) -> Attestation | None:
+    """What the same request got before. Raises UnprocessableError where it asked otherwise."""
+    query = select(Attestation).where(
+        Attestation.principal == principal.id, Attestation.request_key == request_key
+    )
+    row = (await session.scalars(query)).first()
+    if row is not None and row.request_hash != asked:
+        raise UnprocessableError(
+            "This Idempotency-Key was used for another request: take a new one."
+        )
+    return row
+
+
+def _inherited(request: AttestationRequest, improved: Subject) -> str | None:
+    """An improved model of the registry brings its baseline, unless another is named."""
+    return None if request.baseline_run_id is not None else improved.baseline_model_id
+
+
+def _claimed(
+    request: AttestationRequest, improved: Subject, baseline: Subject | None
+) -> tuple[_Side, _Side | None]:
+    after = _Side(improved, request.claimed_improved)
+    if baseline is None and not request.claimed_baseline:
+        return after, None
+    if not request.claimed_baseline:
+        raise UnprocessableError(
+            "A claimed improvement needs both models' numbers: metrics as "
+            "{baseline: {...}, improved: {...}}."
+        )
+    return after, _Side(baseline or Subject(tenant=improved.tenant), request.claimed_baseline)
+
+
+def _contributions(request: AttestationRequest, improved: _Side) -> Sequence[Contribution]:
+    if request.data_contribution is None:
+        return improved.subject.contributions
+    return contributions(request.data_contribution)
+
+
+def _own(row: Attestation, principal: Principal, verb: str) -> None:
+    if row.tenant != principal.tenant and Scope.ADMIN not in principal.scopes:
+        raise PermissionDeniedError(f"Only the tenant that asked for an attestation can {verb} it.")
+
+
+def _revocation(entry: LogEntry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    return {"index": entry.index, "reason": parse(entry.text)["reason"], "at": entry.at}
