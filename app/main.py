@@ -11,6 +11,7 @@ from app import api as own
 from app import health
 from app.attestations import endpoints as attestation_endpoints
 from app.attestations.attestor import Attestor
+from app.attestations.evidence import Evidence
 from app.attestations.service import Attestations
 from app.attestations.subjects import NoSubjects
 from app.database import Database
@@ -76,9 +77,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     known = KnownCredentials()
     authenticator = Authenticator(settings, database, peppers, known)
     workspaces = Workspaces(database, mlflow, settings.tenancy)
-    attestations = Attestations(
-        database, mlflow, workspaces, attestor, NoSubjects(), settings.retired_attestors
-    )
+    evidence = Evidence(database, mlflow, workspaces, NoSubjects())
+    attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
 

@@ -2,13 +2,13 @@
 
 import json
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from eth_typing import Hash32
+from coincurve import PrivateKey
+from eth_hash.auto import keccak
 
 from app.attestations import typed_data
 from app.attestations.checkpoint import CheckpointSigner
@@ -38,8 +38,9 @@ class Attestor:
 
     def __init__(self, secret: bytes, chain: Chain, log_origin: str) -> None:
         """Raises ValueError for a secret that is no key."""
-        self._account: LocalAccount = Account.from_key(secret)
-        self.address: str = self._account.address
+        self._key = PrivateKey(secret)
+        public = self._key.public_key.format(compressed=False)[1:]
+        self.address = checksum_address(f"0x{keccak(public)[12:].hex()}")
         self.chain = chain
         self.checkpoints = CheckpointSigner(log_origin, secret)
         self.domain: dict[str, Any] = typed_data.domain(
@@ -67,15 +68,15 @@ class Attestor:
         match = _KEY.fullmatch(text.strip())
         try:
             return cls(bytes.fromhex(match[1] if match else ""), chain, settings.log_origin)
-        except Exception:  # eth_account's kinds are many; the text must not repeat the key
+        except ValueError:
             raise StartupError(
                 f"{name}: the attestor key has to be 32 bytes in hexadecimal"
             ) from None
 
     def sign(self, data: TypedData) -> str:
         """The signature of EIP-712 typed data: r, s (low) and v as 0x and 130 digits."""
-        signed = self._account.unsafe_sign_hash(Hash32(data.digest()))
-        return f"0x{signed.signature.hex().removeprefix('0x')}"
+        raw: bytes = self._key.sign_recoverable(data.digest(), hasher=None)
+        return f"0x{raw[:64].hex()}{27 + raw[64]:02x}"
 
 
 def _secret(settings: Settings) -> tuple[str, str]:
@@ -101,8 +102,13 @@ def _secret(settings: Settings) -> tuple[str, str]:
     if password is None:
         raise StartupError("HOKUSAI_ATTESTOR_KEYSTORE needs HOKUSAI_ATTESTOR_KEYSTORE_PASSWORD")
     text = _read(names[0], settings.attestor_keystore)
+    # It loads py_ecc, which lifts the limit to what overflows the stack: see typed_data.py.
+    limit = sys.getrecursionlimit()
+    from eth_keyfile.keyfile import decode_keyfile_json
+
+    sys.setrecursionlimit(limit)
     try:
-        key = Account.decrypt(json.loads(text), password.get_secret_value())
+        key = decode_keyfile_json(json.loads(text), password.get_secret_value().encode())
     except Exception:  # whatever is wrong with the file, its text is not for a log
         raise StartupError(
             f"{names[0]}: the password does not open the keystore, or it is not one (Web3 Secret "

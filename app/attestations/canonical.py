@@ -7,6 +7,7 @@ and served as it was hashed, so that nobody has to write floating-point numbers 
 import hashlib
 import json
 import math
+import re
 from typing import Any
 
 from app.errors import UnprocessableError
@@ -15,12 +16,15 @@ from app.errors import UnprocessableError
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 32
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 
 def canonical(data: Any) -> str:
     """The text of JSON data, in ASCII: keys sorted, `, ` and `: ` between.
 
     Raises UnprocessableError for what JSON cannot say or readers would not agree on: a number that
-    is not finite, an integer above 2^53 - 1, a key that is not text, more than 32 levels.
+    is not finite, an integer above 2^53 - 1, a key that is not text, half of a surrogate pair,
+    more than 32 levels.
     """
     _check(data, DEEPEST)
     return json.dumps(data, sort_keys=True, allow_nan=False)
@@ -62,7 +66,11 @@ def _check(value: Any, levels: int) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise UnprocessableError("Every key of the data has to be text.")
+            _check(key, levels - 1)
             _check(inner, levels - 1)
+    elif isinstance(value, str):
+        if not value.isascii() and _SURROGATE.search(value):
+            raise UnprocessableError("A text has half of a surrogate pair, which is no character.")
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner, levels - 1)
@@ -75,5 +83,5 @@ def _check(value: Any, levels: int) -> None:
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise UnprocessableError("An integer is above 2^53 - 1: send it as text.")
-    elif value is not None and not isinstance(value, str):
+    elif value is not None:
         raise UnprocessableError(f"{type(value).__name__} is not a kind of JSON data.")

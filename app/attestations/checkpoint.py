@@ -1,7 +1,6 @@
 """Signed checkpoints of the log: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519."""
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass
@@ -43,8 +42,8 @@ class CheckpointVerifier:
         try:
             # Base64 has plus signs too, a name has none.
             name, key_id, key = text.split("+", 2)
-            raw = base64.b64decode(key, validate=True)
-        except (ValueError, binascii.Error):
+            raw = _decoded(key)
+        except ValueError:
             raise ValueError("a verifier key is <name>+<key id>+<base64>") from None
         if len(raw) != 33 or raw[:1] != _ED25519 or not name:
             raise ValueError("the verifier key is not an Ed25519 key")
@@ -69,8 +68,8 @@ class CheckpointVerifier:
         if not any(self._signed(body, line) for line in signatures.splitlines()):
             raise ValueError(f"the note is not signed by {self.name}")
         try:
-            root = base64.b64decode(lines[2], validate=True)
-        except binascii.Error:
+            root = _decoded(lines[2])
+        except ValueError:
             root = b""
         if len(root) != 32:
             raise ValueError("the checkpoint's root is not 32 bytes")
@@ -81,8 +80,8 @@ class CheckpointVerifier:
         if not line.startswith(_SIGNATURE_MARK) or name != self.name:
             return False
         try:
-            raw = base64.b64decode(blob, validate=True)
-        except binascii.Error:
+            raw = _decoded(blob)
+        except ValueError:
             return False
         if raw[:4] != self.key_id:
             return False
@@ -109,3 +108,11 @@ class CheckpointSigner:
         body = Checkpoint(self.verifier.name, size, root).body()
         blob = base64.b64encode(self.verifier.key_id + self._key.sign(body.encode())).decode()
         return f"{body}\n{_SIGNATURE_MARK}{self.verifier.name} {blob}\n"
+
+
+def _decoded(text: str) -> bytes:
+    """Base64 as it is written, and not with bits at its end that no byte has. Raises ValueError."""
+    raw = base64.b64decode(text, validate=True)
+    if base64.b64encode(raw).decode() != text:
+        raise ValueError("this is not how the bytes are written in base64")
+    return raw

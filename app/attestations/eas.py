@@ -5,14 +5,16 @@ EAS's own SDK and explorers verify it without our software.
 
 import secrets
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from eth_abi.abi import encode
 from eth_hash.auto import keccak
 
 from app.attestations import typed_data
-from app.attestations.attestor import Attestor
 from app.attestations.typed_data import TypedData, Types
+
+if TYPE_CHECKING:
+    # Verifying needs no settings.
+    from app.attestations.attestor import Attestor
 
 NAME = "EAS Attestation"
 SCHEMA = "bytes32 attestationHash,string kind"
@@ -40,8 +42,11 @@ def schema_uid() -> str:
 
 
 def schema_data(digest: str, kind: str) -> str:
-    """The schema's two fields, ABI-encoded."""
-    return _hex(encode(["bytes32", "string"], [bytes.fromhex(digest), kind]))
+    """The schema's two fields, ABI-encoded: the hash, where the text is, its length, the text."""
+    text = kind.encode()
+    padded = text.ljust(-(-len(text) // 32) * 32, b"\0")
+    offset, length = (64).to_bytes(32, "big"), len(text).to_bytes(32, "big")
+    return _hex(bytes.fromhex(digest) + offset + length + padded)
 
 
 def uid(message: dict[str, Any]) -> str:
@@ -66,7 +71,7 @@ def uid(message: dict[str, Any]) -> str:
 
 
 def envelope(
-    attestor: Attestor, digest: str, kind: str, issued_at: datetime, recipient: str | None
+    attestor: "Attestor", digest: str, kind: str, issued_at: datetime, recipient: str | None
 ) -> dict[str, Any]:
     """The signed envelope, `{"sig": …, "signer": …}`; `recipient` is an address, or nobody."""
     data = TypedData(

@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,12 +16,11 @@ from app.attestations.canonical import parse
 from app.attestations.checkpoint import CheckpointVerifier
 from app.attestations.contributions import Contribution, contributions
 from app.attestations.delta import delta_one, deltas, primary_of
+from app.attestations.evidence import Evidence, Side
 from app.attestations.mint import mint_request
 from app.attestations.models import Attestation, LogEntry
 from app.attestations.schemas import AttestationRequest
-from app.attestations.subjects import Subject, Subjects
 from app.attestations.verify import Check, holds, verify
-from app.attestations.witness import compare, run_of_version, witness
 from app.audit import service as audit
 from app.audit.service import Actor
 from app.database import Database, now
@@ -37,31 +35,11 @@ from app.errors import (
 from app.identity.principal import Principal, Scope
 from app.identity.signatures import spend
 from app.identity.wallet import VerifiedWallet
-from app.mlflow.control import MLflowControl
-from app.tenants.workspaces import Workspaces
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"
 MINT_LIFETIME = timedelta(days=1)
 _HASH = re.compile(r"[0-9a-f]{64}")
-
-
-@dataclass(frozen=True, slots=True)
-class _Side:
-    """One model of an attestation, with the metrics that are attested."""
-
-    subject: Subject
-    metrics: Mapping[str, float]
-    not_finite: tuple[str, ...] = ()
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "model_id": self.subject.model_id,
-            "run_id": self.subject.run_id,
-            "model_name": self.subject.mlflow_name,
-            "model_version": self.subject.mlflow_version,
-            "metrics": dict(self.metrics),
-        }
 
 
 class Attestations:
@@ -70,17 +48,13 @@ class Attestations:
     def __init__(
         self,
         database: Database,
-        mlflow: MLflowControl,
-        workspaces: Workspaces,
+        evidence: Evidence,
         attestor: Attestor,
-        subjects: Subjects,
         retired: Sequence[str] = (),
     ) -> None:
         self.attestor = attestor
         self._database = database
-        self._mlflow = mlflow
-        self._workspaces = workspaces
-        self._subjects = subjects
+        self._evidence = evidence
         self._retired = retired
         self._checked = False
 
@@ -105,7 +79,7 @@ class Attestations:
             done = await _repeated(session, principal, request_key, asked)
             if done is not None:
                 return await self.document(session, done)
-        improved, baseline = await self._sides(principal, request)
+        improved, baseline = await self._evidence.gather(principal, request)
         data = self._data(principal, request, improved, baseline)
         text = canonical.canonical(data)
         async with self._database.transaction() as session:
@@ -226,7 +200,9 @@ class Attestations:
         return {
             "attestation": digest,
             "delta_one": data["delta_one"],
-            "typed_data": asked.document(),
+            # As text: JavaScript would round a number of 256 bits.
+            "typed_data": asked.document()
+            | {"message": asked.message | {"modelId": str(asked.message["modelId"])}},
             "digest": f"0x{asked.digest().hex()}",
             "signatures": [self.attestor.sign(asked)],
             "signers": [self.attestor.address],
@@ -259,86 +235,12 @@ class Attestations:
             },
         }
 
-    # --- what is attested ---
-
-    async def _sides(
-        self, principal: Principal, request: AttestationRequest
-    ) -> tuple[_Side, _Side | None]:
-        """The improved model and its baseline, with the metrics to attest."""
-        own = Subject(tenant=principal.tenant)
-        improved = await self._registered(
-            principal, request.improved_model_id or request.model_id
-        ) or replace(own, run_id=request.improved_run_id)
-        if improved.tenant != principal.tenant:
-            raise PermissionDeniedError(
-                f"The model {improved.model_id} is another tenant's: its own tenant attests it."
-            )
-        if request.model_name is not None:
-            improved = replace(
-                improved,
-                mlflow_name=request.model_name,
-                mlflow_version=str(request.model_version),
-            )
-        baseline = await self._registered(
-            principal, request.baseline_model_id or _inherited(request, improved)
-        )
-        if request.baseline_run_id is not None:
-            baseline = replace(own, run_id=request.baseline_run_id)
-        if request.kind == "claimed":
-            return _claimed(request, improved, baseline)
-        after = await self._witnessed(principal, "improved", improved, request.claimed_improved)
-        if baseline is None:
-            if request.claimed_baseline:
-                raise UnprocessableError(
-                    "metrics.baseline is claimed, but no baseline is named: give "
-                    "baseline_model_id or baseline_run_id."
-                )
-            return after, None
-        before = await self._witnessed(principal, "baseline", baseline, request.claimed_baseline)
-        return after, before
-
-    async def _registered(self, principal: Principal, model_id: str | None) -> Subject | None:
-        if model_id is None:
-            return None
-        async with self._database.transaction() as session:
-            found = await self._subjects.model(session, model_id, principal)
-        if found is None:
-            raise NotFoundError(f"There is no model {model_id}.")
-        return found
-
-    async def _witnessed(
-        self, principal: Principal, which: str, subject: Subject, claimed: Mapping[str, float]
-    ) -> _Side:
-        """Read a model's metrics in the workspace of its tenant, and hold the claims against them.
-
-        Of another tenant's model only those are shown that were registered with it.
-        """
-        home = await self._workspaces.prepare(subject.tenant, Actor(principal.id))
-        run_id = subject.run_id
-        if run_id is None:
-            assert subject.mlflow_name is not None
-            assert subject.mlflow_version is not None
-            run_id = await run_of_version(
-                self._mlflow, home.name, subject.mlflow_name, subject.mlflow_version
-            )
-        seen = await witness(self._mlflow, home.name, run_id)
-        if subject.tenant != principal.tenant:
-            seen = replace(
-                seen,
-                metrics={
-                    name: value for name, value in seen.metrics.items() if name in subject.metrics
-                },
-                not_finite=(),
-            )
-        compare(which, claimed, seen)
-        return _Side(replace(subject, run_id=run_id), seen.metrics, seen.not_finite)
-
     def _data(
         self,
         principal: Principal,
         request: AttestationRequest,
-        improved: _Side,
-        baseline: _Side | None,
+        improved: Side,
+        baseline: Side | None,
     ) -> dict[str, Any]:
         """What is hashed: the guide's keys, and ours beside them."""
         directions = {**improved.subject.higher_is_better, **request.higher_is_better}
@@ -466,26 +368,7 @@ async def _repeated(
     return row
 
 
-def _inherited(request: AttestationRequest, improved: Subject) -> str | None:
-    """An improved model of the registry brings its baseline, unless another is named."""
-    return None if request.baseline_run_id is not None else improved.baseline_model_id
-
-
-def _claimed(
-    request: AttestationRequest, improved: Subject, baseline: Subject | None
-) -> tuple[_Side, _Side | None]:
-    after = _Side(improved, request.claimed_improved)
-    if baseline is None and not request.claimed_baseline:
-        return after, None
-    if not request.claimed_baseline:
-        raise UnprocessableError(
-            "A claimed improvement needs both models' numbers: metrics as "
-            "{baseline: {...}, improved: {...}}."
-        )
-    return after, _Side(baseline or Subject(tenant=improved.tenant), request.claimed_baseline)
-
-
-def _contributions(request: AttestationRequest, improved: _Side) -> Sequence[Contribution]:
+def _contributions(request: AttestationRequest, improved: Side) -> Sequence[Contribution]:
     if request.data_contribution is None:
         return improved.subject.contributions
     return contributions(request.data_contribution)
