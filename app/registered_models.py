@@ -2,7 +2,10 @@
 
 from app.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
 from app.audit.models import AuditEvent
+from app.contributors.models import Contribution, Contributor
+from app.idempotency.models import IdempotentRequest
 from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
+from app.registry.models import Model, Registration, Token
 from app.tenants.models import Tenant
 
 MODELS = (
@@ -10,11 +13,17 @@ MODELS = (
     APIKey,
     Attestation,
     AuditEvent,
+    Contribution,
+    Contributor,
     Fingerprint,
+    IdempotentRequest,
     KnownAttestor,
     LogEntry,
     LogNode,
+    Model,
     Nonce,
+    Registration,
     SpentSignature,
     Tenant,
+    Token,
 )

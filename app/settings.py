@@ -75,6 +75,10 @@ class Settings(BaseSettings):
     # The name in the log's checkpoints; one log keeps one name.
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]+$")] = "hokusai.registry/attestations"
 
+    # Registration: for so long nobody takes up what another gateway works on, or died over; longer
+    # than one request to MLflow takes.
+    registration_lease: Seconds = 120
+
     # Limits.
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.

@@ -43,50 +43,50 @@ class MLflowControl:
     ) -> None:
         headers = {"Authorization": authorization} if authorization else {}
         # `trust_env` off: a proxy variable in the environment must not reroute MLflow's traffic.
-        self._client = httpx.AsyncClient(
+        self.client = httpx.AsyncClient(
             base_url=url, transport=transport, headers=headers, trust_env=False
         )
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self.client.aclose()
 
     async def alive(self) -> bool:
         """GET /health: whether MLflow answers."""
-        return (await self._client.get("/health")).is_success
+        return (await self.client.get("/health")).is_success
 
     async def has_workspaces(self) -> bool:
         """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
-        answer = await self._client.get("/api/3.0/mlflow/server-info")
+        answer = await self.client.get("/api/3.0/mlflow/server-info")
         if answer.status_code == httpx.codes.NOT_FOUND:
             return False
-        return bool(_document(answer).get("workspaces_enabled", False))
+        return bool(document_of(answer).get("workspaces_enabled", False))
 
     async def make_workspace(self, name: str) -> None:
         """POST /api/3.0/mlflow/workspaces; one that exists already is as good."""
-        answer = await self._client.post("/api/3.0/mlflow/workspaces", json={"name": name})
-        if _code(answer) != "RESOURCE_ALREADY_EXISTS":
-            _document(answer)
+        answer = await self.client.post("/api/3.0/mlflow/workspaces", json={"name": name})
+        if code_of(answer) != "RESOURCE_ALREADY_EXISTS":
+            document_of(answer)
 
     async def default_experiment(self, workspace: str) -> str:
         """The id of the experiment `Default` of a workspace, made now if need be."""
         headers = {WORKSPACE: workspace}
-        answer = await self._client.post(
+        answer = await self.client.post(
             "/api/2.0/mlflow/experiments/create",
             json={"name": DEFAULT_EXPERIMENT},
             headers=headers,
         )
-        if _code(answer) != "RESOURCE_ALREADY_EXISTS":
-            return str(_document(answer)["experiment_id"])
-        answer = await self._client.get(
+        if code_of(answer) != "RESOURCE_ALREADY_EXISTS":
+            return str(document_of(answer)["experiment_id"])
+        answer = await self.client.get(
             "/api/2.0/mlflow/experiments/get-by-name",
             params={"experiment_name": DEFAULT_EXPERIMENT},
             headers=headers,
         )
-        return str(_document(answer)["experiment"]["experiment_id"])
+        return str(document_of(answer)["experiment"]["experiment_id"])
 
     async def has_run(self, workspace: str, run_id: str) -> bool:
         """GET runs/get: whether a workspace has a run of that id."""
-        answer = await self._client.get(
+        answer = await self.client.get(
             "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers={WORKSPACE: workspace}
         )
         return _is_there(answer)
@@ -95,7 +95,7 @@ class MLflowControl:
         """GET logged-models/{model_id}: whether a workspace has a logged model of that id."""
         if MODEL_ID.fullmatch(model_id) is None:
             return False
-        answer = await self._client.get(
+        answer = await self.client.get(
             f"/api/2.0/mlflow/logged-models/{model_id}", headers={WORKSPACE: workspace}
         )
         return _is_there(answer)
@@ -105,12 +105,12 @@ class MLflowControl:
 
         A workspace of None is a shared MLflow's.
         """
-        answer = await self._client.get(
-            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers=_inside(workspace)
+        answer = await self.client.get(
+            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers=inside(workspace)
         )
-        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        run = _document(answer)["run"]
+        run = document_of(answer)["run"]
         return RunMetrics(
             run_id=str(run["info"]["run_id"]),
             # MLflow writes a number that is not finite as text.
@@ -121,22 +121,23 @@ class MLflowControl:
         self, workspace: str | None, name: str, version: str
     ) -> VersionOrigin | None:
         """GET model-versions/get; None where the workspace has no such model or version."""
-        answer = await self._client.get(
+        answer = await self.client.get(
             "/api/2.0/mlflow/model-versions/get",
             params={"name": name, "version": version},
-            headers=_inside(workspace),
+            headers=inside(workspace),
         )
-        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
             return None
-        found = _document(answer)["model_version"]
+        found = document_of(answer)["model_version"]
         return VersionOrigin(str(found["name"]), str(found["version"]), found.get("run_id") or None)
 
 
-def _inside(workspace: str | None) -> dict[str, str]:
+def inside(workspace: str | None) -> dict[str, str]:
+    """The header that names a workspace; none in a shared MLflow."""
     return {} if workspace is None else {WORKSPACE: workspace}
 
 
-def _code(answer: httpx.Response) -> str | None:
+def code_of(answer: httpx.Response) -> str | None:
     """The `error_code` of an answer that is one of MLflow's errors."""
     if answer.is_success:
         return None
@@ -148,13 +149,13 @@ def _code(answer: httpx.Response) -> str | None:
 
 def _is_there(answer: httpx.Response) -> bool:
     """Whether the thing that was asked for by its id exists; an id that is none does not."""
-    if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+    if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
         return False
-    _document(answer)
+    document_of(answer)
     return True
 
 
-def _document(answer: httpx.Response) -> dict[str, Any]:
+def document_of(answer: httpx.Response) -> dict[str, Any]:
     """The JSON object of a good answer."""
     if not answer.is_success:
         raise UpstreamError(
