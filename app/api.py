@@ -6,13 +6,16 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app import health, openapi, reference
 from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
+from app.edge.rules import METHODS
 from app.errors import (
     BadRequestError,
     GatewayError,
@@ -22,7 +25,6 @@ from app.errors import (
     UnprocessableError,
 )
 from app.exchange import exchange_of
-from app.health import router as health
 from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
 from app.tenants import endpoints as tenants
@@ -34,6 +36,8 @@ DESCRIPTION = (
     "MLflow's own REST API is below /api/mlflow: GET /api/mlflow/api/2.0/mlflow/help lists it."
 )
 
+PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
+
 
 def create_api(lifespan: Lifespan) -> FastAPI:
     """The routers and the error handlers; `lifespan` fills `app.state`."""
@@ -42,6 +46,8 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         description=DESCRIPTION,
         version="1",
         lifespan=lifespan,
+        docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
+        redoc_url=None,
         redirect_slashes=False,  # a client turns a redirected POST into a GET, and reports nothing
         exception_handlers={
             GatewayError: _gateway_error,
@@ -50,7 +56,6 @@ def create_api(lifespan: Lifespan) -> FastAPI:
             Exception: _unexpected_error,
         },
     )
-    api.include_router(health)
     for router in (
         auth_endpoints.router,
         limits.router,
@@ -60,8 +65,16 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         audit.router,
         attestations.router,
         attestations.well_known,
+        health.router,
     ):
         api.include_router(router)
+    openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
+    page = HTMLResponse(reference.render(api.openapi()), headers=reference.HEADERS)
+
+    async def docs(_: Request) -> Response:
+        return page
+
+    api.add_route("/docs", docs, include_in_schema=False)
     return api
 
 
@@ -127,18 +140,27 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         known: GatewayError = UnknownRouteError("There is no such endpoint. GET /docs lists them.")
     elif error.status_code == 405:
-        allow = (error.headers or {}).get("Allow", "")
+        allow = ", ".join(_methods(request))
         known = MethodNotAllowedError(
             f"{request.method} is not possible here; it takes {allow}.",
             headers=[(b"allow", allow.encode())],
         )
     else:
-        known = BadRequestError(str(error.detail))
+        known = BadRequestError("The body cannot be read. Send one JSON document in UTF-8.")
     return _ErrorResponse(known)
+
+
+def _methods(request: Request) -> list[str]:
+    """What the path takes; Starlette names the methods of the first route only."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in sorted(METHODS)
+        if any(
+            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
+        )
+    ]
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:
     return _ErrorResponse(InternalError())
-
-
-PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})

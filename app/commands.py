@@ -9,18 +9,21 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
 
+import asyncpg
 import typer
 from pydantic import BaseModel, ValidationError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import CLI
 from app.database import Database
-from app.errors import ConflictError, GatewayError
+from app.errors import ConflictError, GatewayError, StartupError
 from app.identity import keys
 from app.identity.key_endpoints import issued, view
 from app.identity.peppers import Peppers
 from app.identity.principal import Scope
-from app.identity.schemas import AdminKeyRequest
+from app.identity.schemas import AdminKeyRequest, RotateRequest
+from app.migration import in_one_line
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
 from app.tenants import service as tenants
@@ -29,6 +32,7 @@ from app.tenants.endpoints import view as tenant_view
 # A list on the command line is read whole.
 ALL = 1_000_000
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 keys_app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True)
 tenants_app = typer.Typer(help="Tenants: create, list.", no_args_is_help=True)
@@ -60,11 +64,7 @@ def create_key(
     }
     if scope:
         asked["scopes"] = scope
-    try:
-        request = AdminKeyRequest.model_validate(asked)
-    except ValidationError as error:
-        first = error.errors()[0]
-        _fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+    request = _valid(AdminKeyRequest, asked)
 
     async def create(session: AsyncSession, peppers: Peppers) -> BaseModel:
         return issued(*await keys.issue(session, peppers, request, CLI))
@@ -93,9 +93,11 @@ def rotate_key(
 ) -> None:
     """Replace a key; the old one works on for the overlap."""
 
+    asked = _valid(RotateRequest, {"overlap_seconds": overlap_seconds})
+
     async def rotate(session: AsyncSession, peppers: Peppers) -> BaseModel:
         key = await keys.find(session, key_id)
-        overlap = timedelta(seconds=max(0, overlap_seconds))
+        overlap = timedelta(seconds=asked.overlap_seconds)
         return issued(*await keys.rotate(session, peppers, key, overlap, CLI))
 
     _print_one(_run(rotate), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
@@ -137,8 +139,20 @@ def list_tenants(as_json: AsJSON = False) -> None:
     _print_all(_run(listed), as_json, ("name", "workspace", "ready", "created_at"))
 
 
+def _valid(schema: type[M], asked: dict[str, Any]) -> M:
+    """The arguments, checked as over HTTP; the first that is wrong is one line and exit code 1."""
+    try:
+        return schema.model_validate(asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        _fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+
+
 def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
-    """Run one act in one transaction; what is refused is one line and exit code 1."""
+    """Run one act in one transaction; what is refused is one line and exit code 1.
+
+    Raises StartupError where the database is not ours, or not migrated.
+    """
     settings = settings_of_running(load_settings())
 
     async def run() -> T:
@@ -156,6 +170,11 @@ def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
         return asyncio.run(run())
     except GatewayError as error:
         _fail(error.message)
+    except (SQLAlchemyError, asyncpg.PostgresError) as error:
+        raise StartupError(
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
+            "`hokusai-gateway migrate` prepares it"
+        ) from error
 
 
 def _fail(message: str) -> NoReturn:

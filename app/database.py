@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import asyncpg
+import structlog
 from alembic import command
 from alembic.config import Config
 from fastapi import Depends, Request
@@ -23,6 +24,8 @@ from sqlalchemy.orm import DeclarativeBase
 
 from app.errors import DatabaseUnavailableError
 
+log = structlog.get_logger()
+
 # A server that answers nothing must not hold a caller: 503 within three seconds, be it while
 # waiting for a connection (POOL + CONNECT), on one that is dead (QUICK + CLOSE), or in the middle
 # of a transaction (STATEMENT + CLOSE).
@@ -32,8 +35,9 @@ STATEMENT_SECONDS = 2.5
 # What costs a server that is there nothing at all: BEGIN, ROLLBACK.
 QUICK_SECONDS = 0.8
 CLOSE_SECONDS = 0.2
-# SQLSTATE classes that say "not now": connection, resources, shutdown or start of the server.
-AWAY = ("08", "53", "57P")
+# SQLSTATE classes that say "not now": connection, two transactions in each other's way, resources,
+# shutdown or start of the server.
+AWAY = ("08", "40", "53", "57P")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -59,7 +63,9 @@ def database_address(url: str) -> URL:
 
 def _is_away(error: BaseException) -> bool:
     """Whether an error says that the database is away, rather than that we asked wrongly."""
-    if isinstance(error, OSError | TimeoutError | exc.TimeoutError | asyncpg.InterfaceError):
+    if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):
+        return True
+    if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError):
         return True
     if isinstance(error, asyncpg.PostgresError):
         return (error.sqlstate or "").startswith(AWAY)
@@ -89,6 +95,18 @@ class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
         await super().close(timeout=CLOSE_SECONDS)
 
 
+async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
+    """asyncpg.connect, whose errors are told here from those of whoever uses the connection.
+
+    Also a password that was changed and a database that is gone are not for a caller to know.
+    """
+    try:
+        return await asyncpg.connect(*args, **options)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        log.warning("database.unreachable", error=type(error).__name__)
+        raise DatabaseUnavailableError("PostgreSQL cannot be reached.") from error
+
+
 class Database:
     """The gateway's connections to PostgreSQL."""
 
@@ -106,6 +124,7 @@ class Database:
                 "timeout": CONNECT_SECONDS,
                 "command_timeout": STATEMENT_SECONDS,
                 "connection_class": _BoundedConnection,
+                "async_creator_fn": _connect,
             },
         )
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)

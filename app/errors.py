@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from http.client import responses
 from typing import Any, ClassVar
 
+from app.redaction import redact
+
 PROBLEM = b"application/problem+json"
 
 Headers = Sequence[tuple[bytes, bytes]]
@@ -38,7 +40,7 @@ class GatewayError(Exception):
 
     def body(self, request_id: str) -> bytes:
         """The problem document as UTF-8 JSON."""
-        return json.dumps(
+        document = json.dumps(
             {
                 "type": f"urn:hokusai:problem:{self.reason}",
                 "title": responses.get(self.status, "Error"),
@@ -50,7 +52,9 @@ class GatewayError(Exception):
                 "request_id": request_id,
                 **self.extra,
             }
-        ).encode()
+        )
+        # Some words are the caller's own, repeated by us or by MLflow.
+        return redact(document).encode()
 
 
 # --- 400: the request itself ---

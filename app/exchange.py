@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from app.identity.principal import Principal
     from app.identity.wallet import VerifiedWallet
-    from app.limits.window import Quota
+    from app.limits.quota import Quota
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from importlib.metadata import version
 from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from starlette.responses import PlainTextResponse
 
 from app.database import Database, alembic_config
 from app.errors import GatewayError
@@ -25,21 +26,29 @@ class Check(BaseModel):
     """One thing that readiness needs."""
 
     ready: bool
-    detail: str
+    detail: str = Field(examples=["alive"])
 
 
 class Readiness(BaseModel):
     """Whether the gateway can serve, and what keeps it from it."""
 
     ready: bool
-    checks: dict[str, Check] = Field(description="`migrations` and `upstream`.")
+    checks: dict[str, Check] = Field(
+        description="`migrations` and `upstream`.",
+        examples=[
+            {
+                "migrations": {"ready": True, "detail": "revision 0001"},
+                "upstream": {"ready": True, "detail": "MLflow answers"},
+            }
+        ],
+    )
 
 
 class Version(BaseModel):
     """The gateway's version."""
 
-    name: str
-    version: str
+    name: str = Field(examples=[NAME])
+    version: str = Field(examples=["0.1.0"])
 
 
 @router.get("/livez")
@@ -68,7 +77,7 @@ async def show_version() -> Version:
     return Version(name=NAME, version=version(NAME))
 
 
-@router.get("/metrics", tags=["admin"])
+@router.get("/metrics", tags=["admin"], response_class=PlainTextResponse)
 async def metrics(request: Request, _: Admin) -> Response:
     """Prometheus metrics, where they have no port of their own."""
     collected: Metrics = request.app.state.metrics

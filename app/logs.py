@@ -1,17 +1,14 @@
 """Structured logs, as JSON or for a console, of ours and of the libraries alike."""
 
 import logging
-import re
 import sys
 from typing import Any
 
 import structlog
 from structlog.types import Processor
 
-from app.identity.api_key import SECRET_PATTERN
+from app.redaction import redact
 from app.settings import Settings
-
-_SECRET = re.compile(SECRET_PATTERN)
 
 
 def configure_logs(settings: Settings) -> None:
@@ -59,5 +56,4 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 def _redact(_logger: Any, _method: str, line: Any) -> Any:
-    """The last line of defence: what looks like one of our keys does not reach a log."""
-    return _SECRET.sub("hk_[redacted]", line)
+    return redact(line)

@@ -21,9 +21,13 @@ def migrate_database(settings: Settings) -> None:
     try:
         migrate(url)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError, CommandError) as error:
-        # SQLAlchemy's own text repeats the statement; the driver's says what is wrong.
-        cause = getattr(error, "orig", None) or error
-        words = str(cause).strip().splitlines() or [type(cause).__name__]
         raise StartupError(
-            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {words[0]}"
-        ) from (error)
+            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
+        ) from error
+
+
+def in_one_line(error: Exception) -> str:
+    """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
+    cause = getattr(error, "orig", None) or error
+    words = str(cause).strip().splitlines() or [type(cause).__name__]
+    return words[0]

@@ -3,6 +3,7 @@
 import ctypes
 import logging
 import multiprocessing
+import os
 import signal
 import socket
 import sys
@@ -20,6 +21,9 @@ from app.settings import Settings
 # Longer than the idle time of the usual reverse proxies (60 s): the side that knows whether a
 # request is on its way should be the one that closes.
 KEEP_ALIVE_SECONDS = 75
+# A worker that does not answer its parent for so long is replaced. uvicorn's own 5 seconds are
+# less than what a worker needs to load on a busy machine, and would replace it for ever.
+_WORKER_SECONDS = 20
 _PR_SET_PDEATHSIG = 1
 
 ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
@@ -54,6 +58,8 @@ def open_socket(host: str, port: int) -> socket.socket:
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
     """How uvicorn is run, wherever it is: nothing of its own in the answers or the log."""
     return {
+        # Not guessed: uvicorn takes whatever is no coroutine function for ASGI 2.
+        "interface": "asgi3",
         "loop": "uvloop",
         "http": StrictProtocol,
         "ws": "none",
@@ -78,6 +84,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         "app.server:application",
         factory=True,
         workers=settings.workers,
+        timeout_worker_healthcheck=_WORKER_SECONDS,
         **uvicorn_options(settings),
     )
     if settings.workers > 1:
@@ -106,9 +113,13 @@ def application() -> ASGIApplication:
     # Imported here, so that the parent of several workers does not load what only they need.
     from app.main import create_app
 
-    if multiprocessing.parent_process() is not None and sys.platform == "linux":
+    parent = multiprocessing.parent_process()
+    if parent is not None and sys.platform == "linux":
         # A worker whose parent was killed would go on holding the port.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
+        if os.getppid() != parent.pid:
+            # It was killed while this worker was still loading.
+            sys.exit(STARTUP_FAILURE)
     try:
         return _report_startup_errors(create_app())
     except StartupError as error:
@@ -119,10 +130,7 @@ def application() -> ASGIApplication:
 def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
     """Let a StartupError of the lifespan end the start in one line, without a traceback."""
 
-    async def wrapped(scope: Any, receive: Any, send: Any) -> None:
-        if scope["type"] != "lifespan":
-            await app(scope, receive, send)
-            return
+    async def lifespan(scope: Any, receive: Any, send: Any) -> None:
         failed: dict[str, Any] | None = None
 
         async def hold_back_failure(message: Any) -> None:
@@ -140,6 +148,9 @@ def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
         finally:
             if failed is not None:
                 await send(failed)
+
+    def wrapped(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        return (lifespan if scope["type"] == "lifespan" else app)(scope, receive, send)
 
     return wrapped
 

@@ -21,7 +21,9 @@ Bytes = Annotated[int, Field(ge=1)]
 class Settings(BaseSettings):
     """The gateway's configuration, read once at start. docs/configuration.md repeats this table."""
 
-    model_config = SettingsConfigDict(env_prefix="HOKUSAI_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="HOKUSAI_", extra="ignore", frozen=True, hide_input_in_errors=True
+    )
 
     # Where it listens.
     host: str = "127.0.0.1"
@@ -147,9 +149,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _workers_share_counters(self) -> Self:
-        if self.workers > 1 and self.redis_url is None:
+        if self.workers * self.replicas > 1 and self.redis_url is None:
+            name = "WORKERS" if self.workers > 1 else "REPLICAS"
             raise ValueError(
-                "HOKUSAI_WORKERS > 1 needs HOKUSAI_REDIS_URL, or each worker counts on its own"
+                f"HOKUSAI_{name} > 1 needs HOKUSAI_REDIS_URL, or each of them counts on its own"
             )
         return self
 

@@ -42,10 +42,10 @@ class Large:
     peak: float
 
 
-def small_requests(target: Target, key: str, *, connections: int, seconds: float) -> Small:
+def small_requests(target: Target, key: str, *, connections: int, seconds: int) -> Small:
     """GET one run over and over, by wrk. Raises RuntimeError for any answer that is not 2xx."""
     headers = {**HEADERS, "Authorization": f"Bearer {key}"}
-    command = [program("wrk"), "--latency", "-t1", f"-c{connections}", f"-d{seconds:g}s"]
+    command = [program("wrk"), "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     before = cpu_seconds(target.pid)

@@ -59,7 +59,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="of small requests")
-    parser.add_argument("--seconds", type=float, default=2, help="of each round")
+    parser.add_argument("--seconds", type=int, default=2, help="of each round")
     parser.add_argument("--large-rounds", type=int, default=3, help="of large bodies")
     parser.add_argument("--megabytes", type=int, default=1000, help="of a large body")
     parser.add_argument("--results", type=Path, default=RESULTS, help="a directory")
@@ -70,7 +70,7 @@ def _options() -> argparse.Namespace:
 
 
 def _small(stack: Stack, connections: int, options: argparse.Namespace) -> Rounds:
-    def measure(target: Target, seconds: float = options.seconds) -> Small:
+    def measure(target: Target, seconds: int = options.seconds) -> Small:
         return small_requests(target, stack.key, connections=connections, seconds=seconds)
 
     targets = [stack.direct, stack.nginx, stack.gateway, stack.textbook]

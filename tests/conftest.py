@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 import pytest
 
 from app.database import migrate

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidParameterError
-from app.fields import Label
+from app.fields import Label, Moment
 from app.pages import Cursor, PageSize, decode_cursor
 
 
@@ -20,10 +20,12 @@ class AuditEventView(BaseModel):
     actor: str = Field(description="The principal that acted, or `cli`.", examples=["key:9f2c"])
     action: str = Field(examples=["key.created"])
     subject: str = Field(description="What it was done to.", examples=["9f2c"])
-    tenant: str | None
-    request_id: str | None
-    client: str | None = Field(description="The address that the request came from.")
-    details: dict[str, Any]
+    tenant: str | None = Field(examples=["acme"])
+    request_id: str | None = Field(examples=["train-42"])
+    client: str | None = Field(
+        description="The address that the request came from.", examples=["203.0.113.7"]
+    )
+    details: dict[str, Any] = Field(examples=[{"name": "training cluster", "scopes": ["read"]}])
 
 
 class AuditFilter(BaseModel):
@@ -35,8 +37,8 @@ class AuditFilter(BaseModel):
     action: Label | None = None
     subject: Label | None = None
     tenant: Label | None = None
-    since: AwareDatetime | None = Field(default=None, description="At this time or later.")
-    until: AwareDatetime | None = Field(default=None, description="Before this time.")
+    since: Moment | None = Field(default=None, description="At this time or later.")
+    until: Moment | None = Field(default=None, description="Before this time.")
     cursor: Cursor = None
     limit: PageSize = 100
 

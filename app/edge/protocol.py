@@ -168,6 +168,9 @@ class LingeringTransport:
     A socket that is closed with unread bytes sends a reset, at which a client that is still sending
     forgets to look for an answer. So the end is announced first, and what still comes is dropped
     for a while.
+
+    An answer's head waits for the first of its body, for as long as the event loop takes to come
+    round: the two leave in one write, the dearest thing that a small request costs.
     """
 
     def __init__(self, transport: asyncio.Transport, protocol: StrictProtocol) -> None:
@@ -175,7 +178,8 @@ class LingeringTransport:
         self._protocol = protocol
         self._closing = False
         self._timer: asyncio.TimerHandle | None = None
-        self.write = transport.write
+        self._head = b""
+        self._head_due: asyncio.Handle | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -183,12 +187,31 @@ class LingeringTransport:
     def is_closing(self) -> bool:
         return self._closing or self._transport.is_closing()
 
+    def write(self, data: bytes) -> None:
+        if self._head:
+            self._head += data
+            self._flush()
+        elif data[:5] == b"HTTP/":
+            self._head = data
+            self._head_due = self._protocol.loop.call_soon(self._flush)
+        else:
+            self._transport.write(data)
+
+    def _flush(self) -> None:
+        """Send a head whose body takes its time."""
+        if self._head_due is not None:
+            self._head_due.cancel()
+            self._head_due = None
+            head, self._head = self._head, b""
+            self._transport.write(head)
+
     def close(self) -> None:
         cycle = self._protocol.cycle
         if cycle is not None and cycle.response_complete and cycle.more_body:
             self.linger()
         elif not self._closing:
             self._closing = True
+            self._flush()
             self._transport.close()
 
     def linger(self) -> None:
@@ -196,6 +219,7 @@ class LingeringTransport:
         if self.is_closing():
             return
         self._closing = True
+        self._flush()
         if not self._transport.can_write_eof():
             self._transport.close()
             return
@@ -204,6 +228,8 @@ class LingeringTransport:
         self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
 
     def lost(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
         if self._timer is not None:
             self._timer.cancel()
 

@@ -72,19 +72,18 @@ def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     if len(raw) > MAX_HEADERS:
         raise HeadersTooLargeError(f"The request has more than {MAX_HEADERS} headers.")
     headers: dict[bytes, bytes] = {}
-    size = 0
     for name, value in raw:
-        size += len(name) + len(value)
         if name in headers:
             if name in SINGLE:
                 raise MalformedRequestError(f"The header {name.decode('latin-1')} came twice.")
             headers[name] = headers[name] + b", " + value
         else:
             headers[name] = value
-    if size > MAX_HEAD:
+    names = b"".join(headers)
+    if len(names) + sum(map(len, headers.values())) > MAX_HEAD:
         raise HeadersTooLargeError(f"The request's headers are larger than {MAX_HEAD} bytes.")
     # Servers that map `-` and `_` to the same name would take one header for another.
-    if any(b"_" in name for name in headers):
+    if b"_" in names:
         raise MalformedRequestError("A header's name holds an underscore; use hyphens.")
     return headers
 

@@ -1,5 +1,6 @@
 """From a credential to the principal it proves."""
 
+import asyncio
 import time
 from ipaddress import ip_network
 
@@ -39,6 +40,8 @@ class Authenticator:
         self._known = known
         self._past = settings.wallet_past
         self._ahead = settings.wallet_ahead
+        # Lookups that are under way, by digest and generation.
+        self._asked: dict[tuple[bytes, int], asyncio.Task[KnownCredential]] = {}
 
     async def key(self, credential: KeyCredential, client: str) -> Principal:
         """The principal of an API key or a wallet's token.
@@ -83,7 +86,17 @@ class Authenticator:
                 "This is not an API key: its form or its checksum is wrong. Copy it whole; it "
                 "reads hk_live_… and is 58 characters long."
             )
-        generation = self._known.generation
+        # A burst of requests with one key is one question: each with its own would use up the
+        # connections to the database. A question from before a notification is not shared.
+        asked = (digest, self._known.generation)
+        answer = self._asked.get(asked)
+        if answer is None:
+            answer = self._asked[asked] = asyncio.create_task(self._find(secret, *asked))
+            answer.add_done_callback(lambda _: self._asked.pop(asked))
+        # Whoever asked first may leave before the answer comes.
+        return await asyncio.shield(answer)
+
+    async def _find(self, secret: str, digest: bytes, generation: int) -> KnownCredential:
         digests = [digest, *self._peppers.earlier_digests(secret)]
         find = self._find_token if is_token(secret) else self._find_key
         found = await find(digests)

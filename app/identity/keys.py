@@ -138,7 +138,8 @@ async def find(session: AsyncSession, key_id: str, *, principal: str | None = No
     key = await session.scalar(query)
     if key is None:
         whose = " of yours" if principal is not None else ""
-        raise NotFoundError(f"There is no key {key_id!r}{whose}.")
+        # Not repeated: it may be a key that was given where its id belongs.
+        raise NotFoundError(f"There is no key{whose} with this id.")
     return key
 
 

@@ -58,22 +58,29 @@ class KeyView(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    id: str
-    principal: str
-    tenant: str
-    name: str
-    scopes: list[Scope]
-    hint: str = Field(description="How the key begins and ends.")
-    rate_limit: int | None = Field(description="Requests a minute; null for the default.")
-    allowed_networks: list[str]
-    state: str = Field(description="`active`, `expired`, `revoked` or `rotated`.")
-    parent: str | None
-    successor: str | None
+    id: str = Field(examples=["9f2c51d0a7b3e846"])
+    principal: str = Field(
+        description="Who the key speaks for; limits and the audit log count on it.",
+        examples=["key:9f2c51d0a7b3e846"],
+    )
+    tenant: str = Field(examples=["acme"])
+    name: str = Field(examples=["training cluster"])
+    scopes: list[Scope] = Field(examples=[["read", "write"]])
+    hint: str = Field(description="How the key begins and ends.", examples=["hk_live_...wxyz"])
+    rate_limit: int | None = Field(
+        description="Requests a minute; null for the default.", examples=[None]
+    )
+    allowed_networks: list[str] = Field(examples=[["203.0.113.0/24"]])
+    state: str = Field(
+        description="`active`, `expired`, `revoked` or `rotated`.", examples=["active"]
+    )
+    parent: str | None = Field(description="The key that it was made with.", examples=[None])
+    successor: str | None = Field(description="The key that replaced it.", examples=[None])
     created_at: datetime
-    created_by: str
-    expires_at: datetime | None
-    revoked_at: datetime | None
-    last_used_at: datetime | None = Field(description="To the minute.")
+    created_by: str = Field(examples=["key:0b7d42c9e1f0a358"])
+    expires_at: datetime | None = Field(examples=["2026-05-01T23:59:59Z"])
+    revoked_at: datetime | None = Field(examples=[None])
+    last_used_at: datetime | None = Field(description="To the minute.", examples=[None])
 
 
 class IssuedKey(KeyView):
@@ -88,10 +95,14 @@ class TokenRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     message: Annotated[str, Field(max_length=4096)] | None = Field(
-        default=None, description="A SIWE message (EIP-4361) with a nonce from /api/auth/nonce."
+        default=None,
+        description="A SIWE message (EIP-4361) with a nonce from /api/auth/nonce.",
+        examples=["registry.example wants you to sign in with your Ethereum account:\n0x…"],
     )
     signature: Annotated[str, Field(max_length=200)] | None = Field(
-        default=None, description="The wallet's signature of the message: 65 bytes in hex."
+        default=None,
+        description="The wallet's signature of the message: 65 bytes in hex.",
+        examples=["0x…"],
     )
     scopes: Scopes | None = Field(default=None, description="All that a wallet may, by default.")
     expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(
@@ -102,26 +113,28 @@ class TokenRequest(BaseModel):
 class IssuedToken(BaseModel):
     """A token, shown once; it serves as MLFLOW_TRACKING_TOKEN (RFC 6749, section 5.1)."""
 
-    access_token: str
+    access_token: str = Field(examples=["hk_token_…"])
     token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
-    expires_in: int = Field(description="Seconds.")
-    scopes: list[Scope]
-    address: str
+    expires_in: int = Field(description="Seconds.", examples=[3600])
+    scopes: list[Scope] = Field(examples=[["read", "write", "register", "attest"]])
+    address: str = Field(examples=["0x742d35Cc6634C0532925a3b844Bc454e4438f44e"])
 
 
 class NonceView(BaseModel):
     """A nonce for one SIWE message."""
 
-    nonce: str
+    nonce: str = Field(examples=["5f1e0c9ab27d43886a01e2cf"])
     expires_at: datetime
 
 
 class WhoAmI(BaseModel):
     """The caller, as the gateway sees it."""
 
-    principal: str
-    tenant: str
-    scopes: list[Scope]
-    credential: str = Field(description="A key's or token's id, or `signature`.")
-    address: str | None
-    rate_limit: int = Field(description="Requests in a window.")
+    principal: str = Field(examples=["key:9f2c51d0a7b3e846"])
+    tenant: str = Field(examples=["acme"])
+    scopes: list[Scope] = Field(examples=[["read", "write"]])
+    credential: str = Field(
+        description="A key's or token's id, or `signature`.", examples=["9f2c51d0a7b3e846"]
+    )
+    address: str | None = Field(description="The wallet, if it is one.", examples=[None])
+    rate_limit: int = Field(description="Requests in a window.", examples=[100])

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import structlog
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from app.errors import StartupError
-from app.limits.window import Quota
+from app.limits.quota import Quota
 
 log = structlog.get_logger()
 
@@ -38,12 +38,14 @@ end
 return {redis.call('INCR', KEYS[1]), left}
 """
 PREFIX = "hokusai:limit:"
-# Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone.
-REDIS_SECONDS = 0.5
+# Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone. A
+# shorter time would take it for gone when it is the gateway that is short of CPU.
+REDIS_SECONDS = 1.0
 # Between two tries to reach a Redis that is gone.
 REDIS_PAUSE = 1.0
-# A request that finds all of them in use waits for its turn.
-REDIS_CONNECTIONS = 32
+# A request that finds all of them in use waits for its turn. More would not be faster: Redis works
+# on one command at a time.
+REDIS_CONNECTIONS = 8
 
 
 class Counter(Protocol):
@@ -71,15 +73,16 @@ class MemoryCounter:
         current = self._windows.get(key)
         if current is None or current.end <= now:
             current = self._begin(key, now, window)
+        # Rounding may make a new window longer than it is; its header would say a second more.
+        reset = min(window, current.end - now)
         if current.count >= limit:
-            return Quota(limit, 0, current.end - now, False)
+            return Quota(limit, 0, reset, False)
         current.count += 1
-        return Quota(limit, limit - current.count, current.end - now, True)
+        return Quota(limit, limit - current.count, reset, True)
 
     def _begin(self, key: str, now: float, window: float) -> "_Window":
-        """A new window; those that are over make room, so that only live ones take memory."""
+        """A new window. All are of one length, so the first begun is the first over, and goes."""
         windows = self._windows
-        windows.pop(key, None)
         while windows and next(iter(windows.values())).end <= now:
             windows.popitem(last=False)
         begun = windows[key] = _Window(now + window)
@@ -104,13 +107,9 @@ class RedisCounter:
         self, url: str, *, share: int, fell_back: Callable[[], None] = lambda: None
     ) -> None:
         try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=REDIS_CONNECTIONS,
-                # One timeout is around all of it.
-                timeout=None,
-                socket_timeout=None,
-                socket_connect_timeout=REDIS_SECONDS,
+            # One timeout of ours is around connecting and asking.
+            pool = ConnectionPool.from_url(
+                url, socket_timeout=None, socket_connect_timeout=REDIS_SECONDS
             )
             # The client would find a wrong option at the first request.
             pool.make_connection()  # type: ignore[no-untyped-call]
@@ -125,16 +124,19 @@ class RedisCounter:
         self._share = share
         self._fell_back = fell_back
         self._fallback = MemoryCounter()
+        self._turns = asyncio.Semaphore(REDIS_CONNECTIONS)
         # Runs while Redis is away.
         self._recovery: asyncio.Task[None] | None = None
 
     async def hit(self, key: str, limit: int, window: float) -> Quota:
-        if self._recovery is None:
-            try:
-                count, left = await self._ask(key, limit, window)
-                return Quota(limit, max(0, limit - count), left / 1000, count <= limit)
-            except (RedisError, OSError) as error:
-                self._lost(error)
+        async with self._turns:
+            # Whoever waited here while Redis was lost does not wait for it once more.
+            if self._recovery is None:
+                try:
+                    count, left = await self._ask(key, limit, window)
+                    return Quota(limit, max(0, limit - count), left / 1000, count <= limit)
+                except (RedisError, OSError) as error:
+                    self._lost(error)
         self._fell_back()
         return await self._fallback.hit(key, max(1, limit // self._share), window)
 
@@ -149,7 +151,7 @@ class RedisCounter:
             return count, left
 
     def _lost(self, error: Exception) -> None:
-        # Of the requests that were waiting together, the first one tells.
+        # Of the requests that were asking at once, the first one tells.
         if self._recovery is None:
             log.warning("limits.redis_lost", error=type(error).__name__)
             self._recovery = asyncio.create_task(self._recover())

@@ -13,10 +13,10 @@ router = APIRouter(prefix="/api", tags=["limits"])
 class LimitsView(BaseModel):
     """The caller's limit and what is left of it. This request counted as well."""
 
-    limit: int = Field(description="Requests in a window.")
-    remaining: int = Field(description="Requests left in this window.")
-    reset: int = Field(description="Seconds until the window ends.")
-    window: int = Field(description="Length of a window in seconds.")
+    limit: int = Field(description="Requests in a window.", examples=[100])
+    remaining: int = Field(description="Requests left in this window.", examples=[97])
+    reset: int = Field(description="Seconds until the window ends.", examples=[42])
+    window: int = Field(description="Length of a window in seconds.", examples=[60])
 
 
 @router.get("/limits")

@@ -7,7 +7,7 @@ from slowapi.wrappers import Limit
 from app.exchange import Exchange
 from app.limits.counter import Counter
 from app.limits.policy import Policy
-from app.limits.window import Quota
+from app.limits.quota import Quota
 
 
 class CountedLimit:

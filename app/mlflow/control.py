@@ -4,6 +4,7 @@ An ordinary `httpx.AsyncClient` over the data plane's transport: the same connec
 faults, and a seam where tests put another transport.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,8 @@ from app.errors import UpstreamError
 
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
+# It becomes part of a path, so nothing else may pass for one.
+MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +89,16 @@ class MLflowControl:
         answer = await self._client.get(
             "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers={WORKSPACE: workspace}
         )
-        if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        return _is_there(answer)
+
+    async def has_model(self, workspace: str, model_id: str) -> bool:
+        """GET logged-models/{model_id}: whether a workspace has a logged model of that id."""
+        if MODEL_ID.fullmatch(model_id) is None:
             return False
-        _document(answer)
-        return True
+        answer = await self._client.get(
+            f"/api/2.0/mlflow/logged-models/{model_id}", headers={WORKSPACE: workspace}
+        )
+        return _is_there(answer)
 
     async def run_metrics(self, workspace: str | None, run_id: str) -> RunMetrics | None:
         """GET runs/get: a run's metrics; None where the workspace has no such run.
@@ -135,6 +144,14 @@ def _code(answer: httpx.Response) -> str | None:
         return str(answer.json().get("error_code"))
     except (ValueError, AttributeError):
         return None
+
+
+def _is_there(answer: httpx.Response) -> bool:
+    """Whether the thing that was asked for by its id exists; an id that is none does not."""
+    if _code(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+        return False
+    _document(answer)
+    return True
 
 
 def _document(answer: httpx.Response) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.database import Database
 from app.edge.body import read_body
-from app.errors import BodyTooLargeError, InvalidParameterError, NotFoundError
+from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
 from app.identity.signatures import spend
@@ -12,14 +12,15 @@ from app.mlflow.control import MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help
 from app.proxy.manifest import Route, load_manifest
+from app.proxy.origins import Origins
+from app.proxy.otlp import MAX_SPANS, checked_spans
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.payload import (
     BODILESS,
     MAX_INSPECTED,
-    rewrite,
+    inspect,
     rewrite_experiment,
     rewrite_query,
-    runs_named,
 )
 from app.proxy.target import upstream_target
 from app.proxy.upstream import Upstream
@@ -46,7 +47,7 @@ class Proxy:
         self.upstream = upstream
         self.workspaces = workspaces
         self.database = database
-        self.mlflow = mlflow
+        self.origins = Origins(mlflow)
         self.body_gap = settings.body_gap
         self.max_upload = settings.max_upload
         self.credential = credential.encode() if credential else None
@@ -75,22 +76,11 @@ class Proxy:
             method.encode(), target, self._headers(exchange, route, workspace)
         )
         await self._frame(request, exchange, route, workspace, receive)
-        if route.run is not None and workspace.name is not None:
-            await self._check_runs(route, request.body or b"", workspace.name)
         if exchange.proof is not None and route.scope is not Right.READ:
             # As late as can be: what the gateway refuses itself uses no signature up.
             async with self.database.transaction() as session:
                 await spend(session, exchange.proof)
         await self.upstream.forward(request, receive, send)
-
-    async def _check_runs(self, route: Route, body: bytes, workspace: str) -> None:
-        """Raise where a model is said to come from a run that is not the tenant's own.
-
-        MLflow takes any run's id here and hands nothing out for it, but the lineage would be false.
-        """
-        for run_id in runs_named(route, body):
-            if not await self.mlflow.has_run(workspace, run_id):
-                raise NotFoundError(f"There is no run {run_id!r} of yours that this could be from.")
 
     def _headers(self, exchange: Exchange, route: Route, workspace: Workspace) -> RawHeaders:
         """What MLflow is told: the client's harmless headers, then the gateway's own."""
@@ -133,7 +123,16 @@ class Proxy:
             if b"content-encoding" in exchange.headers:
                 raise InvalidParameterError("The body must come without Content-Encoding.")
             body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)
-            request.body = rewrite(route, body, workspace.default_experiment, workspace.name or "")
+            payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
+            if workspace.name is not None and (payload.runs or payload.models):
+                await self.origins.check(workspace.name, payload.runs, payload.models)
+            request.body = payload.body
+        elif route.otlp:
+            body = await read_body(receive, limit=MAX_SPANS, gap=self.body_gap)
+            media_type = exchange.headers.get(b"content-type", b"")
+            encoding = exchange.headers.get(b"content-encoding")
+            request.body = checked_spans(body, media_type, encoding)
+            request.headers = [item for item in request.headers if item[0] != b"content-encoding"]
         elif chunked and not route.artifact:
             # MLflow reads a chunked JSON body as an empty one.
             request.body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)

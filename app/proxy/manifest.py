@@ -40,8 +40,11 @@ class Route:
     experiment_header: the header that holds the experiment id, in lower case.
     source: the JSON field that names where a model's files are.
     run: the JSON field that names the run a model comes from.
-    tag: the JSON field that names a tag, which must not be one that MLflow finds files by.
-    forbidden: JSON fields that must be empty.
+    models: dotted fields of the JSON body that name logged models.
+    tags: dotted fields of the JSON body that hold tags or the name of one, which must not be one by
+        which MLflow finds a trace's files.
+    otlp: the body is OpenTelemetry's; its attributes can hold such tags.
+    forbidden: dotted fields of the JSON body that must be empty.
     artifact: the body is an artifact, which MLflow takes in any framing; elsewhere it reads a
         chunked body as an empty one.
     gateway: the gateway answers this route itself.
@@ -58,7 +61,9 @@ class Route:
     experiment_header: bytes | None = None
     source: str | None = None
     run: str | None = None
-    tag: str | None = None
+    models: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    otlp: bool = False
     forbidden: tuple[str, ...] = ()
     artifact: bool = False
     gateway: bool = False
@@ -178,8 +183,8 @@ def parse_routes(text: str) -> Iterator[Route]:
 
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
-    experiments, queries, forbidden = [], [], []
-    header = source = run = tag = None
+    experiments, queries, forbidden, models, tags = [], [], [], [], []
+    header = source = run = None
     optional = False
     for mark in marks:
         name, _, value = mark.partition("=")
@@ -195,11 +200,13 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 source = value
             case "run":
                 run = value
-            case "tag":
-                tag = value
+            case "model":
+                models.append(value)
+            case "tags":
+                tags.append(value)
             case "forbid":
                 forbidden.append(value)
-            case "artifact" | "gateway":
+            case "artifact" | "gateway" | "otlp":
                 pass
             case _:
                 raise ValueError(f"no mark {mark!r}")
@@ -214,11 +221,13 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         experiment_header=header,
         source=source,
         run=run,
-        tag=tag,
+        models=tuple(models),
+        tags=tuple(tags),
+        otlp="otlp" in marks,
         forbidden=tuple(forbidden),
         artifact="artifact" in marks,
         gateway="gateway" in marks,
-        inspects_body=bool(experiments or source or run or tag or forbidden),
+        inspects_body=bool(experiments or source or run or models or tags or forbidden),
     )
 
 

@@ -1,26 +1,27 @@
 """What a request may carry to the routes that the manifest marks.
 
-Three things are looked at: the id of experiment 0, which stands for the tenant's experiment
-Default; fields that would let a client choose where the server reads or writes; and the source and
-run that a model comes from. Every other body passes unread.
+MLflow keeps workspaces apart, but not everywhere: each rule here shuts a way round that. Looked at
+are the id of experiment 0, which stands for the tenant's experiment Default; fields that would let
+a client choose where the server reads or writes; and the runs and models that a client names. Every
+other body passes unread.
 """
 
 import json
 import re
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from app.errors import InvalidParameterError
+from app.proxy.document import parse, places, values
 from app.proxy.manifest import Route
 
 # MLflow reads parameters from the body of a GET that has no query; its clients never send one.
 BODILESS = frozenset({"GET", "HEAD"})
 # A longer JSON body is refused where the gateway has to read it.
 MAX_INSPECTED = 2 * 1024 * 1024
-MAX_DEPTH = 64
-# Decoding until nothing changes takes a time that grows with the square of the length.
+# MLflow decodes a source until it no longer changes, in time that grows with its square.
 MAX_SOURCE = 2048
 
 DEFAULT = "0"
@@ -34,7 +35,19 @@ PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 
 
-def rewrite(route: Route, body: bytes, default_experiment: str, workspace: str) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A body that may go upstream, and whom it names.
+
+    runs, models: ids of the runs and logged models that have to be the tenant's own.
+    """
+
+    body: bytes
+    runs: frozenset[str] = frozenset()
+    models: frozenset[str] = frozenset()
+
+
+def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) -> Payload:
     """The JSON body to send upstream on a route with `inspects_body`.
 
     default_experiment is the id of the tenant's experiment Default; workspace is the tenant's, or
@@ -42,47 +55,25 @@ def rewrite(route: Route, body: bytes, default_experiment: str, workspace: str) 
     Raises InvalidParameterError, with what is wrong, for a body that is not one JSON object read
     the same way by everybody, and for what the route must not carry.
     """
+    if route.models and not route.experiments and not _may_name_model(body):
+        return Payload(body)
     document = parse(body) if body.strip() else {}
-    for field in route.forbidden:
-        if any(document.get(name) not in (None, "") for name in _names(field)):
-            raise InvalidParameterError(
-                f"{field} cannot be chosen here: the registry decides where artifacts are stored."
-            )
-    if route.tag is not None:
-        _check_tag(document, route.tag)
-    if route.source is not None:
-        for name in _names(route.source):
-            if document.get(name) is not None:
-                check_source(document[name], workspace)
-    changed = False
-    if route.optional_experiment:
-        names = _names(route.experiments[0])
-        if all(document.get(name) in (None, "") for name in names):
-            for name in names:
-                document.pop(name, None)
-            document[names[0]] = default_experiment
-            changed = True
-    for field in route.experiments:
-        changed = _replace(document, _steps(field), default_experiment) or changed
-    if not changed:
-        return body
-    try:
-        return json.dumps(document, allow_nan=False).encode()
-    except ValueError:
-        raise InvalidParameterError("The JSON body has a number that is too large.") from None
-
-
-def runs_named(route: Route, body: bytes) -> frozenset[str]:
-    """The ids of the runs that a body which passed `rewrite` says a model comes from."""
-    if route.run is None:
-        return frozenset()
-    document = parse(body) if body.strip() else {}
-    found = {document.get(name) for name in _names(route.run)}
-    for name in _names(route.source) if route.source else ():
-        scheme, _, path = str(document.get(name) or "").partition(":/")
-        if scheme == "runs":
-            found.add(path.partition("/")[0])
-    return frozenset(run for run in found if run and isinstance(run, str))
+    for path in route.forbidden:
+        if any(value not in (None, "") for value in values(document, path)):
+            field = path.rpartition(".")[2]
+            raise InvalidParameterError(f"{field} cannot be chosen here: the server sets it.")
+    for path in route.tags:
+        for tags in values(document, path):
+            _check_tags(tags)
+    sources = list(values(document, route.source)) if route.source is not None else []
+    for source in sources:
+        if source is not None:
+            check_source(source, workspace)
+    return Payload(
+        _with_experiments(route, document, body, default_experiment),
+        runs=_ids(values(document, route.run), *map(_runs, sources)) if route.run else frozenset(),
+        models=_ids(*(values(document, path) for path in route.models)),
+    )
 
 
 def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
@@ -100,27 +91,6 @@ def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
 def rewrite_experiment(value: bytes, default_experiment: str) -> bytes:
     """The value of the route's `experiment_header` to send upstream."""
     return default_experiment.encode() if value.strip() == DEFAULT.encode() else value
-
-
-def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body, read strictly: UTF-8, no key twice, no NaN, at most 64 deep.
-
-    Raises InvalidParameterError.
-    """
-    try:
-        document = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
-        )
-    except UnicodeDecodeError:
-        raise InvalidParameterError("The body must be JSON in UTF-8.") from None
-    except (ValueError, RecursionError) as error:
-        problem = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise InvalidParameterError(f"The body is not valid JSON: {problem}.") from None
-    if not isinstance(document, dict):
-        raise InvalidParameterError("The body must be a JSON object.")
-    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _depth(document) > MAX_DEPTH:
-        raise InvalidParameterError("The body is not valid JSON: it is nested too deeply.")
-    return document
 
 
 def check_source(source: object, workspace: str) -> None:
@@ -158,10 +128,56 @@ def check_source(source: object, workspace: str) -> None:
             raise InvalidParameterError("source is an artifact outside of your workspace.")
 
 
-def _check_tag(document: dict[str, Any], field: str) -> None:
-    for name in _names(field):
-        if isinstance(document.get(name), str) and document[name] in RESERVED_TAGS:
-            raise InvalidParameterError(f"The tag {document[name]} is the server's own.")
+def _with_experiments(
+    route: Route, document: dict[str, Any], body: bytes, default_experiment: str
+) -> bytes:
+    """The body with the Default experiment's id wherever it means experiment 0."""
+    changed = False
+    if route.optional_experiment:
+        path = route.experiments[0]
+        if all(value in (None, "") for value in values(document, path)):
+            for node, name in list(places(document, path)):
+                del node[name]
+            document[path] = default_experiment
+            changed = True
+    for path in route.experiments:
+        changed = _replace(document, path, default_experiment) or changed
+    if not changed:
+        return body
+    try:
+        return json.dumps(document, allow_nan=False).encode()
+    except ValueError:
+        raise InvalidParameterError("The JSON body has a number that is too large.") from None
+
+
+def _may_name_model(body: bytes) -> bool:
+    """Whether a body could hold a field `model_id` or `modelId`, told without reading it.
+
+    A name can hide behind an escape, or in another encoding than UTF-8, which has zero bytes.
+    """
+    return b"odel" in body or b"\\" in body or b"\0" in body
+
+
+def _runs(source: object) -> Iterator[str]:
+    """The run that a source says it is from."""
+    scheme, _, path = str(source).partition(":/")
+    if scheme == "runs":
+        yield path.partition("/")[0]
+
+
+def _ids(*found: Iterator[Any]) -> frozenset[str]:
+    return frozenset(one for ids in found for one in ids if one and isinstance(one, str))
+
+
+def _check_tags(tags: Any) -> None:
+    """Refuse tags of the server's own: a tag's key, a map of tags, or a list of objects with it."""
+    if isinstance(tags, list):
+        names: Any = [name for tag in tags for name in values(tag, "key")]
+    else:
+        names = [tags] if isinstance(tags, str) else tags
+    for name in names if isinstance(names, dict | list) else ():
+        if isinstance(name, str) and name in RESERVED_TAGS:
+            raise InvalidParameterError(f"The tag {name} is the server's own.")
 
 
 def _parameter(pair: bytes, names: tuple[str, ...], default_experiment: str) -> bytes:
@@ -173,34 +189,12 @@ def _parameter(pair: bytes, names: tuple[str, ...], default_experiment: str) -> 
     return name + b"=" + quote_plus(default_experiment).encode()
 
 
-@cache
-def _names(field: str) -> tuple[str, str]:
-    """A field's two spellings in JSON: protobuf's parser, which MLflow uses, takes both."""
-    head, *rest = field.split("_")
-    return field, head + "".join(part.title() for part in rest)
-
-
-@cache
-def _steps(field: str) -> tuple[tuple[tuple[str, str], bool], ...]:
-    return tuple(
-        (_names(part.removesuffix("[]")), part.endswith("[]")) for part in field.split(".")
-    )
-
-
-def _replace(
-    node: Any, steps: tuple[tuple[tuple[str, str], bool], ...], default_experiment: str
-) -> bool:
-    """Replace experiment 0 at the end of a path of fields, in place. True if there was one."""
-    if not isinstance(node, dict):
-        return False
-    (names, repeated), *rest = steps
+def _replace(document: dict[str, Any], path: str, default_experiment: str) -> bool:
+    """Replace experiment 0 at a path of fields, in place. True if there was one."""
     changed = False
-    for name in names if names[0] != names[1] else names[:1]:
-        value = node.get(name)
-        if rest:
-            for child in value if repeated and isinstance(value, list) else [value]:
-                changed = _replace(child, tuple(rest), default_experiment) or changed
-        elif repeated and isinstance(value, list):
+    for node, name in places(document, path):
+        value = node[name]
+        if path.endswith("[]") and isinstance(value, list):
             if any(map(_is_default, value)):
                 node[name] = [default_experiment if _is_default(one) else one for one in value]
                 changed = True
@@ -212,30 +206,6 @@ def _replace(
 
 def _is_default(value: object) -> bool:
     return value == DEFAULT or (type(value) is int and value == 0)
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise ValueError("it has a key twice")
-    return result
-
-
-def _constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _depth(document: Any) -> int:
-    depth, level = 0, [document]
-    while level and depth <= MAX_DEPTH:
-        depth += 1
-        level = [child for node in level for child in _children(node)]
-    return depth
-
-
-def _children(node: Any) -> Iterator[Any]:
-    values = node.values() if isinstance(node, dict) else node
-    return (value for value in values if isinstance(value, dict | list))
 
 
 def _decoded(text: str) -> str:

@@ -61,6 +61,8 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
 
 def _written_key(path: Path) -> str:
     """The key in the file, or a new one that is then safely in it."""
+    # With everything else given by settings, nobody has needed the data directory yet.
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = create_private(path, new_key())
     if not is_well_formed(secret):
         raise StartupError(f"{path} holds something else than an API key: move it away")

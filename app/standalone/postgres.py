@@ -16,7 +16,7 @@ from typing import Self
 from urllib.parse import quote
 
 import psutil
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 from psycopg2 import sql
 
 from app.errors import StartupError

@@ -3,7 +3,7 @@
 from contextlib import closing
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 from psycopg2 import sql
 
 from app.errors import StartupError

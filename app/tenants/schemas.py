@@ -20,7 +20,9 @@ class TenantView(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    name: str
-    workspace: str = Field(description="The MLflow workspace that holds the tenant's data.")
+    name: str = Field(examples=["acme"])
+    workspace: str = Field(
+        description="The MLflow workspace that holds the tenant's data.", examples=["acme"]
+    )
     ready: bool = Field(description="Whether the workspace has been made.")
     created_at: datetime

@@ -48,7 +48,14 @@ def make_environment(name: str, interpreter: Path) -> Path:
         return python
     shutil.rmtree(home, ignore_errors=True)
     _succeed([interpreter, "-m", "venv", home])
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--no-input",
+        "--quiet",
+    ]
     _succeed([*pip, "install", "--require-hashes", "--requirement", lock])
     # Last, so that an interrupted installation is begun anew.
     shutil.copyfile(lock, installed)

@@ -98,7 +98,7 @@ def test_each_bad_key_is_refused_with_its_own_reason(
     gateway: RunningGateway, kind: str, path: str
 ) -> None:
     reason, headers = BAD[kind]
-    encoded = {name: value.encode() for name, value in headers(gateway).items()}
+    encoded = {name.encode(): value.encode() for name, value in headers(gateway).items()}
     with gateway.client() as client:
         answer = client.get(path, headers=encoded)
         problem = refused(answer, 401, reason)

@@ -135,9 +135,9 @@ REFUSALS = [
     ("POST", "/api/auth/token", {"scopes": ["admin"]}, 403),
     ("POST", "/api/auth/token", {"expires_in": 1}, 422),
     ("POST", f"{MLFLOW}/no/such/route", {}, 404),
-    ("POST", f"{MLFLOW}/users/create", {"username": "u", "password": "p"}, 403),
-    ("POST", CREATE, {"name": "x", "artifact_location": "s3://elsewhere"}, 403),
-    ("PUT", CREATE, {"name": "x"}, 404),
+    ("POST", f"{MLFLOW}/users/create", {"username": "u", "password": "p"}, 404),
+    ("POST", CREATE, {"name": "x", "artifact_location": "s3://elsewhere"}, 400),
+    ("PUT", CREATE, {"name": "x"}, 405),
 ]
 
 
@@ -153,7 +153,7 @@ def test_what_the_gateway_refuses_itself_uses_no_message_up(
     wallet = Wallet()
     headers = wallet.headers()
     answer = client.request(method, path, json=body, headers=headers)
-    assert answer.status_code in {status, 400, 403, 404, 405}, answer.text
+    assert answer.status_code == status, answer.text
     assert spent(gateway, wallet) == 0
     good(client.post(CREATE, json={"name": "x"}, headers=headers))
 
@@ -265,7 +265,7 @@ def test_each_malformed_header_is_refused_with_a_reason_and_no_trace(
 ) -> None:
     headers = Wallet().headers()
     MALFORMED[kind](headers)
-    encoded = {name: value.encode() for name, value in headers.items()}
+    encoded = {name.encode(): value.encode() for name, value in headers.items()}
     for answer in (
         client.get(WHOAMI, headers=encoded),
         client.post(CREATE, json={"name": "x"}, headers=encoded),

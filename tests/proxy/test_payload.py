@@ -9,12 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.errors import InvalidParameterError
+from app.proxy.document import MAX_DEPTH, parse
 from app.proxy.manifest import Route, load_manifest
 from app.proxy.payload import (
-    MAX_DEPTH,
     check_source,
-    parse,
-    rewrite,
+    inspect,
     rewrite_experiment,
     rewrite_query,
 )
@@ -29,7 +28,7 @@ def route(method: str, path: str) -> Route:
 
 def sent(method: str, path: str, document: Any) -> Any:
     body = json.dumps(document).encode()
-    return json.loads(rewrite(route(method, path), body, "42", "alice"))
+    return json.loads(inspect(route(method, path), body, "42", "alice").body)
 
 
 SPAN_LOCATION = {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": "0"}}
@@ -62,7 +61,7 @@ def test_experiment_0_becomes_the_tenants_default(path: str, document: Any) -> N
 @pytest.mark.parametrize("document", [{}, {"experiment_id": ""}, {"experimentId": None}])
 def test_a_run_without_an_experiment_goes_to_the_default(document: Any) -> None:
     assert sent("POST", V2 + "/runs/create", document) == {"experiment_id": "42"}
-    assert rewrite(route("POST", V2 + "/runs/create"), b"", "42", "alice")
+    assert inspect(route("POST", V2 + "/runs/create"), b"", "42", "alice").body
 
 
 @pytest.mark.parametrize(
@@ -77,7 +76,7 @@ def test_a_run_without_an_experiment_goes_to_the_default(document: Any) -> None:
     ],
 )
 def test_bytes_stay_as_they_came_where_nothing_changes(body: bytes) -> None:
-    assert rewrite(route("POST", V2 + "/runs/create"), body, "42", "alice") is body
+    assert inspect(route("POST", V2 + "/runs/create"), body, "42", "alice").body is body
 
 
 @given(st.recursive(st.sampled_from(["0", 0, None, "1", "experiment_id"]), st.lists, max_leaves=5))
@@ -105,7 +104,7 @@ def test_every_alias_of_the_manifest_is_replaced() -> None:
     for marked, field in fields:
         for camel in (False, True):
             body = json.dumps(build(field.split("."), camel)).encode()
-            assert rewrite(marked, body, "42", "alice") == body.replace(b'"0"', b'"42"')
+            assert inspect(marked, body, "42", "alice").body == body.replace(b'"0"', b'"42"')
 
 
 def test_queries_are_replaced_and_the_rest_kept() -> None:
@@ -161,6 +160,11 @@ def test_json_is_read_strictly(body: bytes, problem: str) -> None:
         parse(body)
 
 
+def test_brackets_in_strings_are_no_depth() -> None:
+    text = '\\"{[' * 100
+    assert parse(json.dumps({"a": text}).encode()) == {"a": text}
+
+
 def test_json_may_be_wide_and_somewhat_deep() -> None:
     deep = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
     assert "a" in parse(deep)
@@ -169,7 +173,7 @@ def test_json_may_be_wide_and_somewhat_deep() -> None:
 
 def test_a_number_that_is_no_double_is_refused_where_it_would_be_written_anew() -> None:
     with pytest.raises(InvalidParameterError, match="too large"):
-        rewrite(route("POST", V2 + "/runs/create"), b'{"start_time": 1e999}', "42", "alice")
+        inspect(route("POST", V2 + "/runs/create"), b'{"start_time": 1e999}', "42", "alice")
 
 
 @pytest.mark.parametrize("name", ["artifact_location", "artifactLocation"])

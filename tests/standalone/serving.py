@@ -142,8 +142,8 @@ class Serving:
         return found
 
     def survivors(self) -> list[psutil.Process]:
-        """Those of the remembered processes that still run, after a moment to end."""
-        return psutil.wait_procs(self._seen, 5)[1]
+        """Those of the remembered processes that still run, after time enough to end."""
+        return psutil.wait_procs(self._seen, 60)[1]
 
     def child(self, *words: str) -> psutil.Process:
         """The first descendant whose command line has all the words."""

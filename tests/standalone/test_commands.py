@@ -30,7 +30,7 @@ def test_four_migrations_at_once_all_succeed(postgres: EmbeddedPostgreSQL) -> No
 
 
 def test_a_schema_from_the_future_is_refused(postgres: EmbeddedPostgreSQL) -> None:
-    import psycopg2  # type: ignore[import-untyped]
+    import psycopg2
 
     postgres.create_database("future")
     given = {"database_url": postgres.url("future")}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import psycopg2  # type: ignore[import-untyped]
+import psycopg2
 
 from tests.support.gateway import RunningGateway
 

@@ -1,0 +1,204 @@
+"""What FastAPI leaves out of the OpenAPI document: who may call, how it fails, and examples."""
+
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI
+
+from app import errors
+from app.errors import GatewayError
+
+Document = dict[str, Any]
+
+SECURITY_SCHEMES: Document = {
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key, or a wallet's token. MLFLOW_TRACKING_TOKEN is sent like this.",
+    },
+    "basic": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "Any user name, with the key or token as the password.",
+    },
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "wallet_address": {"type": "apiKey", "in": "header", "name": "X-ETH-Address"},
+    "wallet_message": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-ETH-Message",
+        "description": "`Hokusai API Access - <time in UTC>`, as in 2026-01-31T23:59:59.123456.",
+    },
+    "wallet_signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-ETH-Signature",
+        "description": "The wallet's personal_sign (EIP-191) over the message, in hexadecimal.",
+    },
+}
+# Any one of them is enough; a wallet sends its three headers together.
+SECURITY: list[dict[str, list[str]]] = [
+    {"bearer": []},
+    {"basic": []},
+    {"key": []},
+    {"wallet_address": [], "wallet_message": [], "wallet_signature": []},
+]
+PROBLEM: Document = {
+    "type": "object",
+    "title": "Problem",
+    "description": "Every failure (RFC 9457), with the members that MLflow's client reads.",
+    "required": ["type", "title", "status", "detail", "error_code", "message", "reason"],
+    "properties": {
+        "type": {"type": "string", "description": "`urn:hokusai:problem:` and the reason."},
+        "title": {"type": "string", "description": "The status in words."},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "As `message`."},
+        "error_code": {"type": "string", "description": "A name that MLflow's client knows."},
+        "message": {"type": "string", "description": "What was wrong, and what to do. For people."},
+        "reason": {"type": "string", "description": "What was wrong. For programs."},
+        "request_id": {"type": "string", "description": "As in the header X-Request-ID."},
+        "problems": {
+            "type": "array",
+            "description": "With 422: each field that is wrong.",
+            "items": {
+                "type": "object",
+                "properties": {"where": {"type": "string"}, "problem": {"type": "string"}},
+            },
+        },
+    },
+}
+EXAMPLES: Document = {
+    "date-time": "2026-01-31T23:59:59Z",
+    "string": "text",
+    "integer": 1,
+    "number": 1.0,
+    "boolean": True,
+    "null": None,
+}
+
+
+def complete(api: FastAPI, public: frozenset[tuple[str, str]]) -> None:
+    """Let `api.openapi()` give the completed document; `public` are methods and paths."""
+    plain = api.openapi
+
+    def openapi() -> Document:
+        if api.openapi_schema is None:
+            _complete(plain(), public)
+        document = api.openapi_schema
+        assert document is not None
+        return document
+
+    api.openapi = openapi  # type: ignore[method-assign]
+
+
+def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
+    """Each operation with its method in upper case and its path."""
+    for path, methods in document["paths"].items():
+        for method, operation in methods.items():
+            yield method.upper(), path, operation
+
+
+def resolve(document: Document, schema: Document) -> Document:
+    """A schema behind a reference."""
+    while "$ref" in schema:
+        schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def example(document: Document, schema: Document) -> Any:
+    """A value of a schema: its own example or default, or one made of its parts."""
+    schema = resolve(document, schema)
+    if "examples" in schema:
+        return schema["examples"][0]
+    if "default" in schema:
+        return schema["default"]
+    for choice in ("enum", "const"):
+        if choice in schema:
+            return schema["enum"][0] if choice == "enum" else schema["const"]
+    for union in ("anyOf", "oneOf", "allOf"):
+        if union in schema:
+            return example(document, schema[union][0])
+    if schema.get("type") == "object":
+        required = schema.get("required", [])
+        return {
+            name: example(document, one)
+            for name, one in schema.get("properties", {}).items()
+            if name in required or one.get("default") is not None or "examples" in one
+        }
+    if schema.get("type") == "array":
+        return [example(document, schema["items"])]
+    return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
+
+
+def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
+    components = document.setdefault("components", {})
+    components["securitySchemes"] = SECURITY_SCHEMES
+    components["schemas"] = {
+        name: schema
+        for name, schema in components.get("schemas", {}).items()
+        if name not in ("HTTPValidationError", "ValidationError")
+    } | {"Problem": PROBLEM}
+    components["responses"] = {str(status): _failure(status) for status in _by_status()}
+    for method, path, operation in operations(document):
+        is_public = (method, path) in public
+        operation["security"] = [] if is_public else SECURITY
+        # FastAPI's own idea of a 422, which is not ours.
+        operation["responses"].pop("422", None)
+        for media in _documents(operation):
+            if "example" not in media:
+                media["example"] = example(document, media.get("schema", {}))
+        statuses = [400, 429, 500, 503]
+        statuses += [422] if operation.get("parameters") or "requestBody" in operation else []
+        statuses += [] if is_public and method == "GET" else [401, 403]
+        statuses += [404] if "{" in path else []
+        statuses += [409, 413] if method == "POST" else []
+        responses = operation["responses"]
+        for status in sorted(statuses):
+            if str(status) not in responses:
+                responses[str(status)] = {"$ref": f"#/components/responses/{status}"}
+        operation["responses"] = dict(sorted(responses.items()))
+
+
+def _documents(operation: Document) -> Iterator[Document]:
+    """The JSON bodies of an operation, of its request and of its own answers."""
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    for body in bodies:
+        media = body.get("content", {}).get("application/json")
+        if media is not None:
+            yield media
+
+
+def _by_status() -> dict[int, list[type[GatewayError]]]:
+    found: dict[int, list[type[GatewayError]]] = {}
+    pending = list(GatewayError.__subclasses__())
+    for kind in pending:
+        pending += kind.__subclasses__()
+        if kind.__module__ == errors.__name__:
+            found.setdefault(kind.status, []).append(kind)
+    return found
+
+
+def _failure(status: int) -> Document:
+    kinds = _by_status()[status]
+    title = HTTPStatus(status).phrase
+    reasons = ", ".join(f"`{kind.reason}`" for kind in kinds)
+    first = kinds[0]
+    return {
+        "description": f"{title}. Reasons: {reasons}.",
+        "content": {
+            "application/problem+json": {
+                "schema": {"$ref": "#/components/schemas/Problem"},
+                "example": {
+                    "type": f"urn:hokusai:problem:{first.reason}",
+                    "title": title,
+                    "status": status,
+                    "detail": "What was wrong, and what to do.",
+                    "error_code": first.error_code,
+                    "message": "What was wrong, and what to do.",
+                    "reason": first.reason,
+                    "request_id": "train-42",
+                },
+            }
+        },
+    }

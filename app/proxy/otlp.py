@@ -1,0 +1,57 @@
+"""OpenTelemetry's spans on their way to MLflow (OTLP over HTTP, protobuf or JSON)."""
+
+import zlib
+from collections.abc import Iterator
+
+from app.errors import BodyTooLargeError, InvalidParameterError
+from app.proxy.document import parse
+from app.proxy.payload import RESERVED_TAGS
+
+# What is taken of spans at once, unpacked: some hundred times an exporter's usual batch.
+MAX_SPANS = 8 * 1024 * 1024
+# By attributes of this name a span sets tags of its trace.
+TAG_PREFIX = "mlflow.traceTag."
+_RESERVED = [(TAG_PREFIX + tag).encode() for tag in RESERVED_TAGS]
+
+
+def checked_spans(body: bytes, media_type: bytes, encoding: bytes | None) -> bytes:
+    """The spans, unpacked, to send upstream without a Content-Encoding.
+
+    Raises InvalidParameterError for spans that set one of the tags by which MLflow finds a trace's
+    files, or that cannot be unpacked; BodyTooLargeError.
+    """
+    if encoding is not None:
+        body = _unpacked(body, encoding.strip().lower())
+    # In protobuf a name is its own bytes; in JSON it can hide behind escapes.
+    texts = [body]
+    if media_type.partition(b";")[0].strip().lower() == b"application/json":
+        texts.extend(name.encode() for name in _strings(parse(body)))
+    if any(tag in text for tag in _RESERVED for text in texts):
+        raise InvalidParameterError("A span sets a tag of its trace that is the server's own.")
+    return body
+
+
+def _unpacked(body: bytes, encoding: bytes) -> bytes:
+    windows = {b"gzip": [31], b"deflate": [15, -15]}.get(encoding)
+    if windows is None:
+        raise InvalidParameterError("Content-Encoding of spans must be gzip or deflate.")
+    for bits in windows:
+        unpacker = zlib.decompressobj(bits)
+        try:
+            unpacked = unpacker.decompress(body, MAX_SPANS + 1)
+        except zlib.error:
+            continue
+        if len(unpacked) > MAX_SPANS:
+            raise BodyTooLargeError(f"Spans may have at most {MAX_SPANS} bytes, unpacked.")
+        if unpacker.eof and not unpacker.unused_data:
+            return unpacked
+    raise InvalidParameterError("The body is not what its Content-Encoding says.")
+
+
+def _strings(node: object) -> Iterator[str]:
+    """Every string in a JSON document, names of fields left out: attributes' names are values."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for child in node.values() if isinstance(node, dict) else node:
+            yield from _strings(child)

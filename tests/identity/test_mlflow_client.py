@@ -1,0 +1,70 @@
+"""A stock MLflow client with each kind of credential, in a process of its own."""
+
+import os
+import subprocess
+import sys
+
+from tests.support.answers import good
+from tests.support.gateway import RunningGateway
+from tests.support.sql import sql
+from tests.support.wallet import Wallet
+
+# What a reader of MLflow's own quick start types: no experiment is chosen.
+TRAINING = """
+import os, sys
+import mlflow
+from mlflow.exceptions import MlflowException
+
+def train():
+    with mlflow.start_run() as run:
+        mlflow.log_param("rate", 0.1)
+        mlflow.log_metric("accuracy", 0.9)
+        mlflow.log_text("weights", "model.txt")
+    client = mlflow.MlflowClient()
+    assert client.get_run(run.info.run_id).data.metrics == {"accuracy": 0.9}
+    assert [f.path for f in client.list_artifacts(run.info.run_id)] == ["model.txt"]
+    return run.info.run_id
+
+token, key = sys.argv[1:]
+os.environ["MLFLOW_TRACKING_TOKEN"] = token
+runs = [train()]
+os.environ["MLFLOW_TRACKING_TOKEN"] = key
+runs.append(train())
+try:
+    mlflow.get_run(runs[0])
+except MlflowException as error:
+    assert error.error_code == "RESOURCE_DOES_NOT_EXIST", error
+del os.environ["MLFLOW_TRACKING_TOKEN"]
+os.environ["MLFLOW_TRACKING_USERNAME"] = "anybody"
+os.environ["MLFLOW_TRACKING_PASSWORD"] = key
+mlflow.get_run(runs[1])
+os.environ["MLFLOW_TRACKING_PASSWORD"] = "hk_live_mistyped"
+try:
+    mlflow.search_experiments()
+except MlflowException as error:
+    assert "This is not an API key" in str(error), error
+else:
+    raise AssertionError("a mistyped key was taken")
+print("all", len(set(runs)))
+"""
+
+
+def test_a_bare_run_in_a_brand_new_tenant(gateway: RunningGateway) -> None:
+    wallet = Wallet()
+    with gateway.client(**wallet.headers()) as client:
+        token = good(client.post("/api/auth/token"), 201)["access_token"]
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING, token, gateway.key()],
+        env={**os.environ, "MLFLOW_TRACKING_URI": gateway.mlflow},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "all 2"
+    # The wallet's run is in the experiment `Default` of a workspace that this run has made.
+    ((experiment,),) = sql(
+        gateway, "select default_experiment from tenants where name = %s", wallet.tenant
+    )
+    assert experiment not in (None, "0")

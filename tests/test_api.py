@@ -1,0 +1,206 @@
+"""Hokusai's own endpoints as a whole: who may call them, how they are described, what they refuse.
+
+What each of them does is tested with its own domain.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from html.parser import HTMLParser
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.api import create_api
+from app.identity.principal import Scope
+from app.main import PUBLIC
+from app.openapi import example, operations
+from tests.support.answers import refused
+from tests.support.gateway import RunningGateway
+
+# Made without its lifespan: only described, never served.
+DOCUMENT: dict[str, Any] = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
+OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
+
+
+def concrete(path: str) -> str:
+    return re.sub(r"\{\w+\}", "none", path)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_an_endpoint_is_public_or_needs_a_caller(
+    gateway: RunningGateway, method: str, path: str
+) -> None:
+    with gateway.client() as client:
+        answer = client.request(method, concrete(path))
+    if (method, path) in PUBLIC:
+        assert answer.status_code in (200, 401)
+        # Without a credential only the token endpoint says 401: it asks for a proof.
+        assert answer.status_code == 200 or path == "/api/auth/token"
+    else:
+        refused(answer, 401, "credentials_missing")
+
+
+@pytest.mark.parametrize(("method", "path"), [o for o in OPERATIONS if "/admin/" in o[1]])
+def test_an_admin_endpoint_needs_the_scope_admin(
+    gateway: RunningGateway, method: str, path: str
+) -> None:
+    with gateway.client(gateway.key()) as client:
+        body = example(DOCUMENT, schema) if (schema := body_schema(method, path)) else None
+        refused(client.request(method, concrete(path), json=body), 403, "scope_missing")
+
+
+def test_nothing_is_public_that_is_not_there() -> None:
+    assert PUBLIC - set(OPERATIONS) == {("GET", "/docs"), ("GET", "/openapi.json")}
+
+
+def test_the_document_is_openapi_3_1(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        answer = client.get("/openapi.json")
+    assert answer.status_code == 200
+    assert answer.json() == DOCUMENT
+    assert DOCUMENT["openapi"].startswith("3.1")
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_an_operation_is_described(method: str, path: str) -> None:
+    operation = DOCUMENT["paths"][path][method.lower()]
+    assert operation["description"].endswith(".")
+    assert operation["tags"]
+    assert bool(operation["security"]) == ((method, path) not in PUBLIC)
+    for parameter in operation.get("parameters", []):
+        assert parameter["schema"]
+    for media in documents(operation):
+        assert media["example"]
+    failures = {status for status, answer in operation["responses"].items() if "$ref" in answer}
+    assert failures >= {"400", "429", "500"}
+    assert ("401" in failures) or (method, path) in PUBLIC
+    assert ("404" in failures) == ("{" in path)
+    assert ("422" in failures) == ("parameters" in operation or "requestBody" in operation)
+
+
+def test_failures_are_described_as_they_are(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        problem = refused(client.get("/api/limits"), 401, "credentials_missing")
+    described = DOCUMENT["components"]["responses"]["401"]
+    assert "`credentials_missing`" in described["description"]
+    schema = DOCUMENT["components"]["schemas"]["Problem"]
+    assert set(problem) <= set(schema["properties"])
+    assert set(schema["required"]) <= set(problem)
+    media = described["content"]["application/problem+json"]
+    assert set(media["example"]) == set(problem)
+
+
+def test_every_reference_in_the_document_leads_somewhere() -> None:
+    for reference in set(re.findall(r"'\$ref': '#/([^']+)'", str(DOCUMENT))):
+        node = DOCUMENT
+        for step in reference.split("/"):
+            node = node[step]
+        assert node
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/api/admin/keys"), ("POST", "/api/admin/tenants")]
+)
+def test_the_example_of_a_body_is_taken(gateway: RunningGateway, method: str, path: str) -> None:
+    with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
+        body = example(DOCUMENT, body_schema(method, path) or {})
+        assert client.request(method, path, json=body).status_code in (201, 409)
+
+
+class Page(HTMLParser):
+    """Collects what a page would load, and what it links to."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads: list[str] = []
+        self.links: list[str] = []
+        self.ids: set[str] = set()
+        self.tags: set[str] = set()
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+        for name, value in attrs:
+            if name in ("src", "srcset", "action", "data", "poster", "style"):
+                self.loads.append(value or "")
+            elif name == "href":
+                (self.links if tag == "a" else self.loads).append(value or "")
+            elif name == "id":
+                self.ids.add(value or "")
+
+
+def test_the_page_loads_nothing_and_runs_nothing(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        answer = client.get("/docs")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    page = Page(answer.text)
+    assert page.loads == []
+    assert "script" not in page.tags
+    assert "url(" not in answer.text
+    assert "@import" not in answer.text
+    for link in page.links:
+        assert link == "/openapi.json" or link[1:] in page.ids, link
+    for method, path in OPERATIONS:
+        assert f'<code class="method">{method}</code> <code>{path}</code>' in answer.text
+
+
+def test_other_pages_of_fastapi_are_not_there(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        for path in ("/redoc", "/docs/oauth2-redirect", "/docs/"):
+            refused(client.get(path), 404, "unknown_route")
+
+
+def test_a_slash_at_the_end_is_another_path(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        refused(client.post("/api/keys/", json={"name": "a"}), 404, "unknown_route")
+        answer = client.put("/api/keys", json={})
+        refused(answer, 405, "method_not_allowed")
+        assert {"GET", "POST"} == set(answer.headers["allow"].split(", "))
+
+
+def test_a_wrong_field_is_named_and_not_repeated(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        answer = client.post("/api/keys", json={"name": "a", "expires_in_days": "do-not-repeat"})
+    problem = refused(answer, 422, "validation_failed")
+    assert problem["problems"][0]["where"] == "body.expires_in_days"
+    assert "do-not-repeat" not in answer.text
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=8,
+)
+
+
+@pytest.fixture(scope="module")
+def member(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    with gateway.client(gateway.key(), **{"Content-Type": "application/json"}) as client:
+        yield client
+
+
+@given(body=JSON | st.binary(max_size=60))
+@pytest.mark.parametrize("path", ["/api/keys", "/api/auth/token", "/api/keys/none/rotate"])
+def test_no_body_breaks_an_endpoint(member: httpx.Client, path: str, body: Any) -> None:
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    answer = member.post(path, content=content)
+    assert answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] in ("application/problem+json", "application/json")
+
+
+def body_schema(method: str, path: str) -> dict[str, Any] | None:
+    operation = DOCUMENT["paths"][path][method.lower()]
+    media = operation.get("requestBody", {}).get("content", {}).get("application/json")
+    return media["schema"] if media else None
+
+
+def documents(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
+    found = [body.get("content", {}).get("application/json") for body in bodies]
+    return [media for media in found if media is not None]

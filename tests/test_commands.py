@@ -1,0 +1,251 @@
+"""`hokusai-gateway keys …` and `tenants …`, as an operator types them."""
+
+import json
+import secrets
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from app.cli import main
+from app.identity.api_key import is_well_formed, new_key
+from tests.support.answers import good, refused
+from tests.support.gateway import RunningGateway
+from tests.support.sql import sql
+from tests.support.waiting import wait_until
+
+WHOAMI = "/api/auth/whoami"
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class Shell:
+    """Runs commands with the settings of a gateway, in this process: starting Python takes long."""
+
+    def __init__(
+        self,
+        gateway: RunningGateway,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        directory: Path,
+    ) -> None:
+        settings = gateway.settings
+        assert settings.database_url is not None
+        assert settings.key_pepper is not None
+        self.monkeypatch = monkeypatch
+        self.capsys = capsys
+        self.url = settings.database_url.get_secret_value().replace("+asyncpg", "")
+        self.environment: dict[str, str] = {
+            "HOKUSAI_DATABASE_URL": self.url,
+            "HOKUSAI_KEY_PEPPER": settings.key_pepper.get_secret_value(),
+            "HOKUSAI_DATA_DIR": str(directory / "none"),
+        }
+
+    def run(self, *arguments: str, without: str = "", **environment: str) -> Done:
+        code = 0
+        with self.monkeypatch.context() as patch:
+            for name, value in {**self.environment, **environment}.items():
+                if name != without:
+                    patch.setenv(name, value)
+            patch.setattr(sys, "argv", ["hokusai-gateway", *arguments])
+            self.capsys.readouterr()
+            try:
+                main()
+            except SystemExit as end:
+                code = int(end.code or 0)
+        printed = self.capsys.readouterr()
+        return Done(code, printed.out, printed.err)
+
+    def read(self, *arguments: str) -> Any:
+        """The JSON that a command prints when it succeeds."""
+        done = self.run(*arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def fails(self, code: int, *arguments: str, **environment: str) -> str:
+        """What a command says on standard error when it ends with this code, and nothing else."""
+        done = self.run(*arguments, **environment)
+        assert (done.returncode, done.stdout) == (code, ""), done
+        return done.stderr
+
+
+@pytest.fixture
+def shell(
+    gateway: RunningGateway,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> Shell:
+    return Shell(gateway, monkeypatch, capsys, tmp_path)
+
+
+def unused() -> str:
+    return f"t-{secrets.token_hex(6)}"
+
+
+def actors(gateway: RunningGateway, tenant: str) -> list[tuple[Any, ...]]:
+    statement = "select actor, action, subject from audit_events where tenant = %s order by id"
+    return sql(gateway, statement, tenant)
+
+
+def test_a_key_lives_and_dies_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
+    tenant = unused()
+    made = shell.read(
+        *["keys", "create", "--tenant", tenant, "--name", "night job"],
+        *["--scope", "write", "--scope", "read", "--rate-limit", "7"],
+        *["--expires-in-days", "0", "--network", "127.0.0.0/8"],
+    )
+    assert is_well_formed(made["key"])
+    assert (made["name"], made["scopes"], made["rate_limit"]) == ("night job", ["read", "write"], 7)
+    assert (made["expires_at"], made["allowed_networks"]) == (None, ["127.0.0.0/8"])
+    assert made["created_by"] == "cli"
+    with gateway.client(made["key"]) as client:
+        assert good(client.get(WHOAMI))["tenant"] == tenant
+        new = shell.read("keys", "rotate", made["id"], "--overlap-seconds", "3600")
+        assert new["key"] != made["key"]
+        with gateway.client(new["key"]) as successor:
+            good(successor.get(WHOAMI))
+        good(client.get(WHOAMI))
+        assert "rotated" in shell.fails(1, "keys", "rotate", made["id"])
+        revoked = shell.read("keys", "revoke", made["id"])
+        assert (revoked["id"], revoked["state"]) == (made["id"], "revoked")
+        # The running gateway hears of it.
+        wait_until(lambda: client.get(WHOAMI).status_code == 401)
+        refused(client.get(WHOAMI), 401, "key_revoked")
+    listed = {key["id"]: key for key in shell.read("keys", "list", "--tenant", tenant)}
+    assert {name: key["state"] for name, key in listed.items()} == {
+        made["id"]: "revoked",
+        new["id"]: "active",
+    }
+    assert all("key" not in key for key in listed.values())
+    assert actors(gateway, tenant) == [
+        ("cli", "tenant.created", tenant),
+        ("cli", "key.created", made["id"]),
+        ("cli", "key.rotated", made["id"]),
+        ("cli", "key.revoked", made["id"]),
+    ]
+
+
+def test_people_read_lines(gateway: RunningGateway, shell: Shell) -> None:
+    tenant = unused()
+    done = shell.run("keys", "create", "--tenant", tenant, "--name", "n")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(lines) == ["key", "id", "tenant", "scopes", "expires_at"]
+    assert lines["scopes"] == "read, write, register, attest"
+    with gateway.client(lines["key"]) as client:
+        good(client.get(WHOAMI))
+    listed = shell.run("keys", "list", "--tenant", tenant)
+    header, row = listed.stdout.splitlines()
+    assert header.split() == ["id", "state", "tenant", "name", "hint", "expires_at"]
+    assert row.split()[:4] == [lines["id"], "active", tenant, "n"]
+    assert lines["key"] not in listed.stdout
+    ended = shell.run("keys", "revoke", lines["id"])
+    assert ended.returncode == 0
+    assert "revoked" in ended.stdout
+
+
+def test_tenants_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
+    tenant = unused()
+    made = shell.read("tenants", "create", tenant)
+    assert (made["name"], made["workspace"], made["ready"]) == (tenant, tenant, False)
+    assert "already" in shell.fails(1, "tenants", "create", tenant)
+    assert tenant in [one["name"] for one in shell.read("tenants", "list")]
+    shown = shell.run("tenants", "list").stdout.splitlines()
+    assert shown[0].split() == ["name", "workspace", "ready", "created_at"]
+    assert any(line.split()[0] == tenant for line in shown[1:])
+    assert actors(gateway, tenant) == [("cli", "tenant.created", tenant)]
+    assert "letters" in shell.fails(1, "tenants", "create", "a/b")
+
+
+CREATE = ["keys", "create", "--tenant", "bad-arguments", "--name", "n"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ([*CREATE, "--name", ""], "name: "),
+        ([*CREATE, "--tenant", "-x"], "A tenant's name"),
+        ([*CREATE, "--rate-limit", "0"], "rate_limit: "),
+        ([*CREATE, "--expires-in-days", "-1"], "expires_in_days: "),
+        ([*CREATE, "--expires-in-days", "99999999999"], "expires_in_days: "),
+        ([*CREATE, "--network", "10.0.0.0/99"], "allowed_networks.0: "),
+        ([*CREATE, "--name", "\udcff"], "name: "),
+        (["keys", "rotate", "0123456789abcdef"], "There is no key"),
+        (["keys", "revoke", "0123456789abcdef"], "There is no key"),
+        (["keys", "rotate", "abc", "--overlap-seconds", "-1"], "overlap_seconds: "),
+        (["keys", "rotate", "abc", "--overlap-seconds", "9" * 30], "overlap_seconds: "),
+    ],
+)
+def test_what_is_refused_is_one_line(
+    gateway: RunningGateway, shell: Shell, arguments: list[str], says: str
+) -> None:
+    said = shell.fails(1, *arguments)
+    assert said.startswith("error: ")
+    assert says in said
+    assert len(said.splitlines()) == 1
+    assert actors(gateway, "bad-arguments") == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["keys", "create", "--name", "n"],
+        ["keys", "create", "--tenant", "t"],
+        [*CREATE, "--scope", "root"],
+        [*CREATE, "--rate-limit", "many"],
+        [*CREATE, "--unknown"],
+        ["keys", "rotate"],
+        ["keys", "unknown"],
+        ["tenants", "create"],
+    ],
+)
+def test_a_wrong_use_is_explained(shell: Shell, arguments: list[str]) -> None:
+    assert "Usage: hokusai-gateway" in shell.fails(2, *arguments)
+
+
+def test_settings_that_are_missing_or_wrong_are_one_line(
+    gateway: RunningGateway, shell: Shell
+) -> None:
+    for name in ("HOKUSAI_DATABASE_URL", "HOKUSAI_KEY_PEPPER"):
+        said = shell.fails(2, "keys", "list", without=name)
+        assert said.startswith(f"error: {name} is not set")
+    said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL="mysql://x/y")
+    assert "HOKUSAI_DATABASE_URL: " in said
+    shell.read("keys", "list", "--tenant", unused())  # the database knows the pepper now
+    wrong = shell.fails(2, *CREATE, HOKUSAI_KEY_PEPPER="another")
+    assert wrong.startswith("error: HOKUSAI_KEY_PEPPER: pepper 1 is not the one")
+    assert len(wrong.splitlines()) == 1
+    assert actors(gateway, "bad-arguments") == []
+
+
+def test_a_database_that_is_away_is_one_line(shell: Shell) -> None:
+    url = "postgresql://nobody@127.0.0.1:9/nothing"
+    said = shell.fails(1, "keys", "list", HOKUSAI_DATABASE_URL=url)
+    assert said.startswith("error: The registry's database does not answer")
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("database", ["postgres", "no_such_database"])
+def test_a_database_that_is_not_ours_is_one_line(shell: Shell, database: str) -> None:
+    server, _, options = shell.url.partition("?")
+    url = f"{server.rpartition('/')[0]}/{database}" + (f"?{options}" if options else "")
+    said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL=url)
+    assert said.startswith("error: cannot use the database of HOKUSAI_DATABASE_URL: ")
+    assert "`hokusai-gateway migrate`" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_a_key_is_never_an_argument(shell: Shell) -> None:
+    """A key given where its id belongs is not repeated; it would stay in the terminal's log."""
+    key = new_key()
+    for command in ("revoke", "rotate"):
+        said = shell.fails(1, "keys", command, key)
+        assert key not in said

@@ -1,0 +1,148 @@
+"""Prometheus metrics: what they count, who sees them, and that callers cannot make series."""
+
+import re
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.identity.principal import Scope
+from app.standalone.mlflow_server import ChildMLflow
+from tests.standalone.serving import Serving, run
+from tests.support.gateway import RunningGateway
+from tests.support.redis import RunningRedis, free_port
+from tests.support.waiting import wait_until
+from tests.support.wire import ask, request
+
+
+@pytest.fixture
+def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
+    """A gateway that has counted nothing yet, with metrics on a port of their own."""
+    with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
+        yield running
+
+
+def exposition(port: int | None) -> str:
+    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    assert answer.headers["content-type"].startswith("text/plain; version=")
+    return answer.text
+
+
+def counts(text: str) -> dict[tuple[str, str, str], float]:
+    """Requests by method, route and status."""
+    found = re.findall(r"^hokusai_request_seconds_count\{(.*)\} (\S+)$", text, re.MULTILINE)
+    result = {}
+    for labels, value in found:
+        label = dict(re.findall(r'(\w+)="([^"]*)"', labels))
+        result[label["method"], label["route"], label["status"]] = float(value)
+    return result
+
+
+def test_metrics_need_the_scope_admin(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        assert client.get("/metrics").status_code == 401
+    with gateway.client(gateway.key()) as client:
+        assert client.get("/metrics").status_code == 403
+    with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
+        answer = client.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=")
+        assert "hokusai_request_seconds_bucket" in answer.text
+
+
+def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
+    with fresh.client(fresh.key()) as client:
+        client.get("/api/limits")
+        client.get("/api/limits")
+        client.delete("/api/keys/a")
+        client.post("/api/mlflow/api/2.0/mlflow/experiments/search", json={"max_results": 1})
+        client.put("/api/mlflow/api/2.0/mlflow-artifacts/artifacts/9/x", content=b"")
+    with fresh.client() as client:
+        client.get("/livez")
+        client.get("/api/limits")
+    found = counts(exposition(fresh.settings.metrics_port))
+    assert found["GET", "/api/limits", "200"] == 2
+    assert found["GET", "unmatched", "401"] == 1
+    assert found["DELETE", "/api/keys/{key_id}", "404"] == 1
+    assert found["POST", "/api/2.0/mlflow/experiments/search", "200"] == 1
+    assert found["GET", "/livez", "200"] == 1
+
+
+def test_no_caller_can_make_a_series(fresh: RunningGateway) -> None:
+    def ask_around(mark: str) -> None:
+        with fresh.client(fresh.key()) as client:
+            client.get(f"/{mark}")
+            client.get(f"/api/{mark}?a={mark}")
+            client.delete(f"/api/keys/{mark}")
+            client.get("/api/keys", params={"cursor": mark})
+            client.get(f"/api/mlflow/{mark}")
+            client.get(f"/api/mlflow/api/2.0/mlflow-artifacts/artifacts/{mark}")
+            client.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={mark}")
+            client.get("/livez", headers={"X-Request-ID": mark, "User-Agent": mark})
+            client.request("TRACE", f"/{mark}")
+            client.request("PURGE", f"/{mark}")
+        ask(fresh, request(f"{mark.upper()} / HTTP/1.1"))
+
+    port = fresh.settings.metrics_port
+    ask_around("one")
+    series = counts(exposition(port)).keys()
+    for mark in ("two", "three", "a" * 30):
+        ask_around(mark)
+    text = exposition(port)
+    assert counts(text).keys() == series
+    assert not re.search(r'="[^"]*(one|two|three|aaaa)', text)
+    assert ("other", "unmatched", "405") in series
+
+
+def test_the_metrics_port_serves_metrics_only(fresh: RunningGateway) -> None:
+    port = fresh.settings.metrics_port
+    assert port != fresh.port
+    assert "hokusai_request_seconds" in exposition(port)
+    answer = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
+    assert "key:" not in answer.text
+
+
+def test_a_metrics_port_in_use_is_said_at_start(
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    fresh: RunningGateway,
+    tmp_path: Path,
+) -> None:
+    process = run(
+        "serve",
+        data_dir=str(tmp_path),
+        port="0",
+        metrics_port=str(fresh.settings.metrics_port),
+        database_url=new_database(),
+        mlflow_url=mlflow_server.url,
+    )
+    assert process.returncode == 2, process.stderr
+    assert "HOKUSAI_METRICS_PORT" in process.stderr
+    assert "Traceback" not in process.stderr
+
+
+def test_workers_are_counted_together(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> None:
+    port = free_port()
+    with (
+        RunningRedis(tmp_path) as redis,
+        Serving(
+            tmp_path / "data",
+            workers="2",
+            metrics_port=str(port),
+            redis_url=redis.url,
+            database_url=new_database(),
+            mlflow_url=mlflow_server.url,
+        ) as serving,
+    ):
+        serving.wait_for_status("/livez", 200)
+        # A connection each, so that both workers get some.
+        for _ in range(40):
+            httpx.get(f"{serving.url}/version", trust_env=False)
+        wait_until(lambda: counts(exposition(port)).get(("GET", "/version", "200")) == 40)
+        with httpx.Client(base_url=serving.url, trust_env=False) as client:
+            client.headers["Authorization"] = f"Bearer {serving.admin_key}"
+            assert counts(client.get("/metrics").text)["GET", "/version", "200"] == 40
+        assert serving.stop(signal.SIGTERM) == 0
