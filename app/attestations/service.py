@@ -169,6 +169,9 @@ class Attestations:
         checks = await asyncio.to_thread(
             verify, document, signers, [self.attestor.checkpoints.verifier, *keys]
         )
+        if checks["inclusion"].ok and not await _has_entry(session, document["log"]):
+            # The keys alone would believe whoever has an old one.
+            checks["inclusion"] = Check(False, "the log itself has another entry there, or none")
         checks["revoked"] = await self._revoked(session, document)
         return holds(checks), checks
 
@@ -366,6 +369,12 @@ async def _repeated(
             "This Idempotency-Key was used for another request: take a new one."
         )
     return row
+
+
+async def _has_entry(session: AsyncSession, said: Mapping[str, Any]) -> bool:
+    """Whether an entry that has passed verification is in our log."""
+    entry = await session.get(LogEntry, said["index"])
+    return entry is not None and entry.text == said["entry"]
 
 
 def _contributions(request: AttestationRequest, improved: Side) -> Sequence[Contribution]:

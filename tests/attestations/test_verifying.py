@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.attestations import merkle
+from app.attestations.attestor import Attestor
 from app.attestations.checkpoint import CheckpointVerifier
 from app.attestations.verify import holds, verify
 from tests.attestations.trainer import Trainer
@@ -193,3 +195,24 @@ def test_nobody_else_revokes(gateway: RunningGateway, attestation: dict[str, Any
         path = f"/api/attestations/{attestation['hash']}"
         refused(other.post(f"{path}/revoke", json={"reason": "x"}), 403, "permission_denied")
         refused(other.get(f"{path}/mint-request"), 403, "permission_denied")
+
+
+def test_a_log_that_does_not_exist_is_found_out(
+    gateway: RunningGateway, anyone: httpx.Client, attestation: dict[str, Any]
+) -> None:
+    """Whoever has the attestor's key can sign all of a document, but not put it into the log."""
+    attestor = Attestor.from_settings(gateway.settings)
+    entry = json.dumps({"attestation": attestation["hash"], "kind": "attested"})
+    forged = copy.deepcopy(attestation)
+    forged["log"] = {
+        "index": 0,
+        "tree_size": 1,
+        "proof": [],
+        "entry": entry,
+        "checkpoint": attestor.checkpoints.sign(1, merkle.leaf_hash(entry.encode())),
+    }
+    key = attestor.checkpoints.verifier
+    assert holds(verify(forged, [attestor.address], [key]))
+    valid, checks = asked(anyone, forged)
+    assert not valid
+    assert {name for name, check in checks.items() if check["ok"] is False} == {"inclusion"}
