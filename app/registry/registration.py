@@ -29,6 +29,7 @@ from app.errors import (
     GatewayError,
     InProgressError,
     MLflowRefusalError,
+    NotFoundError,
     TokenTakenError,
     UpstreamError,
     UpstreamUnreachableError,
@@ -48,6 +49,8 @@ from app.registry.schemas import RegistrationRequest
 log = structlog.get_logger()
 
 CREATED = 201
+# How long a registration that fails is tried again.
+PATIENCE = timedelta(days=1)
 
 
 class Registrations:
@@ -79,8 +82,9 @@ class Registrations:
         key: the header Idempotency-Key. proof: a wallet's message, spent when this begins.
         Raises, before anything is written: UnprocessableError, NotFoundError, ConflictError and
         its kinds, KeyReusedError, InProgressError, UpstreamError, DatabaseUnavailableError.
-        Raises after that: MLflowRefusalError, and then nothing remains; UpstreamError and
-        DatabaseUnavailableError, and then the same request, or the reconciler, goes on.
+        Raises after that: MLflowRefusalError and NotFoundError, and then nothing remains;
+        UpstreamError and DatabaseUnavailableError, and then the same request, or the reconciler,
+        goes on.
         """
         document = request.model_dump(mode="json", exclude_unset=True)
         asked = idempotency.identify(principal.id, route, document, key)
@@ -129,7 +133,7 @@ class Registrations:
     async def _proceed(self, asked: RequestID, claim: Claim, plan: Plan) -> Answer:
         try:
             version = await self._version(asked, claim, plan)
-        except MLflowRefusalError as refusal:
+        except (MLflowRefusalError, NotFoundError) as refusal:
             await self._give_up(asked, claim, plan, refusal)
             raise
         except UpstreamError:
@@ -148,6 +152,7 @@ class Registrations:
             found = await self._made(plan)
             if found is not None:
                 return found
+            await self._look_again(plan)
         await self._mlflow.make_registered_model(plan.workspace, plan.mlflow_name)
         await self._hold(asked, claim)
         try:
@@ -173,6 +178,22 @@ class Registrations:
         found = await self._mlflow.versions_tagged(plan.workspace, OPERATION, plan.operation)
         versions = [one.version for one in found if one.name == plan.mlflow_name]
         return versions[0] if versions else None
+
+    async def _look_again(self, plan: Plan) -> None:
+        """Raises NotFoundError where what is registered is gone, which MLflow calls its own fault.
+
+        Also where a day of trying has not helped: whatever the reason is, it is no passing one.
+        """
+        there: object = plan
+        if plan.logged_model is not None:
+            there = await self._mlflow.logged_model(plan.workspace, plan.logged_model)
+        elif plan.run_id is not None:
+            there = await self._mlflow.run(plan.workspace, plan.run_id)
+        async with self._database.transaction() as session:
+            registration = await session.get(Registration, plan.operation)
+        is_old = registration is not None and registration.created_at < now() - PATIENCE
+        if there is None or is_old:
+            raise NotFoundError(f"{plan.model_uri} could not be registered, or is gone.")
 
     async def _hold(self, asked: RequestID, claim: Claim) -> None:
         async with self._database.transaction() as session:

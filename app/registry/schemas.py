@@ -17,7 +17,15 @@ from app.registry.source import check_name
 Kind = Literal["baseline", "improved", "tokenized"]
 # Differences and sums of numbers below this are finite too.
 LARGEST = 1e300
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST, le=LARGEST)]
+
+
+def _bounded(number: float) -> float:
+    if abs(number) > LARGEST:
+        raise ValueError(f"a number has to lie between -{LARGEST:g} and {LARGEST:g}")
+    return number
+
+
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
 Metrics = Annotated[dict[Label, Number], Field(max_length=1000)]
 Directions = Annotated[dict[Label, bool], Field(max_length=1000)]
 
