@@ -105,17 +105,16 @@ async def checkpoint(
     request: Request, response: Response, session: Session, service: Service
 ) -> LogView:
     """The log's newest checkpoint (C2SP tlog-checkpoint), signed."""
-    size = await log.size(session)
-    root = await log.root(session, size)
+    found = await service.checkpoint(session)
     signer = service.attestor.checkpoints
-    note = signer.sign(size, root)
+    note = signer.sign(found.size, found.root)
     if "application/json" not in request.headers.get("accept", ""):
         return Response(note, media_type=_CHECKPOINT, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
     return LogView(
-        origin=signer.verifier.name,
-        tree_size=size,
-        root_hash=root.hex(),
+        origin=found.origin,
+        tree_size=found.size,
+        root_hash=found.root.hex(),
         checkpoint=note,
         key=str(signer.verifier),
     )
