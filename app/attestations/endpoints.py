@@ -80,7 +80,18 @@ async def issue(
     return AttestationView.model_validate(document)
 
 
-@router.post("/verify")
+@router.post(
+    "/verify",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "An attestation as it was answered.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/AttestationView"}}
+            },
+        }
+    },
+)
 async def verify(document: StrictBody, session: Session, service: Service) -> VerificationView:
     """Check an attestation as it was answered: what holds, and what does not."""
     if not isinstance(document, dict):
