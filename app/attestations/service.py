@@ -35,6 +35,7 @@ from app.errors import (
 from app.identity.principal import Principal, Scope
 from app.identity.signatures import spend
 from app.identity.wallet import VerifiedWallet
+from app.redaction import has_secret
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"
@@ -82,6 +83,7 @@ class Attestations:
         improved, baseline = await self._evidence.gather(principal, request)
         data = self._data(principal, request, improved, baseline)
         text = canonical.canonical(data)
+        _without_secret(text)
         async with self._database.transaction() as session:
             await self._check_attestor(session)
             index = await log.lock(session)
@@ -158,6 +160,7 @@ class Attestations:
         """
         row = await self.find(session, digest, principal)
         _own(row, principal, "revoke")
+        _without_secret(reason)
         index = await log.lock(session)
         if await log.entry_of(session, digest, log.REVOKED) is None:
             await log.append(
@@ -388,6 +391,12 @@ def _contributions(request: AttestationRequest, improved: Side) -> Sequence[Cont
     if request.data_contribution is None:
         return improved.subject.contributions
     return contributions(request.data_contribution)
+
+
+def _without_secret(text: str) -> None:
+    """Raises UnprocessableError for a key in what everybody can read, and nobody can remove."""
+    if has_secret(text):
+        raise UnprocessableError("This holds an API key or token, and would be public for good.")
 
 
 def _own(row: Attestation, principal: Principal, verb: str) -> None:

@@ -257,6 +257,21 @@ def test_a_wallet_attests_and_its_message_is_spent_with_it(gateway: RunningGatew
         refused(again, 401, "signature_spent")
 
 
+def test_no_key_gets_into_what_is_public_for_good(
+    gateway: RunningGateway, trainer: Trainer, attestation: dict[str, Any]
+) -> None:
+    key = gateway.key()
+    given = {"contributor": CONTRIBUTOR, "note": f"made with {key}"}
+    refused(
+        trainer.attest(kind="claimed", metrics={"accuracy": 0.5}, data_contribution=given),
+        422,
+        "validation_failed",
+    )
+    path = f"/api/attestations/{attestation['hash']}/revoke"
+    answer = trainer.client.post(path, json={"reason": f"{key} leaked"})
+    assert key not in refused(answer, 422, "validation_failed")["message"]
+
+
 def test_the_audit_log_has_what_was_issued_and_revoked(
     gateway: RunningGateway, trainer: Trainer
 ) -> None:
