@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 TABLES = ("attestations", "attestation_log", "attestation_log_nodes", "attestors")
 
