@@ -80,7 +80,18 @@ async def issue(
     return AttestationView.model_validate(document)
 
 
-@router.post("/verify")
+@router.post(
+    "/verify",
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "An attestation as it was answered.",
+            "content": {
+                "application/json": {"schema": {"$ref": "#/components/schemas/AttestationView"}}
+            },
+        }
+    },
+)
 async def verify(document: StrictBody, session: Session, service: Service) -> VerificationView:
     """Check an attestation as it was answered: what holds, and what does not."""
     if not isinstance(document, dict):
@@ -105,17 +116,16 @@ async def checkpoint(
     request: Request, response: Response, session: Session, service: Service
 ) -> LogView:
     """The log's newest checkpoint (C2SP tlog-checkpoint), signed."""
-    size = await log.size(session)
-    root = await log.root(session, size)
+    found = await service.checkpoint(session)
     signer = service.attestor.checkpoints
-    note = signer.sign(size, root)
+    note = signer.sign(found.size, found.root)
     if "application/json" not in request.headers.get("accept", ""):
         return Response(note, media_type=_CHECKPOINT, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
     return LogView(
-        origin=signer.verifier.name,
-        tree_size=size,
-        root_hash=root.hex(),
+        origin=found.origin,
+        tree_size=found.size,
+        root_hash=found.root.hex(),
         checkpoint=note,
         key=str(signer.verifier),
     )

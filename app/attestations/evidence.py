@@ -105,7 +105,9 @@ class Evidence:
 
         Of another tenant's model only those are shown that were registered with it.
         """
-        home = await self._workspaces.prepare(subject.tenant, Actor(principal.id))
+        home = self._workspaces.known(subject.tenant) or await self._workspaces.prepare(
+            subject.tenant, Actor(principal.id)
+        )
         run_id = subject.run_id
         if run_id is None:
             assert subject.mlflow_name is not None

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.attestations import attestors, canonical, eas, log, typed_data
 from app.attestations.attestor import Attestor
 from app.attestations.canonical import parse
-from app.attestations.checkpoint import CheckpointVerifier
+from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
 from app.attestations.contributions import Contribution, contributions
 from app.attestations.delta import delta_one, deltas, primary_of
 from app.attestations.evidence import Evidence, Side
@@ -35,6 +35,7 @@ from app.errors import (
 from app.identity.principal import Principal, Scope
 from app.identity.signatures import spend
 from app.identity.wallet import VerifiedWallet
+from app.redaction import has_secret
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"
@@ -82,45 +83,52 @@ class Attestations:
         improved, baseline = await self._evidence.gather(principal, request)
         data = self._data(principal, request, improved, baseline)
         text = canonical.canonical(data)
+        _without_secret(text)
         async with self._database.transaction() as session:
             await self._check_attestor(session)
             index = await log.lock(session)
-            done = await _repeated(session, principal, request_key, asked)
-            if done is not None:
-                return await self.document(session, done)
-            if proof is not None:
-                await spend(session, proof)
-            row = self._signed(index, text, data)
-            row.tenant, row.principal = principal.tenant, principal.id
-            row.private = improved.subject.private or (
-                baseline is not None and baseline.subject.private
-            )
-            row.request_key, row.request_hash = request_key, asked
-            session.add(row)
-            await session.flush()
-            await log.append(session, index, log.ATTESTED, row.hash, signer=self.attestor.address)
-            audit.record(
-                session, actor, "attestation.issued", row.hash, principal.tenant, kind=row.kind
-            )
-            await session.flush()
+            row = await _repeated(session, principal, request_key, asked)
+            if row is None:
+                if proof is not None:
+                    await spend(session, proof)
+                row = self._signed(index, text, data)
+                row.tenant, row.principal = principal.tenant, principal.id
+                row.private = improved.subject.private or (
+                    baseline is not None and baseline.subject.private
+                )
+                row.request_key, row.request_hash = request_key, asked
+                session.add(row)
+                await session.flush()
+                await log.append(
+                    session, index, log.ATTESTED, row.hash, signer=self.attestor.address
+                )
+                audit.record(
+                    session, actor, "attestation.issued", row.hash, principal.tenant, kind=row.kind
+                )
+        # By now others may append again.
+        async with self._database.transaction() as session:
             return await self.document(session, row)
 
     async def find(self, session: AsyncSession, digest: str, principal: Principal) -> Attestation:
         """An attestation by its hash. Raises NotFoundError, also for another tenant's private."""
         row = await session.get(Attestation, digest)
-        if row is None or (
-            row.private and row.tenant != principal.tenant and Scope.ADMIN not in principal.scopes
-        ):
+        if row is None or (row.private and row.tenant != principal.tenant):
             raise NotFoundError(f"There is no attestation {digest}.")
         return row
+
+    async def checkpoint(self, session: AsyncSession) -> Checkpoint:
+        """The log as it is now, for the attestor to sign."""
+        await self._check_attestor(session)
+        size = await log.size(session)
+        root = await log.root(session, size)
+        return Checkpoint(self.attestor.checkpoints.verifier.name, size, root)
 
     async def document(self, session: AsyncSession, row: Attestation) -> dict[str, Any]:
         """All that there is to an attestation, with a proof for the log as it is now."""
         entry = await log.entry_of(session, row.hash, log.ATTESTED)
         assert entry is not None
-        size = await log.size(session)
-        proof = await log.inclusion(session, entry.index, size)
-        root = await log.root(session, size)
+        checkpoint = await self.checkpoint(session)
+        proof = await log.inclusion(session, entry.index, checkpoint.size)
         data = parse(row.text)
         return {
             "hash": row.hash,
@@ -132,10 +140,10 @@ class Attestations:
             "eas": row.eas,
             "log": {
                 "index": entry.index,
-                "tree_size": size,
+                "tree_size": checkpoint.size,
                 "proof": [item.hex() for item in proof],
                 "entry": entry.text,
-                "checkpoint": self.attestor.checkpoints.sign(size, root),
+                "checkpoint": self.attestor.checkpoints.sign(checkpoint.size, checkpoint.root),
             },
             "proof": None,
             "delta_one": data["delta_one"],
@@ -152,6 +160,7 @@ class Attestations:
         """
         row = await self.find(session, digest, principal)
         _own(row, principal, "revoke")
+        _without_secret(reason)
         index = await log.lock(session)
         if await log.entry_of(session, digest, log.REVOKED) is None:
             await log.append(
@@ -350,10 +359,11 @@ async def attestations_for(session: AsyncSession, address: str, principal: Princ
 
 
 def _visible(principal: Principal) -> Any:
-    query = select(Attestation).order_by(Attestation.created_at, Attestation.hash)
-    if Scope.ADMIN in principal.scopes:
-        return query
-    return query.where(~Attestation.private | (Attestation.tenant == principal.tenant))
+    return (
+        select(Attestation)
+        .where(~Attestation.private | (Attestation.tenant == principal.tenant))
+        .order_by(Attestation.created_at, Attestation.hash)
+    )
 
 
 async def _repeated(
@@ -381,6 +391,12 @@ def _contributions(request: AttestationRequest, improved: Side) -> Sequence[Cont
     if request.data_contribution is None:
         return improved.subject.contributions
     return contributions(request.data_contribution)
+
+
+def _without_secret(text: str) -> None:
+    """Raises UnprocessableError for a key in what everybody can read, and nobody can remove."""
+    if has_secret(text):
+        raise UnprocessableError("This holds an API key or token, and would be public for good.")
 
 
 def _own(row: Attestation, principal: Principal, verb: str) -> None:

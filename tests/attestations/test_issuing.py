@@ -4,12 +4,14 @@ import hashlib
 import json
 from typing import Any
 
+import httpx
 import pytest
 
 from app.identity.principal import Scope
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
 from tests.support.answers import good, refused
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.wallet import Wallet
 
 
 def test_the_hash_is_the_guides(attestation: dict[str, Any]) -> None:
@@ -242,3 +244,52 @@ def test_an_attestation_can_be_fetched_by_its_hash(
         assert found[name] == attestation[name]
     refused(trainer.client.get(f"/api/attestations/{'0' * 64}"), 404, "not_found")
     refused(trainer.client.get("/api/attestations/xyz"), 422, "validation_failed")
+
+
+def test_a_wallet_attests_and_its_message_is_spent_with_it(gateway: RunningGateway) -> None:
+    wallet = Wallet()
+    headers = wallet.headers()
+    with gateway.client() as client:
+        asked = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.5})
+        document = good(asked, 201)
+        assert document["data"]["tenant"] == wallet.tenant
+        again = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.6})
+        refused(again, 401, "signature_spent")
+
+
+def test_no_key_gets_into_what_is_public_for_good(
+    gateway: RunningGateway, trainer: Trainer, attestation: dict[str, Any]
+) -> None:
+    key = gateway.key()
+    given = {"contributor": CONTRIBUTOR, "note": f"made with {key}"}
+    refused(
+        trainer.attest(kind="claimed", metrics={"accuracy": 0.5}, data_contribution=given),
+        422,
+        "validation_failed",
+    )
+    path = f"/api/attestations/{attestation['hash']}/revoke"
+    answer = trainer.client.post(path, json={"reason": f"{key} leaked"})
+    assert key not in refused(answer, 422, "validation_failed")["message"]
+
+
+def test_the_audit_log_has_what_was_issued_and_revoked(
+    gateway: RunningGateway, trainer: Trainer
+) -> None:
+    document = good(trainer.attest(kind="claimed", metrics={"accuracy": 0.123}), 201)
+    path = f"/api/attestations/{document['hash']}/revoke"
+    good(trainer.client.post(path, json={"reason": "a typo"}))
+    with gateway.client(gateway.key(scopes=EVERYTHING)) as admin:
+        page = good(admin.get("/api/admin/audit", params={"subject": document["hash"]}))
+    assert [event["action"] for event in page["items"]] == [
+        "attestation.revoked",
+        "attestation.issued",
+    ]
+
+
+def test_the_routes_are_described_with_examples(anyone: httpx.Client) -> None:
+    described = good(anyone.get("/openapi.json"))
+    assert "/.well-known/hokusai-attestor.json" in described["paths"]
+    schemas = described["components"]["schemas"]
+    for name in ("AttestationRequest", "AttestationView"):
+        assert schemas[name]["examples"], name
+    assert "bytes" in schemas["AttestationView"]["properties"]
