@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.contributors.models import Contribution
 
-_ADDRESS = "0x742d35CC6634c0532925A3b844BC9E7595F62341"
+_ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
 class ContributorView(BaseModel):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import ColumnElement, Numeric, cast, func, or_, select
+from sqlalchemy import ColumnElement, Numeric, cast, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -91,13 +91,15 @@ async def totals(session: AsyncSession, address: str, principal: Principal) -> T
         return None
     # A model improved once, however many contributions to it a contributor made.
     once = (
-        select(Contribution.model_id, Contribution.improvements)
-        .where(theirs)
-        .distinct(Contribution.model_id)
-        .subquery()
+        select(Contribution.model_id, Contribution.improvements).where(theirs).distinct().subquery()
     )
     each = func.jsonb_each_text(once.c.improvements).table_valued("key", "value")
-    summed = select(each.c.key, func.sum(cast(each.c.value, Numeric))).group_by(each.c.key)
+    summed = (
+        select(each.c.key, func.sum(cast(each.c.value, Numeric)))
+        .select_from(once.join(each, true()))
+        .group_by(each.c.key)
+        .order_by(each.c.key)
+    )
     return Totals(
         contributions=contributions,
         models=models,

@@ -274,7 +274,7 @@ def test_a_key_is_its_principals_own(second: RunningGateway, training: Training)
 
 
 def test_what_was_refused_may_be_sent_again_with_its_key(training: Training) -> None:
-    run = training.run(path=None, a=1)
+    run = training.run(None, a=1)
     body = {"run_id": run, "model_type": "c"}
     assert training.register("baseline", key="k", **body).status_code == 404
     training.mlflow(
@@ -309,7 +309,7 @@ def test_what_can_no_longer_be_registered_leaves_nothing(
     assert second.settings.database_url is not None
     url = second.settings.database_url.get_secret_value()
     logged = training.mlflow("logged-models", experiment_id="0", name="m")["model"]["info"]
-    body = {
+    body: dict[str, Any] = {
         "model_uri": f"models:/{logged['model_id']}",
         "model_name": "REFUSED",
         "token_id": f"refused-{training.tenant}",

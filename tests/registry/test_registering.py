@@ -11,7 +11,7 @@ from tests.support.training import Training
 from tests.support.wallet import Wallet
 
 GUIDES_ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
-CHECKSUMMED = "0x742d35CC6634c0532925A3b844BC9E7595F62341"
+CHECKSUMMED = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
 def test_a_baseline_answers_all_that_was_given(training: Training) -> None:
@@ -105,7 +105,7 @@ def test_a_registered_version_can_be_registered_under_another_name(training: Tra
 
 
 def test_a_logged_model_is_found_by_its_id_and_by_its_run(training: Training) -> None:
-    run = training.run(path=None, accuracy=0.7)
+    run = training.run(None, accuracy=0.7)
     logged = training.mlflow(
         "logged-models", experiment_id="0", name="forest", source_run_id=run, model_type="x"
     )["model"]["info"]["model_id"]
@@ -147,7 +147,7 @@ def test_a_tokenized_model(training: Training) -> None:
 
 def test_a_token_belongs_to_the_first_tenant(training: Training, stranger: Training) -> None:
     token = f"t-{secrets.token_hex(4)}"
-    body = {"model_name": "X", "metric_name": "f1", "baseline_value": 0.5}
+    body: dict[str, Any] = {"model_name": "X", "metric_name": "f1", "baseline_value": 0.5}
     first = training.registered("tokenized", run_id=training.run(), token_id=token, **body)
     second = training.registered("tokenized", run_id=training.run(), token_id=token.upper(), **body)
     assert second["mlflow_name"] == first["mlflow_name"]
@@ -215,16 +215,17 @@ def written(training: Training) -> tuple[int, int, int]:
 def test_what_is_wrong_is_refused_before_anything_is_written(
     training: Training, kind: str, body: dict[str, Any], said: str
 ) -> None:
-    fixed = {
+    bodies: dict[str, dict[str, Any]] = {
         "baseline": {"model_type": "c"},
-        "improved": {},
+        "improved": {"baseline_model_id": "hkm_absent"},
         "tokenized": {
             "model_name": "M",
             "token_id": f"t-{secrets.token_hex(4)}",
             "metric_name": "a",
             "baseline_value": 0,
         },
-    }[kind]
+    }
+    fixed = bodies[kind]
     if kind == "improved":
         fixed = {"baseline_model_id": training.baseline(a=1)["model_id"]}
     run = training.run(a=1)
@@ -260,7 +261,7 @@ def test_what_is_nobodys_or_another_tenants_cannot_be_registered(
         {"model_uri": f"models:/{foreign['mlflow_name']}/1"},
         {"model_uri": f"models:/{logged['model_id']}"},
         {"model_uri": "models:/absent/1"},
-        {"run_id": training.run(path=None)},
+        {"run_id": training.run(None)},
     ):
         answer = training.register("baseline", model_type="c", **naming)
         assert answer.status_code == 404, answer.text

@@ -27,7 +27,7 @@ class Training:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def run(self, path: str | None = "model", **metrics: float) -> str:
+    def run(self, path: str | None = "model", /, **metrics: float) -> str:
         """The id of a new run with these metrics, and with the files of a model at `path`."""
         run = self.mlflow("runs/create", experiment_id="0")["run"]["info"]
         if metrics:
