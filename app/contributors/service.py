@@ -93,7 +93,7 @@ async def totals(session: AsyncSession, address: str, principal: Principal) -> T
     once = (
         select(Contribution.model_id, Contribution.improvements)
         .where(theirs)
-        .distinct(Contribution.model_id)
+        .distinct()
         .subquery()
     )
     each = func.jsonb_each_text(once.c.improvements).table_valued("key", "value")
