@@ -10,8 +10,8 @@ from eth_hash.auto import keccak
 
 from app.attestations import typed_data
 from app.attestations.attestor import Chain
-from app.attestations.contributions import WHOLE
 from app.attestations.typed_data import TypedData, Types
+from app.contributors.shares import WHOLE
 from app.errors import NotMintableError, SmallImprovementError
 
 NAME = "HokusaiDeltaVerifier"

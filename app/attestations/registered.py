@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.attestations.contributions import Contribution
 from app.attestations.subjects import Subject
+from app.contributors.shares import Share
 from app.identity.principal import Principal
 from app.registry import service
 
@@ -28,7 +28,7 @@ class RegisteredModels:
             primary_metric=found.primary_metric,
             higher_is_better=found.higher_is_better,
             baseline_model_id=found.baseline_model_id,
-            contributions=tuple(Contribution(**share) for share in found.contributors),
+            shares=tuple(Share.model_validate(share) for share in found.contributors),
             token_id=found.token_id,
             private=found.private,
         )

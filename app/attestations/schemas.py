@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.contributors.shares import GivenContribution
 from app.fields import Label
 
 Kind = Literal["witnessed", "claimed"]
@@ -12,7 +13,7 @@ Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Metrics = Annotated[dict[Label, Number], Field(max_length=1000)]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["9f" * 32])]
 Contributions = (
-    dict[str, Any] | Annotated[list[dict[str, Any]], Field(min_length=1, max_length=100)]
+    GivenContribution | Annotated[list[GivenContribution], Field(min_length=1, max_length=500)]
 )
 
 _REQUEST: dict[str, Any] = {
@@ -64,8 +65,7 @@ class AttestationRequest(BaseModel):
         examples=[{"accuracy": 0.88}],
     )
     data_contribution: Contributions | None = Field(
-        default=None,
-        description="contributor, weight_bps, data_size or samples, data_hash; more is kept.",
+        default=None, description="By default what the registry knows of a registered model."
     )
     primary_metric: Label | None = None
     higher_is_better: Annotated[dict[Label, bool], Field(max_length=1000)] = Field(
@@ -94,6 +94,14 @@ class AttestationRequest(BaseModel):
                 "with model_version"
             )
         return self
+
+    @property
+    def contributions(self) -> list[GivenContribution]:
+        """The contributions of the request, one or several."""
+        given = self.data_contribution
+        if given is None:
+            return []
+        return given if isinstance(given, list) else [given]
 
     @property
     def claimed_improved(self) -> dict[str, float]:

@@ -1,7 +1,6 @@
 """Issuing, finding, checking and revoking attestations."""
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -14,8 +13,7 @@ from app.attestations import attestors, canonical, eas, log, typed_data
 from app.attestations.attestor import Attestor
 from app.attestations.canonical import parse
 from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
-from app.attestations.contributions import Contribution, contributions
-from app.attestations.delta import delta_one, deltas, primary_of
+from app.attestations.delta_one import delta_one, primary_of
 from app.attestations.evidence import Evidence, Side
 from app.attestations.mint import mint_request
 from app.attestations.models import Attestation, LogEntry
@@ -23,8 +21,10 @@ from app.attestations.schemas import AttestationRequest
 from app.attestations.verify import Check, holds, verify
 from app.audit import service as audit
 from app.audit.service import Actor
+from app.contributors.shares import shares
 from app.database import Database, now
 from app.errors import (
+    KeyReusedError,
     NotFoundError,
     NotMintableError,
     PermissionDeniedError,
@@ -32,10 +32,12 @@ from app.errors import (
     UnavailableError,
     UnprocessableError,
 )
+from app.idempotency.service import RequestID, identify
 from app.identity.principal import Principal, Scope
 from app.identity.signatures import spend
 from app.identity.wallet import VerifiedWallet
 from app.redaction import has_secret
+from app.registry.deltas import deltas
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"
@@ -74,10 +76,9 @@ class Attestations:
         Raises NotFoundError, ClaimDisagreesError and UnprocessableError for what cannot be
         attested, and DatabaseUnavailableError and UpstreamError.
         """
-        asked = canonical.digest(canonical.canonical(request.model_dump(mode="json")))
-        request_key = f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key else f"body:{asked}"
+        asked = identify(principal.id, "attestations", request.model_dump(mode="json"), key)
         async with self._database.transaction() as session:
-            done = await _repeated(session, principal, request_key, asked)
+            done = await _repeated(session, asked)
             if done is not None:
                 return await self.document(session, done)
         improved, baseline = await self._evidence.gather(principal, request)
@@ -87,7 +88,7 @@ class Attestations:
         async with self._database.transaction() as session:
             await self._check_attestor(session)
             index = await log.lock(session)
-            row = await _repeated(session, principal, request_key, asked)
+            row = await _repeated(session, asked)
             if row is None:
                 if proof is not None:
                     await spend(session, proof)
@@ -96,7 +97,7 @@ class Attestations:
                 row.private = improved.subject.private or (
                     baseline is not None and baseline.subject.private
                 )
-                row.request_key, row.request_hash = request_key, asked
+                row.request_key, row.request_hash = asked.key, asked.request_hash
                 session.add(row)
                 await session.flush()
                 await log.append(
@@ -265,6 +266,9 @@ class Attestations:
         if primary is not None and primary not in names:
             raise UnprocessableError(f"The primary metric {primary} is not among those attested.")
         primary = primary or primary_of(names)
+        given = improved.subject.shares
+        if request.contributions:
+            given = tuple(shares(request.contributions, None))
         if not improved.metrics:
             raise UnprocessableError(
                 "There is no metric to attest: the run has none that is finite."
@@ -274,10 +278,10 @@ class Attestations:
             "kind": request.kind,
             **improved.document(),
             "baseline": baseline.document() if baseline else None,
-            "delta": changed,
+            "delta": {name: delta.model_dump() for name, delta in changed.items()},
             "primary_metric": primary,
             "delta_one": delta_one(changed.get(primary)) if primary else None,
-            "contributors": [item.document() for item in _contributions(request, improved)],
+            "contributors": [item.model_dump() for item in given],
             "metrics_left_out": sorted(
                 {*improved.not_finite, *(baseline.not_finite if baseline else ())}
             ),
@@ -366,18 +370,14 @@ def _visible(principal: Principal) -> Any:
     )
 
 
-async def _repeated(
-    session: AsyncSession, principal: Principal, request_key: str, asked: str
-) -> Attestation | None:
-    """What the same request got before. Raises UnprocessableError where it asked otherwise."""
+async def _repeated(session: AsyncSession, asked: RequestID) -> Attestation | None:
+    """What the same request got before. Raises KeyReusedError where its key asked otherwise."""
     query = select(Attestation).where(
-        Attestation.principal == principal.id, Attestation.request_key == request_key
+        Attestation.principal == asked.principal, Attestation.request_key == asked.key
     )
     row = (await session.scalars(query)).first()
-    if row is not None and row.request_hash != asked:
-        raise UnprocessableError(
-            "This Idempotency-Key was used for another request: take a new one."
-        )
+    if row is not None and row.request_hash != asked.request_hash:
+        raise KeyReusedError("This Idempotency-Key was used for another request: take a new one.")
     return row
 
 
@@ -385,12 +385,6 @@ async def _has_entry(session: AsyncSession, said: Mapping[str, Any]) -> bool:
     """Whether an entry that has passed verification is in our log."""
     entry = await session.get(LogEntry, said["index"])
     return entry is not None and entry.text == said["entry"]
-
-
-def _contributions(request: AttestationRequest, improved: Side) -> Sequence[Contribution]:
-    if request.data_contribution is None:
-        return improved.subject.contributions
-    return contributions(request.data_contribution)
 
 
 def _without_secret(text: str) -> None:

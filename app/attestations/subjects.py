@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.attestations.contributions import Contribution
+from app.contributors.shares import Share
 from app.identity.principal import Principal
 
 
@@ -29,26 +29,16 @@ class Subject:
     primary_metric: str | None = None
     higher_is_better: Mapping[str, bool] = field(default_factory=dict)
     baseline_model_id: str | None = None
-    contributions: tuple[Contribution, ...] = ()
+    shares: tuple[Share, ...] = ()
     token_id: str | None = None
     private: bool = False
 
 
 class Subjects(Protocol):
-    """The registry, as far as attestations need it: app/registry/service.py has it."""
+    """The registry, as far as attestations need it: app/attestations/registered.py is it."""
 
     async def model(
         self, session: AsyncSession, model_id: str, principal: Principal
     ) -> Subject | None:
         """The model of that id; None where there is none, or none that the caller may see."""
         ...
-
-
-class NoSubjects:
-    """A gateway without a registry: no model has an id."""
-
-    async def model(
-        self, session: AsyncSession, model_id: str, principal: Principal
-    ) -> Subject | None:
-        """None, always."""
-        return None

@@ -230,7 +230,7 @@ def test_an_idempotency_key_names_one_request(trainer: Trainer) -> None:
     refused(
         trainer.attest(key, improved_run_id=run_id, primary_metric="accuracy"),
         422,
-        "validation_failed",
+        "idempotency_key_reused",
     )
     other = good(trainer.attest({"Idempotency-Key": "two"}, improved_run_id=run_id), 201)
     assert other["hash"] != first["hash"]

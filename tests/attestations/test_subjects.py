@@ -10,12 +10,12 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.attestations.attestor import Attestor
-from app.attestations.contributions import Contribution
 from app.attestations.evidence import Evidence
 from app.attestations.schemas import AttestationRequest
 from app.attestations.service import Attestations, attestations_for, attestations_of
 from app.attestations.subjects import Subject
 from app.audit.service import Actor
+from app.contributors.shares import Share
 from app.database import Database
 from app.errors import (
     ClaimDisagreesError,
@@ -50,7 +50,7 @@ MODELS = {
         metrics={"accuracy": 0.9},
         primary_metric="accuracy",
         baseline_model_id="hkm_base",
-        contributions=(Contribution(GIVER, 10_000, data_size=7),),
+        shares=(Share(address=GIVER, weight_bps=10_000, data_size=7, data_hash=None, details={}),),
     ),
     "hkm_private": Subject(tenant="bob", model_id="hkm_private", run_id="better", private=True),
 }
