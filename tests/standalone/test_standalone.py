@@ -47,7 +47,8 @@ def test_no_child_is_told_a_secret_that_is_not_its_own(standalone: Serving) -> N
     for process in standalone.descendants():
         told = [*process.environ().items(), ("arguments", " ".join(process.cmdline()))]
         assert not any(name.startswith("HOKUSAI_") for name, _ in told)
-        assert not any(secret in value for _, value in told for secret in (pepper, password, attestor))
+        secrets = (pepper, password, attestor)
+        assert not any(secret in value for _, value in told for secret in secrets)
 
 
 def test_nothing_but_loopback_is_listened_on(standalone: Serving) -> None:

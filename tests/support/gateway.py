@@ -27,7 +27,8 @@ MEMBER = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
 class RunningGateway:
     """Serves in a thread for as long as the `with` block lasts.
 
-    `overrides` are settings. Defaults: a fixed pepper and attestor key, and limits too high to be met.
+    `overrides` are settings. Defaults: a fixed pepper and attestor key, and limits too high to be
+    met.
     """
 
     def __init__(self, database_url: str, mlflow_url: str, **overrides: Any) -> None:
