@@ -71,7 +71,7 @@ def test_a_model_that_is_not_there_is_404(gateway: RunningGateway, field: str) -
     with Training.of(gateway) as training:
         asked = {field: "hkm_none"}
         if field == "baseline_model_id":
-            asked["improved_run_id"] = training.run(path=None, accuracy=0.5)
+            asked["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
         given = {"contributor": CONTRIBUTOR}
         answer = Trainer(training.client).attest(**asked, data_contribution=given)
         refused(answer, 404, "not_found")
