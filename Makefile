@@ -38,16 +38,17 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 	@$(BIN)/hokusai-gateway serve
 
 test: $(VENV)/.installed-dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
-check: $(VENV)/.installed-dev ## Check format, lint, types and dependencies.
+check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and documents.
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/deptry .
+	$(BIN)/python -m pytest --quiet tests/test_docs.py
 
 bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -59,7 +59,7 @@ def migrate() -> None:
 def main() -> None:
     """The entry point: what keeps a command from its work is one line and exit code 2."""
     try:
-        app()
+        app(prog_name="hokusai-gateway")
     except StartupError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)

@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import asyncpg
+import structlog
 import typer
 from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
@@ -17,12 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import CLI
 from app.database import Database
-from app.errors import ConflictError, GatewayError, StartupError
+from app.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
 from app.identity import keys
 from app.identity.key_endpoints import issued, view
 from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 from app.identity.schemas import AdminKeyRequest, RotateRequest
+from app.logs import configure_logs
 from app.migration import in_one_line
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
@@ -151,9 +153,12 @@ def _valid(schema: type[M], asked: dict[str, Any]) -> M:
 def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
     """Run one act in one transaction; what is refused is one line and exit code 1.
 
-    Raises StartupError where the database is not ours, or not migrated.
+    Raises StartupError where the database is away, not ours, or not migrated.
     """
     settings = settings_of_running(load_settings())
+    if not structlog.is_configured():
+        # What goes wrong is said in one line at the end.
+        configure_logs(settings.model_copy(update={"log_level": "error"}))
 
     async def run() -> T:
         assert settings.database_url is not None
@@ -168,13 +173,16 @@ def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
-    except GatewayError as error:
-        _fail(error.message)
-    except (SQLAlchemyError, asyncpg.PostgresError) as error:
+    except (DatabaseUnavailableError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        cause: BaseException = error
+        while isinstance(cause, DatabaseUnavailableError) and cause.__cause__ is not None:
+            cause = cause.__cause__
         raise StartupError(
-            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(cause)}; "
             "`hokusai-gateway migrate` prepares it"
         ) from error
+    except GatewayError as error:
+        _fail(error.message)
 
 
 def _fail(message: str) -> NoReturn:

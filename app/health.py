@@ -19,7 +19,9 @@ PROBE_SECONDS = 2.5
 NAME = "hokusai-registry-gateway"
 
 router = APIRouter(tags=["health"])
-PUBLIC = frozenset({("GET", "/livez"), ("GET", "/readyz"), ("GET", "/version")})
+PUBLIC = frozenset(
+    (method, path) for method in ("GET", "HEAD") for path in ("/livez", "/readyz", "/version")
+)
 
 
 class Check(BaseModel):
@@ -51,12 +53,14 @@ class Version(BaseModel):
     version: str = Field(examples=["0.1.0"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Check:
     """The process answers. It says nothing of what the gateway depends on."""
     return Check(ready=True, detail="alive")
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(request: Request, response: Response) -> Readiness:
     """Whether requests can be served: the database, its schema, and MLflow."""
@@ -71,6 +75,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
     return Readiness(ready=ready, checks=checks)
 
 
+@router.head("/version", include_in_schema=False)
 @router.get("/version")
 async def show_version() -> Version:
     """Which gateway this is."""

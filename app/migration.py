@@ -26,7 +26,7 @@ def migrate_database(settings: Settings) -> None:
         ) from error
 
 
-def in_one_line(error: Exception) -> str:
+def in_one_line(error: BaseException) -> str:
     """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
     cause = getattr(error, "orig", None) or error
     words = str(cause).strip().splitlines() or [type(cause).__name__]

@@ -55,7 +55,8 @@ def test_an_admin_endpoint_needs_the_scope_admin(
 
 
 def test_nothing_is_public_that_is_not_there() -> None:
-    assert PUBLIC - set(OPERATIONS) == {("GET", "/docs"), ("GET", "/openapi.json")}
+    undescribed = {(method, path) for method, path in PUBLIC - set(OPERATIONS) if method != "HEAD"}
+    assert undescribed == {("GET", "/docs"), ("GET", "/openapi.json")}
 
 
 def test_the_document_is_openapi_3_1(gateway: RunningGateway) -> None:

@@ -228,8 +228,8 @@ def test_settings_that_are_missing_or_wrong_are_one_line(
 
 def test_a_database_that_is_away_is_one_line(shell: Shell) -> None:
     url = "postgresql://nobody@127.0.0.1:9/nothing"
-    said = shell.fails(1, "keys", "list", HOKUSAI_DATABASE_URL=url)
-    assert said.startswith("error: The registry's database does not answer")
+    said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL=url)
+    assert said.startswith("error: cannot use the database of HOKUSAI_DATABASE_URL: ")
     assert len(said.splitlines()) == 1
 
 

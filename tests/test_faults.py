@@ -64,6 +64,16 @@ def scene(tmp_path_factory: pytest.TempPathFactory, mlflow_server: ChildMLflow) 
             yield Scene(gateway, postgres, gateway.key())
 
 
+def listens(url: str) -> bool:
+    try:
+        httpx.get(f"{url}/health", trust_env=False)
+    except httpx.ConnectError:
+        return False
+    except httpx.TransportError:
+        pass  # it is ending, and has not ended
+    return True
+
+
 def check_that_it_is_away(scene: Scene) -> None:
     """Each kind of caller is told 503 within the promise, which is the client's timeout."""
     for credential in (scene.key, new_key(), Wallet().headers()):
@@ -141,6 +151,7 @@ def test_a_killed_mlflow_is_502_and_heals(
         server = psutil.Process(mlflow.pid)
         for process in [server, *server.children(recursive=True)]:
             process.kill()
+        wait_until(lambda: not listens(mlflow.url))
         refused(client.get(SEARCH, params={"max_results": 1}), 502, "upstream_unreachable")
         # A tenant that was never here needs its workspace first.
         with gateway.client(gateway.key()) as other:

@@ -88,8 +88,13 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # or it is a trailer, which nobody here has a use for
-            super().on_header(name, value)
+        if not self._in_head:
+            return  # a trailer, which nobody here has a use for
+        # As in the base class; calling that for each header costs more than doing it.
+        name = name.lower()
+        if name == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._progress = True

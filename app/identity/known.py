@@ -93,8 +93,9 @@ class KnownCredentials:
         while True:
             try:
                 await self._listen_once(database)
-            except (OSError, TimeoutError, Exception) as error:  # whatever the driver raises
-                log.warning("credentials.listener_lost", error=type(error).__name__)
+            except Exception as error:  # whatever the driver raises
+                if self.listening:  # once for each outage, however long it lasts
+                    log.warning("credentials.listener_lost", error=type(error).__name__)
             finally:
                 self.listening = False
                 self.forget_all()
@@ -107,14 +108,13 @@ class KnownCredentials:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._notified)
             self.listening = True
-            while not lost.is_set():
+            while True:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), HEARTBEAT)
-                    return
+                    raise ConnectionError("PostgreSQL closed the connection")
                 # A silent network says nothing when the other side is gone: ask.
                 await connection.execute("select 1")
         finally:
-            self.listening = False
             connection.terminate()
 
     def _notified(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:

@@ -45,7 +45,7 @@ class Reconciler:
     async def once(self) -> bool:
         """Take one registration up, if there is one.
 
-        Raises what it fails with; the registration is then left alone for a lease.
+        Raises what it fails with; the registration is then left alone for a while.
         """
         async with self._database.transaction() as session:
             left = idempotency.is_left(Registration.principal, Registration.key)

@@ -113,7 +113,8 @@ class Registrations:
 
     async def resume(self, asked: RequestID, holder: str, plan: Plan) -> None:
         """Bring a registration to its end that its holder left. Raises as `register` does."""
-        await self._proceed(asked, Claim(holder, is_new=False), plan)
+        # Left alone for a while where MLflow fails over it, so that others get their turn.
+        await self._proceed(asked, Claim(holder, is_new=False), plan, pause=self._lease / 4)
 
     async def settle(self, registration: Registration) -> None:
         """Remove versions in MLflow that came late, after the registration had ended.
@@ -130,7 +131,9 @@ class Registrations:
                 delete(Registration).where(Registration.operation == plan.operation)
             )
 
-    async def _proceed(self, asked: RequestID, claim: Claim, plan: Plan) -> Answer:
+    async def _proceed(
+        self, asked: RequestID, claim: Claim, plan: Plan, pause: float = 0
+    ) -> Answer:
         try:
             version = await self._version(asked, claim, plan)
         except (MLflowRefusalError, NotFoundError) as refusal:
@@ -139,7 +142,7 @@ class Registrations:
         except UpstreamError:
             # Nobody works on it now: whoever sends it again need not wait for the lease.
             async with self._database.transaction() as session:
-                await idempotency.renew(session, asked, claim.holder, 0)
+                await idempotency.renew(session, asked, claim.holder, pause)
             raise
         return await self._record(asked, claim, plan, version)
 

@@ -106,7 +106,7 @@ def test_a_malformed_request_is_refused_and_ends_the_connection(
 def test_methods_of_other_protocols_are_refused(gateway: RunningGateway, method: str) -> None:
     answer = ask(gateway, request(f"{method} /livez HTTP/1.1"))
     assert (answer.status, answer.document["reason"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "delete, get, head, options, patch, post, put"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
 def test_the_bounds_of_a_head(gateway: RunningGateway) -> None:

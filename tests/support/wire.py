@@ -47,7 +47,8 @@ class Wire:
             self._more()
         head, _, self._read = self._read.partition(b"\r\n\r\n")
         status, *lines = head.decode("latin-1").split("\r\n")
-        headers = dict(line.lower().split(": ", 1) for line in lines)
+        pairs = (line.split(": ", 1) for line in lines)
+        headers = {name.lower(): value for name, value in pairs}
         length = 0 if bodiless else int(headers.get("content-length", 0))
         while len(self._read) < length:
             self._more()
