@@ -1,5 +1,7 @@
 """Attestations of models in the registry, from registration to lineage and contributor."""
 
+from typing import Any
+
 import pytest
 
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
@@ -69,7 +71,7 @@ def test_the_attestation_of_a_private_baseline_is_its_tenants_only(
 @pytest.mark.parametrize("field", ["model_id", "improved_model_id", "baseline_model_id"])
 def test_a_model_that_is_not_there_is_404(gateway: RunningGateway, field: str) -> None:
     with Training.of(gateway) as training:
-        asked = {field: "hkm_none"}
+        asked: dict[str, Any] = {field: "hkm_none"}
         if field == "baseline_model_id":
             asked["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
         given = {"contributor": CONTRIBUTOR}
