@@ -1,11 +1,13 @@
 """Registering models that are in MLflow: what is taken, what is answered, what MLflow then has."""
 
 import secrets
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from app.identity.principal import Scope
+from app.standalone.mlflow_server import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training
 from tests.support.wallet import Wallet
@@ -323,3 +325,15 @@ def test_a_wallets_message_registers_once(gateway: RunningGateway) -> None:
         assert (again.status_code, again.content) == (201, first.content)
         fresh = client.post("/api/models/baseline", json=bodies[1], headers=wallet.headers())
         assert fresh.status_code == 201
+
+
+def test_tenants_that_share_one_mlflow(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with (
+        RunningGateway(new_database(), mlflow_server.url, tenancy="shared") as shared,
+        Training.of(shared) as one,
+    ):
+        model = one.baseline(accuracy=0.5)
+        assert one.models() == [model]
+        assert len(one.versions(f"name = '{model['mlflow_name']}'")) == 1
