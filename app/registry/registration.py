@@ -67,6 +67,7 @@ class Registrations:
         self._mlflow = mlflow
         self._planner = planner
         self._lease = lease
+        self._working: set[RequestID] = set()
 
     async def register(
         self,
@@ -88,6 +89,23 @@ class Registrations:
         """
         document = request.model_dump(mode="json", exclude_unset=True)
         asked = idempotency.identify(principal.id, route, document, key)
+        # Repeats that come to the same process at once need not all ask the database.
+        if asked in self._working:
+            raise InProgressError("This request is being worked on. Send it again unchanged.")
+        self._working.add(asked)
+        try:
+            return await self._register(asked, principal, request, actor, proof)
+        finally:
+            self._working.discard(asked)
+
+    async def _register(
+        self,
+        asked: RequestID,
+        principal: Principal,
+        request: RegistrationRequest,
+        actor: Actor,
+        proof: VerifiedWallet | None,
+    ) -> Answer:
         async with self._database.transaction() as session:
             done = await idempotency.answered(session, asked)
             if done is not None:

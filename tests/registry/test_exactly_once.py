@@ -1,6 +1,7 @@
 """One registration, one version in MLflow, one record: whoever dies, however often it is sent."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -227,7 +228,10 @@ def test_one_registration_sent_fifty_times_at_once(
 
             def answered() -> bool:
                 answers.append(client.post("/api/models/improved", json=body))
-                return answers[-1].status_code != 409
+                if answers[-1].status_code not in (409, 503):
+                    return True
+                time.sleep(0.2)
+                return False
 
             wait_until(answered)
         return answers
@@ -236,7 +240,8 @@ def test_one_registration_sent_fifty_times_at_once(
         sent = list(pool.map(post, range(50)))
     for answers in sent:
         for answer in answers[:-1]:
-            assert answer.json()["reason"] == "in_progress"
+            # The database's connections are few, and a busy machine may have none left in time.
+            assert answer.json()["reason"] in ("in_progress", "database_unavailable")
             assert int(answer.headers["retry-after"]) > 0
     last = [answers[-1] for answers in sent]
     assert {answer.status_code for answer in last} == {201}, {answer.text for answer in last}
