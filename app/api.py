@@ -11,7 +11,9 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import health, openapi, reference
+from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
+from app.contributors import endpoints as contributors
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -26,6 +28,7 @@ from app.errors import (
 from app.exchange import exchange_of
 from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
+from app.registry import endpoints as models
 from app.tenants import endpoints as tenants
 from app.webpage import HEADERS
 
@@ -63,10 +66,14 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         key_endpoints.admin_router,
         tenants.router,
         audit.router,
+        models.router,
+        contributors.router,
+        attestations.router,
+        attestations.well_known,
         health.router,
     ):
         api.include_router(router)
-    openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC)
+    openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
     page = HTMLResponse(reference.render(api.openapi()), headers=HEADERS)
 
     async def docs(_: Request) -> Response:

@@ -88,6 +88,18 @@ class UnprocessableError(GatewayError):
     reason = "validation_failed"
 
 
+class ClaimDisagreesError(UnprocessableError):
+    """A number that was claimed is not the one that MLflow has."""
+
+    reason = "claim_disagrees"
+
+
+class KeyReusedError(UnprocessableError):
+    """An Idempotency-Key that stands for another request."""
+
+    reason = "idempotency_key_reused"
+
+
 class MethodNotAllowedError(GatewayError):
     status = 405
     error_code = "ENDPOINT_NOT_FOUND"
@@ -218,6 +230,33 @@ class ConflictError(GatewayError):
     status = 409
     error_code = "RESOURCE_CONFLICT"
     reason = "conflict"
+
+
+class InProgressError(ConflictError):
+    """The same request is being worked on; `retry_after` is in whole seconds."""
+
+    reason = "in_progress"
+
+    def __init__(self, message: str, *, retry_after: int = 1) -> None:
+        super().__init__(message, headers=[(b"retry-after", str(retry_after).encode())])
+
+
+class TokenTakenError(ConflictError):
+    """A token id that another tenant holds."""
+
+    reason = "token_taken"
+
+
+class NotMintableError(ConflictError):
+    """The attestation does not entitle to a mint: what it lacks is in the message."""
+
+    reason = "not_mintable"
+
+
+class SmallImprovementError(NotMintableError):
+    """The improvement is under one percentage point (DeltaOne)."""
+
+    reason = "improvement_too_small"
 
 
 # --- 429: how much ---

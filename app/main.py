@@ -9,6 +9,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api as own
 from app import health
+from app.attestations import endpoints as attestation_endpoints
+from app.attestations.attestor import Attestor
+from app.attestations.evidence import Evidence
+from app.attestations.registered import RegisteredModels
+from app.attestations.service import Attestations, attestations_for, attestations_of
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
@@ -27,15 +32,25 @@ from app.limits.policy import Policy
 from app.logs import configure_logs
 from app.metrics import Metrics, served
 from app.mlflow.control import MLflowControl
+from app.mlflow.model_registry import MLflowModels
 from app.proxy import endpoint
 from app.proxy.endpoint import Proxy
 from app.proxy.refusal import refusal
 from app.proxy.target import PREFIX
 from app.proxy.upstream import Upstream
+from app.registry.planning import Planner
+from app.registry.reconciler import Reconciler
+from app.registry.registration import Registrations
 from app.settings import Settings, load_settings
 from app.tenants.workspaces import Workspaces
 
-PUBLIC = own.PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | endpoint.PUBLIC
+PUBLIC = (
+    own.PUBLIC
+    | health.PUBLIC
+    | auth_endpoints.PUBLIC
+    | attestation_endpoints.PUBLIC
+    | endpoint.PUBLIC
+)
 # Probes come often and from inside: no limit may turn them away.
 UNLIMITED = health.PUBLIC
 
@@ -52,6 +67,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     configure_logs(settings)
     metrics = Metrics()
     peppers = Peppers.from_settings(settings)
+    attestor = Attestor.from_settings(settings)
     database = Database(
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
@@ -72,6 +88,12 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     known = KnownCredentials()
     authenticator = Authenticator(settings, database, peppers, known)
     workspaces = Workspaces(database, mlflow, settings.tenancy)
+    evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
+    attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
+    models = MLflowModels(mlflow)
+    planner = Planner(database, models, workspaces)
+    registrations = Registrations(database, models, planner, settings.registration_lease)
+    reconciler = Reconciler(database, registrations, settings.registration_lease)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
 
@@ -84,7 +106,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 stack.push_async_callback(counter.close)
             if settings.workers == 1:
                 stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
-            for task in (known.listen(database), keep_up(database, known)):
+            for task in (known.listen(database), keep_up(database, known), reconciler.run()):
                 stack.callback(asyncio.create_task(task).cancel)
             yield
 
@@ -97,6 +119,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     api.state.authenticator = authenticator
     api.state.workspaces = workspaces
     api.state.limiter = limiter
+    api.state.attestations = attestations
+    api.state.registrations = registrations
+    api.state.attestations_of = attestations_of
+    api.state.attestations_for = attestations_for
     api.state.revision = health.newest_revision()
 
     proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)

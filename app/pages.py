@@ -29,6 +29,16 @@ def encode_cursor(position: str) -> str:
     return base64.urlsafe_b64encode(position.encode()).decode().rstrip("=")
 
 
+def decode_number(cursor: str) -> int:
+    """The number inside a cursor of a list by number. Raises as `decode_cursor` does."""
+    position = decode_cursor(cursor)
+    if not (position.isascii() and position.isdecimal() and len(position) <= 18):
+        raise InvalidParameterError(
+            "The cursor is not one of this list: pass `next` of the page before, unchanged."
+        )
+    return int(position)
+
+
 def decode_cursor(cursor: str) -> str:
     """The position inside a cursor. Raises InvalidParameterError for one that is not ours."""
     try:

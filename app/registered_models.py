@@ -1,7 +1,29 @@
 """Every table's class, so that whoever needs the whole schema has one place to import."""
 
+from app.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
 from app.audit.models import AuditEvent
+from app.contributors.models import Contribution, Contributor
+from app.idempotency.models import IdempotentRequest
 from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
+from app.registry.models import Model, Registration, Token
 from app.tenants.models import Tenant
 
-MODELS = (AccessToken, APIKey, AuditEvent, Fingerprint, Nonce, SpentSignature, Tenant)
+MODELS = (
+    AccessToken,
+    APIKey,
+    Attestation,
+    AuditEvent,
+    Contribution,
+    Contributor,
+    Fingerprint,
+    IdempotentRequest,
+    KnownAttestor,
+    LogEntry,
+    LogNode,
+    Model,
+    Nonce,
+    Registration,
+    SpentSignature,
+    Tenant,
+    Token,
+)

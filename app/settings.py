@@ -65,6 +65,27 @@ class Settings(BaseSettings):
     wallet_ahead: Seconds = 60
     token_seconds: int = Field(default=3600, ge=900, le=3600)
 
+    # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
+    # encrypted keystore file (Web3 Secret Storage).
+    attestor_key: SecretStr | None = None
+    attestor_key_file: Path | None = None
+    attestor_keystore: Path | None = None
+    attestor_keystore_password: SecretStr | None = None
+    # Addresses of earlier attestors of the same database, separated by commas.
+    retired_attestors: Annotated[tuple[str, ...], NoDecode] = ()
+    # Where signatures count (EIP-155, EIP-712).
+    chain_id: Count = 1
+    verifying_contract: str = "0x0000000000000000000000000000000000000000"
+    # The contract of the Ethereum Attestation Service on that chain, and its version.
+    eas_contract: str = "0xA1207F3BBa224E2c9c3c6D5aF63D0eb1582Ce587"
+    eas_version: str = "0.26"
+    # The name in the log's checkpoints; one log keeps one name.
+    log_origin: Annotated[str, Field(pattern=r"^[^\s+]+$")] = "hokusai.registry/attestations"
+
+    # Registration: for so long nobody takes up what another gateway works on, or died over; longer
+    # than one request to MLflow takes.
+    registration_lease: Seconds = 120
+
     # Limits.
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.
@@ -96,7 +117,9 @@ class Settings(BaseSettings):
     # Prometheus metrics on a port of their own; without one, at /metrics for admins.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
 
-    @field_validator("trusted_proxies", "cors_origins", "retired_peppers", mode="before")
+    @field_validator(
+        "trusted_proxies", "cors_origins", "retired_peppers", "retired_attestors", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -25,7 +25,9 @@ from app.identity.api_key import new_token
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from app.tenants.workspaces import Workspaces
+from tests.attestations.trainer import Trainer
 from tests.proxy.hostile import OK, Peer, Script, hostile
+from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
 from tests.support.sql import sql
@@ -178,6 +180,31 @@ def _(world: World) -> Met:
     return Met(
         send(world.gateway, "POST", "/api/keys", headers=bearer(world.gateway.key()), json={})
     )
+
+
+@case(errors.ClaimDisagreesError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        trainer = Trainer(http)
+        run_id = trainer.run(accuracy=0.5)
+        answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.NotMintableError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
+        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.SmallImprovementError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        document = Trainer(http).improvement(before=0.5, after=0.501)
+        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.MethodNotAllowedError)

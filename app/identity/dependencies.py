@@ -54,6 +54,9 @@ async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
 
 
 Caller = Annotated[Principal, Depends(_caller)]
+Reading = Annotated[Principal, Depends(_requires(Scope.READ))]
+Registering = Annotated[Principal, Depends(_requires(Scope.REGISTER))]
+Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
 CurrentActor = Annotated[Actor, Depends(_actor)]
 CurrentPeppers = Annotated[Peppers, Depends(_peppers)]

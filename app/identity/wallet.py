@@ -74,7 +74,7 @@ def verify(
             extra={"server_time": now.isoformat()},
         )
     digest = personal_digest(credential.message.encode())
-    address = _recover(digest, parse_signature(credential.signature))
+    address = recover(digest, parse_signature(credential.signature))
     if address.lower() != credential.address.lower():
         raise InvalidSignatureError(
             f"The signature over X-ETH-Message is not one of {credential.address}."
@@ -106,7 +106,7 @@ def personal_recover(message: bytes, signature: bytes) -> str:
     `signature` is r, s and v in 65 bytes. Raises InvalidSignatureError when it is of no key at
     all, has its s in the upper half of the order (EIP-2), or a v other than 27 and 28.
     """
-    return _recover(personal_digest(message), signature)
+    return recover(personal_digest(message), signature)
 
 
 def checksum_address(text: str) -> str:
@@ -134,7 +134,11 @@ def _time_in(message: str) -> datetime:
         raise InvalidSignatureError("The time in X-ETH-Message does not exist.") from None
 
 
-def _recover(digest: bytes, signature: bytes) -> str:
+def recover(digest: bytes, signature: bytes) -> str:
+    """The address, in EIP-55 form, whose key signed the 32 bytes of `digest`.
+
+    Raises InvalidSignatureError as `personal_recover` does.
+    """
     if len(signature) != SIGNATURE_BYTES:
         raise InvalidSignatureError(
             f"The signature has {len(signature)} bytes; r, s and v take {SIGNATURE_BYTES}."

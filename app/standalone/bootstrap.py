@@ -4,6 +4,8 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from app.attestations import attestors
+from app.attestations.attestor import Attestor
 from app.audit.service import CLI
 from app.database import Database
 from app.errors import StartupError
@@ -27,8 +29,8 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
 
     The file is written before the database: a crash between the two leaves a file with a key that
     is not known yet, and the next start finishes the work with that same key.
-    Raises StartupError where the peppers are not the ones of this database, OSError where the file
-    cannot be written.
+    Raises StartupError where the peppers or the attestor are not those of this database, OSError
+    where the file cannot be written.
     """
     assert settings.database_url is not None
     database = Database(settings.database_url.get_secret_value(), connections=1)
@@ -38,6 +40,9 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
             # Replicas that start together make one key between them.
             await session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
             await peppers.check(session)
+            await attestors.check(
+                session, Attestor.from_settings(settings), settings.retired_attestors
+            )
             admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))
             if await session.scalar(admins.limit(1)):
                 return False

@@ -16,6 +16,7 @@ class DataDirectory:
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
         self.admin_key = self.path / "admin.key"
+        self.attestor_key = self.path / "attestor.key"
         self._pepper = self.path / "pepper"
         self._database_url = self.path / "database.url"
         self._lock: int | None = None
@@ -79,3 +80,13 @@ class DataDirectory:
             return create_private(self._pepper, secrets.token_hex(32))
         except OSError as error:
             raise StartupError(f"cannot keep {self._pepper}: {error.strerror}") from None
+
+    def make_attestor_key(self) -> None:
+        """The key that signs attestations, as 64 hexadecimal digits in `attestor_key`; made once.
+
+        Any 32 bytes are a key of secp256k1, but for a chance of 1 in 2^128.
+        """
+        try:
+            create_private(self.attestor_key, secrets.token_hex(32))
+        except OSError as error:
+            raise StartupError(f"cannot keep {self.attestor_key}: {error.strerror}") from None

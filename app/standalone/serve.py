@@ -51,7 +51,10 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     progress = Progress()
     directory = DataDirectory(settings.data_dir)
     has_children = settings.database_url is None or settings.mlflow_url is None
-    if has_children or settings.key_pepper is None:
+    has_attestor = any(
+        (settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore)
+    )
+    if has_children or settings.key_pepper is None or not has_attestor:
         directory.create()
     if has_children:
         directory.lock()
@@ -65,6 +68,9 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
                 f"warning: HOKUSAI_KEY_PEPPER is not set; the keys of this database work with "
                 f"{directory.path / 'pepper'} alone"
             )
+    if not has_attestor:
+        directory.make_attestor_key()
+        os.environ["HOKUSAI_ATTESTOR_KEY_FILE"] = str(directory.attestor_key)
     postgres, mlflow = _without_secrets(settings), settings.mlflow_url or ""
     if has_children:
         postgres, mlflow = _start_children(settings, directory, progress, cleanup)

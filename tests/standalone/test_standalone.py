@@ -36,17 +36,19 @@ def test_nobody_else_may_read_the_data_directory(standalone: Serving) -> None:
     assert directory.stat().st_mode & 0o777 == 0o700
     for path in directory.iterdir():
         assert path.stat().st_mode & 0o077 == 0, path
-    for name in ("admin.key", "pepper", "postgres.password"):
+    for name in ("admin.key", "attestor.key", "pepper", "postgres.password"):
         assert (directory / name).stat().st_mode & 0o777 == 0o600
 
 
 def test_no_child_is_told_a_secret_that_is_not_its_own(standalone: Serving) -> None:
     pepper = (standalone.directory / "pepper").read_text().strip()
     password = (standalone.directory / "postgres.password").read_text().strip()
+    attestor = (standalone.directory / "attestor.key").read_text().strip()
     for process in standalone.descendants():
         told = [*process.environ().items(), ("arguments", " ".join(process.cmdline()))]
         assert not any(name.startswith("HOKUSAI_") for name, _ in told)
-        assert not any(secret in value for _, value in told for secret in (pepper, password))
+        secrets = (pepper, password, attestor)
+        assert not any(secret in value for _, value in told for secret in secrets)
 
 
 def test_nothing_but_loopback_is_listened_on(standalone: Serving) -> None:

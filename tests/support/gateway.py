@@ -27,7 +27,8 @@ MEMBER = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
 class RunningGateway:
     """Serves in a thread for as long as the `with` block lasts.
 
-    `overrides` are settings. Defaults: the fixed test pepper, and limits too high to be met.
+    `overrides` are settings. Defaults: a fixed pepper and attestor key, and limits too high to be
+    met.
     """
 
     def __init__(self, database_url: str, mlflow_url: str, **overrides: Any) -> None:
@@ -36,6 +37,7 @@ class RunningGateway:
                 "database_url": SecretStr(database_url),
                 "mlflow_url": mlflow_url,
                 "key_pepper": SecretStr("pepper of the tests"),
+                "attestor_key": SecretStr("a7" * 32),
                 "rate_limit": 1_000_000,
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,

@@ -1,0 +1,44 @@
+"""Which keys sign for a database: the one in use, and those before it."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.attestations.attestor import Attestor
+from app.attestations.models import KnownAttestor
+from app.errors import StartupError
+
+
+async def known(session: AsyncSession) -> Sequence[KnownAttestor]:
+    """All that ever signed for this database, the newest first."""
+    query = select(KnownAttestor).order_by(KnownAttestor.first_at.desc())
+    return (await session.scalars(query)).all()
+
+
+async def check(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> None:
+    """Compare with what the database remembers, and let it remember a new attestor.
+
+    Raises StartupError where another key signed before and was not retired: a replica with a key
+    of its own would make attestations that nobody expects.
+    """
+    await session.execute(
+        insert(KnownAttestor)
+        .values(address=attestor.address, checkpoint_key=str(attestor.checkpoints.verifier))
+        .on_conflict_do_nothing()
+    )
+    allowed = {attestor.address.lower(), *(address.lower() for address in retired)}
+    for other in await known(session):
+        if other.address.lower() not in allowed:
+            raise StartupError(
+                f"HOKUSAI_ATTESTOR_KEY is that of {attestor.address}, but {other.address} signed "
+                "this database's attestations; to change the key, add the old address to "
+                "HOKUSAI_RETIRED_ATTESTORS"
+            )
+        if other.address == attestor.address and other.checkpoint_key != str(
+            attestor.checkpoints.verifier
+        ):
+            raise StartupError(
+                f"HOKUSAI_LOG_ORIGIN: this database's log is {other.checkpoint_key.split('+')[0]}"
+            )

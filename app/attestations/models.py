@@ -1,0 +1,73 @@
+"""The tables of attestations and of their log. The database itself refuses changes on them."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, now
+
+
+class Attestation(Base):
+    """One attestation: `text` is what was hashed, to the byte."""
+
+    __tablename__ = "attestations"
+    __table_args__ = (
+        UniqueConstraint("principal", "request_key"),
+        Index("attestations_by_model", "model_id"),
+        Index("attestations_by_run", "run_id"),
+        Index("attestations_by_contributor", "contributors", postgresql_using="gin"),
+    )
+
+    # SHA-256 of the text, 64 hexadecimal digits.
+    hash: Mapped[str] = mapped_column(primary_key=True)
+    text: Mapped[str]
+    kind: Mapped[str]
+    tenant: Mapped[str]
+    private: Mapped[bool]
+    principal: Mapped[str]
+    # What makes a repeated request the same one, and what it asked for.
+    request_key: Mapped[str]
+    request_hash: Mapped[str]
+    # The improved model, or the only one.
+    model_id: Mapped[str | None]
+    run_id: Mapped[str | None]
+    contributors: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    signature: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    eas: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LogEntry(Base):
+    """A leaf of the log: `text` is what its hash is made of."""
+
+    __tablename__ = "attestation_log"
+    __table_args__ = (Index("attestation_log_by_attestation", "attestation"),)
+
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    kind: Mapped[str]
+    attestation: Mapped[str] = mapped_column(ForeignKey("attestations.hash"))
+    text: Mapped[str]
+    at: Mapped[datetime] = mapped_column(default=now)
+
+
+class LogNode(Base):
+    """The hash of a complete subtree of the log; level 0 are the leaves."""
+
+    __tablename__ = "attestation_log_nodes"
+
+    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    hash: Mapped[bytes]
+
+
+class KnownAttestor(Base):
+    """A key that signed for this database, the one in use included."""
+
+    __tablename__ = "attestors"
+
+    address: Mapped[str] = mapped_column(primary_key=True)
+    checkpoint_key: Mapped[str]
+    first_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,47 @@
+"""The tables of contributors and of what they contributed."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, now
+
+
+class Contributor(Base):
+    """An Ethereum address, in EIP-55 form, that contributed something."""
+
+    __tablename__ = "contributors"
+
+    address: Mapped[str] = mapped_column(primary_key=True)
+    first_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Contribution(Base):
+    """Data that a contributor gave for one improved model.
+
+    tenant, private: whose model it is, and whether only they may see it.
+    improvements: the model's improvement on its baseline, by metric; above zero is better.
+    """
+
+    __tablename__ = "contributions"
+    __table_args__ = (
+        UniqueConstraint("model_id", "address", "data_hash"),
+        Index("contributions_by_address", "address", "id"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    model_id: Mapped[str]
+    baseline_model_id: Mapped[str]
+    tenant: Mapped[str]
+    private: Mapped[bool]
+    address: Mapped[str] = mapped_column(ForeignKey("contributors.address"))
+    weight_bps: Mapped[int]
+    data_size: Mapped[int | None] = mapped_column(BigInteger)
+    # Empty where none was given: NULLs would not be equal to each other.
+    data_hash: Mapped[str]
+    details: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    improvements: Mapped[dict[str, float]] = mapped_column(JSONB)
+    created_at: Mapped[datetime] = mapped_column(default=now)

@@ -1,0 +1,106 @@
+"""The registry's tables."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TEXT
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.database import Base, now
+
+
+class Token(Base):
+    """A token id, by its upper-case symbol, and the tenant that may add versions under it."""
+
+    __tablename__ = "tokens"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    tenant: Mapped[str]
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Model(Base):
+    """One registered model: one version in MLflow, and what was said of it.
+
+    number: its place in lists. root, path: the first baseline, and the ids from that to this one.
+    higher_is_better: directions that were given, by metric. JSON, not JSONB, keeps what callers
+    wrote in their order.
+    """
+
+    __tablename__ = "models"
+    __table_args__ = (
+        UniqueConstraint("number"),
+        UniqueConstraint("tenant", "mlflow_name", "mlflow_version"),
+        Index("models_by_root", "root", "number"),
+        Index("models_by_type", "model_type", "number"),
+        Index("models_by_name", "mlflow_name", "number"),
+        Index("models_by_token", "token", "number"),
+        Index(
+            "models_by_contributor",
+            "contributors",
+            postgresql_using="gin",
+            postgresql_ops={"contributors": "jsonb_path_ops"},
+        ),
+    )
+
+    model_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    kind: Mapped[str]
+    tenant: Mapped[str]
+    principal: Mapped[str]
+    private: Mapped[bool]
+    mlflow_name: Mapped[str]
+    mlflow_version: Mapped[str]
+    run_id: Mapped[str | None]
+    model_uri: Mapped[str]
+    model_type: Mapped[str | None]
+    # `metadata` is SQLAlchemy's own name.
+    given_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    higher_is_better: Mapped[dict[str, bool]] = mapped_column(JSON)
+    primary_metric: Mapped[str | None]
+    baseline_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.model_id"))
+    root: Mapped[str]
+    path: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
+    delta: Mapped[dict[str, Any]] = mapped_column(JSON)
+    contributors: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    token: Mapped[str | None] = mapped_column(ForeignKey("tokens.symbol"))
+    token_id: Mapped[str | None]
+    model_name: Mapped[str | None]
+    metric_name: Mapped[str | None]
+    baseline_value: Mapped[float | None]
+    tags: Mapped[dict[str, str]] = mapped_column(JSON)
+    warnings: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class Registration(Base):
+    """A registration on its way, from before MLflow is asked until the record is written.
+
+    operation: the id that MLflow's version carries as a tag. principal, key: of the idempotent
+        request whose answer it will be.
+    adopts: `name/version` of the version in MLflow that it registers, where it makes none.
+    settle_at: set once it has ended after a result in doubt: from then on versions that came
+        late are looked for, and removed unless they are `version` of the record.
+    """
+
+    __tablename__ = "registrations"
+    __table_args__ = (
+        UniqueConstraint("tenant", "adopts"),
+        Index("registrations_by_settling", "settle_at"),
+        Index("registrations_by_request", "principal", "key"),
+    )
+
+    operation: Mapped[str] = mapped_column(primary_key=True)
+    principal: Mapped[str]
+    key: Mapped[str]
+    tenant: Mapped[str]
+    adopts: Mapped[str | None]
+    token: Mapped[str | None] = mapped_column(ForeignKey("tokens.symbol"))
+    plan: Mapped[dict[str, Any]] = mapped_column(JSON)
+    # Whether MLflow may have been asked before by a holder that did not come to the end.
+    in_doubt: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[str | None]
+    settle_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=now)

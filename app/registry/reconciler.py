@@ -1,0 +1,81 @@
+"""What brings registrations to their end that somebody left in the middle."""
+
+import asyncio
+import secrets
+from datetime import timedelta
+
+import structlog
+from sqlalchemy import or_, select
+
+from app.database import Database, now
+from app.errors import GatewayError
+from app.idempotency import service as idempotency
+from app.idempotency.service import RequestID
+from app.registry.models import Registration
+from app.registry.plan import Plan
+from app.registry.registration import Registrations
+
+log = structlog.get_logger()
+
+# How often it looks, in seconds; more often where leases are short.
+INTERVAL = 15.0
+
+
+class Reconciler:
+    """Takes registrations up whose lease has ended; any number of gateways may run one."""
+
+    def __init__(self, database: Database, registrations: Registrations, lease: float) -> None:
+        self._database = database
+        self._registrations = registrations
+        self._lease = lease
+
+    async def run(self) -> None:
+        """Look every few seconds until cancelled."""
+        while True:
+            await asyncio.sleep(min(INTERVAL, self._lease / 4))
+            try:
+                while await self.once():
+                    pass
+            except GatewayError as error:
+                log.warning("reconciler.postponed", reason=error.reason)
+            except Exception:
+                # One registration that we cannot end must not keep all others waiting.
+                log.exception("reconciler.failed")
+
+    async def once(self) -> bool:
+        """Take one registration up, if there is one.
+
+        Raises what it fails with; the registration is then left alone for a while.
+        """
+        async with self._database.transaction() as session:
+            left = idempotency.is_left(Registration.principal, Registration.key)
+            registration = await session.scalar(
+                select(Registration)
+                .where(
+                    or_(
+                        Registration.settle_at < now(),
+                        Registration.settle_at.is_(None) & left,
+                    )
+                )
+                .order_by(Registration.created_at)
+                .limit(1)
+                .with_for_update(skip_locked=True)
+            )
+            if registration is None:
+                return False
+            if registration.settle_at is not None:
+                registration.settle_at = now() + timedelta(seconds=self._lease)
+                holder = None
+            else:
+                holder = secrets.token_hex(8)
+                asked = RequestID(registration.principal, registration.key, "")
+                if not await idempotency.take_over(session, asked, holder, self._lease):
+                    return True
+                registration.in_doubt = True
+        if holder is None:
+            await self._registrations.settle(registration)
+            return True
+        plan = Plan.model_validate(registration.plan)
+        log.info("registration.resumed", operation=plan.operation, model_id=plan.model_id)
+        await self._registrations.resume(asked, holder, plan)
+        return True

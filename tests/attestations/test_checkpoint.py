@@ -1,0 +1,74 @@
+"""Signed notes: what was signed opens, and nothing else does."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.attestations.checkpoint import Checkpoint, CheckpointSigner, CheckpointVerifier
+
+NAME = "example.org/log"
+SIGNER = CheckpointSigner(NAME, b"1" * 32)
+NOTE = SIGNER.sign(7, b"r" * 32)
+
+
+def test_a_note_has_the_form_of_c2sp() -> None:
+    assert NOTE.startswith(
+        f"{NAME}\n7\n{base64.b64encode(b'r' * 32).decode()}\n\n\N{EM DASH} {NAME} "
+    )
+    assert NOTE.endswith("\n")
+    blob = base64.b64decode(NOTE.splitlines()[-1].split(" ")[2])
+    assert len(blob) == 4 + 64
+    assert blob[:4] == SIGNER.verifier.key_id
+
+
+def test_a_note_opens_with_the_key_as_it_is_written() -> None:
+    key = CheckpointVerifier.parse(str(SIGNER.verifier))
+    assert key.open(NOTE) == Checkpoint(NAME, 7, b"r" * 32)
+
+
+def test_the_go_documentations_key_reads() -> None:
+    """The key and note of golang.org/x/mod/sumdb/note's documentation."""
+    key = CheckpointVerifier.parse(
+        "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    )
+    assert key.key_id.hex() == "c74f20a3"
+    assert str(key) == "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+
+
+def test_a_note_may_carry_signatures_of_others() -> None:
+    other = CheckpointSigner("witness.example", b"2" * 32)
+    body = NOTE.split("\n\n")[0] + "\n\n"
+    line = other.sign(7, b"r" * 32).split("\n\n")[1]
+    assert SIGNER.verifier.open(body + line + NOTE.split("\n\n")[1]).size == 7
+
+
+def test_another_key_does_not_open_it() -> None:
+    with pytest.raises(ValueError, match="not signed"):
+        CheckpointSigner(NAME, b"2" * 32).verifier.open(NOTE)
+    with pytest.raises(ValueError, match="not signed"):
+        CheckpointSigner("another.example", b"1" * 32).verifier.open(NOTE)
+
+
+@given(st.integers(min_value=0, max_value=len(NOTE) - 1), st.characters(codec="utf-8"))
+def test_no_character_can_be_changed(place: int, character: str) -> None:
+    changed = NOTE[:place] + character + NOTE[place + 1 :]
+    if changed == NOTE:
+        return
+    with pytest.raises(ValueError, match="not"):
+        SIGNER.verifier.open(changed)
+
+
+@given(st.text())
+def test_any_other_text_is_no_note(text: str) -> None:
+    with pytest.raises(ValueError, match="not"):
+        SIGNER.verifier.open(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a+b", "a+b+c", "a+00000000+AAAA", f"+{str(SIGNER.verifier).partition('+')[2]}"]
+)
+def test_other_keys_do_not_parse(text: str) -> None:
+    with pytest.raises(ValueError, match="key"):
+        CheckpointVerifier.parse(text)

@@ -1,0 +1,69 @@
+"""Whose part in an improvement is how large."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.contributors.shares import WHOLE, GivenContribution, has_wrong_checksum, shares
+from app.errors import UnprocessableError
+
+ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
+
+
+def contributions(*weights: int | None) -> list[GivenContribution]:
+    return [
+        GivenContribution(data_hash=str(number), weight_bps=weight)
+        for number, weight in enumerate(weights)
+    ]
+
+
+def weights_of(*weights: int | None) -> list[int]:
+    return [share.weight_bps for share in shares(contributions(*weights), ADDRESS)]
+
+
+@pytest.mark.parametrize(
+    ("given_weights", "expected"),
+    [
+        ([None], [10_000]),
+        ([None, None, None], [3334, 3333, 3333]),
+        ([5000, None, None], [5000, 2500, 2500]),
+        ([None, 9997, None], [2, 9997, 1]),
+        ([6000, 4000], [6000, 4000]),
+    ],
+)
+def test_missing_weights_share_what_is_left(
+    given_weights: list[int | None], expected: list[int]
+) -> None:
+    assert weights_of(*given_weights) == expected
+
+
+@pytest.mark.parametrize("wrong", [[9999], [10_000, None], [5000, 5001], [9999, None, None]])
+def test_weights_that_do_not_make_a_whole_are_refused(wrong: list[int | None]) -> None:
+    with pytest.raises(UnprocessableError, match="basis points"):
+        weights_of(*wrong)
+
+
+@given(st.lists(st.none() | st.integers(1, WHOLE), min_size=1, max_size=40))
+def test_weights_make_a_whole_or_are_refused(given_weights: list[int | None]) -> None:
+    try:
+        found = weights_of(*given_weights)
+    except UnprocessableError:
+        return
+    assert sum(found) == WHOLE
+    assert min(found) > 0
+    assert weights_of(*given_weights) == found
+
+
+def test_samples_are_a_size() -> None:
+    one = GivenContribution.model_validate({"samples": 5, "note": "x"})
+    both = GivenContribution.model_validate({"samples": 5, "data_size": 6, "data_hash": "h"})
+    found = shares([one, both], ADDRESS)
+    assert [share.data_size for share in found] == [5, 6]
+    assert [share.details for share in found] == [{"note": "x"}, {"samples": 5}]
+
+
+def test_only_a_casing_that_claims_a_checksum_can_be_wrong() -> None:
+    assert not has_wrong_checksum(ADDRESS)
+    assert not has_wrong_checksum(ADDRESS.lower())
+    assert not has_wrong_checksum("0x" + ADDRESS[2:].upper())
+    assert has_wrong_checksum("0x742d35Cc6634C0532925a3b844Bc9e7595f62341")

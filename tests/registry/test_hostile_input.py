@@ -1,0 +1,88 @@
+"""Whatever a registration holds, it is registered or refused: never a failure of ours."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from tests.support.training import Training
+
+ABSENT = "0" * 32
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(codec="utf-8"), max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=10,
+)
+FIELDS = {
+    "baseline": ("model_type", "name", "metadata", "metrics", "higher_is_better", "run_id"),
+    "improved": ("contributor_address", "data_contribution", "baseline_model_id", "metadata"),
+    "tokenized": ("model_name", "token_id", "metric_name", "baseline_value", "additional_tags"),
+}
+FIXED: dict[str, dict[str, Any]] = {
+    "baseline": {"model_type": "c"},
+    "improved": {"baseline_model_id": "hkm_absent", "contributor_address": "0x" + "1" * 40},
+    "tokenized": {"model_name": "M", "token_id": "t", "metric_name": "a", "baseline_value": 0},
+}
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(FIELDS)), st.integers(0, 5), JSON)
+@example("tokenized", 3, 10**400)
+@example("baseline", 3, {"a": 10**400})
+@example("baseline", 2, {"a": 10**400})
+@example("improved", 1, {"data_size": 2**63})
+@example("improved", 1, {"more": 2**70})
+@example("improved", 1, [])
+@example("improved", 1, [{"weight_bps": 1e4}])
+def test_any_value_in_any_field(training: Training, kind: str, number: int, value: Any) -> None:
+    field = FIELDS[kind][number % len(FIELDS[kind])]
+    body = {"run_id": ABSENT} | FIXED[kind] | {field: value}
+    answer = training.client.post(
+        f"/api/models/{kind}",
+        content=json.dumps(body),
+        headers={"Content-Type": "application/json"},
+    )
+    assert answer.status_code in (400, 404, 422), (body, answer.text)
+    assert answer.json()["reason"] in ("bad_request", "validation_failed", "not_found")
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        '{"a": "\\ud800"}',
+        '{"\\ud800": 1}',
+        '{"a\\u0000": 1}',
+        '{"a": ' + "[" * 40 + "]" * 40 + "}",
+        '{"a": ' + "[" * 800 + "]" * 800 + "}",
+        '{"a": 1' + "0" * 5000 + "}",
+        '{"hk_live_' + "a" * 43 + "_" + "b" * 6 + '": 1}',
+    ],
+    ids=range(7),
+)
+def test_metadata_that_cannot_be_kept(training: Training, metadata: str) -> None:
+    text = f'{{"run_id": "{ABSENT}", "model_type": "c", "metadata": {metadata}}}'
+    answer = training.client.post(
+        "/api/models/baseline", content=text, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code in (400, 422), answer.text
+    assert answer.json()["reason"] in ("bad_request", "validation_failed")
+
+
+def test_what_can_be_kept_is_kept_as_it_is(training: Training) -> None:
+    metadata = {
+        "ünï": "😀 <b>'\";--",
+        "z": [1, 2.5, -0.25, 1e-300, None, True, {"b": {}, "a": []}],
+        "large": 2**53 - 1,
+        "metrics": "none",
+    }
+    model = training.registered(
+        "baseline", run_id=training.run(a=1), model_type="ünï", metadata=metadata
+    )
+    assert training.get(f"/api/models/{model['model_id']}")["metadata"] == metadata
+    assert model["metrics"] == {"large": 2**53 - 1}

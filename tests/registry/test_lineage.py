@@ -1,0 +1,212 @@
+"""Improvements: what they build on, by how much, with whose data, and who may see it."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import RunningGateway
+from tests.support.training import Training
+
+GUIDES_ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
+CHECKSUMMED = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
+
+
+def improve(training: Training, on: dict[str, Any], **body: Any) -> dict[str, Any]:
+    """A new run, registered as an improvement; `metrics` are those of the run."""
+    metrics = body.pop("metrics", {"accuracy": 0.88})
+    return training.registered(
+        "improved",
+        **{
+            "run_id": training.run(**metrics),
+            "baseline_model_id": on["model_id"],
+            "contributor_address": GUIDES_ADDRESS,
+            **body,
+        },
+    )
+
+
+def test_an_improvement_as_in_the_guide(training: Training) -> None:
+    baseline = training.baseline(accuracy=0.85, loss=0.5, only=1)
+    model = improve(
+        training,
+        baseline,
+        metrics={"accuracy": 0.88, "loss": 0.4, "more": 1},
+        data_contribution={"samples": 5000, "data_hash": "ab" * 32, "source": {"kept": [1]}},
+    )
+    assert (model["kind"], model["baseline_model_id"]) == ("improved", baseline["model_id"])
+    assert model["model_type"] == baseline["model_type"]
+    assert model["contributors"] == [
+        {
+            "address": CHECKSUMMED,
+            "weight_bps": 10_000,
+            "data_size": 5000,
+            "data_hash": "ab" * 32,
+            "details": {"source": {"kept": [1]}},
+        }
+    ]
+    assert [warning["code"] for warning in model["warnings"]] == ["address_checksum"]
+    assert CHECKSUMMED in model["warnings"][0]["message"]
+    assert model["delta"] == {
+        "accuracy": {
+            "baseline": 0.85,
+            "improved": 0.88,
+            "delta": 0.03,
+            "delta_percent": pytest.approx(3.529411764705882),
+            "higher_is_better": True,
+            "improvement": 0.03,
+        },
+        "loss": {
+            "baseline": 0.5,
+            "improved": 0.4,
+            "delta": -0.1,
+            "delta_percent": -20,
+            "higher_is_better": False,
+            "improvement": 0.1,
+        },
+    }
+    assert training.get(f"/api/models/{model['model_id']}") == model
+
+
+def test_a_baseline_of_zero_has_no_percentage(training: Training) -> None:
+    model = improve(training, training.baseline(accuracy=0), metrics={"accuracy": 0.5})
+    assert model["delta"]["accuracy"]["delta_percent"] is None
+    assert model["delta"]["accuracy"]["delta"] == 0.5
+
+
+def test_a_direction_that_was_given_is_used_for_what_builds_on_it(training: Training) -> None:
+    baseline = training.registered(
+        "baseline",
+        run_id=training.run(score=10),
+        model_type="c",
+        higher_is_better={"score": False},
+        primary_metric="score",
+    )
+    assert baseline["higher_is_better"] == {"score": False}
+    model = improve(training, baseline, metrics={"score": 8})
+    assert model["delta"]["score"]["improvement"] == 2
+    assert model["primary_metric"] == "score"
+    turned = improve(training, baseline, metrics={"score": 8}, higher_is_better={"score": True})
+    assert turned["delta"]["score"]["improvement"] == -2
+
+
+def test_nothing_to_compare_is_said(training: Training) -> None:
+    model = improve(training, training.baseline(a=1), metrics={"b": 1})
+    assert model["delta"] == {}
+    assert "no_common_metric" in [warning["code"] for warning in model["warnings"]]
+
+
+def test_an_unknown_baseline_is_404(training: Training) -> None:
+    answer = training.register(
+        "improved",
+        run_id=training.run(),
+        baseline_model_id="hkm_absent",
+        contributor_address=CHECKSUMMED,
+    )
+    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+
+
+def test_the_tree_goes_over_tenants(training: Training, stranger: Training) -> None:
+    root = training.baseline(accuracy=0.5)
+    left = improve(training, root, metrics={"accuracy": 0.6})
+    right = improve(stranger, root, metrics={"accuracy": 0.7})
+    leaf = improve(stranger, right, metrics={"accuracy": 0.75})
+    expected = [root["model_id"], left["model_id"], right["model_id"], leaf["model_id"]]
+    for asked, path in (
+        (leaf, [root["model_id"], right["model_id"], leaf["model_id"]]),
+        (root, [root["model_id"]]),
+    ):
+        for reader in (training, stranger):
+            tree = reader.get(f"/api/models/{asked['model_id']}/lineage")
+            assert tree["root"] == root["model_id"]
+            assert tree["path"] == path
+            assert tree["complete"]
+            assert [node["model"]["model_id"] for node in tree["nodes"]] == expected
+    nodes = {node["model"]["model_id"]: node for node in tree["nodes"]}
+    edge = nodes[leaf["model_id"]]
+    assert edge["baseline_model_id"] == right["model_id"]
+    assert edge["delta"]["accuracy"]["delta"] == 0.05
+    assert edge["contributors"][0]["address"] == CHECKSUMMED
+    assert edge["model"]["metrics"] == {"accuracy": 0.75}
+    assert nodes[root["model_id"]]["baseline_model_id"] is None
+
+
+def test_attestations_show_at_the_model_and_at_its_edge(training: Training) -> None:
+    baseline = training.baseline(accuracy=0.85)
+    model = improve(training, baseline)
+    assert model["attestations"] == []
+    attested = training.client.post(
+        "/api/attestations",
+        json={
+            "baseline_model_id": baseline["model_id"],
+            "improved_model_id": model["model_id"],
+            "primary_metric": "accuracy",
+        },
+    )
+    assert attested.status_code == 201, attested.text
+    digest = attested.json()["hash"]
+    assert attested.json()["data"]["contributors"] == model["contributors"]
+    assert attested.json()["delta_one"] == 3
+    assert training.get(f"/api/models/{model['model_id']}")["attestations"] == [digest]
+    tree = training.get(f"/api/models/{model['model_id']}/lineage")
+    assert [node["attestations"] for node in tree["nodes"]] == [[], [digest]]
+    assert digest in training.get(f"/api/contributors/{CHECKSUMMED}")["attestations"]
+
+
+def test_other_tenants_see_the_record_and_nothing_of_mlflow(
+    training: Training, stranger: Training
+) -> None:
+    model = training.registered(
+        "baseline",
+        run_id=training.run(accuracy=0.5),
+        model_type="c",
+        metadata={"customers": "secret"},
+    )
+    seen = stranger.get(f"/api/models/{model['model_id']}")
+    hidden = {"metadata", "tags", "warnings"}
+    assert {name: seen[name] for name in seen if name not in hidden} == {
+        name: model[name] for name in model if name not in hidden
+    }
+    assert (seen["metadata"], seen["tags"], seen["warnings"]) == ({}, {}, [])
+    run = stranger.client.get(
+        "/api/mlflow/api/2.0/mlflow/runs/get", params={"run_id": model["run_id"]}
+    )
+    assert run.status_code == 404
+
+
+def test_a_private_baseline_is_its_tenants_only(
+    gateway: RunningGateway, training: Training, stranger: Training
+) -> None:
+    baseline = training.registered(
+        "baseline", run_id=training.run(accuracy=0.5), model_type="c", private=True
+    )
+    assert baseline["private"]
+    address = "0x" + "1" * 40
+    model = improve(training, baseline, contributor_address=address)
+    assert model["private"], "what builds on a private model would tell of it"
+    with Training.of(gateway, training.tenant) as colleague:
+        tree = colleague.get(f"/api/models/{model['model_id']}/lineage")
+    assert len(tree["nodes"]) == 2
+    for one in (baseline, model):
+        for path in ("", "/lineage"):
+            answer = stranger.client.get(f"/api/models/{one['model_id']}{path}")
+            assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+    absent = stranger.register(
+        "improved",
+        run_id=stranger.run(),
+        baseline_model_id="hkm_absent",
+        contributor_address=address,
+    )
+    refused = stranger.register(
+        "improved",
+        run_id=stranger.run(),
+        baseline_model_id=baseline["model_id"],
+        contributor_address=address,
+    )
+    assert refused.status_code == absent.status_code == 404
+    said = refused.json()["message"].replace(baseline["model_id"], "hkm_absent")
+    assert said == absent.json()["message"]
+    seen = {one["model_id"] for one in stranger.models(tenant=training.tenant, limit=1000)}
+    assert seen.isdisjoint({baseline["model_id"], model["model_id"]})
+    assert stranger.client.get(f"/api/contributors/{address}").status_code == 404
+    assert stranger.get(f"/api/contributors/{address}/contributions")["items"] == []
+    assert training.get(f"/api/contributors/{address}")["contributions"] == 1

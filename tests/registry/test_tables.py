@@ -1,0 +1,31 @@
+"""The tables' classes and the migrations say the same."""
+
+import asyncio
+from collections.abc import Callable
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from app.database import Base, database_address
+from app.registered_models import MODELS
+
+
+def test_the_newest_schema_is_that_of_the_classes(new_database: Callable[[], str]) -> None:
+    assert MODELS
+
+    def compare(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        return list(compare_metadata(context, Base.metadata))
+
+    async def differences() -> list[object]:
+        engine = create_async_engine(database_address(new_database()), poolclass=NullPool)
+        try:
+            async with engine.connect() as connection:
+                return await connection.run_sync(compare)
+        finally:
+            await engine.dispose()
+
+    assert asyncio.run(differences()) == []
