@@ -31,6 +31,7 @@ from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
 from tests.support.sql import sql
+from tests.support.training import Training
 from tests.support.wallet import Wallet
 from tests.support.wire import WireAnswer, ask, request
 
@@ -398,6 +399,45 @@ def _(world: World) -> Met:
     return Met(answers[1])
 
 
+def registered(training: Training, **body: Any) -> Met:
+    """What a tokenized registration of a new run meets."""
+    body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
+    key = body.pop("key", None)
+    answer = training.register("tokenized", key, run_id=training.run(), **body)
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.TokenTakenError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as holder, Training.of(world.gateway) as other:
+        token = f"token-{id(world)}"
+        assert registered(holder, token_id=token).answer.status == 201
+        return registered(other, token_id=token)
+
+
+@case(errors.KeyReusedError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as training:
+        assert registered(training, token_id=f"reused-{id(world)}", key="k").answer.status == 201
+        return registered(training, token_id=f"other-{id(world)}", key="k")
+
+
+@case(errors.InProgressError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as training:
+        body = {"run_id": training.run(a=1.0), "model_type": "c"}
+        assert training.register("baseline", "busy", **body).status_code == 201
+        # As if another gateway were still at it.
+        sql(
+            world.gateway,
+            "update idempotent_requests set answer = null, status = null, holder = 'another',"
+            " lease_until = now() + interval '1 minute' where principal = %s",
+            training.client.get("/api/auth/whoami").json()["principal"],
+        )
+        answer = training.register("baseline", "busy", **body)
+        return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
 # --- how much ---
 
 
@@ -570,7 +610,8 @@ def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) ->
     assert "date" in answer.headers
     counted = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} & set(answer.headers)
     assert len(counted) == (0 if error in UNCOUNTED else 3)
-    assert ("retry-after" in answer.headers) == (error.status in (429, 503))
+    waits = error.status in (429, 503) or error is errors.InProgressError
+    assert ("retry-after" in answer.headers) == waits
     assert ("www-authenticate" in answer.headers) == (error.status == 401)
     assert ("allow" in answer.headers) == (error.status == 405)
     if error.closes:

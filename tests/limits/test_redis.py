@@ -271,6 +271,7 @@ def test_a_bad_url_ends_the_start_in_one_line(url: str, monkeypatch: pytest.Monk
     monkeypatch.setenv("HOKUSAI_DATABASE_URL", "postgresql://127.0.0.1/none")
     monkeypatch.setenv("HOKUSAI_MLFLOW_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("HOKUSAI_KEY_PEPPER", "pepper of the tests")
+    monkeypatch.setenv("HOKUSAI_ATTESTOR_KEY", "11" * 32)
     monkeypatch.setenv("HOKUSAI_REDIS_URL", url)
     with pytest.raises(StartupError, match=r"^HOKUSAI_REDIS_URL") as caught:
         create_app(load_settings())
