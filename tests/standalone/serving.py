@@ -65,6 +65,8 @@ class Serving:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # Under nohup the tests ignore this signal, and `serve` would go on doing so.
+                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
             )
         self._seen: list[psutil.Process] = []
 
