@@ -37,22 +37,26 @@ def differences(baseline: Mapping[str, float], improved: Mapping[str, float]) ->
         raise MetricError("The baseline has no metrics to compare with.")
     missing = [name for name in baseline if name not in improved]
     if missing:
-        raise MetricError(f"The improved metrics lack {', '.join(missing)}, which the baseline has.")
+        raise MetricError(
+            f"The improved metrics lack {', '.join(missing)}, which the baseline has."
+        )
     return {name: improved[name] - value for name, value in baseline.items()}
 
 
 def in_metadata(metadata: Mapping[str, Any]) -> dict[str, float]:
-    """The metrics that the gateway reads from a registration's metadata: those under `metrics`, or
-    else the numbers at its top. Raises MetricError for one that is not finite.
+    """The metrics that the gateway reads from a registration's metadata: the numbers under
+    `metrics`, or else those at its top. Raises MetricError for one that is not finite.
     """
-    below = metadata.get("metrics")
-    if isinstance(below, Mapping):
-        return checked(below, "metadata's")
-    return {
-        str(name): _number(value, f"metadata's metric {name}")
-        for name, value in metadata.items()
-        if _is_number(value)
-    }
+    for place in (metadata.get("metrics"), metadata):
+        if isinstance(place, Mapping):
+            numbers = {
+                str(name): _number(value, f"metadata's metric {name}")
+                for name, value in place.items()
+                if _is_number(value)
+            }
+            if numbers:
+                return numbers
+    return {}
 
 
 def _is_number(value: Any) -> bool:

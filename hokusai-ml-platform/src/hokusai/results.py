@@ -6,7 +6,7 @@ member that a newer gateway adds is there in both ways, too.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterator, List, Mapping, Optional
+from typing import Any, Iterator, Mapping
 
 
 class Result(Mapping[str, Any]):
@@ -41,25 +41,25 @@ class RegisteredModel(Result):
     kind: str
     mlflow_name: str
     mlflow_version: str
-    run_id: Optional[str]
+    run_id: str | None
     model_uri: str
-    model_type: Optional[str]
+    model_type: str | None
     tenant: str
-    metrics: Dict[str, float]
-    primary_metric: Optional[str]
-    higher_is_better: Dict[str, bool]
-    metadata: Dict[str, Any]
+    metrics: dict[str, float]
+    primary_metric: str | None
+    higher_is_better: dict[str, bool]
+    metadata: dict[str, Any]
     private: bool
-    baseline_model_id: Optional[str]
-    contributors: List[Dict[str, Any]]
-    delta: Dict[str, Dict[str, Any]]
-    token_id: Optional[str]
-    model_name: Optional[str]
-    metric_name: Optional[str]
-    baseline_value: Optional[float]
-    tags: Dict[str, str]
-    warnings: List[Dict[str, str]]
-    attestations: List[str]
+    baseline_model_id: str | None
+    contributors: list[dict[str, Any]]
+    delta: dict[str, dict[str, Any]]
+    token_id: str | None
+    model_name: str | None
+    metric_name: str | None
+    baseline_value: float | None
+    tags: dict[str, str]
+    warnings: list[dict[str, str]]
+    attestations: list[str]
     created_at: str
 
 
@@ -67,8 +67,8 @@ class Lineage(Result):
     """The tree from a first baseline on: `path` leads from it to the model that was asked for."""
 
     root: str
-    nodes: List[Dict[str, Any]]
-    path: List[str]
+    nodes: list[dict[str, Any]]
+    path: list[str]
     complete: bool
 
 
@@ -79,16 +79,16 @@ class Attestation(Result):
     """
 
     hash: str
-    data: Dict[str, Any]
+    data: dict[str, Any]
     bytes: str
     kind: str
     evidence: str
-    signature: Optional[Dict[str, Any]]
-    eas: Optional[Dict[str, Any]]
-    log: Optional[Dict[str, Any]]
+    signature: dict[str, Any] | None
+    eas: dict[str, Any] | None
+    log: dict[str, Any] | None
     proof: None
-    delta_one: Optional[float]
-    revoked: Optional[Dict[str, Any]]
+    delta_one: float | None
+    revoked: dict[str, Any] | None
 
 
 class MintRequest(Result):
@@ -96,11 +96,11 @@ class MintRequest(Result):
 
     attestation: str
     delta_one: float
-    typed_data: Dict[str, Any]
+    typed_data: dict[str, Any]
     digest: str
-    signatures: List[str]
-    signers: List[str]
-    warnings: List[Dict[str, str]]
+    signatures: list[str]
+    signers: list[str]
+    warnings: list[dict[str, str]]
 
 
 class Identity(Result):
@@ -108,9 +108,9 @@ class Identity(Result):
 
     principal: str
     tenant: str
-    scopes: List[str]
+    scopes: list[str]
     credential: str
-    address: Optional[str]
+    address: str | None
     rate_limit: int
 
 

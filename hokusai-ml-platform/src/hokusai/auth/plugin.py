@@ -8,6 +8,7 @@ another host than the gateway's.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from typing import Any
@@ -68,10 +69,8 @@ def _configured() -> GatewayAddress | None:
     import mlflow
 
     for url in (mlflow.get_tracking_uri(), os.environ.get("HOKUSAI_URL")):
-        try:
+        with contextlib.suppress(ConfigurationError):
             return GatewayAddress.parse(url or "")
-        except ConfigurationError:
-            continue
     return None
 
 
@@ -122,16 +121,16 @@ class _Answer:
         used = request.headers.get("Authorization", "")
         if authorizer is None or not authorizer.renew(used):
             return None
-        body = request.body
+        body: Any = request.body
         if self._start is not None:
-            body.seek(self._start)  # type: ignore[union-attr]
+            body.seek(self._start)
         elif body is not None and not isinstance(body, (str, bytes)):
             return None  # it was read, and cannot be read again
         self._repeated = True
         response.close()
         again = request.copy()
         again.headers["Authorization"] = authorizer.header()
-        repeated: requests.Response = response.connection.send(again, **kwargs)  # type: ignore[attr-defined]
+        repeated: requests.Response = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         repeated.request = again
         self._client.pacer.note(repeated.headers)
