@@ -49,6 +49,10 @@ class MetricError(InputError):
     """A metric that is not a finite number, or one that is missing."""
 
 
+class DocumentError(InputError):
+    """What is to be verified cannot be looked at: no JSON, unreadable, too large, too deep."""
+
+
 class ModelTypeError(InputError, TypeError):
     """A model whose MLflow flavour cannot be told."""
 
