@@ -28,6 +28,8 @@ from hokusai.verify.trust import Trust
 NAME = "HokusaiAttestation"
 VERSION = "1"
 TYPE = "Attestation"
+# The last is what the SDK itself makes where no gateway was in reach.
+KINDS = ("witnessed", "claimed", "unsigned")
 
 
 def verify(
@@ -147,7 +149,7 @@ class _Verification:
         if hashlib.sha256(text.encode()).hexdigest() != digest:
             raise Fails("the bytes have another SHA-256 than the hash says")
         data = parse(text)
-        if not isinstance(data, dict) or data.get("kind") not in ("witnessed", "claimed"):
+        if not isinstance(data, dict) or data.get("kind") not in KINDS:
             raise Fails("the bytes are not the data of an attestation")
         if canonical(data) != text:
             raise Fails("the bytes are not in the form that is hashed: sorted JSON")
@@ -167,6 +169,8 @@ class _Verification:
         return "the hash is that of the bytes, and the bytes say what the document says"
 
     def _check_signature(self) -> str:
+        if self._document.get("kind") == "unsigned":
+            raise Fails("it is unsigned: no gateway has seen it")
         given = object_at(self._document, "signature")
         message, domain = object_at(given, "message"), object_at(given, "domain")
         digest = text_at(self._document, "hash")

@@ -67,7 +67,7 @@ class Report:
 
     @property
     def kind(self) -> str | None:
-        """`witnessed` or `claimed`, as it was hashed."""
+        """`witnessed`, `claimed` or `unsigned`, as it was hashed."""
         return None if self.data is None else str(self.data["kind"])
 
     def __getitem__(self, name: str) -> Check:

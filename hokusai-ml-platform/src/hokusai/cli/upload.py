@@ -1,0 +1,60 @@
+"""Logging a saved MLflow model to a run of its own, with a bar that shows how far it is."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Mapping
+
+import click
+
+DEFAULT_EXPERIMENT = "hokusai-cli"
+
+
+def upload(
+    url: str | None, directory: str, experiment: str | None, metrics: Mapping[str, float]
+) -> str:
+    """Log a directory as the artifact `model` of a new run, and the metrics with it: the run's id.
+
+    The run ends as FAILED where something goes wrong. Raises UsageError for a directory that is not
+    a saved model, and MLflow's MlflowException.
+    """
+    root = Path(directory)
+    if not (root / "MLmodel").is_file():
+        raise click.UsageError(
+            f"{directory} has no file MLmodel: MLflow's save_model writes such directories."
+        )
+    files = sorted(path for path in root.rglob("*") if path.is_file())
+
+    import mlflow
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hokusai.core import ModelRegistry
+
+    ModelRegistry(url).activate()
+    client = mlflow.MlflowClient()
+    found = mlflow.set_experiment(experiment or DEFAULT_EXPERIMENT)
+    run_id: str = client.create_run(found.experiment_id, run_name=root.name).info.run_id
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    terminal = Console(file=sys.stderr, markup=False, emoji=False)
+    try:
+        for name, value in metrics.items():
+            client.log_metric(run_id, name, value)
+        with Progress(
+            *columns,
+            TimeRemainingColumn(),
+            console=terminal,
+            disable=not terminal.is_terminal,
+        ) as progress:
+            task = progress.add_task("Uploading", total=sum(map(os.path.getsize, files)))
+            for path in files:
+                folder = Path("model", path.relative_to(root)).parent.as_posix()
+                client.log_artifact(run_id, str(path), folder)
+                progress.advance(task, os.path.getsize(path))
+    except BaseException:
+        client.set_terminated(run_id, "FAILED")
+        raise
+    client.set_terminated(run_id)
+    return run_id
