@@ -184,3 +184,35 @@ class RegistrationWarning(HokusaiWarning):
 
 class FlavorWarning(HokusaiWarning):
     """A model was logged without something that could not be had, such as its signature."""
+
+
+__all__ = [
+    "AnswerError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClaimDisagreesError",
+    "ConfigurationError",
+    "ConflictError",
+    "CredentialError",
+    "DocumentError",
+    "FlavorWarning",
+    "GatewayError",
+    "HokusaiError",
+    "HokusaiWarning",
+    "IdempotencyKeyReusedError",
+    "InProgressError",
+    "InputError",
+    "InsecureConnectionWarning",
+    "MetricError",
+    "ModelTypeError",
+    "NotFoundError",
+    "NotMintableError",
+    "PermissionDeniedError",
+    "RateLimitedError",
+    "RegistrationWarning",
+    "ServerError",
+    "TokenTakenError",
+    "UnreachableError",
+    "UnsignedAttestationWarning",
+    "ValidationError",
+]
