@@ -14,8 +14,7 @@ import pytest
 
 from hokusai.errors import HokusaiError, InputError
 from hokusai.verify import DocumentError, LogExport, Report, Result, verify, verify_file
-
-from .vectors import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed, leaves
+from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed, leaves
 
 EXPORT = LogExport.read(VECTORS["log_pages"])
 OTHER = "0x" + "11" * 20

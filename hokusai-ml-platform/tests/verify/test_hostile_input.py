@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 
 from hokusai.verify import DocumentError, LogExport, verify
 from hokusai.verify.checkpoint import LogKey, read_checkpoint
-
-from .vectors import IMPROVEMENT, KNOWN, VECTORS, changed, leaves
+from vector_file import IMPROVEMENT, KNOWN, VECTORS, changed, leaves
 
 EXPORT = LogExport.read(VECTORS["log_pages"])
 PATHS = [path for path, _ in leaves(IMPROVEMENT)]

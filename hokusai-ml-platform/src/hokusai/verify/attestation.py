@@ -63,6 +63,10 @@ def verify(
         trust |= Trust.from_well_known(known)
     if consistency is not None:
         consistency = plain(consistency)
+        if not isinstance(consistency, dict):
+            raise DocumentError("A consistency proof is a JSON object.")
+        if checkpoint is None:
+            raise InputError("A consistency proof needs the checkpoint that it begins or ends at.")
     if checkpoint is not None and not isinstance(checkpoint, str):
         raise InputError("A checkpoint is a text, as GET /api/attestations/log gives it.")
     return _Verification(given, trust, checkpoint, consistency, log).report()

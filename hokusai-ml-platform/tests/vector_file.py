@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any, Iterator
 
-PATH = Path(__file__).parents[1] / "vectors" / "attestations_v1.json"
+PATH = Path(__file__).parent / "vectors" / "attestations_v1.json"
 VECTORS: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
 KNOWN: dict[str, Any] = VECTORS["known"]
 IMPROVEMENT: dict[str, Any] = VECTORS["attestations"]["improvement"]
