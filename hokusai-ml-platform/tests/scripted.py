@@ -122,7 +122,7 @@ class ScriptedServer:
             def _send(self, answer: Answer) -> None:
                 text = answer.text if answer.text is not None else json.dumps(answer.document)
                 body = text.encode()
-                self.send_response(answer.status)
+                self.send_response_only(answer.status)
                 for name, value in answer.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))

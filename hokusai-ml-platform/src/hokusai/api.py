@@ -64,9 +64,18 @@ class GatewayAPI:
         """`GET /api/contributors/{address}`: what somebody's data did."""
         return Result(self._get(f"/contributors/{_segment(address)}"))
 
-    def attest(self, body: Mapping[str, Any], idempotency_key: str | None = None) -> Attestation:
-        """`POST /api/attestations`. Members of the body that are None are left out."""
-        return Attestation(self._post("/attestations", body, idempotency_key))
+    def attest(
+        self,
+        body: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        *,
+        retry_seconds: float | None = None,
+    ) -> Attestation:
+        """`POST /api/attestations`. Members of the body that are None are left out.
+
+        retry_seconds: for how long it is repeated after faults, in place of the client's own time.
+        """
+        return Attestation(self._post("/attestations", body, idempotency_key, retry_seconds))
 
     def attestation(self, digest: str) -> Attestation:
         """`GET /api/attestations/{hash}`, with a proof for the log as it is now."""
@@ -97,10 +106,18 @@ class GatewayAPI:
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         return self.client.request("GET", path, params=query)
 
-    def _post(self, path: str, body: Mapping[str, Any], idempotency_key: str | None) -> Any:
+    def _post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        idempotency_key: str | None,
+        retry_seconds: float | None = None,
+    ) -> Any:
         given = {name: value for name, value in body.items() if value is not None}
         key = idempotency_key or derived_key(path, given)
-        return self.client.request("POST", path, json=given, idempotency_key=key)
+        return self.client.request(
+            "POST", path, json=given, idempotency_key=key, retry_seconds=retry_seconds
+        )
 
 
 def _segment(text: str) -> str:

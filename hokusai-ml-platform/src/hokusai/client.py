@@ -260,11 +260,11 @@ class _Attempts:
 
     def wait(self, after: float | None, why: str) -> bool:
         """For one's turn; False when that would take too long."""
-        pause = 1.0 if after is None else after
+        # At least a second, so that an answer of 0 seconds does not make a busy loop.
+        pause = max(after or 0.0, 1.0)
         if pause > self._wait_left:
             return False
-        # Some more each time, so that an answer of 0 seconds does not make a busy loop.
-        self._wait_left -= max(pause, 1.0)
+        self._wait_left -= pause
         announce(pause, why)
         self._pacer.sleep(pause)
         return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-import logging
 import warnings
 from typing import Any, Mapping, Sequence
 
@@ -25,7 +24,8 @@ from hokusai.errors import (
 from hokusai.metrics import checked, differences
 from hokusai.results import Attestation
 
-log = logging.getLogger("hokusai")
+# Whoever trains without a gateway should not wait for one for long.
+RETRY_SECONDS = 15.0
 
 
 class PerformanceTracker:
@@ -82,7 +82,7 @@ class PerformanceTracker:
             "higher_is_better": plain(higher_is_better, "higher_is_better"),
         }
         try:
-            attestation = self._api().attest(body, idempotency_key)
+            attestation = self._api().attest(body, idempotency_key, retry_seconds=RETRY_SECONDS)
         except UnreachableError as error:
             why = str(error)
         except ServerError as error:
