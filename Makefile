@@ -11,6 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+SDK := hokusai-ml-platform
 
 # $(PYTHON) if it is given, or the first of the usual names. Each is run before it is believed:
 # a name can exist and not work, or be an older Python.
@@ -47,7 +48,9 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd $(SDK) && ../$(BIN)/mypy
 	$(BIN)/deptry .
+	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
 
 bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
@@ -67,10 +70,12 @@ $(VENV)/.installed: requirements-standalone.lock pyproject.toml
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What only tests and checks need comes on top: `make serve` does not wait for it.
-$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+# What only tests and checks need comes on top: `make serve` does not wait for it. The SDK is
+# installed as it lies here; what it depends on is in the lock file already.
+$(VENV)/.installed-dev: requirements-dev.lock $(SDK)/pyproject.toml $(VENV)/.installed
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable $(SDK)
 	@touch $@
 
 # The build backend is locked too, since pip would fetch any version of it otherwise.

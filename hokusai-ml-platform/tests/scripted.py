@@ -68,7 +68,7 @@ class ScriptedServer:
         self.requests: list[Request] = []
         self._steps: list[Step] = [Answer(document={})]
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 
@@ -103,6 +103,9 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            # Head and body in one piece: the second of two small ones would wait for the first's
+            # acknowledgement.
+            wbufsize = -1
 
             def handle_one_request(self) -> None:
                 self.raw_requestline = self.rfile.readline(65537)
@@ -147,6 +150,11 @@ class ScriptedServer:
                 pass
 
         return Handler
+
+
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, *_: object) -> None:
+        pass  # a connection that a test broke
 
 
 class _Nowhere:
