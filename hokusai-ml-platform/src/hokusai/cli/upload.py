@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
 import os
 import sys
 from pathlib import Path
-from typing import Mapping
+from typing import Iterator, Mapping
 
 import click
 
@@ -28,33 +31,48 @@ def upload(
     files = sorted(path for path in root.rglob("*") if path.is_file())
 
     import mlflow
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hokusai.core import ModelRegistry
 
     ModelRegistry(url).activate()
+    # What it does is MLflow's own business as long as it works.
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     client = mlflow.MlflowClient()
-    found = mlflow.set_experiment(experiment or DEFAULT_EXPERIMENT)
-    run_id: str = client.create_run(found.experiment_id, run_name=root.name).info.run_id
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    terminal = Console(file=sys.stderr, markup=False, emoji=False)
-    try:
-        for name, value in metrics.items():
-            client.log_metric(run_id, name, value)
-        with Progress(
-            *columns,
-            TimeRemainingColumn(),
-            console=terminal,
-            disable=not terminal.is_terminal,
-        ) as progress:
-            task = progress.add_task("Uploading", total=sum(map(os.path.getsize, files)))
-            for path in files:
+    # MLflow prints links to a web page that no gateway has.
+    with contextlib.redirect_stdout(io.StringIO()):
+        found = mlflow.set_experiment(experiment or DEFAULT_EXPERIMENT)
+        run_id: str = client.create_run(found.experiment_id, run_name=root.name).info.run_id
+        try:
+            for name, value in metrics.items():
+                client.log_metric(run_id, name, value)
+            for path in _with_progress(files):
                 folder = Path("model", path.relative_to(root)).parent.as_posix()
                 client.log_artifact(run_id, str(path), folder)
-                progress.advance(task, os.path.getsize(path))
-    except BaseException:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_terminated(run_id)
+        except BaseException:
+            client.set_terminated(run_id, "FAILED")
+            raise
+        client.set_terminated(run_id)
     return run_id
+
+
+def _with_progress(files: list[Path]) -> Iterator[Path]:
+    """The files one by one, each counted with its bytes when it is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    terminal = Console(file=sys.stderr, markup=False, emoji=False)
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    sizes = {path: os.path.getsize(path) for path in files}
+    # Standard output is not ours to redirect here: the caller has done so.
+    with Progress(
+        *columns,
+        TimeRemainingColumn(),
+        console=terminal,
+        disable=not terminal.is_terminal,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ) as progress:
+        task = progress.add_task("Uploading", total=sum(sizes.values()))
+        for path, size in sizes.items():
+            yield path
+            progress.advance(task, size)
