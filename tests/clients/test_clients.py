@@ -1,13 +1,19 @@
-"""The guide's MLflow and REST code with the MLflow clients that its readers have.
+"""The guide's code, the SDK's included, with the Pythons and MLflow clients that its readers have.
 
-Not a part of `make test`: the first run installs four environments. `make test-clients` runs it.
+Not a part of `make test`: the first run installs five environments. `make test-clients` runs it.
 """
 
 from pathlib import Path
 
 import pytest
 
-from tests.clients.environments import NAMES, find_interpreter, make_environment
+from tests.clients.environments import (
+    NAMES,
+    build_sdk,
+    find_interpreter,
+    install_sdk,
+    make_environment,
+)
 from tests.journeys import guide
 from tests.support.gateway import RunningGateway
 
@@ -15,14 +21,22 @@ from tests.support.gateway import RunningGateway
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
 
 
+@pytest.fixture(scope="module")
+def sdk_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SDK, built."""
+    return build_sdk(tmp_path_factory.mktemp("sdk"))
+
+
 @pytest.fixture(scope="module", params=NAMES)
-def client_python(request: pytest.FixtureRequest) -> Path:
-    """A Python with an MLflow client of its time."""
+def client_python(request: pytest.FixtureRequest, sdk_wheel: Path) -> Path:
+    """A Python with an MLflow client of its time, and the SDK."""
     name: str = request.param
     interpreter = find_interpreter(name)
     if interpreter is None:
         pytest.skip(f"no {name} on this machine")
-    return make_environment(name, interpreter)
+    python = make_environment(name, interpreter)
+    install_sdk(python, sdk_wheel)
+    return python
 
 
 @pytest.mark.parametrize("flow", guide.FLOWS)

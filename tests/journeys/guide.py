@@ -237,5 +237,6 @@ def run(name: str, api: str, key: str, python: str | Path) -> str:
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory, f"{name}.py")
         script.write_text(program(FLOWS[name], api, key))
-        variables = {"MLFLOW_TRACKING_TOKEN": key} if FLOWS[name].environment else {}
-        return programs.run([python, script], Path(directory), **variables)
+        if FLOWS[name].environment:
+            return programs.run([python, script], Path(directory), MLFLOW_TRACKING_TOKEN=key)
+        return programs.run([python, script], Path(directory))

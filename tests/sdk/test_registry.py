@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.identity.api_key import new_token
 from tests.sdk import reader
 from tests.support.gateway import RunningGateway
 from tests.support.user import User
@@ -73,6 +74,7 @@ def test_experiments_nest_fail_and_leave_no_trace(user: User) -> None:
     assert found["parent"]
     assert found["tag"] == "a"
     assert found["statuses"] == ["FINISHED", "FINISHED", "FAILED"]
+    assert found["ended"]
     assert found["uri"]
 
 
@@ -95,7 +97,7 @@ def test_a_wallet_works_for_mlflow_and_the_sdk_and_outlives_its_token(
     wallet = Wallet()
     key = wallet._account.key.hex()
     with User(tmp_path, HOKUSAI_URL=gateway.url, HOKUSAI_PRIVATE_KEY=key) as user:
-        found = user.does(reader.wallet_run)
+        found = user.does(reader.wallet_run, [new_token(), new_token()])
 
     assert found["tenants"] == {wallet.tenant}
     assert found["renewed"]
@@ -103,9 +105,7 @@ def test_a_wallet_works_for_mlflow_and_the_sdk_and_outlives_its_token(
     assert found["plugin"] == "hokusai"
 
 
-def test_more_requests_than_the_limit_all_arrive(
-    new_database: object, gateway: RunningGateway, tmp_path: Path
-) -> None:
+def test_more_requests_than_the_limit_all_arrive(gateway: RunningGateway, tmp_path: Path) -> None:
     settings = gateway.settings
     assert settings.database_url is not None
     with RunningGateway(
