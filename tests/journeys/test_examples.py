@@ -152,7 +152,7 @@ def test_javascript_goes_from_a_wallet_to_a_verified_attestation(
     assert re.search(f"^Registered {ID}, and {ID} which improves on it$", printed, re.M)
     assert re.search(r"^Attested 7 percentage points: [0-9a-f]{64}$", printed, re.M)
 
-    check = ["node", javascript / "verify.js", "attestation.json"]
+    check: list[str | Path] = ["node", javascript / "verify.js", "attestation.json"]
     signer = attestor(gateway)
     assert f"{signer} attests (witnessed): " in programs.run([*check, signer], tmp_path)
     with pytest.raises(AssertionError, match=f"it was signed by {signer}"):

@@ -105,8 +105,13 @@ def test_from_signing_in_to_verifying(
 
     # What was uploaded is a model that anybody of the tenant can load.
     uri = f"models:/{improved['mlflow_name']}/{improved['mlflow_version']}"
-    tracking = {"MLFLOW_TRACKING_URI": gateway.mlflow, "MLFLOW_TRACKING_TOKEN": key}
-    assert programs.run([sys.executable, "-c", _LOAD, uri], tmp_path, **tracking) == "[0]\n"
+    loaded = programs.run(
+        [sys.executable, "-c", _LOAD, uri],
+        tmp_path,
+        MLFLOW_TRACKING_URI=gateway.mlflow,
+        MLFLOW_TRACKING_TOKEN=key,
+    )
+    assert loaded == "[0]\n"
 
     shown = command("attest", improved["model_id"], "-o", "attestation.json").stdout
     assert "3 percentage points" in shown

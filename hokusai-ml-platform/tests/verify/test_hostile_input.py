@@ -45,13 +45,14 @@ def judged(document: Any) -> None:
     json.dumps(report.as_dict())
 
 
+@settings(deadline=None)
 @given(anything)
 def test_any_document_is_judged(document: Any) -> None:
     judged(document)
     judged(json.dumps(document))
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.sampled_from(PLACES), anything)
 def test_anything_at_any_place_is_judged(path: tuple[Any, ...], value: Any) -> None:
     document = changed(IMPROVEMENT, path, value)
@@ -68,11 +69,13 @@ def test_anything_at_any_place_is_judged(path: tuple[Any, ...], value: Any) -> N
         assert value == place or value is None or path == ("eas", "sig", "types")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200))
 def test_any_text_is_judged(text: Any) -> None:
     judged(text)
 
 
+@settings(deadline=None)
 @given(st.text() | st.builds("{}\n{}\n{}\n\n— {} {}\n".format, *[st.text(max_size=12)] * 5))
 def test_any_checkpoint_is_judged(note: str) -> None:
     key = LogKey(KNOWN["log"]["key"])
@@ -85,6 +88,7 @@ def test_any_checkpoint_is_judged(note: str) -> None:
     assert not report.ok
 
 
+@settings(deadline=None)
 @given(anything)
 def test_any_export_and_any_proof_is_judged(given: Any) -> None:
     with contextlib.suppress(DocumentError):
@@ -102,6 +106,7 @@ def test_any_export_and_any_proof_is_judged(given: Any) -> None:
         assert report["consistency"].result != "holds"
 
 
+@settings(deadline=None)
 @given(anything.filter(lambda document: document is not None))
 def test_any_well_known_document_is_judged(known: Any) -> None:
     with pytest.raises(DocumentError):
