@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import Any
 
@@ -74,6 +76,17 @@ def test_what_is_no_private_key_is_refused_and_not_repeated(key: str) -> None:
 
 def test_the_private_key_is_in_no_representation() -> None:
     assert "1111" not in repr(HokusaiAuth(PRIVATE_KEY))
+
+
+def test_pythons_recursion_limit_stays_as_it_is() -> None:
+    program = (
+        "import sys; from hokusai.auth import HokusaiAuth;"
+        "HokusaiAuth(sys.argv[1]).get_auth_headers();"
+        "print(sys.getrecursionlimit())"
+    )
+
+    printed = subprocess.check_output([sys.executable, "-c", program, PRIVATE_KEY], text=True)
+    assert printed == "1000\n"
 
 
 def test_a_token_serves_until_its_end_is_near(

@@ -15,6 +15,7 @@ from tests.clients.environments import (
     make_environment,
 )
 from tests.journeys import guide
+from tests.support import programs
 from tests.support.gateway import RunningGateway
 
 # The time is pip's: it may have to fetch some hundred megabytes.
@@ -47,3 +48,14 @@ def test_client_runs_the_guide(gateway: RunningGateway, client_python: Path, flo
     printed = guide.run(flow, f"{gateway.url}/api", key, client_python)
 
     assert guide.FLOWS[flow].prints in printed
+
+
+def test_every_module_of_the_sdk_can_be_imported(client_python: Path, tmp_path: Path) -> None:
+    code = (
+        "import importlib, pkgutil, hokusai\n"
+        "for found in pkgutil.walk_packages(hokusai.__path__, 'hokusai.'):\n"
+        "    importlib.import_module(found.name)\n"
+        "print('all')"
+    )
+
+    assert programs.run([client_python, "-c", code], tmp_path) == "all\n"

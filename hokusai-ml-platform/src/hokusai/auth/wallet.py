@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 from typing import TYPE_CHECKING, Any
 
 from hokusai.address import GatewayAddress
@@ -61,8 +62,12 @@ class HokusaiAuth:
 
 
 def _account(private_key: str) -> Any:
+    limit = sys.getrecursionlimit()
     from eth_account import Account
 
+    # A library that it imports raises the limit a hundredfold. Deeply nested JSON would then end
+    # the whole process, where it raises an error otherwise.
+    sys.setrecursionlimit(limit)
     try:
         return Account.from_key(private_key)
     except Exception:
