@@ -37,6 +37,15 @@ FACES = {
         "RegisteredModel",
         "Result",
     },
+    "hokusai.verify": {
+        "Check",
+        "DocumentError",
+        "LogExport",
+        "Report",
+        "Result",
+        "verify",
+        "verify_file",
+    },
     "hokusai.errors": {
         "AnswerError",
         "AuthenticationError",

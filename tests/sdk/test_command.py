@@ -1,7 +1,9 @@
 """The command `hokusai` against a running gateway: from signing in to verifying."""
 
+import contextlib
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -131,6 +133,43 @@ def test_from_signing_in_to_verifying(
     assert "of" in command("limits").stdout
     command("logout")
     assert "no credential" in command("whoami", code=2).stderr
+
+
+def test_an_upload_shows_how_far_it_is(gateway: RunningGateway, tmp_path: Path) -> None:
+    """On a terminal only: what goes into a file has no bar in it."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "MLmodel").write_text("flavors: {}\n")
+    (tmp_path / "model" / "weights.bin").write_bytes(bytes(100_000))
+    terminal, end = pty.openpty()
+    with subprocess.Popen(
+        [
+            *(sys.executable, "-m", "hokusai", "register", "baseline", "--type", "x"),
+            *("--model", "model", "--metric", "accuracy=0.5", "--json"),
+        ],
+        cwd=tmp_path,
+        env={
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "TERM": "xterm",
+            "HOKUSAI_URL": gateway.mlflow,
+            "HOKUSAI_API_KEY": gateway.key(),
+        },
+        stdout=subprocess.PIPE,
+        stderr=end,
+    ) as process:
+        os.close(end)
+        shown = b""
+        # Reading a terminal whose other end is closed is an error.
+        with contextlib.suppress(OSError):
+            while part := os.read(terminal, 65536):
+                shown += part
+        assert process.stdout is not None
+        registered = json.loads(process.stdout.read())
+    os.close(terminal)
+    assert process.returncode == 0
+    assert registered["metrics"] == {"accuracy": 0.5}
+    assert b"Uploading weights.bin" in shown
+    assert b"100.0/100.0 kB" in shown
 
 
 def test_a_wallet_needs_no_key(command: Command) -> None:

@@ -70,6 +70,17 @@ def test_login_stores_a_good_key_for_its_owner_only(
     assert "still good" in done.out
 
 
+def test_login_says_what_goes_before_the_stored_key(
+    command: Command, server: ScriptedServer, typed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.answers(gateway())
+    monkeypatch.setenv("HOKUSAI_API_KEY", "hk_live_another")
+    typed(KEY)
+    done = command("login", "--url", server.url, "--with-key-stdin")
+    assert "As long as HOKUSAI_API_KEY is set" in done.out
+    assert "another" not in done.out
+
+
 def test_login_stores_no_bad_key(command: Command, server: ScriptedServer, typed: Any) -> None:
     server.answers(gateway())
     typed("hk_live_wrong")

@@ -96,6 +96,27 @@ def test_what_a_gateway_writes_does_not_steer_the_terminal(
     assert "[bold]t[/bold]" in shown
 
 
+def test_a_strangers_names_do_not_steer_the_terminal(
+    command: Command, connected: ScriptedServer
+) -> None:
+    model = {
+        "model_id": "hkm_1", "kind": "baseline", "mlflow_name": HOSTILE, "mlflow_version": "1",
+        "model_type": HOSTILE, "tenant": HOSTILE, "metrics": {HOSTILE: 1.0},
+    }  # fmt: skip
+    node = {
+        "model": model, "baseline_model_id": None, "delta": {}, "contributors": [],
+        "attestations": [],
+    }  # fmt: skip
+    lineage = {"root": "hkm_1", "nodes": [node], "path": ["hkm_1"], "complete": False}
+    connected.answers(Answer(document=lineage), Answer(document={"items": [model], "next": None}))
+    for words in (["models", "lineage", "hkm_1"], ["models", "list"]):
+        shown = command(*words).out
+        assert "hkm_1" in shown
+        assert "\ufffd[2J[red]\ufffd" in shown
+        assert "\x1b" not in shown
+        assert "\u202e" not in shown
+
+
 def test_no_credential(command: Command, server: ScriptedServer) -> None:
     done = command("limits", "--url", server.url)
     assert done.code == 2

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hokusai.errors import HokusaiError, InputError
+from hokusai.results import Attestation
 from hokusai.verify import DocumentError, LogExport, Report, Result, verify, verify_file
 from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed, leaves
 
@@ -37,6 +38,10 @@ def test_what_was_issued_holds(name: str) -> None:
     assert (report.hash, report.signer) == (document["hash"], SIGNER)
     assert report.kind == document["kind"]
     assert report.data == document["data"]
+
+
+def test_what_the_sdk_was_answered_is_taken_as_it_is() -> None:
+    assert verify(Attestation(IMPROVEMENT), attestors=SIGNER).ok
 
 
 def test_the_signer_alone_is_enough_to_believe_it() -> None:

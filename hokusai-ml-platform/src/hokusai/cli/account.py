@@ -43,6 +43,9 @@ def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
     path = store_credential(address.origin, key)
     say(f"Signed in to {address.origin} as {identity['principal']} (tenant {identity['tenant']}).")
     say(f"The key is in {path}, for you alone to read.")
+    found = find_credential(address.origin)
+    if found is not None and found.source != str(path):
+        say(f"As long as {found.source} is set, that is used and not this key.")
     say(pins.pin(client, repin))
 
 

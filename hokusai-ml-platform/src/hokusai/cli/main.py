@@ -5,6 +5,7 @@ Nothing heavy is imported before a command needs it, so that `hokusai --help` an
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -42,6 +43,10 @@ for _command in (login, logout, whoami, limits, models, register, attest, verify
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command: its exit code, 0, 1 for what was refused or does not hold, 2 for usage."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal of another encoding still gets the rest of the line.
+            stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", HokusaiWarning)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Mapping
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import clean, console, numbers, record, table, write_json
+from hokusai.cli.output import console, numbers, record, table, text, write_json
 
 if TYPE_CHECKING:
+    from rich.text import Text
     from rich.tree import Tree
 
 
@@ -119,7 +120,7 @@ def lineage(model_id: str, url: str | None, as_json: bool) -> None:
         click.echo("There are more models than are shown here.", err=True)
 
 
-def _label(node: Mapping[str, Any], mark: str) -> str:
+def _label(node: Mapping[str, Any], mark: str) -> Text:
     model = node["model"]
     parts = [
         f"{model['model_id']}  {model['kind']}  {model['mlflow_name']}/{model['mlflow_version']}",
@@ -130,7 +131,7 @@ def _label(node: Mapping[str, Any], mark: str) -> str:
         f"{len(node['attestations'])} attested" if node["attestations"] else "",
         mark,
     ]
-    return clean("  ".join(part for part in parts if part))
+    return text("  ".join(part for part in parts if part))
 
 
 def _deltas(delta: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 # What is read by programs and pagers is not folded at a terminal's width.
-_WIDTH = 200
+_WIDTH = 500
 
 
 def clean(text: object) -> str:

@@ -12,6 +12,8 @@ from typing import Iterator, Mapping
 
 import click
 
+from hokusai.cli.output import clean
+
 DEFAULT_EXPERIMENT = "hokusai-cli"
 
 
@@ -58,15 +60,18 @@ def upload(
 def _with_progress(files: list[Path]) -> Iterator[Path]:
     """The files one by one, each counted with its bytes when it is done."""
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
     terminal = Console(file=sys.stderr, markup=False, emoji=False)
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
+    # Within a large file the bar stands still; the spinner shows that something goes on.
+    name = TextColumn("{task.description}", markup=False)
     sizes = {path: os.path.getsize(path) for path in files}
     # Standard output is not ours to redirect here: the caller has done so.
     with Progress(
-        *columns,
-        TimeRemainingColumn(),
+        SpinnerColumn(),
+        BarColumn(),
+        DownloadColumn(),
+        name,
         console=terminal,
         disable=not terminal.is_terminal,
         redirect_stdout=False,
@@ -74,5 +79,6 @@ def _with_progress(files: list[Path]) -> Iterator[Path]:
     ) as progress:
         task = progress.add_task("Uploading", total=sum(sizes.values()))
         for path, size in sizes.items():
+            progress.update(task, description=f"Uploading {clean(path.name)}")
             yield path
             progress.advance(task, size)
