@@ -144,7 +144,7 @@ class ScriptedServer:
                 self.close_connection = True
                 self.connection.close()
                 # What the base class would flush is gone with the connection.
-                self.wfile = _Nowhere()
+                self.wfile = _Nowhere()  # type: ignore[assignment]
 
             def log_message(self, *_: object) -> None:
                 pass

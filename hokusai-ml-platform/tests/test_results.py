@@ -44,4 +44,4 @@ def test_it_is_json_a_copy_and_a_pickle() -> None:
 
 def test_nothing_can_be_set_through_it() -> None:
     with pytest.raises(TypeError):
-        RESULT["model_id"] = "other"  # type: ignore[index]
+        RESULT["model_id"] = "other"
