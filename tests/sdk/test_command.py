@@ -124,6 +124,10 @@ def test_from_signing_in_to_verifying(
     command("log", "checkpoint", "-o", "checkpoint.txt")
     whole = ("--log", "log.jsonl", "--checkpoint", "checkpoint.txt", "--strict")
     command("verify", "attestation.json", *whole)
+    digest = json.loads((tmp_path / "attestation.json").read_text())["hash"]
+    assert digest in command("models", "show", improved["model_id"]).stdout
+    fetched = json.loads(command("attest", "--fetch", digest, "--json").stdout)
+    assert fetched["hash"] == digest
 
     document = json.loads((tmp_path / "attestation.json").read_text())
     document["data"]["metrics"]["accuracy"] = 0.99

@@ -45,6 +45,7 @@ def connected(monkeypatch: pytest.MonkeyPatch, server: ScriptedServer) -> Script
         IMPROVED,
         [*IMPROVED, "--contributor", "0x", "--data", "missing"],
         ["attest"],
+        ["attest", "m", "--fetch", "9f"],
         ["verify"],
         ["verify", "missing.json"],
         ["log", "consistency", "1"],
@@ -99,7 +100,7 @@ def test_what_a_gateway_writes_does_not_steer_the_terminal(
 def test_a_strangers_names_do_not_steer_the_terminal(
     command: Command, connected: ScriptedServer
 ) -> None:
-    model = {
+    model: dict[str, Any] = {
         "model_id": "hkm_1", "kind": "baseline", "mlflow_name": HOSTILE, "mlflow_version": "1",
         "model_type": HOSTILE, "tenant": HOSTILE, "metrics": {HOSTILE: 1.0},
     }  # fmt: skip
@@ -139,7 +140,7 @@ def test_what_nobody_foresaw_is_told_without_its_text(
 
 
 def test_a_warning_is_a_line_too(command: Command, connected: ScriptedServer) -> None:
-    model = {
+    model: dict[str, Any] = {
         "model_id": "hkm_1", "kind": "baseline", "mlflow_name": "n", "mlflow_version": "1",
         "model_type": "t", "tenant": "t", "run_id": None, "metrics": {}, "baseline_model_id": None,
         "delta": {}, "contributors": [], "token_id": None, "private": False, "attestations": [],

@@ -28,6 +28,7 @@ from hokusai.errors import ConfigurationError
 @click.option("--improved-model", "improved_model_id", metavar="MODEL")
 @click.option("--model-name", help="Of a registered model in MLflow, with --model-version.")
 @click.option("--model-version")
+@click.option("--fetch", metavar="HASH", help="No new one: the one that has this hash.")
 @click.option("--claimed", is_flag=True, help="Nobody looks; it is your word, and says so.")
 @click.option(
     "--metric",
@@ -53,6 +54,7 @@ from hokusai.errors import ConfigurationError
 @json_option
 def attest(
     model_id: str | None,
+    fetch: str | None,
     claimed: bool,
     metrics: Sequence[tuple[str, float]],
     baseline_metrics: Sequence[tuple[str, float]],
@@ -72,23 +74,29 @@ def attest(
     Give a MODEL_ID, which brings its baseline along; or two runs, or two models; or a name and a
     version in MLflow.
     """
-    if model_id is None and not claimed and not any(named.values()):
+    subject = model_id is not None or claimed or any(named.values())
+    if fetch is None and not subject:
         raise click.UsageError("Say what to attest: a model id, or two runs.")
+    if fetch is not None and subject:
+        raise click.UsageError("--fetch gets an attestation that there is, and takes no others.")
     given: Any = metrics_of(metrics)
     if baseline_metrics:
         given = {"baseline": metrics_of(baseline_metrics), "improved": given or {}}
-    found = connect(url).attest(
-        {
-            "kind": "claimed" if claimed else "witnessed",
-            "model_id": model_id,
-            "metrics": given,
-            "data_contribution": contributions_of(
-                contributions, contributor, samples, data_hash, data
-            ),
-            **named,
-        },
-        idempotency_key,
-    )
+    if fetch is not None:
+        found = connect(url).attestation(fetch)
+    else:
+        found = connect(url).attest(
+            {
+                "kind": "claimed" if claimed else "witnessed",
+                "model_id": model_id,
+                "metrics": given,
+                "data_contribution": contributions_of(
+                    contributions, contributor, samples, data_hash, data
+                ),
+                **named,
+            },
+            idempotency_key,
+        )
     if output is not None:
         try:
             with open(output, "w", encoding="utf-8") as file:
