@@ -104,7 +104,7 @@ def test_a_strangers_names_do_not_steer_the_terminal(
         "model_id": "hkm_1", "kind": "baseline", "mlflow_name": HOSTILE, "mlflow_version": "1",
         "model_type": HOSTILE, "tenant": HOSTILE, "metrics": {HOSTILE: 1.0},
     }  # fmt: skip
-    node = {
+    node: dict[str, Any] = {
         "model": model, "baseline_model_id": None, "delta": {}, "contributors": [],
         "attestations": [],
     }  # fmt: skip
