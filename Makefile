@@ -100,4 +100,7 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	for version in $(CLIENTS); do \
 	    $(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version "$$version" \
 	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \
-	done
+	done; \
+	$(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version 3.11 \
+	    --constraint tests/clients/python3.11.lock tests/clients/flavors.in \
+	    --output-file tests/clients/flavors.lock
