@@ -83,6 +83,8 @@ BUILD := hatchling editables
 UV_COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --generate-hashes \
     --no-emit-index-url --no-header --no-annotate
 COMPILE = $(UV_COMPILE) --python-version 3.11
+# The pip of older Pythons asks for a pin with extras where a package is required with extras.
+FOR_CLIENTS = --fork-strategy fewest --no-strip-extras
 CLIENTS := $(patsubst tests/clients/python%.in,%,$(wildcard tests/clients/python*.in))
 
 lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade takes newer versions.
@@ -98,9 +100,9 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	$(COMPILE) pyproject.toml \
 	    --constraint requirements-dev.lock --output-file requirements.lock; \
 	for version in $(CLIENTS); do \
-	    $(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version "$$version" \
+	    $(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version "$$version" \
 	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \
 	done; \
-	$(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version 3.11 \
+	$(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version 3.11 \
 	    --constraint tests/clients/python3.11.lock tests/clients/flavors.in \
 	    --output-file tests/clients/flavors.lock
