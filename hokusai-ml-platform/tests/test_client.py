@@ -188,6 +188,18 @@ def test_a_refused_authentications_limit_is_not_the_callers(
     assert pause.slept == []
 
 
+def test_the_limit_of_strangers_is_not_the_callers(
+    client: GatewayClient, server: ScriptedServer, pause: Pause
+) -> None:
+    left = {"RateLimit-Limit": "20", "RateLimit-Remaining": "0", "RateLimit-Reset": "9"}
+    server.answers(Answer(200, {}, left), GOOD)
+    client.request("GET", "/attestations/log", anonymous=True)
+    client.request("GET", "/limits")
+
+    assert pause.slept == []
+    assert "Authorization" not in server.requests[0].headers
+
+
 def test_what_is_in_progress_is_asked_for_again(
     client: GatewayClient, server: ScriptedServer, pause: Pause
 ) -> None:

@@ -160,6 +160,10 @@ class GatewayClient:
                     ) from None
                 continue
             self.last_date = response.headers.get("Date", "")
+            # What comes without a good credential is counted on the address, which says nothing of
+            # the caller's own limit.
+            if not anonymous and response.status_code != 401:
+                self.pacer.note(response.headers)
             try:
                 return self._read(response)
             except GatewayError as error:
@@ -198,9 +202,6 @@ class GatewayClient:
         return error.status in TRANSIENT and repeatable and attempt.again(after, error)
 
     def _read(self, response: requests.Response) -> Any:
-        # A refused authentication is counted on the address, which says nothing of our own limit.
-        if response.status_code != 401:
-            self.pacer.note(response.headers)
         try:
             document = response.json()
         except ValueError:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from hokusai.address import GatewayAddress
@@ -12,6 +11,7 @@ from hokusai.api import GatewayAPI
 from hokusai.auth import plugin
 from hokusai.client import RETRY_SECONDS, GatewayClient
 from hokusai.core.current import set_current
+from hokusai.core.given import Contribution, Source, check_address, contributions, description
 from hokusai.credentials import find_credential
 from hokusai.documents import plain
 from hokusai.errors import ConfigurationError, CredentialError, HokusaiError, InputError
@@ -30,9 +30,6 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger("hokusai")
-
-Contribution = Mapping[str, Any]
-_ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 
 class ModelRegistry:
@@ -112,12 +109,12 @@ class ModelRegistry:
             "model_type": model_type,
             "name": name,
             "private": private or None,
-            **_description(metadata, metrics, primary_metric, higher_is_better),
+            **description(metadata, metrics, primary_metric, higher_is_better),
         }
         return self._register(
             "baseline",
             body,
-            _Source(
+            Source(
                 model,
                 model_uri,
                 run_id,
@@ -158,10 +155,10 @@ class ModelRegistry:
         count, as `PerformanceTracker.track_improvement` logs them. The rest is as in
         `register_baseline`.
         """
-        contributions = _contributions(data_contribution)
-        named = [item.get("contributor") for item in contributions] or [None]
+        given = contributions(data_contribution)
+        named = [item.get("contributor") for item in given] or [None]
         for address in (*named, contributor_address):
-            _check_address(address)
+            check_address(address)
         if contributor_address is None and None in named:
             raise InputError("contributor_address is missing: whose data it was.")
         body = {
@@ -170,9 +167,9 @@ class ModelRegistry:
             "data_contribution": plain(data_contribution, "data_contribution"),
             "model_type": model_type,
             "name": name,
-            **_description(metadata, metrics, primary_metric, higher_is_better),
+            **description(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = _Source(
+        source = Source(
             improved_model,
             model_uri,
             run_id,
@@ -230,9 +227,9 @@ class ModelRegistry:
             ],
             "additional_tags": plain(additional_tags, "additional_tags"),
             "model_type": model_type,
-            **_description(metadata, metrics, primary_metric, higher_is_better),
+            **description(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = _Source(
+        source = Source(
             model,
             model_uri,
             run_id,
@@ -346,7 +343,7 @@ class ModelRegistry:
         plugin.activate(self.client)
 
     def _register(
-        self, kind: str, body: dict[str, Any], source: _Source, idempotency_key: str | None
+        self, kind: str, body: dict[str, Any], source: Source, idempotency_key: str | None
     ) -> RegisteredModel:
         source.check()
         if source.model is None:
@@ -384,38 +381,6 @@ class ModelRegistry:
                 raise
 
 
-class _Source:
-    """Where a model is: in memory, or in MLflow."""
-
-    def __init__(
-        self,
-        model: Any,
-        model_uri: str | None,
-        run_id: str | None,
-        artifact_path: str | None,
-        flavor: str | None,
-        details: Mapping[str, Any],
-    ) -> None:
-        self.model = model
-        self.model_uri = model_uri
-        self.run_id = run_id
-        self.artifact_path = artifact_path
-        self.flavor = flavor
-        self.details = details
-
-    def check(self) -> None:
-        given = [self.model is not None, self.model_uri is not None, self.run_id is not None]
-        if sum(given) != 1:
-            raise InputError("Give one of the model itself, model_uri= and run_id=.")
-        if self.model is None and (
-            self.flavor or any(v is not None for v in self.details.values())
-        ):
-            raise InputError(
-                "flavor, input_example, signature and log_options are for a model that is logged "
-                "here; this one is in MLflow already."
-            )
-
-
 @contextlib.contextmanager
 def _run_of(kind: str) -> Iterator[Run]:
     """The active run, or one that begins and ends here."""
@@ -427,38 +392,3 @@ def _run_of(kind: str) -> Iterator[Run]:
         return
     with mlflow.start_run(run_name=f"hokusai-{kind}") as run:
         yield run
-
-
-def _description(
-    metadata: Mapping[str, Any] | None,
-    metrics: Mapping[str, Any] | None,
-    primary_metric: str | None,
-    higher_is_better: Mapping[str, bool] | None,
-) -> dict[str, Any]:
-    if metadata is not None:
-        in_metadata(metadata)  # which names a metric that is not finite
-    return {
-        "metadata": plain(metadata, "metadata"),
-        "metrics": None if metrics is None else checked(metrics, "given"),
-        "primary_metric": primary_metric,
-        "higher_is_better": plain(higher_is_better, "higher_is_better"),
-    }
-
-
-def _contributions(
-    given: Contribution | Sequence[Contribution] | None,
-) -> list[Contribution]:
-    if given is None:
-        return []
-    items = [given] if isinstance(given, Mapping) else list(given)
-    if not all(isinstance(item, Mapping) for item in items):
-        raise InputError("data_contribution has to be a mapping, or a list of them.")
-    return items
-
-
-def _check_address(address: object) -> None:
-    """Before a model is uploaded. The gateway looks at the checksum."""
-    if address is None:
-        return
-    if not isinstance(address, str) or _ADDRESS.fullmatch(address) is None:
-        raise InputError(f"{address!r} is not an Ethereum address: 0x and 40 hexadecimal digits.")
