@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import CLI
-from app.database import Database
+from app.database import Database, in_one_line
 from app.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
 from app.identity import keys
 from app.identity.key_endpoints import issued, view
@@ -25,7 +25,6 @@ from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 from app.identity.schemas import AdminKeyRequest, RotateRequest
 from app.logs import configure_logs
-from app.migration import in_one_line
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
 from app.tenants import service as tenants

@@ -63,6 +63,13 @@ def database_address(url: str) -> URL:
     return parsed
 
 
+def in_one_line(error: BaseException) -> str:
+    """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
+    cause = getattr(error, "orig", None) or error
+    words = str(cause).strip().splitlines() or [type(cause).__name__]
+    return words[0]
+
+
 def _is_away(error: BaseException) -> bool:
     """Whether an error says that the database is away, rather than that we asked wrongly."""
     if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):

@@ -88,7 +88,6 @@ class ExpressCycle:
         "exchange",
         "express",
         "keep_alive",
-        "message_event",
         "protocol",
         "request",
         "response_complete",
@@ -115,8 +114,14 @@ class ExpressCycle:
         self.transfer: Transfer | None = None
         self.disconnected = self.response_started = self.response_complete = False
         self.keep_alive = True
-        # uvicorn sets its event when something has happened to the client's side.
-        self.message_event = self
+
+    @property
+    def message_event(self) -> "ExpressCycle":
+        """What uvicorn sets when something has happened to the client's side: see `set`.
+
+        Made anew each time: an object that holds itself is left to the garbage collector.
+        """
+        return self
 
     def set(self) -> None:
         """The client's side has changed: if it is gone, so is the request."""

@@ -1,6 +1,7 @@
 """The whole assembly, from top to bottom."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -106,6 +107,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(counter.close)
             if settings.workers == 1:
                 stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
+            # What is there by now stays: the collector need not look through it ever again.
+            gc.collect()
+            gc.freeze()
             for task in (known.listen(database), keep_up(database, known), reconciler.run()):
                 stack.callback(asyncio.create_task(task).cancel)
             yield

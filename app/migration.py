@@ -9,7 +9,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import MIGRATIONS
+from app.database import MIGRATIONS, in_one_line
 from app.errors import StartupError
 from app.settings import Settings
 
@@ -42,10 +42,3 @@ def migrate_database(settings: Settings) -> None:
         raise StartupError(
             f"cannot migrate the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
         ) from error
-
-
-def in_one_line(error: BaseException) -> str:
-    """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
-    cause = getattr(error, "orig", None) or error
-    words = str(cause).strip().splitlines() or [type(cause).__name__]
-    return words[0]

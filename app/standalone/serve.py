@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 
 from app import server
 from app.errors import StartupError
-from app.migration import migrate_database
 from app.settings import Settings, load_settings
 from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
+from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
 
 
@@ -76,7 +76,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
         postgres, mlflow = _start_children(settings, directory, progress, cleanup)
     settings = load_settings()
     with progress.step("Migrating the database"):
-        migrate_database(settings)
+        migrate_apart(settings)
     new_key = _ensure_admin_key(settings, directory)
     text = report(
         gateway=settings.public_url or _address(listener),
