@@ -14,9 +14,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.drain import drain_before_end
 from app.edge.protocol import StrictProtocol
 from app.errors import StartupError
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
 # Longer than the idle time of the usual reverse proxies (60 s): the side that knows whether a
 # request is on its way should be the one that closes.
@@ -75,7 +76,8 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then drain within the grace period.
+    """Serve until SIGINT or SIGTERM, then drain: not ready for the drain delay, if there is one
+    (SIGTERM only), and after it no new connections and requests in flight for the grace period.
 
     Raises StartupError where the application does not start, KeyboardInterrupt or returns at the
     end. Each worker builds the application from the environment.
@@ -138,6 +140,8 @@ def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
             if message["type"] == "lifespan.startup.failed":
                 failed = message
             else:
+                if message["type"] == "lifespan.startup.complete":
+                    drain_before_end(scope["state"], load_settings().drain_delay)
                 await send(message)
 
         try:
