@@ -15,6 +15,7 @@ from tests.support.waiting import wait_until
 class GatewayProcess:
     """`hokusai-gateway serve` in front of what is there; `settings` as keywords.
 
+    directory: for its log and its data; gateways of one database may share it.
     Runs while the block lasts. Within it, the test may end it and start it again on its port.
     """
 
@@ -25,7 +26,8 @@ class GatewayProcess:
         self._environment = {
             name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI_")
         }
-        self._environment |= {"HOKUSAI_PORT": str(port)}
+        self._data = directory / "data"
+        self._environment |= {"HOKUSAI_PORT": str(port), "HOKUSAI_DATA_DIR": str(self._data)}
         self._environment |= {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -40,6 +42,11 @@ class GatewayProcess:
 
     def __exit__(self, *_: object) -> None:
         self.kill()
+
+    @property
+    def admin_key(self) -> str:
+        """The first admin key of the database, where this gateway or one beside it made it."""
+        return (self._data / "admin.key").read_text().strip()
 
     def start(self) -> None:
         """Start it, without waiting until it answers."""
