@@ -161,9 +161,7 @@ class Traffic:
         self._ending = threading.Event()
         self.answers: list[tuple[str, int]] = []
         self.failures: list[str] = []
-        self._threads = [
-            threading.Thread(target=self._work, args=(number,)) for number in range(4)
-        ]
+        self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
 
     def __enter__(self) -> "Traffic":
         for thread in self._threads:
