@@ -17,8 +17,10 @@ from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
 FILES = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts"
-# Between two requests of a worker: the machine has other things to do as well.
+# Seconds between two steps of a worker, and after one that failed: what has to start again needs
+# the processor more.
 PAUSE = 0.03
+RETREAT = 0.3
 
 
 class Worker(ABC):
@@ -33,6 +35,7 @@ class Worker(ABC):
         )
         self.answers: Counter[int] = Counter()
         self._stop = threading.Event()
+        self._well = True
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
 
@@ -56,13 +59,17 @@ class Worker(ABC):
             answer = self.client.request(method, path, **request)
         except httpx.TransportError:
             self.answers[0] += 1
+            self._well = False
             return None
         self.answers[answer.status_code] += 1
+        if answer.status_code >= 500:
+            self._well = False
         return answer
 
     def _run(self) -> None:
         try:
-            while not self._stop.wait(PAUSE):
+            while not self._stop.wait(PAUSE if self._well else RETREAT):
+                self._well = True
                 self.step(secrets.token_hex(8))
         except BaseException as error:  # told where the block ends
             self._failed = error
