@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check bench lock clean
+.PHONY: help install dev serve test test-clients check chaos bench lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -52,6 +52,10 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
+
+# Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
+chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
+	@$(BIN)/python -m pytest tests/chaos -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
 bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
 	@$(BIN)/python -m benchmarks.run $(ARGS)

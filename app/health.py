@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
 from app.database import Database
+from app.drain import DRAINING
 from app.errors import GatewayError
 from app.identity.dependencies import Admin
 from app.metrics import CONTENT_TYPE, Metrics
@@ -35,7 +36,7 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, Check] = Field(
-        description="`migrations` and `upstream`.",
+        description="`migrations` and `upstream`; `draining` alone while the gateway stops.",
         examples=[
             {
                 "migrations": {"ready": True, "detail": "revision 0001"},
@@ -62,7 +63,11 @@ async def livez() -> Check:
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether requests can be served: the database, its schema, and MLflow."""
+    """Whether requests should come here: the database, its schema, and MLflow; no stop begun."""
+    if getattr(request.state, DRAINING, False):
+        response.status_code = 503
+        detail = "this gateway is stopping: send requests to another one"
+        return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
     state = request.app.state
     migrations, upstream = await asyncio.gather(
         _migrations(state.database, state.revision),

@@ -14,9 +14,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from app.drain import drain_before_end
 from app.edge.protocol import StrictProtocol
 from app.errors import StartupError
-from app.settings import Settings
+from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from app.main import Gateway
@@ -76,7 +77,8 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then drain within the grace period.
+    """Serve until SIGINT or SIGTERM, then drain: not ready for the drain delay, if there is one
+    (SIGTERM only), and after it no new connections and requests in flight for the grace period.
 
     Raises StartupError where the application does not start, KeyboardInterrupt or returns at the
     end. Each worker builds the application from the environment.
@@ -148,6 +150,8 @@ class Application:
             if message["type"] == "lifespan.startup.failed":
                 failed = message
             else:
+                if message["type"] == "lifespan.startup.complete":
+                    drain_before_end(scope["state"], load_settings().drain_delay)
                 await send(message)
 
         try:

@@ -106,7 +106,10 @@ class Settings(BaseSettings):
     upstream_connections: Count = 100
     # The longest wait for a free connection to MLflow.
     upstream_queue: Seconds = 5
-    # How long requests in flight may go on after SIGTERM.
+    # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener
+    # closes: longer than a load balancer takes to notice.
+    drain_delay: float = Field(default=0, ge=0)
+    # How long requests in flight may go on after that.
     grace_period: Seconds = 30
 
     # What it tells.

@@ -22,6 +22,15 @@ for _name in [name for name in os.environ if name.startswith(("HOKUSAI_", "MLFLO
     del os.environ[_name]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--chaos-seconds",
+        type=float,
+        default=0,
+        help="how long the chaos test goes on killing; every part once, if not given",
+    )
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgreSQL]:
     """A PostgreSQL server of the tests' own."""

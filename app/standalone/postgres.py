@@ -75,6 +75,11 @@ class EmbeddedPostgreSQL(Supervised):
         """Where it listens, for people."""
         return str(self._sockets / ".s.PGSQL.5432")
 
+    @property
+    def programs(self) -> Path:
+        """The directory of pg_dump and the like, as new as the server."""
+        return self._programs
+
     def url(self, database: str, role: str = OWNER) -> str:
         """A `postgresql://` URL, password included, that asyncpg, psycopg2 and libpq understand."""
         host = quote(str(self._sockets), safe="/")

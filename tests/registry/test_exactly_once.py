@@ -12,9 +12,9 @@ import psycopg2
 import pytest
 
 from app.standalone.mlflow_server import ChildMLflow
-from tests.registry.process import GatewayProcess
 from tests.registry.proxy import StallingProxy, Stop
 from tests.support.gateway import RunningGateway
+from tests.support.process import GatewayProcess
 from tests.support.redis import free_port
 from tests.support.sql import sql
 from tests.support.training import Training

@@ -1,0 +1,76 @@
+#!/bin/sh
+# Restore what deploy/backup.sh has copied, into empty databases and an empty directory, while
+# neither the gateway nor MLflow runs: see docs/backup.md.
+#
+#   GATEWAY_DATABASE_URL=postgresql://... MLFLOW_DATABASE_URL=postgresql://... \
+#   ARTIFACTS_DIR=/path/to/artifacts  deploy/restore.sh /path/to/backups/hokusai-...
+#
+# PG_BIN: the directory of pg_restore and psql, unless they are in PATH.
+set -eu
+umask 077
+
+fail() {
+    echo "error: $1" >&2
+    exit 1
+}
+
+# As in backup.sh, which is copied to machines without this one.
+postgresql() {
+    program=${PG_BIN:+$PG_BIN/}$1
+    url=$(printf '%s\n' "$2" | sed 's|^\([a-z]*\)+[a-z0-9]*://|\1://|')
+    shift 2
+    password=$(printf '%s\n' "$url" | sed -n 's|^[a-z]*://[^:@/?]*:\([^@/?]*\)@.*|\1|p' | LC_ALL=C awk '
+        {
+            while (match($0, /%[0-9A-Fa-f][0-9A-Fa-f]/)) {
+                high = index("0123456789abcdef", tolower(substr($0, RSTART + 1, 1))) - 1
+                low = index("0123456789abcdef", tolower(substr($0, RSTART + 2, 1))) - 1
+                printf "%s%c", substr($0, 1, RSTART - 1), high * 16 + low
+                $0 = substr($0, RSTART + 3)
+            }
+            print
+        }')
+    url=$(printf '%s\n' "$url" | sed 's|^\([a-z]*://[^:@/?]*\):[^@/?]*@|\1@|')
+    if [ -n "$password" ]; then
+        PGPASSWORD=$password "$program" --dbname="$url" "$@"
+    else
+        "$program" --dbname="$url" "$@"
+    fi
+}
+
+# $1: a URL, $2: whose it is.
+must_be_empty() {
+    tables=$(postgresql psql "$1" --no-psqlrc --tuples-only --no-align --command \
+        "select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')")
+    [ "$tables" = 0 ] || fail "$2's database has $tables tables: restore into an empty one"
+}
+
+[ $# -eq 1 ] || fail "usage: GATEWAY_DATABASE_URL=... MLFLOW_DATABASE_URL=... $0 BACKUP"
+: "${GATEWAY_DATABASE_URL:?the database of HOKUSAI_DATABASE_URL}"
+: "${MLFLOW_DATABASE_URL:?the database of MLflow\'s --backend-store-uri}"
+backup=$1
+[ -f "$backup/gateway.dump" ] || fail "$backup is no backup: it has no gateway.dump"
+if [ -f "$backup/artifacts.tar" ]; then
+    : "${ARTIFACTS_DIR:?where the artifacts of this backup go}"
+fi
+
+# All is looked at before anything is changed.
+(cd "$backup" && sha256sum --quiet -c SHA256SUMS) || fail "$backup is not as it was written"
+must_be_empty "$GATEWAY_DATABASE_URL" "the gateway"
+must_be_empty "$MLFLOW_DATABASE_URL" MLflow
+if [ -f "$backup/artifacts.tar" ]; then
+    mkdir -p "$ARTIFACTS_DIR"
+    [ -z "$(ls -A "$ARTIFACTS_DIR")" ] || fail "ARTIFACTS_DIR=$ARTIFACTS_DIR is not empty"
+fi
+
+# What is pointed to comes first, so that a gateway that starts too early finds no record without
+# its model, but no records at all.
+if [ -f "$backup/artifacts.tar" ]; then
+    tar -C "$ARTIFACTS_DIR" -xf "$backup/artifacts.tar"
+fi
+for name in mlflow gateway; do
+    if [ "$name" = mlflow ]; then url=$MLFLOW_DATABASE_URL; else url=$GATEWAY_DATABASE_URL; fi
+    # Rights and owners are those of whoever restores: roles are not in the backup.
+    postgresql pg_restore "$url" --single-transaction --exit-on-error --no-owner \
+        --no-privileges "$backup/$name.dump"
+done
+echo "Restored. Start MLflow, then the gateway: it ends what was in the middle."
