@@ -33,13 +33,10 @@ def upstream_target(raw_path: bytes, query: bytes = b"") -> tuple[str, bytes]:
     /api/mlflow, which is taken off both results. Nothing else is changed in the second one.
     Raises MalformedRequestError for a target that could be read in two ways: dot segments, empty
     segments, backslashes, control characters, doubly encoded escapes, what is not UTF-8, and
-    escaped slashes and semicolons outside an artifact's name, and NUL in the query.
+    escaped slashes and semicolons outside an artifact's name.
     """
     if query and _QUERY.fullmatch(query) is None:
         raise MalformedRequestError("The query has bytes that must be percent-encoded.")
-    if b"%00" in query:
-        # MLflow hands it to PostgreSQL, which takes it in no text, and fails.
-        raise MalformedRequestError("The query has a NUL (%00).")
     if (plain := _PLAIN.fullmatch(raw_path)) is not None:
         raw = plain[1]
         path = raw.decode("ascii")
