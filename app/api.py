@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import health, openapi, reference
+from app import health, openapi, reference, strict_json
 from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.contributors import endpoints as contributors
@@ -90,7 +90,8 @@ def create_api(lifespan: Lifespan) -> FastAPI:
 class Documents:
     """ASGI middleware around the FastAPI half: its bodies are documents, bounded in size and time.
 
-    It reads the body before FastAPI does, which would turn our errors into errors of its own.
+    It reads the body before FastAPI does, which would turn our errors into errors of its own, and
+    takes JSON in any encoding, with keys that come twice.
     """
 
     def __init__(self, app: ASGIApp, gap: float) -> None:
@@ -99,6 +100,8 @@ class Documents:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.gap)
+        if body and b"json" in exchange_of(scope).headers.get(b"content-type", b"").lower():
+            strict_json.parse(body)
 
         async def whole() -> Message:
             nonlocal body

@@ -61,6 +61,9 @@ class RequestRules:
             raise MalformedRequestError("The request's target must be a path that begins with /.")
         if len(target) + len(request["query_string"]) > MAX_TARGET:
             raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
+        if b"%00" in target or b"%00" in request["query_string"]:
+            # PostgreSQL, behind both halves, takes it in no text.
+            raise MalformedRequestError("The request's target has a NUL (%00).")
         headers = _headers(request["headers"])
         _check_framing(headers, request["http_version"])
         _check_media_type(headers)

@@ -1,46 +1,19 @@
-"""A JSON body, read in the one way in which nobody else can read it differently."""
+"""A JSON object of a request, and the fields in it that MLflow's parser would find."""
 
-import json
-import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+from app import strict_json
 from app.errors import InvalidParameterError
-
-MAX_DEPTH = 64
-# MLflow takes a thousand metrics at once; this is for spans, which are made of objects.
-MAX_CONTAINERS = 20_000
-
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 # A field of an object: the object, and the name under which it has the field.
 Place = tuple[dict[str, Any], str]
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body, read strictly: UTF-8, no key twice, no NaN, at most 64 deep.
-
-    Raises InvalidParameterError.
-    """
-    containers = body.count(b"{") + body.count(b"[")
-    if containers > MAX_CONTAINERS:
-        # To read these takes the event loop's time, and everybody else's with it.
-        raise InvalidParameterError(
-            f"The body may have at most {MAX_CONTAINERS} objects and lists. Send it in parts."
-        )
-    if containers > MAX_DEPTH and _is_too_deep(body):
-        # Before it is parsed: a parser that recurses may take the process with it.
-        raise InvalidParameterError("The body is not valid JSON: it is nested too deeply.")
-    try:
-        document = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant
-        )
-    except UnicodeDecodeError:
-        raise InvalidParameterError("The body must be JSON in UTF-8.") from None
-    except ValueError as error:
-        raise InvalidParameterError(f"The body is not valid JSON: {error}.") from None
+    """The JSON object of a body, read strictly. Raises InvalidParameterError."""
+    document = strict_json.parse(body)
     if not isinstance(document, dict):
         raise InvalidParameterError("The body must be a JSON object.")
     return document
@@ -79,23 +52,3 @@ def values(document: dict[str, Any], path: str) -> Iterator[Any]:
             yield from value
         else:
             yield value
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) < len(pairs):
-        raise ValueError("it has a key twice")
-    return result
-
-
-def _constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
-
-
-def _is_too_deep(body: bytes) -> bool:
-    depth = 0
-    for bracket in _STRING.sub(b"", body).translate(None, delete=_NO_BRACKETS):
-        depth += 1 if bracket in b"{[" else -1
-        if depth > MAX_DEPTH:
-            return True
-    return False

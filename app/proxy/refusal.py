@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.errors import GatewayError, MLflowRefusalError, UpstreamError
+from app.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 
 # What else of MLflow's answer a client can act on.
 KEPT_HEADERS = frozenset({b"retry-after", b"allow", b"content-range"})
@@ -25,6 +25,8 @@ CODES = {
 # Behind these words MLflow repeats the statement it sent to its database, values included.
 STATEMENT = "[SQL:"
 MAX_MESSAGE = 4000
+# What PostgreSQL's driver says of text that the database cannot keep, before it sends any of it.
+NUL = "cannot contain NUL (0x00)"
 
 
 def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> GatewayError:
@@ -32,7 +34,8 @@ def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) ->
 
     body: what came of it, up to a bound; it need not be whole, or JSON. Status, code and message
     are MLflow's own. What is no refusal of this request, but a fault between MLflow and the
-    gateway, is an UpstreamError: a failed login of the gateway's, a page of HTML, a bare 5xx.
+    gateway, is an UpstreamError: a failed login of the gateway's, a page of HTML, a bare 5xx. Text
+    with NUL is the caller's mistake, which MLflow tells as a failure of its own.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
@@ -54,6 +57,8 @@ def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) ->
             f"MLflow failed with {status} and did not say why. Try again; if it goes on, tell the "
             "operator the request id."
         )
+    if status == 500 and NUL in message:
+        return InvalidParameterError("Text in the request holds a NUL (\\u0000).")
     message = message.partition(STATEMENT)[0].strip()[:MAX_MESSAGE]
     kept = [(name, value) for name, value in headers if name in KEPT_HEADERS]
     return MLflowRefusalError(status, code, message, headers=kept)

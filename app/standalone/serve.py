@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -17,6 +18,7 @@ from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
+from app.unknown_settings import warnings
 
 
 def serve() -> None:
@@ -32,6 +34,8 @@ def serve() -> None:
     # the other two for as long as it serves, and would drain for SIGTERM only.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
+    for line in warnings(os.environ):
+        print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:
             _serve(load_settings(), cleanup)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import GatewayError, MLflowRefusalError, UpstreamError
+from app.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 from app.proxy.refusal import refusal
 from tests.support.gateway import RunningGateway
 
@@ -50,6 +50,14 @@ def test_a_fault_between_mlflow_and_the_gateway_is_a_502(status: int, body: byte
     error = refusal(status, [], body)
     assert isinstance(error, UpstreamError)
     assert error.status == 502
+
+
+def test_text_that_the_database_cannot_keep_is_the_callers_mistake() -> None:
+    message = "A string literal cannot contain NUL (0x00) characters."
+    body = json.dumps({"error_code": "INTERNAL_ERROR", "message": message}).encode()
+    error = refusal(500, [], body)
+    assert isinstance(error, InvalidParameterError)
+    assert "NUL" in error.message
 
 
 def test_only_headers_that_a_client_can_act_on_are_kept() -> None:

@@ -49,7 +49,7 @@ def test_any_value_in_any_field(training: Training, kind: str, number: int, valu
         headers={"Content-Type": "application/json"},
     )
     assert answer.status_code in (400, 404, 422), (body, answer.text)
-    assert answer.json()["reason"] in ("bad_request", "validation_failed", "not_found")
+    assert answer.json()["reason"] in ("invalid_parameter", "validation_failed", "not_found")
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_metadata_that_cannot_be_kept(training: Training, metadata: str) -> None
         "/api/models/baseline", content=text, headers={"Content-Type": "application/json"}
     )
     assert answer.status_code in (400, 422), answer.text
-    assert answer.json()["reason"] in ("bad_request", "validation_failed")
+    assert answer.json()["reason"] in ("invalid_parameter", "validation_failed")
 
 
 def test_what_can_be_kept_is_kept_as_it_is(training: Training) -> None:

@@ -1,0 +1,103 @@
+"""JSON is read in one way, by the gateway's own endpoints and before anything goes to MLflow."""
+
+import json
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app import strict_json
+from app.errors import InvalidParameterError
+from tests.support.answers import good, refused
+from tests.support.gateway import RunningGateway
+
+OWN, MLFLOW = "/api/keys", "/api/mlflow/api/2.0/mlflow/experiments/create"
+BAD = {
+    "a key twice": (b'{"name": "a", "name": "b"}', "a key twice"),
+    "a key twice, escaped": (b'{"name": "a", "n\\u0061me": "b"}', "a key twice"),
+    "a key twice, inside": (b'{"name": "a", "x": [{"b": 1, "b": 1}]}', "a key twice"),
+    "UTF-16": ('{"name": "a"}'.encode("utf-16"), "UTF-8"),
+    "UTF-16 without a mark": ('{"name": "a"}'.encode("utf-16-le"), "not valid JSON"),
+    "UTF-32": ('{"name": "a"}'.encode("utf-32"), "UTF-8"),
+    "a byte order mark": (b'\xef\xbb\xbf{"name": "a"}', "not valid JSON"),
+    "Latin-1": ('{"name": "\xe4"}'.encode("latin-1"), "UTF-8"),
+    "NUL": (b'{"name": "a\\u0000b"}', "NUL"),
+    "NUL in a key": (b'{"name": "a", "\\u0000": 1}', "NUL"),
+    "half a surrogate pair": (b'{"name": "\\ud800"}', "surrogate"),
+    "NaN": (b'{"name": "a", "x": NaN}', "NaN"),
+    "Infinity": (b'{"name": "a", "x": -Infinity}', "Infinity"),
+    "too deep": (b"[" * 65 + b"]" * 65, "nested"),
+    "too many objects": (b"[" + b"{}," * 20_000 + b"{}]", "at most"),
+    "two documents": (b'{"name": "a"}{}', "not valid JSON"),
+    "an unfinished one": (b'{"name": "a"', "not valid JSON"),
+}
+
+
+@pytest.fixture(scope="module")
+def member(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    with gateway.client(gateway.key(), **{"Content-Type": "application/json"}) as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", [OWN, MLFLOW])
+@pytest.mark.parametrize("name", BAD)
+def test_what_could_be_read_in_two_ways_is_refused(
+    member: httpx.Client, path: str, name: str
+) -> None:
+    body, word = BAD[name]
+    assert word in refused(member.post(path, content=body), 400, "invalid_parameter")["message"]
+
+
+@pytest.mark.parametrize("media_type", ["application/json", "Application/Problem+JSON; a=b"])
+def test_any_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
+    headers = {"Content-Type": media_type}
+    answer = member.post(OWN, content=BAD["NUL"][0], headers=headers)
+    refused(answer, 400, "invalid_parameter")
+
+
+def test_what_only_looks_like_nul_is_text(member: httpx.Client) -> None:
+    body = b'{"name": "a\\\\u0000 \\\\ud800 \\ud83d\\ude00"}'
+    assert good(member.post(OWN, content=body), 201)["name"] == "a\\u0000 \\ud800 \U0001f600"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/mlflow/api/2.0/mlflow/experiments/get-by-name?experiment_name=a%00b",
+        "/api/mlflow/api/2.0/mlflow/registered-models/get?name=%00",
+        "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/a%00b",
+        "/api/models?name=a%00b",
+        "/api/models/a%00b",
+        "/api/contributors/%00",
+        "/api/keys?cursor=%00",
+    ],
+)
+def test_nul_in_a_target_is_refused(member: httpx.Client, path: str) -> None:
+    refused(member.get(path), 400, "malformed_request")
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**53), 2**53)
+        | st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=10),
+        lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text("ab"), inner),
+        max_leaves=20,
+    ),
+    st.booleans(),
+)
+def test_what_is_written_plainly_is_read_as_it_is(value: Any, ascii_only: bool) -> None:
+    assert strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
+
+
+@given(st.binary(max_size=200) | st.text('[]{}",:\\u0dE+-.1', max_size=60).map(str.encode))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    with suppress(InvalidParameterError):
+        value = strict_json.parse(body)
+        # What was read is UTF-8, and has one meaning.
+        assert json.loads(body.decode()) == value
