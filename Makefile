@@ -11,6 +11,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+SDK := hokusai-ml-platform
 
 # $(PYTHON) if it is given, or the first of the usual names. Each is run before it is believed:
 # a name can exist and not work, or be an older Python.
@@ -47,7 +48,9 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd $(SDK) && ../$(BIN)/mypy
 	$(BIN)/deptry .
+	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
 
 bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
@@ -67,10 +70,12 @@ $(VENV)/.installed: requirements-standalone.lock pyproject.toml
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What only tests and checks need comes on top: `make serve` does not wait for it.
-$(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
+# What only tests and checks need comes on top: `make serve` does not wait for it. The SDK is
+# installed as it lies here; what it depends on is in the lock file already.
+$(VENV)/.installed-dev: requirements-dev.lock $(SDK)/pyproject.toml $(VENV)/.installed
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable $(SDK)
 	@touch $@
 
 # The build backend is locked too, since pip would fetch any version of it otherwise.
@@ -78,6 +83,8 @@ BUILD := hatchling editables
 UV_COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --generate-hashes \
     --no-emit-index-url --no-header --no-annotate
 COMPILE = $(UV_COMPILE) --python-version 3.11
+# The pip of older Pythons asks for a pin with extras where a package is required with extras.
+FOR_CLIENTS = --fork-strategy fewest --no-strip-extras
 CLIENTS := $(patsubst tests/clients/python%.in,%,$(wildcard tests/clients/python*.in))
 
 lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade takes newer versions.
@@ -97,6 +104,9 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	$(COMPILE) $(ARGS) deploy/mlflow/requirements.in \
 	    --output-file deploy/mlflow/requirements.lock; \
 	for version in $(CLIENTS); do \
-	    $(UV_COMPILE) $(ARGS) --fork-strategy fewest --python-version "$$version" \
+	    $(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version "$$version" \
 	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \
-	done
+	done; \
+	$(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version 3.11 \
+	    --constraint tests/clients/python3.11.lock tests/clients/flavors.in \
+	    --output-file tests/clients/flavors.lock

@@ -1,6 +1,5 @@
-"""PostgreSQL: the engine, its transactions, and the migration to the newest schema."""
+"""PostgreSQL: the engine and its transactions."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -9,8 +8,6 @@ from typing import Annotated, Any
 
 import asyncpg
 import structlog
-from alembic import command
-from alembic.config import Config
 from fastapi import Depends, Request
 from sqlalchemy import DateTime, exc, text
 from sqlalchemy.engine import URL, make_url
@@ -39,6 +36,11 @@ CLOSE_SECONDS = 0.2
 # shutdown or start of the server.
 AWAY = ("08", "40", "53", "57P")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+
+
+def newest_revision() -> str:
+    """The schema's revision that this code was written for: the number its last migration has."""
+    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 class Base(DeclarativeBase):
@@ -174,24 +176,6 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-def alembic_config(url: str | None = None) -> Config:
-    """Alembic's configuration for our migrations, with the database in `attributes`."""
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["url"] = url
-    return config
-
-
-def migrate(url: str) -> None:
-    """Upgrade the schema to the newest revision; several at once wait for each other."""
-    command.upgrade(alembic_config(url), "head")
-
-
-async def migrate_from_loop(url: str) -> None:
-    """`migrate` for callers that run inside an event loop."""
-    await asyncio.to_thread(migrate, url)
 
 
 async def read_session(request: Request) -> AsyncIterator[AsyncSession]:

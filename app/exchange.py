@@ -3,6 +3,7 @@
 The layers pass this instead of wrapping `send` once each: a wrapper costs more than the layer.
 """
 
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ class Exchange:
     proof: the signed message of a wallet, to be spent before it changes anything.
     route: a bounded label for metrics and logs, never the path itself.
     reason: that of the error it was answered with, if it was.
+    began: seconds of the clock of `time.perf_counter`.
     """
 
     request_id: str
@@ -32,6 +34,7 @@ class Exchange:
     quota: "Quota | None" = None
     route: str = "unmatched"
     reason: str | None = None
+    began: float = field(default_factory=time.perf_counter)
 
 
 def exchange_of(scope: Any) -> Exchange:

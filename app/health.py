@@ -3,12 +3,11 @@
 import asyncio
 from importlib.metadata import version
 
-from alembic.script import ScriptDirectory
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
-from app.database import Database, alembic_config
+from app.database import Database
 from app.errors import GatewayError
 from app.identity.dependencies import Admin
 from app.metrics import CONTENT_TYPE, Metrics
@@ -88,13 +87,6 @@ async def metrics(request: Request, _: Admin) -> Response:
     """Prometheus metrics, where they have no port of their own."""
     collected: Metrics = request.app.state.metrics
     return Response(collected.exposition(), media_type=CONTENT_TYPE)
-
-
-def newest_revision() -> str:
-    """The schema's revision that this code was written for."""
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head()
-    assert head is not None
-    return head
 
 
 async def _migrations(database: Database, wanted: str) -> Check:

@@ -14,18 +14,19 @@ from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
 from app.attestations.registered import RegisteredModels
 from app.attestations.service import Attestations, attestations_for, attestations_of
-from app.database import Database
+from app.database import Database, newest_revision
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
+from app.express import Express
 from app.identity import auth_endpoints
 from app.identity.authenticator import Authenticator
 from app.identity.known import KnownCredentials
 from app.identity.middleware import Identity
 from app.identity.peppers import Peppers
 from app.identity.upkeep import keep_up
-from app.limits.counter import Counter, MemoryCounter, RedisCounter
+from app.limits.counter import Counter, MemoryCounter
 from app.limits.limiter import Limiter
 from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.policy import Policy
@@ -55,7 +56,7 @@ PUBLIC = (
 UNLIMITED = health.PUBLIC
 
 
-def create_app(settings: Settings | None = None) -> ASGIApp:
+def create_app(settings: Settings | None = None) -> "Gateway":
     """The gateway as an ASGI application.
 
     A request meets: envelope (id, errors, metrics) → rules of HTTP → limit on failures → identity →
@@ -102,8 +103,7 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(database.close)
             stack.push_async_callback(upstream.aclose)
-            if isinstance(counter, RedisCounter):
-                stack.push_async_callback(counter.close)
+            stack.push_async_callback(counter.close)
             if settings.workers == 1:
                 stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
             for task in (known.listen(database), keep_up(database, known), reconciler.run()):
@@ -123,19 +123,20 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
     api.state.registrations = registrations
     api.state.attestations_of = attestations_of
     api.state.attestations_for = attestations_for
-    api.state.revision = health.newest_revision()
+    api.state.revision = newest_revision()
 
     proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
-    app = RateLimit(app, limiter, UNLIMITED)
-    app = Identity(app, authenticator, PUBLIC)
+    app = limit = RateLimit(app, limiter, UNLIMITED)
+    app = identity = Identity(app, authenticator, PUBLIC)
     app = FailureLimit(app, limiter)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     if cross_origin is not None:
         app = Preflight(app, cross_origin)
-    app = RequestRules(app, settings.trusted_proxies)
-    app = Envelope(app, metrics, settings.access_log, cross_origin)
-    return Lifespan(app, api)
+    app = rules = RequestRules(app, settings.trusted_proxies)
+    app = envelope = Envelope(app, metrics, settings.access_log, cross_origin)
+    express = Express(envelope, rules, identity, limit, proxy, upstream)
+    return Gateway(app, api, express)
 
 
 class Halves:
@@ -153,12 +154,16 @@ class Halves:
         return self.api(scope, receive, send)
 
 
-class Lifespan:
-    """Start and end are FastAPI's; every request takes the way through the middleware."""
+class Gateway:
+    """Start and end are FastAPI's; every request takes the way through the middleware.
 
-    def __init__(self, app: ASGIApp, api: ASGIApp) -> None:
+    express: the short way, which the server's protocol offers to a request first.
+    """
+
+    def __init__(self, app: ASGIApp, api: ASGIApp, express: Express) -> None:
         self.app = app
         self.api = api
+        self.express = express
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return (self.api if scope["type"] == "lifespan" else self.app)(scope, receive, send)
@@ -167,6 +172,9 @@ class Lifespan:
 def _counter(settings: Settings, metrics: Metrics) -> Counter:
     if settings.redis_url is None:
         return MemoryCounter()
+    # Not loaded without need: it is a twelfth of the process's memory.
+    from app.limits.redis_counter import RedisCounter
+
     return RedisCounter(
         settings.redis_url.get_secret_value(),
         share=settings.workers * settings.replicas,

@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.config import STARTUP_FAILURE
@@ -18,6 +18,9 @@ from app.edge.protocol import StrictProtocol
 from app.errors import StartupError
 from app.settings import Settings
 
+if TYPE_CHECKING:
+    from app.main import Gateway
+
 # Longer than the idle time of the usual reverse proxies (60 s): the side that knows whether a
 # request is on its way should be the one that closes.
 KEEP_ALIVE_SECONDS = 75
@@ -25,8 +28,6 @@ KEEP_ALIVE_SECONDS = 75
 # less than what a worker needs to load on a busy machine, and would replace it for ever.
 _WORKER_SECONDS = 20
 _PR_SET_PDEATHSIG = 1
-
-ASGIApplication = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -108,7 +109,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
 _failure: StartupError | None = None
 
 
-def application() -> ASGIApplication:
+def application() -> "Application":
     """The gateway as uvicorn runs it, in this process or in a worker."""
     # Imported here, so that the parent of several workers does not load what only they need.
     from app.main import create_app
@@ -121,16 +122,25 @@ def application() -> ASGIApplication:
             # It was killed while this worker was still loading.
             sys.exit(STARTUP_FAILURE)
     try:
-        return _report_startup_errors(create_app())
+        return Application(create_app())
     except StartupError as error:
         _remember(error)
         sys.exit(STARTUP_FAILURE)
 
 
-def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
-    """Let a StartupError of the lifespan end the start in one line, without a traceback."""
+class Application:
+    """The gateway, with a StartupError of its start told in one line, without a traceback."""
 
-    async def lifespan(scope: Any, receive: Any, send: Any) -> None:
+    def __init__(self, gateway: "Gateway") -> None:
+        self.gateway = gateway
+        self.express = gateway.express
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        if scope["type"] == "lifespan":
+            return self._lifespan(scope, receive, send)
+        return self.gateway(scope, receive, send)
+
+    async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
         failed: dict[str, Any] | None = None
 
         async def hold_back_failure(message: Any) -> None:
@@ -141,18 +151,13 @@ def _report_startup_errors(app: ASGIApplication) -> ASGIApplication:
                 await send(message)
 
         try:
-            await app(scope, receive, hold_back_failure)
+            await self.gateway(scope, receive, hold_back_failure)
         except StartupError as error:
             _remember(error)
             failed = {"type": "lifespan.startup.failed", "message": ""}
         finally:
             if failed is not None:
                 await send(failed)
-
-    def wrapped(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-        return (lifespan if scope["type"] == "lifespan" else app)(scope, receive, send)
-
-    return wrapped
 
 
 def _remember(error: StartupError) -> None:

@@ -18,9 +18,10 @@ from limits.aio.strategies import FixedWindowRateLimiter
 
 from app.exchange import Exchange
 from app.identity.principal import Principal
-from app.limits.counter import MemoryCounter, RedisCounter
+from app.limits.counter import MemoryCounter
 from app.limits.limiter import Limiter
 from app.limits.policy import Policy
+from app.limits.redis_counter import RedisCounter
 from app.settings import Settings
 
 WINDOW = 3600

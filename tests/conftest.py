@@ -9,7 +9,7 @@ import hypothesis
 import psycopg2
 import pytest
 
-from app.database import migrate
+from app.migration import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway

@@ -1,10 +1,13 @@
 """What the documents say of settings, errors, scopes and files is so."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hokusai.cli import main as hokusai_command
+from hokusai.verify import LogExport, verify
 
 from app import errors
 from app.identity.principal import Scope
@@ -12,6 +15,7 @@ from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
+VECTORS = ROOT / "hokusai-ml-platform" / "tests" / "vectors" / "attestations_v1.json"
 ROW = re.compile(r"^\| `(\w+)` \| (.*?) \| (.*?) \|", re.MULTILINE)
 
 
@@ -50,6 +54,24 @@ def test_authentication_lists_every_scope() -> None:
     table = (DOCS / "authentication.md").read_text()
     for scope in Scope:
         assert f"| `{scope}` |" in table
+
+
+def test_the_sdks_page_names_every_command_and_check() -> None:
+    page = (DOCS / "sdk.md").read_text()
+    for name, command in hokusai_command.cli.commands.items():
+        assert f"hokusai {name}" in page or f"`{name}`" in page
+        for inner in getattr(command, "commands", ()):
+            assert inner in page
+    vectors = json.loads(
+        (ROOT / "hokusai-ml-platform/tests/vectors/attestations_v1.json").read_text()
+    )
+    report = verify(
+        vectors["attestations"]["improvement"],
+        checkpoint=vectors["checkpoint"],
+        log=LogExport.read(vectors["log_pages"]),
+    )
+    for check in report.checks:
+        assert f"`{check.name}`" in page
 
 
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]

@@ -9,8 +9,8 @@ import httpx
 import psutil
 import pytest
 
-from app.database import migrate
 from app.identity.api_key import new_key
+from app.migration import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.answers import good, refused

@@ -1,14 +1,18 @@
-"""Signed checkpoints of the log: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519."""
+"""Signed checkpoints of the log: C2SP tlog-checkpoint in a C2SP signed note, with Ed25519.
+
+`cryptography` is loaded when the first one is signed or verified: it is a large part of the memory
+of a process that proxies, and most never need it.
+"""
 
 import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 _ED25519 = b"\x01"
 _SIGNATURE_MARK = "\N{EM DASH} "
@@ -76,6 +80,9 @@ class CheckpointVerifier:
         return Checkpoint(origin=lines[0], size=int(lines[1]), root=root)
 
     def _signed(self, body: str, line: str) -> bool:
+        from cryptography.exceptions import InvalidSignature
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
         name, _, blob = line.removeprefix(_SIGNATURE_MARK).partition(" ")
         if not line.startswith(_SIGNATURE_MARK) or name != self.name:
             return False
@@ -97,11 +104,24 @@ class CheckpointSigner:
 
     def __init__(self, name: str, secret: bytes) -> None:
         """`secret`: 32 bytes that the Ed25519 key is derived from (HKDF-SHA256)."""
+        self._name = name
+        self._secret = secret
+
+    @cached_property
+    def verifier(self) -> CheckpointVerifier:
+        """The public half."""
+        return CheckpointVerifier(self._name, self._key.public_key().public_bytes_raw())
+
+    @cached_property
+    def _key(self) -> "Ed25519PrivateKey":
+        from cryptography.hazmat.primitives import hashes
+        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
         seed = HKDF(
             algorithm=hashes.SHA256(), length=32, salt=None, info=b"hokusai log checkpoint v1"
-        ).derive(secret)
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
-        self.verifier = CheckpointVerifier(name, self._key.public_key().public_bytes_raw())
+        ).derive(self._secret)
+        return Ed25519PrivateKey.from_private_bytes(seed)
 
     def sign(self, size: int, root: bytes) -> str:
         """The signed note of the log at `size`."""

@@ -24,10 +24,13 @@ class CrossOrigin:
     def allows(self, origin: bytes) -> bool:
         return b"*" in self._origins or origin in self._origins
 
-    def headers(self, scope: Scope) -> Headers:
-        """What an answer says to the browser; it goes on refusals too, so that they can be read."""
+    def headers(self, asked: Headers) -> Headers:
+        """What an answer says to the browser; it goes on refusals too, so that they can be read.
+
+        asked: the request's own headers, with lower-case names.
+        """
         headers: Headers = [(b"vary", b"origin")]
-        for name, value in scope["headers"]:
+        for name, value in asked:
             if name == b"origin" and self.allows(value):
                 headers.append((b"access-control-allow-origin", value))
                 headers.append((b"access-control-expose-headers", b"*"))

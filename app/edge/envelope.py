@@ -16,11 +16,11 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.body import discard
-from app.edge.cors import CrossOrigin
+from app.edge.cors import CrossOrigin, Headers
 from app.edge.date import date_header
 from app.edge.rules import METHODS
 from app.errors import PROBLEM, GatewayError, InternalError
-from app.exchange import Exchange
+from app.exchange import Exchange, exchange_of
 from app.limits.quota import Quota
 from app.metrics import Metrics
 from app.redaction import has_secret
@@ -57,8 +57,16 @@ class Envelope:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        began = time.perf_counter()
-        exchange = scope["exchange"] = Exchange(self._request_id(scope))
+        scope["exchange"] = self.begin(scope["headers"])
+        await self.conduct(self.app, scope, receive, send)
+
+    def begin(self, headers: Headers) -> Exchange:
+        """The exchange of a request with these headers."""
+        return Exchange(self._request_id(headers))
+
+    async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run what answers the request, to its end or its failure."""
+        exchange = exchange_of(scope)
         status = 0
         body_ended = False
 
@@ -74,22 +82,11 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
-                # MLflow's answers bring the date on which it made them.
-                for name, _ in headers:
-                    if name == b"date":
-                        break
-                else:
-                    headers.append(date_header())
-                headers.append((b"x-request-id", exchange.request_id.encode()))
-                headers.append((b"x-content-type-options", b"nosniff"))
-                if exchange.quota is not None:
-                    headers += quota_headers(exchange.quota)
-                if self.cross_origin is not None:
-                    headers += self.cross_origin.headers(scope)
+                self.seal(headers, exchange, scope["headers"])
             await send(message)
 
         try:
-            await self.app(scope, hear, reply)
+            await app(scope, hear, reply)
         except ClientDisconnect:
             pass
         except GatewayError as error:
@@ -106,14 +103,34 @@ class Envelope:
             if not status:
                 unread = None if body_ended else receive
                 await self._refuse(InternalError(), scope, exchange, unread, reply)
-        seconds = time.perf_counter() - began
-        method = scope["method"] if scope["method"] in METHODS else "other"
-        self.metrics.observe(method, exchange.route, status, seconds)
-        if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
-            self._write(scope, exchange, status, seconds)
+        self.end(exchange, scope["method"], status)
 
-    def _request_id(self, scope: Scope) -> str:
-        for name, value in scope["headers"]:
+    def seal(self, headers: Headers, exchange: Exchange, asked: Headers) -> None:
+        """Add to an answer's headers what every answer has; `asked` are the request's own."""
+        # MLflow's answers bring the date on which it made them.
+        for name, _ in headers:
+            if name == b"date":
+                break
+        else:
+            headers.append(date_header())
+        headers.append((b"x-request-id", exchange.request_id.encode()))
+        headers.append((b"x-content-type-options", b"nosniff"))
+        if exchange.quota is not None:
+            headers += quota_headers(exchange.quota)
+        if self.cross_origin is not None:
+            headers += self.cross_origin.headers(asked)
+
+    def end(self, exchange: Exchange, method: str, status: int) -> None:
+        """Give an exchange that is over its place in metrics and log."""
+        seconds = time.perf_counter() - exchange.began
+        self.metrics.observe(
+            method if method in METHODS else "other", exchange.route, status, seconds
+        )
+        if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
+            self._write(method, exchange, status, seconds)
+
+    def _request_id(self, headers: Headers) -> str:
+        for name, value in headers:
             if name == b"x-request-id" and CLIENT_ID.fullmatch(value):
                 given: str = value.decode()
                 if not has_secret(given):
@@ -137,12 +154,12 @@ class Envelope:
         closes = error.closes or not (unread is None or await _read_out(scope, unread))
         await send_error(error, exchange.request_id, reply, closes=closes)
 
-    def _write(self, scope: Scope, exchange: Exchange, status: int, seconds: float) -> None:
+    def _write(self, method: str, exchange: Exchange, status: int, seconds: float) -> None:
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             "request",
             request_id=exchange.request_id,
-            method=scope["method"],
+            method=method,
             route=exchange.route,
             status=status,
             reason=exchange.reason,

@@ -8,11 +8,16 @@ gateway's one shape, and closes the connection.
 
 import asyncio
 import secrets
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from app.edge.date import date_header
 from app.edge.rules import MAX_HEAD
@@ -23,6 +28,9 @@ from app.errors import (
     MalformedRequestError,
     SlowRequestError,
 )
+
+if TYPE_CHECKING:
+    from app.express import Express, ExpressCycle
 
 log = structlog.get_logger()
 
@@ -44,6 +52,10 @@ class StrictProtocol(HttpToolsProtocol):
         self._progress = False
         self._refusal: GatewayError | None = None
         self._lingering: LingeringTransport | None = None
+        # What the application offers to whole requests below one prefix of paths, if anything.
+        self._express: Express | None = getattr(self.app, "express", None)
+        # The body, so far, of a request that may turn out to be whole with this very read.
+        self._held: bytes | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)
@@ -71,6 +83,8 @@ class StrictProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self._refusal = self._refusal or MalformedRequestError("The request is not HTTP/1.1.")
+        if self._held is not None and self._refusal is None:
+            self._take_ordinary_way()
         self._pending = 0 if self._progress else self._pending + len(data)
         if self._pending > MAX_HEAD:
             self._refusal = HeadersTooLargeError(
@@ -102,20 +116,100 @@ class StrictProtocol(HttpToolsProtocol):
             self._refusal = self._objection()
         if self._refusal is None:
             self._end_head()
-            super().on_headers_complete()
+            if self._express is not None and self._may_be_short(self._express.prefix):
+                self._held = b""
+            else:
+                super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         self._progress = True
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
-        if self._refusal is None:
+        if self._held is not None:
+            self._held += body
+        elif self._refusal is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._progress = True
-        if self._refusal is None:
+        if self._held is not None:
+            self._take_short_way()
+        elif self._refusal is None:
             super().on_message_complete()
+
+    # --- the short way, for requests that need nothing but this connection and the upstream's ---
+
+    @property
+    def stalled(self) -> bool:
+        """Whether the client takes no more of what is written for now."""
+        return self.flow.write_paused
+
+    def _may_be_short(self, prefix: bytes) -> bool:
+        parser, cycle = self.parser, self.cycle
+        return (
+            self.url.startswith(prefix)
+            and (cycle is None or cycle.response_complete)
+            and not self.expect_100_continue
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+        )
+
+    def _take_short_way(self) -> None:
+        assert self._express is not None
+        assert self._held is not None
+        scope = self.scope
+        scope["method"] = self.parser.get_method().decode("ascii")
+        scope["raw_path"], _, scope["query_string"] = self.url.partition(b"?")
+        cycle = self._express.take(self, scope, self._held)  # type: ignore[arg-type]
+        if cycle is None:
+            self._take_ordinary_way()
+            super().on_message_complete()
+        else:
+            self._held = None
+            self.cycle = cast("RequestResponseCycle", cycle)
+
+    def _take_ordinary_way(self) -> None:
+        assert self._held is not None
+        body, self._held = self._held, None
+        super().on_headers_complete()
+        if body:
+            super().on_body(body)
+
+    def answer(self, data: bytes, *, close: bool) -> None:
+        """Send the whole answer of the request that is under way."""
+        assert self._lingering is not None
+        if not self._lingering.is_closing():
+            self._lingering.write_whole(data)
+            if close:
+                self._lingering.close()
+        self.on_response_complete()
+
+    def hand_over(
+        self, taken: "ExpressCycle", app: Callable[[Any, Any, Any], Awaitable[None]]
+    ) -> None:
+        """Let an ASGI application see a request to its end, which has been read to its own."""
+        cycle = RequestResponseCycle(
+            scope=taken.scope,  # type: ignore[arg-type]
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=taken.keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        cycle.message_event.set()
+        if self.cycle is cast("RequestResponseCycle", taken):
+            self.cycle = cycle
+        self._start_asgi_task(cycle, app)
+
+    # --- what speaks against a request ---
 
     def _objection(self) -> GatewayError | None:
         """What speaks against the request whose head is complete, before anybody acts on it."""
@@ -201,6 +295,10 @@ class LingeringTransport:
             self._head_due = self._protocol.loop.call_soon(self._flush)
         else:
             self._transport.write(data)
+
+    def write_whole(self, data: bytes) -> None:
+        """Send an answer that has its body with it."""
+        self._transport.write(data)
 
     def _flush(self) -> None:
         """Send a head whose body takes its time."""

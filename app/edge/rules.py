@@ -8,7 +8,7 @@ from app.errors import (
     MethodNotAllowedError,
     TargetTooLongError,
 )
-from app.exchange import exchange_of
+from app.exchange import Exchange, exchange_of
 from app.identity.client_address import client_address
 from app.settings import Network
 
@@ -46,26 +46,29 @@ class RequestRules:
         self.trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] not in METHODS:
+        self.check(scope, exchange_of(scope))
+        await self.app(scope, receive, send)
+
+    def check(self, request: Scope, exchange: Exchange) -> None:
+        """Raise what the request breaks, or note its headers and its client in the exchange."""
+        if request["method"] not in METHODS:
             raise MethodNotAllowedError(
                 "This method is not in use here.",
                 headers=[(b"allow", ", ".join(sorted(METHODS)).encode())],
             )
-        target = scope["raw_path"]
+        target = request["raw_path"]
         if target[:1] != b"/":
             raise MalformedRequestError("The request's target must be a path that begins with /.")
-        if len(target) + len(scope["query_string"]) > MAX_TARGET:
+        if len(target) + len(request["query_string"]) > MAX_TARGET:
             raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
-        headers = _headers(scope["headers"])
-        _check_framing(headers, scope["http_version"])
+        headers = _headers(request["headers"])
+        _check_framing(headers, request["http_version"])
         _check_media_type(headers)
-        exchange = exchange_of(scope)
         exchange.headers = headers
-        client = scope.get("client")
+        client = request.get("client")
         exchange.client = client_address(
             client[0] if client else "", headers.get(b"x-forwarded-for"), self.trusted_proxies
         )
-        await self.app(scope, receive, send)
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -53,6 +53,14 @@ class Authenticator:
         found = self._known.get(digest)
         if found is None:
             found = await self._look_up(credential.secret, digest)
+        return self._admit(found, client)
+
+    def known_key(self, credential: KeyCredential, client: str) -> Principal | None:
+        """`key`, if it was looked up lately; None where the database has to be asked."""
+        found = self._known.get(self._peppers.digest(credential.secret))
+        return None if found is None else self._admit(found, client)
+
+    def _admit(self, found: KnownCredential, client: str) -> Principal:
         at = time.time()
         if found.expires_at is not None and found.expires_at <= at:
             raise found.expired()

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import UnauthenticatedError
-from app.exchange import exchange_of
+from app.exchange import Exchange, exchange_of
 from app.identity import credentials
 from app.identity.authenticator import Authenticator
 from app.identity.credentials import KeyCredential
@@ -22,6 +22,18 @@ class Identity:
         self.app = app
         self.authenticator = authenticator
         self.public = public
+
+    def known(self, exchange: Exchange) -> bool:
+        """Set `exchange.principal` if it can be told at once, without asking the database.
+
+        Raises what is wrong with the credential, as far as that shows at once too.
+        """
+        credential = credentials.parse(exchange.headers)
+        if isinstance(credential, KeyCredential):
+            exchange.principal = self.authenticator.known_key(credential, exchange.client)
+        elif credential is not None:
+            exchange.principal, exchange.proof = self.authenticator.wallet(credential)
+        return exchange.principal is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (scope["method"], scope["path"]) not in self.public:

@@ -32,6 +32,13 @@ class CountedLimit:
         exchange.quota = quota
         return quota
 
+    def hit_now(self, exchange: Exchange, own: int | None = None) -> bool:
+        """`hit` where the counter need not wait and has room; otherwise nothing is counted."""
+        exchange.quota = self._counter.hit_now(
+            f"{self._scope}:{self._key(exchange)}", own or self._amount, self.window
+        )
+        return exchange.quota is not None and exchange.quota.allowed
+
 
 class Limiter:
     """The limits of the policy."""

@@ -3,7 +3,7 @@
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import GatewayError, RateLimitedError, TooManyFailuresError
-from app.exchange import exchange_of
+from app.exchange import Exchange, exchange_of
 from app.limits.limiter import Limiter, wait
 
 
@@ -19,6 +19,14 @@ class RateLimit:
         self.app = app
         self.limiter = limiter
         self.unlimited = unlimited
+
+    def passes(self, exchange: Exchange) -> bool:
+        """Count a principal's request if that needs no waiting and the limit has room for it.
+
+        Otherwise nothing is counted.
+        """
+        assert exchange.principal is not None
+        return self.limiter.principal.hit_now(exchange, exchange.principal.rate_limit)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)

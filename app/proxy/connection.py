@@ -54,6 +54,7 @@ class Connection(asyncio.Protocol):
         "_failure",
         "_head",
         "_heard",
+        "_listener",
         "_loop",
         "_lost",
         "_overhead",
@@ -88,6 +89,7 @@ class Connection(asyncio.Protocol):
         self._lost = lost
         self._reading = _NOTHING
         self._waiter: asyncio.Future[None] | None = None
+        self._listener: Callable[[], None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._parser: HttpResponseParser | None = None
         self._failure: Exception | None = None
@@ -106,11 +108,15 @@ class Connection(asyncio.Protocol):
 
     # --- what the pool and a transfer use ---
 
-    def start(self, data: bytes, *, bodiless: bool) -> None:
+    def start(
+        self, data: bytes, *, bodiless: bool, listener: Callable[[], None] | None = None
+    ) -> None:
         """Begin a request: its head, or its head and the first of its body.
 
-        bodiless: the answer has no body whatever it says (HEAD).
+        bodiless: the answer has no body whatever it says (HEAD). listener: called once, when
+        `head()` would return or raise; it must not raise itself.
         """
+        self._listener = listener
         self._reading = _HEAD
         self._bodiless = bodiless
         self._heard = False
@@ -142,6 +148,10 @@ class Connection(asyncio.Protocol):
         while not self.answered:
             await self._more()
 
+    def unheard(self) -> None:
+        """Call no listener any more."""
+        self._listener = None
+
     async def read(self) -> bytes:
         """The next piece of the body as it came, never decoded; b"" when it is whole.
 
@@ -169,7 +179,7 @@ class Connection(asyncio.Protocol):
     @property
     def waiting(self) -> bool:
         """Whether somebody waits for the upstream now."""
-        return self._waiter is not None
+        return self._waiter is not None or self._listener is not None
 
     @property
     def reusable(self) -> bool:
@@ -428,6 +438,9 @@ class Connection(asyncio.Protocol):
             raise self._failure
 
     def _wake(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener()
         waiter = self._waiter
         if waiter is not None and not waiter.done():
             waiter.set_result(None)

@@ -59,34 +59,73 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
-        principal = exchange.principal
-        query: bytes = scope["query_string"]
-        method: str = scope["method"]
-        path, target = upstream_target(scope["raw_path"], query)
-        route = self.manifest.match(method, path).route
-        exchange.route = route.pattern
+        route, target = self._route(scope, exchange)
         if route.gateway:
             await self.help(scope, receive, send)
             return
+        principal = exchange.principal
         assert principal is not None  # nothing else below /api/mlflow is public
-        assert route.scope is not None  # a refused route has no match
-        principal.require(route.scope)
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:
             actor = Actor(principal.id, exchange.request_id, exchange.client)
             workspace = await self.workspaces.of(principal, actor)
-        if route.experiment_queries:
-            query = rewrite_query(route, query, workspace.default_experiment)
-            target = target.partition(b"?")[0] + (b"?" + query if query else b"")
-        request = UpstreamRequest(
-            method.encode(), target, self._headers(exchange, route, workspace)
-        )
+        request = self._request(scope, exchange, route, target, workspace)
         await self._frame(request, exchange, route, workspace, receive)
         if exchange.proof is not None and route.scope is not Right.READ:
             # As late as can be: what the gateway refuses itself uses no signature up.
             async with self.database.transaction() as session:
                 await spend(session, exchange.proof)
         await self.upstream.forward(request, receive, send)
+
+    def at_once(self, scope: Scope, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
+        """What to send upstream for a request that is here whole; None where that takes waiting.
+
+        Raises as the call does, from whose rules these are the ones that ask nobody.
+        """
+        route, target = self._route(scope, exchange)
+        principal = exchange.principal
+        if route.gateway or route.otlp or principal is None:
+            return None
+        if exchange.proof is not None and route.scope is not Right.READ:
+            return None
+        workspace = self.workspaces.known(principal.tenant)
+        if workspace is None:
+            return None
+        request = self._request(scope, exchange, route, target, workspace)
+        self._size(exchange, route)
+        if route.inspects_body:
+            payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
+            if workspace.name is not None and (payload.runs or payload.models):
+                return None
+            body = payload.body
+        request.body = body
+        return request
+
+    def _route(self, scope: Scope, exchange: Exchange) -> tuple[Route, bytes]:
+        """The route of a request whose caller may take it, and the target to send upstream."""
+        path, target = upstream_target(scope["raw_path"], scope["query_string"])
+        route = self.manifest.match(scope["method"], path).route
+        exchange.route = route.pattern
+        if not route.gateway:
+            assert exchange.principal is not None  # nothing else below /api/mlflow is public
+            assert route.scope is not None  # a refused route has no match
+            exchange.principal.require(route.scope)
+        return route, target
+
+    def _request(
+        self,
+        scope: Scope,
+        exchange: Exchange,
+        route: Route,
+        target: bytes,
+        workspace: Workspace,
+    ) -> UpstreamRequest:
+        """The request to send upstream, without its body."""
+        if route.experiment_queries:
+            query = rewrite_query(route, scope["query_string"], workspace.default_experiment)
+            target = target.partition(b"?")[0] + (b"?" + query if query else b"")
+        headers = self._headers(exchange, route, workspace)
+        return UpstreamRequest(scope["method"].encode(), target, headers)
 
     def _headers(self, exchange: Exchange, route: Route, workspace: Workspace) -> RawHeaders:
         """What MLflow is told: the client's harmless headers, then the gateway's own."""
@@ -116,21 +155,9 @@ class Proxy:
         receive: Receive,
     ) -> None:
         """Decide how the body travels: streamed as it comes, or whole where it has to be read."""
-        length = exchange.headers.get(b"content-length")
-        chunked = b"transfer-encoding" in exchange.headers
-        size = None if chunked else int(length or 0)
-        if route.method in BODILESS and size != 0:
-            raise InvalidParameterError(
-                f"A {route.method} takes no body here. Pass the parameters in the query."
-            )
-        if size is not None and size > self.max_upload:
-            raise BodyTooLargeError(f"A request's body may have at most {self.max_upload} bytes.")
-        if size is not None and size > MAX_DOCUMENT and not route.artifact and not route.otlp:
-            # MLflow holds such a body in memory, several times over.
-            raise BodyTooLargeError(f"This request's body may have at most {MAX_DOCUMENT} bytes.")
+        size = self._size(exchange, route)
+        chunked = size is None
         if route.inspects_body:
-            if b"content-encoding" in exchange.headers:
-                raise InvalidParameterError("The body must come without Content-Encoding.")
             body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and (payload.runs or payload.models):
@@ -150,3 +177,22 @@ class Proxy:
         else:
             request.content_length = size
             request.chunked = chunked
+
+    def _size(self, exchange: Exchange, route: Route) -> int | None:
+        """The length of the body in bytes, None for a chunked one. Raises where it is too much."""
+        if b"transfer-encoding" in exchange.headers:
+            size = None
+        else:
+            size = int(exchange.headers.get(b"content-length", b"0"))
+        if route.method in BODILESS and size != 0:
+            raise InvalidParameterError(
+                f"A {route.method} takes no body here. Pass the parameters in the query."
+            )
+        if size is not None and size > self.max_upload:
+            raise BodyTooLargeError(f"A request's body may have at most {self.max_upload} bytes.")
+        if size is not None and size > MAX_DOCUMENT and not route.artifact and not route.otlp:
+            # MLflow holds such a body in memory, several times over.
+            raise BodyTooLargeError(f"This request's body may have at most {MAX_DOCUMENT} bytes.")
+        if route.inspects_body and b"content-encoding" in exchange.headers:
+            raise InvalidParameterError("The body must come without Content-Encoding.")
+        return size

@@ -53,6 +53,10 @@ class Pool:
             conn.abort()
         return None
 
+    def unused(self, conn: Connection) -> None:
+        """Take back a connection that `idle` gave, and that nothing was sent on."""
+        self._offer(conn)
+
     def request(self) -> Slot:
         """A connection for whoever found none free: a new one, or a place in the queue.
 

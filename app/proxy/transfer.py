@@ -1,6 +1,7 @@
 """One request on its way through the gateway: its body going up, and who watches the client."""
 
 import asyncio
+from collections.abc import Callable
 
 from starlette.types import Receive
 
@@ -46,6 +47,7 @@ class Transfer:
         "_task",
         "_uploaded",
         "conn",
+        "head",
     )
 
     def __init__(
@@ -53,6 +55,7 @@ class Transfer:
         loop: asyncio.AbstractEventLoop,
         pool: Pool,
         request: UpstreamRequest,
+        head: bytes,
         receive: Receive | None,
         body_gap: float,
         max_body: int,
@@ -72,10 +75,26 @@ class Transfer:
         self._receiving: float | None = None
         self._discarding = False
         self.conn: Connection | None = None
+        # On the wire, with its empty line.
+        self.head = head
 
     # --- from the start to the answer's head ---
 
-    async def send(self, head: bytes, *, fresh: bool) -> Connection:
+    def start(self, conn: Connection, listener: Callable[[], None]) -> None:
+        """`send` on a free connection, for who cannot wait: the listener is called for the head."""
+        self.conn = conn
+        body = self._request.body
+        conn.start(
+            self.head + body if body else self.head,
+            bodiless=self._request.method == b"HEAD",
+            listener=listener,
+        )
+
+    def watch(self, receive: Receive) -> None:
+        """Look from now on whether the client leaves."""
+        self._receive = receive
+
+    async def send(self, *, fresh: bool) -> Connection:
         """Send a request whose body is in memory, or that has none.
 
         fresh: not on a connection that has carried another request before.
@@ -85,16 +104,17 @@ class Transfer:
         if conn is None:
             conn = await self._wait_for_connection()
         self.conn = conn
-        conn.start(head + body if body else head, bodiless=self._request.method == b"HEAD")
+        head = self.head + body if body else self.head
+        conn.start(head, bodiless=self._request.method == b"HEAD")
         return conn
 
-    async def upload(self, head: bytes) -> Connection:
+    async def upload(self) -> Connection:
         """Send a request whose body streams; returns when the first of it is on its way."""
         if (self._request.content_length or 0) > self._max_body:
             raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
         self._opened = self._loop.create_future()
         self._uploaded = self._loop.create_future()
-        self._task = self._loop.create_task(self._pump(head))
+        self._task = self._loop.create_task(self._pump())
         return await self._opened
 
     async def _wait_for_connection(self) -> Connection:
@@ -113,9 +133,9 @@ class Transfer:
 
     # --- the client's side ---
 
-    async def _pump(self, head: bytes) -> None:
+    async def _pump(self) -> None:
         try:
-            await self._send_body(head)
+            await self._send_body()
             self._finish_upload()
             await self._watch()
         except Exception as error:
@@ -127,7 +147,7 @@ class Transfer:
         if self._uploaded is not None and not self._uploaded.done():
             self._uploaded.set_result(None)
 
-    async def _send_body(self, head: bytes) -> None:
+    async def _send_body(self) -> None:
         conn: Connection | None = None
         chunked, length = self._request.chunked, self._request.content_length or 0
         sent, more = 0, True
@@ -151,7 +171,7 @@ class Transfer:
                 # nothing holds no connection.
                 conn = self._pool.idle(self._loop.time()) or await self._wait_for_connection()
                 self.conn = conn
-                conn.start(head, bodiless=self._request.method == b"HEAD")
+                conn.start(self.head, bodiless=self._request.method == b"HEAD")
                 if self._opened is not None and not self._opened.done():
                     self._opened.set_result(conn)
             if pieces:
@@ -242,6 +262,7 @@ class Transfer:
         conn, self.conn = self.conn, None
         if conn is None:
             return
+        conn.unheard()
         if uploading:
             conn.abort()
         else:

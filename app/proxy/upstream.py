@@ -102,14 +102,40 @@ class Upstream(httpx.AsyncBaseTransport):
         client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
         """
         head = encode_head(request, self._host, self._prefix)
-        transfer = self._begin(request, receive)
-        try:
-            conn = await self._answer(transfer, request, head)
-            await self._relay(transfer, conn, send)
-        except ClientGoneError:
-            return
-        finally:
-            self._end(transfer)
+        await self._run(self._begin(request, head, receive), request, send)
+
+    def start(
+        self, request: UpstreamRequest, admit: Callable[[], bool], listener: Callable[[], None]
+    ) -> Transfer | None:
+        """Begin what `forward` does, for a request whose body is in memory, without waiting.
+
+        admit: asked last of all, when nothing else speaks against it. listener: called once, when
+        the answer is whole, has begun, or will not come; then either `end` or `proceed` follows.
+        Returns None, with nothing sent, where no connection is free or `admit` says no.
+        Raises ValueError; see `encode_head`.
+        """
+        head = encode_head(request, self._host, self._prefix)
+        conn = self._pool.idle(asyncio.get_running_loop().time())
+        if conn is None:
+            return None
+        if not admit():
+            self._pool.unused(conn)
+            return None
+        transfer = self._begin(request, head, None)
+        transfer.start(conn, listener)
+        return transfer
+
+    async def proceed(
+        self, transfer: Transfer, request: UpstreamRequest, receive: Receive, send: Send
+    ) -> None:
+        """The rest of `forward` for what `start` began, whatever has become of it since."""
+        transfer.watch(receive)
+        await self._run(transfer, request, send)
+
+    def end(self, transfer: Transfer) -> None:
+        """Give up what a transfer holds; a connection whose answer is not whole is cut."""
+        self._active.discard(transfer)
+        transfer.finish()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The transport of an `httpx.AsyncClient`: the same pool, limits, timeouts and errors.
@@ -126,11 +152,11 @@ class Upstream(httpx.AsyncBaseTransport):
             raise ValueError(f"not a URL of the upstream: {str(url)!r}")
         outbound, receive = await _outbound(request)
         head = encode_head(outbound, self._host)
-        transfer = self._begin(outbound, receive)
+        transfer = self._begin(outbound, head, receive)
         try:
-            conn = await self._answer(transfer, outbound, head)
+            conn = await self._answer(transfer, outbound)
         except BaseException:
-            self._end(transfer)
+            self.end(transfer)
             raise
         return httpx.Response(
             conn.status,
@@ -148,27 +174,32 @@ class Upstream(httpx.AsyncBaseTransport):
 
     # --- the way of a request ---
 
-    def _begin(self, request: UpstreamRequest, receive: Receive | None) -> Transfer:
+    def _begin(self, request: UpstreamRequest, head: bytes, receive: Receive | None) -> Transfer:
         loop = asyncio.get_running_loop()
-        transfer = Transfer(loop, self._pool, request, receive, self._body_gap, self._max_body)
+        transfer = Transfer(
+            loop, self._pool, request, head, receive, self._body_gap, self._max_body
+        )
         self._active.add(transfer)
         if self._timer is None:
             self._timer = loop.call_later(TICK, self._tick)
         return transfer
 
-    def _end(self, transfer: Transfer) -> None:
-        self._active.discard(transfer)
-        transfer.finish()
+    async def _run(self, transfer: Transfer, request: UpstreamRequest, send: Send) -> None:
+        try:
+            conn = await self._answer(transfer, request)
+            await self._relay(transfer, conn, send)
+        except ClientGoneError:
+            return
+        finally:
+            self.end(transfer)
 
-    async def _answer(
-        self, transfer: Transfer, request: UpstreamRequest, head: bytes
-    ) -> Connection:
+    async def _answer(self, transfer: Transfer, request: UpstreamRequest) -> Connection:
         """The connection with the head of the answer on it."""
         if request.streams:
-            conn = await transfer.upload(head)
+            conn = await transfer.upload()
             await conn.head()
             return conn
-        conn = await transfer.send(head, fresh=False)
+        conn = transfer.conn or await transfer.send(fresh=False)
         try:
             await conn.head()
         except StaleConnectionError:
@@ -176,7 +207,7 @@ class Upstream(httpx.AsyncBaseTransport):
             # request, unless the server might have seen it and may not see it twice.
             if not conn.used or request.body or request.method not in IDEMPOTENT:
                 raise
-            conn = await transfer.send(head, fresh=True)
+            conn = await transfer.send(fresh=True)
             await conn.head()
         return conn
 
@@ -186,14 +217,10 @@ class Upstream(httpx.AsyncBaseTransport):
             while len(body) < MAX_REFUSAL and (piece := await conn.read()):
                 body += piece
             raise self._refusal(conn.status, conn.headers, body)
-        headers = response_headers(conn.headers)
-        if conn.status in (204, 304):
-            # The server in front counts the body against it, and there is none.
-            headers = [item for item in headers if item[0] != b"content-length"]
         start: Message = {
             "type": "http.response.start",
             "status": conn.status,
-            "headers": headers,
+            "headers": answer_headers(conn),
         }
         if transfer.uploading:
             await self._relay_early(transfer, conn, send, start)
@@ -239,6 +266,15 @@ class Upstream(httpx.AsyncBaseTransport):
             self._timer = None
 
 
+def answer_headers(conn: Connection) -> RawHeaders:
+    """The headers of the answer on a connection that go to the client."""
+    headers = response_headers(conn.headers)
+    if conn.status in (204, 304):
+        # The server in front counts the body against it, and there is none.
+        headers = [item for item in headers if item[0] != b"content-length"]
+    return headers
+
+
 class _AnswerStream(httpx.AsyncByteStream):
     def __init__(self, upstream: Upstream, transfer: Transfer, conn: Connection) -> None:
         self._upstream = upstream
@@ -250,7 +286,7 @@ class _AnswerStream(httpx.AsyncByteStream):
             yield body
 
     async def aclose(self) -> None:
-        self._upstream._end(self._transfer)
+        self._upstream.end(self._transfer)
 
 
 async def _outbound(request: httpx.Request) -> tuple[UpstreamRequest, Receive | None]:

@@ -1,7 +1,6 @@
 """What the packages of others say of our attestations: ethers, viem, and EAS's SDK."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ import httpx
 import pytest
 
 from tests.attestations.trainer import Trainer
+from tests.support import node
 from tests.support.answers import good
-from tests.support.programs import run
 
 HERE = Path(__file__).parent / "interop"
 
@@ -19,13 +18,7 @@ HERE = Path(__file__).parent / "interop"
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> None:
     """The locked packages, installed if they are not there, or not those of the lock file."""
-    if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip("node and npm are not here: the interoperability of attestations is untested")
-    installed = HERE / "node_modules" / ".package-lock.json"
-    lock = HERE / "package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < lock.stat().st_mtime:
-        cache = tmp_path_factory.mktemp("npm")
-        run(["npm", "ci"], HERE, npm_config_cache=str(cache))
+    node.installed(HERE, tmp_path_factory)
 
 
 @pytest.fixture(scope="module")

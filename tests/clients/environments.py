@@ -3,13 +3,15 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 # `python3.8` has the lock python3.8.lock, made from python3.8.in by `make lock`.
-NAMES = ("python3.8", "python3.9", "python3.11", "python3.13")
+NAMES = ("python3.8", "python3.9", "python3.10", "python3.11", "python3.13")
 
 _HERE = Path(__file__).parent
-_ENVIRONMENTS = _HERE.parents[1] / ".venv" / "clients"
+_ROOT = _HERE.parents[1]
+_ENVIRONMENTS = _ROOT / ".venv" / "clients"
 
 
 def find_interpreter(name: str) -> Path | None:
@@ -48,18 +50,31 @@ def make_environment(name: str, interpreter: Path) -> Path:
         return python
     shutil.rmtree(home, ignore_errors=True)
     _succeed([interpreter, "-m", "venv", home])
-    pip: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--no-input",
-        "--quiet",
-    ]
-    _succeed([*pip, "install", "--require-hashes", "--requirement", lock])
+    _succeed([*_pip(python), "install", "--require-hashes", "--requirement", lock])
     # Last, so that an interrupted installation is begun anew.
     shutil.copyfile(lock, installed)
     return python
+
+
+def install_sdk(python: Path, wheel: Path) -> None:
+    """Install the SDK as it is now; what it depends on has to be there.
+
+    Raises AssertionError with pip's output when that fails.
+    """
+    _succeed([*_pip(python), "install", "--no-deps", "--no-index", "--force-reinstall", wheel])
+    _succeed([*_pip(python), "check"])
+
+
+def build_sdk(directory: Path) -> Path:
+    """The SDK's wheel, built into a directory with the build backend of our own environment."""
+    options: list[str | Path] = ["--no-deps", "--no-build-isolation", "--wheel-dir", directory]
+    _succeed([*_pip(Path(sys.executable)), "wheel", *options, _ROOT / "hokusai-ml-platform"])
+    (wheel,) = directory.glob("*.whl")
+    return wheel
+
+
+def _pip(python: Path) -> list[str | Path]:
+    return [python, "-m", "pip", "--disable-pip-version-check", "--no-input", "--quiet"]
 
 
 def _succeed(command: list[str | Path]) -> None:

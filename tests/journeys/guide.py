@@ -1,12 +1,13 @@
 """Runs the Python of docs/integration-guide.md, as a reader would who pastes it into a file.
 
 The guide is the contract with the users: its code is taken as it stands. Filled in is only what it
-leaves open: the host, the key, the data, and functions such as `train_model(data)`.
+leaves open: the host, the key, the data, an address, and functions such as `train_model(data)`.
 """
 
 import re
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support import programs
@@ -14,6 +15,9 @@ from tests.support import programs
 GUIDE = Path(__file__).parents[2] / "docs" / "integration-guide.md"
 HOST = "https://registry.hokus.ai/api"
 KEY = "your_api_key_here"
+# The guide leaves this contributor's address to its reader.
+NO_ADDRESS = "0x123..."
+ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
 
 _HEADING_OR_CODE = re.compile(
     r"^#+ (?P<heading>[^\n]+)$|^```python\n(?P<code>.*?)^```$", re.M | re.S
@@ -53,6 +57,60 @@ def train_model(data):
     return RandomForestClassifier(n_estimators=10).fit(data.drop("target", axis=1), data["target"])
 """
 
+# For the SDK's code, which is to choose a way of saving models by itself.
+_SDK_DATA = (
+    _DATA
+    + """
+import hashlib
+
+import mlflow
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.metrics import accuracy_score
+
+data.to_csv("data.csv", index=False)
+baseline_data, contributed_data, test_data = data[:60], data[60:220], data[220:]
+
+def train_your_model(data):
+    return RandomForestClassifier(n_estimators=10, random_state=0).fit(
+        data.drop("target", axis=1), data["target"]
+    )
+
+def evaluate_model(model, data):
+    found = accuracy_score(data["target"], model.predict(data.drop("target", axis=1)))
+    return {"accuracy": float(found)}
+
+def hash_data(data):
+    return hashlib.sha256(data.to_csv(index=False).encode()).hexdigest()
+
+X_train_base, y_train_base = baseline_data.drop("target", axis=1), baseline_data["target"]
+X_train_combined, y_train_combined = data[:220].drop("target", axis=1), data[:220]["target"]
+"""
+)
+
+# The guide leaves open which run the token's model is from.
+_RUN_ID = (
+    _CLOUDPICKLE
+    + """
+with mlflow.start_run() as run:
+    mlflow.sklearn.log_model(train_your_model(baseline_data), "model")
+run_id = run.info.run_id
+"""
+)
+
+_DETAILED_RESULTS = """
+assert baseline_info["model_id"] != improved_info["model_id"]
+assert delta == {"accuracy": improved_metrics["accuracy"] - metrics["accuracy"]}, delta
+print("Improved", improved_info["delta"]["accuracy"]["delta"] == delta["accuracy"])
+print("Attested", attestation["kind"], attestation["hash"])
+print("Token", result["token_id"])
+"""
+
+_COMPLETE_RESULTS = """
+print("Improved by", round(delta["accuracy"], 6), attestation["kind"])
+improved = next(iter(registry.models(kind="improved")))
+print("Recorded", round(improved["delta"]["accuracy"]["delta"], 6))
+"""
+
 _REQUEST_WITH_WALLET = """
 auth = HokusaiAuth(Account.create().key.hex())
 found = auth.make_request("POST", "/mlflow/api/2.0/mlflow/experiments/search", {"max_results": 5})
@@ -76,13 +134,16 @@ print("The key has", [experiment["name"] for experiment in found.json()["experim
 class Flow:
     """Some of the guide's code, found by the headings above it, between the reader's own.
 
-    prints: what tells that it has reached its end.
+    between: what comes before a heading's code. prints: what tells that it has reached its end.
+    environment: whether the key is in MLFLOW_TRACKING_TOKEN, and not in the code.
     """
 
     headings: tuple[str, ...]
     prints: str
     before: str = ""
     after: str = ""
+    between: Mapping[str, str] = field(default_factory=dict)
+    environment: bool = False
 
 
 FLOWS = {
@@ -114,6 +175,35 @@ FLOWS = {
         prints="Attestation Hash: ",
         before=_DATA + _CLOUDPICKLE + f'your_api_key = "{KEY}"',
     ),
+    "sdk_quick": Flow(
+        ("Quick Example",), prints="Model registered: hkm_", before=_SDK_DATA, environment=True
+    ),
+    "sdk_detailed": Flow(
+        (
+            "1. Initialize Components",
+            "2. Train Baseline Model",
+            "3. Train Improved Model with Contributed Data",
+            "4. Register Model with Token",
+        ),
+        prints="Token customer-churn",
+        before=_SDK_DATA,
+        between={"4. Register Model with Token": _RUN_ID},
+        after=_DETAILED_RESULTS,
+        environment=True,
+    ),
+    "sdk_complete": Flow(
+        ("SDK Complete Example",),
+        prints="Improved by 0.07 claimed\nRecorded 0.07",
+        before=_SDK_DATA,
+        after=_COMPLETE_RESULTS,
+        environment=True,
+    ),
+    "sdk_reference": Flow(
+        ("SDK Usage",),
+        prints="ModelRegistry(",
+        after="print(registry)",
+        environment=True,
+    ),
 }
 
 
@@ -132,8 +222,11 @@ def snippets() -> dict[str, list[str]]:
 def program(flow: Flow, api: str, key: str) -> str:
     """The whole program of a flow, for a gateway's `http://…/api` and a key."""
     code = snippets()
-    parts = [flow.before, *(code[heading][0] for heading in flow.headings), flow.after]
-    return "\n".join(parts).replace(HOST, api).replace(KEY, key)
+    parts = [flow.before]
+    for heading in flow.headings:
+        parts += [flow.between.get(heading, ""), code[heading][0]]
+    text = "\n".join([*parts, flow.after])
+    return text.replace(HOST, api).replace(KEY, key).replace(NO_ADDRESS, ADDRESS)
 
 
 def run(name: str, api: str, key: str, python: str | Path) -> str:
@@ -144,4 +237,6 @@ def run(name: str, api: str, key: str, python: str | Path) -> str:
     with tempfile.TemporaryDirectory() as directory:
         script = Path(directory, f"{name}.py")
         script.write_text(program(FLOWS[name], api, key))
+        if FLOWS[name].environment:
+            return programs.run([python, script], Path(directory), MLFLOW_TRACKING_TOKEN=key)
         return programs.run([python, script], Path(directory))

@@ -1,4 +1,4 @@
-"""The guide's MLflow and REST code, run as it stands, with the MLflow client that we install."""
+"""The guide's code, run as it stands, with the MLflow client and the SDK that we install."""
 
 import sys
 from typing import Any
@@ -49,6 +49,56 @@ def test_complete_example_registers_each_model_twice(gateway: RunningGateway) ->
     # MLflow gives a run's metrics in no order.
     (impact,) = [line for line in printed.splitlines() if line.startswith("Performance Impact: ")]
     assert "'accuracy': {'baseline': " in impact
+
+
+def test_sdk_registers_a_baseline_within_the_limit_of_a_new_key(gateway: RunningGateway) -> None:
+    key = gateway.key(rate_limit=100)
+
+    printed = guide.run("sdk_quick", f"{gateway.url}/api", key, sys.executable)
+
+    (model,) = registered_models(gateway, key)
+    assert f"Model registered: {model['model_id']}\n" in printed
+    assert (model["kind"], model["metrics"]) == ("baseline", {"accuracy": 0.89})
+
+
+def test_sdk_registers_an_improvement_and_a_token(gateway: RunningGateway) -> None:
+    key = gateway.key(rate_limit=100)
+
+    printed = guide.run("sdk_detailed", f"{gateway.url}/api", key, sys.executable)
+
+    tokenized, improved, baseline = registered_models(gateway, key)
+    assert improved["baseline_model_id"] == baseline["model_id"]
+    assert improved["contributors"][0]["address"].lower() == guide.ADDRESS.lower()
+    assert tokenized["token_id"] == "customer-churn"
+    # The SDK put the improved metrics into the run, so the record has the same difference.
+    assert "Improved True\nAttested claimed " in printed
+
+
+def test_sdks_complete_example_keeps_two_models_of_one_run_apart(gateway: RunningGateway) -> None:
+    key = gateway.key(rate_limit=100)
+
+    printed = guide.run("sdk_complete", f"{gateway.url}/api", key, sys.executable)
+
+    assert printed.endswith("Improved by 0.07 claimed\nRecorded 0.07\n")
+    improved, baseline = registered_models(gateway, key)
+    assert improved["run_id"] == baseline["run_id"]
+    assert improved["model_uri"] != baseline["model_uri"]
+
+
+def test_sdks_reference_needs_no_gateway_to_begin() -> None:
+    printed = guide.run("sdk_reference", "http://127.0.0.1:9/api", "hk_live_any", sys.executable)
+
+    assert printed == "ModelRegistry('http://127.0.0.1:9/api/mlflow')\n"
+
+
+def registered_models(gateway: RunningGateway, key: str) -> list[dict[str, Any]]:
+    """Those of the key's own tenant, newest first."""
+    with gateway.client(key) as client:
+        tenant = client.get("/api/auth/whoami").json()["tenant"]
+        answer = client.get("/api/models", params={"tenant": tenant})
+    assert answer.status_code == 200, answer.text
+    models: list[dict[str, Any]] = answer.json()["items"]
+    return models
 
 
 def registered_versions(gateway: RunningGateway, key: str, model: str) -> list[dict[str, Any]]:

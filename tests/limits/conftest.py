@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.limits import counter
+from app.limits import redis_counter
 from tests.support.redis import RunningRedis
 
 
@@ -25,7 +25,7 @@ def database(new_database: Callable[[], str]) -> str:
 @pytest.fixture
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine must not pass for a Redis that is gone, where that is not what is tested."""
-    monkeypatch.setattr(counter, "REDIS_SECONDS", 60.0)
+    monkeypatch.setattr(redis_counter, "REDIS_SECONDS", 60.0)
 
 
 class Log(logging.Handler):

@@ -12,8 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from app.errors import StartupError
-from app.limits import counter as counters
-from app.limits.counter import RedisCounter
+from app.limits import redis_counter
+from app.limits.redis_counter import RedisCounter
 from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.limits.conftest import Log
@@ -200,7 +200,7 @@ def test_a_redis_that_hangs_is_waited_for_once(
     own_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # If each of these waited, the test would not end in time.
-    monkeypatch.setattr(counters, "REDIS_SECONDS", 3.0)
+    monkeypatch.setattr(redis_counter, "REDIS_SECONDS", 3.0)
     fallbacks = 0
 
     def fell_back() -> None:

@@ -1,0 +1,169 @@
+"""The short way to MLflow, below ASGI, of a request that is here whole and needs nobody asked.
+
+Such a request is most of the traffic: a known key, a small body or none, a free connection. It
+takes no task, no coroutine and no ASGI message, which cost more than all the rules together. The
+rules are those of the ordinary way, asked through the same layers; nothing is decided here.
+Whatever does not go well leaves this way before anything was counted or sent, and begins again on
+the ordinary one, which knows how to refuse, to wait, and to tell (docs/decisions/0016-express.md).
+"""
+
+from typing import TYPE_CHECKING, Final
+
+import structlog
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from app.edge.envelope import Envelope
+from app.edge.rules import RequestRules
+from app.exchange import Exchange
+from app.identity.credentials import ADDRESS_HEADER
+from app.identity.middleware import Identity
+from app.limits.middleware import RateLimit
+from app.proxy.connection import Connection
+from app.proxy.endpoint import Proxy
+from app.proxy.outbound import UpstreamRequest
+from app.proxy.target import PREFIX
+from app.proxy.transfer import ClientGoneError, Transfer
+from app.proxy.upstream import Upstream, answer_headers
+
+if TYPE_CHECKING:
+    from app.edge.protocol import StrictProtocol
+
+log = structlog.get_logger()
+
+
+class Express:
+    """The layers of the gateway, as far as they need not wait."""
+
+    prefix: Final = PREFIX + b"/"
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        rules: RequestRules,
+        identity: Identity,
+        limit: RateLimit,
+        proxy: Proxy,
+        upstream: Upstream,
+    ) -> None:
+        self.envelope = envelope
+        self.rules = rules
+        self.identity = identity
+        self.limit = limit
+        self.proxy = proxy
+        self.upstream = upstream
+
+    def take(self, protocol: "StrictProtocol", scope: Scope, body: bytes) -> "ExpressCycle | None":
+        """Send a request on its way; None where it has to take the ordinary one.
+
+        scope: that of ASGI, of which the path need not be decoded yet. body: all of it.
+        """
+        exchange = self.envelope.begin(scope["headers"])
+        try:
+            self.rules.check(scope, exchange)
+            if b"transfer-encoding" in exchange.headers:
+                return None
+            if ADDRESS_HEADER in exchange.headers and scope["method"] != "GET":
+                return None  # a signature is spent in the database before it changes anything
+            if not self.identity.known(exchange):
+                return None
+            request = self.proxy.at_once(scope, exchange, body)
+            if request is None:
+                return None
+            cycle = ExpressCycle(self, protocol, scope, exchange, request)
+            cycle.transfer = self.upstream.start(
+                request, lambda: self.limit.passes(exchange), cycle.answered
+            )
+        except Exception:
+            # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
+            return None
+        return cycle if cycle.transfer is not None else None
+
+
+class ExpressCycle:
+    """One request on the short way, with what uvicorn's protocol asks of a cycle of its own."""
+
+    __slots__ = (
+        "disconnected",
+        "exchange",
+        "express",
+        "keep_alive",
+        "message_event",
+        "protocol",
+        "request",
+        "response_complete",
+        "response_started",
+        "scope",
+        "transfer",
+    )
+
+    more_body: Final = False
+
+    def __init__(
+        self,
+        express: Express,
+        protocol: "StrictProtocol",
+        scope: Scope,
+        exchange: Exchange,
+        request: UpstreamRequest,
+    ) -> None:
+        self.express = express
+        self.protocol = protocol
+        self.scope = scope
+        self.exchange = exchange
+        self.request = request
+        self.transfer: Transfer | None = None
+        self.disconnected = self.response_started = self.response_complete = False
+        self.keep_alive = True
+        # uvicorn sets its event when something has happened to the client's side.
+        self.message_event = self
+
+    def set(self) -> None:
+        """The client's side has changed: if it is gone, so is the request."""
+        if self.disconnected and self.transfer is not None:
+            self.transfer.fail(ClientGoneError("The client left."))
+
+    def answered(self) -> None:
+        """MLflow's answer is here, or will not come."""
+        transfer, protocol = self.transfer, self.protocol
+        assert transfer is not None
+        try:
+            conn = transfer.conn
+            if self.disconnected:
+                self._end(transfer, 0)
+            elif conn is None or not conn.complete or conn.status >= 400 or protocol.stalled:
+                # Long, refused, broken off, or nobody to take it: that is for who can wait.
+                protocol.hand_over(self, self._proceed)
+            else:
+                self._answer(transfer, conn)
+        except Exception:
+            log.exception("request.failed", request_id=self.exchange.request_id)
+            protocol.transport.abort()
+
+    def _answer(self, transfer: Transfer, conn: Connection) -> None:
+        headers = answer_headers(conn)
+        status, body = conn.status, conn.take()
+        if conn.length is None and status not in (204, 304):
+            headers.append((b"content-length", b"%d" % len(body)))
+        self.express.envelope.seal(headers, self.exchange, self.scope["headers"])
+        if not self.keep_alive:
+            headers.append((b"connection", b"close"))
+        parts = [STATUS_LINE[status]]
+        for name, value in headers:
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"\r\n", body)
+        self.response_started = self.response_complete = True
+        self._end(transfer, status)
+        self.protocol.answer(b"".join(parts), close=not self.keep_alive)
+
+    def _end(self, transfer: Transfer, status: int) -> None:
+        self.express.upstream.end(transfer)
+        self.express.envelope.end(self.exchange, self.scope["method"], status)
+
+    async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["exchange"] = self.exchange
+        await self.express.envelope.conduct(self._rest, scope, receive, send)
+
+    async def _rest(self, _: Scope, receive: Receive, send: Send) -> None:
+        assert self.transfer is not None
+        await self.express.upstream.proceed(self.transfer, self.request, receive, send)

@@ -1,0 +1,114 @@
+"""Counting in Redis, for all workers and replicas."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from redis.asyncio import ConnectionPool, Redis
+from redis.exceptions import RedisError
+
+from app.errors import StartupError
+from app.limits.counter import MemoryCounter
+from app.limits.quota import Quota
+
+log = structlog.get_logger()
+
+# One script, so that a count and its end cannot come apart. KEYS: the window; ARGV: the limit, and
+# the length in milliseconds. It answers with the count, above the limit where that is used up, and
+# the milliseconds left. A window in its last millisecond counts as over.
+COUNT = """
+local left = redis.call('PTTL', KEYS[1])
+if left <= 0 then
+  redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
+  return {1, tonumber(ARGV[2])}
+end
+local limit = tonumber(ARGV[1])
+if tonumber(redis.call('GET', KEYS[1])) >= limit then
+  return {limit + 1, left}
+end
+return {redis.call('INCR', KEYS[1]), left}
+"""
+PREFIX = "hokusai:limit:"
+# Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone. A
+# shorter time would take it for gone when it is the gateway that is short of CPU.
+REDIS_SECONDS = 1.0
+# Between two tries to reach a Redis that is gone.
+REDIS_PAUSE = 1.0
+# A request that finds all of them in use waits for its turn. More would not be faster: Redis works
+# on one command at a time.
+REDIS_CONNECTIONS = 8
+
+
+class RedisCounter:
+    """Counts in Redis for every worker and replica; in this process while Redis is away.
+
+    share: how many processes count by themselves then, each for its part of the limit.
+    fell_back: called for each request that is counted here instead.
+    Raises StartupError for a URL that can never work; a Redis that is away is no error.
+    """
+
+    def __init__(
+        self, url: str, *, share: int, fell_back: Callable[[], None] = lambda: None
+    ) -> None:
+        try:
+            # One timeout of ours is around connecting and asking.
+            pool = ConnectionPool.from_url(
+                url, socket_timeout=None, socket_connect_timeout=REDIS_SECONDS
+            )
+            # The client would find a wrong option at the first request.
+            pool.make_connection()  # type: ignore[no-untyped-call]
+        except (ValueError, TypeError, RedisError):
+            # Their messages may repeat a part of the URL, and so of the password.
+            raise StartupError(
+                "HOKUSAI_REDIS_URL cannot be read: write redis://[user:password@]host[:port][/db] "
+                "or unix://path, with / : @ ? and # in a password percent-encoded"
+            ) from None
+        self._redis = Redis.from_pool(pool)
+        self._count = self._redis.register_script(COUNT)
+        self._share = share
+        self._fell_back = fell_back
+        self._fallback = MemoryCounter()
+        self._turns = asyncio.Semaphore(REDIS_CONNECTIONS)
+        # Runs while Redis is away.
+        self._recovery: asyncio.Task[None] | None = None
+
+    async def hit(self, key: str, limit: int, window: float) -> Quota:
+        async with self._turns:
+            # Whoever waited here while Redis was lost does not wait for it once more.
+            if self._recovery is None:
+                try:
+                    count, left = await self._ask(key, limit, window)
+                    return Quota(limit, max(0, limit - count), left / 1000, count <= limit)
+                except (RedisError, OSError) as error:
+                    self._lost(error)
+        self._fell_back()
+        return await self._fallback.hit(key, max(1, limit // self._share), window)
+
+    def hit_now(self, key: str, limit: int, window: float) -> None:
+        """Redis is always waited for."""
+
+    async def close(self) -> None:
+        if self._recovery is not None:
+            self._recovery.cancel()
+        await self._redis.aclose()
+
+    async def _ask(self, key: str, limit: int, window: float) -> tuple[int, int]:
+        async with asyncio.timeout(REDIS_SECONDS):
+            count, left = await self._count([PREFIX + key], [limit, round(window * 1000)])
+            return count, left
+
+    def _lost(self, error: Exception) -> None:
+        # Of the requests that were asking at once, the first one tells.
+        if self._recovery is None:
+            log.warning("limits.redis_lost", error=type(error).__name__)
+            self._recovery = asyncio.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        """Try until Redis counts again: a PING would not tell of one that cannot write."""
+        while self._recovery is not None:
+            await asyncio.sleep(REDIS_PAUSE)
+            with suppress(RedisError, OSError):
+                await self._ask("probe", 1, REDIS_PAUSE)
+                self._recovery = None
+        log.info("limits.redis_back")

@@ -1,0 +1,37 @@
+// Checks an attestation in a file by one's own means: its hash, and whose signature it has.
+//
+//   node verify.js attestation.json 0x...    # the address of the attestor that you trust
+//
+// What this does not check (the log, revocation, the EAS envelope) `hokusai verify` does.
+import { createHash } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { getAddress, verifyTypedData } from "ethers";
+
+const TYPES = {
+  Attestation: [
+    { name: "attestationHash", type: "bytes32" },
+    { name: "kind", type: "string" },
+    { name: "issuedAt", type: "uint64" },
+    { name: "nonce", type: "uint256" },
+  ],
+};
+
+function require(holds, what) {
+  if (!holds) throw new Error(`It does not hold: ${what}`);
+}
+
+const [file, attestor] = process.argv.slice(2);
+const { bytes, hash, signature } = JSON.parse(await readFile(file, "utf8"));
+
+require(createHash("sha256").update(bytes, "utf8").digest("hex") === hash, "the hash");
+const { domain, message } = signature;
+require(domain.name === "HokusaiAttestation" && domain.version === "1", "the domain");
+require(message.attestationHash === `0x${hash}`, "the signature is over another hash");
+// The types are written here, and not taken from the file: it must not say what was signed.
+const signer = verifyTypedData(domain, TYPES, message, signature.signature);
+require(signer === getAddress(attestor), `it was signed by ${signer}`);
+
+// Believe what the bytes say; whatever else is in the file is there for convenience.
+const data = JSON.parse(bytes);
+require(data.kind === message.kind, "the kind");
+console.log(`${signer} attests (${data.kind}): ${JSON.stringify(data.delta)}`);

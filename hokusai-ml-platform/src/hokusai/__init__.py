@@ -1,0 +1,47 @@
+"""Train anywhere, register with Hokusai: the client of the Hokusai registry gateway."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hokusai.auth import HokusaiAuth
+    from hokusai.core import ModelRegistry
+    from hokusai.errors import HokusaiError
+    from hokusai.results import Attestation, RegisteredModel
+    from hokusai.tracking import ExperimentManager, PerformanceTracker
+
+__all__ = [
+    "Attestation",
+    "ExperimentManager",
+    "HokusaiAuth",
+    "HokusaiError",
+    "ModelRegistry",
+    "PerformanceTracker",
+    "RegisteredModel",
+    "__version__",
+]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Attestation": "hokusai.results",
+    "ExperimentManager": "hokusai.tracking",
+    "HokusaiAuth": "hokusai.auth",
+    "HokusaiError": "hokusai.errors",
+    "ModelRegistry": "hokusai.core",
+    "PerformanceTracker": "hokusai.tracking",
+    "RegisteredModel": "hokusai.results",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported when asked for: `hokusai.verify` alone needs neither requests nor MLflow.
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,1 @@
+"""The command `hokusai`; `hokusai.cli.main` is its entry."""

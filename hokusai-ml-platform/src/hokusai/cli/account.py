@@ -1,0 +1,99 @@
+"""`login`, `logout`, `whoami` and `limits`: who one is at a gateway."""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import click
+
+from hokusai.cli.options import connect, json_option, url_option
+from hokusai.cli.output import record, say, write_json
+
+_PRIVATE_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
+# Nobody's key is longer; standard input may be anything.
+_LONGEST = 4096
+
+
+@click.command()
+@url_option
+@click.option("--with-key-stdin", is_flag=True, help="Read the key from standard input.")
+@click.option("--repin", is_flag=True, help="Trust the attestors that the gateway names now.")
+def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
+    """Store an API key for a gateway, after asking the gateway whether it is good.
+
+    The gateway's attestors are noted as well, so that `hokusai verify` knows them. A wallet's key
+    is not stored: give it in HOKUSAI_PRIVATE_KEY.
+    """
+    from hokusai.address import GatewayAddress
+    from hokusai.api import GatewayAPI
+    from hokusai.cli import pins
+    from hokusai.client import GatewayClient
+    from hokusai.credentials import find_credential, store_credential
+
+    address = GatewayAddress.find(url)
+    key = _key(with_key_stdin)
+    if _PRIVATE_KEY.fullmatch(key):
+        raise click.UsageError(
+            "This looks like a wallet's private key, which is not stored. Set HOKUSAI_PRIVATE_KEY, "
+            "or make an API key with the wallet."
+        )
+    client = GatewayClient(address, find_credential(address.origin, api_key=key))
+    identity = GatewayAPI(client).whoami()
+    path = store_credential(address.origin, key)
+    say(f"Signed in to {address.origin} as {identity['principal']} (tenant {identity['tenant']}).")
+    say(f"The key is in {path}, for you alone to read.")
+    found = find_credential(address.origin)
+    if found is not None and found.source != str(path):
+        say(f"As long as {found.source} is set, that is used and not this key.")
+    say(pins.pin(client, repin))
+
+
+def _key(with_key_stdin: bool) -> str:
+    if with_key_stdin:
+        key = sys.stdin.read(_LONGEST + 1).strip()
+        if not key or len(key) > _LONGEST:
+            raise click.UsageError("There is no key on standard input.")
+        return key
+    if not sys.stdin.isatty():
+        raise click.UsageError("There is no terminal to ask for the key: use --with-key-stdin.")
+    found: str = click.prompt("API key", hide_input=True, err=True)
+    return found.strip()
+
+
+@click.command()
+@url_option
+def logout(url: str | None) -> None:
+    """Forget the key that is stored for a gateway. It stays good until it is revoked there."""
+    from hokusai.address import GatewayAddress
+    from hokusai.credentials import forget_credential
+
+    origin = GatewayAddress.find(url).origin
+    if forget_credential(origin):
+        say(f"The key for {origin} is forgotten here. At the gateway it is still good.")
+    else:
+        say(f"No key was stored for {origin}.")
+
+
+@click.command()
+@url_option
+@json_option
+def whoami(url: str | None, as_json: bool) -> None:
+    """Who the gateway takes you for."""
+    found = connect(url).whoami()
+    write_json(dict(found)) if as_json else record(found)
+
+
+@click.command()
+@url_option
+@json_option
+def limits(url: str | None, as_json: bool) -> None:
+    """What is left of your rate limit."""
+    found = connect(url).limits()
+    if as_json:
+        write_json(dict(found))
+    else:
+        say(
+            f"{found['remaining']} of {found['limit']} requests are left for the next "
+            f"{found['reset']} seconds."
+        )

@@ -1,0 +1,5 @@
+"""Registering models."""
+
+from hokusai.core.registry import ModelRegistry
+
+__all__ = ["ModelRegistry"]

@@ -1,0 +1,6 @@
+"""Experiments and improvements."""
+
+from hokusai.tracking.experiments import ExperimentManager
+from hokusai.tracking.performance import PerformanceTracker
+
+__all__ = ["ExperimentManager", "PerformanceTracker"]
