@@ -105,7 +105,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(upstream.aclose)
             stack.push_async_callback(counter.close)
             if settings.workers == 1:
-                stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
+                stack.enter_context(
+                    served(settings.metrics_host, settings.metrics_port, metrics.registry)
+                )
             for task in (known.listen(database), keep_up(database, known), reconciler.run()):
                 stack.callback(asyncio.create_task(task).cancel)
             yield
