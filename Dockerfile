@@ -1,27 +1,45 @@
 # The gateway alone: PostgreSQL, MLflow and Redis are services beside it (docker-compose.yml).
-FROM python:3.13-slim AS build
-# Wheels exist for all that is locked on the usual platforms; the compiler is for the others.
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev
-RUN python -m venv /venv
-COPY requirements.lock /srv/
-RUN /venv/bin/pip install --no-cache-dir --require-hashes --requirement /srv/requirements.lock
-COPY pyproject.toml README.md /srv/
-COPY app /srv/app
-COPY migrations /srv/migrations
-RUN /venv/bin/pip install --no-cache-dir --no-deps --editable /srv
+#
+# A tag can be moved; a digest cannot. To build on one that was looked at:
+#   docker buildx imagetools inspect python:3.13.15-slim-trixie
+#   docker build --build-arg BASE=python:3.13.15-slim-trixie@sha256:... .
+ARG BASE=python:3.13.15-slim-trixie
 
-FROM python:3.13-slim
-RUN useradd --system --uid 10001 --no-create-home hokusai
+FROM ${BASE} AS build
+# pip and the build backend stay in an environment of their own, which is left behind.
+COPY requirements-build.lock requirements.lock /src/
+RUN python -m venv /build \
+    && /build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
+        --requirement /src/requirements-build.lock \
+    && python -m venv --without-pip /venv \
+    && /build/bin/pip --python /venv/bin/python install --no-cache-dir --only-binary :all: \
+        --require-hashes --requirement /src/requirements.lock
+COPY pyproject.toml README.md /src/
+COPY app /src/app
+COPY migrations /src/migrations
+RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation \
+        --wheel-dir /wheels /src \
+    && /build/bin/pip --python /venv/bin/python install --no-cache-dir --no-index --no-deps \
+        /wheels/*.whl
+
+FROM ${BASE}
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin hokusai \
+    # The first admin key is written to the data directory, and nothing else.
+    && install --directory --owner hokusai --mode 0700 /data
 COPY --from=build /venv /venv
-COPY --from=build /srv /srv
-# The first admin key is written to the data directory, and nothing else.
-RUN install --directory --owner hokusai --mode 0700 /data
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
-    HOKUSAI_HOST=0.0.0.0 HOKUSAI_DATA_DIR=/data HOKUSAI_LOG_FORMAT=json
-USER hokusai
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HOKUSAI_HOST=0.0.0.0 \
+    HOKUSAI_PORT=8000 \
+    HOKUSAI_DATA_DIR=/data \
+    HOKUSAI_LOG_FORMAT=json
+# A number, so that Kubernetes can see that it is not root's.
+USER 10001
+WORKDIR /data
 VOLUME /data
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=30s \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ['HOKUSAI_PORT']}/livez\", timeout=2)"]
 ENTRYPOINT ["hokusai-gateway"]
 CMD ["serve"]

@@ -103,6 +103,10 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	    --constraint requirements-dev.lock --output-file requirements-standalone.lock; \
 	$(COMPILE) pyproject.toml \
 	    --constraint requirements-dev.lock --output-file requirements.lock; \
+	$(COMPILE) "$$tool/build.in" \
+	    --constraint requirements-dev.lock --output-file requirements-build.lock; \
+	$(COMPILE) $(ARGS) deploy/mlflow/requirements.in \
+	    --output-file deploy/mlflow/requirements.lock; \
 	for version in $(CLIENTS); do \
 	    $(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version "$$version" \
 	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \

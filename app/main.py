@@ -106,7 +106,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(upstream.aclose)
             stack.push_async_callback(counter.close)
             if settings.workers == 1:
-                stack.enter_context(served(settings.host, settings.metrics_port, metrics.registry))
+                stack.enter_context(
+                    served(settings.metrics_host, settings.metrics_port, metrics.registry)
+                )
             # What is there by now stays: the collector need not look through it ever again.
             gc.collect()
             gc.freeze()

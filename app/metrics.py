@@ -79,7 +79,7 @@ def served(
     except OSError as error:
         raise StartupError(
             f"cannot serve metrics on {host} port {port}: {error.strerror}; set "
-            "HOKUSAI_METRICS_PORT to a free port"
+            "HOKUSAI_METRICS_PORT to a free port, or HOKUSAI_METRICS_HOST to another address"
         ) from None
     try:
         yield

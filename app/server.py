@@ -94,7 +94,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         from app.metrics import served, shared_by_workers
 
         supervisor = Multiprocess(config, sockets=[listener])
-        with shared_by_workers(), served(settings.host, settings.metrics_port):
+        with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):
             supervisor.run()
         failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
     else:

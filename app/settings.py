@@ -119,6 +119,8 @@ class Settings(BaseSettings):
     access_log: AccessLog = "errors"
     # Prometheus metrics on a port of their own; without one, at /metrics for admins.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
+    # The address of that port. It asks for no credential, so it is not HOKUSAI_HOST by default.
+    metrics_host: str = "127.0.0.1"
 
     @field_validator(
         "trusted_proxies", "cors_origins", "retired_peppers", "retired_attestors", mode="before"

@@ -146,3 +146,27 @@ def test_workers_are_counted_together(
             client.headers["Authorization"] = f"Bearer {serving.admin_key}"
             assert counts(client.get("/metrics").text)["GET", "/version", "200"] == 40
         assert serving.stop(signal.SIGTERM) == 0
+
+
+def test_the_metrics_port_is_not_published_with_the_gateway(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    port = free_port()
+    everywhere = "0.0.0.0"  # noqa: S104 (what is tested is that the metrics stay behind)
+    with RunningGateway(new_database(), mlflow_server.url, host=everywhere, metrics_port=port):
+        assert "hokusai_request_seconds" in exposition(port)
+        # All of 127.0.0.0/8 is this machine: a port open to all addresses would answer here.
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
+
+
+def test_the_metrics_port_has_an_address_of_its_own(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    port = free_port()
+    own = {"metrics_host": "127.0.0.2", "metrics_port": port}
+    with RunningGateway(new_database(), mlflow_server.url, **own):
+        answer = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
+        assert "hokusai_request_seconds" in answer.text
+        with pytest.raises(httpx.ConnectError):
+            exposition(port)

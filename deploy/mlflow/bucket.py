@@ -1,0 +1,61 @@
+"""Make the bucket for artifacts, and wait until it keeps what it is given: a one-shot service.
+
+An S3 server may answer before it can store anything, so an object is written, read and removed.
+Everything comes from the environment: BUCKET, MLFLOW_S3_ENDPOINT_URL, AWS_*.
+"""
+
+import os
+import sys
+import time
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+PATIENCE_SECONDS = 120
+PROBE = ".hokusai-probe"
+# Wrong credentials do not become right by waiting.
+REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}
+
+
+def main() -> int:
+    """The exit code: 0 once the bucket is there and keeps an object."""
+    bucket = os.environ["BUCKET"]
+    store = boto3.client(
+        "s3",
+        endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"],
+        config=Config(connect_timeout=2, read_timeout=10, retries={"total_max_attempts": 1}),
+    )
+    end = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            made = ensure(store, bucket)
+            print(f"bucket {bucket}: {'made' if made else 'was there'}, keeps objects", flush=True)
+            return 0
+        except (BotoCoreError, ClientError) as error:
+            code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+            if code in REFUSALS or time.monotonic() > end:
+                print(f"bucket {bucket}: {error}", file=sys.stderr, flush=True)
+                return 1
+        time.sleep(1)
+
+
+def ensure(store, bucket: str) -> bool:  # type: ignore[no-untyped-def]  # boto3 has no types
+    """Make the bucket where it is missing, and try it; whether it was made."""
+    made = False
+    try:
+        store.head_bucket(Bucket=bucket)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
+            raise
+        store.create_bucket(Bucket=bucket)
+        made = True
+    store.put_object(Bucket=bucket, Key=PROBE, Body=b"probe")
+    if store.get_object(Bucket=bucket, Key=PROBE)["Body"].read() != b"probe":
+        raise BotoCoreError
+    store.delete_object(Bucket=bucket, Key=PROBE)
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,22 @@
+"""The files of deployment, read; and the settings that they name."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+SETTINGS = frozenset(f"HOKUSAI_{name.upper()}" for name in Settings.model_fields)
+
+
+def documents(text: str) -> list[Any]:
+    """The YAML documents of a text, without those that are empty."""
+    return [document for document in yaml.safe_load_all(text) if document is not None]
+
+
+def settings_in(text: str) -> set[str]:
+    """Each HOKUSAI_* name in a text."""
+    return set(re.findall(r"\bHOKUSAI_[A-Z_]+\b", text))

