@@ -143,19 +143,23 @@ class ExpressCycle:
                 self._answer(transfer, conn)
         except Exception:
             log.exception("request.failed", request_id=self.exchange.request_id)
+            self.express.upstream.end(transfer)
             protocol.transport.abort()
 
     def _answer(self, transfer: Transfer, conn: Connection) -> None:
         headers = answer_headers(conn)
         status, body = conn.status, conn.take()
-        if conn.length is None and status not in (204, 304):
-            headers.append((b"content-length", b"%d" % len(body)))
         self.express.envelope.seal(headers, self.exchange, self.scope["headers"])
         if not self.keep_alive:
             headers.append((b"connection", b"close"))
         parts = [STATUS_LINE[status]]
+        # Looked for here, and not in what MLflow sent: its Connection header may take it away.
+        framed = status in (204, 304) or self.scope["method"] == "HEAD"
         for name, value in headers:
+            framed = framed or name == b"content-length"
             parts += (name, b": ", value, b"\r\n")
+        if not framed:
+            parts.append(b"content-length: %d\r\n" % len(body))
         parts += (b"\r\n", body)
         self.response_started = self.response_complete = True
         self._end(transfer, status)

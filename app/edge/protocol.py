@@ -56,6 +56,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._express: Express | None = getattr(self.app, "express", None)
         # The body, so far, of a request that may turn out to be whole with this very read.
         self._held: bytes | None = None
+        # The request that is being answered; `cycle` is the last one that came.
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)
@@ -67,6 +69,12 @@ class StrictProtocol(HttpToolsProtocol):
         assert self._lingering is not None
         self._lingering.lost()
         super().connection_lost(exc)
+        # The base class tells only the last request, which may wait behind the one under way.
+        self.pipeline.clear()
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -123,6 +131,8 @@ class StrictProtocol(HttpToolsProtocol):
 
     def on_chunk_header(self) -> None:
         self._progress = True
+        if self._held is not None:
+            self._take_ordinary_way()  # where many small pieces cost no more than a few large ones
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
@@ -168,7 +178,7 @@ class StrictProtocol(HttpToolsProtocol):
             super().on_message_complete()
         else:
             self._held = None
-            self.cycle = cast("RequestResponseCycle", cycle)
+            self.cycle = self._running = cast("RequestResponseCycle", cycle)
 
     def _take_ordinary_way(self) -> None:
         assert self._held is not None
@@ -176,6 +186,10 @@ class StrictProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         if body:
             super().on_body(body)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def answer(self, data: bytes, *, close: bool) -> None:
         """Send the whole answer of the request that is under way."""

@@ -55,7 +55,8 @@ class Pool:
 
     def unused(self, conn: Connection) -> None:
         """Take back a connection that `idle` gave, and that nothing was sent on."""
-        self._offer(conn)
+        # It is as old as before: the server closes it by the age that it sees.
+        self._offer(conn, conn.touched)
 
     def request(self) -> Slot:
         """A connection for whoever found none free: a new one, or a place in the queue.
@@ -112,12 +113,13 @@ class Pool:
     def _has_room(self) -> bool:
         return len(self._members) + self._opening < self._limits.max_connections
 
-    def _offer(self, conn: Connection) -> None:
+    def _offer(self, conn: Connection, since: float | None = None) -> None:
+        """since: the loop's time at which it was last in use, if not now."""
         slot = self._next()
         if slot is not None:
             slot.set_result(conn)
         else:
-            self._idle[conn] = asyncio.get_running_loop().time()
+            self._idle[conn] = asyncio.get_running_loop().time() if since is None else since
 
     def _next(self) -> Slot | None:
         while self._queue:

@@ -45,8 +45,9 @@ class RunningGateway:
                 **overrides,
             }
         )
+        self.app = create_app(self.settings)
         self._server = uvicorn.Server(
-            uvicorn.Config(create_app(self.settings), port=0, **uvicorn_options(self.settings))
+            uvicorn.Config(self.app, port=0, **uvicorn_options(self.settings))
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 

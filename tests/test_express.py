@@ -1,0 +1,687 @@
+"""The short way below ASGI, met at the front door, before an MLflow that does what a test says.
+
+Each test makes sure that its request was offered to the short way, and whether it took it: the
+first request with a key takes the ordinary one, opens a connection, and makes the key known.
+"""
+
+import asyncio
+import gc
+import json
+import re
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from app.express import Express
+from app.identity.principal import Scope
+from tests.proxy.hostile import OK, Hostile, Peer, hostile
+from tests.support.gateway import RunningGateway
+from tests.support.sql import sql
+from tests.support.waiting import wait_until
+from tests.support.wallet import Wallet
+from tests.support.wire import Wire, WireAnswer
+
+GET = "/api/mlflow/api/2.0/mlflow/runs/get?run_id="
+POST = "/api/mlflow/api/2.0/mlflow/experiments/create"
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Act = Callable[["Asked"], Awaitable[None]]
+
+
+def ok(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:
+    """An answer of MLflow's with a Content-Length."""
+    head = b"".join(b"%b\r\n" % line for line in lines)
+    return b"HTTP/1.1 %b\r\n%bcontent-length: %d\r\n\r\n%b" % (status, head, len(body), body)
+
+
+@dataclass
+class Asked:
+    """One request as MLflow sees it."""
+
+    peer: Peer
+    head: bytes
+    body: bytes
+
+    @property
+    def name(self) -> bytes:
+        """What the request asked for: the value of its query, or its body."""
+        return self.head.split(b" ")[1].rpartition(b"=")[2] if b"=" in self.head else self.body
+
+
+@dataclass
+class MLflow:
+    """The server behind the gateway; answers `warm` by itself and leaves the rest to the test.
+
+    asked: all requests but those. gone: connections that have ended.
+    """
+
+    act: Act
+    asked: list[Asked] = field(default_factory=list)
+    gone: list[int] = field(default_factory=list)
+    server: Hostile | None = None
+
+    async def script(self, peer: Peer) -> None:
+        try:
+            while True:
+                head = await peer.head()
+                found = re.search(rb"content-length: (\d+)", head)
+                asked = Asked(peer, head, await peer.reader.readexactly(int(found[1]) if found else 0))
+                if asked.name == b"warm":
+                    await peer.send(OK)
+                else:
+                    self.asked.append(asked)
+                    await self.act(asked)
+        finally:
+            self.gone.append(peer.number)
+
+    @contextmanager
+    def running(self) -> Iterator[str]:
+        """Serve in a thread: the URL."""
+        ready = threading.Event()
+        loop = asyncio.new_event_loop()
+        over = asyncio.Event()
+
+        async def serve() -> None:
+            async with hostile(self.script) as self.server:
+                ready.set()
+                await over.wait()
+
+        thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
+        thread.start()
+        assert ready.wait(30)
+        assert self.server is not None
+        try:
+            yield f"http://127.0.0.1:{self.server.port}"
+        finally:
+            loop.call_soon_threadsafe(over.set)
+            thread.join(30)
+            loop.close()
+            assert self.server.failures == []
+
+
+@dataclass
+class Front:
+    """The gateway in front of it, with a key that it knows.
+
+    taken: for each request that the short way was offered, whether it took it.
+    """
+
+    gateway: RunningGateway
+    mlflow: MLflow
+    key: str
+    taken: list[bool]
+
+    def wire(self) -> Wire:
+        return Wire(self.gateway)
+
+    def raw(self, method: str, path: str, *lines: str, body: bytes = b"", key: str = "") -> bytes:
+        head = [f"{method} {path} HTTP/1.1", "Host: gateway"]
+        if not any(line.startswith("X-ETH") for line in lines):
+            head.append(f"Authorization: Bearer {key or self.key}")
+        if body and not any(line.lower().startswith("transfer-encoding") for line in lines):
+            head.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*head, *lines, "", ""]).encode() + body
+
+    def get(self, name: str, *lines: str, **options: Any) -> bytes:
+        return self.raw("GET", GET + name, *lines, **options)
+
+    def post(self, name: str, *lines: str) -> bytes:
+        body = json.dumps({"name": name}).encode()
+        return self.raw("POST", POST, "Content-Type: application/json", *lines, body=body)
+
+    def ask(self, raw: bytes, *, short: bool = True) -> WireAnswer:
+        """One answer on a connection of its own, and whether it came on the short way."""
+        before = len(self.taken)
+        with self.wire() as wire:
+            wire.send(raw)
+            answer = wire.answer(bodiless=raw.startswith(b"HEAD"))
+        assert self.taken[before:] == ([True] if short else self.taken[before:])
+        assert short or True not in self.taken[before:]
+        return answer
+
+    def warm(self, key: str = "") -> None:
+        """Ask until the short way is taken: the key is known then, and a connection free."""
+
+        def short() -> bool:
+            with self.wire() as wire:
+                wire.send(self.get("warm", key=key))
+                assert wire.answer().status == 200
+            return self.taken[-1:] == [True]
+
+        wait_until(short)
+
+    def metrics(self, method: str = "GET", status: int = 200) -> int:
+        """How many requests of runs/get or experiments/create were counted with a status."""
+        registry = self.gateway.app.express.envelope.metrics.registry
+        return sum(
+            int(sample.value)
+            for metric in registry.collect()
+            for sample in metric.samples
+            if sample.name.endswith("_count")
+            and sample.labels["method"] == method
+            and sample.labels["status"] == str(status)
+        )
+
+    @property
+    def pool(self) -> Any:
+        return self.gateway.app.express.upstream._pool
+
+    def whole(self) -> bool:
+        """Whether every connection of the pool is free, and nothing under way."""
+        pool, upstream = self.pool, self.gateway.app.express.upstream
+        return (
+            len(pool._members) == len(pool._idle) and not pool._opening and not upstream._active
+        )
+
+
+Open = Callable[..., Front]
+
+
+@pytest.fixture
+def front(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Open]:
+    taken: list[bool] = []
+    take = Express.take
+
+    def counting(self: Express, *arguments: Any) -> Any:
+        cycle = take(self, *arguments)
+        taken.append(cycle is not None)
+        return cycle
+
+    monkeypatch.setattr(Express, "take", counting)
+    with ExitStack() as stack:
+
+        def make(act: Act, *, limit: int | None = None, **settings: Any) -> Front:
+            mlflow = MLflow(act)
+            url = stack.enter_context(mlflow.running())
+            options = {"tenancy": "shared", **settings}
+            gateway = stack.enter_context(RunningGateway(new_database(), url, **options))
+            made = Front(gateway, mlflow, gateway.key(rate_limit=limit), taken)
+            made.warm()
+            taken.clear()
+            return made
+
+        yield make
+
+
+async def echo(asked: Asked) -> None:
+    """Answer with what was asked for."""
+    await asked.peer.send(ok(asked.name))
+
+
+def remaining(answer: WireAnswer) -> int:
+    return int(answer.headers["ratelimit-remaining"])
+
+
+# --- answers ---
+
+
+def test_pipelined_requests_are_answered_in_order(front: Open) -> None:
+    async def slow_first(asked: Asked) -> None:
+        if asked.name == b"first":
+            await asyncio.sleep(0.05)
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(slow_first)
+    with gate.wire() as wire:
+        wire.send(
+            gate.get("first")
+            + gate.post("second")
+            + gate.raw("GET", "/livez")
+            + gate.raw("GET", "/api/mlflow/none")
+            + gate.get("third", "Expect: 100-continue")
+            + gate.get("fourth")
+        )
+        answers = [wire.answer() for _ in range(6)]
+        assert [a.status for a in answers] == [200, 200, 200, 404, 200, 200]
+        assert answers[0].body == b"first"
+        assert json.loads(answers[1].body) == {"name": "second"}
+        assert [a.body for a in answers[4:]] == [b"third", b"fourth"]
+        # And on after that, short again.
+        gate.taken.clear()
+        for name in ("fifth", "sixth"):
+            wire.send(gate.get(name))
+            assert wire.answer().body == name.encode()
+        assert gate.taken == [True, True]
+
+
+def test_a_short_answer_behind_an_ordinary_one_waits(front: Open) -> None:
+    gate = front(echo)
+    with gate.wire() as wire:
+        wire.send(gate.raw("GET", "/livez") + gate.get("a") + gate.get("b"))
+        assert [wire.answer().body for _ in range(3)][1:] == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("status", [b"404 Not Found", b"500 Broken"])
+def test_a_refusal_of_mlflows_is_counted_once(front: Open, status: bytes) -> None:
+    async def refuse(asked: Asked) -> None:
+        body = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No."}'
+        await asked.peer.send(ok(body, b"content-type: application/json", status=status))
+
+    gate = front(refuse)
+    left = remaining(gate.ask(gate.get("warm")))
+    answer = gate.ask(gate.get("a"))
+    number = 404 if status.startswith(b"404") else 502
+    assert answer.status == number
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert remaining(answer) == left - 1
+    assert len(gate.mlflow.asked) == 1
+    assert gate.metrics(status=number) == 1
+    assert remaining(gate.ask(gate.get("warm"))) == left - 2
+
+
+def test_a_chunked_answer_is_framed(front: Open) -> None:
+    async def chunks(asked: Asked) -> None:
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        if asked.name == b"parts":
+            await asked.peer.send(head + b"2\r\nab\r\n")
+            await asyncio.sleep(0.05)
+            await asked.peer.send(b"1\r\nc\r\n0\r\n\r\n")
+        else:
+            await asked.peer.send(head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+
+    gate = front(chunks)
+    with gate.wire() as wire:
+        wire.send(gate.get("whole"))
+        answer = wire.answer()
+        assert (answer.body, answer.headers["content-length"]) == (b"abc", "3")
+        wire.send(gate.get("parts"))
+        answer = wire.answer()
+        assert answer.headers["transfer-encoding"] == "chunked"
+        rest = b""
+        while not rest.endswith(b"0\r\n\r\n"):
+            rest += wire.socket.recv(1000)
+        assert rest == b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n"
+    assert gate.taken == [True, True]
+
+
+def test_an_answer_whose_length_is_hop_by_hop_is_framed(front: Open) -> None:
+    async def nominate(asked: Asked) -> None:
+        await asked.peer.send(ok(b"abc", b"connection: content-length"))
+
+    gate = front(nominate)
+    answer = gate.ask(gate.get("a"))
+    assert (answer.body, answer.headers["content-length"]) == (b"abc", "3")
+
+
+def test_an_answer_to_head_gets_no_length_of_ours(front: Open) -> None:
+    async def chunked(asked: Asked) -> None:
+        if asked.name == b"known":
+            await asked.peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n")
+        else:
+            await asked.peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+
+    gate = front(chunked)
+    assert "content-length" not in gate.ask(gate.raw("HEAD", GET + "a")).headers
+    answer = gate.ask(gate.raw("HEAD", GET + "known"))
+    assert (answer.headers["content-length"], answer.body) == ("7", b"")
+
+
+@pytest.mark.parametrize("size", [65_000, 65_537, 3_000_000])
+def test_a_large_answer_arrives_whole(front: Open, size: int) -> None:
+    body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+
+    async def large(asked: Asked) -> None:
+        await asked.peer.send(ok(body))
+
+    gate = front(large)
+    with gate.wire() as wire:
+        for _ in range(3):
+            wire.send(gate.get("a"))
+            assert wire.answer().body == body
+    assert gate.taken == [True] * 3
+    wait_until(gate.whole)
+
+
+@pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
+def test_an_answer_without_a_body(front: Open, status: bytes) -> None:
+    async def empty(asked: Asked) -> None:
+        await asked.peer.send(b"HTTP/1.1 %b\r\netag: x\r\n\r\n" % status)
+
+    gate = front(empty)
+    with gate.wire() as wire:
+        for _ in range(2):
+            wire.send(gate.get("a"))
+            answer = wire.answer(bodiless=True)
+            assert answer.status == int(status[:3])
+            assert not {"content-length", "transfer-encoding"} & set(answer.headers)
+    assert gate.taken == [True, True]
+
+
+# --- MLflow fails ---
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf",
+        b"HTTP/1.1 200 O",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nmore",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"nonsense\r\n\r\n",
+    ],
+)
+def test_a_broken_answer_gives_502(front: Open, data: bytes) -> None:
+    async def broken(asked: Asked) -> None:
+        await asked.peer.send(data)
+        raise ConnectionError
+
+    gate = front(broken)
+    answer = gate.ask(gate.get("a"))
+    assert (answer.status, answer.document["reason"]) == (502, "upstream_protocol_error")
+    assert len(gate.mlflow.asked) == 1
+    assert gate.metrics(status=502) == 1
+    wait_until(gate.whole)
+    gate.warm()
+
+
+def test_a_connection_that_died_in_the_pool(front: Open) -> None:
+    async def once(asked: Asked) -> None:
+        if len(gate.mlflow.asked) == 1:
+            raise ConnectionError  # without a byte of an answer
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(once)
+    # A GET is sent again on a new connection, once.
+    left = remaining(gate.ask(gate.get("warm")))
+    answer = gate.ask(gate.get("a"))
+    assert (answer.status, answer.body, remaining(answer)) == (200, b"a", left - 1)
+    assert [asked.peer.number for asked in gate.mlflow.asked] == [0, 1]
+    # What might have been carried out is not.
+    gate.mlflow.asked.clear()
+    answer = gate.ask(gate.post("b"))
+    assert (answer.status, len(gate.mlflow.asked)) == (502, 1)
+    wait_until(gate.whole)
+
+
+def test_a_silent_mlflow_gives_504(front: Open) -> None:
+    gate = front(lambda asked: asked.peer.gone(), upstream_timeout=0.3)
+    answer = gate.ask(gate.get("a"))
+    assert (answer.status, answer.document["reason"]) == (504, "upstream_timeout")
+    assert gate.metrics(status=504) == 1
+    wait_until(gate.whole)
+
+
+def test_a_client_that_leaves_ends_the_request_at_mlflow(front: Open) -> None:
+    gate = front(lambda asked: asked.peer.gone())
+    with gate.wire() as wire:
+        wire.send(gate.get("a"))
+        wait_until(lambda: gate.mlflow.asked)
+    wait_until(lambda: gate.mlflow.gone)
+    wait_until(lambda: gate.metrics(status=0) == 1)
+    assert gate.taken == [True]
+    assert gate.whole()
+
+
+# --- requests ---
+
+
+def test_a_body_in_two_segments(front: Open) -> None:
+    gate = front(echo)
+    raw = gate.post("split")
+    with gate.wire() as wire:
+        wire.send(raw[:-5])
+        wait_until(lambda: gate.gateway.app.express.upstream._active or not time.sleep(0.05))
+        wire.send(raw[-5:])
+        assert json.loads(wire.answer().body) == {"name": "split"}
+        assert gate.taken == []
+        wire.send(gate.post("whole"))
+        assert json.loads(wire.answer().body) == {"name": "whole"}
+    assert gate.taken == [True]
+
+
+@pytest.mark.parametrize("garbage", [b"\0\0\0\0", b"garbage\r\n\r\n", b"GET  /\r\n\r\n"])
+def test_what_follows_a_body_is_no_part_of_it(front: Open, garbage: bytes) -> None:
+    async def slow(asked: Asked) -> None:
+        await asyncio.sleep(0.05)
+        await asked.peer.send(ok(asked.body))
+
+    gate = front(slow)
+    with gate.wire() as wire:
+        wire.send(gate.post("a") + garbage)
+        statuses = []
+        try:
+            while True:
+                statuses.append(wire.answer().status)
+        except EOFError as rest:
+            assert rest.args == (b"",)
+    # One connection, one answer that says what was wrong or none; and MLflow saw no second request.
+    assert statuses in ([], [400], [200, 400], [200])
+    assert all(asked.body == b'{"name": "a"}' for asked in gate.mlflow.asked)
+    assert len(gate.mlflow.asked) <= 1
+    wait_until(gate.whole)
+
+
+def test_connection_close_and_http_1_0(front: Open) -> None:
+    gate = front(echo)
+    for raw in (
+        gate.get("a", "Connection: close"),
+        gate.get("a").replace(b"HTTP/1.1", b"HTTP/1.0"),
+    ):
+        with gate.wire() as wire:
+            wire.send(raw)
+            answer = wire.answer()
+            assert (answer.headers["connection"], answer.body) == ("close", b"a")
+            assert wire.ended
+    assert gate.taken == []
+
+
+def test_expect_continue(front: Open) -> None:
+    gate = front(echo)
+    raw = gate.post("a", "Expect: 100-continue")
+    with gate.wire() as wire:
+        wire.send(raw[:-13])
+        assert wire.answer().status == 100
+        wire.send(raw[-13:])
+        assert json.loads(wire.answer().body) == {"name": "a"}
+    assert gate.taken == []
+
+
+def test_a_chunked_request(front: Open) -> None:
+    gate = front(echo)
+    for extra in ([], ["Content-Length: 5"]):
+        with gate.wire() as wire:
+            head = ["Transfer-Encoding: chunked", *extra]
+            body = b'd\r\n{"name": "a"}\r\n0\r\n\r\n'
+            wire.send(gate.raw("POST", POST, *head, body=body) + gate.get("b"))
+            answer = wire.answer()
+            if extra:
+                assert answer.status == 400
+                continue
+            assert json.loads(answer.body) == {"name": "a"}
+            assert wire.answer().body == b"b"
+    assert True not in gate.taken
+    assert len(gate.mlflow.asked) == 2
+
+
+def test_a_limit_is_exact_under_concurrency(front: Open) -> None:
+    gate = front(echo, limit=30)
+    left = remaining(gate.ask(gate.get("warm")))
+    before = len(gate.taken)
+
+    def one(number: int) -> WireAnswer:
+        with gate.wire() as wire:
+            wire.send(gate.get(str(number)))
+            return wire.answer()
+
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(one, range(50)))
+    statuses = [answer.status for answer in answers]
+    assert sorted(statuses) == [200] * left + [429] * (50 - left)
+    assert True in gate.taken[before:]
+    passed = [answer for answer in answers if answer.status == 200]
+    assert sorted(map(remaining, passed)) == list(range(left))
+    assert len(gate.mlflow.asked) == left
+    wait_until(gate.whole)
+    assert gate.ask(gate.get("a"), short=False).status == 429
+
+
+def test_no_answer_crosses_to_another_connection(front: Open) -> None:
+    async def jumble(asked: Asked) -> None:
+        await asyncio.sleep(hash(asked.name) % 5 / 1000)
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(jumble)
+
+    def talk(number: int) -> None:
+        with gate.wire() as wire:
+            for turn in range(20):
+                name = f"{number}-{turn}"
+                wire.send(gate.get(name))
+                assert wire.answer().body == name.encode()
+
+    with ThreadPoolExecutor(20) as pool:
+        list(pool.map(talk, range(20)))
+    assert gate.taken.count(True) > 200
+    wait_until(gate.whole)
+
+
+def test_a_refused_request_leaves_a_connection_its_age(front: Open) -> None:
+    """A connection that nothing was sent on is as old as before, for MLflow closes it by its age."""
+    gate = front(echo, limit=5)
+    while gate.ask(gate.get("warm"), short=True).status == 200:
+        if remaining(gate.ask(gate.get("warm"))) == 0:
+            break
+    age = dict(gate.pool._idle)
+    assert gate.ask(gate.get("a"), short=False).status == 429
+    assert dict(gate.pool._idle) == age
+
+
+def test_a_revoked_key(front: Open) -> None:
+    gate = front(echo)
+    admin = gate.gateway.key(scopes=[Scope.ADMIN])
+    assert gate.ask(gate.get("a")).status == 200
+    found = sql(gate.gateway, "select id from api_keys where parent is null order by created_at")
+    with gate.gateway.client(admin) as http:
+        assert http.delete(f"/api/admin/keys/{found[0][0]}").status_code == 204
+    wait_until(lambda: gate.ask(gate.get("a"), short=False).status == 401)
+    assert len(gate.mlflow.asked) == 1
+
+
+def test_the_access_log_has_one_line_for_each_request(
+    front: Open, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def some(asked: Asked) -> None:
+        await asked.peer.send(ok(b"{}", status=b"404 No" if asked.name == b"none" else b"200 OK"))
+
+    gate = front(some, access_log="all")
+    for name in ("a", "none"):
+        gate.ask(gate.get(name, f"X-Request-ID: id-{name}"))
+    lines: list[str] = []
+
+    def logged() -> bool:
+        captured = capfd.readouterr()
+        lines.extend((captured.out + captured.err).splitlines())
+        return any("id-none" in line for line in lines)
+
+    wait_until(logged)
+    for name, status in (("a", 200), ("none", 404)):
+        (line,) = [json.loads(line) for line in lines if f'"id-{name}"' in line]
+        assert (line["event"], line["status"]) == ("request", status)
+        assert line["principal"]
+
+
+def test_a_shutdown_lets_a_short_request_finish(front: Open) -> None:
+    go = threading.Event()
+
+    async def held(asked: Asked) -> None:
+        await asyncio.to_thread(go.wait, 30)
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(held)
+    with gate.wire() as wire:
+        wire.send(gate.get("a"))
+        wait_until(lambda: gate.mlflow.asked)
+        gate.gateway._server.should_exit = True
+        wait_until(lambda: not gate.gateway._server.servers[0].is_serving())
+        cycle = next(iter(gate.gateway._server.server_state.connections)).cycle
+        wait_until(lambda: not cycle.keep_alive)
+        go.set()
+        answer = wire.answer()
+        assert (answer.status, answer.body, answer.headers["connection"]) == (200, b"a", "close")
+        assert wire.ended
+    assert gate.taken == [True]
+
+
+def test_headers_of_the_envelope(front: Open) -> None:
+    gate = front(echo, cors_origins="https://app.example")
+    answer = gate.ask(
+        gate.get(
+            "a", "Origin: https://app.example", f"Traceparent: {TRACEPARENT}", "X-Request-ID: mine"
+        )
+    )
+    assert answer.headers["access-control-allow-origin"] == "https://app.example"
+    assert answer.headers["x-request-id"] == "mine"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "date" in answer.headers
+    head = gate.mlflow.asked[0].head
+    assert f"traceparent: {TRACEPARENT}\r\n".encode() in head
+    assert b"x-request-id: mine\r\n" in head
+    assert b"authorization" not in head
+    assert "access-control-allow-origin" not in gate.ask(gate.get("a", "Origin: https://x")).headers
+
+
+def test_a_wallet_reads_on_the_short_way_and_writes_on_the_ordinary(front: Open) -> None:
+    gate = front(echo)
+    wallet = Wallet()
+    lines = [f"{name}: {value}" for name, value in wallet.headers().items()]
+    assert gate.ask(gate.get("first", *lines), short=False).body == b"first"
+    assert gate.ask(gate.get("second", *lines)).body == b"second"
+    assert gate.ask(gate.post("third", *lines), short=False).status == 200
+    answer = gate.ask(gate.post("again", *lines), short=False)
+    assert answer.status == 401
+    assert len(gate.mlflow.asked) == 3
+
+
+# --- what must not pile up ---
+
+
+def test_a_thousand_that_leave_take_no_connection_with_them(front: Open) -> None:
+    gate = front(lambda asked: asked.peer.gone(), upstream_connections=4)
+
+    def leave(_: int) -> None:
+        with gate.wire() as wire:
+            wire.send(gate.get("warm") + gate.get("leave") * 2)
+            wire.answer()
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(leave, range(500)))
+
+    def leave_at_once(_: int) -> None:
+        with gate.wire() as wire:
+            wire.send(gate.get("leave"))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(leave_at_once, range(500)))
+    wait_until(gate.whole)
+    assert len(gate.pool._members) <= 4
+    gate.warm()
+
+
+def test_a_request_leaves_nothing_to_the_garbage_collector(front: Open) -> None:
+    gate = front(echo)
+    with gate.wire() as wire:
+
+        def ask(times: int) -> None:
+            for _ in range(times):
+                wire.send(gate.get("a") if _ % 2 else gate.post("b"))
+                assert wire.answer().status == 200
+
+        ask(50)
+        gc.collect()
+        gc.disable()
+        try:
+            ask(2000)
+            gate.mlflow.asked.clear()
+            left = gc.collect()
+        finally:
+            gc.enable()
+    assert gate.taken.count(True) == 2050
+    assert left < 200
