@@ -71,7 +71,9 @@ class MLflow:
             while True:
                 head = await peer.head()
                 found = re.search(rb"content-length: (\d+)", head)
-                asked = Asked(peer, head, await peer.reader.readexactly(int(found[1]) if found else 0))
+                asked = Asked(
+                    peer, head, await peer.reader.readexactly(int(found[1]) if found else 0)
+                )
                 if asked.name == b"warm":
                     await peer.send(OK)
                 else:
@@ -175,18 +177,14 @@ class Front:
     def whole(self) -> bool:
         """Whether every connection of the pool is free, and nothing under way."""
         pool, upstream = self.pool, self.gateway.app.express.upstream
-        return (
-            len(pool._members) == len(pool._idle) and not pool._opening and not upstream._active
-        )
+        return len(pool._members) == len(pool._idle) and not pool._opening and not upstream._active
 
 
 Open = Callable[..., Front]
 
 
 @pytest.fixture
-def front(
-    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Open]:
+def front(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     taken: list[bool] = []
     take = Express.take
 
