@@ -123,6 +123,7 @@ def test_the_first_start_makes_a_database_each_that_the_other_cannot_enter(
         "PATH": f"{Path(pginstall.__path__[0]) / 'bin'}:/usr/bin:/bin",
         "PGHOST": parameters["host"],
         "PGPORT": parameters.get("port", "5432"),
+        "PGPASSWORD": superuser.info.password,
         "POSTGRES_USER": parameters["user"],
         "GATEWAY_DB_PASSWORD": "one'; DROP",
         "MLFLOW_DB_PASSWORD": "two",
