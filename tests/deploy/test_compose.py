@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ ONE_SHOTS = {"migrate", "bucket"}
 
 def test_it_follows_the_compose_specification() -> None:
     run = subprocess.run(
-        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.compose-spec",
+            str(COMPOSE),
+        ],
         capture_output=True,
         text=True,
         check=False,
