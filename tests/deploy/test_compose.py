@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,14 @@ ONE_SHOTS = {"migrate", "bucket"}
 
 def test_it_follows_the_compose_specification() -> None:
     run = subprocess.run(
-        ["check-jsonschema", "--builtin-schema", "vendor.compose-spec", str(COMPOSE)],
+        [
+            sys.executable,
+            "-m",
+            "check_jsonschema",
+            "--builtin-schema",
+            "vendor.compose-spec",
+            str(COMPOSE),
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -123,6 +131,7 @@ def test_the_first_start_makes_a_database_each_that_the_other_cannot_enter(
         "PATH": f"{Path(pginstall.__path__[0]) / 'bin'}:/usr/bin:/bin",
         "PGHOST": parameters["host"],
         "PGPORT": parameters.get("port", "5432"),
+        "PGPASSWORD": superuser.info.password,
         "POSTGRES_USER": parameters["user"],
         "GATEWAY_DB_PASSWORD": "one'; DROP",
         "MLFLOW_DB_PASSWORD": "two",
