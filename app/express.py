@@ -128,6 +128,16 @@ class ExpressCycle:
         if self.disconnected and self.transfer is not None:
             self.transfer.fail(ClientGoneError("The client left."))
 
+    def yield_way(self) -> None:
+        """Go on the ordinary way, if the answer is not here yet: another request waits behind.
+
+        Nothing more is read of the client then, so that somebody has to watch whether it leaves.
+        """
+        if not self.response_complete and self.transfer is not None:
+            if self.transfer.conn is not None:
+                self.transfer.conn.unheard()
+            self.protocol.hand_over(self, self._proceed)
+
     def answered(self) -> None:
         """MLflow's answer is here, or will not come."""
         transfer, protocol = self.transfer, self.protocol

@@ -126,8 +126,11 @@ class StrictProtocol(HttpToolsProtocol):
             self._end_head()
             if self._express is not None and self._may_be_short(self._express.prefix):
                 self._held = b""
-            else:
-                super().on_headers_complete()
+                return
+            cycle = self.cycle
+            if cycle is not None and not isinstance(cycle, RequestResponseCycle):
+                cycle.yield_way()
+            super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         self._progress = True

@@ -55,6 +55,11 @@ class Wire:
         body, self._read = self._read[:length], self._read[length:]
         return WireAnswer(int(status.split()[1]), headers, body)
 
+    def rest(self) -> bytes:
+        """What has been read beyond the last answer, taken from it."""
+        rest, self._read = self._read, b""
+        return rest
+
     @property
     def ended(self) -> bool:
         """Whether the gateway ends the connection, without a further byte; waits for it."""
