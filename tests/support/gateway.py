@@ -65,6 +65,11 @@ class RunningGateway:
         self._server.should_exit = True
         self._thread.join(30)
 
+    @property
+    def connections(self) -> int:
+        """How many connections of clients it holds."""
+        return len(self._server.server_state.connections)
+
     def key(
         self,
         tenant: str | None = None,
