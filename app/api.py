@@ -1,13 +1,14 @@
 """Hokusai's own endpoints: an ordinary FastAPI application behind the edge."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractAsyncContextManager
+from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import HTMLResponse, RedirectResponse, Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import health, openapi, reference, strict_json
@@ -18,9 +19,9 @@ from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
 from app.errors import (
-    BadRequestError,
     GatewayError,
     InternalError,
+    InvalidParameterError,
     MethodNotAllowedError,
     UnknownRouteError,
     UnprocessableError,
@@ -47,7 +48,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     api = FastAPI(
         title="Hokusai registry gateway",
         description=DESCRIPTION,
-        version="1",
+        version=version(health.NAME),
         lifespan=lifespan,
         docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
         redoc_url=None,
@@ -167,20 +168,30 @@ async def _http_error(request: Request, error: Exception) -> Response:
             headers=[(b"allow", allow.encode())],
         )
     else:
-        known = BadRequestError("The body cannot be read. Send one JSON document in UTF-8.")
+        known = InvalidParameterError("The body cannot be read. Send one JSON document in UTF-8.")
     return _ErrorResponse(known)
 
 
 def _methods(request: Request) -> list[str]:
-    """What the path takes; Starlette names the methods of the first route only."""
-    routes = request.app.router.routes
-    return [
-        method
-        for method in sorted(METHODS)
-        if any(
-            route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes
-        )
-    ]
+    """What the path takes; Starlette names the methods of the first route only.
+
+    A path that is spelled out is not another one's parameter, though a GET of it would be read so.
+    """
+    found: dict[int, set[str]] = {}
+    for route in _routes(request.app.router.routes):
+        for method in METHODS:
+            if route.matches({**request.scope, "method": method})[0] is Match.FULL:
+                found.setdefault(route.path.count("{"), set()).add(method)
+    return sorted(found[min(found)]) if found else []
+
+
+def _routes(routes: Iterable[BaseRoute]) -> Iterator[Route]:
+    """The routes of an application and of the routers in it."""
+    for route in routes:
+        if isinstance(route, Route):
+            yield route
+        else:
+            yield from _routes(getattr(route, "original_router").routes)  # noqa: B009
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:

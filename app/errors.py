@@ -277,6 +277,12 @@ class TooManyFailuresError(RateLimitedError):
     reason = "too_many_failures"
 
 
+class TooManyWalletsError(RateLimitedError):
+    """Too many new wallets from one address; each of them makes an MLflow workspace for good."""
+
+    reason = "too_many_wallets"
+
+
 # --- 5xx: ours, or the upstream's ---
 
 

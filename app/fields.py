@@ -1,11 +1,14 @@
 """Kinds of values that several schemas take."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.redaction import has_secret
+
+_WRITTEN_OUT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 
 def _no_secret(text: str) -> str:
@@ -22,6 +25,13 @@ Label = Annotated[
 ]
 
 
+def _written_out(value: object) -> object:
+    """Pydantic would take a bare number for the seconds since 1970."""
+    if isinstance(value, str) and not _WRITTEN_OUT.match(value):
+        raise ValueError("write the time as 2026-01-31T23:59:59Z (RFC 3339)")
+    return value
+
+
 def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
@@ -30,4 +40,4 @@ def _in_utc(time: datetime) -> datetime:
 
 
 # A time with its zone, taken to UTC: the database's driver fails over it at the calendar's ends.
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]

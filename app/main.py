@@ -89,15 +89,15 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     mlflow = MLflowControl(settings.mlflow_url, upstream, authorization=mlflow_credential)
     known = KnownCredentials()
     authenticator = Authenticator(settings, database, peppers, known)
-    workspaces = Workspaces(database, mlflow, settings.tenancy)
+    counter = _counter(settings, metrics)
+    limiter = Limiter(Policy.from_settings(settings), counter)
+    workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallets)
     evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
     attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
     models = MLflowModels(mlflow)
     planner = Planner(database, models, workspaces)
     registrations = Registrations(database, models, planner, settings.registration_lease)
     reconciler = Reconciler(database, registrations, settings.registration_lease)
-    counter = _counter(settings, metrics)
-    limiter = Limiter(Policy.from_settings(settings), counter)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:

@@ -131,6 +131,12 @@ def example(document: Document, schema: Document) -> Any:
     return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
 
 
+def names_something(method: str, path: str, operation: Document) -> bool:
+    """Whether an operation can be answered 404: its path, or its body, names what may not exist."""
+    in_body = method == "POST" and path.startswith(("/api/models/", "/api/attestations"))
+    return "{" in path or (in_body and bool(operation["security"]))
+
+
 def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY_SCHEMES
@@ -151,7 +157,7 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         statuses = [400, 429, 500, 503]
         statuses += [422] if operation.get("parameters") or "requestBody" in operation else []
         statuses += [] if is_public and method == "GET" else [401, 403]
-        statuses += [404] if "{" in path else []
+        statuses += [404] if names_something(method, path, operation) else []
         statuses += [409, 413] if method == "POST" else []
         responses = operation["responses"]
         for status in sorted(statuses):

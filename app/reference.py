@@ -27,6 +27,10 @@ is <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
 <p>Prove who you are with an API key or a wallet's token, as <code>Authorization: Bearer</code>, as
 <code>X-API-Key</code> or as the password of Basic; or sign each request with a wallet, in
 <code>X-ETH-Address</code>, <code>X-ETH-Message</code> and <code>X-ETH-Signature</code>.</p>
+<p>In the examples <code>$GATEWAY</code> is this gateway's address and <code>$KEY</code> your key or
+token:</p>
+<pre>export GATEWAY=http://127.0.0.1:8000
+export KEY=hk_live_...</pre>
 <p>Every failure is <code>application/problem+json</code>: <code>reason</code> is for programs,
 <code>message</code> for people, <code>request_id</code> for the operator.</p>
 <nav aria-label="Groups of endpoints"><ul>{contents}</ul></nav>

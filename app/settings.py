@@ -93,6 +93,8 @@ class Settings(BaseSettings):
     # Failed authentications, and anonymous requests, per client address.
     failure_limit: Count = 100
     anonymous_limit: Count = 100
+    # Wallets that are new here, per client address and hour: each makes a workspace for good.
+    new_wallets: Count = 30
     # How many gateways share the limits: each counts its part by itself while Redis is away.
     replicas: Count = 1
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.api import create_api
 from app.identity.principal import Scope
 from app.main import PUBLIC
-from app.openapi import example, operations
+from app.openapi import example, names_something, operations
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 
@@ -64,6 +64,20 @@ def test_nothing_is_public_that_is_not_there() -> None:
     }
 
 
+def test_a_public_path_has_public_methods_only() -> None:
+    public = {path for _, path in PUBLIC}
+    assert {(method, path) for method, path in OPERATIONS if path in public} <= PUBLIC
+
+
+def test_a_public_path_says_to_a_stranger_what_it_takes(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        for path in ("/livez", "/api/auth/nonce", "/api/attestations/verify"):
+            answer = client.put(path)
+            refused(answer, 405, "method_not_allowed")
+            public = {method for method, one in PUBLIC if one == path}
+            assert set(answer.headers["allow"].split(", ")) == public
+
+
 def test_a_browser_is_led_to_the_documents(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         assert client.get("/", follow_redirects=True).url.path == "/docs"
@@ -87,6 +101,33 @@ def test_the_document_is_openapi_3_1(gateway: RunningGateway) -> None:
     assert DOCUMENT["openapi"].startswith("3.1")
 
 
+def test_the_document_has_the_gateways_version(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        assert DOCUMENT["info"]["version"] == client.get("/version").json()["version"]
+
+
+def test_the_page_defines_what_its_examples_use(gateway: RunningGateway) -> None:
+    with gateway.client() as client:
+        page = client.get("/docs").text
+    for name in set(re.findall(r"\$([A-Z]+)", page)):
+        assert f"export {name}=" in page, name
+
+
+def test_allow_lists_what_the_path_itself_takes(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        for path, methods in {
+            "/api/models/baseline": {"POST"},
+            "/api/attestations/verify": {"POST"},
+            "/api/models": {"GET"},
+            "/api/models/none": {"GET"},
+            "/api/keys": {"GET", "POST"},
+            "/livez": {"GET", "HEAD"},
+        }.items():
+            answer = client.request("OPTIONS", path)
+            refused(answer, 405, "method_not_allowed")
+            assert set(answer.headers["allow"].split(", ")) == methods, path
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_an_operation_is_described(method: str, path: str) -> None:
     operation = DOCUMENT["paths"][path][method.lower()]
@@ -100,7 +141,7 @@ def test_an_operation_is_described(method: str, path: str) -> None:
     failures = {status for status, answer in operation["responses"].items() if "$ref" in answer}
     assert failures >= {"400", "429", "500"}
     assert ("401" in failures) or (method, path) in PUBLIC
-    assert ("404" in failures) == ("{" in path)
+    assert ("404" in failures) == names_something(method, path, operation)
     assert ("422" in failures) == ("parameters" in operation or "requestBody" in operation)
 
 

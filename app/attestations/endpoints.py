@@ -86,8 +86,12 @@ async def issue(
         "requestBody": {
             "required": True,
             "description": "An attestation as it was answered.",
+            # Whatever is sent is looked at: what it lacks of an AttestationView is the answer.
             "content": {
-                "application/json": {"schema": {"$ref": "#/components/schemas/AttestationView"}}
+                "application/json": {
+                    "schema": {"type": "object"},
+                    "example": {"hash": "9f" * 32, "kind": "witnessed", "data": {"…": "…"}},
+                }
             },
         }
     },

@@ -30,6 +30,8 @@ Address = Annotated[
         max_length=200,
         description="An Ethereum address: 0x and 40 hexadecimal digits, in any casing.",
         examples=["0x742d35Cc6634C0532925a3b844Bc9e7595f62341"],
+        # Said, not checked by: the function above says it in better words.
+        json_schema_extra={"pattern": "^0x[0-9A-Fa-f]{40}$"},
     ),
 ]
 

@@ -1,10 +1,12 @@
 """Reading a request's body into memory, where that is needed and within bounds."""
 
 import asyncio
+import time
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from app.edge.pace import Pace
 from app.errors import BodyTooLargeError, SlowRequestError
 
 # The largest JSON body that the gateway itself looks into, in bytes.
@@ -12,14 +14,16 @@ MAX_DOCUMENT = 2 * 1024 * 1024
 
 
 async def read_body(receive: Receive, *, limit: int, gap: float) -> bytes:
-    """The whole body, at most `limit` bytes, with no silence longer than `gap` seconds.
+    """The whole body, at most `limit` bytes, without silences over `gap` seconds or drips (Pace).
 
     Raises BodyTooLargeError, SlowRequestError, and ClientDisconnect when the client leaves.
     """
     parts = []
     size = 0
     more = True
+    pace = Pace(gap)
     while more:
+        began = time.monotonic()
         try:
             async with asyncio.timeout(gap):
                 message = await receive()
@@ -35,6 +39,8 @@ async def read_body(receive: Receive, *, limit: int, gap: float) -> bytes:
             raise BodyTooLargeError(f"This request's body may have at most {limit} bytes.")
         parts.append(part)
         more = message.get("more_body", False)
+        if more:
+            pace.came(len(part), time.monotonic() - began)
     return b"".join(parts)
 
 

@@ -38,6 +38,9 @@ log = structlog.get_logger()
 HEAD_SECONDS = 10.0
 # How long the rest of a request is read and dropped after an answer that did not wait for it.
 LINGER_SECONDS = 2.0
+# How long a client may leave lying what was written for it, at the end of the connection
+# and, before that, so much that no more can be written.
+UNREAD_SECONDS = 120.0
 
 
 class StrictProtocol(HttpToolsProtocol):
@@ -52,6 +55,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._progress = False
         self._refusal: GatewayError | None = None
         self._lingering: LingeringTransport | None = None
+        # Runs while the client takes nothing of what is written.
+        self._unread_timer: asyncio.TimerHandle | None = None
         # What the application offers to whole requests below one prefix of paths, if anything.
         self._express: Express | None = getattr(self.app, "express", None)
         # The body, so far, of a request that may turn out to be whole with this very read.
@@ -66,6 +71,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
+        self._end_unread()
         assert self._lingering is not None
         self._lingering.lost()
         super().connection_lost(exc)
@@ -102,6 +108,21 @@ class StrictProtocol(HttpToolsProtocol):
             self._refuse(self._refusal)
         elif (self._in_head or (was_idle and not self._progress)) and self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+
+    def pause_writing(self) -> None:
+        """The buffer is full. Whoever waits for room in it holds a connection to MLflow as well."""
+        super().pause_writing()
+        self._end_unread()
+        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._end_unread()
+        super().resume_writing()
+
+    def _end_unread(self) -> None:
+        if self._unread_timer is not None:
+            self._unread_timer.cancel()
+            self._unread_timer = None
 
     # --- what the parser finds ---
 
@@ -333,6 +354,9 @@ class LingeringTransport:
             self._closing = True
             self._flush()
             self._transport.close()
+            # By itself that waits for a client that does not read, for ever.
+            if self._transport.get_write_buffer_size():
+                self._timer = self._protocol.loop.call_later(UNREAD_SECONDS, self._transport.abort)
 
     def linger(self) -> None:
         """Send what is written and then the end, and read on for a while."""

@@ -2,7 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import UnauthenticatedError
+from app.errors import MethodNotAllowedError, UnauthenticatedError
 from app.exchange import Exchange, exchange_of
 from app.identity import credentials
 from app.identity.authenticator import Authenticator
@@ -11,6 +11,8 @@ from app.identity.credentials import KeyCredential
 
 class Identity:
     """Sets `exchange.principal`, or refuses; the paths in `public` are open to anybody.
+
+    public: methods and paths. A path in it takes no other method from anybody, and says so.
 
     It stands before the first byte of the body is read, so that a stranger's `Expect: 100-continue`
     is never answered with `100`.
@@ -22,6 +24,10 @@ class Identity:
         self.app = app
         self.authenticator = authenticator
         self.public = public
+        self._allowed = {
+            path: ", ".join(sorted(method for method, one in public if one == path))
+            for _, path in public
+        }
 
     def known(self, exchange: Exchange) -> bool:
         """Set `exchange.principal` if it can be told at once, without asking the database.
@@ -37,6 +43,13 @@ class Identity:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (scope["method"], scope["path"]) not in self.public:
+            allowed = self._allowed.get(scope["path"])
+            if allowed is not None:
+                # To ask for a credential would be to promise that one helps.
+                raise MethodNotAllowedError(
+                    f"{scope['method']} is not possible here; it takes {allowed}.",
+                    headers=[(b"allow", allowed.encode())],
+                )
             exchange = exchange_of(scope)
             credential = credentials.parse(exchange.headers)
             if credential is None:

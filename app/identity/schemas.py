@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.fields import Label
 from app.identity.principal import Scope
+from app.tenants.name import PATTERN
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]
@@ -41,7 +42,11 @@ class KeyRequest(BaseModel):
 class AdminKeyRequest(KeyRequest):
     """A key that an admin issues."""
 
-    tenant: Label = Field(description="Made if it is unknown.", examples=["acme"])
+    tenant: Label = Field(
+        description="Made if it is unknown.",
+        examples=["acme"],
+        json_schema_extra={"pattern": PATTERN},
+    )
     rate_limit: RateLimit | None = Field(default=None, description="The default one, if null.")
     scopes: Scopes = [Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST]
 

@@ -35,21 +35,24 @@ class MemoryCounter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # In the order in which they began.
-        self._windows: OrderedDict[str, _Window] = OrderedDict()
+        # By their length, and among those in the order in which they began.
+        self._windows: dict[float, OrderedDict[str, _Window]] = {}
 
     def __len__(self) -> int:
         """How many windows are kept."""
-        return len(self._windows)
+        return sum(map(len, self._windows.values()))
 
     async def hit(self, key: str, limit: int, window: float) -> Quota:
         return self.hit_now(key, limit, window)
 
     def hit_now(self, key: str, limit: int, window: float) -> Quota:
         now = self._clock()
-        current = self._windows.get(key)
+        windows = self._windows.get(window)
+        if windows is None:
+            windows = self._windows[window] = OrderedDict()
+        current = windows.get(key)
         if current is None or current.end <= now:
-            current = self._begin(key, now, window)
+            current = self._begin(windows, key, now, window)
         # Rounding may make a new window longer than it is; its header would say a second more.
         reset = min(window, current.end - now)
         if current.count >= limit:
@@ -60,9 +63,10 @@ class MemoryCounter:
     async def close(self) -> None:
         pass
 
-    def _begin(self, key: str, now: float, window: float) -> "_Window":
-        """A new window. All are of one length, so the first begun is the first over, and goes."""
-        windows = self._windows
+    def _begin(
+        self, windows: "OrderedDict[str, _Window]", key: str, now: float, window: float
+    ) -> "_Window":
+        """A new window. These are of one length, so the first begun is the first over, and goes."""
         while windows and next(iter(windows.values())).end <= now:
             windows.popitem(last=False)
         begun = windows[key] = _Window(now + window)

@@ -5,6 +5,7 @@ import math
 from slowapi.wrappers import Limit
 
 from app.exchange import Exchange
+from app.identity.client_address import failure_address
 from app.limits.counter import Counter
 from app.limits.policy import Policy
 from app.limits.quota import Quota
@@ -32,6 +33,12 @@ class CountedLimit:
         exchange.quota = quota
         return quota
 
+    async def hit_address(self, address: str) -> Quota:
+        """Count something that a client address does apart from its requests' own limit."""
+        return await self._counter.hit(
+            f"{self._scope}:{failure_address(address)}", self._amount, self.window
+        )
+
     def hit_now(self, exchange: Exchange, own: int | None = None) -> bool:
         """`hit` where the counter need not wait and has room; otherwise nothing is counted."""
         exchange.quota = self._counter.hit_now(
@@ -47,6 +54,7 @@ class Limiter:
         self.principal = CountedLimit(policy.principal, counter)
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
+        self.new_wallets = CountedLimit(policy.new_wallets, counter)
 
 
 def wait(quota: Quota) -> int:

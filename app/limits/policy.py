@@ -14,6 +14,9 @@ from app.exchange import Exchange
 from app.identity.client_address import failure_address
 from app.settings import Settings
 
+# The window of new wallets, in seconds.
+WALLET_SECONDS = 3600
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -22,6 +25,7 @@ class Policy:
     principal: Limit
     anonymous: Limit
     failures: Limit
+    new_wallets: Limit
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Policy":
@@ -30,6 +34,7 @@ class Policy:
             principal=_limit("principal", settings.rate_limit, window, _principal),
             anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
             failures=_limit("failures", settings.failure_limit, window, _address),
+            new_wallets=_limit("wallets", settings.new_wallets, WALLET_SECONDS, _address),
         )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive
 
+from app.edge.pace import Pace
 from app.errors import (
     BodyTooLargeError,
     GatewayError,
@@ -38,6 +39,7 @@ class Transfer:
         "_loop",
         "_max_body",
         "_opened",
+        "_pace",
         "_pool",
         "_receive",
         "_receiving",
@@ -114,6 +116,7 @@ class Transfer:
             raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
         self._opened = self._loop.create_future()
         self._uploaded = self._loop.create_future()
+        self._pace = Pace(self._body_gap)
         self._task = self._loop.create_task(self._pump())
         return await self._opened
 
@@ -185,10 +188,13 @@ class Transfer:
         assert self._receive is not None
         self._receiving = self._loop.time()
         message = await self._receive()
-        self._receiving = None
+        waited, self._receiving = self._loop.time() - self._receiving, None
         if message["type"] == "http.disconnect":
             raise ClientGoneError("The client left.")
-        return message.get("body", b""), message.get("more_body", False)
+        chunk, more = message.get("body", b""), message.get("more_body", False)
+        if more:
+            self._pace.came(len(chunk), waited)
+        return chunk, more
 
     async def _watch(self) -> None:
         """Return never; raise ClientGoneError when the client leaves."""

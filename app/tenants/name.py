@@ -7,6 +7,8 @@ from app.errors import UnprocessableError
 
 # A space at the end could not be seen, and would make another tenant.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9._-])?")
+# The same for JSON Schema, which says it in the API's document.
+PATTERN = f"^{_NAME.pattern}$"
 _ADDRESS = re.compile(r"0x[0-9a-f]{40}")
 
 # MLflow's own rule for workspaces, and the names that it keeps for itself.
@@ -31,6 +33,11 @@ def tenant_name(text: str) -> str:
         )
     lower = text.lower()
     return lower if _ADDRESS.fullmatch(lower) else text
+
+
+def is_wallet(name: str) -> bool:
+    """Whether a tenant's name, as `tenant_name` gives it, is that of a wallet."""
+    return _ADDRESS.fullmatch(name) is not None
 
 
 def workspace_for(name: str) -> str:

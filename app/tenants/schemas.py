@@ -5,6 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.fields import Label
+from app.tenants.name import PATTERN
 
 
 class TenantRequest(BaseModel):
@@ -12,7 +13,7 @@ class TenantRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Label = Field(examples=["acme"])
+    name: Label = Field(examples=["acme"], json_schema_extra={"pattern": PATTERN})
 
 
 class TenantView(BaseModel):

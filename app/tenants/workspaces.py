@@ -8,11 +8,13 @@ from sqlalchemy import update
 
 from app.audit.service import Actor
 from app.database import Database
-from app.errors import UnavailableError, UpstreamError
+from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal
+from app.limits.limiter import CountedLimit, wait
 from app.mlflow.control import MLflowControl
 from app.tenants import service
 from app.tenants.models import Tenant
+from app.tenants.name import is_wallet
 
 log = structlog.get_logger()
 
@@ -37,10 +39,18 @@ SHARED = Workspace(name=None, default_experiment="0")
 class Workspaces:
     """A worker's view of the tenants' workspaces."""
 
-    def __init__(self, database: Database, mlflow: MLflowControl, tenancy: Tenancy) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mlflow: MLflowControl,
+        tenancy: Tenancy,
+        new_wallets: CountedLimit | None = None,
+    ) -> None:
+        """new_wallets: how many an address may bring; as many as they like without it."""
         self._database = database
         self._mlflow = mlflow
         self._shared = tenancy == "shared"
+        self._new_wallets = new_wallets
         self._known: dict[str, Workspace] = {}
         self._checked = False
 
@@ -52,13 +62,19 @@ class Workspaces:
         """The workspace of a principal's tenant, made now on its first use.
 
         Any number of requests may race: each step is idempotent, and the last one only writes down
-        what the others found too. Raises UpstreamError and DatabaseUnavailableError.
+        what the others found too. Raises as `prepare` does.
         """
         found = self.known(principal.tenant)
         return found or await self.prepare(principal.tenant, actor or Actor(principal.id))
 
-    async def prepare(self, tenant_name: str, actor: Actor) -> Workspace:
-        """Make the workspace of a tenant, and the tenant itself if it is not known yet."""
+    async def prepare(
+        self, tenant_name: str, actor: Actor, *, unlimited: bool = False
+    ) -> Workspace:
+        """Make the workspace of a tenant, and the tenant itself if it is not known yet.
+
+        unlimited: for an admin, who may make as many as there are to make. Raises UpstreamError,
+        DatabaseUnavailableError, and TooManyWalletsError for one new wallet too many.
+        """
         if self._shared:
             return SHARED
         async with self._database.transaction() as session:
@@ -66,6 +82,8 @@ class Workspaces:
         await self._check()
         experiment = tenant.default_experiment
         if experiment is None:
+            if not unlimited and is_wallet(tenant.name):
+                await self._count_wallet(actor)
             await self._mlflow.make_workspace(tenant.workspace)
             experiment = await self._mlflow.default_experiment(tenant.workspace)
             async with self._database.transaction() as session:
@@ -79,10 +97,24 @@ class Workspaces:
         self._known[tenant.name] = workspace
         return workspace
 
+    async def _count_wallet(self, actor: Actor) -> None:
+        """A wallet costs nothing to make, and its workspace is never removed."""
+        if self._new_wallets is None:
+            return
+        # Nobody begins with what tells no address: those share one count.
+        quota = await self._new_wallets.hit_address(actor.client or "unknown")
+        if not quota.allowed:
+            seconds = wait(quota)
+            raise TooManyWalletsError(
+                f"More than {quota.limit} new wallets from this address in an hour. Use one that "
+                f"was here before, or try again in {seconds} seconds.",
+                retry_after=seconds,
+            )
+
     async def try_prepare(self, tenant_name: str, actor: Actor) -> None:
         """Make a tenant, and its workspace if MLflow is there; else the first use makes it."""
         try:
-            await self.prepare(tenant_name, actor)
+            await self.prepare(tenant_name, actor, unlimited=True)
         except (UpstreamError, UnavailableError) as error:
             log.warning("workspace.postponed", tenant=tenant_name, reason=error.reason)
 

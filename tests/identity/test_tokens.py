@@ -119,7 +119,7 @@ def test_a_siwe_message_needs_its_own_signature(client: httpx.Client) -> None:
     wallet = Wallet()
     one, other = (wallet.siwe(HOST, nonce(client)) for _ in range(2))
     stranger = Wallet().sign(one["message"])
-    for signature in (other["signature"], stranger, "00" * 65, "zz", "\0", "é"):
+    for signature in (other["signature"], stranger, "00" * 65, "zz", "\x01", "é"):
         answer = client.post(TOKEN, json={"message": one["message"], "signature": signature})
         refused(answer, 401, "signature_invalid")
     good(client.post(TOKEN, json=one), 201)

@@ -93,7 +93,7 @@ def test_pages_hold_every_model_once(world: tuple[Training, dict[str, dict[str, 
         ({"unknown": "x"}, 422),
         ({"cursor": "!"}, 400),
         ({"cursor": "eHh4"}, 400),
-        ({"name": "\0"}, 422),
+        ({"name": "\x01"}, 422),
     ],
 )
 def test_what_is_no_filter_is_refused(

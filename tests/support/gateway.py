@@ -41,6 +41,7 @@ class RunningGateway:
                 "rate_limit": 1_000_000,
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,
+                "new_wallets": 1_000_000,
                 "log_format": "json",
                 **overrides,
             }
@@ -65,6 +66,11 @@ class RunningGateway:
     def __exit__(self, *_: object) -> None:
         self._server.should_exit = True
         self._thread.join(30)
+
+    @property
+    def connections(self) -> int:
+        """How many connections of clients it holds."""
+        return len(self._server.server_state.connections)
 
     def key(
         self,

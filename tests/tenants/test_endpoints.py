@@ -89,7 +89,7 @@ def test_the_same_tenant_twice_is_a_conflict(gateway: RunningGateway, admin: htt
         {"name": "a/b"},
         {"name": "ü"},
         {"name": "x" * 64},
-        {"name": "nul\0"},
+        {"name": "control\x01"},
         {"name": None},
         {"name": "x", "more": 1},
     ],
