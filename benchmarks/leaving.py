@@ -49,9 +49,9 @@ def _leave(upstream: "_Upstream", target: Target, artifact: str) -> Left:
     connection = begin(target, "GET", artifact)
     upstream.asked.get(timeout=PATIENCE)
     if artifact != "silent":
-        connection.getresponse().read(1_000_000)
-    # `close` of HTTPConnection leaves the socket to the answer that was not read.
-    connection.sock.close() if connection.sock else None
+        # The answer holds the socket as well.
+        with connection.getresponse() as answer:
+            answer.read(1_000_000)
     connection.close()
     began = time.monotonic()
     try:
