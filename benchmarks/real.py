@@ -11,9 +11,9 @@ from benchmarks.peers import Servers, new_run
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import Rounds, Table, Verdict, alternate, median_ratio, values
 
-CONNECTIONS = (1, 8)
-# Basic-auth takes a quarter of a second for a request, and more where the machine is busy.
-LEAST_SECONDS = 5
+CONNECTIONS = (1, 4)
+# Basic-auth takes a quarter of a second of CPU for a request, and its requests wait for each other.
+LEAST_SECONDS = 8
 
 
 @dataclass(frozen=True)
