@@ -2,11 +2,11 @@
 #
 #   PYTHON=...   the interpreter to make the environment with (3.11 or later)
 #   ARGS=...     further arguments for pytest: make test ARGS="-k serve -x"
-#                or for the benchmark: make bench ARGS="--rounds 9"
+#                or for the benchmark: make bench ARGS="small --rounds 9"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check chaos bench lock clean
+.PHONY: help install dev serve test test-clients check chaos bench soak peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -57,8 +57,24 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
 	@$(BIN)/python -m pytest tests/chaos -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
-bench: $(VENV)/.installed ## Measure the gateway beside nginx and a textbook gateway; needs nginx and wrk.
+bench: $(VENV)/.installed ## Measure the gateway beside its peers; needs nginx, wrk and `make peers`.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+soak: $(VENV)/.installed ## Watch the gateway's memory over 200,000 requests; needs nginx and wrk.
+	@$(BIN)/python -m benchmarks.run soak $(ARGS)
+
+# Each in an environment of its own, since they want other versions of what the gateway stands on.
+PEERS := basic-auth oidc-auth
+peers: $(PEERS:%=$(VENV)/peers/%/.installed) ## Install what `make bench` measures beside the gateway's own MLflow.
+
+$(VENV)/peers/%/.installed: benchmarks/peers/%.lock
+	@for python in $(or $(PYTHON),python3.13 python3.12); do \
+	    if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 12))' \
+	        >/dev/null 2>&1; then break; fi; python=; done; \
+	if [ -z "$$python" ]; then echo 'error: the peers need Python 3.12 or later; set PYTHON' >&2; exit 2; fi; \
+	"$$python" -m venv --clear $(@D)
+	@$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes --requirement $<
+	@touch $@
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
@@ -107,6 +123,10 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	    --constraint requirements-dev.lock --output-file requirements-build.lock; \
 	$(COMPILE) $(ARGS) deploy/mlflow/requirements.in \
 	    --output-file deploy/mlflow/requirements.lock; \
+	for peer in $(PEERS); do \
+	    $(UV_COMPILE) $(ARGS) --python-version 3.12 \
+	        "benchmarks/peers/$$peer.in" --output-file "benchmarks/peers/$$peer.lock"; \
+	done; \
 	for version in $(CLIENTS); do \
 	    $(UV_COMPILE) $(ARGS) $(FOR_CLIENTS) --python-version "$$version" \
 	        "tests/clients/python$$version.in" --output-file "tests/clients/python$$version.lock"; \

@@ -1,7 +1,8 @@
 """What stands behind all proxies: a stub of MLflow that costs next to nothing.
 
 `python -m benchmarks.backend PORT`. It answers what the gateway asks MLflow for a new tenant, one
-`runs/get`, and artifacts: the name of one is its size in bytes, uploads are counted and forgotten.
+`runs/get`, and artifacts: the name of one is its size in bytes, uploads are counted and forgotten,
+and one named `stall` is never read.
 It speaks just enough HTTP/1.1 for a well-behaved proxy: no pipelining, no chunked request.
 """
 
@@ -99,6 +100,8 @@ class Backend(asyncio.Protocol):
             )
             self._send()
             return
+        if path == ARTIFACTS + b"stall":
+            self._transport.pause_reading()
         self._answer = ANSWERS.get(request, DONE)
         self._coming = _content_length(head) if method != b"GET" else 0
         self._receive(rest)

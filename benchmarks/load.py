@@ -4,12 +4,15 @@ import http.client
 import re
 import subprocess
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import urlsplit
 
+from benchmarks.launcher import Target, program
 from benchmarks.processes import cpu_seconds, peak_bytes, reset_peak
-from benchmarks.stack import RUN, Target, program
 
+HERE = Path(__file__).parent
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
 # As the MLflow client sends them.
 HEADERS = {
@@ -18,8 +21,9 @@ HEADERS = {
     "Accept-Encoding": "gzip, deflate",
     "Accept": "*/*",
 }
+POST = HERE / "post.lua"
 BLOCK = bytes(1024 * 1024)
-_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+_UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,39 @@ class Large:
     peak: float
 
 
-def small_requests(target: Target, key: str, *, connections: int, seconds: int) -> Small:
-    """GET one run over and over, by wrk. Raises RuntimeError for any answer that is not 2xx."""
-    headers = {**HEADERS, "Authorization": f"Bearer {key}"}
-    command = [program("wrk"), "--latency", "-t1", f"-c{connections}", f"-d{seconds}s"]
-    for name, value in headers.items():
+@dataclass(frozen=True)
+class Script:
+    """A script of wrk's that makes the requests, and its arguments."""
+
+    path: Path
+    arguments: Sequence[str] = ()
+
+
+def small_requests(
+    target: Target,
+    path: str,
+    *,
+    connections: int,
+    seconds: int,
+    script: Script | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Small:
+    """Ask for `path` over and over, by wrk: a GET, or what the script makes of it.
+
+    headers: instead of the target's credential. Raises RuntimeError for any answer that is not 2xx.
+    """
+    if headers is None:
+        headers = {"Authorization": target.authorization} if target.authorization else {}
+    command = [program("wrk"), "--latency", "--timeout", "60s"]
+    command += ["-t1", f"-c{connections}", f"-d{seconds}s"]
+    for name, value in {**HEADERS, **headers}.items():
         command += ["-H", f"{name}: {value}"]
+    command += ["-s", str(script.path)] if script else []
+    command += [target.base + path]
+    command += ["--", *script.arguments] if script else []
     before = cpu_seconds(target.pid)
-    finished = subprocess.run(
-        [*command, target.base + RUN], capture_output=True, text=True, check=True
-    )
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     cpu = cpu_seconds(target.pid) - before
-    text = finished.stdout
     count = int(_find(r"(\d+) requests in", text)[0])
     if "Non-2xx" in text or "Socket errors" in text or not count:
         raise RuntimeError(f"{target.name} failed:\n{text}")
@@ -66,26 +91,19 @@ def small_requests(target: Target, key: str, *, connections: int, seconds: int) 
     )
 
 
-def upload(target: Target, key: str, size: int) -> Large:
+def upload(target: Target, size: int) -> Large:
     """PUT an artifact of `size` bytes with a Content-Length."""
-    return _transfer(target, key, "PUT", size)
+    return _measured(target, "PUT", size)
 
 
-def download(target: Target, key: str, size: int) -> Large:
+def download(target: Target, size: int) -> Large:
     """GET an artifact of `size` bytes."""
-    return _transfer(target, key, "GET", size)
+    return _measured(target, "GET", size)
 
 
-def _transfer(target: Target, key: str, method: str, size: int) -> Large:
-    url = urlsplit(target.base)
-    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=120)
-    reset_peak(target.pid)
-    before, began = cpu_seconds(target.pid), time.perf_counter()
-    connection.putrequest(method, f"{url.path}{ARTIFACTS}/{size}")
-    connection.putheader("Authorization", f"Bearer {key}")
-    if method == "PUT":
-        connection.putheader("Content-Length", str(size))
-    connection.endheaders()
+def transfer(target: Target, method: str, size: int) -> None:
+    """One body, as `upload` and `download`. Raises RuntimeError where it did not come whole."""
+    connection = begin(target, method, str(size), size if method == "PUT" else None)
     if method == "PUT":
         for start in range(0, size, len(BLOCK)):
             connection.send(memoryview(BLOCK)[: size - start])
@@ -94,21 +112,41 @@ def _transfer(target: Target, key: str, method: str, size: int) -> Large:
     received = 0
     while count := answer.readinto(buffer):
         received += count
-    seconds = time.perf_counter() - began
-    cpu = cpu_seconds(target.pid) - before
     connection.close()
     if answer.status != http.client.OK or (method == "GET" and received != size):
         raise RuntimeError(f"{target.name}: {answer.status} and {received} bytes to {method}")
+
+
+def begin(
+    target: Target, method: str, artifact: str, length: int | None = None
+) -> http.client.HTTPConnection:
+    """A connection on which the head of a request for an artifact was sent."""
+    url = urlsplit(target.base)
+    connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=300)
+    connection.putrequest(method, f"{url.path}{ARTIFACTS}/{artifact}")
+    connection.putheader("Authorization", target.authorization)
+    if length is not None:
+        connection.putheader("Content-Length", str(length))
+    connection.endheaders()
+    return connection
+
+
+def _measured(target: Target, method: str, size: int) -> Large:
+    reset_peak(target.pid)
+    before, began = cpu_seconds(target.pid), time.perf_counter()
+    transfer(target, method, size)
+    seconds = time.perf_counter() - began
+    cpu = cpu_seconds(target.pid) - before
     return Large(size / seconds / 1e6, cpu / size * 1e9, peak_bytes(target.pid) / 1e6)
 
 
 def _milliseconds(percentile: str, text: str) -> float:
-    number, unit = _find(rf"{percentile}\s+([\d.]+)(us|ms|s)", text)
-    return float(number) * _UNITS[unit]
+    value, unit = _find(rf"{percentile}\s+([\d.]+)(us|ms|s|m)", text)
+    return float(value) * _UNITS[unit]
 
 
 def _find(pattern: str, text: str) -> tuple[str, ...]:
     found = re.search(pattern, text)
     if found is None:
-        raise RuntimeError(f"not what wrk prints:\n{text}")
+        raise RuntimeError(f"wrk wrote something else than expected:\n{text}")
     return found.groups()

@@ -23,12 +23,17 @@ def reset_peak(pid: int) -> None:
 
 def peak_bytes(pid: int) -> int:
     """The peak of resident memory since the start, or since `reset_peak`."""
-    return sum(_high_water_mark(one) for one in _tree(pid))
+    return sum(_memory(one, "VmHWM") for one in _tree(pid))
 
 
-def _high_water_mark(pid: int) -> int:
+def resident_bytes(pid: int) -> int:
+    """What is resident now."""
+    return sum(_memory(one, "VmRSS") for one in _tree(pid))
+
+
+def _memory(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
     return 0
 

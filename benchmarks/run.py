@@ -1,7 +1,6 @@
-"""`make bench`: all proxies in turn, round after round, and the ratios between them.
+"""`make bench`: the servers side by side, round after round, and the ratios between them.
 
-A ratio is taken within each round, where both sides met the same machine, and the median of the
-rounds is told with the least and the greatest. Peers and loads: see README.md.
+Runs are chosen by name: `make bench ARGS="small bodies"`. What each is: see README.md.
 """
 
 import argparse
@@ -10,24 +9,27 @@ import os
 import platform
 import shlex
 import signal
-import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load import Large, Small, download, small_requests, upload
-from benchmarks.stack import MissingError, Stack, Target, program, running_stack
+from benchmarks import bodies, journey, leaving, real, small, soak, start, transfers, wallet
+from benchmarks.launcher import MissingError, launched, program
+from benchmarks.peers import require_peers, start_servers
+from benchmarks.report import Table
+from benchmarks.stack import start_stack
 
 RESULTS = Path(__file__).parent / "results"
-CONNECTIONS = (1, 32)
-# What the gateway has to keep to: times nginx's CPU on a small request, MB of resident memory.
-MAX_CPU = 6
-MAX_PEAK = 120
-Rounds = dict[str, list[Any]]
+# Before the stub of MLflow, before real ones, and with servers of their own.
+STUB = ("small", "wallet", "bodies", "transfers", "soak")
+REAL = ("mlflow", "journey")
+OWN = ("leaving", "start")
+# Minutes long, and not a comparison: asked for by name (`make soak`).
+SELDOM = ("soak",)
 
 
 def main() -> int:
@@ -35,114 +37,83 @@ def main() -> int:
     options = _options()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
+    tables: list[Table] = []
     try:
-        conditions = _conditions()
-        with running_stack() as stack:
-            results = {
-                **{f"small-{c}": _small(stack, c, options) for c in CONNECTIONS},
-                **_large(stack, options),
-            }
+        conditions = _conditions(options)
+        if set(REAL) & set(options.runs):
+            require_peers()
+        for table in _measure(options):
+            tables.append(table)
+            print("\n".join(["", *table.lines()]), flush=True)
     except MissingError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
     conditions["load at the end"] = round(os.getloadavg()[0], 2)
-    lines = [f"{name}: {value}" for name, value in conditions.items()]
-    lines += [line for name, rounds in results.items() for line in ("", *_table(name, rounds))]
-    print("\n".join([*lines, "", *_verdicts(results)]))
+    print("\n" + "\n".join(f"{name}: {value}" for name, value in conditions.items()))
+    print("\n" + "\n".join(verdict.line() for table in tables for verdict in table.verdicts))
     if options.results:
-        _write(options.results, conditions, results)
+        _write(options.results, conditions, tables)
     return 0
 
 
+def _measure(options: argparse.Namespace) -> Iterator[Table]:
+    """Each kind of servers runs alone, so that none takes memory or CPU from another."""
+    chosen = options.runs
+    if set(STUB) & set(chosen):
+        with launched() as launcher:
+            stack = start_stack(launcher)
+            if "small" in chosen:
+                yield from small.run(stack, options)
+            if "wallet" in chosen:
+                yield from wallet.run(stack, options, launcher.directory)
+            if "bodies" in chosen:
+                yield from bodies.run(stack, options)
+            if "transfers" in chosen:
+                yield from transfers.run(stack, options)
+            if "soak" in chosen:
+                yield from soak.run(stack, options)
+    if set(OWN) & set(chosen):
+        with launched() as launcher:
+            if "leaving" in chosen:
+                yield from leaving.run(launcher, options)
+            if "start" in chosen:
+                yield from start.run(launcher, options)
+    if set(REAL) & set(chosen):
+        with launched() as launcher:
+            servers = start_servers(launcher)
+            if "mlflow" in chosen:
+                yield from real.run(servers, options)
+            if "journey" in chosen:
+                yield from journey.run(servers, options)
+
+
 def _options() -> argparse.Namespace:
+    names = (*STUB, *OWN, *REAL)
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument(
+        "runs", nargs="*", metavar="RUN", help=f"{', '.join(names)}; all but soak if none is named"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="of small requests")
     parser.add_argument("--seconds", type=int, default=2, help="of each round")
     parser.add_argument("--large-rounds", type=int, default=3, help="of large bodies")
     parser.add_argument("--megabytes", type=int, default=1000, help="of a large body")
+    parser.add_argument("--journeys", type=int, default=3, help="rounds of the journey")
+    parser.add_argument("--requests", type=int, default=200_000, help="of the soak")
     parser.add_argument("--results", type=Path, default=RESULTS, help="a directory")
     parser.add_argument(
         "--no-results", dest="results", action="store_const", const=None, help="write no file"
     )
-    return parser.parse_args()
+    options = parser.parse_args()
+    unknown = sorted(set(options.runs) - set(names))
+    if unknown:
+        parser.error(f"no run of this name: {', '.join(unknown)}; there are {', '.join(names)}")
+    options.runs = options.runs or [name for name in names if name not in SELDOM]
+    return options
 
 
-def _small(stack: Stack, connections: int, options: argparse.Namespace) -> Rounds:
-    def measure(target: Target, seconds: int = options.seconds) -> Small:
-        return small_requests(target, stack.key, connections=connections, seconds=seconds)
-
-    targets = [stack.direct, stack.nginx, stack.gateway, stack.textbook]
-    for target in targets:
-        measure(target, 1)  # connections are opened, keys looked up
-    return _alternate(f"{connections} connections", targets, measure, options.rounds)
-
-
-def _large(stack: Stack, options: argparse.Namespace) -> dict[str, Rounds]:
-    size = options.megabytes * 1_000_000
-    targets = [stack.nginx, stack.gateway, stack.textbook]
-    rounds = options.large_rounds
-    return {
-        "upload": _alternate("upload", targets, lambda t: upload(t, stack.key, size), rounds),
-        "download": _alternate("download", targets, lambda t: download(t, stack.key, size), rounds),
-    }
-
-
-def _alternate(
-    title: str, targets: list[Target], measure: Callable[[Target], Small | Large], rounds: int
-) -> Rounds:
-    results: Rounds = {target.name: [] for target in targets}
-    for number in range(1, rounds + 1):
-        print(f"{title}: round {number} of {rounds}", file=sys.stderr, flush=True)
-        for target in targets:
-            results[target.name].append(measure(target))
-    return results
-
-
-def _verdicts(results: dict[str, Rounds]) -> list[str]:
-    """What the gateway has to keep to, and whether it does."""
-    busy = f"small-{max(CONNECTIONS)}"
-    cpu = statistics.median(_ratios(results[busy], "gateway"))
-    peak = max(one.peak for load in ("upload", "download") for one in results[load]["gateway"])
-    return [
-        _verdict(f"CPU of a small request, {busy}", cpu, "x nginx's", MAX_CPU),
-        _verdict("peak of resident memory", peak, "MB", MAX_PEAK),
-    ]
-
-
-def _verdict(what: str, figure: float, unit: str, bound: float) -> str:
-    met = "met" if figure <= bound else "MISSED"
-    return f"gateway: {what}: {_short(figure)} {unit} (target: at most {bound:g}): {met}"
-
-
-def _ratios(rounds: Rounds, target: str) -> list[float]:
-    """CPU against nginx's, round by round."""
-    return [a.cpu / b.cpu for a, b in zip(rounds[target], rounds["nginx"], strict=True)]
-
-
-def _table(name: str, rounds: Rounds) -> list[str]:
-    """One line for each target: median (least to greatest) of each figure."""
-    first = next(iter(rounds.values()))[0]
-    rows = [[name, *asdict(first), "cpu x nginx"]]
-    for target, measured in rounds.items():
-        figures = [asdict(one) for one in measured]
-        cells = [_spread([figure[key] for figure in figures]) for key in figures[0]]
-        rows.append([target, *cells, _spread(_ratios(rounds, target))])
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-
-
-def _spread(values: list[float]) -> str:
-    median, least, greatest = statistics.median(values), min(values), max(values)
-    return " ".join((_short(median), f"({_short(least)}-{_short(greatest)})"))
-
-
-def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _conditions() -> dict[str, Any]:
+def _conditions(options: argparse.Namespace) -> dict[str, Any]:
     """What the figures depend on; nothing that names the machine."""
     # nginx tells its version on stderr, wrk with the exit code of a wrong usage.
     versions = [
@@ -152,6 +123,7 @@ def _conditions() -> dict[str, Any]:
     nginx, wrk = ((one.stdout + one.stderr).splitlines()[0] for one in versions)
     return {
         "command": shlex.join(["make", "bench", *_arguments()]),
+        "runs": " ".join(options.runs),
         "date": datetime.now(UTC).isoformat(timespec="minutes"),
         "commit": _commit(),
         "cores": os.cpu_count(),
@@ -175,14 +147,21 @@ def _commit() -> str:
         return "unknown"
 
 
-def _write(directory: Path, conditions: dict[str, Any], results: dict[str, Rounds]) -> None:
+def _write(directory: Path, conditions: dict[str, Any], tables: list[Table]) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{conditions['date'][:16].replace(':', '')}.json"
-    rounds = {
-        name: {target: [asdict(one) for one in measured] for target, measured in loads.items()}
-        for name, loads in results.items()
+    document = {
+        "conditions": conditions,
+        "verdicts": [verdict.line() for table in tables for verdict in table.verdicts],
+        "rounds": {
+            table.name: {
+                server: [asdict(one) for one in measured]
+                for server, measured in table.rounds.items()
+            }
+            for table in tables
+        },
     }
-    path.write_text(json.dumps({"conditions": conditions, "rounds": rounds}, indent=1) + "\n")
+    path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"\nEvery round is in {os.path.relpath(path)}")
 
 

@@ -1,154 +1,103 @@
-"""Starts the backend and the proxies before it, each in a process of its own."""
+"""The servers that are measured before the stub of MLflow: the gateway, nginx, the textbook's."""
 
 import getpass
 import grp
 import os
-import shutil
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from tempfile import TemporaryDirectory
 
 import httpx
 
-from app.standalone.postgres import EmbeddedPostgreSQL
+from benchmarks.launcher import Launcher, Target, free_port, program, python
 
 HERE = Path(__file__).parent
 PREFIX = "/api/mlflow"
 RUN = "/api/2.0/mlflow/runs/get?run_id=5f0c8d3b9a7e4e2f8f6f1f0f3a2b1c0d"
-START_SECONDS = 60
 # No limit that a benchmark could meet; the counting is what costs.
 UNLIMITED = 1_000_000_000
-
-
-class MissingError(Exception):
-    """A program that the benchmark needs is not there."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """What is measured: a server, by name. base: the URL before MLflow's own path."""
-
-    name: str
-    base: str
-    pid: int
+COMMAND = python("-c", "from app.cli import main; main()", "serve")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Everything that runs. key: good at all of them; direct: the backend without a proxy."""
+    """Everything that runs. direct: the stub without a proxy; tuned: nginx for large bodies."""
 
-    key: str
     direct: Target
     nginx: Target
+    tuned: Target
     gateway: Target
     textbook: Target
 
 
-def program(name: str) -> str:
-    """The path of a program. Raises MissingError."""
-    # nginx is installed where only root looks.
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-    if found is None:
-        raise MissingError(f"{name} is missing; on Debian: apt-get install -y nginx wrk")
-    return found
+def start_stack(launcher: Launcher) -> Stack:
+    """Start all of it. Raises MissingError or RuntimeError."""
+    backend = start_backend(launcher)
+    gateway, nginx, tuned, textbook = start_proxies(launcher, backend)
+    return Stack(backend, nginx, tuned, gateway, textbook)
 
 
-@contextmanager
-def running_stack() -> Iterator[Stack]:
-    """Start all of it, and stop it at the end. Raises MissingError or RuntimeError."""
-    with ExitStack() as cleanup:
-        directory = Path(cleanup.enter_context(TemporaryDirectory(prefix="hokusai-bench-")))
-        launcher = _Launcher(directory, cleanup)
-        backend_port = _free_port()
-        backend = f"http://127.0.0.1:{backend_port}"
-        command = [sys.executable, "-m", "benchmarks.backend", str(backend_port)]
-        direct = Target("direct", backend, launcher.start("backend", command, backend + RUN))
-        gateway, key = _gateway(launcher, backend)
-        yield Stack(
-            key=key,
-            direct=direct,
-            nginx=_nginx(launcher, backend_port, key),
-            gateway=gateway,
-            textbook=_textbook(launcher, backend, key),
-        )
+def start_proxies(launcher: Launcher, backend: Target, group: str = "stack") -> list[Target]:
+    """The gateway, nginx, tuned nginx and the textbook's gateway before one backend.
+
+    group: a name of their own for what they keep on the disk.
+    """
+    gateway = start_gateway(launcher, backend.base, group)
+    return [
+        gateway,
+        _nginx(launcher, "nginx", backend, gateway.authorization, group),
+        _nginx(launcher, "tuned", backend, gateway.authorization, group),
+        _textbook(launcher, backend, gateway.authorization, group),
+    ]
 
 
-class _Launcher:
-    def __init__(self, directory: Path, cleanup: ExitStack) -> None:
-        self.directory = directory
-        self.cleanup = cleanup
-
-    def start(
-        self,
-        name: str,
-        command: list[str],
-        url: str,
-        *,
-        key: str = "",
-        environment: Mapping[str, str] | None = None,
-    ) -> int:
-        """Start a server and wait until `url` answers: its process id."""
-        log = self.directory / f"{name}.log"
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                env={**_environment(), **(environment or {})},
-                cwd=HERE.parent,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                # Ctrl-C is for the benchmark, which stops its servers in order.
-                start_new_session=True,
-            )
-        self.cleanup.callback(_stop, process)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        end = time.monotonic() + START_SECONDS
-        while process.poll() is None and time.monotonic() < end:
-            try:
-                if httpx.get(url, headers=headers, trust_env=False).is_success:
-                    return process.pid
-            except httpx.TransportError:
-                pass
-            time.sleep(0.1)
-        raise RuntimeError(f"{name} did not start:\n{log.read_text()[-2000:]}")
+def start_backend(launcher: Launcher, name: str = "direct") -> Target:
+    """The stub of MLflow, without a proxy before it."""
+    port = free_port()
+    base = f"http://127.0.0.1:{port}"
+    pid = launcher.start(name, python("-m", "benchmarks.backend", str(port)), base + RUN)
+    return Target(name, base, pid, "")
 
 
-def _gateway(launcher: _Launcher, backend: str) -> tuple[Target, str]:
-    """The real one, as it is run in production: a database and an MLflow of somebody else's."""
-    postgres = launcher.cleanup.enter_context(
-        EmbeddedPostgreSQL(launcher.directory / "postgres", durable=False)
-    )
-    postgres.create_database("gateway")
-    url = f"http://127.0.0.1:{(port := _free_port())}"
-    data = launcher.directory / "gateway"
-    environment = {
-        "HOKUSAI_PORT": str(port),
-        "HOKUSAI_DATA_DIR": str(data),
-        "HOKUSAI_DATABASE_URL": postgres.url("gateway"),
-        "HOKUSAI_MLFLOW_URL": backend,
+def gateway_settings(launcher: Launcher, mlflow: str, group: str) -> dict[str, str]:
+    """The gateway as in production: a database and an MLflow of somebody else's."""
+    return {
+        "HOKUSAI_PORT": str(free_port()),
+        "HOKUSAI_DATA_DIR": str(launcher.directory / f"{group}-gateway"),
+        "HOKUSAI_DATABASE_URL": launcher.database(f"gateway_{group}"),
+        "HOKUSAI_MLFLOW_URL": mlflow,
         "HOKUSAI_RATE_LIMIT": str(UNLIMITED),
     }
-    command = [sys.executable, "-c", "from app.cli import main; main()", "serve"]
-    pid = launcher.start("gateway", command, f"{url}/livez", environment=environment)
+
+
+def start_gateway(launcher: Launcher, mlflow: str, group: str) -> Target:
+    """The gateway before an MLflow, with a key that may read and write."""
+    settings = gateway_settings(launcher, mlflow, group)
+    url = f"http://127.0.0.1:{settings['HOKUSAI_PORT']}"
+    pid = launcher.start(f"{group}-gateway", COMMAND, f"{url}/livez", environment=settings)
+    return Target("gateway", url + PREFIX, pid, f"Bearer {new_key(url, settings)}")
+
+
+def new_key(url: str, settings: Mapping[str, str]) -> str:
+    """An API key of a tenant `benchmark`, made with the first admin key."""
+    admin = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()
     answer = httpx.post(
         f"{url}/api/admin/keys",
         json={"name": "benchmark", "tenant": "benchmark", "scopes": ["read", "write"]},
-        headers={"X-API-Key": (data / "admin.key").read_text().strip()},
+        headers={"X-API-Key": admin},
         trust_env=False,
     )
-    return Target("gateway", url + PREFIX, pid), answer.raise_for_status().json()["key"]
+    key: str = answer.raise_for_status().json()["key"]
+    return key
 
 
-def _nginx(launcher: _Launcher, backend_port: int, key: str) -> Target:
-    port = _free_port()
-    directory = launcher.directory / "nginx"
+def _nginx(
+    launcher: Launcher, name: str, backend: Target, authorization: str, group: str
+) -> Target:
+    """A plain proxy: buffers as nginx comes, or (`tuned`) what its users set for large bodies."""
+    port = free_port()
+    directory = launcher.directory / f"{group}-{name}"
     directory.mkdir()
     configuration = directory / "nginx.conf"
     configuration.write_text(
@@ -157,44 +106,25 @@ def _nginx(launcher: _Launcher, backend_port: int, key: str) -> Target:
             user=getpass.getuser(),
             group=grp.getgrgid(os.getgid()).gr_name,
             port=port,
-            backend_port=backend_port,
+            backend_port=backend.base.rpartition(":")[2],
+            bodies=(HERE / "nginx-tuned.conf").read_text() if name == "tuned" else "",
         )
     )
     base = f"http://127.0.0.1:{port}{PREFIX}"
     command = [program("nginx"), "-p", str(directory), "-c", str(configuration)]
-    return Target("nginx", base, launcher.start("nginx", command, base + RUN, key=key))
+    pid = launcher.start(f"{group}-{name}", command, base + RUN)
+    return Target(name, base, pid, authorization)
 
 
-def _textbook(launcher: _Launcher, backend: str, key: str) -> Target:
-    port = _free_port()
+def _textbook(launcher: Launcher, backend: Target, authorization: str, group: str) -> Target:
+    port = free_port()
     base = f"http://127.0.0.1:{port}{PREFIX}"
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.textbook:app", "--port", str(port)]
+    command = python("-m", "uvicorn", "benchmarks.textbook:app", "--port", str(port))
     pid = launcher.start(
-        "textbook",
+        f"{group}-textbook",
         [*command, "--no-access-log"],
         base + RUN,
-        key=key,
-        environment={"UPSTREAM": backend, "API_KEY": key},
+        authorization=authorization,
+        environment={"UPSTREAM": backend.base, "API_KEY": authorization.removeprefix("Bearer ")},
     )
-    return Target("textbook", base, pid)
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without settings of a gateway that may run beside this."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HOKUSAI_")}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
-    try:
-        process.wait(10)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+    return Target("textbook", base, pid, authorization)

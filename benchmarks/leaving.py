@@ -1,0 +1,106 @@
+"""How long the connection to MLflow outlives a client that left."""
+
+import asyncio
+import queue
+import threading
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+from benchmarks.backend import ARTIFACTS, Backend
+from benchmarks.launcher import Launcher, Target, free_port
+from benchmarks.load import begin
+from benchmarks.report import Table, Verdict, alternate, values
+from benchmarks.stack import start_proxies
+
+MAX_SECONDS = 0.5
+# Whatever is still open after this is not closed for the client's sake.
+PATIENCE = 10.0
+SIZE = 10_000_000_000
+
+
+@dataclass(frozen=True)
+class Left:
+    """Seconds from the client's close to the upstream's; `PATIENCE` where it was not closed."""
+
+    seconds: float
+
+
+def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
+    """`left-in-answer`: in the middle of a download; `left-before`: while MLflow is silent."""
+    upstream = _Upstream()
+    targets = [
+        target
+        for target in start_proxies(launcher, upstream.target, "leaving")
+        if target.name != "tuned"
+    ]
+    for title, artifact in (("left-in-answer", str(SIZE)), ("left-before", "silent")):
+        measures = {t.name: partial(_leave, upstream, t, artifact) for t in targets}
+        rounds = alternate(title, options.rounds, measures)
+        slowest = max(values(rounds, "seconds", "gateway"))
+        verdict = Verdict(f"upstream closed, {title}", slowest, "s", MAX_SECONDS)
+        yield Table(title, rounds, "nginx", verdicts=[verdict])
+
+
+def _leave(upstream: "_Upstream", target: Target, artifact: str) -> Left:
+    upstream.forget()
+    connection = begin(target, "GET", artifact)
+    upstream.asked.get(timeout=PATIENCE)
+    if artifact != "silent":
+        # The answer holds the socket as well.
+        with connection.getresponse() as answer:
+            answer.read(1_000_000)
+    connection.close()
+    began = time.monotonic()
+    try:
+        return Left(max(0.0, upstream.closed.get(timeout=PATIENCE) - began))
+    except queue.Empty:
+        return Left(PATIENCE)
+
+
+class _Upstream:
+    """The stub of MLflow in a thread of this process, which tells when it is asked and left."""
+
+    def __init__(self) -> None:
+        self.asked: queue.Queue[float] = queue.Queue()
+        self.closed: queue.Queue[float] = queue.Queue()
+        port = free_port()
+        started = threading.Event()
+        threading.Thread(target=self._run, args=(port, started), daemon=True).start()
+        started.wait(PATIENCE)
+        self.target = Target("direct", f"http://127.0.0.1:{port}", 0, "")
+
+    def forget(self) -> None:
+        """Drop what an earlier request left."""
+        self.asked = queue.Queue()
+        self.closed = queue.Queue()
+
+    def _run(self, port: int, started: threading.Event) -> None:
+        async def serve() -> None:
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(lambda: _Connection(self), "127.0.0.1", port)
+            started.set()
+            await server.serve_forever()
+
+        asyncio.run(serve())
+
+
+class _Connection(Backend):
+    def __init__(self, upstream: _Upstream) -> None:
+        super().__init__()
+        self._upstream = upstream
+        self._artifact = False
+
+    def data_received(self, data: bytes) -> None:
+        if data.startswith(b"GET " + ARTIFACTS):
+            self._artifact = True
+            self._upstream.asked.put(time.monotonic())
+            if b"/silent " in data.partition(b"\r\n")[0]:
+                return
+        super().data_received(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._artifact:
+            self._upstream.closed.put(time.monotonic())
