@@ -7,7 +7,7 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -50,6 +50,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         description=DESCRIPTION,
         version=version(health.NAME),
         lifespan=lifespan,
+        openapi_url=None,  # FastAPI writes the document anew for each request
         docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
         redoc_url=None,
         redirect_slashes=False,  # a client turns a redirected POST into a GET, and reports nothing
@@ -75,7 +76,12 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     ):
         api.include_router(router)
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
+    # Both are made once: they are large, and anybody may ask for them.
+    document = JSONResponse(api.openapi())
     page = HTMLResponse(reference.render(api.openapi()), headers=HEADERS)
+
+    async def described(_: Request) -> Response:
+        return document
 
     async def docs(_: Request) -> Response:
         return page
@@ -83,6 +89,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
 
+    api.add_route("/openapi.json", described, include_in_schema=False)
     api.add_route("/docs", docs, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
     return api

@@ -8,7 +8,7 @@ from app.settings import Settings
 
 PREFIX = "HOKUSAI_"
 # What the SDK and the examples read; who develops with them may run a gateway in the same shell.
-CLIENTS = frozenset({"URL", "API_ENDPOINT", "API_KEY", "PRIVATE_KEY", "DEBUG"})
+CLIENTS = frozenset({"URL", "API_ENDPOINT", "API_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"})
 # What Kubernetes tells every container of a Service whose name begins with `hokusai-`.
 _SERVICE = re.compile(r"\w+_(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)")
 

@@ -13,6 +13,7 @@ from app.migration import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway
+from tests.support.training import Training
 
 # A deadline would be a timed assertion, and fail on a busy machine only.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -75,3 +76,17 @@ def gateway(
     """A gateway for tests that do not mind each other: each takes a tenant of its own."""
     with RunningGateway(new_database(), mlflow_server.url) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def training(gateway: RunningGateway) -> Iterator[Training]:
+    """A tenant of the shared gateway."""
+    with Training.of(gateway) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def stranger(gateway: RunningGateway) -> Iterator[Training]:
+    """Another tenant."""
+    with Training.of(gateway) as made:
+        yield made

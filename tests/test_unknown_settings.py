@@ -1,5 +1,8 @@
 """A setting whose name is mistyped is told at start, and not silently left at its default."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from app.settings import Settings
@@ -37,6 +40,17 @@ def test_known_names_are_no_news() -> None:
     }
     lower = {"hokusai_port": "1"}
     assert list(warnings(known | clients | service | lower)) == []
+
+
+def test_what_the_sdk_and_the_examples_read_is_no_news() -> None:
+    root = Path(__file__).resolve().parent.parent
+    sources = [
+        *(root / "hokusai-ml-platform" / "src").rglob("*.py"),
+        *(path for path in (root / "examples").glob("*") if path.is_file()),
+    ]
+    names = {name for path in sources for name in re.findall(r"HOKUSAI_[A-Z_]+", path.read_text())}
+    assert "HOKUSAI_ATTESTOR" in names
+    assert list(warnings(dict.fromkeys(names, ""))) == []
 
 
 def test_serve_says_so_before_anything_else() -> None:

@@ -336,6 +336,7 @@ class LingeringTransport:
 
     def write_whole(self, data: bytes) -> None:
         """Send an answer that has its body with it."""
+        self._flush()
         self._transport.write(data)
 
     def _flush(self) -> None:

@@ -51,14 +51,14 @@ class Identity:
                     headers=[(b"allow", allowed.encode())],
                 )
             exchange = exchange_of(scope)
-            credential = credentials.parse(exchange.headers)
-            if credential is None:
-                raise UnauthenticatedError(
-                    "This needs an API key (Authorization: Bearer <key>, or MLFLOW_TRACKING_TOKEN) "
-                    "or a wallet's signature (X-ETH-Address, X-ETH-Message, X-ETH-Signature)."
-                )
-            if isinstance(credential, KeyCredential):
+            if not self.known(exchange):
+                # A key of which only the database can tell, or nothing at all.
+                credential = credentials.parse(exchange.headers)
+                if not isinstance(credential, KeyCredential):
+                    raise UnauthenticatedError(
+                        "This needs an API key (Authorization: Bearer <key>, or "
+                        "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
+                        "X-ETH-Message, X-ETH-Signature)."
+                    )
                 exchange.principal = await self.authenticator.key(credential, exchange.client)
-            else:
-                exchange.principal, exchange.proof = self.authenticator.wallet(credential)
         await self.app(scope, receive, send)

@@ -82,8 +82,8 @@ class Transfer:
 
     # --- from the start to the answer's head ---
 
-    def start(self, conn: Connection, listener: Callable[[], None]) -> None:
-        """`send` on a free connection, for who cannot wait: the listener is called for the head."""
+    def start(self, conn: Connection, listener: Callable[[], None] | None = None) -> None:
+        """`send` on a connection that is there; a listener is called for the answer's head."""
         self.conn = conn
         body = self._request.body
         conn.start(
@@ -101,13 +101,10 @@ class Transfer:
 
         fresh: not on a connection that has carried another request before.
         """
-        body = self._request.body
         conn = None if fresh else self._pool.idle(self._loop.time())
         if conn is None:
             conn = await self._wait_for_connection()
-        self.conn = conn
-        head = self.head + body if body else self.head
-        conn.start(head, bodiless=self._request.method == b"HEAD")
+        self.start(conn)
         return conn
 
     async def upload(self) -> Connection:
