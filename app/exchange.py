@@ -4,8 +4,11 @@ The layers pass this instead of wrapping `send` once each: a wrapper costs more 
 """
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from app.edge.head import UNREAD, RequestHead
 
 if TYPE_CHECKING:
     from app.identity.principal import Principal
@@ -17,9 +20,6 @@ if TYPE_CHECKING:
 class Exchange:
     """What is known so far of one request.
 
-    headers: the request's headers by lower-case name; the edge has refused repeats of those that
-        matter, and joins the others with a comma.
-    client: the address the request came from, as far as trusted proxies tell.
     proof: the signed message of a wallet, to be spent before it changes anything.
     route: a bounded label for metrics and logs, never the path itself.
     reason: that of the error it was answered with, if it was.
@@ -27,14 +27,23 @@ class Exchange:
     """
 
     request_id: str
-    headers: dict[bytes, bytes] = field(default_factory=dict)
-    client: str = ""
+    head: RequestHead = UNREAD
     principal: "Principal | None" = None
     proof: "VerifiedWallet | None" = None
     quota: "Quota | None" = None
     route: str = "unmatched"
     reason: str | None = None
     began: float = field(default_factory=time.perf_counter)
+
+    @property
+    def headers(self) -> Mapping[bytes, bytes]:
+        """The request's headers by lower-case name."""
+        return self.head.headers
+
+    @property
+    def client(self) -> str:
+        """The address the request came from, as far as trusted proxies tell."""
+        return self.head.client
 
 
 def exchange_of(scope: Any) -> Exchange:

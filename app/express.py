@@ -14,17 +14,21 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.edge.envelope import Envelope
-from app.edge.rules import RequestRules
+from app.edge.head import RequestHead, RequestLine
+from app.edge.rules import RequestRules, check_line
+from app.errors import GatewayError
 from app.exchange import Exchange
 from app.identity.credentials import ADDRESS_HEADER
 from app.identity.middleware import Identity
 from app.limits.middleware import RateLimit
+from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection
 from app.proxy.endpoint import Proxy
+from app.proxy.headers import header_lines
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.target import PREFIX
 from app.proxy.transfer import ClientGoneError, Transfer
-from app.proxy.upstream import Upstream, answer_headers
+from app.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from app.edge.protocol import StrictProtocol
@@ -53,24 +57,24 @@ class Express:
         self.proxy = proxy
         self.upstream = upstream
 
-    def take(self, protocol: "StrictProtocol", scope: Scope, body: bytes) -> "ExpressCycle | None":
+    def take(
+        self, protocol: "StrictProtocol", line: RequestLine, head: RequestHead, body: bytes
+    ) -> "ExpressCycle | None":
         """Send a request on its way; None where it has to take the ordinary one.
 
-        scope: that of ASGI, of which the path need not be decoded yet. body: all of it.
+        body: all of it.
         """
-        exchange = self.envelope.begin(scope["headers"])
+        exchange = self.envelope.begin(head.headers.get(b"x-request-id"), head)
         try:
-            self.rules.check(scope, exchange)
-            if b"transfer-encoding" in exchange.headers:
-                return None
-            if ADDRESS_HEADER in exchange.headers and scope["method"] != "GET":
+            check_line(line)
+            if ADDRESS_HEADER in head.headers and line.method != "GET":
                 return None  # a signature is spent in the database before it changes anything
             if not self.identity.known(exchange):
                 return None
-            request = self.proxy.at_once(scope, exchange, body)
+            request = self.proxy.at_once(line, exchange, body)
             if request is None:
                 return None
-            cycle = ExpressCycle(self, protocol, scope, exchange, request)
+            cycle = ExpressCycle(self, protocol, line, exchange, request)
             cycle.transfer = self.upstream.start(
                 request, lambda: self.limit.passes(exchange), cycle.answered
             )
@@ -78,6 +82,14 @@ class Express:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
         return cycle if cycle.transfer is not None else None
+
+    def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
+        """The head of a request of HTTP/1.1; None where it has to take the ordinary way."""
+        try:
+            head = self.rules.read(raw, "1.1", peer)
+        except GatewayError:
+            return None
+        return None if b"transfer-encoding" in head.headers else head
 
 
 class ExpressCycle:
@@ -88,11 +100,11 @@ class ExpressCycle:
         "exchange",
         "express",
         "keep_alive",
+        "line",
         "protocol",
         "request",
         "response_complete",
         "response_started",
-        "scope",
         "transfer",
     )
 
@@ -102,13 +114,13 @@ class ExpressCycle:
         self,
         express: Express,
         protocol: "StrictProtocol",
-        scope: Scope,
+        line: RequestLine,
         exchange: Exchange,
         request: UpstreamRequest,
     ) -> None:
         self.express = express
         self.protocol = protocol
-        self.scope = scope
+        self.line = line
         self.exchange = exchange
         self.request = request
         self.transfer: Transfer | None = None
@@ -146,7 +158,7 @@ class ExpressCycle:
             conn = transfer.conn
             if self.disconnected:
                 self._end(transfer, 0)
-            elif conn is None or not conn.complete or conn.status >= 400 or protocol.stalled:
+            elif conn is None or not conn.complete or conn.answer.status >= 400 or protocol.stalled:
                 # Long, refused, broken off, or nobody to take it: that is for who can wait.
                 protocol.hand_over(self, self._proceed)
             else:
@@ -157,30 +169,25 @@ class ExpressCycle:
             protocol.transport.abort()
 
     def _answer(self, transfer: Transfer, conn: Connection) -> None:
-        headers = answer_headers(conn)
-        status, body = conn.status, conn.take()
-        self.express.envelope.seal(headers, self.exchange, self.scope["headers"])
+        answer, body = conn.answer, conn.take()
+        headers = self.express.envelope.additions(
+            self.exchange, self.exchange.head.raw, dated=answer.dated
+        )
         if not self.keep_alive:
             headers.append((b"connection", b"close"))
-        parts = [STATUS_LINE[status]]
         # Looked for here, and not in what MLflow sent: its Connection header may take it away.
-        framed = status in (204, 304) or self.scope["method"] == "HEAD"
-        for name, value in headers:
-            framed = framed or name == b"content-length"
-            parts += (name, b": ", value, b"\r\n")
-        if not framed:
-            parts.append(b"content-length: %d\r\n" % len(body))
-        parts += (b"\r\n", body)
+        if not (answer.sized or answer.status in BODILESS or self.line.method == "HEAD"):
+            headers.append((b"content-length", b"%d" % len(body)))
+        parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
-        self._end(transfer, status)
+        self._end(transfer, answer.status)
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
 
     def _end(self, transfer: Transfer, status: int) -> None:
         self.express.upstream.end(transfer)
-        self.express.envelope.end(self.exchange, self.scope["method"], status)
+        self.express.envelope.end(self.exchange, self.line.method, status)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["exchange"] = self.exchange
         await self.express.envelope.conduct(self._rest, scope, receive, send)
 
     async def _rest(self, _: Scope, receive: Receive, send: Send) -> None:

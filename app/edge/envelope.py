@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.edge.body import discard
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date import date_header
+from app.edge.head import UNREAD, RequestHead
 from app.edge.rules import METHODS
 from app.errors import PROBLEM, GatewayError, InternalError
 from app.exchange import Exchange, exchange_of
@@ -57,12 +58,13 @@ class Envelope:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        scope["exchange"] = self.begin(scope["headers"])
+        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        scope["exchange"] = self.begin(given[0] if given else None)
         await self.conduct(self.app, scope, receive, send)
 
-    def begin(self, headers: Headers) -> Exchange:
-        """The exchange of a request with these headers."""
-        return Exchange(self._request_id(headers))
+    def begin(self, given: bytes | None, head: RequestHead = UNREAD) -> Exchange:
+        """The exchange of a request. given: the id that the client gave it, if it did."""
+        return Exchange(self._request_id(given), head)
 
     async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run what answers the request, to its end or its failure."""
@@ -82,7 +84,8 @@ class Envelope:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
-                self.seal(headers, exchange, scope["headers"])
+                dated = any(name == b"date" for name, _ in headers)
+                headers += self.additions(exchange, scope["headers"], dated=dated)
             await send(message)
 
         try:
@@ -105,20 +108,20 @@ class Envelope:
                 await self._refuse(InternalError(), scope, exchange, unread, reply)
         self.end(exchange, scope["method"], status)
 
-    def seal(self, headers: Headers, exchange: Exchange, asked: Headers) -> None:
-        """Add to an answer's headers what every answer has; `asked` are the request's own."""
+    def additions(self, exchange: Exchange, asked: Headers, *, dated: bool) -> Headers:
+        """What every answer has. asked: the request's own headers; dated: it has a date already."""
+        headers = [
+            (b"x-request-id", exchange.request_id.encode()),
+            (b"x-content-type-options", b"nosniff"),
+        ]
         # MLflow's answers bring the date on which it made them.
-        for name, _ in headers:
-            if name == b"date":
-                break
-        else:
+        if not dated:
             headers.append(date_header())
-        headers.append((b"x-request-id", exchange.request_id.encode()))
-        headers.append((b"x-content-type-options", b"nosniff"))
         if exchange.quota is not None:
             headers += quota_headers(exchange.quota)
         if self.cross_origin is not None:
             headers += self.cross_origin.headers(asked)
+        return headers
 
     def end(self, exchange: Exchange, method: str, status: int) -> None:
         """Give an exchange that is over its place in metrics and log."""
@@ -129,12 +132,11 @@ class Envelope:
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
             self._write(method, exchange, status, seconds)
 
-    def _request_id(self, headers: Headers) -> str:
-        for name, value in headers:
-            if name == b"x-request-id" and CLIENT_ID.fullmatch(value):
-                given: str = value.decode()
-                if not has_secret(given):
-                    return given
+    def _request_id(self, given: bytes | None) -> str:
+        if given is not None and CLIENT_ID.fullmatch(given):
+            request_id = given.decode()
+            if not has_secret(request_id):
+                return request_id
         return f"{self._process}-{next(self._count):x}"
 
     async def _refuse(

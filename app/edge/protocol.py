@@ -10,6 +10,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import unquote
 
 import httptools
 import structlog
@@ -20,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.edge.date import date_header
+from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import MAX_HEAD
 from app.errors import (
     PROBLEM,
@@ -41,6 +43,10 @@ LINGER_SECONDS = 2.0
 # How long a client may leave lying what was written for it, at the end of the connection
 # and, before that, so much that no more can be written.
 UNREAD_SECONDS = 120.0
+# How many heads a connection remembers; a client sends few different ones.
+MAX_HEADS = 16
+
+_END = b"\r\n\r\n"
 
 
 class StrictProtocol(HttpToolsProtocol):
@@ -61,6 +67,11 @@ class StrictProtocol(HttpToolsProtocol):
         self._express: Express | None = getattr(self.app, "express", None)
         # The body, so far, of a request that may turn out to be whole with this very read.
         self._held: bytes | None = None
+        # What was found of heads that came before on this connection, by their bytes.
+        self._heads: dict[bytes, RequestHead] = {}
+        # This read, and whether the message under way began with its first byte.
+        self._read = b""
+        self._alone = False
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
 
@@ -85,9 +96,12 @@ class StrictProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
+        if self._heads and self._take_again(data):
+            return
         was_idle = self.timeout_keep_alive_task is not None
         self._unset_keepalive_if_required()
         self._progress = False
+        self._read = data
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
@@ -97,6 +111,7 @@ class StrictProtocol(HttpToolsProtocol):
                 self.cycle.keep_alive = False
         except httptools.HttpParserError:
             self._refusal = self._refusal or MalformedRequestError("The request is not HTTP/1.1.")
+        self._read = b""
         if self._held is not None and self._refusal is None:
             self._take_ordinary_way()
         self._pending = 0 if self._progress else self._pending + len(data)
@@ -127,6 +142,7 @@ class StrictProtocol(HttpToolsProtocol):
     # --- what the parser finds ---
 
     def on_message_begin(self) -> None:
+        self._alone = not self._progress and not self._pending
         self._progress = self._in_head = True
         super().on_message_begin()
 
@@ -193,16 +209,52 @@ class StrictProtocol(HttpToolsProtocol):
     def _take_short_way(self) -> None:
         assert self._express is not None
         assert self._held is not None
-        scope = self.scope
-        scope["method"] = self.parser.get_method().decode("ascii")
-        scope["raw_path"], _, scope["query_string"] = self.url.partition(b"?")
-        cycle = self._express.take(self, scope, self._held)  # type: ignore[arg-type]
-        if cycle is None:
+        method, url, body = self.parser.get_method(), self.url, self._held
+        head = self._express.read(self.headers, self.client[0] if self.client else "")
+        if head is None or not self._take(method, url, head, body):
             self._take_ordinary_way()
             super().on_message_complete()
-        else:
-            self._held = None
-            self.cycle = self._running = cast("RequestResponseCycle", cycle)
+            return
+        self._held = None
+        first = b"%b %b HTTP/1.1" % (method, url)
+        end = self._read.find(_END) + len(_END)
+        if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
+            if len(self._heads) == MAX_HEADS:
+                self._heads.clear()
+            self._heads[self._read[len(first) : end]] = head
+
+    def _take_again(self, data: bytes) -> bool:
+        """Take the short way without the parser, where it would find nothing new.
+
+        That is a read between two requests which is one whole request, with headers that have come
+        before, byte for byte: only its first line is not known yet, and the rules look at that.
+        """
+        cycle = self.cycle
+        if cycle.more_body or not cycle.response_complete or self._in_head or self._pending:
+            return False
+        line_end, end = data.find(b"\r"), data.find(_END) + len(_END)
+        head = self._heads.get(data[line_end:end])
+        if head is None or len(data) - end != head.length:
+            return False
+        method, _, rest = data[:line_end].partition(b" ")
+        url, _, version = rest.partition(b" ")
+        assert self._express is not None
+        if version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
+            return False
+        if not self._take(method, url, head, data[end:]):
+            return False
+        self._unset_keepalive_if_required()
+        return True
+
+    def _take(self, method: bytes, url: bytes, head: RequestHead, body: bytes) -> bool:
+        assert self._express is not None
+        path, _, query = url.partition(b"?")
+        line = RequestLine(method.decode("latin-1"), path, query)
+        cycle = self._express.take(self, line, head, body)
+        if cycle is None:
+            return False
+        self.cycle = self._running = cast("RequestResponseCycle", cycle)
+        return True
 
     def _take_ordinary_way(self) -> None:
         assert self._held is not None
@@ -228,8 +280,25 @@ class StrictProtocol(HttpToolsProtocol):
         self, taken: "ExpressCycle", app: Callable[[Any, Any, Any], Awaitable[None]]
     ) -> None:
         """Let an ASGI application see a request to its end, which has been read to its own."""
+        line, exchange = taken.line, taken.exchange
+        scope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": "1.1",
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme,
+            "root_path": "",
+            "method": line.method,
+            "path": unquote(line.path.decode("ascii")),
+            "raw_path": line.path,
+            "query_string": line.query,
+            "headers": exchange.head.raw,
+            "state": {},
+            "exchange": exchange,
+        }
         cycle = RequestResponseCycle(
-            scope=taken.scope,  # type: ignore[arg-type]
+            scope=scope,  # type: ignore[arg-type]
             transport=self.transport,
             flow=self.flow,
             logger=self.logger,

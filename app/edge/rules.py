@@ -2,13 +2,14 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.edge.head import RequestHead, RequestLine
 from app.errors import (
     HeadersTooLargeError,
     MalformedRequestError,
     MethodNotAllowedError,
     TargetTooLongError,
 )
-from app.exchange import Exchange, exchange_of
+from app.exchange import exchange_of
 from app.identity.client_address import client_address
 from app.settings import Network
 
@@ -39,39 +40,47 @@ VERSIONS = frozenset({"1.0", "1.1"})
 
 
 class RequestRules:
-    """Refuses what breaks the rules, and gives the layers behind it the headers as a mapping."""
+    """Refuses what breaks the rules, and reads the headers for the layers behind it."""
 
     def __init__(self, app: ASGIApp, trusted_proxies: tuple[Network, ...]) -> None:
         self.app = app
         self.trusted_proxies = trusted_proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.check(scope, exchange_of(scope))
+        check_line(RequestLine.of(scope))
+        client = scope.get("client")
+        exchange_of(scope).head = self.read(
+            scope["headers"], scope["http_version"], client[0] if client else ""
+        )
         await self.app(scope, receive, send)
 
-    def check(self, request: Scope, exchange: Exchange) -> None:
-        """Raise what the request breaks, or note its headers and its client in the exchange."""
-        if request["method"] not in METHODS:
-            raise MethodNotAllowedError(
-                "This method is not in use here.",
-                headers=[(b"allow", ", ".join(sorted(METHODS)).encode())],
-            )
-        target = request["raw_path"]
-        if target[:1] != b"/":
-            raise MalformedRequestError("The request's target must be a path that begins with /.")
-        if len(target) + len(request["query_string"]) > MAX_TARGET:
-            raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
-        if b"%00" in target or b"%00" in request["query_string"]:
-            # PostgreSQL, behind both halves, takes it in no text.
-            raise MalformedRequestError("The request's target has a NUL (%00).")
-        headers = _headers(request["headers"])
-        _check_framing(headers, request["http_version"])
+    def read(self, raw: list[tuple[bytes, bytes]], version: str, peer: str) -> RequestHead:
+        """The headers of a request; raises what they break.
+
+        version: of HTTP, `1.1`. peer: the address of the connection's other end.
+        """
+        headers = _headers(raw)
+        _check_framing(headers, version)
         _check_media_type(headers)
-        exchange.headers = headers
-        client = request.get("client")
-        exchange.client = client_address(
-            client[0] if client else "", headers.get(b"x-forwarded-for"), self.trusted_proxies
+        client = client_address(peer, headers.get(b"x-forwarded-for"), self.trusted_proxies)
+        return RequestHead(raw, headers, client)
+
+
+def check_line(line: RequestLine) -> None:
+    """Raise what the first line of a request breaks."""
+    if line.method not in METHODS:
+        raise MethodNotAllowedError(
+            "This method is not in use here.",
+            headers=[(b"allow", ", ".join(sorted(METHODS)).encode())],
         )
+    target = line.path
+    if target[:1] != b"/":
+        raise MalformedRequestError("The request's target must be a path that begins with /.")
+    if len(target) + len(line.query) > MAX_TARGET:
+        raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
+    if b"%00" in target or b"%00" in line.query:
+        # PostgreSQL, behind both halves, takes it in no text.
+        raise MalformedRequestError("The request's target has a NUL (%00).")
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -49,15 +49,19 @@ class Authenticator:
         Raises InvalidKeyError, RevokedKeyError, RotatedKeyError, ExpiredKeyError and their kin for
         tokens; AddressNotAllowedError; DatabaseUnavailableError, when it cannot be told.
         """
-        digest = self._peppers.digest(credential.secret)
+        digest = self.digest(credential)
         found = self._known.get(digest)
         if found is None:
             found = await self._look_up(credential.secret, digest)
         return self._admit(found, client)
 
-    def known_key(self, credential: KeyCredential, client: str) -> Principal | None:
+    def digest(self, credential: KeyCredential) -> bytes:
+        """What a key or token is known by."""
+        return self._peppers.digest(credential.secret)
+
+    def known_key(self, digest: bytes, client: str) -> Principal | None:
         """`key`, if it was looked up lately; None where the database has to be asked."""
-        found = self._known.get(self._peppers.digest(credential.secret))
+        found = self._known.get(digest)
         return None if found is None else self._admit(found, client)
 
     def _admit(self, found: KnownCredential, client: str) -> Principal:

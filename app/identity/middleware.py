@@ -34,11 +34,15 @@ class Identity:
 
         Raises what is wrong with the credential, as far as that shows at once too.
         """
-        credential = credentials.parse(exchange.headers)
-        if isinstance(credential, KeyCredential):
-            exchange.principal = self.authenticator.known_key(credential, exchange.client)
-        elif credential is not None:
-            exchange.principal, exchange.proof = self.authenticator.wallet(credential)
+        head = exchange.head
+        if head.digest is None:
+            credential = credentials.parse(head.headers)
+            if isinstance(credential, KeyCredential):
+                head.digest = self.authenticator.digest(credential)
+            elif credential is not None:
+                exchange.principal, exchange.proof = self.authenticator.wallet(credential)
+        if head.digest is not None:
+            exchange.principal = self.authenticator.known_key(head.digest, head.client)
         return exchange.principal is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

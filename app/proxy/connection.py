@@ -12,6 +12,7 @@ from typing import Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.errors import GatewayError, UpstreamProtocolError
+from app.proxy.answer import BODILESS, NOTHING, AnswerHead, read_answer
 
 MAX_HEAD = 64 * 1024
 # A body up to this size is handed over with its head: one wake-up, and if the upstream breaks off
@@ -23,7 +24,6 @@ READ_AHEAD = 256 * 1024
 WRITE_AHEAD = 512 * 1024
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
-_NO_BODY = frozenset({204, 304})
 
 
 class StaleConnectionError(UpstreamProtocolError):
@@ -42,10 +42,9 @@ _UNTIL_CLOSE: Final = 4
 class Connection(asyncio.Protocol):
     """Sends a request and reads its answer, one at a time.
 
-    After `head()`: `status`, `headers` (lower-case names, everything that came), `length` (the
-    promised Content-Length, if any), `complete` when the whole body is here, and `buffered`, the
-    bytes of it that nobody has taken. `keep`: the connection may carry another request.
-    `touched`: the loop's time of the last byte that moved.
+    After `head()`: `answer`, `complete` when the whole body is here, and `buffered`, the bytes of
+    it that nobody has taken. `keep`: the connection may carry another request. `touched`: the
+    loop's time of the last byte that moved.
     """
 
     __slots__ = (
@@ -65,14 +64,12 @@ class Connection(asyncio.Protocol):
         "_surplus",
         "_waiter",
         "_writable",
+        "answer",
         "answered",
         "buffered",
         "closed",
         "complete",
-        "headers",
         "keep",
-        "length",
-        "status",
         "touched",
         "transport",
         "unsent",
@@ -100,9 +97,7 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._paused = self._bodiless = self._heard = self._surplus = False
         self.answered = self.complete = self.keep = self.closed = self.used = False
-        self.status = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        self.length: int | None = None
+        self.answer: AnswerHead = NOTHING
         self.touched = loop.time()
         self.unsent = 0
 
@@ -121,7 +116,6 @@ class Connection(asyncio.Protocol):
         self._bodiless = bodiless
         self._heard = False
         self.answered = self.complete = self.keep = False
-        self.length = None
         self._overhead = 0
         self.touched = self._loop.time()
         if not self.closed:
@@ -211,7 +205,6 @@ class Connection(asyncio.Protocol):
         """Forget the answer, and be ready for another request."""
         self._reading = _NOTHING
         self._parser = None
-        self.headers = []
         self.used = True
         if self._chunks:
             self.take()
@@ -277,15 +270,10 @@ class Connection(asyncio.Protocol):
                 self._writable.set_result(None)
             self._writable = None
 
-    # --- httptools ---
+    # --- httptools; what it finds of trailers nobody may take for headers ---
 
     def on_message_begin(self) -> None:
         self._surplus = self._surplus or self.complete
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        # After the head come trailers, which nobody may take for headers.
-        if self._reading == _HEAD:
-            self.headers.append((name.lower(), value))
 
     def on_chunk_header(self) -> None:
         self._overhead = 0
@@ -317,11 +305,12 @@ class Connection(asyncio.Protocol):
                 if buffer is not self._head:
                     self._head[:] = buffer
                 return
-            parser = self._parse_head(bytes(buffer[:end]))
+            head = bytes(buffer[:end])
             rest = bytes(buffer[end:])
+            self.answer = read_answer(head)
             self._head.clear()
-            if self.status >= 200:
-                self._begin_body(parser, rest)
+            if self.answer.status >= 200:
+                self._begin_body(head, rest)
                 return
             # A 1xx answer is for this connection alone. They do not go on for ever.
             self._overhead += end
@@ -331,49 +320,22 @@ class Connection(asyncio.Protocol):
                 return
             buffer, seen = rest, 0
 
-    def _parse_head(self, head: bytes) -> HttpResponseParser:
-        """Fill in status and headers. 1xx answers are swallowed by the caller."""
-        self.headers = []
-        parser = HttpResponseParser(self)
-        try:
-            parser.feed_data(head)
-        except (HttpParserError, HttpParserUpgrade) as error:
-            raise UpstreamProtocolError("MLflow's answer is not HTTP/1.1.") from error
-        self.status = status = parser.get_status_code()
-        if not 100 <= status <= 599 or status == 101 or not head.startswith(b"HTTP/1."):
-            raise UpstreamProtocolError("MLflow's answer has no status that HTTP/1.1 allows here.")
-        self.keep = head.startswith(b"HTTP/1.1")
-        return parser
-
-    def _begin_body(self, parser: HttpResponseParser, data: bytes) -> None:
-        length: int | None = None
-        chunked = False
-        for name, value in self.headers:
-            if name == b"content-length":
-                if not value.isdigit() or length is not None:
-                    raise UpstreamProtocolError("MLflow's answer has a bad Content-Length.")
-                length = int(value)
-            elif name == b"transfer-encoding":
-                if value.lower() != b"chunked" or chunked:
-                    raise UpstreamProtocolError("MLflow's answer has an unknown Transfer-Encoding.")
-                chunked = True
-            elif name == b"connection" and b"close" in value.lower():
-                self.keep = False
-        if chunked and length is not None:
-            raise UpstreamProtocolError("MLflow's answer has two framings.")
-        self.length = length
+    def _begin_body(self, head: bytes, data: bytes) -> None:
+        answer = self.answer
+        self.keep = answer.keep
         self._reading = _LENGTH
-        if self._bodiless or self.status in _NO_BODY:
+        if self._bodiless or answer.status in BODILESS:
             self._remaining = 0
             self._read_length(data)
-        elif chunked:
-            self._reading = _CHUNKS
-            self._parser = parser
-            self._overhead = 0
-            self._read_chunks(data)
-        elif length is not None:
-            self._remaining = length
+        elif answer.length is not None:
+            self._remaining = answer.length
             self._read_length(data)
+        elif answer.chunked:
+            self._reading = _CHUNKS
+            self._parser = HttpResponseParser(self)
+            self._overhead = 0
+            self._read_chunks(head)
+            self._read_chunks(data)
         else:
             self._reading = _UNTIL_CLOSE
             self.keep = False

@@ -5,6 +5,7 @@ from starlette.types import Receive, Scope, Send
 from app.audit.service import Actor
 from app.database import Database
 from app.edge.body import read_body
+from app.edge.head import RequestHead, RequestLine
 from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
@@ -15,7 +16,7 @@ from app.proxy.help import Help
 from app.proxy.manifest import Route, load_manifest
 from app.proxy.origins import Origins
 from app.proxy.otlp import MAX_SPANS, checked_spans, spans_type
-from app.proxy.outbound import UpstreamRequest
+from app.proxy.outbound import UpstreamRequest, encode_headers
 from app.proxy.payload import (
     BODILESS,
     MAX_INSPECTED,
@@ -59,7 +60,8 @@ class Proxy:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
-        route, target = self._route(scope, exchange)
+        line = RequestLine.of(scope)
+        route, target = self._route(line, exchange)
         if route.gateway:
             await self.help(scope, receive, send)
             return
@@ -69,7 +71,7 @@ class Proxy:
         if workspace is None:
             actor = Actor(principal.id, exchange.request_id, exchange.client)
             workspace = await self.workspaces.of(principal, actor)
-        request = self._request(scope, exchange, route, target, workspace)
+        request = self._request(line, exchange, route, target, workspace)
         await self._frame(request, exchange, route, workspace, receive)
         if exchange.proof is not None and route.scope is not Right.READ:
             # As late as can be: what the gateway refuses itself uses no signature up.
@@ -77,12 +79,12 @@ class Proxy:
                 await spend(session, exchange.proof)
         await self.upstream.forward(request, receive, send)
 
-    def at_once(self, scope: Scope, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
+    def at_once(self, line: RequestLine, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
         """What to send upstream for a request that is here whole; None where that takes waiting.
 
         Raises as the call does, from whose rules these are the ones that ask nobody.
         """
-        route, target = self._route(scope, exchange)
+        route, target = self._route(line, exchange)
         principal = exchange.principal
         if route.gateway or route.otlp or principal is None:
             return None
@@ -91,7 +93,7 @@ class Proxy:
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:
             return None
-        request = self._request(scope, exchange, route, target, workspace)
+        request = self._request(line, exchange, route, target, workspace)
         self._size(exchange, route)
         if route.inspects_body:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
@@ -101,10 +103,10 @@ class Proxy:
         request.body = body
         return request
 
-    def _route(self, scope: Scope, exchange: Exchange) -> tuple[Route, bytes]:
+    def _route(self, line: RequestLine, exchange: Exchange) -> tuple[Route, bytes]:
         """The route of a request whose caller may take it, and the target to send upstream."""
-        path, target = upstream_target(scope["raw_path"], scope["query_string"])
-        route = self.manifest.match(scope["method"], path).route
+        path, target = upstream_target(line.path, line.query)
+        route = self.manifest.match(line.method, path).route
         exchange.route = route.pattern
         if not route.gateway:
             assert exchange.principal is not None  # nothing else below /api/mlflow is public
@@ -114,7 +116,7 @@ class Proxy:
 
     def _request(
         self,
-        scope: Scope,
+        line: RequestLine,
         exchange: Exchange,
         route: Route,
         target: bytes,
@@ -122,28 +124,40 @@ class Proxy:
     ) -> UpstreamRequest:
         """The request to send upstream, without its body."""
         if route.experiment_queries:
-            query = rewrite_query(route, scope["query_string"], workspace.default_experiment)
+            query = rewrite_query(route, line.query, workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")
-        headers = self._headers(exchange, route, workspace)
-        return UpstreamRequest(scope["method"].encode(), target, headers)
+        headers = [(b"x-request-id", exchange.request_id.encode())]
+        request = UpstreamRequest(line.method.encode(), target, headers)
+        if route.otlp or route.experiment_header is not None:
+            headers += self._headers(exchange.head, workspace)
+            if route.experiment_header is not None:
+                request.headers = [
+                    (name, rewrite_experiment(value, workspace.default_experiment))
+                    if name == route.experiment_header
+                    else (name, value)
+                    for name, value in headers
+                ]
+        else:
+            request.lines = self._lines(exchange.head, workspace)
+        return request
 
-    def _headers(self, exchange: Exchange, route: Route, workspace: Workspace) -> RawHeaders:
+    def _lines(self, head: RequestHead, workspace: Workspace) -> bytes:
+        """What MLflow is told of a head, encoded once for all requests that come with it."""
+        made = head.outbound
+        if made is None or made[0] is not workspace:
+            made = workspace, encode_headers(self._headers(head, workspace))
+            head.outbound = made
+        return made[1]
+
+    def _headers(self, head: RequestHead, workspace: Workspace) -> RawHeaders:
         """What MLflow is told: the client's harmless headers, then the gateway's own."""
-        headers = request_headers(exchange.headers)
-        if route.experiment_header is not None:
-            headers = [
-                (name, rewrite_experiment(value, workspace.default_experiment))
-                if name == route.experiment_header
-                else (name, value)
-                for name, value in headers
-            ]
+        headers = request_headers(head.headers)
         if workspace.name is not None:
             headers.append((WORKSPACE, workspace.name.encode()))
         if self.credential is not None:
             headers.append((b"authorization", self.credential))
-        headers.append((b"x-request-id", exchange.request_id.encode()))
         # MLflow takes a request without it for one of its own machine's, and trusts that more.
-        headers.append((b"x-forwarded-for", exchange.client.encode() or b"unknown"))
+        headers.append((b"x-forwarded-for", head.client.encode() or b"unknown"))
         return headers
 
     async def _frame(
@@ -180,10 +194,7 @@ class Proxy:
 
     def _size(self, exchange: Exchange, route: Route) -> int | None:
         """The length of the body in bytes, None for a chunked one. Raises where it is too much."""
-        if b"transfer-encoding" in exchange.headers:
-            size = None
-        else:
-            size = int(exchange.headers.get(b"content-length", b"0"))
+        size = None if b"transfer-encoding" in exchange.headers else exchange.head.length
         if route.method in BODILESS and size != 0:
             raise InvalidParameterError(
                 f"A {route.method} takes no body here. Pass the parameters in the query."

@@ -76,6 +76,11 @@ def nominated(connection: bytes) -> frozenset[bytes]:
     return frozenset(token.strip(b" \t").lower() for token in connection.split(b","))
 
 
+def header_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers on the wire, without the empty line. What is in them was checked before."""
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
+
+
 def request_headers(headers: Mapping[bytes, bytes]) -> RawHeaders:
     """The end-to-end headers of a request that go upstream.
 

@@ -1,7 +1,10 @@
 """A request on its way to the upstream, and its head on the wire (RFC 9112, sections 2 to 6)."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from app.proxy.headers import header_lines
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 # A proxy may repeat these by itself (RFC 9110, section 9.2.2).
@@ -29,6 +32,7 @@ class UpstreamRequest:
     body: the whole body, when it is in memory; None streams it, framed by the next two.
     content_length: the length in bytes of a streamed body; None or 0 without `chunked` is no body.
     chunked: a streamed body whose length nobody knows.
+    lines: more headers, as `encode_headers` gives them.
     """
 
     method: bytes
@@ -37,6 +41,7 @@ class UpstreamRequest:
     body: bytes | None = None
     content_length: int | None = None
     chunked: bool = False
+    lines: bytes = b""
 
     @property
     def streams(self) -> bool:
@@ -65,18 +70,32 @@ def encode_head(request: UpstreamRequest, host: bytes, prefix: bytes = b"") -> b
         framing = b"transfer-encoding: chunked\r\n"
     else:
         framing = _length(method, request.content_length or 0)
-    parts = [method, b" ", target, b" HTTP/1.1\r\nhost: ", host, b"\r\n"]
-    for name, value in request.headers:
+    parts = (
+        method,
+        b" ",
+        target,
+        b" HTTP/1.1\r\nhost: ",
+        host,
+        b"\r\n",
+        request.lines,
+        encode_headers(request.headers),
+        framing,
+        b"\r\n",
+    )
+    return b"".join(parts)
+
+
+def encode_headers(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Headers on the wire, without the empty line.
+
+    Raises ValueError for anything that could break out of its line.
+    """
+    for name, value in headers:
         if name not in _checked:
             _check_name(name)
-        parts += (name, b": ", value, b"\r\n")
-    parts += (framing, b"\r\n")
-    head = b"".join(parts)
-    # Each line ends in the one CR and the one LF that were written here, so that any other shows.
-    lines = len(request.headers) + (4 if framing else 3)
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise ValueError("CR, LF or NUL in the value of a header")
-    return head
+        if b"\n" in value or b"\r" in value or b"\0" in value:
+            raise ValueError("CR, LF or NUL in the value of a header")
+    return header_lines(headers)
 
 
 def _length(method: bytes, length: int) -> bytes:

@@ -7,7 +7,7 @@ for an `httpx.AsyncClient`, which the control plane uses.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
@@ -16,8 +16,9 @@ import httpx
 from starlette.types import Message, Receive, Send
 
 from app.errors import UpstreamTimeoutError
+from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
-from app.proxy.headers import HOP_BY_HOP, RawHeaders, response_headers
+from app.proxy.headers import HOP_BY_HOP
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits
 from app.proxy.transfer import ClientGoneError, Transfer
@@ -30,7 +31,7 @@ MAX_BODY = 50 * 1024**3
 # What is read of an error's body; what MLflow says is far shorter.
 MAX_REFUSAL = 64 * 1024
 
-Refusal = Callable[[int, RawHeaders, bytes], Exception]
+Refusal = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], Exception]
 
 
 class Upstream(httpx.AsyncBaseTransport):
@@ -159,8 +160,8 @@ class Upstream(httpx.AsyncBaseTransport):
             self.end(transfer)
             raise
         return httpx.Response(
-            conn.status,
-            headers=response_headers(conn.headers),
+            conn.answer.status,
+            headers=conn.answer.passed,
             stream=_AnswerStream(self, transfer, conn),
             extensions={"http_version": b"HTTP/1.1"},
         )
@@ -212,15 +213,16 @@ class Upstream(httpx.AsyncBaseTransport):
         return conn
 
     async def _relay(self, transfer: Transfer, conn: Connection, send: Send) -> None:
-        if conn.status >= 400 and self._refusal is not None:
+        answer = conn.answer
+        if answer.status >= 400 and self._refusal is not None:
             body = b""
             while len(body) < MAX_REFUSAL and (piece := await conn.read()):
                 body += piece
-            raise self._refusal(conn.status, conn.headers, body)
+            raise self._refusal(answer.status, answer.headers, body)
         start: Message = {
             "type": "http.response.start",
-            "status": conn.status,
-            "headers": answer_headers(conn),
+            "status": answer.status,
+            "headers": list(answer.passed),
         }
         if transfer.uploading:
             await self._relay_early(transfer, conn, send, start)
@@ -237,7 +239,7 @@ class Upstream(httpx.AsyncBaseTransport):
     ) -> None:
         """An answer that came before the end of the request's body, such as 413 or 401."""
         start["headers"].append((b"connection", b"close"))
-        if conn.complete and conn.length is None and conn.status not in (204, 304):
+        if conn.complete and conn.answer.length is None and conn.answer.status not in BODILESS:
             # So that the client knows the answer to be whole while the rest of its body is read.
             start["headers"].append((b"content-length", b"%d" % conn.buffered))
         await send(start)
@@ -264,15 +266,6 @@ class Upstream(httpx.AsyncBaseTransport):
             self._timer = loop.call_later(TICK, self._tick)
         else:
             self._timer = None
-
-
-def answer_headers(conn: Connection) -> RawHeaders:
-    """The headers of the answer on a connection that go to the client."""
-    headers = response_headers(conn.headers)
-    if conn.status in (204, 304):
-        # The server in front counts the body against it, and there is none.
-        headers = [item for item in headers if item[0] != b"content-length"]
-    return headers
 
 
 class _AnswerStream(httpx.AsyncByteStream):
