@@ -74,14 +74,19 @@ class Express:
             request = self.proxy.at_once(line, exchange, body)
             if request is None:
                 return None
-            cycle = ExpressCycle(self, protocol, line, exchange, request)
-            cycle.transfer = self.upstream.start(
-                request, lambda: self.limit.passes(exchange), cycle.answered
-            )
+            upstream_head = self.upstream.encode(request)
+            conn = self.upstream.idle()
+            if conn is None:
+                return None
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
-        return cycle if cycle.transfer is not None else None
+        if not self.limit.passes(exchange):
+            self.upstream.unused(conn)
+            return None
+        cycle = ExpressCycle(self, protocol, line, exchange, request)
+        cycle.transfer = self.upstream.start(request, upstream_head, conn, cycle.answered)
+        return cycle
 
     def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
         """The head of a request of HTTP/1.1; None where it has to take the ordinary way."""

@@ -61,6 +61,8 @@ class StrictProtocol(HttpToolsProtocol):
         self._progress = False
         self._refusal: GatewayError | None = None
         self._lingering: LingeringTransport | None = None
+        # The loop's time of the end of the last answer, until the client sends again.
+        self._idle_since: float | None = None
         # Runs while the client takes nothing of what is written.
         self._unread_timer: asyncio.TimerHandle | None = None
         # What the application offers to whole requests below one prefix of paths, if anything.
@@ -83,6 +85,8 @@ class StrictProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
         self._end_unread()
+        if self.timeout_keep_alive_task is not None:
+            self.timeout_keep_alive_task.cancel()
         assert self._lingering is not None
         self._lingering.lost()
         super().connection_lost(exc)
@@ -98,7 +102,7 @@ class StrictProtocol(HttpToolsProtocol):
             return
         if self._heads and self._take_again(data):
             return
-        was_idle = self.timeout_keep_alive_task is not None
+        was_idle = self._idle_since is not None
         self._unset_keepalive_if_required()
         self._progress = False
         self._read = data
@@ -138,6 +142,39 @@ class StrictProtocol(HttpToolsProtocol):
         if self._unread_timer is not None:
             self._unread_timer.cancel()
             self._unread_timer = None
+
+    # --- the silence between requests: a timer for each costs more than to look at the time ---
+
+    def _unset_keepalive_if_required(self) -> None:
+        self._idle_since = None
+
+    def on_response_complete(self) -> None:
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            cycle, app = self.pipeline.pop()
+            self._start_asgi_task(cycle, app)
+            return
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._look_at_silence(self.timeout_keep_alive)
+
+    def _look_at_silence(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None:
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._look_at_silence(left)
+        else:
+            super().timeout_keep_alive_handler()
 
     # --- what the parser finds ---
 

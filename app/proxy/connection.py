@@ -54,7 +54,6 @@ class Connection(asyncio.Protocol):
         "_head",
         "_heard",
         "_listener",
-        "_loop",
         "_lost",
         "_overhead",
         "_parser",
@@ -70,6 +69,7 @@ class Connection(asyncio.Protocol):
         "closed",
         "complete",
         "keep",
+        "loop",
         "touched",
         "transport",
         "unsent",
@@ -82,7 +82,7 @@ class Connection(asyncio.Protocol):
         self, loop: asyncio.AbstractEventLoop, lost: Callable[["Connection"], None]
     ) -> None:
         """lost: told once when the connection is of no more use, by itself or by the peer."""
-        self._loop = loop
+        self.loop = loop
         self._lost = lost
         self._reading = _NOTHING
         self._waiter: asyncio.Future[None] | None = None
@@ -117,14 +117,14 @@ class Connection(asyncio.Protocol):
         self._heard = False
         self.answered = self.complete = self.keep = False
         self._overhead = 0
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         if not self.closed:
             self.transport.write(data)
 
     def write(self, *pieces: bytes) -> None:
         """More of the request's body. Wait for `drain` after it."""
         if not self.closed:
-            self.touched = self._loop.time()
+            self.touched = self.loop.time()
             self.transport.writelines(pieces)
 
     async def drain(self) -> None:
@@ -165,7 +165,7 @@ class Connection(asyncio.Protocol):
         self.buffered = 0
         if self._paused:
             self._paused = False
-            self.touched = self._loop.time()
+            self.touched = self.loop.time()
             if not self.closed:
                 self.transport.resume_reading()
         return body
@@ -217,7 +217,7 @@ class Connection(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_AHEAD)
 
     def data_received(self, data: bytes) -> None:
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         try:
             reading = self._reading
             if reading == _HEAD:
@@ -261,10 +261,10 @@ class Connection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         if self._writable is None:
-            self._writable = self._loop.create_future()
+            self._writable = self.loop.create_future()
 
     def resume_writing(self) -> None:
-        self.touched = self._loop.time()
+        self.touched = self.loop.time()
         if self._writable is not None:
             if not self._writable.done():
                 self._writable.set_result(None)
@@ -391,7 +391,7 @@ class Connection(asyncio.Protocol):
     async def _more(self) -> None:
         if self._failure is not None:
             raise self._failure
-        self._waiter = waiter = self._loop.create_future()
+        self._waiter = waiter = self.loop.create_future()
         try:
             await waiter
         finally:

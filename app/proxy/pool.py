@@ -43,12 +43,15 @@ class Pool:
     def empty(self) -> bool:
         return not (self._members or self._opening or self._queue)
 
-    def idle(self, now: float) -> Connection | None:
-        """A free connection that may still be used, if there is one. now: the loop's time."""
+    def idle(self) -> Connection | None:
+        """A free connection that may still be used, if there is one."""
         idle = self._idle
         while idle:
             conn, since = idle.popitem()
-            if now - since < self._limits.idle_timeout and not conn.transport.is_closing():
+            if (
+                conn.loop.time() - since < self._limits.idle_timeout
+                and not conn.transport.is_closing()
+            ):
                 return conn
             conn.abort()
         return None
@@ -119,7 +122,7 @@ class Pool:
         if slot is not None:
             slot.set_result(conn)
         else:
-            self._idle[conn] = asyncio.get_running_loop().time() if since is None else since
+            self._idle[conn] = conn.loop.time() if since is None else since
 
     def _next(self) -> Slot | None:
         while self._queue:

@@ -35,15 +35,22 @@ def upstream_target(raw_path: bytes, query: bytes = b"") -> tuple[str, bytes]:
     segments, backslashes, control characters, doubly encoded escapes, what is not UTF-8, and
     escaped slashes and semicolons outside an artifact's name.
     """
-    if query and _QUERY.fullmatch(query) is None:
-        raise MalformedRequestError("The query has bytes that must be percent-encoded.")
     if (plain := _PLAIN.fullmatch(raw_path)) is not None:
         raw = plain[1]
         path = raw.decode("ascii")
     else:
         raw = _without_prefix(raw_path)
         path = _decode(raw)
-    return path, raw + b"?" + query if query else raw
+    return path, with_query(raw, query)
+
+
+def with_query(path: bytes, query: bytes) -> bytes:
+    """A target of a path and a query, which may be empty. Raises MalformedRequestError."""
+    if not query:
+        return path
+    if _QUERY.fullmatch(query) is None:
+        raise MalformedRequestError("The query has bytes that must be percent-encoded.")
+    return path + b"?" + query
 
 
 def _without_prefix(raw_path: bytes) -> bytes:

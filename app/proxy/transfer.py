@@ -101,7 +101,7 @@ class Transfer:
 
         fresh: not on a connection that has carried another request before.
         """
-        conn = None if fresh else self._pool.idle(self._loop.time())
+        conn = None if fresh else self._pool.idle()
         if conn is None:
             conn = await self._wait_for_connection()
         self.start(conn)
@@ -169,7 +169,7 @@ class Transfer:
             if conn is None:
                 # Not before the first of the body is here: a client that sends a head and then
                 # nothing holds no connection.
-                conn = self._pool.idle(self._loop.time()) or await self._wait_for_connection()
+                conn = self._pool.idle() or await self._wait_for_connection()
                 self.conn = conn
                 conn.start(self.head, bodiless=self._request.method == b"HEAD")
                 if self._opened is not None and not self._opened.done():

@@ -102,27 +102,34 @@ class Upstream(httpx.AsyncBaseTransport):
         While MLflow takes no more of an upload nothing is read from the client either, so that a
         client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
         """
-        head = encode_head(request, self._host, self._prefix)
-        await self._run(self._begin(request, head, receive), request, send)
+        loop = asyncio.get_running_loop()
+        await self._run(self._begin(loop, request, self.encode(request), receive), request, send)
+
+    def encode(self, request: UpstreamRequest) -> bytes:
+        """The head for `start`. Raises ValueError; see `encode_head`."""
+        return encode_head(request, self._host, self._prefix)
+
+    def idle(self) -> Connection | None:
+        """A free connection for `start`, if there is one; `unused` gives it back."""
+        return self._pool.idle()
+
+    def unused(self, conn: Connection) -> None:
+        """Take back what `idle` gave, and nothing was sent on."""
+        self._pool.unused(conn)
 
     def start(
-        self, request: UpstreamRequest, admit: Callable[[], bool], listener: Callable[[], None]
-    ) -> Transfer | None:
+        self,
+        request: UpstreamRequest,
+        head: bytes,
+        conn: Connection,
+        listener: Callable[[], None],
+    ) -> Transfer:
         """Begin what `forward` does, for a request whose body is in memory, without waiting.
 
-        admit: asked last of all, when nothing else speaks against it. listener: called once, when
-        the answer is whole, has begun, or will not come; then either `end` or `proceed` follows.
-        Returns None, with nothing sent, where no connection is free or `admit` says no.
-        Raises ValueError; see `encode_head`.
+        listener: called once, when the answer is whole, has begun, or will not come; then either
+        `end` or `proceed` follows.
         """
-        head = encode_head(request, self._host, self._prefix)
-        conn = self._pool.idle(asyncio.get_running_loop().time())
-        if conn is None:
-            return None
-        if not admit():
-            self._pool.unused(conn)
-            return None
-        transfer = self._begin(request, head, None)
+        transfer = self._begin(conn.loop, request, head, None)
         transfer.start(conn, listener)
         return transfer
 
@@ -153,7 +160,7 @@ class Upstream(httpx.AsyncBaseTransport):
             raise ValueError(f"not a URL of the upstream: {str(url)!r}")
         outbound, receive = await _outbound(request)
         head = encode_head(outbound, self._host)
-        transfer = self._begin(outbound, head, receive)
+        transfer = self._begin(asyncio.get_running_loop(), outbound, head, receive)
         try:
             conn = await self._answer(transfer, outbound)
         except BaseException:
@@ -175,8 +182,13 @@ class Upstream(httpx.AsyncBaseTransport):
 
     # --- the way of a request ---
 
-    def _begin(self, request: UpstreamRequest, head: bytes, receive: Receive | None) -> Transfer:
-        loop = asyncio.get_running_loop()
+    def _begin(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        request: UpstreamRequest,
+        head: bytes,
+        receive: Receive | None,
+    ) -> Transfer:
         transfer = Transfer(
             loop, self._pool, request, head, receive, self._body_gap, self._max_body
         )
