@@ -22,7 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from app.edge.date import date_header
 from app.edge.head import RequestHead, RequestLine
-from app.edge.rules import MAX_HEAD
+from app.edge.rules import MAX_HEAD, METHODS
 from app.errors import (
     PROBLEM,
     GatewayError,
@@ -47,6 +47,7 @@ UNREAD_SECONDS = 120.0
 MAX_HEADS = 16
 
 _END = b"\r\n\r\n"
+_METHODS = {method.encode("ascii"): method for method in METHODS}
 
 
 class StrictProtocol(HttpToolsProtocol):
@@ -248,7 +249,7 @@ class StrictProtocol(HttpToolsProtocol):
         assert self._held is not None
         method, url, body = self.parser.get_method(), self.url, self._held
         head = self._express.read(self.headers, self.client[0] if self.client else "")
-        if head is None or not self._take(method, url, head, body):
+        if head is None or not self._take(method.decode("ascii"), url, head, body):
             self._take_ordinary_way()
             super().on_message_complete()
             return
@@ -273,20 +274,21 @@ class StrictProtocol(HttpToolsProtocol):
         head = self._heads.get(data[line_end:end])
         if head is None or len(data) - end != head.length:
             return False
-        method, _, rest = data[:line_end].partition(b" ")
+        name, _, rest = data[:line_end].partition(b" ")
         url, _, version = rest.partition(b" ")
+        method = _METHODS.get(name)
         assert self._express is not None
-        if version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
+        if method is None or version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
             return False
         if not self._take(method, url, head, data[end:]):
             return False
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         return True
 
-    def _take(self, method: bytes, url: bytes, head: RequestHead, body: bytes) -> bool:
+    def _take(self, method: str, url: bytes, head: RequestHead, body: bytes) -> bool:
         assert self._express is not None
         path, _, query = url.partition(b"?")
-        line = RequestLine(method.decode("latin-1"), path, query)
+        line = RequestLine(method, path, query)
         cycle = self._express.take(self, line, head, body)
         if cycle is None:
             return False

@@ -1,0 +1,215 @@
+"""A head that came before on a connection is not parsed again, and never read in another way.
+
+Two connections get the same bytes: one remembers the heads of earlier requests, one is made to
+forget them. What they hand on, answer and close has to be the same for whatever bytes there are.
+"""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
+
+import uvicorn
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+from uvicorn.server import ServerState
+
+from app.edge.head import RequestHead, RequestLine
+from app.edge.protocol import MAX_HEADS, StrictProtocol
+from app.edge.rules import RequestRules, check_line
+from app.errors import GatewayError
+from app.express import Express
+from app.proxy.target import upstream_target
+
+RUNS = b"/api/mlflow/api/2.0/mlflow/runs/"
+HEADERS = b"Host: gateway\r\nAuthorization: Bearer key\r\nAccept: */*\r\n"
+GET = b"GET %bget?run_id=1 HTTP/1.1\r\n%b\r\n" % (RUNS, HEADERS)
+BODY = b'{"a": 12}'
+POST = b"POST %blog-metric HTTP/1.1\r\n%bContent-Length: 9\r\n\r\n%b" % (RUNS, HEADERS, BODY)
+EMPTY = b"POST %bupdate HTTP/1.1\r\n%bContent-Length: 0\r\n\r\n" % (RUNS, HEADERS)
+GOOD = (GET, POST, EMPTY)
+# What has split one parser's requests from another's, and the pieces that requests are made of.
+TOKENS = (
+    *(b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"\r\n\r\n", b"%00", b"#", b"\x80", b"//"),
+    *(b"GET ", b"HEAD ", b"CONNECT ", b"get ", b" HTTP/1.0", b" HTTP/1.1", b" HTTP/2.0"),
+    *(b"http://other", b"*", b"?", b"Content-Length: 9\r\n", b"Content-Length: 0\r\n"),
+    *(b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n"),
+    *(b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"X-A: b\r\n", b" folded\r\n", *GOOD),
+)
+
+
+class Transport:
+    """Notes what is done with it."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.ended = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.ended = True
+
+    abort = write_eof = close
+
+    def is_closing(self) -> bool:
+        return self.ended
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 1234) if name in ("peername", "sockname") else default
+
+    def pause_reading(self) -> None:
+        pass
+
+    resume_reading = pause_reading
+
+
+class Short:
+    """Takes each request whose line keeps to the rules, and has answered it at once."""
+
+    prefix = Express.prefix
+    read = Express.read
+
+    def __init__(self) -> None:
+        self.rules = RequestRules(None, ())  # type: ignore[arg-type]
+        self.taken: list[Any] = []
+
+    def take(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
+        try:
+            check_line(line)
+            upstream_target(line.path, line.query)
+        except GatewayError:
+            return None
+        self.taken.append((line, head.raw, head.headers, head.length, body))
+        return SimpleNamespace(
+            response_started=True,
+            response_complete=True,
+            more_body=False,
+            keep_alive=True,
+            message_event=asyncio.Event(),
+            yield_way=lambda: None,
+        )
+
+
+class Client(StrictProtocol):
+    """A connection whose ordinary requests are noted and not run."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, forgetful: bool) -> None:
+        self.short = Short()
+        app = SimpleNamespace(express=self.short)
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            interface="asgi3",
+            log_config=None,
+            proxy_headers=False,
+        )
+        config.load()
+        super().__init__(config, ServerState(), {}, loop)
+        self.forgetful = forgetful
+        self.ordinary: list[RequestResponseCycle] = []
+        self.socket = Transport()
+        self.connection_made(self.socket)  # type: ignore[arg-type]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self.ordinary.append(cycle)
+
+    def data_received(self, data: bytes) -> None:
+        if self.forgetful:
+            self._heads.clear()
+        super().data_received(data)
+
+    @property
+    def outcome(self) -> Any:
+        """All that can be told from outside; the answer to a refusal by its first line."""
+        ordinary = [
+            (
+                [cycle.scope[name] for name in ("method", "raw_path", "query_string", "headers")],
+                bytes(cycle.body),
+                cycle.more_body,
+            )
+            for cycle in self.ordinary
+        ]
+        return self.short.taken, ordinary, self.socket.written[:12], self.socket.ended
+
+
+@contextmanager
+def clients() -> Iterator[tuple[Client, Client]]:
+    """One that remembers, after a few requests, and one that does not."""
+    loop = asyncio.new_event_loop()
+    both = Client(loop, forgetful=False), Client(loop, forgetful=True)
+    try:
+        for client in both:
+            for request in GOOD:
+                client.data_received(request)
+        yield both
+    finally:
+        for client in both:
+            client.connection_lost(None)
+        loop.close()
+
+
+def test_a_known_head_is_taken_without_the_parser() -> None:
+    with clients() as (remembering, _):
+        remembering.parser = None  # type: ignore[assignment] # whoever asks it fails
+        other = GET.replace(b"run_id=1", b"run_id=2")
+        for request in (GET, POST, EMPTY, other, POST.replace(b"12", b"34")):
+            remembering.data_received(request)
+        lines = [line for line, *_ in remembering.short.taken]
+        assert lines[-2] == ("GET", RUNS + b"get", b"run_id=2")
+        assert remembering.short.taken[-1][-1] == b'{"a": 34}'
+        assert len(lines) == 8
+
+
+def test_a_connection_remembers_few_heads() -> None:
+    with clients() as (remembering, _):
+        for number in range(3 * MAX_HEADS):
+            remembering.data_received(GET.replace(b"*/*", b"text/%d" % number))
+        assert len(remembering._heads) <= MAX_HEADS
+        assert len(remembering.short.taken) == 3 + 3 * MAX_HEADS
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[bytes]:
+    """Good requests with something put in, over, or taken away; in one to four reads."""
+    data = b"".join(draw(st.lists(st.sampled_from(GOOD), min_size=1, max_size=3)))
+    for _ in range(draw(st.integers(0, 3))):
+        start = draw(st.integers(0, len(data)))
+        end = start + draw(st.sampled_from((0, 0, 1, 2, 9)))
+        piece = draw(st.sampled_from(TOKENS) | st.binary(max_size=3))
+        data = data[:start] + piece + data[end:]
+    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=3)))
+    pieces = zip([0, *cuts], [*cuts, len(data)], strict=True)
+    return [data[start:end] for start, end in pieces if start < end]
+
+
+@settings(max_examples=1000)
+@given(streams())
+@example([GET])
+@example([POST[:-9], POST[-9:]])
+@example([POST + b"GET"])
+@example([b"\r\n", GET])
+@example([b"\r\n" + GET])
+@example([GET.replace(b" HTTP/1.1", b" HTTP/1.0")])
+@example([GET.replace(b"GET", b"CONNECT")])
+@example([GET.replace(b"GET /", b"GET  /")])
+@example([GET.replace(b"GET ", b"GET http://other")])
+@example([POST.replace(b"12", b"1")])
+@example([POST.replace(b"Content-Length: 9\r\n", b"Transfer-Encoding: chunked\r\n")])
+# The end of one request's body that reads like the beginning of another, which follows it.
+@example([POST.replace(b": 9", b": 40") + b"." * 20, GET[:11] + GET, GET])
+@example([b"PUT /other HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", b"abc" + GET, GET])
+def test_whatever_comes_is_read_in_the_same_way(reads: list[bytes]) -> None:
+    with clients() as (remembering, forgetful):
+        for data in reads:
+            remembering.data_received(data)
+            forgetful.data_received(data)
+        assert remembering.outcome == forgetful.outcome
