@@ -150,9 +150,14 @@ class StrictProtocol(HttpToolsProtocol):
         self._idle_since = None
 
     def on_response_complete(self) -> None:
-        self.server_state.total_requests += 1
         if self.transport.is_closing():
-            return
+            self.server_state.total_requests += 1
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """The next request, if it is here already, or the silence before it."""
+        self.server_state.total_requests += 1
         self.flow.resume_reading()
         if self.pipeline:
             cycle, app = self.pipeline.pop()
@@ -309,11 +314,15 @@ class StrictProtocol(HttpToolsProtocol):
     def answer(self, data: bytes, *, close: bool) -> None:
         """Send the whole answer of the request that is under way."""
         assert self._lingering is not None
-        if not self._lingering.is_closing():
-            self._lingering.write_whole(data)
-            if close:
-                self._lingering.close()
-        self.on_response_complete()
+        if self._lingering.is_closing():
+            self.server_state.total_requests += 1
+            return
+        self._lingering.write_whole(data)
+        if close:
+            self._lingering.close()
+            self.server_state.total_requests += 1
+        else:
+            self._go_on()
 
     def hand_over(
         self, taken: "ExpressCycle", app: Callable[[Any, Any, Any], Awaitable[None]]

@@ -137,19 +137,22 @@ class Proxy:
         if route.experiment_queries:
             query = rewrite_query(route, line.query, workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")
-        headers = [(b"x-request-id", exchange.request_id.encode())]
-        request = UpstreamRequest(line.method.encode(), target, headers)
+        request_id = exchange.request_id.encode()
+        request = UpstreamRequest(line.method.encode(), target, [])
         if route.otlp or route.experiment_header is not None:
-            headers += self._headers(exchange.head, workspace)
-            if route.experiment_header is not None:
-                request.headers = [
-                    (name, rewrite_experiment(value, workspace.default_experiment))
-                    if name == route.experiment_header
-                    else (name, value)
-                    for name, value in headers
-                ]
+            request.headers = [
+                (name, rewrite_experiment(value, workspace.default_experiment))
+                if name == route.experiment_header
+                else (name, value)
+                for name, value in self._headers(exchange.head, workspace)
+            ]
+            request.headers.append((b"x-request-id", request_id))
         else:
-            request.lines = self._lines(exchange.head, workspace)
+            # An id has no character that could end its line: see the envelope, which checks it.
+            request.lines = b"%bx-request-id: %b\r\n" % (
+                self._lines(exchange.head, workspace),
+                request_id,
+            )
         return request
 
     def _lines(self, head: RequestHead, workspace: Workspace) -> bytes:
