@@ -26,6 +26,7 @@ from app.identity.authenticator import Authenticator
 from app.identity.known import KnownCredentials
 from app.identity.middleware import Identity
 from app.identity.peppers import Peppers
+from app.identity.signatures import Spender
 from app.identity.upkeep import keep_up
 from app.limits.counter import Counter, MemoryCounter
 from app.limits.limiter import Limiter
@@ -131,7 +132,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.attestations_for = attestations_for
     api.state.revision = newest_revision()
 
-    proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)
+    spender = Spender(database)
+    proxy = Proxy(settings, upstream, workspaces, spender, mlflow, mlflow_credential)
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)

@@ -3,13 +3,12 @@
 from starlette.types import Receive, Scope, Send
 
 from app.audit.service import Actor
-from app.database import Database
 from app.edge.body import read_body
 from app.edge.head import RequestHead, RequestLine
 from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
-from app.identity.signatures import spend
+from app.identity.signatures import Spender
 from app.mlflow.control import MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help
@@ -44,7 +43,7 @@ class Proxy:
         settings: Settings,
         upstream: Upstream,
         workspaces: Workspaces,
-        database: Database,
+        spender: Spender,
         mlflow: MLflowControl,
         credential: str | None,
     ) -> None:
@@ -58,7 +57,7 @@ class Proxy:
         self.help = Help(self.manifest)
         self.upstream = upstream
         self.workspaces = workspaces
-        self.database = database
+        self.spender = spender
         self.origins = Origins(mlflow)
         self.body_gap = settings.body_gap
         self.max_upload = settings.max_upload
@@ -81,8 +80,7 @@ class Proxy:
         await self._frame(request, exchange, route, workspace, receive)
         if exchange.proof is not None and route.scope is not Right.READ:
             # As late as can be: what the gateway refuses itself uses no signature up.
-            async with self.database.transaction() as session:
-                await spend(session, exchange.proof)
+            await self.spender.spend(exchange.proof)
         await self.upstream.forward(request, receive, send)
 
     def at_once(self, line: RequestLine, exchange: Exchange, body: bytes) -> UpstreamRequest | None:

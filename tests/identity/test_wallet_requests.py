@@ -122,6 +122,19 @@ def test_twenty_at_once_with_one_message_are_one(gateway: RunningGateway, path: 
     assert spent(gateway, wallet) == 1
 
 
+def test_messages_that_come_together_are_told_apart(gateway: RunningGateway) -> None:
+    wallets = [Wallet() for _ in range(6)]
+    headers = [wallet.headers() for wallet in wallets] * 5
+    with gateway.client() as client, ThreadPoolExecutor(30) as pool:
+        answers = list(
+            pool.map(lambda one: client.post(CREATE, json={"name": "one"}, headers=one), headers)
+        )
+    for number, wallet in enumerate(wallets):
+        passed = [answer for answer in answers[number :: len(wallets)] if answer.is_success]
+        assert len(passed) == 1
+        assert spent(gateway, wallet) == 1
+
+
 REFUSALS = [
     ("POST", "/api/admin/keys", {"name": "n", "tenant": "t"}, 403),
     ("POST", "/api/admin/tenants", {"name": "t"}, 403),
