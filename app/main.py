@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     upstream = Upstream(
         settings.mlflow_url,
         max_connections=settings.upstream_connections,
+        share=settings.upstream_share,
         queue_timeout=settings.upstream_queue,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.upstream_timeout,

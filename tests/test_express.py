@@ -182,7 +182,8 @@ class Front:
     def whole(self) -> bool:
         """Whether every connection of the pool is free, and nothing under way."""
         pool, upstream = self.pool, self.gateway.app.express.upstream
-        return len(pool._members) == len(pool._idle) and not pool._opening and not upstream._active
+        free = len(pool._members) == len(pool._idle) and not pool._opening and not pool._held
+        return free and not upstream._active
 
 
 Open = Callable[..., Front]

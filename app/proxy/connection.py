@@ -45,7 +45,8 @@ class Connection(asyncio.Protocol):
     After `head()`: `status`, `headers` (lower-case names, everything that came), `length` (the
     promised Content-Length, if any), `complete` when the whole body is here, and `buffered`, the
     bytes of it that nobody has taken. `keep`: the connection may carry another request.
-    `touched`: the loop's time of the last byte that moved.
+    `touched`: the loop's time of the last byte that moved. `holder`: the pool's note of whose it
+    is.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Connection(asyncio.Protocol):
         "closed",
         "complete",
         "headers",
+        "holder",
         "keep",
         "length",
         "status",
@@ -105,6 +107,7 @@ class Connection(asyncio.Protocol):
         self.length: int | None = None
         self.touched = loop.time()
         self.unsent = 0
+        self.holder: str | None = None
 
     # --- what the pool and a transfer use ---
 

@@ -125,7 +125,9 @@ class Proxy:
             query = rewrite_query(route, scope["query_string"], workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")
         headers = self._headers(exchange, route, workspace)
-        return UpstreamRequest(scope["method"].encode(), target, headers)
+        assert exchange.principal is not None  # a route of the gateway's own asks for no request
+        caller = exchange.principal.tenant
+        return UpstreamRequest(scope["method"].encode(), target, headers, caller=caller)
 
     def _headers(self, exchange: Exchange, route: Route, workspace: Workspace) -> RawHeaders:
         """What MLflow is told: the client's harmless headers, then the gateway's own."""

@@ -29,6 +29,7 @@ class UpstreamRequest:
     body: the whole body, when it is in memory; None streams it, framed by the next two.
     content_length: the length in bytes of a streamed body; None or 0 without `chunked` is no body.
     chunked: a streamed body whose length nobody knows.
+    caller: whose share of the connections it takes from; None is the gateway itself.
     """
 
     method: bytes
@@ -37,6 +38,7 @@ class UpstreamRequest:
     body: bytes | None = None
     content_length: int | None = None
     chunked: bool = False
+    caller: str | None = None
 
     @property
     def streams(self) -> bool:
