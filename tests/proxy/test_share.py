@@ -1,8 +1,10 @@
 """One caller holds its share of the connections to MLflow, and no more; others find one."""
 
 import asyncio
+import random
 import socket
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -235,6 +237,51 @@ def test_after_any_fault_the_whole_share_is_there(run: Run, kind: str) -> None:
             await whole_share(front, mlflow)
             pool = front.upstream._pool
             await until(lambda: not pool._held)
+
+    run(main())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) -> None:
+    chance = random.Random(seed)
+    targets = [b"/", b"/reset", b"/head", b"/body", b"/bad", b"/close", b"/early", b"/silent"]
+
+    async def stray(front: Gateway) -> None:
+        """One request of some caller's, which may leave at any moment."""
+        await asyncio.sleep(chance.random())
+        reader, writer = await front.connect()
+        target, caller = chance.choice(targets), chance.choice([b"a", b"b", b"c"])
+        if chance.random() < 0.5:
+            writer.write(raw(target, caller, b"connection: close"))
+        else:
+            lines = (b"connection: close", b"content-length: 10")
+            writer.write(raw(target, caller, *lines, method=b"PUT"))
+            writer.write(bytes(chance.randrange(11)))
+        try:
+            async with asyncio.timeout(chance.choice([0.02, 0.2, 60])):
+                await reader.read()
+        except (TimeoutError, ConnectionError):
+            pass
+        writer.close()
+
+    async def main() -> None:
+        mlflow = MLflow()
+        async with scene(
+            mlflow,
+            max_connections=CONNECTIONS,
+            share=SHARE,
+            queue_timeout=0.1,
+            read_timeout=0.2,
+            body_gap=0.2,
+        ) as (front, _):
+            await asyncio.gather(*(stray(front) for _ in range(300)))
+            upstream = front.upstream
+            await until(lambda: not upstream._active and not upstream._pool._opening)
+            assert upstream._pool._held == {}
+            # From here on nobody is slow, but for a busy machine.
+            upstream._read_timeout = 30
+            upstream._pool._limits = replace(upstream._pool._limits, queue_timeout=30)
+            await whole_share(front, mlflow)
 
     run(main())
 
