@@ -20,7 +20,7 @@ import pytest
 
 from app.express import Express
 from app.identity.principal import Scope
-from tests.proxy.hostile import OK, Hostile, Peer, hostile
+from tests.proxy.hostile import OK, Hostile, Peer, hostile, until
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
@@ -451,6 +451,32 @@ def test_a_silent_mlflow_gives_504(front: Open) -> None:
     answer = gate.ask(gate.get("a"))
     assert (answer.status, answer.document["reason"]) == (504, "upstream_timeout")
     assert gate.metrics(status=504) == 1
+    wait_until(gate.whole)
+
+
+def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
+    go_on = threading.Event()
+
+    async def hold(asked: Asked) -> None:
+        if asked.name == b"held":
+            await until(go_on.is_set)
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(hold, upstream_connections=4, upstream_queue=0.3)
+    other = gate.gateway.key()
+    gate.warm(other)
+    with gate.wire() as one, gate.wire() as two:
+        for wire in (one, two):
+            wire.send(gate.get("held"))
+        wait_until(lambda: len(gate.mlflow.asked) == 2)
+        answer = gate.ask(gate.get("a"), short=False)
+        assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
+        assert "one caller" in answer.document["message"]
+        gate.warm(other)
+        assert gate.ask(gate.get("b", key=other)).body == b"b"
+        go_on.set()
+        assert [one.answer().body, two.answer().body] == [b"held"] * 2
+    assert gate.ask(gate.get("c")).body == b"c"
     wait_until(gate.whole)
 
 
