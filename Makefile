@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check chaos bench soak peers lock clean
+.PHONY: help install dev serve test test-clients check chaos slow bench soak peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -56,6 +56,9 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 # Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
 	@$(BIN)/python -m pytest tests/chaos -s --timeout 1800 --chaos-seconds 180 $(ARGS)
+
+slow: $(VENV)/.installed-dev ## Attack with 200 slow connections at a time, for ten minutes; needs slowhttptest.
+	@$(BIN)/python -m pytest tests/edge -m slow -s --timeout 900 $(ARGS)
 
 bench: $(VENV)/.installed ## Measure the gateway beside its peers; needs nginx, wrk and `make peers`.
 	@$(BIN)/python -m benchmarks.run $(ARGS)

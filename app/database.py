@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,9 +39,31 @@ AWAY = ("08", "40", "53", "57P")
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
+@cache
 def newest_revision() -> str:
     """The schema's revision that this code was written for: the number its last migration has."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
+
+
+def suffices(found: str | None) -> bool:
+    """Whether a schema of this revision has what this code needs.
+
+    So has that of any later release: migrations take nothing away that the release before uses
+    (docs/operations.md).
+    """
+    return found is not None and found.isdecimal() and int(found) >= int(newest_revision())
+
+
+async def revision_of(url: str) -> str | None:
+    """The revision of the schema at a `postgresql+asyncpg://` URL; None without one.
+
+    Raises DatabaseUnavailableError.
+    """
+    database = Database(url, connections=1)
+    try:
+        return await database.revision()
+    finally:
+        await database.close()
 
 
 class Base(DeclarativeBase):

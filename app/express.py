@@ -75,7 +75,7 @@ class Express:
             if request is None:
                 return None
             upstream_head = self.upstream.encode(request)
-            conn = self.upstream.idle()
+            conn = self.upstream.idle(request)
             if conn is None:
                 return None
         except Exception:

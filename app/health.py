@@ -1,13 +1,14 @@
 """Whether the gateway lives and is ready, and which version it is."""
 
 import asyncio
+import time
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
-from app.database import Database
+from app.database import Database, newest_revision, suffices
 from app.drain import DRAINING
 from app.errors import GatewayError
 from app.identity.dependencies import Admin
@@ -16,6 +17,8 @@ from app.mlflow.control import MLflowControl
 
 # What an orchestrator waits for an answer is seldom more than this.
 PROBE_SECONDS = 2.5
+# Anybody may ask whether the gateway is ready; it looks no more often than this, in seconds.
+FRESH_SECONDS = 1.0
 NAME = "hokusai-registry-gateway"
 
 router = APIRouter(tags=["health"])
@@ -46,6 +49,38 @@ class Readiness(BaseModel):
     )
 
 
+class Dependencies:
+    """What readiness depends on. However many ask, one look is taken at a time, and kept a while.
+
+    needs_workspaces: MLflow has to keep tenants apart.
+    """
+
+    def __init__(
+        self, database: Database, mlflow: MLflowControl, *, needs_workspaces: bool
+    ) -> None:
+        self._database = database
+        self._mlflow = mlflow
+        self._needs_workspaces = needs_workspaces
+        self._look: asyncio.Task[dict[str, Check]] | None = None
+        self._until = 0.0
+
+    async def checks(self) -> dict[str, Check]:
+        """`migrations` and `upstream`, as they were found a second ago or are now."""
+        look = self._look
+        if look is None or (look.done() and time.monotonic() >= self._until):
+            look = self._look = asyncio.create_task(self._take())
+        # Who asked first may leave; the others wait for the same look.
+        return await asyncio.shield(look)
+
+    async def _take(self) -> dict[str, Check]:
+        migrations, upstream = await asyncio.gather(
+            _migrations(self._database),
+            _upstream(self._mlflow, needs_workspaces=self._needs_workspaces),
+        )
+        self._until = time.monotonic() + FRESH_SECONDS
+        return {"migrations": migrations, "upstream": upstream}
+
+
 class Version(BaseModel):
     """The gateway's version."""
 
@@ -68,12 +103,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
         response.status_code = 503
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
-    state = request.app.state
-    migrations, upstream = await asyncio.gather(
-        _migrations(state.database, state.revision),
-        _upstream(state.mlflow, needs_workspaces=state.settings.tenancy == "workspaces"),
-    )
-    checks = {"migrations": migrations, "upstream": upstream}
+    dependencies: Dependencies = request.app.state.dependencies
+    checks = await dependencies.checks()
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503
@@ -94,14 +125,16 @@ async def metrics(request: Request, _: Admin) -> Response:
     return Response(collected.exposition(), media_type=CONTENT_TYPE)
 
 
-async def _migrations(database: Database, wanted: str) -> Check:
+async def _migrations(database: Database) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             found = await database.revision()
     except (GatewayError, TimeoutError):
         return Check(ready=False, detail="the database does not answer")
-    if found != wanted:
-        return Check(ready=False, detail=f"revision {found} instead of {wanted}: migrate")
+    if not suffices(found):
+        return Check(
+            ready=False, detail=f"revision {found} instead of {newest_revision()}: migrate"
+        )
     return Check(ready=True, detail=f"revision {found}")
 
 

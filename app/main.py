@@ -15,7 +15,7 @@ from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
 from app.attestations.registered import RegisteredModels
 from app.attestations.service import Attestations, attestations_for, attestations_of
-from app.database import Database, newest_revision
+from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
@@ -77,6 +77,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     upstream = Upstream(
         settings.mlflow_url,
         max_connections=settings.upstream_connections,
+        share=settings.upstream_share,
         queue_timeout=settings.upstream_queue,
         connect_timeout=settings.connect_timeout,
         read_timeout=settings.upstream_timeout,
@@ -130,7 +131,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.registrations = registrations
     api.state.attestations_of = attestations_of
     api.state.attestations_for = attestations_for
-    api.state.revision = newest_revision()
+    api.state.dependencies = health.Dependencies(
+        database, mlflow, needs_workspaces=settings.tenancy == "workspaces"
+    )
 
     spender = Spender(database)
     proxy = Proxy(settings, upstream, workspaces, spender, mlflow, mlflow_credential)

@@ -3,14 +3,17 @@
 Apart from the database, because Alembic is a tenth of a process's memory, and serving needs none.
 """
 
+import asyncio
+from contextlib import suppress
+
 import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.database import MIGRATIONS, in_one_line
-from app.errors import StartupError
+from app.database import MIGRATIONS, in_one_line, revision_of, suffices
+from app.errors import DatabaseUnavailableError, StartupError
 from app.settings import Settings
 
 
@@ -28,14 +31,17 @@ def migrate(url: str) -> None:
 
 
 def migrate_database(settings: Settings) -> None:
-    """Bring the schema of HOKUSAI_DATABASE_URL up to date.
+    """Bring the schema of HOKUSAI_DATABASE_URL up to date; that of a later release stays as it is.
 
     Raises StartupError without a URL, where the database cannot be reached or refuses, and where
-    its schema is newer than this program.
+    its schema is none that this or a later release makes.
     """
     if settings.database_url is None:
         raise StartupError("HOKUSAI_DATABASE_URL is not set: it says which database to migrate")
     url = settings.database_url.get_secret_value()
+    with suppress(DatabaseUnavailableError):
+        if suffices(asyncio.run(revision_of(url))):
+            return
     try:
         migrate(url)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError, CommandError) as error:

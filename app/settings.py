@@ -106,6 +106,8 @@ class Settings(BaseSettings):
     # The longest wait for MLflow's next byte; under the MLflow client's own 120 s.
     upstream_timeout: Seconds = 110
     upstream_connections: Count = 100
+    # The part of them that one tenant's requests may hold at a time; 1 sets no bound.
+    upstream_share: float = Field(default=0.5, gt=0, le=1)
     # The longest wait for a free connection to MLflow.
     upstream_queue: Seconds = 5
     # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener

@@ -15,6 +15,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # How NUL, and half a surrogate pair, can be written in valid JSON; or what only looks like it.
 _PERHAPS_BAD_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _BAD_TEXT = re.compile("[\0\ud800-\udfff]")
+_SAID_OF_BAD_TEXT = "Text in the body must hold no NUL (\\u0000) and no half of a surrogate pair."
 
 
 def parse(body: bytes) -> Any:
@@ -41,10 +42,30 @@ def parse(body: bytes) -> Any:
     except ValueError as error:
         raise InvalidParameterError(f"The body is not valid JSON: {error}.") from None
     if _PERHAPS_BAD_TEXT.search(body) is not None and _has_bad_text(document):
-        raise InvalidParameterError(
-            "Text in the body must hold no NUL (\\u0000) and no half of a surrogate pair."
-        )
+        raise InvalidParameterError(_SAID_OF_BAD_TEXT)
     return document
+
+
+def check_text(body: bytes) -> None:
+    """Refuse a body whose text others lose: not UTF-8, a NUL, half of a surrogate pair.
+
+    The rest of it is not looked at, and may be no JSON. Raises InvalidParameterError.
+    """
+    try:
+        if not body.isascii():
+            body.decode()
+    except UnicodeDecodeError:
+        raise InvalidParameterError("The body must be JSON in UTF-8.") from None
+    if b"\0" in body:
+        raise InvalidParameterError("The body must be JSON in UTF-8, without NUL.")
+    if _PERHAPS_BAD_TEXT.search(body) is None:
+        return
+    try:
+        bad = _has_bad_text(json.loads(body))
+    except (ValueError, RecursionError):
+        return  # no JSON, or none that anybody reads
+    if bad:
+        raise InvalidParameterError(_SAID_OF_BAD_TEXT)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ first request with a key takes the ordinary one, opens a connection, and makes t
 
 import asyncio
 import gc
+import gzip
 import json
 import re
 import threading
@@ -19,7 +20,7 @@ import pytest
 
 from app.express import Express
 from app.identity.principal import Scope
-from tests.proxy.hostile import OK, Hostile, Peer, hostile
+from tests.proxy.hostile import OK, Hostile, Peer, hostile, until
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
@@ -182,7 +183,8 @@ class Front:
     def whole(self) -> bool:
         """Whether every connection of the pool is free, and nothing under way."""
         pool, upstream = self.pool, self.gateway.app.express.upstream
-        return len(pool._members) == len(pool._idle) and not pool._opening and not upstream._active
+        free = len(pool._members) == len(pool._idle) and not pool._opening and not pool._held
+        return free and not upstream._active
 
 
 Open = Callable[..., Front]
@@ -305,6 +307,28 @@ def test_a_chunked_answer_is_framed(front: Open) -> None:
     assert gate.taken == [True, True]
 
 
+def test_what_mlflow_says_beside_its_answer_stays_behind(front: Open) -> None:
+    packed = gzip.compress(b"abc")
+
+    async def beside(asked: Asked) -> None:
+        await asked.peer.send(
+            b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
+            b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\nserver: mlflow\r\ncontent-encoding: gzip\r\n"
+            b"transfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n"
+            b"%x\r\n%b\r\n0\r\nset-cookie: c=d\r\nx-end: 1\r\n\r\n" % (len(packed), packed)
+        )
+
+    gate = front(beside)
+    with gate.wire() as wire:
+        for _ in range(2):
+            wire.send(gate.get("a"))
+            answer = wire.answer()
+            assert (answer.status, answer.body) == (200, packed)
+            assert answer.headers["content-encoding"] == "gzip"
+            assert not {"set-cookie", "server", "link", "x-end", "trailer"} & set(answer.headers)
+    assert gate.taken == [True, True]
+
+
 def test_an_answer_whose_length_is_hop_by_hop_is_framed(front: Open) -> None:
     async def nominate(asked: Asked) -> None:
         await asked.peer.send(ok(b"abc", b"connection: content-length"))
@@ -368,6 +392,8 @@ def test_an_answer_without_a_body(front: Open, status: bytes) -> None:
         b"HTTP/1.1 200 O",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nmore",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nx: " + b"a" * 70_000 + b"\r\ncontent-length: 0\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\n\r\n" * 5000,
         b"nonsense\r\n\r\n",
     ],
 )
@@ -381,6 +407,22 @@ def test_a_broken_answer_gives_502(front: Open, data: bytes) -> None:
     assert (answer.status, answer.document["reason"]) == (502, "upstream_protocol")
     assert len(gate.mlflow.asked) == 1
     assert gate.metrics(status=502) == 1
+    wait_until(gate.whole)
+    gate.warm()
+
+
+def test_a_long_answer_that_breaks_off_never_looks_whole(front: Open) -> None:
+    async def half(asked: Asked) -> None:
+        await asked.peer.send(
+            b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + bytes(500_000)
+        )
+        asked.peer.reset()
+
+    gate = front(half)
+    with gate.wire() as wire:
+        wire.send(gate.get("a"))
+        with pytest.raises(EOFError):
+            wire.answer()
     wait_until(gate.whole)
     gate.warm()
 
@@ -409,6 +451,32 @@ def test_a_silent_mlflow_gives_504(front: Open) -> None:
     answer = gate.ask(gate.get("a"))
     assert (answer.status, answer.document["reason"]) == (504, "upstream_timeout")
     assert gate.metrics(status=504) == 1
+    wait_until(gate.whole)
+
+
+def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
+    go_on = threading.Event()
+
+    async def hold(asked: Asked) -> None:
+        if asked.name == b"held":
+            await until(go_on.is_set)
+        await asked.peer.send(ok(asked.name))
+
+    gate = front(hold, upstream_connections=4, upstream_queue=0.3)
+    other = gate.gateway.key()
+    gate.warm(other)
+    with gate.wire() as one, gate.wire() as two:
+        for wire in (one, two):
+            wire.send(gate.get("held"))
+        wait_until(lambda: len(gate.mlflow.asked) == 2)
+        answer = gate.ask(gate.get("a"), short=False)
+        assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
+        assert "one caller" in answer.document["message"]
+        gate.warm(other)
+        assert gate.ask(gate.get("b", key=other)).body == b"b"
+        go_on.set()
+        assert [one.answer().body, two.answer().body] == [b"held"] * 2
+    assert gate.ask(gate.get("c")).body == b"c"
     wait_until(gate.whole)
 
 

@@ -1,11 +1,17 @@
 """The probes: what they say when all is well, and when not; who may ask."""
 
+import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 
 import pytest
 
+from app import health
+from app.database import newest_revision
 from app.standalone.mlflow_server import ChildMLflow
+from tests.proxy.recorder import Recorder
+from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
 from tests.support.sql import sql
@@ -44,15 +50,22 @@ def test_the_version_is_that_of_the_package(gateway: RunningGateway) -> None:
         }
 
 
-def test_a_schema_of_another_revision_is_not_ready(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow
+def test_an_older_schema_is_not_ready_and_a_later_one_is(
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", 0.0)
     with (
         RunningGateway(new_database(), mlflow_server.url) as gateway,
         gateway.client() as client,
     ):
+        # Migrations take nothing away that the release before needs.
+        sql(gateway, "update alembic_version set version_num = '9999'")
+        assert good(client.get("/readyz"))["checks"]["migrations"]["detail"] == "revision 9999"
         for statement in (
-            "update alembic_version set version_num = 'older'",
+            "update alembic_version set version_num = '0001'",
+            "update alembic_version set version_num = 'another'",
             "drop table alembic_version",
         ):
             sql(gateway, statement)
@@ -63,6 +76,54 @@ def test_a_schema_of_another_revision_is_not_ready(
             assert "migrate" in checks["migrations"]["detail"]
             assert checks["upstream"]["ready"] is True
             assert client.get("/livez").status_code == 200
+
+
+def test_however_many_ask_one_look_is_taken_at_a_time(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "FRESH_SECONDS", 3600.0)
+    with (
+        Recorder() as mlflow,
+        RunningGateway(new_database(), mlflow.url, tenancy="shared") as gateway,
+        gateway.client() as client,
+    ):
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(lambda _: client.get("/readyz"), range(100)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert [seen.target for seen in mlflow.seen] == ["/health"]
+
+
+def test_who_leaves_ends_no_look_that_others_wait_for() -> None:
+    go_on = asyncio.Event()
+
+    class Database:
+        looks = 0
+
+        async def revision(self) -> str:
+            self.looks += 1
+            await go_on.wait()
+            return newest_revision()
+
+    class MLflow:
+        async def alive(self) -> bool:
+            return True
+
+    async def run() -> None:
+        database = Database()
+        dependencies = health.Dependencies(
+            database,  # type: ignore[arg-type]
+            MLflow(),  # type: ignore[arg-type]
+            needs_workspaces=False,
+        )
+        first, other = (asyncio.create_task(dependencies.checks()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        go_on.set()
+        assert all(check.ready for check in (await other).values())
+        assert database.looks == 1
+
+    asyncio.run(run())
 
 
 def test_without_mlflow_it_lives_and_is_not_ready(new_database: Callable[[], str]) -> None:

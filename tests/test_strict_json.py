@@ -52,6 +52,40 @@ def test_what_could_be_read_in_two_ways_is_refused(
     assert word in refused(member.post(path, content=body), 400, "invalid_parameter")["message"]
 
 
+# Bodies of routes that nobody else reads, by what is wrong with them.
+LOST = {
+    "half a surrogate pair": b'{"run_id": "a", "key": "b", "value": "\\ud800"}',
+    "the other half": b'{"run_id": "a", "key": "b", "value": "x\\uDFFFy"}',
+    "two halves in the wrong order": b'{"key": "\\udc00\\ud800"}',
+    "NUL": b'{"value": "\\u0000"}',
+    "UTF-16": '{"value": "a"}'.encode("utf-16"),
+    "UTF-16 without a mark": '{"value": "a"}'.encode("utf-16-le"),
+    "half a pair as bytes": b'{"value": "\xed\xa0\x80"}',
+}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("name", LOST)
+def test_text_that_mlflow_would_lose_is_refused_everywhere(
+    member: httpx.Client, name: str, chunked: bool
+) -> None:
+    body = iter([LOST[name]]) if chunked else LOST[name]
+    answer = member.post("/api/mlflow/api/2.0/mlflow/runs/set-tag", content=body)
+    refused(answer, 400, "invalid_parameter")
+
+
+@pytest.mark.parametrize("value", ["\U0001f600", "\\ud800", "\\\\ud800", "a\u00e4", "ab" * 2000])
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_other_text_comes_to_mlflow(member: httpx.Client, value: str, ascii_only: bool) -> None:
+    path = "/api/mlflow/api/2.0/mlflow"
+    created = good(member.post(f"{path}/runs/create", json={"experiment_id": "0"}))
+    run = created["run"]["info"]["run_id"]
+    tag = json.dumps({"run_id": run, "key": "note", "value": value}, ensure_ascii=ascii_only)
+    good(member.post(f"{path}/runs/set-tag", content=tag.encode()))
+    tags = good(member.get(f"{path}/runs/get", params={"run_id": run}))["run"]["data"]["tags"]
+    assert {"key": "note", "value": value} in tags
+
+
 @pytest.mark.parametrize("media_type", ["application/json", "Application/Problem+JSON; a=b"])
 def test_any_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
     headers = {"Content-Type": media_type}
@@ -78,6 +112,12 @@ def test_what_only_looks_like_nul_is_text(member: httpx.Client) -> None:
 )
 def test_nul_in_a_target_is_refused(member: httpx.Client, path: str) -> None:
     refused(member.get(path), 400, "malformed_request")
+
+
+@given(st.binary() | st.text().map(str.encode))
+def test_any_body_is_let_through_or_refused(body: bytes) -> None:
+    with suppress(InvalidParameterError):
+        strict_json.check_text(body)
 
 
 @given(

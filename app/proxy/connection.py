@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
 
     After `head()`: `answer`, `complete` when the whole body is here, and `buffered`, the bytes of
     it that nobody has taken. `keep`: the connection may carry another request. `touched`: the
-    loop's time of the last byte that moved.
+    loop's time of the last byte that moved. `holder`: the pool's note of whose it is.
     """
 
     __slots__ = (
@@ -68,6 +68,7 @@ class Connection(asyncio.Protocol):
         "buffered",
         "closed",
         "complete",
+        "holder",
         "keep",
         "loop",
         "touched",
@@ -100,6 +101,7 @@ class Connection(asyncio.Protocol):
         self.answer: AnswerHead = NOTHING
         self.touched = loop.time()
         self.unsent = 0
+        self.holder: str | None = None
 
     # --- what the pool and a transfer use ---
 

@@ -33,6 +33,7 @@ class UpstreamRequest:
     content_length: the length in bytes of a streamed body; None or 0 without `chunked` is no body.
     chunked: a streamed body whose length nobody knows.
     lines: more headers, as `encode_headers` gives them.
+    caller: whose share of the connections it takes from; None is the gateway itself.
     """
 
     method: bytes
@@ -42,6 +43,7 @@ class UpstreamRequest:
     content_length: int | None = None
     chunked: bool = False
     lines: bytes = b""
+    caller: str | None = None
 
     @property
     def streams(self) -> bool:

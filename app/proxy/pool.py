@@ -13,16 +13,22 @@ Slot = asyncio.Future[Connection]
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """max_connections: open or opening. All times in seconds."""
+    """max_connections: open or opening. share: the part of them, above 0 and at most 1, that one
+    caller may hold. All times in seconds."""
 
     max_connections: int
     queue_timeout: float
     connect_timeout: float
     idle_timeout: float
+    share: float = 1.0
 
 
 class Pool:
-    """At most `max_connections` to one host and port; who comes first is served first."""
+    """At most `max_connections` to one host and port, and of these a share for each caller.
+
+    A caller is any string, and None is the gateway itself, which has no share. Those who wait take
+    turns by caller; of one caller's requests the first is served first.
+    """
 
     def __init__(
         self, host: str, port: int, tls: ssl.SSLContext | None, limits: PoolLimits
@@ -35,33 +41,45 @@ class Pool:
         self._opening = 0
         # Ordered: the newest is taken first, so that the surplus of a busy hour grows old.
         self._idle: dict[Connection, float] = {}
-        self._queue: deque[tuple[Slot, float]] = deque()
+        # By caller, in the order in which their turns come; nobody is here with nothing waiting.
+        self._queues: dict[str | None, deque[tuple[Slot, float]]] = {}
+        self._share = max(1, int(limits.max_connections * limits.share))
+        # How many connections each caller holds, those that are opened for it among them. For the
+        # open ones the connection knows its holder, so that the two end together.
+        self._held: dict[str, int] = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._closed = False
 
     @property
     def empty(self) -> bool:
-        return not (self._members or self._opening or self._queue)
+        return not (self._members or self._opening or self._queues)
 
-    def idle(self) -> Connection | None:
-        """A free connection that may still be used, if there is one."""
+    def idle(self, caller: str | None = None) -> Connection | None:
+        """A free connection that may still be used, if there is one and the caller may have it."""
+        held = 0
+        if caller is not None:
+            held = self._held.get(caller, 0)
+            if held >= self._share:
+                return None
         idle = self._idle
         while idle:
             conn, since = idle.popitem()
-            if (
-                conn.loop.time() - since < self._limits.idle_timeout
-                and not conn.transport.is_closing()
-            ):
+            age = conn.loop.time() - since
+            if age < self._limits.idle_timeout and not conn.transport.is_closing():
+                if caller is not None:
+                    self._held[caller] = held + 1
+                    conn.holder = caller
                 return conn
             conn.abort()
         return None
 
     def unused(self, conn: Connection) -> None:
         """Take back a connection that `idle` gave, and that nothing was sent on."""
+        self._let_go(conn)
         # It is as old as before: the server closes it by the age that it sees.
         self._offer(conn, conn.touched)
 
-    def request(self) -> Slot:
+    def request(self, caller: str | None = None) -> Slot:
         """A connection for whoever found none free: a new one, or a place in the queue.
 
         The future raises UpstreamBusyError, UpstreamUnreachableError or UpstreamTLSError. Set an
@@ -71,10 +89,10 @@ class Pool:
         slot: Slot = loop.create_future()
         if self._closed:
             slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
-        elif self._has_room():
-            self._dial(slot)
+        elif self._has_room() and self._may_have(caller):
+            self._dial(slot, caller)
         else:
-            self._queue.append((slot, loop.time()))
+            self._queues.setdefault(caller, deque()).append((slot, loop.time()))
         return slot
 
     def release(self, conn: Connection) -> None:
@@ -83,6 +101,7 @@ class Pool:
             conn.abort()
             return
         conn.rest()
+        self._let_go(conn)
         self._offer(conn)
 
     def sweep(self, now: float) -> None:
@@ -91,15 +110,16 @@ class Pool:
             if now - since < self._limits.idle_timeout:
                 break
             conn.abort()
-        while self._queue:
-            slot, since = self._queue[0]
-            if not slot.done() and now - since < self._limits.queue_timeout:
-                break
-            self._queue.popleft()
-            if not slot.done():
-                slot.set_exception(
-                    UpstreamBusyError("All connections to MLflow are in use. Try again.")
-                )
+        for caller, queue in list(self._queues.items()):
+            while queue:
+                slot, since = queue[0]
+                if not slot.done() and now - since < self._limits.queue_timeout:
+                    break
+                queue.popleft()
+                if not slot.done():
+                    slot.set_exception(self._busy(caller))
+            if not queue:
+                del self._queues[caller]
 
     async def aclose(self) -> None:
         self._closed = True
@@ -108,48 +128,97 @@ class Pool:
         for dial in list(self._dials):
             dial.cancel()
         await asyncio.gather(*self._dials, return_exceptions=True)
-        while self._queue:
-            slot, _ = self._queue.popleft()
-            if not slot.done():
-                slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
+        for queue in self._queues.values():
+            for slot, _ in queue:
+                if not slot.done():
+                    slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
+        self._queues.clear()
 
     def _has_room(self) -> bool:
         return len(self._members) + self._opening < self._limits.max_connections
 
+    def _may_have(self, caller: str | None) -> bool:
+        return caller is None or self._held.get(caller, 0) < self._share
+
+    def _busy(self, caller: str | None) -> UpstreamBusyError:
+        if self._may_have(caller):
+            return UpstreamBusyError("All connections to MLflow are in use. Try again.")
+        return UpstreamBusyError(
+            f"Your requests use all {self._share} connections to MLflow that one caller may hold. "
+            "Try again when one of them is over."
+        )
+
+    # --- who holds what ---
+
+    def _hold(self, caller: str | None) -> None:
+        if caller is not None:
+            self._held[caller] = self._held.get(caller, 0) + 1
+
+    def _let_go(self, conn: Connection) -> None:
+        """A connection has no holder any more. Doing it twice is no error."""
+        holder, conn.holder = conn.holder, None
+        self._drop(holder)
+
+    def _drop(self, caller: str | None) -> None:
+        if caller is not None:
+            held = self._held[caller] - 1
+            if held:
+                self._held[caller] = held
+            else:
+                del self._held[caller]
+
+    # --- who is next ---
+
     def _offer(self, conn: Connection, since: float | None = None) -> None:
         """since: the loop's time at which it was last in use, if not now."""
-        slot = self._next()
-        if slot is not None:
+        found = self._next() if self._queues else None
+        if found is not None:
+            slot, caller = found
+            self._hold(caller)
+            conn.holder = caller
             slot.set_result(conn)
         else:
             self._idle[conn] = conn.loop.time() if since is None else since
 
-    def _next(self) -> Slot | None:
-        while self._queue:
-            slot, _ = self._queue.popleft()
-            if not slot.done():
-                return slot
+    def _next(self) -> tuple[Slot, str | None] | None:
+        """Whose turn it is. Of those who have their share there are only a few to pass over."""
+        while self._queues:
+            for caller in self._queues:
+                if self._may_have(caller):
+                    break
+            else:
+                return None
+            queue = self._queues.pop(caller)
+            while queue:
+                slot, _ = queue.popleft()
+                if not slot.done():
+                    if queue:
+                        self._queues[caller] = queue
+                    return slot, caller
         return None
 
     def _lost(self, conn: Connection) -> None:
         self._idle.pop(conn, None)
         self._members.discard(conn)
+        self._let_go(conn)
         self._fill()
 
     def _fill(self) -> None:
         """Open a connection for the next in the queue, where one has gone."""
-        if self._queue and not self._closed and self._has_room():
-            slot = self._next()
-            if slot is not None:
-                self._dial(slot)
+        if self._queues and not self._closed and self._has_room():
+            found = self._next()
+            if found is not None:
+                self._dial(*found)
 
-    def _dial(self, slot: Slot) -> None:
+    def _dial(self, slot: Slot, caller: str | None) -> None:
         self._opening += 1
-        task = asyncio.get_running_loop().create_task(self._open(slot))
+        self._hold(caller)
+        task = asyncio.get_running_loop().create_task(self._open(slot, caller))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _open(self, slot: Slot) -> None:
+    async def _open(self, slot: Slot, caller: str | None) -> None:
+        holder = caller
         try:
             conn = await self._connect_twice()
         except (UpstreamUnreachableError, UpstreamTLSError) as error:
@@ -162,12 +231,15 @@ class Pool:
         else:
             if not conn.closed:
                 self._members.add(conn)
-            if slot.done():
-                self._offer(conn)
-            else:
+                conn.holder, holder = holder, None
+            if not slot.done():
                 slot.set_result(conn)
+            elif not conn.closed:
+                self._let_go(conn)
+                self._offer(conn)
         finally:
             self._opening -= 1
+            self._drop(holder)
             self._fill()
 
     async def _connect_twice(self) -> Connection:

@@ -101,7 +101,7 @@ class Transfer:
 
         fresh: not on a connection that has carried another request before.
         """
-        conn = None if fresh else self._pool.idle()
+        conn = None if fresh else self._pool.idle(self._request.caller)
         if conn is None:
             conn = await self._wait_for_connection()
         self.start(conn)
@@ -119,7 +119,7 @@ class Transfer:
 
     async def _wait_for_connection(self) -> Connection:
         conn: Connection | None = None
-        self._slot = slot = self._pool.request()
+        self._slot = slot = self._pool.request(self._request.caller)
         try:
             conn = await slot
         finally:
@@ -169,7 +169,8 @@ class Transfer:
             if conn is None:
                 # Not before the first of the body is here: a client that sends a head and then
                 # nothing holds no connection.
-                conn = self._pool.idle() or await self._wait_for_connection()
+                conn = self._pool.idle(self._request.caller)
+                conn = conn or await self._wait_for_connection()
                 self.conn = conn
                 conn.start(self.head, bodiless=self._request.method == b"HEAD")
                 if self._opened is not None and not self._opened.done():

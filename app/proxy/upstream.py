@@ -37,14 +37,15 @@ Refusal = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], Exception]
 class Upstream(httpx.AsyncBaseTransport):
     """A pooled HTTP/1.1 client for one server.
 
-    url: of the server, with a path if it lives below one. max_connections: open at a time.
-    In seconds: queue_timeout, the wait for a free connection; connect_timeout, TCP and TLS;
-    read_timeout, the longest silence of the server, or of a client that takes no more of an answer;
-    body_gap, the longest silence in a request's body; idle_timeout, for which a free connection is
-    kept, less than the server's own. ca_file: PEM certificates to trust instead of the system's.
-    max_body: bytes of a streamed body. refusal: makes the error that `forward` raises for an answer
-    of 400 or more, from its status, headers and what came of its body; without it such an answer
-    goes to the client as it is.
+    url: of the server, with a path if it lives below one. max_connections: open at a time. share:
+    the part of them that one caller may hold; see `UpstreamRequest.caller`. In seconds:
+    queue_timeout, the wait for a free connection; connect_timeout, TCP and TLS; read_timeout, the
+    longest silence of the server, or of a client that takes no more of an answer; body_gap, the
+    longest silence in a request's body; idle_timeout, for which a free connection is kept, less
+    than the server's own. ca_file: PEM certificates to trust instead of the system's. max_body:
+    bytes of a streamed body. refusal: makes the error that `forward` raises for an answer of 400 or
+    more, from its status, headers and what came of its body; without it such an answer goes to the
+    client as it is.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Upstream(httpx.AsyncBaseTransport):
         url: str,
         *,
         max_connections: int,
+        share: float = 1.0,
         queue_timeout: float,
         connect_timeout: float,
         read_timeout: float,
@@ -81,6 +83,7 @@ class Upstream(httpx.AsyncBaseTransport):
             tls,
             PoolLimits(
                 max_connections=max_connections,
+                share=share,
                 queue_timeout=queue_timeout,
                 connect_timeout=connect_timeout,
                 idle_timeout=idle_timeout,
@@ -109,9 +112,9 @@ class Upstream(httpx.AsyncBaseTransport):
         """The head for `start`. Raises ValueError; see `encode_head`."""
         return encode_head(request, self._host, self._prefix)
 
-    def idle(self) -> Connection | None:
+    def idle(self, request: UpstreamRequest) -> Connection | None:
         """A free connection for `start`, if there is one; `unused` gives it back."""
-        return self._pool.idle()
+        return self._pool.idle(request.caller)
 
     def unused(self, conn: Connection) -> None:
         """Take back what `idle` gave, and nothing was sent on."""
@@ -239,12 +242,19 @@ class Upstream(httpx.AsyncBaseTransport):
         if transfer.uploading:
             await self._relay_early(transfer, conn, send, start)
             return
-        await send(start)
         if conn.complete:
-            await send({"type": "http.response.body", "body": conn.take()})
-            return
-        await self._relay_body(conn, send)
-        await send({"type": "http.response.body", "body": b""})
+            body = conn.take()
+            self.end(transfer)
+            await send(start)
+        else:
+            await send(start)
+            body = await conn.read()
+            while not conn.complete:
+                await self._pass_on(body, send)
+                body = await conn.read()
+            self.end(transfer)
+        # The connection is another's by now: a client that does not read holds none for this.
+        await send({"type": "http.response.body", "body": body})
 
     async def _relay_early(
         self, transfer: Transfer, conn: Connection, send: Send, start: Message
@@ -255,18 +265,19 @@ class Upstream(httpx.AsyncBaseTransport):
             # So that the client knows the answer to be whole while the rest of its body is read.
             start["headers"].append((b"content-length", b"%d" % conn.buffered))
         await send(start)
-        await self._relay_body(conn, send)
+        while body := await conn.read():
+            await self._pass_on(body, send)
         if transfer.uploading:
             await transfer.discard_upload(LINGER)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _relay_body(self, conn: Connection, send: Send) -> None:
-        while body := await conn.read():
-            try:
-                async with asyncio.timeout(self._read_timeout):
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
-            except TimeoutError:
-                raise UpstreamTimeoutError("The client stopped reading the answer.") from None
+    async def _pass_on(self, body: bytes, send: Send) -> None:
+        """A piece of the answer that is not the last one."""
+        try:
+            async with asyncio.timeout(self._read_timeout):
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+        except TimeoutError:
+            raise UpstreamTimeoutError("The client stopped reading the answer.") from None
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -7,8 +7,9 @@ alone is a tenth of its memory.
 import asyncio
 import subprocess
 import sys
+from contextlib import suppress
 
-from app.database import Database, newest_revision
+from app.database import revision_of, suffices
 from app.errors import DatabaseUnavailableError, StartupError
 from app.settings import Settings
 
@@ -21,21 +22,12 @@ def migrate_apart(settings: Settings) -> None:
     Raises StartupError, as `migrate_database` does. The settings reach the process by the
     environment.
     """
-    if asyncio.run(_revision(settings)) == newest_revision():
-        return
+    assert settings.database_url is not None
+    # Where the database does not answer, the migration explains it.
+    with suppress(DatabaseUnavailableError):
+        if suffices(asyncio.run(revision_of(settings.database_url.get_secret_value()))):
+            return
     ended = subprocess.run(COMMAND, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
         said = ended.stderr.strip().rpartition("error: ")[2]
         raise StartupError(said or f"the migration ended with exit code {ended.returncode}")
-
-
-async def _revision(settings: Settings) -> str | None:
-    """The schema's revision; None where it cannot be told, which the migration then explains."""
-    assert settings.database_url is not None
-    database = Database(settings.database_url.get_secret_value(), connections=1)
-    try:
-        return await database.revision()
-    except DatabaseUnavailableError:
-        return None
-    finally:
-        await database.close()

@@ -1,6 +1,8 @@
 """The MLflow workspace of each tenant, made on first use."""
 
+import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import structlog
@@ -52,6 +54,7 @@ class Workspaces:
         self._shared = tenancy == "shared"
         self._new_wallets = new_wallets
         self._known: dict[str, Workspace] = {}
+        self._making: dict[str, asyncio.Task[Workspace]] = {}
         self._checked = False
 
     def known(self, tenant: str) -> Workspace | None:
@@ -61,11 +64,26 @@ class Workspaces:
     async def of(self, principal: Principal, actor: Actor | None = None) -> Workspace:
         """The workspace of a principal's tenant, made now on its first use.
 
-        Any number of requests may race: each step is idempotent, and the last one only writes down
-        what the others found too. Raises as `prepare` does.
+        Any number of workers may race: each step is idempotent, and the last one only writes down
+        what the others found too. Within one, all of a tenant's first requests wait for the first
+        of them, so that a crowd takes no more of the database and MLflow. Raises as `prepare` does.
         """
-        found = self.known(principal.tenant)
-        return found or await self.prepare(principal.tenant, actor or Actor(principal.id))
+        tenant = principal.tenant
+        found = self.known(tenant)
+        if found is not None:
+            return found
+        making = self._making.get(tenant)
+        if making is None:
+            making = asyncio.create_task(self.prepare(tenant, actor or Actor(principal.id)))
+            self._making[tenant] = making
+            making.add_done_callback(partial(self._made, tenant))
+        # Whoever came first may leave; the others go on waiting for the same.
+        return await asyncio.shield(making)
+
+    def _made(self, tenant: str, making: "asyncio.Task[Workspace]") -> None:
+        del self._making[tenant]
+        if not making.cancelled():
+            making.exception()  # looked at, also where nobody waits for it any more
 
     async def prepare(
         self, tenant_name: str, actor: Actor, *, unlimited: bool = False

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -12,6 +13,7 @@ from app.edge import protocol
 from app.edge.pace import GAPS, MIN_RATE, Pace
 from app.errors import SlowRequestError
 from app.standalone.mlflow_server import ChildMLflow
+from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.wire import request
 
@@ -72,18 +74,12 @@ async def siege(gateway: RunningGateway, key: str, first: bytes, many: int) -> l
     return await slow
 
 
-@pytest.mark.parametrize(
-    ("kind", "many"),
-    [
-        ("head", 200),
-        ("document", 200),
-        # Fewer than there are connections to MLflow, which each of these holds.
-        ("artifact", 80),
-    ],
-)
-def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str, many: int) -> None:
+@pytest.mark.parametrize("kind", ["head", "document", "artifact"])
+def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> None:
     key = besieged.key()
     bearer = f"Authorization: Bearer {key}"
+    with besieged.client(key) as known:
+        good(known.get(SEARCH))
     first = {
         "head": b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Slow: ",
         "document": request(
@@ -97,10 +93,16 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str, many
             f"PUT {ARTIFACT} HTTP/1.1", bearer, "Content-Length: 100000", body=b"a"
         ),
     }[kind]
-    for answer in asyncio.run(siege(besieged, key, first, many)):
+    reasons: Counter[str] = Counter()
+    for answer in asyncio.run(siege(besieged, besieged.key(), first, 200)):
         head, _, body = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 400 ")
-        assert json.loads(body)["reason"] == "slow_request"
+        reason = json.loads(body)["reason"]
+        reasons[reason] += 1
+        assert head.startswith(b"HTTP/1.1 400 " if reason == "slow_request" else b"HTTP/1.1 503 ")
+    # An artifact's body holds a connection to MLflow, of which one tenant has its share; the others
+    # of its requests wait for one, and drip as well.
+    assert set(reasons) <= {"slow_request", "upstream_busy"}
+    assert reasons["slow_request"] >= (50 if kind == "artifact" else 200)
 
 
 def test_who_does_not_read_is_gone(

@@ -138,7 +138,10 @@ class _Client:
 
 @dataclass
 class Gateway:
-    """A minimal ASGI app that does nothing but forward, on a real uvicorn."""
+    """A minimal ASGI app that does nothing but forward, on a real uvicorn.
+
+    A request names its caller in a header `x-caller`; without one it is the gateway's own.
+    """
 
     upstream: Upstream
     held: bool = False
@@ -177,6 +180,7 @@ class Gateway:
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
         request = UpstreamRequest(scope["method"].encode(), target, request_headers(headers))
+        request.caller = headers[b"x-caller"].decode() if b"x-caller" in headers else None
         if self.held:
             request.body, more = b"", True
             while more:

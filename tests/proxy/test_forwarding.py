@@ -422,6 +422,48 @@ def test_repeated_headers_of_an_answer_stay_apart(front: httpx.Client, upstream:
     assert front.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
 
 
+def test_no_redirect_is_followed(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.status = 302
+    upstream.headers.append(("Location", f"{upstream.url}/elsewhere"))
+    assert front.get(RUNS).status_code == 302
+    assert [seen.target for seen in upstream.seen] == [RUNS.removeprefix("/api/mlflow")]
+
+
+def test_a_proxy_in_the_environment_reroutes_nothing(
+    new_database: Callable[[], str], upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.reset()
+    with Recorder() as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        with (
+            RunningGateway(new_database(), upstream.url, tenancy="shared") as running,
+            running.client(running.key()) as client,
+        ):
+            good(client.get(RUNS))
+            good(client.get("/readyz"))
+        assert proxy.seen == []
+    assert {seen.target for seen in upstream.seen} == {RUNS.removeprefix("/api/mlflow"), "/health"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_upload_has_a_bound(
+    new_database: Callable[[], str], upstream: Recorder, chunked: bool
+) -> None:
+    upstream.reset()
+    with (
+        RunningGateway(new_database(), upstream.url, tenancy="shared", max_upload=10) as running,
+        running.client(running.key()) as client,
+    ):
+
+        def put(size: int) -> httpx.Response:
+            body = b"a" * size
+            return client.put(f"{FILES}/1/f", content=iter([body]) if chunked else body)
+
+        good(put(10))
+        refused(put(11), 413, "body_too_large")
+
+
 # --- TLS to the upstream ---
 
 

@@ -44,6 +44,12 @@ class GatewayProcess:
         self.kill()
 
     @property
+    def pid(self) -> int:
+        """Of the process that was started last."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def admin_key(self) -> str:
         """The first admin key of the database, where this gateway or one beside it made it."""
         return (self._data / "admin.key").read_text().strip()

@@ -157,6 +157,21 @@ def test_ten_first_requests_of_a_wallet_all_succeed(
     assert len(workspace_events(gateway, wallet.tenant)) == 1
 
 
+def test_a_crowd_of_first_requests_takes_one_connection_to_the_database(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with (
+        RunningGateway(new_database(), mlflow_server.url, database_connections=1) as gateway,
+        gateway.client(gateway.key()) as client,
+    ):
+        good(client.get("/api/limits"))  # the key is known now, and the workspace is not
+        with ThreadPoolExecutor(100) as pool:
+            answers = list(
+                pool.map(lambda _: client.get(SEARCH, params={"max_results": 1}), range(300))
+            )
+        assert {answer.status_code for answer in answers} == {200}
+
+
 def test_a_tenant_is_made_while_mlflow_is_away_and_its_workspace_on_first_use(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
