@@ -359,3 +359,11 @@ class UpstreamBusyError(UnavailableError):
 
 class StartupError(Exception):
     """What keeps the gateway from starting, in one line that names the setting to change."""
+
+
+def _reasons(kind: type[GatewayError]) -> set[str]:
+    return {kind.reason}.union(*(_reasons(one) for one in kind.__subclasses__()))
+
+
+# Every reason that an answer of the gateway's can give.
+REASONS = frozenset(_reasons(GatewayError))

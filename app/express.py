@@ -7,6 +7,7 @@ Whatever does not go well leaves this way before anything was counted or sent, a
 the ordinary one, which knows how to refuse, to wait, and to tell (docs/decisions/0016-express.md).
 """
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -52,6 +53,8 @@ class Express:
         self.limit = limit
         self.proxy = proxy
         self.upstream = upstream
+        # The server's open connections; it keeps the set, and shows it with the first of them.
+        self.connections: AbstractSet[StrictProtocol] = frozenset()
 
     def take(self, protocol: "StrictProtocol", scope: Scope, body: bytes) -> "ExpressCycle | None":
         """Send a request on its way; None where it has to take the ordinary one.
@@ -77,7 +80,10 @@ class Express:
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
-        return cycle if cycle.transfer is not None else None
+        if cycle.transfer is None:
+            return None
+        self.envelope.bytes_in += len(body)
+        return cycle
 
 
 class ExpressCycle:
@@ -172,6 +178,7 @@ class ExpressCycle:
             parts.append(b"content-length: %d\r\n" % len(body))
         parts += (b"\r\n", body)
         self.response_started = self.response_complete = True
+        self.express.envelope.bytes_out += len(body)
         self._end(transfer, status)
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
 

@@ -46,6 +46,29 @@ class Readiness(BaseModel):
     )
 
 
+class Checks:
+    """Looks at what readiness needs.
+
+    revision: the schema's that this program was written for.
+    """
+
+    def __init__(
+        self, database: Database, revision: str, mlflow: MLflowControl, *, needs_workspaces: bool
+    ) -> None:
+        self._database = database
+        self._revision = revision
+        self._mlflow = mlflow
+        self._needs_workspaces = needs_workspaces
+
+    async def __call__(self) -> dict[str, Check]:
+        """All checks by name, within PROBE_SECONDS."""
+        migrations, upstream = await asyncio.gather(
+            _migrations(self._database, self._revision),
+            _upstream(self._mlflow, needs_workspaces=self._needs_workspaces),
+        )
+        return {"migrations": migrations, "upstream": upstream}
+
+
 class Version(BaseModel):
     """The gateway's version."""
 
@@ -69,11 +92,8 @@ async def readyz(request: Request, response: Response) -> Readiness:
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
     state = request.app.state
-    migrations, upstream = await asyncio.gather(
-        _migrations(state.database, state.revision),
-        _upstream(state.mlflow, needs_workspaces=state.settings.tenancy == "workspaces"),
-    )
-    checks = {"migrations": migrations, "upstream": upstream}
+    checks = await state.checks()
+    state.metrics.found_ready({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503

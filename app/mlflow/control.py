@@ -54,6 +54,11 @@ class MLflowControl:
         """GET /health: whether MLflow answers."""
         return (await self.client.get("/health")).is_success
 
+    async def version(self) -> str:
+        """GET /version: MLflow's own, as it says it."""
+        answer = await self.client.get("/version")
+        return answer.text if answer.is_success else ""
+
     async def has_workspaces(self) -> bool:
         """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
         answer = await self.client.get("/api/3.0/mlflow/server-info")

@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreachableError
 from app.proxy.connection import Connection
@@ -19,6 +20,14 @@ class PoolLimits:
     queue_timeout: float
     connect_timeout: float
     idle_timeout: float
+
+
+class PoolUsage(NamedTuple):
+    """connections: how many, by what they do. most: how many there may be. waiting: requests."""
+
+    connections: dict[str, int]
+    most: int
+    waiting: int
 
 
 class Pool:
@@ -42,6 +51,15 @@ class Pool:
     @property
     def empty(self) -> bool:
         return not (self._members or self._opening or self._queue)
+
+    def usage(self) -> PoolUsage:
+        """What is in use just now."""
+        idle = len(self._idle)
+        return PoolUsage(
+            {"in_use": len(self._members) - idle, "idle": idle, "opening": self._opening},
+            self._limits.max_connections,
+            sum(not slot.done() for slot, _ in self._queue.copy()),
+        )
 
     def idle(self, now: float) -> Connection | None:
         """A free connection that may still be used, if there is one. now: the loop's time."""
