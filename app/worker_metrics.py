@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 # prometheus_client's own variable; a process that starts without it counts for itself.
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
-# Of these the sum of several processes says nothing; the oldest and the least do.
-LEAST = frozenset({"process_start_time_seconds", "process_max_fds"})
+# Of this the sum of several processes says nothing; the oldest does.
+OLDEST = "process_start_time_seconds"
 
 
 @contextmanager
@@ -56,7 +56,7 @@ class Processes(Collector):
             for metric in found:
                 known = total.setdefault(metric.name, metric)
                 if known is not metric:
-                    join = min if metric.name in LEAST else sum
+                    join = min if metric.name == OLDEST else sum
                     (mine,), (other,) = known.samples, metric.samples
                     known.samples = [mine._replace(value=join((mine.value, other.value)))]
         return total.values()
