@@ -205,6 +205,12 @@ class AddressNotAllowedError(PermissionDeniedError):
     reason = "address_not_allowed"
 
 
+class SignInOffError(PermissionDeniedError):
+    """Sign-In with Ethereum, at a gateway that does not know under which name it is seen."""
+
+    reason = "sign_in_off"
+
+
 class RouteRefusedError(PermissionDeniedError):
     """A route of MLflow's that the gateway does not pass on."""
 
