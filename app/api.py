@@ -23,6 +23,7 @@ from app.errors import (
     InternalError,
     InvalidParameterError,
     MethodNotAllowedError,
+    UnauthenticatedError,
     UnknownRouteError,
     UnprocessableError,
 )
@@ -140,8 +141,11 @@ class _ErrorResponse(Response):
         await send_error(self.error, exchange.request_id, send)
 
 
-async def _gateway_error(_: Request, error: Exception) -> Response:
+async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
+    if isinstance(error, UnauthenticatedError):
+        # At the door where wallets sign in, behind the layer that counts all others.
+        request.app.state.metrics.not_authenticated(error.reason)
     return _ErrorResponse(error)
 
 

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import QueuePool
 
 from app.errors import DatabaseUnavailableError
 
@@ -203,6 +204,12 @@ class Database:
                 text("select version_num from alembic_version")
             )
             return found
+
+    def usage(self) -> tuple[int, int, int]:
+        """Connections in use, idle ones, and how many there may be."""
+        pool = self.engine.sync_engine.pool
+        assert isinstance(pool, QueuePool)
+        return pool.checkedout(), pool.checkedin(), pool.size()
 
     async def close(self) -> None:
         await self.engine.dispose()

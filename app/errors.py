@@ -205,6 +205,12 @@ class AddressNotAllowedError(PermissionDeniedError):
     reason = "address_not_allowed"
 
 
+class SignInOffError(PermissionDeniedError):
+    """Sign-In with Ethereum, at a gateway that does not know under which name it is seen."""
+
+    reason = "sign_in_off"
+
+
 class RouteRefusedError(PermissionDeniedError):
     """A route of MLflow's that the gateway does not pass on."""
 
@@ -359,3 +365,11 @@ class UpstreamBusyError(UnavailableError):
 
 class StartupError(Exception):
     """What keeps the gateway from starting, in one line that names the setting to change."""
+
+
+def _reasons(kind: type[GatewayError]) -> set[str]:
+    return {kind.reason}.union(*(_reasons(one) for one in kind.__subclasses__()))
+
+
+# Every reason that an answer of the gateway's can give.
+REASONS = frozenset(_reasons(GatewayError))

@@ -7,6 +7,7 @@ Whatever does not go well leaves this way before anything was counted or sent, a
 the ordinary one, which knows how to refuse, to wait, and to tell (docs/decisions/0016-express.md).
 """
 
+from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -56,6 +57,8 @@ class Express:
         self.limit = limit
         self.proxy = proxy
         self.upstream = upstream
+        # The server's open connections; it keeps the set, and shows it with the first of them.
+        self.connections: AbstractSet[StrictProtocol] = frozenset()
 
     def take(
         self, protocol: "StrictProtocol", line: RequestLine, head: RequestHead, body: bytes
@@ -84,6 +87,7 @@ class Express:
         if not self.limit.passes(exchange):
             self.upstream.unused(conn)
             return None
+        self.envelope.bytes_in += len(body)
         cycle = ExpressCycle(self, protocol, line, exchange, request)
         cycle.transfer = self.upstream.start(request, upstream_head, conn, cycle.answered)
         return cycle
@@ -185,6 +189,7 @@ class ExpressCycle:
             headers.append((b"content-length", b"%d" % len(body)))
         parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
+        self.express.envelope.bytes_out += len(body)
         self._end(transfer, answer.status)
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
 

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
@@ -23,6 +23,10 @@ Label = Annotated[
     Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
     AfterValidator(_no_secret),
 ]
+
+
+# Of a dict with such keys. That other keys are refused pydantic leaves out of its JSON Schema.
+ByLabel: Any = Field(max_length=1000, json_schema_extra={"additionalProperties": False})
 
 
 def _written_out(value: object) -> object:

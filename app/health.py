@@ -103,8 +103,9 @@ async def readyz(request: Request, response: Response) -> Readiness:
         response.status_code = 503
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
-    dependencies: Dependencies = request.app.state.dependencies
-    checks = await dependencies.checks()
+    state = request.app.state
+    checks = await state.dependencies.checks()
+    state.metrics.found_ready({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503

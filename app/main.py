@@ -21,6 +21,8 @@ from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
+from app.gauges import Gauges
+from app.health import Dependencies
 from app.identity import auth_endpoints
 from app.identity.authenticator import Authenticator
 from app.identity.known import KnownCredentials
@@ -85,6 +87,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         ca_file=settings.mlflow_ca_file,
         max_body=settings.max_upload,
         refusal=refusal,
+        failed=metrics.upstream_failed,
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
@@ -98,7 +101,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
     models = MLflowModels(mlflow)
     planner = Planner(database, models, workspaces)
-    registrations = Registrations(database, models, planner, settings.registration_lease)
+    registrations = Registrations(
+        database, models, planner, settings.registration_lease, metrics.registered
+    )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
 
     @asynccontextmanager
@@ -114,7 +119,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             # What is there by now stays: the collector need not look through it ever again.
             gc.collect()
             gc.freeze()
-            for task in (known.listen(database), keep_up(database, known), reconciler.run()):
+            for task in (
+                known.listen(database),
+                keep_up(database, known),
+                reconciler.run(),
+                gauges.run(),
+            ):
                 stack.callback(asyncio.create_task(task).cancel)
             yield
 
@@ -131,7 +141,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.registrations = registrations
     api.state.attestations_of = attestations_of
     api.state.attestations_for = attestations_for
-    api.state.dependencies = health.Dependencies(
+    api.state.dependencies = dependencies = Dependencies(
         database, mlflow, needs_workspaces=settings.tenancy == "workspaces"
     )
 
@@ -140,13 +150,14 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
-    app = FailureLimit(app, limiter)
+    app = FailureLimit(app, limiter, metrics.not_authenticated)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     if cross_origin is not None:
         app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = envelope = Envelope(app, metrics, settings.access_log, cross_origin)
     express = Express(envelope, rules, identity, limit, proxy, upstream)
+    gauges = Gauges(metrics, express, envelope, limiter, upstream, database, mlflow, dependencies)
     return Gateway(app, api, express)
 
 

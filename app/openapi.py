@@ -157,6 +157,8 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         statuses = [400, 429, 500, 503]
         statuses += [422] if operation.get("parameters") or "requestBody" in operation else []
         statuses += [] if is_public and method == "GET" else [401, 403]
+        # Where the operator has not said which name a message has to be addressed to.
+        statuses += [403] if path == "/api/auth/nonce" else []
         statuses += [404] if names_something(method, path, operation) else []
         statuses += [409, 413] if method == "POST" else []
         responses = operation["responses"]

@@ -1,7 +1,7 @@
 """Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -36,7 +36,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: Count = 1
-    # The address that users see; SIWE messages must name its host and port.
+    # The address that users see; SIWE messages must name its host and port. Without it there is no
+    # Sign-In with Ethereum, unless only this machine reaches the gateway.
     public_url: str | None = None
     # Reverse proxies whose X-Forwarded-For is believed, as CIDR blocks separated by commas.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
@@ -201,10 +202,22 @@ class Settings(BaseSettings):
 
     @cached_property
     def public_hosts(self) -> frozenset[str]:
-        """The `host[:port]` values that a SIWE message may be addressed to."""
+        """The `host[:port]` values that a SIWE message may be addressed to; none if none is known.
+
+        Without HOKUSAI_PUBLIC_URL only a gateway that this machine alone reaches knows its names.
+        """
         if self.public_url is not None:
             return frozenset({urlsplit(self.public_url).netloc})
+        if self.trusted_proxies or not _is_loopback(self.host):
+            return frozenset()
         return frozenset({f"{name}:{self.port}" for name in ("localhost", "127.0.0.1", "[::1]")})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def load_settings() -> Settings:

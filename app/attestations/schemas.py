@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.contributors.shares import GivenContribution
-from app.fields import Label
+from app.fields import ByLabel, Label
 
 Kind = Literal["witnessed", "claimed"]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-Metrics = Annotated[dict[Label, Number], Field(max_length=1000)]
+Metrics = Annotated[dict[Label, Number], ByLabel]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["9f" * 32])]
 Contributions = (
     GivenContribution | Annotated[list[GivenContribution], Field(min_length=1, max_length=500)]
@@ -68,7 +68,7 @@ class AttestationRequest(BaseModel):
         default=None, description="By default what the registry knows of a registered model."
     )
     primary_metric: Label | None = None
-    higher_is_better: Annotated[dict[Label, bool], Field(max_length=1000)] = Field(
+    higher_is_better: Annotated[dict[Label, bool], ByLabel] = Field(
         default={}, description="Directions of metrics whose names do not tell."
     )
 

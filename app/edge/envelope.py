@@ -50,6 +50,8 @@ class Envelope:
         self.metrics = metrics
         self.access_log = access_log
         self.cross_origin = cross_origin
+        # Of bodies, since the start.
+        self.bytes_in = self.bytes_out = 0
         # Unique across processes by the first part, within one by the second.
         self._process = secrets.token_hex(6)
         self._count = count(1)
@@ -75,6 +77,7 @@ class Envelope:
         async def hear() -> Message:
             nonlocal body_ended
             message = await receive()
+            self.bytes_in += len(message.get("body", b""))
             if not message.get("more_body", False):
                 body_ended = True
             return message
@@ -86,6 +89,8 @@ class Envelope:
                 headers = message["headers"] = list(message.get("headers", ()))
                 dated = any(name == b"date" for name, _ in headers)
                 headers += self.additions(exchange, scope["headers"], dated=dated)
+            else:
+                self.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
@@ -129,6 +134,8 @@ class Envelope:
         self.metrics.observe(
             method if method in METHODS else "other", exchange.route, status, seconds
         )
+        if exchange.reason is not None:
+            self.metrics.refused(exchange.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
             self._write(method, exchange, status, seconds)
 

@@ -77,6 +77,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._alone = False
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
+        if self._express is not None:
+            self._express.connections = cast("set[StrictProtocol]", self.connections)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._running is not None and not self._running.response_complete
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.audit.service import Actor
 from app.database import Session, now
-from app.errors import InvalidSignatureError, UnauthenticatedError
+from app.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
 from app.exchange import exchange_of
 from app.identity import credentials, siwe, tokens
 from app.identity.authenticator import Authenticator
@@ -24,8 +24,9 @@ PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 
 
 @router.get("/auth/nonce")
-async def nonce(session: Session) -> NonceView:
+async def nonce(request: Request, session: Session) -> NonceView:
     """A nonce for one SIWE message, good for ten minutes."""
+    _hosts(request.app.state.settings)
     made = await tokens.new_nonce(session)
     return NonceView(nonce=made.value, expires_at=made.expires_at)
 
@@ -71,6 +72,17 @@ async def whoami(request: Request, caller: Caller) -> WhoAmI:
     )
 
 
+def _hosts(settings: Settings) -> frozenset[str]:
+    """The names that a SIWE message may be addressed to. Raises SignInOffError if there is none."""
+    if not settings.public_hosts:
+        raise SignInOffError(
+            "Sign-In with Ethereum is off here: the operator has to set HOKUSAI_PUBLIC_URL to the "
+            "address that users see. The headers X-ETH-Address, X-ETH-Message and X-ETH-Signature "
+            "work without it, for a token too."
+        )
+    return settings.public_hosts
+
+
 async def _sign_in(
     session: AsyncSession, message: str, signature: str, settings: Settings
 ) -> tuple[str, datetime | None]:
@@ -78,7 +90,7 @@ async def _sign_in(
     parsed = siwe.verify(
         message,
         signature,
-        hosts=settings.public_hosts,
+        hosts=_hosts(settings),
         now=now(),
         past=settings.wallet_past,
         ahead=settings.wallet_ahead,

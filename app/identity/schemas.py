@@ -18,7 +18,29 @@ def _network(text: str) -> str:
     return str(ip_network(text, strict=False))
 
 
-NetworkText = Annotated[str, AfterValidator(_network), Field(examples=["203.0.113.0/24"])]
+_BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
+_GROUP = "[0-9a-fA-F]{1,4}"
+_IPV4 = rf"{_BYTE}(\.{_BYTE}){{3}}(/(3[0-2]|[12]?[0-9]))?"
+# RFC 4291, section 2.2: eight groups, or fewer with `::` in the place of the rest.
+_IPV6 = "({})(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?".format(
+    "|".join(
+        [
+            f"({_GROUP}:){{7}}{_GROUP}",
+            f"({_GROUP}:){{1,7}}:",
+            *(f"({_GROUP}:){{1,{7 - after}}}(:{_GROUP}){{1,{after}}}" for after in range(1, 7)),
+            f":((:{_GROUP}){{1,7}}|:)",
+        ]
+    )
+)
+NetworkText = Annotated[
+    str,
+    AfterValidator(_network),
+    Field(
+        examples=["203.0.113.0/24"],
+        # For whoever reads the document; it is the validator that decides.
+        json_schema_extra={"anyOf": [{"pattern": f"^{_IPV4}$"}, {"pattern": f"^{_IPV6}$"}]},
+    ),
+]
 
 
 class KeyRequest(BaseModel):
@@ -100,15 +122,23 @@ class TokenRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    message: Annotated[str, Field(max_length=4096)] | None = Field(
+    message: (
+        Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})] | None
+    ) = Field(
         default=None,
         description="A SIWE message (EIP-4361) with a nonce from /api/auth/nonce.",
         examples=["registry.example wants you to sign in with your Ethereum account:\n0x…"],
     )
-    signature: Annotated[str, Field(max_length=200)] | None = Field(
+    signature: (
+        Annotated[
+            str,
+            Field(max_length=200, json_schema_extra={"pattern": "^(0x)?[0-9A-Fa-f]{130}$"}),
+        ]
+        | None
+    ) = Field(
         default=None,
         description="The wallet's signature of the message: 65 bytes in hex.",
-        examples=["0x…"],
+        examples=["0x" + "1b" * 65],
     )
     scopes: Scopes | None = Field(default=None, description="All that a wallet may, by default.")
     expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(

@@ -14,21 +14,22 @@ from app.limits.quota import Quota
 class CountedLimit:
     """One declared limit and the counter behind it.
 
-    window: its length in whole seconds.
+    window: its length in whole seconds. refused: how many requests it has turned away.
     """
 
     def __init__(self, limit: Limit, counter: Counter) -> None:
         # Taken apart once: slowapi and `limits` look each of these up anew.
-        self._scope: str = limit.scope
+        self.name: str = limit.scope
         self._key = limit.key_func
         self._amount: int = limit.limit.amount
         self.window: int = limit.limit.get_expiry()
         self._counter = counter
+        self.refused = 0
 
     async def hit(self, exchange: Exchange, own: int | None = None) -> Quota:
         """Count an exchange and keep the result in it; `own` is a limit of the caller's own."""
         quota = await self._counter.hit(
-            f"{self._scope}:{self._key(exchange)}", own or self._amount, self.window
+            f"{self.name}:{self._key(exchange)}", own or self._amount, self.window
         )
         exchange.quota = quota
         return quota
@@ -36,13 +37,13 @@ class CountedLimit:
     async def hit_address(self, address: str) -> Quota:
         """Count something that a client address does apart from its requests' own limit."""
         return await self._counter.hit(
-            f"{self._scope}:{failure_address(address)}", self._amount, self.window
+            f"{self.name}:{failure_address(address)}", self._amount, self.window
         )
 
     def hit_now(self, exchange: Exchange, own: int | None = None) -> bool:
         """`hit` where the counter need not wait and has room; otherwise nothing is counted."""
         exchange.quota = self._counter.hit_now(
-            f"{self._scope}:{self._key(exchange)}", own or self._amount, self.window
+            f"{self.name}:{self._key(exchange)}", own or self._amount, self.window
         )
         return exchange.quota is not None and exchange.quota.allowed
 
@@ -55,6 +56,7 @@ class Limiter:
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
         self.new_wallets = CountedLimit(policy.new_wallets, counter)
+        self.limits = (self.principal, self.anonymous, self.failures, self.new_wallets)
 
 
 def wait(quota: Quota) -> int:

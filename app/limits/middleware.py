@@ -1,8 +1,16 @@
 """The limits on the way of every request."""
 
+from collections.abc import Callable
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import GatewayError, RateLimitedError, TooManyFailuresError
+from app.errors import (
+    AddressNotAllowedError,
+    GatewayError,
+    RateLimitedError,
+    TooManyFailuresError,
+    UnauthenticatedError,
+)
 from app.exchange import Exchange, exchange_of
 from app.limits.limiter import Limiter, wait
 
@@ -41,6 +49,7 @@ class RateLimit:
             limit = self.limiter.anonymous
             quota = await limit.hit(exchange)
         if not quota.allowed:
+            limit.refused += 1
             seconds = wait(quota)
             raise RateLimitedError(
                 f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
@@ -55,16 +64,23 @@ class FailureLimit:
 
     It stands outside of identity. A good credential is never refused for others' bad ones: it is
     verified first, and only what fails is counted.
+
+    failed: told the reason of each credential that was not good.
     """
 
-    def __init__(self, app: ASGIApp, limiter: Limiter) -> None:
+    def __init__(
+        self, app: ASGIApp, limiter: Limiter, failed: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.app = app
         self.limiter = limiter
+        self.failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await self.app(scope, receive, send)
         except GatewayError as error:
+            if isinstance(error, UnauthenticatedError | AddressNotAllowedError):
+                self.failed(error.reason)
             exchange = exchange_of(scope)
             if exchange.quota is not None:
                 raise  # counted already, on the principal or as an anonymous request
@@ -73,6 +89,7 @@ class FailureLimit:
             # A fault of ours stays one, so that a good credential is not told to wait for it.
             if quota.allowed or error.status >= 500:
                 raise
+            limit.refused += 1
             seconds = wait(quota)
             raise TooManyFailuresError(
                 f"More than {quota.limit} failed authentications from this address in "

@@ -14,8 +14,11 @@ from app.errors import UpstreamError
 
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
-# It becomes part of a path, so nothing else may pass for one.
-MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+# They become part of a path, so nothing else may pass for one.
+DATASET_ID = MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+
+# MLflow fails over what is no number, or too large a one for its database.
+EXPERIMENT_ID = re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ class MLflowControl:
     async def alive(self) -> bool:
         """GET /health: whether MLflow answers."""
         return (await self.client.get("/health")).is_success
+
+    async def version(self) -> str:
+        """GET /version: MLflow's own, as it says it."""
+        answer = await self.client.get("/version")
+        return answer.text if answer.is_success else ""
 
     async def has_workspaces(self) -> bool:
         """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
@@ -97,6 +105,26 @@ class MLflowControl:
             return False
         answer = await self.client.get(
             f"/api/2.0/mlflow/logged-models/{model_id}", headers={WORKSPACE: workspace}
+        )
+        return _is_there(answer)
+
+    async def has_experiment(self, workspace: str, experiment_id: str) -> bool:
+        """GET experiments/get: whether a workspace has an experiment of that id."""
+        if EXPERIMENT_ID.fullmatch(experiment_id) is None:
+            return False
+        answer = await self.client.get(
+            "/api/2.0/mlflow/experiments/get",
+            params={"experiment_id": experiment_id},
+            headers={WORKSPACE: workspace},
+        )
+        return _is_there(answer)
+
+    async def has_dataset(self, workspace: str | None, dataset_id: str) -> bool:
+        """GET datasets/{dataset_id}: whether a workspace, or a shared MLflow, has that dataset."""
+        if DATASET_ID.fullmatch(dataset_id) is None:
+            return False
+        answer = await self.client.get(
+            f"/api/3.0/mlflow/datasets/{dataset_id}", headers=inside(workspace)
         )
         return _is_there(answer)
 

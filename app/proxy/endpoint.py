@@ -12,7 +12,7 @@ from app.identity.signatures import Spender
 from app.mlflow.control import MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help
-from app.proxy.manifest import Route, load_manifest
+from app.proxy.manifest import Match, Route, load_manifest
 from app.proxy.origins import Origins
 from app.proxy.otlp import MAX_SPANS, checked_spans, spans_type
 from app.proxy.outbound import UpstreamRequest, encode_headers
@@ -51,7 +51,7 @@ class Proxy:
         self.manifest = load_manifest()
         # The fixed paths as they are plainly written: most requests, told with one look.
         self._plain = {
-            (route.method, PREFIX + route.pattern.encode()): (route, route.pattern.encode())
+            (route.method, PREFIX + route.pattern.encode()): (Match(route), route.pattern.encode())
             for route in self.manifest.routes
             if route.refused is None and "{" not in route.pattern
         }
@@ -67,7 +67,8 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
         line = RequestLine.of(scope)
-        route, target = self._route(line, exchange)
+        match, target = self._match(line, exchange)
+        route = match.route
         if route.gateway:
             await self.help(scope, receive, send)
             return
@@ -77,6 +78,8 @@ class Proxy:
         if workspace is None:
             actor = Actor(principal.id, exchange.request_id, exchange.client)
             workspace = await self.workspaces.of(principal, actor)
+        if route.dataset:
+            await self.origins.check_dataset(workspace.name, match.parameters[0])
         request = self._request(line, exchange, route, target, workspace)
         await self._frame(request, exchange, route, workspace, receive)
         if exchange.proof is not None and route.scope is not Right.READ:
@@ -89,9 +92,9 @@ class Proxy:
 
         Raises as the call does, from whose rules these are the ones that ask nobody.
         """
-        route, target = self._route(line, exchange)
-        principal = exchange.principal
-        if route.gateway or route.otlp or principal is None:
+        match, target = self._match(line, exchange)
+        route, principal = match.route, exchange.principal
+        if route.gateway or route.otlp or route.dataset or principal is None:
             return None
         if exchange.proof is not None and route.scope is not Right.READ:
             return None
@@ -102,7 +105,7 @@ class Proxy:
         self._size(exchange, route)
         if route.inspects_body:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
-            if workspace.name is not None and (payload.runs or payload.models):
+            if workspace.name is not None and payload.names_others:
                 return None
             body = payload.body
         elif body and not route.artifact:
@@ -110,21 +113,22 @@ class Proxy:
         request.body = body
         return request
 
-    def _route(self, line: RequestLine, exchange: Exchange) -> tuple[Route, bytes]:
+    def _match(self, line: RequestLine, exchange: Exchange) -> tuple[Match, bytes]:
         """The route of a request whose caller may take it, and the target to send upstream."""
         plain = self._plain.get((line.method, line.path))
         if plain is not None:
-            route, path = plain
+            match, path = plain
             target = with_query(path, line.query)
         else:
             decoded, target = upstream_target(line.path, line.query)
-            route = self.manifest.match(line.method, decoded).route
+            match = self.manifest.match(line.method, decoded)
+        route = match.route
         exchange.route = route.pattern
         if not route.gateway:
             assert exchange.principal is not None  # nothing else below /api/mlflow is public
             assert route.scope is not None  # a refused route has no match
             exchange.principal.require(route.scope)
-        return route, target
+        return match, target
 
     def _request(
         self,
@@ -192,8 +196,8 @@ class Proxy:
         if route.inspects_body:
             body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
-            if workspace.name is not None and (payload.runs or payload.models):
-                await self.origins.check(workspace.name, payload.runs, payload.models)
+            if workspace.name is not None and payload.names_others:
+                await self.origins.check(workspace.name, payload)
             request.body = payload.body
         elif route.otlp:
             body = await read_body(receive, limit=MAX_SPANS, gap=self.body_gap)

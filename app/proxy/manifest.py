@@ -41,6 +41,9 @@ class Route:
     source: the JSON field that names where a model's files are.
     run: the JSON field that names the run a model comes from.
     models: dotted fields of the JSON body that name logged models.
+    own_experiments: dotted fields of the JSON body that name experiments which MLflow stores
+        without looking them up.
+    dataset: the path's first parameter is a dataset, and MLflow fails where there is none.
     tags: dotted fields of the JSON body that hold tags or the name of one, which must not be one by
         which MLflow finds a trace's files.
     otlp: the body is OpenTelemetry's; its attributes can hold such tags.
@@ -62,6 +65,8 @@ class Route:
     source: str | None = None
     run: str | None = None
     models: tuple[str, ...] = ()
+    own_experiments: tuple[str, ...] = ()
+    dataset: bool = False
     tags: tuple[str, ...] = ()
     otlp: bool = False
     forbidden: tuple[str, ...] = ()
@@ -185,7 +190,7 @@ def parse_routes(text: str) -> Iterator[Route]:
 
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
-    experiments, queries, forbidden, models, tags = [], [], [], [], []
+    experiments, queries, forbidden, models, own, tags = [], [], [], [], [], []
     header = source = run = None
     optional = False
     for mark in marks:
@@ -204,15 +209,17 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 run = value
             case "model":
                 models.append(value)
+            case "own-experiment":
+                own.append(value)
             case "tags":
                 tags.append(value)
             case "forbid":
                 forbidden.append(value)
-            case "artifact" | "gateway" | "otlp":
+            case "artifact" | "dataset" | "gateway" | "otlp":
                 pass
             case _:
                 raise ValueError(f"no mark {mark!r}")
-    others = bool(experiments or source or run or tags or forbidden)
+    others = bool(experiments or own or source or run or tags or forbidden)
     return Route(
         method=method,
         pattern=pattern,
@@ -225,6 +232,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         source=source,
         run=run,
         models=tuple(models),
+        own_experiments=tuple(own),
+        dataset="dataset" in marks,
         tags=tuple(tags),
         otlp="otlp" in marks,
         forbidden=tuple(forbidden),

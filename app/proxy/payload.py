@@ -33,6 +33,7 @@ RESERVED_TAGS = frozenset(
 PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 
+_SCALAR = (str, int, float)
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 
 
@@ -40,12 +41,18 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 class Payload:
     """A body that may go upstream, and whom it names.
 
-    runs, models: ids of the runs and logged models that have to be the tenant's own.
+    runs, models, experiments: ids of those that have to be the tenant's own.
     """
 
     body: bytes
     runs: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
+    experiments: frozenset[str] = frozenset()
+
+    @property
+    def names_others(self) -> bool:
+        """Whether MLflow has to be asked whose something is."""
+        return bool(self.runs or self.models or self.experiments)
 
 
 def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) -> Payload:
@@ -66,15 +73,21 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
     for path in route.tags:
         for tags in values(document, path):
             _check_tags(tags)
+    experiments = [one for path in route.own_experiments for one in values(document, path)]
+    if not all(isinstance(one, _SCALAR) for one in experiments):
+        # MLflow would keep its text as an id.
+        raise InvalidParameterError("experiment_ids must be a list of ids.")
     sources = list(values(document, route.source)) if route.source is not None else []
     is_prompt = PROMPT_TAG in values(document, "tags[].key")
     for source in sources:
         if source is not None and not (is_prompt and source in PROMPT_SOURCES):
             check_source(source, workspace)
+    body = _with_experiments(route, document, body, default_experiment)
     return Payload(
-        _with_experiments(route, document, body, default_experiment),
+        body,
         runs=_ids(values(document, route.run), *map(_runs, sources)) if route.run else frozenset(),
         models=_ids(*(values(document, path) for path in route.models)),
+        experiments=_ids(iter(experiments)) - {default_experiment, DEFAULT},
     )
 
 
@@ -166,7 +179,8 @@ def _runs(source: object) -> Iterator[str]:
 
 
 def _ids(*found: Iterator[Any]) -> frozenset[str]:
-    return frozenset(one for ids in found for one in ids if one and isinstance(one, str))
+    # MLflow makes text of a number.
+    return frozenset(str(one) for ids in found for one in ids if one and isinstance(one, _SCALAR))
 
 
 def _check_tags(tags: Any) -> None:

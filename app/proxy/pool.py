@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections import deque
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreachableError
 from app.proxy.connection import Connection
@@ -21,6 +22,14 @@ class PoolLimits:
     connect_timeout: float
     idle_timeout: float
     share: float = 1.0
+
+
+class PoolUsage(NamedTuple):
+    """connections: how many, by what they do. most: how many there may be. waiting: requests."""
+
+    connections: dict[str, int]
+    most: int
+    waiting: int
 
 
 class Pool:
@@ -53,6 +62,18 @@ class Pool:
     @property
     def empty(self) -> bool:
         return not (self._members or self._opening or self._queues)
+
+    def usage(self) -> PoolUsage:
+        """What is in use just now."""
+        idle = len(self._idle)
+        return PoolUsage(
+            {"in_use": len(self._members) - idle, "idle": idle, "opening": self._opening},
+            self._limits.max_connections,
+            # Prometheus asks from a thread of its own.
+            sum(
+                not slot.done() for queue in list(self._queues.values()) for slot, _ in list(queue)
+            ),
+        )
 
     def idle(self, caller: str | None = None) -> Connection | None:
         """A free connection that may still be used, if there is one and the caller may have it."""

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Message, Receive, Send
 
-from app.errors import UpstreamTimeoutError
+from app.errors import UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
-from app.proxy.pool import Pool, PoolLimits
+from app.proxy.pool import Pool, PoolLimits, PoolUsage
 from app.proxy.transfer import ClientGoneError, Transfer
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
@@ -45,7 +45,8 @@ class Upstream(httpx.AsyncBaseTransport):
     than the server's own. ca_file: PEM certificates to trust instead of the system's. max_body:
     bytes of a streamed body. refusal: makes the error that `forward` raises for an answer of 400 or
     more, from its status, headers and what came of its body; without it such an answer goes to the
-    client as it is.
+    client as it is. failed: told the reason of each request that the server, or the way to it,
+    failed.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Upstream(httpx.AsyncBaseTransport):
         ca_file: Path | None = None,
         max_body: int = MAX_BODY,
         refusal: Refusal | None = None,
+        failed: Callable[[str], None] = lambda _: None,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
@@ -77,6 +79,7 @@ class Upstream(httpx.AsyncBaseTransport):
         self._body_gap = body_gap
         self._max_body = max_body
         self._refusal = refusal
+        self._failed = failed
         self._pool = Pool(
             parts.hostname,
             parts.port or (443 if tls else 80),
@@ -166,8 +169,10 @@ class Upstream(httpx.AsyncBaseTransport):
         transfer = self._begin(asyncio.get_running_loop(), outbound, head, receive)
         try:
             conn = await self._answer(transfer, outbound)
-        except BaseException:
+        except BaseException as error:
             self.end(transfer)
+            if isinstance(error, UpstreamError | UpstreamBusyError):
+                self._failed(error.reason)
             raise
         return httpx.Response(
             conn.answer.status,
@@ -175,6 +180,10 @@ class Upstream(httpx.AsyncBaseTransport):
             stream=_AnswerStream(self, transfer, conn),
             extensions={"http_version": b"HTTP/1.1"},
         )
+
+    def usage(self) -> PoolUsage:
+        """What is in use of the connections just now."""
+        return self._pool.usage()
 
     async def aclose(self) -> None:
         """Close all connections; requests in flight fail with an UpstreamError."""
@@ -206,6 +215,9 @@ class Upstream(httpx.AsyncBaseTransport):
             await self._relay(transfer, conn, send)
         except ClientGoneError:
             return
+        except (UpstreamError, UpstreamBusyError) as error:
+            self._failed(error.reason)
+            raise
         finally:
             self.end(transfer)
 

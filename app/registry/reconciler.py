@@ -5,7 +5,8 @@ import secrets
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.database import Database, now
 from app.errors import GatewayError
@@ -19,6 +20,19 @@ log = structlog.get_logger()
 
 # How often it looks, in seconds; more often where leases are short.
 INTERVAL = 15.0
+
+
+def _due() -> ColumnElement[bool]:
+    """SQL: whether a registration is left by its holder, or its time to be settled has come."""
+    left = idempotency.is_left(Registration.principal, Registration.key)
+    return or_(Registration.settle_at < now(), Registration.settle_at.is_(None) & left)
+
+
+async def backlog(session: AsyncSession) -> tuple[int, float]:
+    """How many registrations wait for a reconciler, and the age of the oldest, in seconds."""
+    query = select(func.count(), func.min(Registration.created_at)).where(_due())
+    count, oldest = (await session.execute(query)).one()
+    return count, (now() - oldest).total_seconds() if oldest is not None else 0.0
 
 
 class Reconciler:
@@ -48,15 +62,9 @@ class Reconciler:
         Raises what it fails with; the registration is then left alone for a while.
         """
         async with self._database.transaction() as session:
-            left = idempotency.is_left(Registration.principal, Registration.key)
             registration = await session.scalar(
                 select(Registration)
-                .where(
-                    or_(
-                        Registration.settle_at < now(),
-                        Registration.settle_at.is_(None) & left,
-                    )
-                )
+                .where(_due())
                 .order_by(Registration.created_at)
                 .limit(1)
                 .with_for_update(skip_locked=True)

@@ -11,6 +11,7 @@ Whoever is killed between two of these leaves a lease that ends. The request sen
 reconciler, then goes on from the plan.
 """
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -58,15 +59,23 @@ class Registrations:
 
     lease: seconds for which nobody else takes up a registration that somebody works on; longer
         than one request to MLflow takes.
+    ended: told the kind of model and what came of a request: `registered` (also by a reconciler),
+        `replayed`, `refused`, or `failed` (which a reconciler may mend).
     """
 
     def __init__(
-        self, database: Database, mlflow: MLflowModels, planner: Planner, lease: float
+        self,
+        database: Database,
+        mlflow: MLflowModels,
+        planner: Planner,
+        lease: float,
+        ended: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._database = database
         self._mlflow = mlflow
         self._planner = planner
         self._lease = lease
+        self._ended = ended
         self._working: set[RequestID] = set()
 
     async def register(
@@ -94,7 +103,14 @@ class Registrations:
             raise InProgressError("This request is being worked on. Send it again unchanged.")
         self._working.add(asked)
         try:
-            return await self._register(asked, principal, request, actor, proof)
+            answer = await self._register(asked, principal, request, actor, proof)
+        except GatewayError as error:
+            self._ended(route, "refused" if error.status < 500 else "failed")
+            raise
+        else:
+            if answer.replayed:
+                self._ended(route, "replayed")
+            return answer
         finally:
             self._working.discard(asked)
 
@@ -261,6 +277,7 @@ class Registrations:
                 mlflow_version=version,
             )
             await self._end(session, plan, version)
+        self._ended(plan.kind, "registered")
         return answer
 
     async def _give_up(

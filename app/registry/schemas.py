@@ -9,10 +9,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from app.contributors.shares import Address, GivenContribution, Share
 from app.documents import Document
 from app.errors import UnprocessableError
-from app.fields import Label
+from app.fields import ByLabel, Label
 from app.pages import Cursor, PageSize
 from app.registry.deltas import Delta
-from app.registry.source import check_name
+from app.registry.source import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, check_name
 
 Kind = Literal["baseline", "improved", "tokenized"]
 # Differences and sums of numbers below this are finite too.
@@ -26,8 +26,8 @@ def _bounded(number: float) -> float:
 
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
-Metrics = Annotated[dict[Label, Number], Field(max_length=1000)]
-Directions = Annotated[dict[Label, bool], Field(max_length=1000)]
+Metrics = Annotated[dict[Label, Number], ByLabel]
+Directions = Annotated[dict[Label, bool], ByLabel]
 
 
 def _model_name(text: str) -> str:
@@ -66,19 +66,41 @@ Tags = Annotated[
 ]
 
 
+# Of two fields that may be null, one says which model: what `_one_model` checks.
+_ONE_MODEL: list[dict[str, Any]] = [
+    {
+        "required": [given],
+        "properties": {given: {"type": "string"}, other: {"type": "null"}},
+    }
+    for given, other in (("model_uri", "run_id"), ("run_id", "model_uri"))
+]
+
+
+def _as(pattern: str) -> Any:
+    """A pattern said in the document alone: what checks it says it in better words."""
+    return Field(json_schema_extra={"pattern": pattern})
+
+
+def _described(example: dict[str, Any]) -> dict[str, Any]:
+    """What a registration's JSON Schema says beyond its fields."""
+    return {"examples": [example], "oneOf": _ONE_MODEL}
+
+
 class _Registration(BaseModel):
     """What all three have: which model in MLflow, and what is said of it."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    model_uri: Label | None = Field(
+    model_uri: Annotated[Label, _as(URI_PATTERN)] | None = Field(
         default=None,
         description="runs:/<run id>/<path>, models:/<name>/<version> or models:/<logged model id>. "
         "Or give run_id.",
         examples=["runs:/5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10/model"],
     )
-    run_id: Label | None = Field(default=None, description="With artifact_path.")
-    artifact_path: Label = "model"
+    run_id: Annotated[Label, _as(RUN_ID_PATTERN)] | None = Field(
+        default=None, description="With artifact_path."
+    )
+    artifact_path: Annotated[Label, _as(PATH_PATTERN)] = "model"
     metadata: Document = Field(default={}, description="Any JSON; kept as it is.")
     metrics: Metrics | None = Field(
         default=None,
@@ -101,16 +123,14 @@ class BaselineRequest(_Registration):
     """A model that others can improve on."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",
-                    "artifact_path": "model",
-                    "model_type": "churn_prediction",
-                    "metadata": {"dataset": "customers_v1", "metrics": {"accuracy": 0.85}},
-                }
-            ]
-        }
+        json_schema_extra=_described(
+            {
+                "run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",
+                "artifact_path": "model",
+                "model_type": "churn_prediction",
+                "metadata": {"dataset": "customers_v1", "metrics": {"accuracy": 0.85}},
+            }
+        )
     )
 
     model_type: Label = Field(examples=["classification"])
@@ -126,17 +146,15 @@ class ImprovedRequest(_Registration):
     """A model that improves on another with contributed data."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "run_id": "7c1e9a3c2f6d4c0e8a5b3d9f1e7c6b20",
-                    "baseline_model_id": "hkm_6J0v2Yb0T3mXqk1sW9aZ4Q",
-                    "contributor_address": "0x742d35Cc6634C0532925a3b844Bc9e7595f62341",
-                    "data_contribution": {"samples": 5000, "data_hash": "ab" * 32},
-                    "metrics": {"accuracy": 0.88},
-                }
-            ]
-        }
+        json_schema_extra=_described(
+            {
+                "run_id": "7c1e9a3c2f6d4c0e8a5b3d9f1e7c6b20",
+                "baseline_model_id": "hkm_6J0v2Yb0T3mXqk1sW9aZ4Q",
+                "contributor_address": "0x742d35Cc6634C0532925a3b844Bc9e7595f62341",
+                "data_contribution": {"samples": 5000, "data_hash": "ab" * 32},
+                "metrics": {"accuracy": 0.88},
+            }
+        )
     )
 
     model_type: Label | None = Field(default=None, description="The baseline's by default.")
@@ -160,18 +178,16 @@ class TokenizedRequest(_Registration):
     """A model behind a Hokusai token."""
 
     model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "model_uri": "runs:/5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10/model",
-                    "model_name": "CUSTOMER-CHURN",
-                    "token_id": "customer-churn",
-                    "metric_name": "f1_score",
-                    "baseline_value": 0.75,
-                    "additional_tags": {"environment": "production", "version": "2.0"},
-                }
-            ]
-        }
+        json_schema_extra=_described(
+            {
+                "model_uri": "runs:/5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10/model",
+                "model_name": "CUSTOMER-CHURN",
+                "token_id": "customer-churn",
+                "metric_name": "f1_score",
+                "baseline_value": 0.75,
+                "additional_tags": {"environment": "production", "version": "2.0"},
+            }
+        )
     )
 
     model_type: Label | None = None

@@ -14,7 +14,18 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _LOGGED = re.compile(r"m-[A-Za-z0-9_-]{1,98}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 # What would mean something else to whoever decodes or resolves it.
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#%]")
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+_UNSAFE = re.compile(rf"[{_CONTROL}\\?#%]")
+
+# The same for JSON Schema, which says it in the API's document. A segment is neither `.` nor `..`.
+_REST = rf"/\\?#%{_CONTROL}"
+_SEGMENT = rf"([^.{_REST}][^{_REST}]*|\.[^.{_REST}][^{_REST}]*|\.\.[^{_REST}]+)"
+RUN_ID_PATTERN = f"^{_ID.pattern}$"
+PATH_PATTERN = f"^/*{_SEGMENT}(/{_SEGMENT})*/*$"
+URI_PATTERN = (
+    f"^(runs:/{_ID.pattern}(/{_SEGMENT})+|models:/{_LOGGED.pattern}"
+    rf"|models:/[^.:{_REST}][^:{_REST}]*/{_VERSION.pattern})$"
+)
 
 
 @dataclass(frozen=True, slots=True)

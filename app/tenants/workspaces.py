@@ -122,6 +122,7 @@ class Workspaces:
         # Nobody begins with what tells no address: those share one count.
         quota = await self._new_wallets.hit_address(actor.client or "unknown")
         if not quota.allowed:
+            self._new_wallets.refused += 1
             seconds = wait(quota)
             raise TooManyWalletsError(
                 f"More than {quota.limit} new wallets from this address in an hour. Use one that "

@@ -29,6 +29,7 @@ ALL: dict[str, Any] = {
     "imagePullSecrets": [{"name": "pull"}],
     "autoscaling": {"enabled": False},
     "replicas": 4,
+    "drainDelay": 20,
     "gracePeriod": 90,
     "settings": {"HOKUSAI_RATE_LIMIT": 200, "HOKUSAI_TRUSTED_PROXIES": "10.0.0.0/8"},
     "ingress": {
@@ -162,8 +163,9 @@ def test_a_pod_may_take_its_grace_period(values: dict[str, Any]) -> None:
     pod = render(values)["Deployment", "r-gateway"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
     grace = float(environment(pod)["HOKUSAI_GRACE_PERIOD"])
-    before = float(container["lifecycle"]["preStop"]["exec"]["command"][1])
-    assert pod["terminationGracePeriodSeconds"] > before + grace
+    delay = float(environment(pod)["HOKUSAI_DRAIN_DELAY"])
+    assert delay > 0
+    assert pod["terminationGracePeriodSeconds"] > delay + grace
     assert container["startupProbe"]["httpGet"]["path"] == "/livez"
     assert container["livenessProbe"]["httpGet"]["path"] == "/livez"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"

@@ -16,6 +16,7 @@ from tests.deploy.files import ROOT, SETTINGS, settings_in
 
 COMPOSE = ROOT / "docker-compose.yml"
 TEXT = COMPOSE.read_text()
+ENTRY = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 NAMES = sorted(SERVICES)
 ONE_SHOTS = {"migrate", "bucket"}
@@ -89,7 +90,12 @@ def test_the_gateway_can_be_scaled() -> None:
     assert "ports" not in gateway
     assert gateway["environment"]["HOKUSAI_REDIS_URL"]
     grace = float(gateway["environment"]["HOKUSAI_GRACE_PERIOD"])
-    assert float(gateway["stop_grace_period"].removesuffix("s")) > grace
+    delay = float(gateway["environment"]["HOKUSAI_DRAIN_DELAY"])
+    assert float(gateway["stop_grace_period"].removesuffix("s")) > delay + grace
+    # The entry has to notice before the listener closes.
+    check = re.search(r"check inter (\d+)s fall (\d+)", ENTRY)
+    assert check is not None
+    assert delay > int(check[1]) * int(check[2])
     assert float(SERVICES["entry"]["stop_grace_period"].removesuffix("s")) > grace
 
 

@@ -13,6 +13,8 @@ import pytest
 from app.standalone.mlflow_server import ChildMLflow
 from tests.deploy.files import ROOT
 from tests.support.gateway import RunningGateway
+from tests.support.metrics import Scrape
+from tests.support.process import GatewayProcess
 from tests.support.redis import RunningRedis, free_port
 from tests.support.waiting import wait_until
 
@@ -22,22 +24,34 @@ pytestmark = pytest.mark.skipif(HAPROXY is None, reason="haproxy is not installe
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., str]]:
+def health_port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def health(health_port: int) -> Callable[[], int]:
+    """What the entry's own health check is answered."""
+    url = f"http://127.0.0.1:{health_port}/health"
+    return lambda: httpx.get(url, trust_env=False).status_code
+
+
+@pytest.fixture
+def start(tmp_path: Path, health_port: int) -> Iterator[Callable[..., str]]:
     """Runs the configuration in front of the given ports: its address."""
     started: list[subprocess.Popen[bytes]] = []
 
     def run(*gateways: int) -> str:
         assert HAPROXY is not None
-        entry, health = free_port(), free_port()
+        entry = free_port()
         text = CONFIG.replace("bind :8000", f"bind 127.0.0.1:{entry}")
-        text = text.replace("bind 127.0.0.1:8080", f"bind 127.0.0.1:{health}")
+        text = text.replace("bind 127.0.0.1:8080", f"bind 127.0.0.1:{health_port}")
         # Instead of the engine's name server, which gives an address for each replica.
         servers = "\n".join(f"    server g{port} 127.0.0.1:{port}" for port in gateways)
         text, found = re.subn(r"^    server-template .*$", servers, text, flags=re.MULTILINE)
         assert found == 1
         (tmp_path / "haproxy.cfg").write_text(text)
         started.append(subprocess.Popen([HAPROXY, "-db", "-f", str(tmp_path / "haproxy.cfg")]))
-        url = f"http://127.0.0.1:{health}/health"
+        url = f"http://127.0.0.1:{health_port}/health"
         wait_until(lambda: answers(url, 200 if gateways else 503))
         return f"http://127.0.0.1:{entry}"
 
@@ -95,6 +109,49 @@ def test_gateways_behind_the_entry_are_one(
             # One is gone: nobody notices.
             for _ in range(4):
                 assert httpx.get(f"{url}/version", trust_env=False).status_code == 200
+
+
+def test_a_gateway_that_stops_is_left_while_it_still_serves(
+    start: Callable[..., str],
+    health: Callable[[], int],
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    tmp_path: Path,
+) -> None:
+    settings = {
+        "database_url": new_database(),
+        "mlflow_url": mlflow_server.url,
+        "key_pepper": "pepper of the tests",
+        "attestor_key": "a7" * 32,
+        "drain_delay": "60",
+    }
+    with GatewayProcess(tmp_path, free_port(), **settings) as gateway:
+        start(gateway.port)
+        gateway.terminate()
+        wait_until(lambda: health() == 503)
+        assert gateway.status("/version") == 200
+        gateway.terminate()
+        assert gateway.wait(60) == 0
+
+
+def test_a_gateway_without_mlflow_stays(
+    start: Callable[..., str], health: Callable[[], int], new_database: Callable[[], str]
+) -> None:
+    with RunningGateway(new_database(), f"http://127.0.0.1:{free_port()}") as gateway:
+        url = start(gateway.port)
+        checks = scraped(gateway)
+        # It is asked again and again, says that it is not ready, and is kept.
+        wait_until(lambda: scraped(gateway) > checks + 2)
+        assert health() == 200
+        assert httpx.get(f"{url}/version", trust_env=False).status_code == 200
+        assert httpx.get(f"{gateway.url}/readyz", trust_env=False).status_code == 503
+
+
+def scraped(gateway: RunningGateway) -> float:
+    """How often the gateway has said that it is not ready."""
+    found = Scrape(gateway.app.express.envelope.metrics.exposition().decode())
+    name = "hokusai_request_seconds_count"
+    return found.value(name, method="GET", route="/readyz", status="503")
 
 
 def test_without_a_gateway_the_entry_answers_as_the_gateway_would(

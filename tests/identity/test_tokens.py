@@ -216,3 +216,43 @@ def test_a_wallets_key_token_and_signature_are_one_principal(client: httpx.Clien
     assert {one["tenant"] for one in seen} == {wallet.tenant}
     assert {one["address"] for one in seen} == {wallet.address}
     assert len({one["credential"] for one in seen}) == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"host": "0.0.0.0"}, {"trusted_proxies": ("10.0.0.0/8",)}],  # noqa: S104
+    ids=["all addresses", "behind a proxy"],
+)
+def test_a_gateway_that_does_not_know_its_name_says_so(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, settings: dict[str, Any]
+) -> None:
+    with (
+        RunningGateway(new_database(), mlflow_server.url, **settings) as running,
+        running.client() as client,
+    ):
+        wallet = Wallet()
+        for host in ("localhost:8000", f"127.0.0.1:{running.port}", "[::1]:8000"):
+            body = wallet.siwe(host, "12345678abc")
+            headers = {"Host": host}
+            for answer in (client.get(NONCE), client.post(TOKEN, json=body, headers=headers)):
+                problem = refused(answer, 403, "sign_in_off")
+                assert "HOKUSAI_PUBLIC_URL" in problem["message"]
+        # The headers name no site, and so need none.
+        good(client.post(TOKEN, headers=wallet.headers()), 201)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]"])
+def test_a_gateway_of_one_machine_knows_its_names(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, host: str
+) -> None:
+    with (
+        RunningGateway(new_database(), mlflow_server.url, port=8123) as running,
+        running.client() as client,
+    ):
+        wallet = Wallet()
+        body = wallet.siwe(f"{host}:8123", nonce(client))
+        issued = good(client.post(TOKEN, json=body), 201)
+        assert issued["address"] == wallet.address
+        for elsewhere in (f"{host}:8124", host, "registry.example:8123"):
+            body = wallet.siwe(elsewhere, nonce(client))
+            refused(client.post(TOKEN, json=body), 401, "signature_invalid")

@@ -647,7 +647,7 @@ _posts(
     f"{THREE}/datasets/create",
     lambda a, b: {"name": b.word("d"), "experiment_ids": [a.experiment]},
     lambda a, b: {"name": b.word("d"), "experiment_ids": [b.experiment, a.experiment]},
-    fine=True,
+    lambda a, b: {"name": b.word("d"), "experimentIds": [a.experiment]},
 )
 _gets(
     f"{THREE}/datasets/search",

@@ -1,0 +1,69 @@
+"""What the API's document says of a text, and what checks the text, agree."""
+
+import re
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from app.errors import UnprocessableError
+from app.identity.schemas import NetworkText
+from app.registry.source import MAX_URI, PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, wanted
+
+NETWORKS: list[dict[str, Any]] = TypeAdapter(NetworkText).json_schema()["anyOf"]
+BLOCK = "|".join(f"(?:{one['pattern']})" for one in NETWORKS)
+
+
+def is_taken(uri: str) -> bool:
+    try:
+        wanted(uri, None, "")
+    except UnprocessableError:
+        return False
+    return True
+
+
+@given(st.from_regex(URI_PATTERN, fullmatch=True).filter(lambda uri: len(uri) <= MAX_URI))
+def test_a_model_uri_of_the_form_in_the_document_is_taken(uri: str) -> None:
+    # A name of nothing but blanks is the one thing that the pattern leaves out.
+    assert is_taken(uri) or not uri.split("/")[1].strip()
+
+
+@given(
+    st.lists(st.text("a.%: /\n\x85é", max_size=4), max_size=4).map("/".join),
+    st.sampled_from(["runs:/", "models:/", "models:/m-", "file:/", ""]),
+    st.sampled_from(["", "/1", "/0", "/9999999999", "/model"]),
+)
+def test_a_model_uri_that_is_taken_has_the_form(middle: str, start: str, end: str) -> None:
+    uri = f"{start}{middle}{end}"
+    # Hidden names, as `.x`, are taken and not advertised.
+    if is_taken(uri) and not uri.startswith("models:/."):
+        assert re.fullmatch(URI_PATTERN, uri)
+
+
+@given(
+    st.from_regex(RUN_ID_PATTERN, fullmatch=True),
+    st.from_regex(PATH_PATTERN, fullmatch=True).filter(lambda path: len(path) <= 200),
+)
+def test_a_run_and_path_of_the_form_are_taken(run: str, path: str) -> None:
+    assert wanted(None, run, path).path == path.strip("/")
+
+
+@given(st.from_regex(BLOCK, fullmatch=True))
+def test_a_network_of_the_form_is_taken(text: str) -> None:
+    assert TypeAdapter(NetworkText).validate_python(text) == str(ip_network(text, strict=False))
+
+
+@given(st.ip_addresses(), st.integers(0, 32))
+def test_each_address_has_the_form(address: Any, prefix: int) -> None:
+    for text in (str(address), address.exploded, f"{address}/{prefix}"):
+        assert re.fullmatch(BLOCK, text)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1.2.3", "1.2.3.4/33", "::/129", "1:::2", "a.b.c.d", "1::2::3"]
+)
+def test_what_is_no_network_has_not_the_form(text: str) -> None:
+    assert not re.fullmatch(BLOCK, text)
