@@ -7,14 +7,15 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import health, openapi, reference, strict_json
+from app import health, openapi, strict_json
 from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.contributors import endpoints as contributors
+from app.described import Described
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -31,7 +32,6 @@ from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
 from app.registry import endpoints as models
 from app.tenants import endpoints as tenants
-from app.webpage import HEADERS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -76,21 +76,13 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     ):
         api.include_router(router)
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
-    # Both are made once: they are large, and anybody may ask for them.
-    document = JSONResponse(api.openapi())
-    page = HTMLResponse(reference.render(api.openapi()), headers=HEADERS)
-
-    async def described(_: Request) -> Response:
-        return document
-
-    async def docs(_: Request) -> Response:
-        return page
+    described = Described(api)
 
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
 
-    api.add_route("/openapi.json", described, include_in_schema=False)
-    api.add_route("/docs", docs, include_in_schema=False)
+    api.add_route("/openapi.json", described.document, include_in_schema=False)
+    api.add_route("/docs", described.page, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
     return api
 
