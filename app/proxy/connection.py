@@ -18,9 +18,9 @@ MAX_HEAD = 64 * 1024
 # in the middle, the client still gets a proper error.
 WHOLE_BODY = 64 * 1024
 # Reading stops when this much of a body waits for the client. One read adds up to 256 KiB more.
-READ_AHEAD = 256 * 1024
+READ_AHEAD = 64 * 1024
 # Writing waits when this much of a body waits for the upstream.
-WRITE_AHEAD = 512 * 1024
+WRITE_AHEAD = 128 * 1024
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _NO_BODY = frozenset({204, 304})
