@@ -1,6 +1,6 @@
 """Hokusai's own endpoints: an ordinary FastAPI application behind the edge."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 
@@ -8,7 +8,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import health, openapi, strict_json
@@ -42,6 +42,20 @@ DESCRIPTION = (
 
 PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
 
+ROUTERS = (
+    auth_endpoints.router,
+    limits.router,
+    key_endpoints.router,
+    key_endpoints.admin_router,
+    tenants.router,
+    audit.router,
+    models.router,
+    contributors.router,
+    attestations.router,
+    attestations.well_known,
+    health.router,
+)
+
 
 def create_api(lifespan: Lifespan) -> FastAPI:
     """The routers and the error handlers; `lifespan` fills `app.state`."""
@@ -49,6 +63,9 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         title="Hokusai registry gateway",
         description=DESCRIPTION,
         version=version(health.NAME),
+        # As they are: FastAPI builds the routes of a router that is included anew, for each to have
+        # what the inclusion says, and here it says nothing.
+        routes=[route for router in ROUTERS for route in router.routes],
         lifespan=lifespan,
         openapi_url=None,  # FastAPI writes the document anew for each request
         docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
@@ -61,20 +78,6 @@ def create_api(lifespan: Lifespan) -> FastAPI:
             Exception: _unexpected_error,
         },
     )
-    for router in (
-        auth_endpoints.router,
-        limits.router,
-        key_endpoints.router,
-        key_endpoints.admin_router,
-        tenants.router,
-        audit.router,
-        models.router,
-        contributors.router,
-        attestations.router,
-        attestations.well_known,
-        health.router,
-    ):
-        api.include_router(router)
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
     described = Described(api)
 
@@ -177,20 +180,11 @@ def _methods(request: Request) -> list[str]:
     A path that is spelled out is not another one's parameter, though a GET of it would be read so.
     """
     found: dict[int, set[str]] = {}
-    for route in _routes(request.app.router.routes):
+    for route in request.app.router.routes:
         for method in METHODS:
             if route.matches({**request.scope, "method": method})[0] is Match.FULL:
                 found.setdefault(route.path.count("{"), set()).add(method)
     return sorted(found[min(found)]) if found else []
-
-
-def _routes(routes: Iterable[BaseRoute]) -> Iterator[Route]:
-    """The routes of an application and of the routers in it."""
-    for route in routes:
-        if isinstance(route, Route):
-            yield route
-        else:
-            yield from _routes(getattr(route, "original_router").routes)  # noqa: B009
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:
