@@ -29,5 +29,8 @@ def start() -> None:
 
 def started() -> None:
     """From here on look for garbage, but never in what is there by now: that stays."""
+    if gc.isenabled():
+        # Without `start`, as in somebody else's process, some of it may be garbage.
+        gc.collect()
     gc.freeze()
     gc.enable()

@@ -241,11 +241,13 @@ class Connection(asyncio.Protocol):
         except UpstreamProtocolError as error:
             self.fail(error)
             return
+        if not self.answered:
+            # Nobody takes anything before, and what is still to come is little.
+            return
         if self.buffered > READ_AHEAD and not self._paused and not self.complete:
             self._paused = True
             self.transport.pause_reading()
-        if self.answered:
-            self._wake()
+        self._wake()
 
     def eof_received(self) -> None:
         if self._reading == _UNTIL_CLOSE:
