@@ -1,20 +1,21 @@
 """Hokusai's own endpoints: an ordinary FastAPI application behind the edge."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
-from starlette.routing import BaseRoute, Match, Route
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import health, openapi, reference, strict_json
+from app import health, openapi, strict_json
 from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.contributors import endpoints as contributors
+from app.described import Described
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -32,7 +33,6 @@ from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
 from app.registry import endpoints as models
 from app.tenants import endpoints as tenants
-from app.webpage import HEADERS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -43,6 +43,20 @@ DESCRIPTION = (
 
 PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
 
+ROUTERS = (
+    auth_endpoints.router,
+    limits.router,
+    key_endpoints.router,
+    key_endpoints.admin_router,
+    tenants.router,
+    audit.router,
+    models.router,
+    contributors.router,
+    attestations.router,
+    attestations.well_known,
+    health.router,
+)
+
 
 def create_api(lifespan: Lifespan) -> FastAPI:
     """The routers and the error handlers; `lifespan` fills `app.state`."""
@@ -50,6 +64,9 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         title="Hokusai registry gateway",
         description=DESCRIPTION,
         version=version(health.NAME),
+        # As they are: FastAPI builds the routes of a router that is included anew, for each to have
+        # what the inclusion says, and here it says nothing.
+        routes=[route for router in ROUTERS for route in router.routes],
         lifespan=lifespan,
         openapi_url=None,  # FastAPI writes the document anew for each request
         docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
@@ -62,36 +79,14 @@ def create_api(lifespan: Lifespan) -> FastAPI:
             Exception: _unexpected_error,
         },
     )
-    for router in (
-        auth_endpoints.router,
-        limits.router,
-        key_endpoints.router,
-        key_endpoints.admin_router,
-        tenants.router,
-        audit.router,
-        models.router,
-        contributors.router,
-        attestations.router,
-        attestations.well_known,
-        health.router,
-    ):
-        api.include_router(router)
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
-    # Both are made once: they are large, and anybody may ask for them.
-    document = JSONResponse(api.openapi())
-    page = HTMLResponse(reference.render(api.openapi()), headers=HEADERS)
-
-    async def described(_: Request) -> Response:
-        return document
-
-    async def docs(_: Request) -> Response:
-        return page
+    described = Described(api)
 
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
 
-    api.add_route("/openapi.json", described, include_in_schema=False)
-    api.add_route("/docs", docs, include_in_schema=False)
+    api.add_route("/openapi.json", described.document, include_in_schema=False)
+    api.add_route("/docs", described.page, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
     return api
 
@@ -189,20 +184,11 @@ def _methods(request: Request) -> list[str]:
     A path that is spelled out is not another one's parameter, though a GET of it would be read so.
     """
     found: dict[int, set[str]] = {}
-    for route in _routes(request.app.router.routes):
+    for route in request.app.router.routes:
         for method in METHODS:
             if route.matches({**request.scope, "method": method})[0] is Match.FULL:
                 found.setdefault(route.path.count("{"), set()).add(method)
     return sorted(found[min(found)]) if found else []
-
-
-def _routes(routes: Iterable[BaseRoute]) -> Iterator[Route]:
-    """The routes of an application and of the routers in it."""
-    for route in routes:
-        if isinstance(route, Route):
-            yield route
-        else:
-            yield from _routes(getattr(route, "original_router").routes)  # noqa: B009
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:

@@ -1,65 +1,30 @@
-"""`hokusai-gateway`: the commands of the operator."""
+"""`hokusai-gateway`: the entry point of all its commands."""
 
 import sys
-from importlib.metadata import version as package_version
-from typing import Annotated
 
-import typer
-
-from app.commands import keys_app, tenants_app
 from app.errors import StartupError
-
-app = typer.Typer(
-    name="hokusai-gateway",
-    help="The gateway through which third parties train, log and register models with Hokusai.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-)
-app.add_typer(keys_app, name="keys")
-app.add_typer(tenants_app, name="tenants")
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        typer.echo(f"hokusai-gateway {package_version('hokusai-registry-gateway')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", is_eager=True, callback=_print_version, help="Print the version."
-        ),
-    ] = False,
-) -> None:
-    """Settings come from environment variables HOKUSAI_*: see docs/configuration.md."""
-
-
-@app.command()
-def serve() -> None:
-    """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
-    # Imported here and below, so that each command loads only what it needs.
-    from app.standalone.serve import serve as run
-
-    run()
-
-
-@app.command()
-def migrate() -> None:
-    """Upgrade the schema of HOKUSAI_DATABASE_URL; several at once wait for each other."""
-    from app.migration import migrate_database
-    from app.settings import load_settings
-
-    migrate_database(load_settings())
-    typer.echo("The schema is up to date.")
 
 
 def main() -> None:
-    """The entry point: what keeps a command from its work is one line and exit code 2."""
+    """Run a command: what keeps it from its work is one line and exit code 2."""
     try:
-        app(prog_name="hokusai-gateway")
+        if sys.argv[1:] == ["serve"]:
+            serve()
+        else:
+            # Imported here: the process that serves for months does without the other commands.
+            from app.command_line import app
+
+            app(prog_name="hokusai-gateway")
     except StartupError as error:
-        typer.echo(f"error: {error}", err=True)
+        print(f"error: {error}", file=sys.stderr, flush=True)
         sys.exit(2)
+
+
+def serve() -> None:
+    """Serve, in a process that loads no more than that takes."""
+    from app import lean
+
+    lean.start()
+    from app.standalone.serve import serve as run
+
+    run()

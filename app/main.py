@@ -1,7 +1,6 @@
 """The whole assembly, from top to bottom."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -9,7 +8,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api as own
-from app import health
+from app import health, lean
 from app.attestations import endpoints as attestation_endpoints
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
@@ -116,9 +115,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.enter_context(
                     served(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            # What is there by now stays: the collector need not look through it ever again.
-            gc.collect()
-            gc.freeze()
+            lean.started()
             for task in (
                 known.listen(database),
                 keep_up(database, known),

@@ -1,5 +1,6 @@
 """The one place that runs uvicorn: on a socket that is bound before anything slow starts."""
 
+import asyncio
 import ctypes
 import logging
 import multiprocessing
@@ -14,8 +15,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app.drain import drain_before_end
-from app.edge.protocol import StrictProtocol
+from app import lean
 from app.errors import StartupError
 from app.settings import Settings, load_settings
 
@@ -63,7 +63,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         # Not guessed: uvicorn takes whatever is no coroutine function for ASGI 2.
         "interface": "asgi3",
         "loop": "uvloop",
-        "http": StrictProtocol,
+        "http": protocol,
         "ws": "none",
         "lifespan": "on",
         "log_config": None,
@@ -74,6 +74,16 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
         "timeout_graceful_shutdown": max(1, int(settings.grace_period)),
     }
+
+
+def protocol(**options: Any) -> asyncio.Protocol:
+    """What uvicorn makes for each connection.
+
+    A function, because uvicorn's worker loads what this option refers to before anything else.
+    """
+    from app.edge.protocol import StrictProtocol
+
+    return StrictProtocol(**options)
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
@@ -114,6 +124,7 @@ _failure: StartupError | None = None
 
 def application() -> "Application":
     """The gateway as uvicorn runs it, in this process or in a worker."""
+    lean.start()
     # Imported here, so that the parent of several workers does not load what only they need.
     from app.main import create_app
 
@@ -144,6 +155,8 @@ class Application:
         return self.gateway(scope, receive, send)
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
+        from app.drain import drain_before_end
+
         failed: dict[str, Any] | None = None
 
         async def hold_back_failure(message: Any) -> None:

@@ -138,9 +138,13 @@ def python(*arguments: str) -> list[str]:
 
 
 def bare_environment() -> dict[str, str]:
-    """Ours, without settings of a gateway or an MLflow that may run beside this."""
+    """Ours, without settings of a gateway or an MLflow that may run beside this.
+
+    And without the one that lets Python write no bytecode: an installed package has its own, and a
+    checkout without any would be compiled anew for each start.
+    """
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("HOKUSAI_", "MLFLOW_"))
+        if not name.startswith(("HOKUSAI_", "MLFLOW_", "PYTHONDONTWRITEBYTECODE"))
     }

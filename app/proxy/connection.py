@@ -19,9 +19,9 @@ MAX_HEAD = 64 * 1024
 # in the middle, the client still gets a proper error.
 WHOLE_BODY = 64 * 1024
 # Reading stops when this much of a body waits for the client. One read adds up to 256 KiB more.
-READ_AHEAD = 256 * 1024
+READ_AHEAD = 64 * 1024
 # Writing waits when this much of a body waits for the upstream.
-WRITE_AHEAD = 512 * 1024
+WRITE_AHEAD = 128 * 1024
 
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -236,11 +236,13 @@ class Connection(asyncio.Protocol):
         except UpstreamProtocolError as error:
             self.fail(error)
             return
+        if not self.answered:
+            # Nobody takes anything before, and what is still to come is little.
+            return
         if self.buffered > READ_AHEAD and not self._paused and not self.complete:
             self._paused = True
             self.transport.pause_reading()
-        if self.answered:
-            self._wake()
+        self._wake()
 
     def eof_received(self) -> None:
         if self._reading == _UNTIL_CLOSE:

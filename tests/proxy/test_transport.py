@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.errors import UpstreamProtocolError, UpstreamTimeoutError
+from app.proxy.connection import READ_AHEAD, WHOLE_BODY
 from app.proxy.upstream import Upstream
 from tests.proxy.hostile import OK, Hostile, Peer, Run, each_loop, hostile, until
 from tests.proxy.test_upload import Upload
@@ -56,6 +57,25 @@ def test_a_generator_goes_up_chunked(run: Run) -> None:
                 answer = await http.put("/", content=body())
                 assert answer.content == b" " + b"x" * 300_000
             assert len(server.peers) == 1
+
+    run(main())
+
+
+def test_an_answer_that_is_nearly_whole_with_the_first_read_comes_whole(run: Run) -> None:
+    size = WHOLE_BODY + READ_AHEAD
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size
+        await peer.send(head + b"x" * (READ_AHEAD + 1))
+        await until(lambda: peer.writer.transport.get_write_buffer_size() == 0)
+        await peer.send(b"x" * (WHOLE_BODY - 1))
+        await peer.gone()
+
+    async def main() -> None:
+        async with hostile(script) as server, client(server) as http:
+            answer = await http.get("/")
+            assert answer.content == b"x" * size
 
     run(main())
 

@@ -1,0 +1,53 @@
+"""The commands of the operator, as Typer reads them from a command line."""
+
+from importlib.metadata import version as package_version
+from typing import Annotated
+
+import typer
+
+from app import cli
+from app.commands import keys_app, tenants_app
+
+app = typer.Typer(
+    name="hokusai-gateway",
+    help="The gateway through which third parties train, log and register models with Hokusai.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(keys_app, name="keys")
+app.add_typer(tenants_app, name="tenants")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hokusai-gateway {package_version('hokusai-registry-gateway')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Settings come from environment variables HOKUSAI_*: see docs/configuration.md."""
+
+
+@app.command()
+def serve() -> None:
+    """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
+    cli.serve()
+
+
+@app.command()
+def migrate() -> None:
+    """Upgrade the schema of HOKUSAI_DATABASE_URL; several at once wait for each other."""
+    # Imported here, so that the other commands do not load Alembic.
+    from app.migration import migrate_database
+    from app.settings import load_settings
+
+    migrate_database(load_settings())
+    typer.echo("The schema is up to date.")
