@@ -75,7 +75,7 @@ class Proxy:
             # As late as can be: what the gateway refuses itself uses no signature up.
             async with self.database.transaction() as session:
                 await spend(session, exchange.proof)
-        await self.upstream.forward(request, receive, send)
+        await self.upstream.forward(request, receive, send, scope.get("bypass"))
 
     def at_once(self, scope: Scope, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
         """What to send upstream for a request that is here whole; None where that takes waiting.

@@ -15,12 +15,13 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Message, Receive, Send
 
+from app.edge.bypass import Bypass
 from app.errors import UpstreamTimeoutError
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP, RawHeaders, response_headers
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits
-from app.proxy.transfer import ClientGoneError, Transfer
+from app.proxy.transfer import UNREAD, ClientGoneError, Transfer
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1
@@ -88,8 +89,16 @@ class Upstream(httpx.AsyncBaseTransport):
         self._active: set[Transfer] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def forward(self, request: UpstreamRequest, receive: Receive, send: Send) -> None:
+    async def forward(
+        self,
+        request: UpstreamRequest,
+        receive: Receive,
+        send: Send,
+        bypass: Bypass | None = None,
+    ) -> None:
         """Send the request on, and the answer back, both as they come.
+
+        bypass: of the client's connection; large bodies take it where they can (see splice.py).
 
         Returns when the answer is with the client, or when the client has left (then nothing more
         is sent). Raises before `http.response.start`, to be rendered: UpstreamError and its kinds
@@ -102,7 +111,9 @@ class Upstream(httpx.AsyncBaseTransport):
         client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
         """
         head = encode_head(request, self._host, self._prefix)
-        await self._run(self._begin(request, head, receive), request, send)
+        transfer = self._begin(request, head, receive)
+        transfer.bypass = bypass
+        await self._run(transfer, request, send)
 
     def start(
         self, request: UpstreamRequest, admit: Callable[[], bool], listener: Callable[[], None]
@@ -126,10 +137,16 @@ class Upstream(httpx.AsyncBaseTransport):
         return transfer
 
     async def proceed(
-        self, transfer: Transfer, request: UpstreamRequest, receive: Receive, send: Send
+        self,
+        transfer: Transfer,
+        request: UpstreamRequest,
+        receive: Receive,
+        send: Send,
+        bypass: Bypass | None = None,
     ) -> None:
         """The rest of `forward` for what `start` began, whatever has become of it since."""
         transfer.watch(receive)
+        transfer.bypass = bypass
         await self._run(transfer, request, send)
 
     def end(self, transfer: Transfer) -> None:
@@ -229,7 +246,7 @@ class Upstream(httpx.AsyncBaseTransport):
         if conn.complete:
             await send({"type": "http.response.body", "body": conn.take()})
             return
-        await self._relay_body(conn, send)
+        await self._relay_body(transfer, conn, send)
         await send({"type": "http.response.body", "body": b""})
 
     async def _relay_early(
@@ -241,18 +258,23 @@ class Upstream(httpx.AsyncBaseTransport):
             # So that the client knows the answer to be whole while the rest of its body is read.
             start["headers"].append((b"content-length", b"%d" % conn.buffered))
         await send(start)
-        await self._relay_body(conn, send)
+        await self._relay_body(transfer, conn, send)
         if transfer.uploading:
             await transfer.discard_upload(LINGER)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _relay_body(self, conn: Connection, send: Send) -> None:
+    async def _relay_body(self, transfer: Transfer, conn: Connection, send: Send) -> None:
         while body := await conn.read():
+            spliced = transfer.prepare_answer(len(body))
             try:
                 async with asyncio.timeout(self._read_timeout):
                     await send({"type": "http.response.body", "body": body, "more_body": True})
+                    if spliced:
+                        await transfer.flush_answer()
             except TimeoutError:
-                raise UpstreamTimeoutError("The client stopped reading the answer.") from None
+                raise UpstreamTimeoutError(UNREAD) from None
+            if spliced:
+                await transfer.splice_answer()
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()
