@@ -6,6 +6,7 @@ where the body ends, because what is spliced is seen by nobody.
 
 import asyncio
 import os
+import select
 import socket
 import sys
 from functools import cache
@@ -14,6 +15,8 @@ from functools import cache
 MIN_SIZE = 1024 * 1024
 # The most that is moved in one turn of the event loop, for which everybody else waits.
 PIPE_SIZE = 256 * 1024
+# Enough of them for all that the socket of a lost connection may hold.
+_TURNS = 64
 
 if sys.platform == "linux":
     import fcntl
@@ -176,6 +179,23 @@ class Splice:
         self._size, self._waited = 0, 0.0
         return progress
 
+    def look(self) -> None:
+        """Take what may have come unnoticed; to be called now and then while the source is silent.
+
+        uvloop tells of a connection that was reset only once, even if more can be read than one
+        turn takes, and then of nothing more.
+        """
+        for _ in range(_TURNS):
+            if not self.running or self.blocked or not self._take():
+                break
+
+    def deserted(self) -> bool:
+        """Whether the source will send no more than what its socket holds, or has gone."""
+        poll = select.poll()
+        # Errors and the end of both directions are told in any case.
+        poll.register(self._source, select.POLLRDHUP)
+        return bool(poll.poll(0))
+
     def discard(self) -> None:
         """Give the target nothing more, and read what is still to come only to forget it."""
         if self._discarding or self._closed:
@@ -214,7 +234,8 @@ class Splice:
 
     # --- one turn ---
 
-    def _take(self) -> None:
+    def _take(self) -> bool:
+        """Whether there was anything."""
         size = min(self._left, PIPE_SIZE)
         try:
             if self._discarding:
@@ -222,12 +243,12 @@ class Splice:
             else:
                 taken = _splice(self._source, self._inlet, size)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             taken = 0  # whoever reads on finds the end, and knows what to make of it
         if not taken:
             self.close()
-            return
+            return False
         now = self._loop.time()
         self._waited += now - self.touched
         self._size += taken
@@ -238,6 +259,7 @@ class Splice:
         else:
             self._held = taken
         self._give()
+        return True
 
     def _give(self) -> None:
         try:

@@ -328,6 +328,10 @@ class Transfer:
             raise SlowRequestError(f"The body stopped for more than {self._body_gap:g} seconds.")
 
     def _check_splice(self, splice: Splice, now: float, read_timeout: float) -> None:
+        if now - splice.touched > WATCH_AFTER:
+            splice.look()
+            if not splice.running:
+                return
         silent = now - splice.touched
         if self.uploading:
             self._check_upload(splice, silent, read_timeout)
@@ -345,7 +349,10 @@ class Transfer:
         if self.conn is None or self.conn.closed:
             splice.discard()
         if splice.blocked:
-            if silent > read_timeout:
+            # Nothing is read, so that the end of the connection does not come up by itself.
+            if splice.deserted():
+                self.fail(ClientGoneError("The client left."))
+            elif silent > read_timeout:
                 self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
             return
         try:

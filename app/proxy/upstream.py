@@ -108,7 +108,8 @@ class Upstream(httpx.AsyncBaseTransport):
         request could not be written as one; see `encode_head`.
 
         While MLflow takes no more of an upload nothing is read from the client either, so that a
-        client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
+        client that leaves just then is noticed when MLflow goes on, or after `read_timeout`; at
+        once where the body is spliced.
         """
         head = encode_head(request, self._host, self._prefix)
         transfer = self._begin(request, head, receive)
