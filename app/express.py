@@ -200,6 +200,7 @@ class ExpressCycle:
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.express.envelope.conduct(self._rest, scope, receive, send)
 
-    async def _rest(self, _: Scope, receive: Receive, send: Send) -> None:
+    async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.transfer is not None
-        await self.express.upstream.proceed(self.transfer, self.request, receive, send)
+        bypass = scope.get("bypass")
+        await self.express.upstream.proceed(self.transfer, self.request, receive, send, bypass)

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.edge.body import discard
+from app.edge.bypass import Bypass
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date import date_header
 from app.edge.head import UNREAD, RequestHead
@@ -111,6 +112,10 @@ class Envelope:
             if not status:
                 unread = None if body_ended else receive
                 await self._refuse(InternalError(), scope, exchange, unread, reply)
+        bypass: Bypass | None = scope.get("bypass")
+        if bypass is not None:
+            self.bytes_in += bypass.bytes_in
+            self.bytes_out += bypass.bytes_out
         self.end(exchange, scope["method"], status)
 
     def additions(self, exchange: Exchange, asked: Headers, *, dated: bool) -> Headers:

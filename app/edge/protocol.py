@@ -20,6 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.edge.bypass import Bypass
 from app.edge.date import date_header
 from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import MAX_HEAD, METHODS
@@ -145,6 +146,23 @@ class StrictProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         self._end_unread()
         super().resume_writing()
+
+    @property
+    def running(self) -> RequestResponseCycle:
+        """The request that is being answered."""
+        assert self._running is not None
+        return self._running
+
+    def cut_unread(self, seconds: float) -> None:
+        """The same for a body that does not pass through the buffer, and has stood still."""
+        if seconds > UNREAD_SECONDS:
+            self.transport.abort()
+
+    def renew_parser(self) -> None:
+        """Begin anew where the parser has not seen the end of a body, and the body is over."""
+        self.parser = httptools.HttpRequestParser(self)
+        # As the base class makes its own.
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _end_unread(self) -> None:
         if self._unread_timer is not None:
@@ -316,6 +334,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        cycle.scope["bypass"] = Bypass(self)  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
     def answer(self, data: bytes, *, close: bool) -> None:

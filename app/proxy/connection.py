@@ -173,6 +173,32 @@ class Connection(asyncio.Protocol):
         return body
 
     @property
+    def remaining(self) -> int:
+        """Bytes that are still to come of a body whose length is known; 0 for any other."""
+        return self._remaining if self._reading == _LENGTH else 0
+
+    def hold(self) -> None:
+        """Leave what is still to come of the body in the socket, until `skip`."""
+        self._paused = True
+        self.transport.pause_reading()
+
+    def skip(self, size: int) -> None:
+        """Read on, after so many bytes that went another way."""
+        self._remaining -= size
+        self.touched = self.loop.time()
+        self._paused = False
+        if not self.closed:
+            self.transport.resume_reading()
+
+    async def flush(self) -> None:
+        """Wait until all that was written is with the socket, or the upstream has gone."""
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(high=0)
+            await self.drain()
+        if not self.transport.is_closing():
+            self.transport.set_write_buffer_limits(high=WRITE_AHEAD)
+
+    @property
     def waiting(self) -> bool:
         """Whether somebody waits for the upstream now."""
         return self._waiter is not None or self._listener is not None

@@ -85,7 +85,7 @@ class Proxy:
         if exchange.proof is not None and route.scope is not Right.READ:
             # As late as can be: what the gateway refuses itself uses no signature up.
             await self.spender.spend(exchange.proof)
-        await self.upstream.forward(request, receive, send)
+        await self.upstream.forward(request, receive, send, scope.get("bypass"))
 
     def at_once(self, line: RequestLine, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
         """What to send upstream for a request that is here whole; None where that takes waiting.

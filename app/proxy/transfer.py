@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import Receive
 
+from app.edge.bypass import Bypass
 from app.edge.pace import Pace
 from app.errors import (
     BodyTooLargeError,
@@ -16,10 +17,15 @@ from app.errors import (
 from app.proxy.connection import Connection
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.pool import Pool, Slot
+from app.proxy.splice import MIN_SIZE, Splice, splice_between
 
 # A client that is still waiting after this many seconds is watched for leaving. Most requests are
 # over by then, and never cost the task that watches.
 WATCH_AFTER = 0.05
+# The end of a spliced answer is copied all the same, in bytes: whether MLflow sends more than it
+# said is seen only of what is read, and must be known before the client has all it was promised.
+TAIL = 64 * 1024
+UNREAD = "The client stopped reading the answer."
 
 
 class ClientGoneError(GatewayError):
@@ -45,9 +51,11 @@ class Transfer:
         "_receiving",
         "_request",
         "_slot",
+        "_splice",
         "_started",
         "_task",
         "_uploaded",
+        "bypass",
         "conn",
         "head",
     )
@@ -76,6 +84,9 @@ class Transfer:
         self._uploaded: asyncio.Future[None] | None = None
         self._receiving: float | None = None
         self._discarding = False
+        self._splice: Splice | None = None
+        # The client's connection, where its bodies may go around the parser.
+        self.bypass: Bypass | None = None
         self.conn: Connection | None = None
         # On the wire, with its empty line.
         self.head = head
@@ -160,6 +171,8 @@ class Transfer:
                 raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
             if not chunked and (sent > length or (sent < length and not more)):
                 raise MalformedRequestError("The body does not have its Content-Length.")
+            # At once, while nothing more can have been read.
+            held = length - sent > MIN_SIZE and self.bypass is not None and self.bypass.hold_body()
             if chunked and chunk:
                 pieces = [b"%x\r\n" % len(chunk), chunk, b"\r\n"]
             else:
@@ -178,9 +191,31 @@ class Transfer:
             if pieces:
                 conn.write(*pieces)
                 await conn.drain()
+            if held:
+                sent += await self._splice_body(conn, length - sent)
         if conn is not None:
             # The upstream's turn begins here, however long the client took.
             conn.touched = self._loop.time()
+
+    async def _splice_body(self, conn: Connection, size: int) -> int:
+        """Let the rest of the body go past this process: how much of it has gone."""
+        assert self.bypass is not None
+        splice = splice_between(self.bypass.transport, conn.transport, size, drains=True)
+        if splice is None:
+            return 0
+        self._splice = splice
+        if self._discarding:
+            splice.discard()
+        try:
+            await conn.flush()
+            moved = await splice.run()
+        finally:
+            splice.close()
+            self._splice = None
+        self.bypass.count_body(moved)
+        if moved == size:
+            self.bypass.end_body()
+        return moved
 
     async def _next_chunk(self) -> tuple[bytes, bool]:
         assert self._receive is not None
@@ -207,6 +242,45 @@ class Transfer:
         except Exception as error:
             self.fail(error)
 
+    # --- the answer's body, where it may go past this process ---
+
+    def prepare_answer(self, size: int) -> bool:
+        """Leave the rest of the body in the socket, if it can be spliced.
+
+        size: of what was read last and is not sent yet. Asked before more of it is waited for.
+        """
+        conn, bypass = self.conn, self.bypass
+        if conn is None or bypass is None or conn.closed or conn.remaining <= MIN_SIZE + TAIL:
+            return False
+        if self.uploading or not bypass.takes(size + conn.remaining):
+            return False
+        self._splice = splice_between(conn.transport, bypass.transport, conn.remaining - TAIL)
+        if self._splice is None:
+            return False
+        conn.hold()
+        return True
+
+    async def flush_answer(self) -> None:
+        """Wait until the client's socket has what was sent."""
+        assert self.bypass is not None
+        await self.bypass.flush()
+
+    async def splice_answer(self) -> None:
+        """Splice what `prepare_answer` has left in the socket, but for its end."""
+        splice, conn, bypass = self._splice, self.conn, self.bypass
+        assert splice is not None
+        assert conn is not None
+        assert bypass is not None
+        try:
+            moved = await splice.run()
+        except OSError:
+            bypass.leave()
+            raise ClientGoneError("The client left.") from None
+        finally:
+            self._splice = None
+        bypass.count_answer(moved)
+        conn.skip(moved)
+
     # --- in the middle ---
 
     @property
@@ -222,6 +296,8 @@ class Transfer:
         """
         assert self._uploaded is not None
         self._discarding = True
+        if self._splice is not None:
+            self._splice.discard()
         if self.conn is not None:
             self.conn.abort()
         await asyncio.wait([self._uploaded], timeout=seconds)
@@ -230,11 +306,14 @@ class Transfer:
         """Called every now and then: see whether anybody has been silent for too long."""
         if self._task is None and self._receive is not None and now - self._started > WATCH_AFTER:
             self._task = self._loop.create_task(self._watch_task())
+        if self._splice is not None and self._splice.running:
+            self._check_splice(self._splice, now, read_timeout)
+            return
         if self._receiving is not None:
-            if now - self._receiving > self._body_gap:
-                self.fail(
-                    SlowRequestError(f"The body stopped for more than {self._body_gap:g} seconds.")
-                )
+            try:
+                self._check_gap(now - self._receiving)
+            except SlowRequestError as error:
+                self.fail(error)
             return
         conn = self.conn
         if conn is None or not conn.waiting or conn.closed:
@@ -246,6 +325,44 @@ class Transfer:
         elif now - conn.touched > read_timeout:
             self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
 
+    def _check_gap(self, silent: float) -> None:
+        if silent > self._body_gap:
+            raise SlowRequestError(f"The body stopped for more than {self._body_gap:g} seconds.")
+
+    def _check_splice(self, splice: Splice, now: float, read_timeout: float) -> None:
+        if now - splice.touched > WATCH_AFTER:
+            splice.look()
+            if not splice.running:
+                return
+        silent = now - splice.touched
+        if self.uploading:
+            self._check_upload(splice, silent, read_timeout)
+        elif splice.blocked:
+            assert self.bypass is not None
+            self.bypass.unread(silent)
+            if silent > read_timeout:
+                self.fail(UpstreamTimeoutError(UNREAD))
+        elif self.conn is None or self.conn.closed:
+            splice.close()  # who reads on is told why
+        elif silent > read_timeout:
+            self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
+
+    def _check_upload(self, splice: Splice, silent: float, read_timeout: float) -> None:
+        if self.conn is None or self.conn.closed:
+            splice.discard()
+        if splice.blocked:
+            # Nothing is read, so that the end of the connection does not come up by itself.
+            if splice.deserted():
+                self.fail(ClientGoneError("The client left."))
+            elif silent > read_timeout:
+                self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
+            return
+        try:
+            self._check_gap(silent)
+            self._pace.came(*splice.progress())
+        except SlowRequestError as error:
+            self.fail(error)
+
     def fail(self, error: Exception) -> None:
         """End the transfer: whoever waits for anything of it gets the error."""
         if self._failure is not None:
@@ -254,6 +371,8 @@ class Transfer:
         for future in (self._slot, self._opened):
             if future is not None and not future.done():
                 future.set_exception(error)
+        if self._splice is not None:
+            self._splice.fail(error)
         if self.conn is not None:
             self.conn.fail(error)
 
@@ -263,6 +382,9 @@ class Transfer:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        if self._splice is not None:
+            self._splice.close()
+            self._splice = None
         conn, self.conn = self.conn, None
         if conn is None:
             return

@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Message, Receive, Send
 
+from app.edge.bypass import Bypass
 from app.errors import UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits, PoolUsage
-from app.proxy.transfer import ClientGoneError, Transfer
+from app.proxy.transfer import UNREAD, ClientGoneError, Transfer
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1
@@ -95,8 +96,16 @@ class Upstream(httpx.AsyncBaseTransport):
         self._active: set[Transfer] = set()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def forward(self, request: UpstreamRequest, receive: Receive, send: Send) -> None:
+    async def forward(
+        self,
+        request: UpstreamRequest,
+        receive: Receive,
+        send: Send,
+        bypass: Bypass | None = None,
+    ) -> None:
         """Send the request on, and the answer back, both as they come.
+
+        bypass: of the client's connection; large bodies take it where they can (see splice.py).
 
         Returns when the answer is with the client, or when the client has left (then nothing more
         is sent). Raises before `http.response.start`, to be rendered: UpstreamError and its kinds
@@ -106,10 +115,13 @@ class Upstream(httpx.AsyncBaseTransport):
         request could not be written as one; see `encode_head`.
 
         While MLflow takes no more of an upload nothing is read from the client either, so that a
-        client that leaves just then is noticed when MLflow goes on, or after `read_timeout`.
+        client that leaves just then is noticed when MLflow goes on, or after `read_timeout`; at
+        once where the body is spliced.
         """
         loop = asyncio.get_running_loop()
-        await self._run(self._begin(loop, request, self.encode(request), receive), request, send)
+        transfer = self._begin(loop, request, self.encode(request), receive)
+        transfer.bypass = bypass
+        await self._run(transfer, request, send)
 
     def encode(self, request: UpstreamRequest) -> bytes:
         """The head for `start`. Raises ValueError; see `encode_head`."""
@@ -140,10 +152,16 @@ class Upstream(httpx.AsyncBaseTransport):
         return transfer
 
     async def proceed(
-        self, transfer: Transfer, request: UpstreamRequest, receive: Receive, send: Send
+        self,
+        transfer: Transfer,
+        request: UpstreamRequest,
+        receive: Receive,
+        send: Send,
+        bypass: Bypass | None = None,
     ) -> None:
         """The rest of `forward` for what `start` began, whatever has become of it since."""
         transfer.watch(receive)
+        transfer.bypass = bypass
         await self._run(transfer, request, send)
 
     def end(self, transfer: Transfer) -> None:
@@ -262,7 +280,7 @@ class Upstream(httpx.AsyncBaseTransport):
             await send(start)
             body = await conn.read()
             while not conn.complete:
-                await self._pass_on(body, send)
+                await self._pass_on(transfer, body, send)
                 body = await conn.read()
             self.end(transfer)
         # The connection is another's by now: a client that does not read holds none for this.
@@ -278,18 +296,23 @@ class Upstream(httpx.AsyncBaseTransport):
             start["headers"].append((b"content-length", b"%d" % conn.buffered))
         await send(start)
         while body := await conn.read():
-            await self._pass_on(body, send)
+            await self._pass_on(transfer, body, send)
         if transfer.uploading:
             await transfer.discard_upload(LINGER)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _pass_on(self, body: bytes, send: Send) -> None:
-        """A piece of the answer that is not the last one."""
+    async def _pass_on(self, transfer: Transfer, body: bytes, send: Send) -> None:
+        """A piece of the answer, and what may be spliced after it."""
+        spliced = transfer.prepare_answer(len(body))
         try:
             async with asyncio.timeout(self._read_timeout):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
+                if spliced:
+                    await transfer.flush_answer()
         except TimeoutError:
-            raise UpstreamTimeoutError("The client stopped reading the answer.") from None
+            raise UpstreamTimeoutError(UNREAD) from None
+        if spliced:
+            await transfer.splice_answer()
 
     def _tick(self) -> None:
         loop = asyncio.get_running_loop()

@@ -6,8 +6,10 @@ import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 import httptools
 import pytest
@@ -15,12 +17,17 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from app.edge.protocol import StrictProtocol
 from app.errors import GatewayError
 from app.proxy.headers import request_headers
 from app.proxy.outbound import UpstreamRequest
+from app.proxy.splice import Splice
 from app.proxy.upstream import Upstream
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+# Whether the gateways of a test let large bodies go past them, where they can.
+_splicing: ContextVar[bool] = ContextVar("splicing", default=False)
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -141,11 +148,15 @@ class Gateway:
     """A minimal ASGI app that does nothing but forward, on a real uvicorn.
 
     A request names its caller in a header `x-caller`; without one it is the gateway's own.
+
+    spliced: for each body that went past it, the bytes of which nothing was read; None as long as
+    no body may go that way.
     """
 
     upstream: Upstream
     held: bool = False
     port: int = 0
+    spliced: list[int] | None = None
     errors: list[Exception] = field(default_factory=list)
     ended: int = 0
     sent: list[str] = field(default_factory=list)
@@ -160,7 +171,9 @@ class Gateway:
             await send(message)
 
         try:
-            await self.upstream.forward(await self._request(scope, receive), receive, noting)
+            request = await self._request(scope, receive)
+            bypass = None if self.spliced is None else scope["bypass"]
+            await self.upstream.forward(request, receive, noting, bypass)
         except Exception as error:
             self.errors.append(error)
             if started or not isinstance(error, GatewayError):
@@ -246,11 +259,13 @@ async def gateway(url: str, *, held: bool = False, **options: Any) -> AsyncItera
         "read_timeout": 5,
         "body_gap": 5,
     }
+    splicing = _splicing.get()
     async with Upstream(url, **(settings | options)) as upstream:
-        app = Gateway(upstream, held=held)
+        app = Gateway(upstream, held=held, spliced=[] if splicing else None)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            interface="asgi3",
+            http=StrictProtocol if splicing else "httptools",
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -265,10 +280,24 @@ async def gateway(url: str, *, held: bool = False, **options: Any) -> AsyncItera
         task = asyncio.ensure_future(server.serve(sockets=[sock]))
         await until(lambda: server.started)
         try:
-            yield app
+            with mock.patch.object(Splice, "run", _noting_run(app)):
+                yield app
         finally:
             server.should_exit = True
             await task
+
+
+def _noting_run(app: Gateway) -> Callable[[Splice], Awaitable[int]]:
+    run = Splice.run
+
+    async def noting(splice: Splice) -> int:
+        try:
+            return await run(splice)
+        finally:
+            assert app.spliced is not None
+            app.spliced.append(splice.moved)
+
+    return noting
 
 
 @asynccontextmanager
@@ -291,7 +320,30 @@ def _on_uvloop(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
+def splicing_on(run: Run) -> Run:
+    """The same, with gateways that let large bodies go past them."""
+
+    def main_with_splices(main: Coroutine[Any, Any, None]) -> None:
+        token = _splicing.set(True)
+        try:
+            run(main)
+        finally:
+            _splicing.reset(token)
+
+    return main_with_splices
+
+
 # Production runs on uvloop; the two loops differ in what they tell a protocol, and when.
 each_loop = pytest.mark.parametrize(
     "run", [pytest.param(asyncio.run, id="asyncio"), pytest.param(_on_uvloop, id="uvloop")]
+)
+# And large bodies are copied, or go past the process.
+each_way = pytest.mark.parametrize(
+    "run",
+    [
+        pytest.param(asyncio.run, id="asyncio"),
+        pytest.param(_on_uvloop, id="uvloop"),
+        pytest.param(splicing_on(asyncio.run), id="asyncio-spliced"),
+        pytest.param(splicing_on(_on_uvloop), id="uvloop-spliced"),
+    ],
 )

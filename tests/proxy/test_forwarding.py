@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from app.proxy.splice import Splice
 from tests.proxy.recorder import Recorder
 from tests.proxy.tenant_world import FILES, V2
 from tests.support.answers import good, refused
@@ -74,6 +75,27 @@ def test_an_artifact_goes_up_and_comes_down_whole(
     files = good(client.get(f"{V2}/artifacts/list", params={"run_id": run}))["files"]
     (listed,) = [one for one in files if one["path"] == name]
     assert int(listed.get("file_size", 0)) == size
+
+
+def test_a_large_artifact_goes_past_the_gateway_both_ways(
+    client: httpx.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[int] = []
+    run = Splice.run
+
+    async def noting(splice: Splice) -> int:
+        moved.append(await run(splice))
+        return moved[-1]
+
+    monkeypatch.setattr(Splice, "run", noting)
+    for turn in (1, 2):
+        upload(client, f"{folder}/large.bin", LARGE)
+        assert len(moved) == 2 * turn - 1
+        answer = client.get(f"{folder}/large.bin")
+        assert answer.content == LARGE
+        assert len(moved) == 2 * turn
+        assert answer.headers["x-request-id"]
+    assert min(moved) > len(LARGE) // 2
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,18 @@ from app.errors import (
     UpstreamTLSError,
     UpstreamUnreachableError,
 )
-from tests.proxy.hostile import OK, Peer, Run, Script, each_loop, gateway, hostile, scene, until
+from tests.proxy.hostile import (
+    OK,
+    Peer,
+    Run,
+    Script,
+    each_loop,
+    gateway,
+    hostile,
+    scene,
+    splicing_on,
+    until,
+)
 
 pytestmark = each_loop
 
@@ -315,13 +326,17 @@ def server_context(server: Path) -> ssl.SSLContext:
     return context
 
 
-def test_tls_carries_large_bodies_and_is_kept(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("splicing", [False, True])
+def test_tls_carries_large_bodies_and_is_kept(run: Run, tmp_path: Path, splicing: bool) -> None:
+    """Nothing of it may go past the process that encrypts and decrypts it."""
     authority, server_pem = certificates(tmp_path)
     body = bytes(range(256)) * 20_000
 
     async def script(peer: Peer) -> None:
         while True:
-            await peer.answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            await peer.head()
+            assert await peer.reader.readexactly(len(body)) == body
+            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
 
     async def main() -> None:
         async with (
@@ -329,11 +344,14 @@ def test_tls_carries_large_bodies_and_is_kept(run: Run, tmp_path: Path) -> None:
             gateway(f"https://127.0.0.1:{server.port}", ca_file=authority) as front,
         ):
             for _ in range(2):
-                answer = await front.get()
+                answer = await front.ask(
+                    b"PUT / HTTP/1.1\r\nhost: g\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+                )
                 assert (answer.status, answer.body == body, answer.whole) == (200, True, True)
             assert len(server.peers) == 1
+            assert not front.spliced
 
-    run(main())
+    (splicing_on(run) if splicing else run)(main())
 
 
 @pytest.mark.parametrize("trouble", ["unknown-authority", "other-name", "no-tls"])

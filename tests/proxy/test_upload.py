@@ -7,9 +7,9 @@ import pytest
 
 from app.errors import BodyTooLargeError, SlowRequestError, UpstreamTimeoutError
 from app.proxy.outbound import UpstreamRequest
-from tests.proxy.hostile import OK, Gateway, Hostile, Peer, Run, each_loop, read_answer, scene
+from tests.proxy.hostile import OK, Gateway, Hostile, Peer, Run, each_way, read_answer, scene
 
-pytestmark = each_loop
+pytestmark = each_way
 
 LARGE = bytes(range(256)) * 40_000
 

@@ -17,14 +17,14 @@ from tests.proxy.hostile import (
     Hostile,
     Peer,
     Run,
-    each_loop,
+    each_way,
     gateway,
     read_answer,
     scene,
     until,
 )
 
-pytestmark = each_loop
+pytestmark = each_way
 
 # More than any buffer between the two ends.
 LARGE = bytes(range(256)) * 4 * 4096 * 4
