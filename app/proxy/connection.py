@@ -18,7 +18,9 @@ MAX_HEAD = 64 * 1024
 # A body up to this size is handed over with its head: one wake-up, and if the upstream breaks off
 # in the middle, the client still gets a proper error.
 WHOLE_BODY = 64 * 1024
-# Reading stops when this much of a body waits for the client. One read adds up to 256 KiB more.
+# What the event loop reads at once, at most.
+ONE_READ = 256 * 1024
+# Reading stops when this much of a body waits for the client. One read may come on top.
 READ_AHEAD = 64 * 1024
 # Writing waits when this much of a body waits for the upstream.
 WRITE_AHEAD = 128 * 1024
@@ -395,7 +397,7 @@ class Connection(asyncio.Protocol):
             raise UpstreamProtocolError("MLflow sent more than its answer.")
         # Chunk extensions and trailers are not counted by anybody else.
         self._overhead += len(data)
-        if self._overhead > 2 * MAX_HEAD + READ_AHEAD and not self.complete:
+        if self._overhead > 2 * MAX_HEAD + ONE_READ and not self.complete:
             raise UpstreamProtocolError("MLflow's answer has too much between its chunks.")
 
     def _append(self, data: bytes) -> None:
