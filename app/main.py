@@ -21,6 +21,7 @@ from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
+from app.health import Checks
 from app.identity import auth_endpoints
 from app.identity.authenticator import Authenticator
 from app.identity.known import KnownCredentials
@@ -130,9 +131,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.registrations = registrations
     api.state.attestations_of = attestations_of
     api.state.attestations_for = attestations_for
-    api.state.dependencies = health.Dependencies(
-        database, mlflow, needs_workspaces=settings.tenancy == "workspaces"
-    )
+    api.state.checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
 
     proxy = Proxy(settings, upstream, workspaces, database, mlflow, mlflow_credential)
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
