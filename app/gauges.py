@@ -19,7 +19,7 @@ from app.database import Database
 from app.edge.envelope import Envelope
 from app.errors import GatewayError
 from app.express import Express
-from app.health import NAME, Dependencies
+from app.health import NAME, Checks
 from app.limits.limiter import Limiter
 from app.metrics import Metrics
 from app.mlflow.control import MLflowControl
@@ -47,7 +47,7 @@ class Gauges:
         upstream: Upstream,
         database: Database,
         mlflow: MLflowControl,
-        dependencies: Dependencies,
+        checks: Checks,
     ) -> None:
         self._metrics = metrics
         self._express = express
@@ -56,7 +56,7 @@ class Gauges:
         self._upstream = upstream
         self._database = database
         self._mlflow = mlflow
-        self._dependencies = dependencies
+        self._checks = checks
         self._told: dict[tuple[str, str], int] = {}
         # Prometheus' requests are answered in threads of their own.
         self._lock = Lock()
@@ -104,7 +104,7 @@ class Gauges:
         Raises DatabaseUnavailableError, UpstreamError and UpstreamBusyError.
         """
         metrics = self._metrics
-        checks = await self._dependencies.checks()
+        checks = await self._checks()
         metrics.found_ready({name: check.ready for name, check in checks.items()})
         async with self._database.transaction() as session:
             backlog, oldest = await reconciler.backlog(session)

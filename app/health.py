@@ -49,7 +49,7 @@ class Readiness(BaseModel):
     )
 
 
-class Dependencies:
+class Checks:
     """What readiness depends on. However many ask, one look is taken at a time, and kept a while.
 
     needs_workspaces: MLflow has to keep tenants apart.
@@ -64,8 +64,8 @@ class Dependencies:
         self._look: asyncio.Task[dict[str, Check]] | None = None
         self._until = 0.0
 
-    async def checks(self) -> dict[str, Check]:
-        """`migrations` and `upstream`, as they were found a second ago or are now."""
+    async def __call__(self) -> dict[str, Check]:
+        """All checks by name, as they are now or were a second ago; within PROBE_SECONDS."""
         look = self._look
         if look is None or (look.done() and time.monotonic() >= self._until):
             look = self._look = asyncio.create_task(self._take())
@@ -104,7 +104,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
     state = request.app.state
-    checks = await state.dependencies.checks()
+    checks = await state.checks()
     state.metrics.found_ready({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:

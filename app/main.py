@@ -21,7 +21,7 @@ from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
 from app.gauges import Gauges
-from app.health import Dependencies
+from app.health import Checks
 from app.identity import auth_endpoints
 from app.identity.authenticator import Authenticator
 from app.identity.known import KnownCredentials
@@ -138,9 +138,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.registrations = registrations
     api.state.attestations_of = attestations_of
     api.state.attestations_for = attestations_for
-    api.state.dependencies = dependencies = Dependencies(
-        database, mlflow, needs_workspaces=settings.tenancy == "workspaces"
-    )
+    checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
+    api.state.checks = checks
 
     spender = Spender(database)
     proxy = Proxy(settings, upstream, workspaces, spender, mlflow, mlflow_credential)
@@ -154,7 +153,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = envelope = Envelope(app, metrics, settings.access_log, cross_origin)
     express = Express(envelope, rules, identity, limit, proxy, upstream)
-    gauges = Gauges(metrics, express, envelope, limiter, upstream, database, mlflow, dependencies)
+    gauges = Gauges(metrics, express, envelope, limiter, upstream, database, mlflow, checks)
     return Gateway(app, api, express)
 
 

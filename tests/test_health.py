@@ -110,12 +110,12 @@ def test_who_leaves_ends_no_look_that_others_wait_for() -> None:
 
     async def run() -> None:
         database = Database()
-        dependencies = health.Dependencies(
+        checks = health.Checks(
             database,  # type: ignore[arg-type]
             MLflow(),  # type: ignore[arg-type]
             needs_workspaces=False,
         )
-        first, other = (asyncio.create_task(dependencies.checks()) for _ in range(2))
+        first, other = (asyncio.create_task(checks()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
         await asyncio.wait([first])

@@ -17,6 +17,8 @@ from app.errors import (
     UpstreamTLSError,
     UpstreamUnreachableError,
 )
+from app.proxy.connection import Connection
+from app.proxy.pool import Pool
 from tests.proxy.hostile import (
     OK,
     Peer,
@@ -83,6 +85,34 @@ def test_what_may_have_had_an_effect_is_not_repeated(run: Run, raw: bytes, held:
             assert (await front.ask(raw)).status == 502
             assert isinstance(front.errors[0], UpstreamProtocolError)
             assert len(server.peers) == 1
+
+    run(main())
+
+
+@pytest.mark.parametrize(("slow", "status"), [(False, 200), (True, 502)])
+def test_a_refused_connection_is_tried_once_more(
+    run: Run, slow: bool, status: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connect = Pool._connect
+    tries = 0
+
+    async def second_time(self: Pool) -> Connection:
+        nonlocal tries
+        tries += 1
+        if tries == 1:
+            # One that took all of its time is not tried again.
+            raise UpstreamUnreachableError("No.") from (TimeoutError() if slow else OSError())
+        return await connect(self)
+
+    monkeypatch.setattr(Pool, "_connect", second_time)
+
+    async def script(peer: Peer) -> None:
+        await peer.answer()
+
+    async def main() -> None:
+        async with scene(script) as (front, server):
+            assert (await front.ask(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")).status == status
+            assert (tries, len(server.peers)) == ((1, 0) if slow else (2, 1))
 
     run(main())
 
