@@ -64,7 +64,7 @@ class StrictProtocol(HttpToolsProtocol):
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
         if self._express is not None:
-            self._express.connections = self.connections  # type: ignore[assignment]
+            self._express.connections = self.connections
 
     @property
     def busy(self) -> bool:
