@@ -101,6 +101,9 @@ class Settings(BaseSettings):
 
     # Time and size at the edge and upstream.
     max_upload: Bytes = 50 * 1024**3
+    # Whether users reach the object store that MLflow signs URLs for. If not, their clients are
+    # told to send and fetch all artifacts through the gateway.
+    direct_artifacts: bool = True
     # The longest silence in the middle of a request's body.
     body_gap: Seconds = 30
     connect_timeout: Seconds = 5

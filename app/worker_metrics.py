@@ -28,10 +28,35 @@ def shared_by_workers() -> Iterator[None]:
 
 def all_workers() -> CollectorRegistry:
     """A registry that tells the workers' numbers together."""
+    directory = Path(os.environ[SHARED])
     registry = CollectorRegistry()
-    registry.register(Processes(Path(os.environ[SHARED])))
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    registry.register(Processes(directory))
+    registry.register(Workers(directory))
     return registry
+
+
+class Workers(Collector):
+    """What the workers have written into the directory, together."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def describe(self) -> Iterable[Metric]:
+        return ()
+
+    def collect(self) -> Iterable[Metric]:
+        # A file is empty for a moment when it is made, and prometheus_client fails over it.
+        files = [str(path) for path in self.directory.glob("*.db") if _size(path)]
+        found: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
+        return found
+
+
+def _size(path: Path) -> int:
+    """In bytes; 0 for a file that another scrape has just removed."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 class Processes(Collector):

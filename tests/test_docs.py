@@ -32,10 +32,15 @@ def kinds(of: type[errors.GatewayError]) -> Iterator[type[errors.GatewayError]]:
         yield from kinds(kind)
 
 
+def written(default: object) -> str:
+    """A default as one writes it into the environment."""
+    return f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
 def test_configuration_lists_every_setting_with_its_default() -> None:
     documented = {name: second for name, (second, _) in rows("configuration.md").items()}
     actual = {
-        f"HOKUSAI_{name.upper()}": "none" if field.default in (None, ()) else f"`{field.default}`"
+        f"HOKUSAI_{name.upper()}": "none" if field.default in (None, ()) else written(field.default)
         for name, field in Settings.model_fields.items()
     }
     assert documented == actual

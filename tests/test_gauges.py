@@ -1,5 +1,6 @@
 """What an operator is told of the gateway's parts, each brought about for real."""
 
+import os
 import secrets
 import signal
 import threading
@@ -10,9 +11,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from prometheus_client import generate_latest
 
 from app import gauges
 from app.standalone.mlflow_server import ChildMLflow
+from app.worker_metrics import SHARED, all_workers
 from tests.registry.proxy import StallingProxy
 from tests.standalone.serving import Serving
 from tests.support.gateway import RunningGateway
@@ -337,6 +340,17 @@ def test_workers_tell_together_what_each_has(
         wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
         wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
         assert serving.stop(signal.SIGTERM) == 0
+
+
+def test_a_worker_that_just_begins_spoils_no_exposition(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(SHARED, str(tmp_path))
+    # prometheus_client makes a file first, and fills it then.
+    (tmp_path / f"counter_{os.getpid()}.db").touch()
+    (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
+    found = Scrape(generate_latest(all_workers()).decode())
+    assert found.value("process_resident_memory_bytes") > 1_000_000
 
 
 def _is_worker(process: psutil.Process) -> bool:

@@ -79,7 +79,7 @@ class StrictProtocol(HttpToolsProtocol):
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
         if self._express is not None:
-            self._express.connections = cast("set[StrictProtocol]", self.connections)
+            self._express.connections = self.connections
 
     @property
     def busy(self) -> bool:

@@ -12,6 +12,7 @@ import httpx
 
 from app.errors import UpstreamError
 
+SERVER_INFO = "/api/3.0/mlflow/server-info"
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
 # They become part of a path, so nothing else may pass for one.
@@ -64,10 +65,14 @@ class MLflowControl:
 
     async def has_workspaces(self) -> bool:
         """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
-        answer = await self.client.get("/api/3.0/mlflow/server-info")
+        answer = await self.client.get(SERVER_INFO)
         if answer.status_code == httpx.codes.NOT_FOUND:
             return False
         return bool(document_of(answer).get("workspaces_enabled", False))
+
+    async def server_info(self) -> dict[str, Any]:
+        """GET /api/3.0/mlflow/server-info: what MLflow tells its clients of itself."""
+        return document_of(await self.client.get(SERVER_INFO))
 
     async def make_workspace(self, name: str) -> None:
         """POST /api/3.0/mlflow/workspaces; one that exists already is as good."""

@@ -9,7 +9,7 @@ from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
 from app.identity.signatures import Spender
-from app.mlflow.control import MLflowControl
+from app.mlflow.control import SERVER_INFO, MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help
 from app.proxy.manifest import Match, Route, load_manifest
@@ -23,6 +23,7 @@ from app.proxy.payload import (
     rewrite_experiment,
     rewrite_query,
 )
+from app.proxy.server_info import ServerInfo
 from app.proxy.target import PREFIX, upstream_target, with_query
 from app.proxy.upstream import Upstream
 from app.settings import Settings
@@ -62,6 +63,7 @@ class Proxy:
         self.origins = Origins(mlflow)
         self.body_gap = settings.body_gap
         self.max_upload = settings.max_upload
+        self.server_info = None if settings.direct_artifacts else ServerInfo(mlflow)
         self.credential = credential.encode() if credential else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +73,9 @@ class Proxy:
         route = match.route
         if route.gateway:
             await self.help(scope, receive, send)
+            return
+        if self.server_info is not None and route.pattern == SERVER_INFO:
+            await self.server_info(scope, receive, send)
             return
         principal = exchange.principal
         assert principal is not None  # nothing else below /api/mlflow is public
@@ -97,6 +102,8 @@ class Proxy:
         if route.gateway or route.otlp or route.dataset or principal is None:
             return None
         if exchange.proof is not None and route.scope is not Right.READ:
+            return None
+        if self.server_info is not None and route.pattern == SERVER_INFO:
             return None
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:

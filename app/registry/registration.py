@@ -9,6 +9,9 @@
 
 Whoever is killed between two of these leaves a lease that ends. The request sent again, or the
 reconciler, then goes on from the plan.
+
+Longer than most files here: which step may follow which is what there is to get right, and apart
+they would not show it.
 """
 
 from collections.abc import Callable

@@ -31,6 +31,7 @@ class Store:
     """A gateway in front of an MLflow whose artifacts are in S3."""
 
     gateway: RunningGateway
+    mlflow: str
     s3: Any
     log: Path
 
@@ -59,7 +60,7 @@ def store(
             mlflow_server(directory, postgres.url("mlflow_s3"), s3) as mlflow,
             RunningGateway(new_database(), mlflow.url) as gateway,
         ):
-            yield Store(gateway, client, s3.log)
+            yield Store(gateway, mlflow.url, client, s3.log)
         client.close()
 
 
@@ -111,6 +112,56 @@ def test_the_stock_client_uploads_and_downloads_past_the_gateway(
         )
         assert 0 < relay.sent < MIB / 2
         assert 0 < relay.received < MIB / 2
+
+
+def download_small(uri: str, directory: str) -> str:
+    """In the user's process: the text of a small file."""
+    import mlflow
+
+    found = mlflow.artifacts.download_artifacts(f"{uri}/model/small.txt", dst_path=directory)
+    return Path(found).read_text()
+
+
+@pytest.mark.parametrize("direct", [True, False])
+def test_the_operator_says_whether_files_go_past_the_gateway(
+    store: Store, new_database: Callable[[], str], tmp_path: Path, direct: bool
+) -> None:
+    (tmp_path / "large.bin").write_bytes(os.urandom(SIZE))
+    (tmp_path / "small.txt").write_text("small")
+    with (
+        RunningGateway(new_database(), store.mlflow, direct_artifacts=direct) as gateway,
+        Relay(gateway.port) as relay,
+        User(
+            tmp_path,
+            MLFLOW_TRACKING_URI=f"{relay.url}/api/mlflow",
+            MLFLOW_TRACKING_TOKEN=gateway.key(f"direct-{direct}"),
+            MLFLOW_DISABLE_TELEMETRY="true",
+            MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE=str(THRESHOLD),
+        ) as user,
+    ):
+        large = user.does(upload, str(tmp_path / "large.bin"))
+        small = user.does(upload, str(tmp_path / "small.txt"))
+        before = len(store.requested())
+        (tmp_path / "down").mkdir()
+        assert user.does(download, large, str(tmp_path / "down")) == (
+            hashlib.sha256((tmp_path / "large.bin").read_bytes()).hexdigest()
+        )
+        assert user.does(download_small, small, str(tmp_path / "down")) == "small"
+        passed = MIB / 2 if direct else SIZE
+        assert (relay.sent < passed, relay.received < passed) == (direct, direct)
+        # A small file comes straight from the store as well: by a signed URL.
+        signed = [
+            target
+            for target in store.requested()[before:]
+            if "/small.txt?" in target and "Signature=" in target
+        ]
+        assert bool(signed) is direct
+        with gateway.client(gateway.key()) as client:
+            told = good(client.get("/api/mlflow/api/3.0/mlflow/server-info"))
+            head = client.head("/api/mlflow/api/3.0/mlflow/server-info")
+        assert told["multipart_uploads_enabled"] is told["multipart_downloads_enabled"] is direct
+        assert told["workspaces_enabled"] is True
+        assert (head.status_code, head.content) == (200, b"")
 
 
 def test_another_tenant_can_neither_complete_nor_abort_nor_read(store: Store) -> None:

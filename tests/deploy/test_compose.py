@@ -99,6 +99,12 @@ def test_the_gateway_can_be_scaled() -> None:
     assert float(SERVICES["entry"]["stop_grace_period"].removesuffix("s")) > grace
 
 
+def test_users_are_not_sent_to_a_store_that_they_cannot_reach() -> None:
+    assert "s3" in NAMES
+    assert SERVICES["s3"]["networks"] == ["back"]
+    assert SERVICES["gateway"]["environment"]["HOKUSAI_DIRECT_ARTIFACTS"] == "false"
+
+
 def test_no_secret_has_a_default() -> None:
     used = set(re.findall(r"\$\{(\w+)", TEXT))
     required = set(re.findall(r"\$\{(\w+):\?", TEXT))

@@ -99,6 +99,13 @@ def test_operations_names_settings_that_there_are() -> None:
     assert settings_in(DASHBOARD.read_text()) <= SETTINGS
 
 
+def test_operations_names_log_events_that_there_are() -> None:
+    program = "".join(path.read_text() for path in (ROOT / "app").rglob("*.py"))
+    events = re.findall(r"`([a-z]+\.[a-z_]+)`", OPERATIONS.partition("## Read the log")[2])
+    assert len(events) > 10
+    assert [event for event in events if f'"{event}"' not in program] == []
+
+
 def test_each_alert_says_what_to_do() -> None:
     rules: list[dict[str, Any]] = yaml.safe_load(ALERTS.read_text())["groups"][0]["rules"]
     assert len({rule["alert"] for rule in rules}) == len(rules)
