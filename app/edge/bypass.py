@@ -7,6 +7,7 @@ takes it up answers for what the layers in between would have counted.
 import asyncio
 from typing import TYPE_CHECKING
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 if TYPE_CHECKING:
@@ -56,7 +57,10 @@ class Bypass:
         """All the rest of the body has been taken: what comes next is another request."""
         cycle = self._cycle
         if not cycle.disconnected:
-            self._protocol.renew_parser()
+            # The old one waits for an end that it will not see.
+            parser = httptools.HttpRequestParser(self._protocol)
+            parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            self._protocol.parser = parser
             cycle.more_body = False
             cycle.message_event.set()
 

@@ -4,6 +4,8 @@ By itself it drops the body of a request that asks for an upgrade and reads what
 request, takes trailers for headers, sets no bound to a head in bytes or seconds, and resets the
 connection under an answer that leaves a body unread. What is refused here is answered in the
 gateway's one shape, and closes the connection.
+
+Longer than most files here: what the base class calls back all changes the state of one connection.
 """
 
 import asyncio
@@ -157,12 +159,6 @@ class StrictProtocol(HttpToolsProtocol):
         """The same for a body that does not pass through the buffer, and has stood still."""
         if seconds > UNREAD_SECONDS:
             self.transport.abort()
-
-    def renew_parser(self) -> None:
-        """Begin anew where the parser has not seen the end of a body, and the body is over."""
-        self.parser = httptools.HttpRequestParser(self)
-        # As the base class makes its own.
-        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
 
     def _end_unread(self) -> None:
         if self._unread_timer is not None:

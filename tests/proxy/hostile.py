@@ -108,7 +108,8 @@ async def hostile(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
     finally:
         listener.close()
         for peer in server.peers:
-            peer.writer.transport.abort()
+            with suppress(AttributeError):  # asyncio's, of one that has ended already
+                peer.writer.transport.abort()
         # Let the handlers see it before the loop closes.
         for _ in range(5):
             await asyncio.sleep(0.01)

@@ -589,6 +589,81 @@ def test_many_at_once_leave_room_for_others_and_give_all_back(run: Run) -> None:
     run(main())
 
 
+def test_however_transfers_end_everything_is_given_back(run: Run) -> None:
+    generator = random.Random(5)
+
+    async def script(peer: Peer) -> None:
+        while True:
+            request = await peer.head()
+            ends = generator.choice(("whole", "whole", "early", "reset", "close"))
+            part = len(NOISE) if ends == "whole" else generator.randrange(len(NOISE))
+            if request.startswith(b"PUT"):
+                await peer.reader.readexactly(part)
+                if ends in ("whole", "early"):
+                    await peer.send(OK)
+            elif request.startswith(b"GET /small"):
+                ends = "whole"
+                await peer.send(OK)
+            else:
+                await peer.send(head(len(NOISE)) + NOISE[:part])
+            if ends == "reset":
+                peer.reset()
+            if ends != "whole":
+                return
+
+    async def one(front: Gateway) -> None:
+        reader, writer = await front.connect()
+        up = generator.choice((True, False))
+        leaves = generator.choice((False, False, True))
+        part = generator.randrange(len(NOISE)) if leaves else len(NOISE)
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            if up:
+                writer.write(put(len(NOISE)) + NOISE[:part])
+                await (writer.drain() if leaves else read_answer(reader))
+            else:
+                writer.write(GET)
+                await (reader.readexactly(part) if leaves else read_answer(reader))
+        if generator.choice((True, False)):
+            reset(writer)
+        else:
+            writer.transport.abort()
+
+    async def main() -> None:
+        faults: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
+        async with scene(script) as (front, _):
+            assert (await front.get(b"/small")).body == b"ok"
+            before = descriptors()
+            for _ in range(12):
+                await asyncio.gather(*(one(front) for _ in range(8)))
+            await until(lambda: not front.upstream._active)
+            await front.upstream.aclose()
+            await until(lambda: descriptors() <= before)
+            assert all(isinstance(error, UpstreamProtocolError) for error in front.errors)
+            assert was_spliced(front)
+        assert faults == []
+
+    run(main())
+
+
+def test_an_answer_is_whole_though_the_upstream_resets_after_it(run: Run) -> None:
+    size = 2 * MEGABYTE
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(head(size) + NOISE[:size])
+        await asyncio.sleep(0.1)
+        peer.reset()
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert (answer.whole, answer.body) == (True, NOISE[:size])
+            assert was_spliced(front)
+            assert front.errors == []
+
+    run(main())
+
+
 def test_without_room_for_a_pipe_bodies_are_copied(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
