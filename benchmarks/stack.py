@@ -14,6 +14,7 @@ from benchmarks.launcher import Launcher, Target, free_port, program, python
 
 HERE = Path(__file__).parent
 PREFIX = "/api/mlflow"
+TENANT = "benchmark"
 RUN = "/api/2.0/mlflow/runs/get?run_id=5f0c8d3b9a7e4e2f8f6f1f0f3a2b1c0d"
 # No limit that a benchmark could meet; the counting is what costs.
 UNLIMITED = 1_000_000_000
@@ -84,7 +85,7 @@ def new_key(url: str, settings: Mapping[str, str]) -> str:
     admin = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()
     answer = httpx.post(
         f"{url}/api/admin/keys",
-        json={"name": "benchmark", "tenant": "benchmark", "scopes": ["read", "write"]},
+        json={"name": "benchmark", "tenant": TENANT, "scopes": ["read", "write"]},
         headers={"X-API-Key": admin},
         trust_env=False,
     )
