@@ -25,6 +25,7 @@ from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import PATIENCE, STANDALONE, run
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
+from tests.support.sql import sql
 from tests.support.waiting import wait_until
 
 PEPPER = "the pepper of those who ask the doctor"
@@ -223,6 +224,16 @@ def test_an_mlflow_that_is_silent(well: Practice) -> None:
         well.ask(mlflow_url=url).problem("MLflow", f"no answer from {url} within")
 
 
+def test_what_is_no_mlflow(well: Practice) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        said = well.ask(mlflow_url=f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+        thread.join()
+    said.problem("credential", "MLflow answered 501 to /api/2.0/mlflow/experiments/search. See ")
+
+
 @pytest.fixture(scope="module")
 def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A real MLflow without workspaces: its URL."""
@@ -324,6 +335,14 @@ def test_a_port_in_use(well: Practice, gateway: RunningGateway) -> None:
     said = well.ask(port=str(gateway.port))
     assert said.code == 0, said.output
     assert said.lines["port"][1].endswith(f"serves at {gateway.url}, and is ready")
+
+
+def test_a_gateway_that_is_not_ready(well: Practice, new_database: Callable[[], str]) -> None:
+    url = new_database()
+    with RunningGateway(url, well.settings["mlflow_url"]) as running:
+        sql(running, "update alembic_version set version_num = '0001'")
+        said = well.ask(port=str(running.port))
+    said.problem("port", f"serves at {running.url}, and is not ready: migrations: revision 0001")
 
 
 def test_a_wrong_setting() -> None:

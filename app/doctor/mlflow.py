@@ -71,14 +71,18 @@ async def _look(settings: Settings, mlflow: MLflowControl) -> AsyncIterator[Find
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 finding = await check()
-            yield finding
-            if finding.level is Level.PROBLEM:
-                # What comes after it would fail for the same reason.
-                return
         except TimeoutError:
-            yield problem(subject, f"no answer from MLflow within {PROBE_SECONDS} s: see its log")
+            finding = problem(
+                subject, f"no answer from MLflow within {PROBE_SECONDS} s: see its log"
+            )
         except (GatewayError, httpx.HTTPError) as error:
-            yield problem(subject, f"{_words(error)} See MLflow's log, and whether {URL} is MLflow")
+            finding = problem(
+                subject, f"{_words(error)} See MLflow's log, and whether {URL} is MLflow"
+            )
+        yield finding
+        if finding.level is Level.PROBLEM:
+            # What comes after it would fail for the same reason.
+            return
     if not alive:
         yield problem("health", f"{url}/health does not say that MLflow is well: see its log")
 
@@ -114,6 +118,8 @@ async def _workspaces(mlflow: MLflowControl) -> Finding:
 def _words(error: Exception) -> str:
     if not isinstance(error, GatewayError):
         return f"{type(error).__name__}."
+    # What follows is meant for callers.
+    said = error.message.partition(" Try again")[0]
     if error.__cause__ is None:
-        return error.message
-    return f"{error.message.removesuffix('.')}: {in_one_line(error.__cause__)}."
+        return said
+    return f"{said.removesuffix('.')}: {in_one_line(error.__cause__)}."
