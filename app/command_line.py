@@ -1,5 +1,6 @@
 """The commands of the operator, as Typer reads them from a command line."""
 
+import os
 from importlib.metadata import version as package_version
 from typing import Annotated
 
@@ -51,3 +52,15 @@ def migrate() -> None:
 
     migrate_database(load_settings())
     typer.echo("The schema is up to date.")
+
+
+@app.command()
+def doctor() -> None:
+    """Say whether the gateway could serve with these settings, and what to do where it could not.
+
+    It starts and changes nothing. Exit code 0: no problem; 1: a problem; 2: a wrong setting.
+    """
+    from app.doctor.examination import examine
+
+    if not examine(os.environ):
+        raise typer.Exit(1)

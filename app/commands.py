@@ -179,11 +179,8 @@ def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except (DatabaseUnavailableError, SQLAlchemyError, asyncpg.PostgresError) as error:
-        cause: BaseException = error
-        while isinstance(cause, DatabaseUnavailableError) and cause.__cause__ is not None:
-            cause = cause.__cause__
         raise StartupError(
-            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(cause)}; "
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
             "`hokusai-gateway migrate` prepares it"
         ) from error
     except GatewayError as error:

@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
-from app.errors import DatabaseUnavailableError
+from app.errors import DatabaseUnavailableError, StartupError
 
 log = structlog.get_logger()
 
@@ -79,16 +79,36 @@ def now() -> datetime:
 
 
 def database_address(url: str) -> URL:
-    """SQLAlchemy's URL for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`."""
-    parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    """SQLAlchemy's URL for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`.
+
+    Raises StartupError for what is no URL.
+    """
+    try:
+        parsed = make_url(url).set(drivername="postgresql+asyncpg")
+    except (exc.ArgumentError, ValueError):
+        # Their messages may repeat a part of the URL, and so of the password.
+        raise StartupError(
+            "HOKUSAI_DATABASE_URL cannot be read: write postgresql://user:password@host:port/name, "
+            "with / : @ ? and # in a password percent-encoded"
+        ) from None
     mode = parsed.query.get("sslmode")
     if mode is not None:
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
     return parsed
 
 
+def where(address: URL) -> str:
+    """Host or socket, port and database of an address, for people: no user and no password."""
+    host = address.host or address.query.get("host") or "localhost"
+    text = f"{host}:{address.port or 5432}/{address.database or ''}"
+    # An @ that was not percent-encoded leaves the end of a password in what is taken for the host.
+    return text.rpartition("@")[2]
+
+
 def in_one_line(error: BaseException) -> str:
     """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
+    while isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
     cause = getattr(error, "orig", None) or error
     words = str(cause).strip().splitlines() or [type(cause).__name__]
     return words[0]

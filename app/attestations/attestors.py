@@ -28,6 +28,14 @@ async def check(session: AsyncSession, attestor: Attestor, retired: Sequence[str
         .values(address=attestor.address, checkpoint_key=str(attestor.checkpoints.verifier))
         .on_conflict_do_nothing()
     )
+    await compare(session, attestor, retired)
+
+
+async def compare(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> None:
+    """The same without writing: an attestor that the database does not know is a new one.
+
+    Raises StartupError as `check` does.
+    """
     allowed = {attestor.address.lower(), *(address.lower() for address in retired)}
     for other in await known(session):
         if other.address.lower() not in allowed:

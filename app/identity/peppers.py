@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
@@ -46,17 +47,22 @@ class Peppers:
         Raises StartupError where a pepper is not the one that the database's keys were made with:
         every key would be refused, and nobody would know why.
         """
-        for version, pepper in enumerate(self._all, start=1):
-            fingerprint = hmac.digest(pepper, b"hokusai pepper fingerprint", hashlib.sha256)
+        for version, fingerprint in self._fingerprints():
             await session.execute(
                 insert(Fingerprint)
                 .values(version=version, fingerprint=fingerprint)
                 .on_conflict_do_nothing()
             )
-            known = await session.scalar(
-                select(Fingerprint.fingerprint).where(Fingerprint.version == version)
-            )
-            if known is None or not hmac.compare_digest(known, fingerprint):
+        await self.compare(session)
+
+    async def compare(self, session: AsyncSession) -> int:
+        """The same without writing: how many of the peppers the database remembers.
+
+        One that it does not know is a new one. Raises StartupError as `check` does.
+        """
+        known = {one.version: one.fingerprint for one in await session.scalars(select(Fingerprint))}
+        for version, fingerprint in self._fingerprints():
+            if not hmac.compare_digest(known.get(version, fingerprint), fingerprint):
                 name = (
                     "HOKUSAI_KEY_PEPPER" if version == self.version else "HOKUSAI_RETIRED_PEPPERS"
                 )
@@ -64,3 +70,8 @@ class Peppers:
                     f"{name}: pepper {version} is not the one that this database's keys were made "
                     "with; to change the pepper, add the old one to HOKUSAI_RETIRED_PEPPERS"
                 )
+        return len(known)
+
+    def _fingerprints(self) -> Iterator[tuple[int, bytes]]:
+        for version, pepper in enumerate(self._all, start=1):
+            yield version, hmac.digest(pepper, b"hokusai pepper fingerprint", hashlib.sha256)

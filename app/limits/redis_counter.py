@@ -88,6 +88,19 @@ class RedisCounter:
     def hit_now(self, key: str, limit: int, window: float) -> None:
         """Redis is always waited for."""
 
+    @property
+    def address(self) -> str:
+        """Host and port, or the socket, without user and password."""
+        given = self._redis.connection_pool.connection_kwargs
+        if "path" in given:
+            return str(given["path"])
+        return f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+
+    async def ping(self) -> None:
+        """Nothing, where Redis answers. Raises RedisError, TimeoutError or another OSError."""
+        async with asyncio.timeout(REDIS_SECONDS):
+            await self._redis.ping()
+
     async def close(self) -> None:
         if self._recovery is not None:
             self._recovery.cancel()

@@ -63,6 +63,16 @@ class MLflowControl:
         answer = await self.client.get("/version")
         return answer.text if answer.is_success else ""
 
+    async def accepts_us(self) -> bool:
+        """GET experiments/search: whether MLflow asks for no credential, or accepts ours."""
+        answer = await self.client.get(
+            "/api/2.0/mlflow/experiments/search", params={"max_results": 1}
+        )
+        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+            return False
+        document_of(answer)
+        return True
+
     async def has_workspaces(self) -> bool:
         """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
         answer = await self.client.get(SERVER_INFO)

@@ -69,6 +69,13 @@ class DataDirectory:
         except OSError:
             return None
 
+    def known_pepper(self) -> str | None:
+        """The pepper, if it was made already and can be read; nothing is made."""
+        try:
+            return self._pepper.read_text().strip() or None
+        except OSError:
+            return None
+
     def pepper(self) -> str:
         """The secret that API keys are hashed with, as 64 hexadecimal digits; made once."""
         if not self._pepper.exists() and (self.path / "postgres").exists():

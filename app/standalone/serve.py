@@ -12,6 +12,7 @@ from types import FrameType
 from urllib.parse import urlsplit
 
 from app import server
+from app.database import database_address, where
 from app.errors import StartupError
 from app.settings import Settings, load_settings
 from app.standalone.bootstrap import ensure_admin_key
@@ -146,8 +147,7 @@ def _without_secrets(settings: Settings) -> str:
     """Host, port and database of the database that was given."""
     if settings.database_url is None:
         return ""
-    parts = urlsplit(settings.database_url.get_secret_value())
-    return f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return where(database_address(settings.database_url.get_secret_value()))
 
 
 def _address(listener: socket.socket) -> str:

@@ -50,6 +50,7 @@ def test_a_later_schema_stays_and_an_unknown_one_is_refused(postgres: EmbeddedPo
     [
         ({}, "HOKUSAI_DATABASE_URL is not set"),
         ({"database_url": "postgresql://u:secret@127.0.0.1:9/db"}, "cannot migrate"),
+        ({"database_url": "postgresql://u:secret@host:port/db"}, "HOKUSAI_DATABASE_URL cannot be"),
     ],
 )
 def test_a_database_that_cannot_be_migrated_is_one_line(given: dict[str, str], said: str) -> None:

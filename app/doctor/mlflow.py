@@ -1,0 +1,125 @@
+"""MLflow: whether it answers, keeps tenants apart, and accepts the gateway."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import httpx
+
+from app.database import in_one_line
+from app.doctor.finding import Finding, Level, ok, problem
+from app.errors import GatewayError
+from app.gauges import VERSION
+from app.health import PROBE_SECONDS
+from app.mlflow.control import MLflowControl
+from app.proxy.upstream import Upstream
+from app.settings import Settings
+
+# The first with workspaces.
+OLDEST = (3, 10)
+URL = "HOKUSAI_MLFLOW_URL"
+CREDENTIAL = "HOKUSAI_MLFLOW_AUTHORIZATION"
+
+
+async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
+    """Each finding as it is made, with the timeouts of readiness."""
+    assert settings.mlflow_url is not None
+    try:
+        upstream = Upstream(
+            settings.mlflow_url,
+            max_connections=1,
+            share=1,
+            queue_timeout=settings.upstream_queue,
+            connect_timeout=settings.connect_timeout,
+            read_timeout=settings.upstream_timeout,
+            body_gap=settings.body_gap,
+            ca_file=settings.mlflow_ca_file,
+        )
+    except OSError as error:
+        yield problem("MLflow", f"HOKUSAI_MLFLOW_CA_FILE cannot be read: {error.strerror or error}")
+        return
+    secret = settings.mlflow_authorization
+    mlflow = MLflowControl(
+        settings.mlflow_url, upstream, authorization=secret.get_secret_value() if secret else None
+    )
+    try:
+        async for finding in _look(settings, mlflow):
+            yield finding
+    finally:
+        await mlflow.close()
+
+
+async def _look(settings: Settings, mlflow: MLflowControl) -> AsyncIterator[Finding]:
+    url = settings.mlflow_url
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            alive = await mlflow.alive()
+            version = await mlflow.version()
+    except TimeoutError:
+        yield problem("MLflow", f"no answer from {url} within {PROBE_SECONDS} s: see its log")
+        return
+    except (GatewayError, httpx.HTTPError) as error:
+        yield problem("MLflow", f"{url}: {_words(error)} Start it, or correct {URL}")
+        return
+    yield _version(f"at {url}", version)
+    checks: dict[str, Callable[[], Awaitable[Finding]]] = {
+        "credential": lambda: _credential(mlflow, given=settings.mlflow_authorization is not None),
+    }
+    if settings.tenancy == "workspaces":
+        checks["workspaces"] = lambda: _workspaces(mlflow)
+    for subject, check in checks.items():
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                finding = await check()
+        except TimeoutError:
+            finding = problem(
+                subject, f"no answer from MLflow within {PROBE_SECONDS} s: see its log"
+            )
+        except (GatewayError, httpx.HTTPError) as error:
+            finding = problem(
+                subject, f"{_words(error)} See MLflow's log, and whether {URL} is MLflow"
+            )
+        yield finding
+        if finding.level is Level.PROBLEM:
+            # What comes after it would fail for the same reason.
+            return
+    if not alive:
+        yield problem("health", f"{url}/health does not say that MLflow is well: see its log")
+
+
+def _version(place: str, said: str) -> Finding:
+    if VERSION.fullmatch(said) is None:
+        return ok("MLflow", f"answers {place}, and does not tell its version")
+    numbers = re.match(r"(\d+)\.(\d+)", said)
+    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST:
+        wanted = ".".join(map(str, OLDEST))
+        return problem("MLflow", f"{said} {place}: the gateway needs {wanted} or later")
+    return ok("MLflow", f"{said} {place}")
+
+
+async def _credential(mlflow: MLflowControl, *, given: bool) -> Finding:
+    if await mlflow.accepts_us():
+        return ok("credential", "accepted by MLflow" if given else "MLflow asks for none")
+    if given:
+        return problem("credential", f"MLflow refuses the one in {CREDENTIAL}: correct it")
+    return problem("credential", f"MLflow asks for one: set {CREDENTIAL}")
+
+
+async def _workspaces(mlflow: MLflowControl) -> Finding:
+    if await mlflow.has_workspaces():
+        return ok("workspaces", "on: a tenant is an MLflow workspace")
+    return problem(
+        "workspaces",
+        "MLflow runs without them: start it with --enable-workspaces, or, where all tenants may "
+        "see everything, set HOKUSAI_TENANCY=shared",
+    )
+
+
+def _words(error: Exception) -> str:
+    if not isinstance(error, GatewayError):
+        return f"{type(error).__name__}."
+    # What follows is meant for callers.
+    said = error.message.partition(" Try again")[0]
+    if error.__cause__ is None:
+        return said
+    return f"{said.removesuffix('.')}: {in_one_line(error.__cause__)}."
