@@ -158,6 +158,11 @@ class StrictProtocol(HttpToolsProtocol):
         if seconds > UNREAD_SECONDS:
             self.transport.abort()
 
+    def send_held(self) -> None:
+        """Write what waits for more to leave with it: nothing may pass it on another way."""
+        assert self._lingering is not None
+        self._lingering.flush()
+
     def renew_parser(self) -> None:
         """Begin anew where the parser has not seen the end of a body, and the body is over."""
         self.parser = httptools.HttpRequestParser(self)
@@ -470,20 +475,20 @@ class LingeringTransport:
     def write(self, data: bytes) -> None:
         if self._head:
             self._head += data
-            self._flush()
+            self.flush()
         elif data[:5] == b"HTTP/":
             self._head = data
-            self._head_due = self._protocol.loop.call_soon(self._flush)
+            self._head_due = self._protocol.loop.call_soon(self.flush)
         else:
             self._transport.write(data)
 
     def write_whole(self, data: bytes) -> None:
         """Send an answer that has its body with it."""
-        self._flush()
+        self.flush()
         self._transport.write(data)
 
-    def _flush(self) -> None:
-        """Send a head whose body takes its time."""
+    def flush(self) -> None:
+        """Send a head whose body takes its time, or what merely looks like one."""
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None
@@ -496,7 +501,7 @@ class LingeringTransport:
             self.linger()
         elif not self._closing:
             self._closing = True
-            self._flush()
+            self.flush()
             self._transport.close()
             # By itself that waits for a client that does not read, for ever.
             if self._transport.get_write_buffer_size():
@@ -507,7 +512,7 @@ class LingeringTransport:
         if self.is_closing():
             return
         self._closing = True
-        self._flush()
+        self.flush()
         if not self._transport.can_write_eof():
             self._transport.close()
             return
