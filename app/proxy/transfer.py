@@ -210,9 +210,7 @@ class Transfer:
             await conn.flush()
             moved = await splice.run()
         finally:
-            splice.close()
-            self._splice = None
-        self.bypass.count_body(moved)
+            self._leave_splice()
         if moved == size:
             self.bypass.end_body()
         return moved
@@ -277,11 +275,22 @@ class Transfer:
             bypass.leave()
             raise ClientGoneError("The client left.") from None
         finally:
-            self._splice = None
-        bypass.count_answer(moved)
+            self._leave_splice()
         conn.skip(moved)
 
     # --- in the middle ---
+
+    def _leave_splice(self) -> None:
+        """Give a splice back, and count what went through it, whatever became of the rest."""
+        splice, self._splice = self._splice, None
+        if splice is None:
+            return
+        splice.close()
+        assert self.bypass is not None
+        if self.uploading:
+            self.bypass.count_body(splice.moved)
+        else:
+            self.bypass.count_answer(splice.moved)
 
     @property
     def uploading(self) -> bool:
@@ -382,9 +391,7 @@ class Transfer:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        if self._splice is not None:
-            self._splice.close()
-            self._splice = None
+        self._leave_splice()
         conn, self.conn = self.conn, None
         if conn is None:
             return
