@@ -44,8 +44,10 @@ LINGER_SECONDS = 2.0
 # How long a client may leave lying what was written for it, at the end of the connection
 # and, before that, so much that no more can be written.
 UNREAD_SECONDS = 120.0
-# How many heads a connection remembers; a client sends few different ones.
+# How many heads a connection remembers, and up to which size in bytes; a client sends few
+# different ones, and seldom large ones.
 MAX_HEADS = 16
+MAX_REMEMBERED = 4096
 
 _END = b"\r\n\r\n"
 _METHODS = {method.encode("ascii"): method for method in METHODS}
@@ -101,6 +103,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         # The base class tells only the last request, which may wait behind the one under way.
         self.pipeline.clear()
+        # What is left of a connection waits for the garbage collector, and a key is in each head.
+        self._heads.clear()
         running = self._running
         if running is not None and not running.response_complete:
             running.disconnected = True
@@ -291,10 +295,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._held = None
         first = b"%b %b HTTP/1.1" % (method, url)
         end = self._read.find(_END) + len(_END)
+        lines = self._read[len(first) : end]
+        if len(lines) > MAX_REMEMBERED:
+            return
         if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
             if len(self._heads) == MAX_HEADS:
                 self._heads.clear()
-            self._heads[self._read[len(first) : end]] = head
+            self._heads[lines] = head
 
     def _take_again(self, data: bytes) -> bool:
         """Take the short way without the parser, where it would find nothing new.

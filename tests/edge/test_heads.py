@@ -177,6 +177,25 @@ def test_a_connection_remembers_few_heads() -> None:
         assert len(remembering.short.taken) == 3 + 3 * MAX_HEADS
 
 
+def test_a_connection_remembers_no_large_heads() -> None:
+    large = b"X-A: %b\r\n\r\n" % (b"a" * 20_000)
+    # White space before a value is no part of it, and has no limit of its own.
+    padded = b"X-A: %b\r\n\r\n" % (b" " * 200_000 + b"a")
+    with clients() as (remembering, _):
+        before = dict(remembering._heads)
+        for end in (large, padded):
+            remembering.data_received(GET[:-2] + end)
+        assert len(remembering.short.taken) == 5
+        assert remembering._heads == before
+
+
+def test_a_connection_that_is_over_remembers_nothing() -> None:
+    """A key is in each head, and what is left of a connection may lie about for a while."""
+    with clients() as (remembering, _):
+        assert remembering._heads
+    assert not remembering._heads
+
+
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
     """Good requests with something put in, over, or taken away; in one to four reads."""
