@@ -28,6 +28,7 @@ from app.errors import (
     PROBLEM,
     GatewayError,
     HeadersTooLargeError,
+    InternalError,
     MalformedRequestError,
     SlowRequestError,
 )
@@ -126,8 +127,8 @@ class StrictProtocol(HttpToolsProtocol):
             # section 7.8); what else came along with it is not read as anything.
             if self._refusal is None:
                 self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self._refusal = self._refusal or MalformedRequestError("The request is not HTTP/1.1.")
+        except httptools.HttpParserError as error:
+            self._refusal = self._refusal or _what_is_wrong(error)
         self._read = b""
         if self._held is not None and self._refusal is None:
             self._take_ordinary_way()
@@ -532,6 +533,16 @@ class LingeringTransport:
             self._head_due.cancel()
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _what_is_wrong(error: httptools.HttpParserError) -> GatewayError:
+    """Why the parser stopped: over what it read, or over a fault of ours in what it called."""
+    cause = error.__context__
+    # An undecodable path, or one that is no URL, is found by whom it calls and is the client's.
+    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
+        return MalformedRequestError("The request is not HTTP/1.1.")
+    log.error("request.failed", exc_info=cause)
+    return InternalError()
 
 
 def _answer(error: GatewayError, request_id: str) -> bytes:

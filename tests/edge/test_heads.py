@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import uvicorn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -194,6 +195,20 @@ def test_a_connection_that_is_over_remembers_nothing() -> None:
     with clients() as (remembering, _):
         assert remembering._heads
     assert not remembering._heads
+
+
+def test_a_fault_of_ours_is_not_told_to_be_the_clients(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    with clients() as (client, _):
+        monkeypatch.setattr(client.short, "take", fail)
+        client.data_received(GET.replace(b"Accept", b"X-Other"))
+        assert client.socket.written.startswith(b"HTTP/1.1 500 ")
+        assert client.socket.ended
+    assert "RuntimeError: ours" in capfd.readouterr().out
 
 
 @st.composite
