@@ -79,6 +79,8 @@ class StrictProtocol(HttpToolsProtocol):
         # This read, and whether the message under way began with its first byte.
         self._read = b""
         self._alone = False
+        # Whether the short way has declined it already.
+        self._declined = False
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
         if self._express is not None:
@@ -130,6 +132,7 @@ class StrictProtocol(HttpToolsProtocol):
         except httptools.HttpParserError as error:
             self._refusal = self._refusal or _what_is_wrong(error)
         self._read = b""
+        self._declined = False
         if self._held is not None and self._refusal is None:
             self._take_ordinary_way()
         self._pending = 0 if self._progress else self._pending + len(data)
@@ -276,7 +279,8 @@ class StrictProtocol(HttpToolsProtocol):
     def _may_be_short(self, prefix: bytes) -> bool:
         parser, cycle = self.parser, self.cycle
         return (
-            self.url.startswith(prefix)
+            not self._declined
+            and self.url.startswith(prefix)
             and (cycle is None or cycle.response_complete)
             and not self.expect_100_continue
             and parser.should_keep_alive()
@@ -324,6 +328,7 @@ class StrictProtocol(HttpToolsProtocol):
         if method is None or version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
             return False
         if not self._take(method, url, head, data[end:]):
+            self._declined = True
             return False
         self._idle_since = None
         return True

@@ -197,6 +197,22 @@ def test_a_connection_that_is_over_remembers_nothing() -> None:
     assert not remembering._heads
 
 
+def test_what_the_short_way_declined_is_not_offered_to_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each offer reads body and signature anew, and most is declined when all are busy."""
+    offered = []
+    with clients() as (client, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(client.short, "take", lambda *given: offered.append(given))
+            client.data_received(POST)
+        assert len(offered) == 1
+        assert len(client.ordinary) == 1
+        client.ordinary[0].response_complete = True
+        client.data_received(POST)
+        assert len(client.short.taken) == 4
+
+
 def test_a_fault_of_ours_is_not_told_to_be_the_clients(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
