@@ -26,7 +26,6 @@ from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection
 from app.proxy.endpoint import Proxy
 from app.proxy.headers import header_lines
-from app.proxy.outbound import UpstreamRequest
 from app.proxy.target import PREFIX
 from app.proxy.transfer import ClientGoneError, Transfer
 from app.proxy.upstream import Upstream
@@ -88,7 +87,7 @@ class Express:
             self.upstream.unused(conn)
             return None
         self.envelope.bytes_in += len(body)
-        cycle = ExpressCycle(self, protocol, line, exchange, request)
+        cycle = ExpressCycle(self, protocol, line, exchange)
         cycle.transfer = self.upstream.start(request, upstream_head, conn, cycle.answered)
         return cycle
 
@@ -111,7 +110,6 @@ class ExpressCycle:
         "keep_alive",
         "line",
         "protocol",
-        "request",
         "response_complete",
         "response_started",
         "transfer",
@@ -125,13 +123,11 @@ class ExpressCycle:
         protocol: "StrictProtocol",
         line: RequestLine,
         exchange: Exchange,
-        request: UpstreamRequest,
     ) -> None:
         self.express = express
         self.protocol = protocol
         self.line = line
         self.exchange = exchange
-        self.request = request
         self.transfer: Transfer | None = None
         self.disconnected = self.response_started = self.response_complete = False
         self.keep_alive = True
@@ -194,6 +190,8 @@ class ExpressCycle:
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
 
     def _end(self, transfer: Transfer, status: int) -> None:
+        # The connection may be silent for long after this, and a body is in here.
+        self.transfer = None
         self.express.upstream.end(transfer)
         self.express.envelope.end(self.exchange, self.line.method, status)
 
@@ -203,4 +201,4 @@ class ExpressCycle:
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self.transfer is not None
         bypass = scope.get("bypass")
-        await self.express.upstream.proceed(self.transfer, self.request, receive, send, bypass)
+        await self.express.upstream.proceed(self.transfer, receive, send, bypass)

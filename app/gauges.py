@@ -87,16 +87,27 @@ class Gauges:
 
     async def run(self) -> None:
         """Ask PostgreSQL and MLflow every few seconds until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL)
-            try:
-                if SHARED in os.environ:
-                    self.refresh()
-                await self.ask()
-            except GatewayError as error:
-                log.debug("gauges.postponed", reason=error.reason)
-            except Exception:
-                log.exception("gauges.failed")
+        try:
+            while True:
+                await asyncio.sleep(INTERVAL)
+                await self._look()
+        finally:
+            # What was counted since the last time would be lost with this process.
+            self._share()
+
+    def _share(self) -> None:
+        """Tell the other workers' readers what only this process knows."""
+        if SHARED in os.environ:
+            self.refresh()
+
+    async def _look(self) -> None:
+        try:
+            self._share()
+            await self.ask()
+        except GatewayError as error:
+            log.debug("gauges.postponed", reason=error.reason)
+        except Exception:
+            log.exception("gauges.failed")
 
     async def ask(self) -> None:
         """Look at the dependencies, and at what the database has to tell.

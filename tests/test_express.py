@@ -18,8 +18,12 @@ from typing import Any
 
 import pytest
 
+from app.edge.head import RequestLine
+from app.exchange import Exchange
 from app.express import Express
 from app.identity.principal import Scope
+from app.proxy.outbound import UpstreamRequest
+from app.proxy.transfer import Transfer
 from tests.proxy.hostile import OK, Hostile, Peer, hostile, until
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql
@@ -751,6 +755,28 @@ def test_a_thousand_that_leave_take_no_connection_with_them(front: Open) -> None
     wait_until(gate.whole)
     assert len(gate.pool._members) <= 4
     gate.warm()
+
+
+def test_an_idle_connection_keeps_no_body(front: Open) -> None:
+    """Thousands of clients may keep their connections, and each has sent something large before."""
+    gate = front(echo)
+    name = "n" * 50_000
+    with gate.wire() as wire:
+        wire.send(gate.post(name))
+        assert wire.answer().status == 200
+        assert gate.taken == [True]
+        (cycle,) = gate.cycles
+        found, left = [], [cycle]
+        while left:
+            found += [one for one in left if isinstance(one, bytes)]
+            left = [one for one in gc.get_referents(*left) if _is_part(one)]
+    assert found
+    assert not any(name.encode() in one for one in found)
+
+
+def _is_part(one: Any) -> bool:
+    """Whether it is a part of one request, and no part of the gateway."""
+    return isinstance(one, bytes | Exchange | UpstreamRequest | Transfer | RequestLine)
 
 
 def test_a_request_leaves_nothing_to_the_garbage_collector(front: Open) -> None:

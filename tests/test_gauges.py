@@ -331,9 +331,21 @@ def test_workers_tell_together_what_each_has(
         wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
         found = Scrape.of(port)
         assert found.value("hokusai_database_connections_max") == 20
-        workers = [one for one in psutil.Process(serving.process.pid).children() if _is_worker(one)]
+        workers = _workers(serving)
         least = min(one.memory_info().rss for one in workers)
         assert found.value("process_resident_memory_bytes") > 1.5 * least
+
+        # A worker tells all that it has counted before it ends.
+        out = {"name": "hokusai_body_bytes_total", "direction": "out"}
+        before = Scrape.of(port).value(**out)
+        with httpx.Client(base_url=serving.url, trust_env=False) as client:
+            sent = sum(len(client.get("/openapi.json").content) for _ in range(10))
+        for worker in workers:
+            worker.terminate()
+        psutil.wait_procs(workers)
+        assert Scrape.of(port).value(**out) >= before + sent
+        wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
+        workers = _workers(serving)
 
         # What a dead worker held is not told on, nor added to what its successor has.
         workers[0].kill()
@@ -353,5 +365,6 @@ def test_a_worker_that_just_begins_spoils_no_exposition(
     assert found.value("process_resident_memory_bytes") > 1_000_000
 
 
-def _is_worker(process: psutil.Process) -> bool:
-    return "spawn_main" in " ".join(process.cmdline())
+def _workers(serving: Serving) -> list[psutil.Process]:
+    children = psutil.Process(serving.process.pid).children()
+    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]

@@ -74,6 +74,7 @@ class Bypass:
     async def flush(self) -> None:
         """Wait until all that was sent is with the socket, or the client has gone."""
         transport, flow = self.transport, self._protocol.flow
+        self._protocol.send_held()
         if not transport.is_closing():
             transport.set_write_buffer_limits(high=0)
             await flow.drain()

@@ -30,6 +30,7 @@ from app.errors import (
     PROBLEM,
     GatewayError,
     HeadersTooLargeError,
+    InternalError,
     MalformedRequestError,
     SlowRequestError,
 )
@@ -46,8 +47,10 @@ LINGER_SECONDS = 2.0
 # How long a client may leave lying what was written for it, at the end of the connection
 # and, before that, so much that no more can be written.
 UNREAD_SECONDS = 120.0
-# How many heads a connection remembers; a client sends few different ones.
+# How many heads a connection remembers, and up to which size in bytes; a client sends few
+# different ones, and seldom large ones.
 MAX_HEADS = 16
+MAX_REMEMBERED = 4096
 
 _END = b"\r\n\r\n"
 _METHODS = {method.encode("ascii"): method for method in METHODS}
@@ -78,6 +81,8 @@ class StrictProtocol(HttpToolsProtocol):
         # This read, and whether the message under way began with its first byte.
         self._read = b""
         self._alone = False
+        # Whether the short way has declined it already.
+        self._declined = False
         # The request that is being answered; `cycle` is the last one that came.
         self._running: RequestResponseCycle | None = None
         if self._express is not None:
@@ -103,6 +108,8 @@ class StrictProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         # The base class tells only the last request, which may wait behind the one under way.
         self.pipeline.clear()
+        # What is left of a connection waits for the garbage collector, and a key is in each head.
+        self._heads.clear()
         running = self._running
         if running is not None and not running.response_complete:
             running.disconnected = True
@@ -124,9 +131,10 @@ class StrictProtocol(HttpToolsProtocol):
             # section 7.8); what else came along with it is not read as anything.
             if self._refusal is None:
                 self.cycle.keep_alive = False
-        except httptools.HttpParserError:
-            self._refusal = self._refusal or MalformedRequestError("The request is not HTTP/1.1.")
+        except httptools.HttpParserError as error:
+            self._refusal = self._refusal or _what_is_wrong(error)
         self._read = b""
+        self._declined = False
         if self._held is not None and self._refusal is None:
             self._take_ordinary_way()
         self._pending = 0 if self._progress else self._pending + len(data)
@@ -159,6 +167,11 @@ class StrictProtocol(HttpToolsProtocol):
         """The same for a body that does not pass through the buffer, and has stood still."""
         if seconds > UNREAD_SECONDS:
             self.transport.abort()
+
+    def send_held(self) -> None:
+        """Write what waits for more to leave with it: nothing may pass it on another way."""
+        assert self._lingering is not None
+        self._lingering.flush()
 
     def _end_unread(self) -> None:
         if self._unread_timer is not None:
@@ -262,7 +275,8 @@ class StrictProtocol(HttpToolsProtocol):
     def _may_be_short(self, prefix: bytes) -> bool:
         parser, cycle = self.parser, self.cycle
         return (
-            self.url.startswith(prefix)
+            not self._declined
+            and self.url.startswith(prefix)
             and (cycle is None or cycle.response_complete)
             and not self.expect_100_continue
             and parser.should_keep_alive()
@@ -282,10 +296,13 @@ class StrictProtocol(HttpToolsProtocol):
         self._held = None
         first = b"%b %b HTTP/1.1" % (method, url)
         end = self._read.find(_END) + len(_END)
+        lines = self._read[len(first) : end]
+        if len(lines) > MAX_REMEMBERED:
+            return
         if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
             if len(self._heads) == MAX_HEADS:
                 self._heads.clear()
-            self._heads[self._read[len(first) : end]] = head
+            self._heads[lines] = head
 
     def _take_again(self, data: bytes) -> bool:
         """Take the short way without the parser, where it would find nothing new.
@@ -307,6 +324,7 @@ class StrictProtocol(HttpToolsProtocol):
         if method is None or version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
             return False
         if not self._take(method, url, head, data[end:]):
+            self._declined = True
             return False
         self._idle_since = None
         return True
@@ -466,20 +484,20 @@ class LingeringTransport:
     def write(self, data: bytes) -> None:
         if self._head:
             self._head += data
-            self._flush()
+            self.flush()
         elif data[:5] == b"HTTP/":
             self._head = data
-            self._head_due = self._protocol.loop.call_soon(self._flush)
+            self._head_due = self._protocol.loop.call_soon(self.flush)
         else:
             self._transport.write(data)
 
     def write_whole(self, data: bytes) -> None:
         """Send an answer that has its body with it."""
-        self._flush()
+        self.flush()
         self._transport.write(data)
 
-    def _flush(self) -> None:
-        """Send a head whose body takes its time."""
+    def flush(self) -> None:
+        """Send a head whose body takes its time, or what merely looks like one."""
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None
@@ -492,7 +510,7 @@ class LingeringTransport:
             self.linger()
         elif not self._closing:
             self._closing = True
-            self._flush()
+            self.flush()
             self._transport.close()
             # By itself that waits for a client that does not read, for ever.
             if self._transport.get_write_buffer_size():
@@ -503,7 +521,7 @@ class LingeringTransport:
         if self.is_closing():
             return
         self._closing = True
-        self._flush()
+        self.flush()
         if not self._transport.can_write_eof():
             self._transport.close()
             return
@@ -516,6 +534,16 @@ class LingeringTransport:
             self._head_due.cancel()
         if self._timer is not None:
             self._timer.cancel()
+
+
+def _what_is_wrong(error: httptools.HttpParserError) -> GatewayError:
+    """Why the parser stopped: over what it read, or over a fault of ours in what it called."""
+    cause = error.__context__
+    # An undecodable path, or one that is no URL, is found by whom it calls and is the client's.
+    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
+        return MalformedRequestError("The request is not HTTP/1.1.")
+    log.error("request.failed", exc_info=cause)
+    return InternalError()
 
 
 def _answer(error: GatewayError, request_id: str) -> bytes:

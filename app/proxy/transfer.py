@@ -49,7 +49,6 @@ class Transfer:
         "_pool",
         "_receive",
         "_receiving",
-        "_request",
         "_slot",
         "_splice",
         "_started",
@@ -58,6 +57,7 @@ class Transfer:
         "bypass",
         "conn",
         "head",
+        "request",
     )
 
     def __init__(
@@ -72,7 +72,7 @@ class Transfer:
     ) -> None:
         self._loop = loop
         self._pool = pool
-        self._request = request
+        self.request = request
         self._receive = receive
         self._body_gap = body_gap
         self._max_body = max_body
@@ -96,10 +96,10 @@ class Transfer:
     def start(self, conn: Connection, listener: Callable[[], None] | None = None) -> None:
         """`send` on a connection that is there; a listener is called for the answer's head."""
         self.conn = conn
-        body = self._request.body
+        body = self.request.body
         conn.start(
             self.head + body if body else self.head,
-            bodiless=self._request.method == b"HEAD",
+            bodiless=self.request.method == b"HEAD",
             listener=listener,
         )
 
@@ -112,7 +112,7 @@ class Transfer:
 
         fresh: not on a connection that has carried another request before.
         """
-        conn = None if fresh else self._pool.idle(self._request.caller)
+        conn = None if fresh else self._pool.idle(self.request.caller)
         if conn is None:
             conn = await self._wait_for_connection()
         self.start(conn)
@@ -120,7 +120,7 @@ class Transfer:
 
     async def upload(self) -> Connection:
         """Send a request whose body streams; returns when the first of it is on its way."""
-        if (self._request.content_length or 0) > self._max_body:
+        if (self.request.content_length or 0) > self._max_body:
             raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
         self._opened = self._loop.create_future()
         self._uploaded = self._loop.create_future()
@@ -130,7 +130,7 @@ class Transfer:
 
     async def _wait_for_connection(self) -> Connection:
         conn: Connection | None = None
-        self._slot = slot = self._pool.request(self._request.caller)
+        self._slot = slot = self._pool.request(self.request.caller)
         try:
             conn = await slot
         finally:
@@ -160,7 +160,7 @@ class Transfer:
 
     async def _send_body(self) -> None:
         conn: Connection | None = None
-        chunked, length = self._request.chunked, self._request.content_length or 0
+        chunked, length = self.request.chunked, self.request.content_length or 0
         sent, more = 0, True
         while more:
             chunk, more = await self._next_chunk()
@@ -182,10 +182,10 @@ class Transfer:
             if conn is None:
                 # Not before the first of the body is here: a client that sends a head and then
                 # nothing holds no connection.
-                conn = self._pool.idle(self._request.caller)
+                conn = self._pool.idle(self.request.caller)
                 conn = conn or await self._wait_for_connection()
                 self.conn = conn
-                conn.start(self.head, bodiless=self._request.method == b"HEAD")
+                conn.start(self.head, bodiless=self.request.method == b"HEAD")
                 if self._opened is not None and not self._opened.done():
                     self._opened.set_result(conn)
             if pieces:
@@ -210,9 +210,7 @@ class Transfer:
             await conn.flush()
             moved = await splice.run()
         finally:
-            splice.close()
-            self._splice = None
-        self.bypass.count_body(moved)
+            self._leave_splice()
         if moved == size:
             self.bypass.end_body()
         return moved
@@ -277,11 +275,22 @@ class Transfer:
             bypass.leave()
             raise ClientGoneError("The client left.") from None
         finally:
-            self._splice = None
-        bypass.count_answer(moved)
+            self._leave_splice()
         conn.skip(moved)
 
     # --- in the middle ---
+
+    def _leave_splice(self) -> None:
+        """Give a splice back, and count what went through it, whatever became of the rest."""
+        splice, self._splice = self._splice, None
+        if splice is None:
+            return
+        splice.close()
+        assert self.bypass is not None
+        if self.uploading:
+            self.bypass.count_body(splice.moved)
+        else:
+            self.bypass.count_answer(splice.moved)
 
     @property
     def uploading(self) -> bool:
@@ -382,9 +391,7 @@ class Transfer:
         if self._task is not None:
             self._task.cancel()
             self._task = None
-        if self._splice is not None:
-            self._splice.close()
-            self._splice = None
+        self._leave_splice()
         conn, self.conn = self.conn, None
         if conn is None:
             return

@@ -121,7 +121,7 @@ class Upstream(httpx.AsyncBaseTransport):
         loop = asyncio.get_running_loop()
         transfer = self._begin(loop, request, self.encode(request), receive)
         transfer.bypass = bypass
-        await self._run(transfer, request, send)
+        await self._run(transfer, send)
 
     def encode(self, request: UpstreamRequest) -> bytes:
         """The head for `start`. Raises ValueError; see `encode_head`."""
@@ -154,7 +154,6 @@ class Upstream(httpx.AsyncBaseTransport):
     async def proceed(
         self,
         transfer: Transfer,
-        request: UpstreamRequest,
         receive: Receive,
         send: Send,
         bypass: Bypass | None = None,
@@ -162,7 +161,7 @@ class Upstream(httpx.AsyncBaseTransport):
         """The rest of `forward` for what `start` began, whatever has become of it since."""
         transfer.watch(receive)
         transfer.bypass = bypass
-        await self._run(transfer, request, send)
+        await self._run(transfer, send)
 
     def end(self, transfer: Transfer) -> None:
         """Give up what a transfer holds; a connection whose answer is not whole is cut."""
@@ -186,7 +185,7 @@ class Upstream(httpx.AsyncBaseTransport):
         head = encode_head(outbound, self._host)
         transfer = self._begin(asyncio.get_running_loop(), outbound, head, receive)
         try:
-            conn = await self._answer(transfer, outbound)
+            conn = await self._answer(transfer)
         except BaseException as error:
             self.end(transfer)
             if isinstance(error, UpstreamError | UpstreamBusyError):
@@ -227,9 +226,9 @@ class Upstream(httpx.AsyncBaseTransport):
             self._timer = loop.call_later(TICK, self._tick)
         return transfer
 
-    async def _run(self, transfer: Transfer, request: UpstreamRequest, send: Send) -> None:
+    async def _run(self, transfer: Transfer, send: Send) -> None:
         try:
-            conn = await self._answer(transfer, request)
+            conn = await self._answer(transfer)
             await self._relay(transfer, conn, send)
         except ClientGoneError:
             return
@@ -239,8 +238,9 @@ class Upstream(httpx.AsyncBaseTransport):
         finally:
             self.end(transfer)
 
-    async def _answer(self, transfer: Transfer, request: UpstreamRequest) -> Connection:
+    async def _answer(self, transfer: Transfer) -> Connection:
         """The connection with the head of the answer on it."""
+        request = transfer.request
         if request.streams:
             conn = await transfer.upload()
             await conn.head()

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 import uvicorn
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -175,6 +176,55 @@ def test_a_connection_remembers_few_heads() -> None:
             remembering.data_received(GET.replace(b"*/*", b"text/%d" % number))
         assert len(remembering._heads) <= MAX_HEADS
         assert len(remembering.short.taken) == 3 + 3 * MAX_HEADS
+
+
+def test_a_connection_remembers_no_large_heads() -> None:
+    large = b"X-A: %b\r\n\r\n" % (b"a" * 20_000)
+    # White space before a value is no part of it, and has no limit of its own.
+    padded = b"X-A: %b\r\n\r\n" % (b" " * 200_000 + b"a")
+    with clients() as (remembering, _):
+        before = dict(remembering._heads)
+        for end in (large, padded):
+            remembering.data_received(GET[:-2] + end)
+        assert len(remembering.short.taken) == 5
+        assert remembering._heads == before
+
+
+def test_a_connection_that_is_over_remembers_nothing() -> None:
+    """A key is in each head, and what is left of a connection may lie about for a while."""
+    with clients() as (remembering, _):
+        assert remembering._heads
+    assert not remembering._heads
+
+
+def test_what_the_short_way_declined_is_not_offered_to_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each offer reads body and signature anew, and most is declined when all are busy."""
+    offered = []
+    with clients() as (client, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(client.short, "take", lambda *given: offered.append(given))
+            client.data_received(POST)
+        assert len(offered) == 1
+        assert len(client.ordinary) == 1
+        client.ordinary[0].response_complete = True
+        client.data_received(POST)
+        assert len(client.short.taken) == 4
+
+
+def test_a_fault_of_ours_is_not_told_to_be_the_clients(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("ours")
+
+    with clients() as (client, _):
+        monkeypatch.setattr(client.short, "take", fail)
+        client.data_received(GET.replace(b"Accept", b"X-Other"))
+        assert client.socket.written.startswith(b"HTTP/1.1 500 ")
+        assert client.socket.ended
+    assert "RuntimeError: ours" in capfd.readouterr().out
 
 
 @st.composite

@@ -151,13 +151,15 @@ class Gateway:
     A request names its caller in a header `x-caller`; without one it is the gateway's own.
 
     spliced: for each body that went past it, the bytes of which nothing was read; None as long as
-    no body may go that way.
+    no body may go that way. counted: for each request, the bytes of its body and of its answer that
+    are known to have gone past.
     """
 
     upstream: Upstream
     held: bool = False
     port: int = 0
     spliced: list[int] | None = None
+    counted: list[tuple[int, int]] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     ended: int = 0
     sent: list[str] = field(default_factory=list)
@@ -186,6 +188,8 @@ class Gateway:
             await send({"type": "http.response.start", "status": error.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
         finally:
+            if self.spliced is not None:
+                self.counted.append((scope["bypass"].bytes_in, scope["bypass"].bytes_out))
             self.ended += 1
 
     async def _request(self, scope: Scope, receive: Receive) -> UpstreamRequest:

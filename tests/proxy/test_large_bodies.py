@@ -195,6 +195,36 @@ def test_both_sides_may_be_slow(run: Run) -> None:
 # --- downloads ---
 
 
+def test_an_answer_whose_body_begins_like_a_head_stays_in_order(run: Run) -> None:
+    body = b"HTTP/1.1 is what this file is about. " + NOISE[: 4 * MEGABYTE]
+
+    async def main() -> None:
+        async def script(peer: Peer) -> None:
+            await peer.head()
+            await peer.send(head(len(body)))
+            # The answer's head is with the client when the first of the body comes.
+            await begun.wait()
+            await peer.send(body)
+            await peer.gone()
+
+        begun = asyncio.Event()
+        async with scene(script) as (front, _):
+            # A client that takes little at a time, so that not all can be written at once.
+            sock = socket.socket()
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.connect(("127.0.0.1", front.port))
+            reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
+            writer.write(GET)
+            assert length(await reader.readuntil(b"\r\n\r\n")) == len(body)
+            begun.set()
+            assert await reader.readexactly(len(body)) == body
+            assert front.errors == []
+            assert was_spliced(front)
+            writer.close()
+
+    run(main())
+
+
 @pytest.mark.parametrize("how", ["end", "reset", "stall"])
 def test_an_answer_that_breaks_off_is_cut_and_never_looks_whole(run: Run, how: str) -> None:
     async def script(peer: Peer) -> None:
@@ -280,6 +310,8 @@ def test_a_client_that_leaves_in_an_answer_ends_it(run: Run, endless: bool, rese
             assert front.errors == []
             assert len(server.peers) == 1
             assert was_spliced(front)
+            # What the client did get counts, but for what was read before the splice began.
+            assert all(size > 3 * MEGABYTE for _, size in front.counted)
 
     run(main())
 
@@ -405,6 +437,7 @@ def test_a_client_that_falls_silent_in_its_body_is_slow(run: Run) -> None:
             assert answer.header(b"connection") == b"close"
             assert isinstance(front.errors[0], SlowRequestError)
             assert was_spliced(front)
+            assert all(size > 3 * MEGABYTE for size, _ in front.counted)
             await asyncio.wait_for(over.wait(), 10)
 
     run(main())
