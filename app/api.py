@@ -11,11 +11,10 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import health, openapi, strict_json
+from app import health, strict_json
 from app.attestations import endpoints as attestations
 from app.audit import endpoints as audit
 from app.contributors import endpoints as contributors
-from app.described import Described
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -31,6 +30,8 @@ from app.errors import (
 from app.exchange import exchange_of
 from app.identity import auth_endpoints, key_endpoints
 from app.limits import endpoints as limits
+from app.reference import openapi
+from app.reference.described import Described
 from app.registry import endpoints as models
 from app.tenants import endpoints as tenants
 

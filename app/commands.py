@@ -24,9 +24,9 @@ from app.identity.key_endpoints import issued, view
 from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 from app.identity.schemas import AdminKeyRequest, RotateRequest
-from app.logs import configure_logs
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
+from app.telemetry.logs import configure_logs
 from app.tenants import service as tenants
 from app.tenants.endpoints import view as tenant_view
 

@@ -12,8 +12,8 @@ from app.database import Database, newest_revision, suffices
 from app.drain import DRAINING
 from app.errors import GatewayError
 from app.identity.dependencies import Admin
-from app.metrics import CONTENT_TYPE, Metrics
 from app.mlflow.control import MLflowControl
+from app.telemetry.metrics import CONTENT_TYPE, Metrics
 
 # What an orchestrator waits for an answer is seldom more than this.
 PROBE_SECONDS = 2.5

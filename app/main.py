@@ -20,7 +20,6 @@ from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
-from app.gauges import Gauges
 from app.health import Checks
 from app.identity import auth_endpoints
 from app.identity.authenticator import Authenticator
@@ -33,8 +32,6 @@ from app.limits.counter import Counter, MemoryCounter
 from app.limits.limiter import Limiter
 from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.policy import Policy
-from app.logs import configure_logs
-from app.metrics import Metrics, served
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.proxy import endpoint
@@ -46,6 +43,9 @@ from app.registry.planning import Planner
 from app.registry.reconciler import Reconciler
 from app.registry.registration import Registrations
 from app.settings import Settings, load_settings
+from app.telemetry.gauges import Gauges
+from app.telemetry.logs import configure_logs
+from app.telemetry.metrics import Metrics, served
 from app.tenants.workspaces import Workspaces
 
 PUBLIC = (

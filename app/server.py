@@ -101,8 +101,8 @@ def run(settings: Settings, listener: socket.socket) -> None:
         **uvicorn_options(settings),
     )
     if settings.workers > 1:
-        from app.metrics import served
-        from app.worker_metrics import shared_by_workers
+        from app.telemetry.metrics import served
+        from app.telemetry.workers import shared_by_workers
 
         supervisor = Multiprocess(config, sockets=[listener])
         with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from app.api import create_api
 from app.identity.principal import Scope
 from app.main import PUBLIC
-from app.openapi import example, names_something, operations
+from app.reference.openapi import example, names_something, operations
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 

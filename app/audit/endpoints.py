@@ -8,7 +8,7 @@ from app.audit import service
 from app.audit.schemas import AuditEventView, AuditFilter
 from app.database import Session
 from app.identity.dependencies import Admin
-from app.pages import Page, encode_cursor
+from app.schemas.pages import Page, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
 

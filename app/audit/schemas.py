@@ -6,8 +6,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.errors import InvalidParameterError
-from app.fields import Label, Moment
-from app.pages import Cursor, PageSize, decode_cursor
+from app.schemas.fields import Label, Moment
+from app.schemas.pages import Cursor, PageSize, decode_cursor
 
 
 class AuditEventView(BaseModel):

@@ -12,7 +12,7 @@ from app.database import Session
 from app.errors import NotFoundError
 from app.identity.dependencies import Reading
 from app.identity.wallet import checksum_address
-from app.pages import Cursor, Page, PageSize, decode_number, encode_cursor
+from app.schemas.pages import Cursor, Page, PageSize, decode_number, encode_cursor
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
 

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.documents import LARGEST_INTEGER, check_document
 from app.errors import UnprocessableError
-from app.fields import Label
 from app.identity.wallet import checksum_address
+from app.schemas.documents import LARGEST_INTEGER, check_document
+from app.schemas.fields import Label
 
 # Basis points: hundredths of a percent.
 WHOLE = 10_000

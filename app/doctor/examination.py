@@ -15,10 +15,10 @@ from app.doctor.postgresql import PostgreSQLCheck
 from app.errors import StartupError
 from app.identity.peppers import Peppers
 from app.limits.redis_counter import REDIS_SECONDS, RedisCounter
-from app.logs import configure_logs
 from app.settings import Settings, load_settings
 from app.standalone.directory import DataDirectory
 from app.standalone.report import say
+from app.telemetry.logs import configure_logs
 from app.unknown_settings import warnings
 
 

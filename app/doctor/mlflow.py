@@ -9,11 +9,11 @@ import httpx
 from app.database import in_one_line
 from app.doctor.finding import Finding, Level, ok, problem
 from app.errors import GatewayError
-from app.gauges import VERSION
 from app.health import PROBE_SECONDS
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
 from app.settings import Settings
+from app.telemetry.gauges import VERSION
 
 # The first with workspaces.
 OLDEST = (3, 10)

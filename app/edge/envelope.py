@@ -24,9 +24,9 @@ from app.edge.rules import METHODS
 from app.errors import PROBLEM, GatewayError, InternalError
 from app.exchange import Exchange, exchange_of
 from app.limits.quota import Quota
-from app.metrics import Metrics
 from app.redaction import has_secret
 from app.settings import AccessLog
+from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 

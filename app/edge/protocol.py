@@ -22,9 +22,11 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from app.edge import lingering
 from app.edge.bypass import Bypass
 from app.edge.date import date_header
 from app.edge.head import RequestHead, RequestLine
+from app.edge.lingering import LingeringTransport
 from app.edge.rules import MAX_HEAD, METHODS
 from app.errors import (
     PROBLEM,
@@ -42,11 +44,6 @@ log = structlog.get_logger()
 
 # The longest time that the head of a request may take, in seconds.
 HEAD_SECONDS = 10.0
-# How long the rest of a request is read and dropped after an answer that did not wait for it.
-LINGER_SECONDS = 2.0
-# How long a client may leave lying what was written for it, at the end of the connection
-# and, before that, so much that no more can be written.
-UNREAD_SECONDS = 120.0
 # How many heads a connection remembers, and up to which size in bytes; a client sends few
 # different ones, and seldom large ones.
 MAX_HEADS = 16
@@ -151,7 +148,7 @@ class StrictProtocol(HttpToolsProtocol):
         """The buffer is full. Whoever waits for room in it holds a connection to MLflow as well."""
         super().pause_writing()
         self._end_unread()
-        self._unread_timer = self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+        self._unread_timer = self.loop.call_later(lingering.UNREAD_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         self._end_unread()
@@ -165,7 +162,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def cut_unread(self, seconds: float) -> None:
         """The same for a body that does not pass through the buffer, and has stood still."""
-        if seconds > UNREAD_SECONDS:
+        if seconds > lingering.UNREAD_SECONDS:
             self.transport.abort()
 
     def send_held(self) -> None:
@@ -454,86 +451,6 @@ class StrictProtocol(HttpToolsProtocol):
         log.info("request.refused", request_id=request_id, reason=error.reason)
         self.transport.write(_answer(error, request_id))
         self.transport.linger()  # type: ignore[attr-defined]
-
-
-class LingeringTransport:
-    """A transport whose `close` does not destroy an answer that is still on its way.
-
-    A socket that is closed with unread bytes sends a reset, at which a client that is still sending
-    forgets to look for an answer. So the end is announced first, and what still comes is dropped
-    for a while.
-
-    An answer's head waits for the first of its body, for as long as the event loop takes to come
-    round: the two leave in one write, the dearest thing that a small request costs.
-    """
-
-    def __init__(self, transport: asyncio.Transport, protocol: StrictProtocol) -> None:
-        self._transport = transport
-        self._protocol = protocol
-        self._closing = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._head = b""
-        self._head_due: asyncio.Handle | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def is_closing(self) -> bool:
-        return self._closing or self._transport.is_closing()
-
-    def write(self, data: bytes) -> None:
-        if self._head:
-            self._head += data
-            self.flush()
-        elif data[:5] == b"HTTP/":
-            self._head = data
-            self._head_due = self._protocol.loop.call_soon(self.flush)
-        else:
-            self._transport.write(data)
-
-    def write_whole(self, data: bytes) -> None:
-        """Send an answer that has its body with it."""
-        self.flush()
-        self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send a head whose body takes its time, or what merely looks like one."""
-        if self._head_due is not None:
-            self._head_due.cancel()
-            self._head_due = None
-            head, self._head = self._head, b""
-            self._transport.write(head)
-
-    def close(self) -> None:
-        cycle = self._protocol.cycle
-        if cycle is not None and cycle.response_complete and cycle.more_body:
-            self.linger()
-        elif not self._closing:
-            self._closing = True
-            self.flush()
-            self._transport.close()
-            # By itself that waits for a client that does not read, for ever.
-            if self._transport.get_write_buffer_size():
-                self._timer = self._protocol.loop.call_later(UNREAD_SECONDS, self._transport.abort)
-
-    def linger(self) -> None:
-        """Send what is written and then the end, and read on for a while."""
-        if self.is_closing():
-            return
-        self._closing = True
-        self.flush()
-        if not self._transport.can_write_eof():
-            self._transport.close()
-            return
-        self._transport.write_eof()
-        self._protocol.flow.resume_reading()
-        self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
-
-    def lost(self) -> None:
-        if self._head_due is not None:
-            self._head_due.cancel()
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 def _what_is_wrong(error: httptools.HttpParserError) -> GatewayError:

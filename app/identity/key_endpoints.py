@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, status
 
 from app.database import Session, now
-from app.fields import Label
 from app.identity import keys
 from app.identity.dependencies import (
     Admin,
@@ -17,7 +16,8 @@ from app.identity.dependencies import (
 )
 from app.identity.models import APIKey
 from app.identity.schemas import AdminKeyRequest, IssuedKey, KeyRequest, KeyView, RotateRequest
-from app.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.schemas.fields import Label
+from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
 from app.tenants.workspaces import Workspaces
 
 router = APIRouter(prefix="/api", tags=["keys"])

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.fields import Label
 from app.identity.principal import Scope
+from app.schemas.fields import Label
 from app.tenants.name import PATTERN
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]

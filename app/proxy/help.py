@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from app.proxy.manifest import Manifest, Route
-from app.webpage import HEADERS, webpage
+from app.reference.webpage import HEADERS, webpage
 
 BASE = "/api/mlflow"
 MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"

@@ -9,9 +9,7 @@ from starlette.responses import Response
 from app.database import Session
 from app.errors import NotFoundError
 from app.exchange import exchange_of
-from app.fields import Label
 from app.identity.dependencies import CurrentActor, Reading, Registering
-from app.pages import Page, encode_cursor
 from app.registry import service
 from app.registry.registration import Registrations
 from app.registry.schemas import (
@@ -24,6 +22,8 @@ from app.registry.schemas import (
     TokenizedRequest,
 )
 from app.registry.service import AttestationsOf
+from app.schemas.fields import Label
+from app.schemas.pages import Page, encode_cursor
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 

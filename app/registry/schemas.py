@@ -7,12 +7,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.contributors.shares import Address, GivenContribution, Share
-from app.documents import Document
 from app.errors import UnprocessableError
-from app.fields import ByLabel, Label
-from app.pages import Cursor, PageSize
 from app.registry.deltas import Delta
 from app.registry.source import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, check_name
+from app.schemas.documents import Document
+from app.schemas.fields import ByLabel, Label
+from app.schemas.pages import Cursor, PageSize
 
 Kind = Literal["baseline", "improved", "tokenized"]
 # Differences and sums of numbers below this are finite too.

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.identity.principal import Principal
 from app.identity.wallet import checksum_address
-from app.pages import decode_number
 from app.registry.direction import improves_downwards
 from app.registry.models import Model
 from app.registry.schemas import (
@@ -18,6 +17,7 @@ from app.registry.schemas import (
     ModelView,
     ShortModel,
 )
+from app.schemas.pages import decode_number
 
 # A tree of more models is shown in part.
 MAX_NODES = 1000

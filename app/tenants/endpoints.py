@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Request, status
 from app.database import Database, Session
 from app.errors import ConflictError
 from app.identity.dependencies import Admin, CurrentActor
-from app.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
 from app.tenants import service
 from app.tenants.models import Tenant
 from app.tenants.schemas import TenantRequest, TenantView

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.fields import Label
+from app.schemas.fields import Label
 from app.tenants.name import PATTERN
 
 

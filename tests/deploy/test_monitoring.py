@@ -8,7 +8,7 @@ import promql_parser
 import pytest
 import yaml
 
-from app.metrics import Metrics
+from app.telemetry.metrics import Metrics
 from tests.deploy.files import ROOT, SETTINGS, settings_in
 from tests.support.metrics import Scrape
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from app.edge import protocol
+from app.edge import lingering, protocol
 from app.edge.pace import GAPS, MIN_RATE, Pace
 from app.errors import SlowRequestError
 from app.standalone.mlflow_server import ChildMLflow
@@ -37,7 +37,7 @@ def besieged(
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
-    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(lingering, "UNREAD_SECONDS", 2.0)
 
 
 async def drip(port: int, first: bytes) -> bytes:

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 
-from app.edge import protocol
+from app.edge import lingering
 from app.edge.pace import GAPS
 from app.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.proxy import splice, transfer
@@ -343,7 +343,7 @@ def test_a_client_that_reads_no_more_is_cut(run: Run) -> None:
 def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstream_is(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(lingering, "UNREAD_SECONDS", 0.5)
 
     async def script(peer: Peer) -> None:
         await peer.answer(head(HUGE))

@@ -13,9 +13,9 @@ import psutil
 import pytest
 from prometheus_client import generate_latest
 
-from app import gauges
 from app.standalone.mlflow_server import ChildMLflow
-from app.worker_metrics import SHARED, all_workers
+from app.telemetry import gauges
+from app.telemetry.workers import SHARED, all_workers
 from tests.registry.proxy import StallingProxy
 from tests.standalone.serving import Serving
 from tests.support.gateway import RunningGateway

@@ -21,11 +21,11 @@ from app.errors import GatewayError
 from app.express import Express
 from app.health import NAME, Checks
 from app.limits.limiter import Limiter
-from app.metrics import Metrics
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
 from app.registry import reconciler
-from app.worker_metrics import SHARED
+from app.telemetry.metrics import Metrics
+from app.telemetry.workers import SHARED
 
 log = structlog.get_logger()
 

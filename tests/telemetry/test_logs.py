@@ -13,9 +13,9 @@ import pytest
 import structlog
 
 from app.identity import keys
-from app.logs import configure_logs
 from app.settings import Settings
 from app.standalone.mlflow_server import ChildMLflow
+from app.telemetry.logs import configure_logs
 from tests.proxy.hostile import Peer, hostile
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port

@@ -5,8 +5,8 @@ import asyncio
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app import reference
-from app.webpage import HEADERS
+from app.reference import page
+from app.reference.webpage import HEADERS
 
 
 class Described:
@@ -39,4 +39,4 @@ class Described:
     def _make(self) -> tuple[Response, Response]:
         document = self._api.openapi()
         self._api.openapi_schema = None
-        return JSONResponse(document), HTMLResponse(reference.render(document), headers=HEADERS)
+        return JSONResponse(document), HTMLResponse(page.render(document), headers=HEADERS)

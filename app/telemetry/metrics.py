@@ -19,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from app.errors import REASONS, StartupError
-from app.worker_metrics import SHARED, all_workers
+from app.telemetry.workers import SHARED, all_workers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a cached answer to a large artifact, in seconds.
@@ -30,7 +30,7 @@ class Metrics:
     """The gateway's own numbers, in a registry of their own.
 
     Counters of what is rare, and times, are counted as they happen. The rest are plain integers in
-    the parts that they tell of, which `app.gauges` reads: before each answer where there is one
+    the parts that they tell of, which `gauges.py` reads: before each answer where there is one
     process, and every few seconds where several workers share one exposition.
     """
 
