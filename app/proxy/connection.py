@@ -20,6 +20,8 @@ MAX_HEAD = 64 * 1024
 WHOLE_BODY = 64 * 1024
 # Reading stops when this much of a body waits for the client. One read adds up to 256 KiB more.
 READ_AHEAD = 64 * 1024
+# The most that the event loop hands over at once.
+MAX_READ = 256 * 1024
 # Writing waits when this much of a body waits for the upstream.
 WRITE_AHEAD = 128 * 1024
 
@@ -393,9 +395,10 @@ class Connection(asyncio.Protocol):
             raise UpstreamProtocolError("The chunks of MLflow's answer are malformed.") from error
         if self._surplus:
             raise UpstreamProtocolError("MLflow sent more than its answer.")
-        # Chunk extensions and trailers are not counted by anybody else.
+        # Chunk extensions and trailers are not counted by anybody else. The newest read is counted
+        # whole, although it may be nothing but body.
         self._overhead += len(data)
-        if self._overhead > 2 * MAX_HEAD + READ_AHEAD and not self.complete:
+        if self._overhead > 2 * MAX_HEAD + MAX_READ and not self.complete:
             raise UpstreamProtocolError("MLflow's answer has too much between its chunks.")
 
     def _append(self, data: bytes) -> None:

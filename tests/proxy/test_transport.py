@@ -61,6 +61,32 @@ def test_a_generator_goes_up_chunked(run: Run) -> None:
     run(main())
 
 
+def test_a_chunk_may_come_in_reads_as_large_as_there_are(run: Run) -> None:
+    size = 10 * READ_AHEAD
+    written = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+        await peer.send(head + b"%x\r\n" % size + b"x" * size)
+        await until(lambda: peer.writer.transport.get_write_buffer_size() == 0)
+        written.set()
+        await peer.send(b"\r\n0\r\n\r\n")
+        await peer.gone()
+
+    async def main() -> None:
+        async with (
+            hostile(script) as server,
+            client(server) as http,
+            http.stream("GET", "/") as answer,
+        ):
+            # What is not read yet waits in the socket, and comes at once.
+            await written.wait()
+            assert await answer.aread() == b"x" * size
+
+    run(main())
+
+
 def test_an_answer_that_is_nearly_whole_with_the_first_read_comes_whole(run: Run) -> None:
     size = WHOLE_BODY + READ_AHEAD
 
