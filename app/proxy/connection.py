@@ -395,8 +395,8 @@ class Connection(asyncio.Protocol):
             raise UpstreamProtocolError("The chunks of MLflow's answer are malformed.") from error
         if self._surplus:
             raise UpstreamProtocolError("MLflow sent more than its answer.")
-        # Chunk extensions and trailers are not counted by anybody else. What is counted here may
-        # all be body, but for what came before this read.
+        # Chunk extensions and trailers are not counted by anybody else. The newest read is counted
+        # whole, although it may be nothing but body.
         self._overhead += len(data)
         if self._overhead > 2 * MAX_HEAD + ONE_READ and not self.complete:
             raise UpstreamProtocolError("MLflow's answer has too much between its chunks.")

@@ -96,16 +96,12 @@ class Manifest:
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises ValueError when a method and pattern are listed twice."""
         self.routes = tuple(routes)
-        self._exact: dict[tuple[str, str], Match] = {}
         self._plain: dict[str, dict[str, Route]] = {}
         # By the fixed text before the first parameter, so that few expressions are tried.
         self._patterns: dict[str, list[_Pattern]] = {}
         for pattern, methods in _by_pattern(self.routes).items():
             if "{" not in pattern:
                 self._plain[pattern] = methods
-                for method, route in methods.items():
-                    if route.refused is None:
-                        self._exact[method, pattern] = Match(route)
             else:
                 stem = pattern[: pattern.index("{")]
                 stem = stem[: stem.rindex("/") + 1]
@@ -117,10 +113,6 @@ class Manifest:
         HEAD passes where GET does. Raises UnknownRouteError, RouteRefusedError with the reason,
         or MethodNotAllowedError with an Allow header.
         """
-        found = self._exact.get((method, path))
-        return found if found is not None else self._search(method, path)
-
-    def _search(self, method: str, path: str) -> Match:
         wanted = "GET" if method == "HEAD" else method
         allowed: set[str] = set()
         refused: Route | None = None
