@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+import uvloop
+
 from benchmarks.backend import ARTIFACTS, Backend
 from benchmarks.launcher import Launcher, Target, free_port
 from benchmarks.load import begin
@@ -84,7 +86,7 @@ class _Upstream:
             started.set()
             await server.serve_forever()
 
-        asyncio.run(serve())
+        uvloop.run(serve())
 
 
 class _Connection(Backend):
