@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import uvicorn
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
+from app.edge import protocol
 from app.edge.head import RequestHead, RequestLine
 from app.edge.protocol import MAX_HEADS, StrictProtocol
 from app.edge.rules import RequestRules, check_line
@@ -214,17 +216,19 @@ def test_what_the_short_way_declined_is_not_offered_to_it_again(
 
 
 def test_a_fault_of_ours_is_not_told_to_be_the_clients(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object) -> None:
         raise RuntimeError("ours")
 
+    log = Mock()
+    monkeypatch.setattr(protocol, "log", log)
     with clients() as (client, _):
         monkeypatch.setattr(client.short, "take", fail)
         client.data_received(GET.replace(b"Accept", b"X-Other"))
         assert client.socket.written.startswith(b"HTTP/1.1 500 ")
         assert client.socket.ended
-    assert "RuntimeError: ours" in capfd.readouterr().out
+    assert str(log.error.call_args.kwargs["exc_info"]) == "ours"
 
 
 @st.composite
