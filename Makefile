@@ -39,7 +39,7 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 	@$(BIN)/hokusai-gateway serve
 
 test: $(VENV)/.installed-dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)

@@ -23,14 +23,6 @@ for _name in [name for name in os.environ if name.startswith(("HOKUSAI_", "MLFLO
     del os.environ[_name]
 
 
-# Files that take a minute and more. They begin first, so that no worker is left alone with one.
-LONG = ("tests/test_schemathesis.py", "tests/test_doctor.py", "tests/replicas", "tests/chaos")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: not item.nodeid.startswith(LONG))
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seconds",
