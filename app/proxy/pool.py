@@ -77,19 +77,15 @@ class Pool:
 
     def idle(self, caller: str | None = None) -> Connection | None:
         """A free connection that may still be used, if there is one and the caller may have it."""
-        held = 0
-        if caller is not None:
-            held = self._held.get(caller, 0)
-            if held >= self._share:
-                return None
+        if not self._may_have(caller):
+            return None
         idle = self._idle
         while idle:
             conn, since = idle.popitem()
             age = conn.loop.time() - since
             if age < self._limits.idle_timeout and not conn.transport.is_closing():
-                if caller is not None:
-                    self._held[caller] = held + 1
-                    conn.holder = caller
+                self._hold(caller)
+                conn.holder = caller
                 return conn
             conn.abort()
         return None
