@@ -20,7 +20,7 @@ from tests.registry.proxy import StallingProxy
 from tests.standalone.serving import Serving
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
-from tests.support.redis import RunningRedis, free_port
+from tests.support.redis import free_port
 from tests.support.sql import sql
 from tests.support.training import Training
 from tests.support.waiting import wait_until
@@ -310,48 +310,34 @@ def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
         assert mark not in found.text
 
 
-def test_workers_tell_together_what_each_has(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
-) -> None:
-    port = free_port()
-    with (
-        RunningRedis(tmp_path) as redis,
-        Serving(
-            tmp_path / "data",
-            workers="2",
-            metrics_port=str(port),
-            redis_url=redis.url,
-            database_url=new_database(),
-            mlflow_url=mlflow_server.url,
-            upstream_connections="7",
-        ) as serving,
-    ):
-        serving.wait_for_status("/readyz", 200)
-        wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
-        wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
-        found = Scrape.of(port)
-        assert found.value("hokusai_database_connections_max") == 20
-        workers = _workers(serving)
-        least = min(one.memory_info().rss for one in workers)
-        assert found.value("process_resident_memory_bytes") > 1.5 * least
+def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -> None:
+    serving, port = two_workers
+    serving.wait_for_status("/readyz", 200)
+    wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
+    wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
+    found = Scrape.of(port)
+    assert found.value("hokusai_database_connections_max") == 20
+    workers = _workers(serving)
+    least = min(one.memory_info().rss for one in workers)
+    assert found.value("process_resident_memory_bytes") > 1.5 * least
 
-        # A worker tells all that it has counted before it ends.
-        out = {"name": "hokusai_body_bytes_total", "direction": "out"}
-        before = Scrape.of(port).value(**out)
-        with httpx.Client(base_url=serving.url, trust_env=False) as client:
-            sent = sum(len(client.get("/openapi.json").content) for _ in range(10))
-        for worker in workers:
-            worker.terminate()
-        psutil.wait_procs(workers)
-        assert Scrape.of(port).value(**out) >= before + sent
-        wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
-        workers = _workers(serving)
+    # A worker tells all that it has counted before it ends.
+    out = {"name": "hokusai_body_bytes_total", "direction": "out"}
+    before = Scrape.of(port).value(**out)
+    with httpx.Client(base_url=serving.url, trust_env=False) as client:
+        sent = sum(len(client.get("/openapi.json").content) for _ in range(10))
+    for worker in workers:
+        worker.terminate()
+    psutil.wait_procs(workers)
+    assert Scrape.of(port).value(**out) >= before + sent
+    wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
+    workers = _workers(serving)
 
-        # What a dead worker held is not told on, nor added to what its successor has.
-        workers[0].kill()
-        wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
-        wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
-        assert serving.stop(signal.SIGTERM) == 0
+    # What a dead worker held is not told on, nor added to what its successor has.
+    workers[0].kill()
+    wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
+    wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
+    assert serving.stop(signal.SIGTERM) == 0
 
 
 def test_a_worker_that_just_begins_spoils_no_exposition(

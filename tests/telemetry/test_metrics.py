@@ -12,7 +12,7 @@ from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.standalone.serving import Serving, run
 from tests.support.gateway import RunningGateway
-from tests.support.redis import RunningRedis, free_port
+from tests.support.redis import free_port
 from tests.support.waiting import wait_until
 from tests.support.wire import ask, request
 
@@ -122,30 +122,17 @@ def test_a_metrics_port_in_use_is_said_at_start(
     assert "Traceback" not in process.stderr
 
 
-def test_workers_are_counted_together(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
-) -> None:
-    port = free_port()
-    with (
-        RunningRedis(tmp_path) as redis,
-        Serving(
-            tmp_path / "data",
-            workers="2",
-            metrics_port=str(port),
-            redis_url=redis.url,
-            database_url=new_database(),
-            mlflow_url=mlflow_server.url,
-        ) as serving,
-    ):
-        serving.wait_for_status("/livez", 200)
-        # A connection each, so that both workers get some.
-        for _ in range(40):
-            httpx.get(f"{serving.url}/version", trust_env=False)
-        wait_until(lambda: counts(exposition(port)).get(("GET", "/version", "200")) == 40)
-        with httpx.Client(base_url=serving.url, trust_env=False) as client:
-            client.headers["Authorization"] = f"Bearer {serving.admin_key}"
-            assert counts(client.get("/metrics").text)["GET", "/version", "200"] == 40
-        assert serving.stop(signal.SIGTERM) == 0
+def test_workers_are_counted_together(two_workers: tuple[Serving, int]) -> None:
+    serving, port = two_workers
+    serving.wait_for_status("/livez", 200)
+    # A connection each, so that both workers get some.
+    for _ in range(40):
+        httpx.get(f"{serving.url}/version", trust_env=False)
+    wait_until(lambda: counts(exposition(port)).get(("GET", "/version", "200")) == 40)
+    with httpx.Client(base_url=serving.url, trust_env=False) as client:
+        client.headers["Authorization"] = f"Bearer {serving.admin_key}"
+        assert counts(client.get("/metrics").text)["GET", "/version", "200"] == 40
+    assert serving.stop(signal.SIGTERM) == 0
 
 
 def test_the_metrics_port_is_not_published_with_the_gateway(

@@ -1,0 +1,31 @@
+"""What the tests of telemetry share."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.standalone.mlflow_server import ChildMLflow
+from tests.standalone.serving import Serving
+from tests.support.redis import RunningRedis, free_port
+
+
+@pytest.fixture
+def two_workers(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> Iterator[tuple[Serving, int]]:
+    """A gateway of two workers, with up to 7 connections to MLflow each, and its metrics' port."""
+    port = free_port()
+    with (
+        RunningRedis(tmp_path) as redis,
+        Serving(
+            tmp_path / "data",
+            workers="2",
+            metrics_port=str(port),
+            redis_url=redis.url,
+            database_url=new_database(),
+            mlflow_url=mlflow_server.url,
+            upstream_connections="7",
+        ) as serving,
+    ):
+        yield serving, port
