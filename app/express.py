@@ -1,10 +1,10 @@
 """The short way to MLflow, below ASGI, of a request that is here whole and needs nobody asked.
 
-Such a request is most of the traffic: a known key, a small body or none, a free connection. It
-takes no task, no coroutine and no ASGI message, which cost more than all the rules together. The
-rules are those of the ordinary way, asked through the same layers; nothing is decided here.
-Whatever does not go well leaves this way before anything was counted or sent, and begins again on
-the ordinary one, which knows how to refuse, to wait, and to tell (docs/decisions/0016-express.md).
+Such a request is most of the traffic: a known key, and a small body or none. It takes no task, no
+coroutine and no ASGI message, which cost more than all the rules together. The rules are those of
+the ordinary way, asked through the same layers; nothing is decided here. Whatever does not go well
+leaves this way before anything was counted or sent, and begins again on the ordinary one, which
+knows how to refuse and to tell (docs/decisions/0016-express.md).
 """
 
 from collections.abc import Set as AbstractSet
@@ -78,13 +78,12 @@ class Express:
                 return None
             upstream_head = self.upstream.encode(request)
             conn = self.upstream.idle(request)
-            if conn is None:
-                return None
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
         if not self.limit.passes(exchange):
-            self.upstream.unused(conn)
+            if conn is not None:
+                self.upstream.unused(conn)
             return None
         self.envelope.bytes_in += len(body)
         cycle = ExpressCycle(self, protocol, line, exchange)
@@ -151,8 +150,7 @@ class ExpressCycle:
         Nothing more is read of the client then, so that somebody has to watch whether it leaves.
         """
         if not self.response_complete and self.transfer is not None:
-            if self.transfer.conn is not None:
-                self.transfer.conn.unheard()
+            self.transfer.unheard()
             self.protocol.hand_over(self, self._proceed)
 
     def answered(self) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.edge.head import RequestLine
 from app.exchange import Exchange
@@ -473,7 +474,7 @@ def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
         for wire in (one, two):
             wire.send(gate.get("held"))
         wait_until(lambda: len(gate.mlflow.asked) == 2)
-        answer = gate.ask(gate.get("a"), short=False)
+        answer = gate.ask(gate.get("a"))
         assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
         assert "one caller" in answer.document["message"]
         gate.warm(other)
@@ -481,6 +482,124 @@ def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
         go_on.set()
         assert [one.answer().body, two.answer().body] == [b"held"] * 2
     assert gate.ask(gate.get("c")).body == b"c"
+    wait_until(gate.whole)
+
+
+# --- waiting for a connection to MLflow ---
+
+
+@dataclass
+class Holding:
+    """Keeps requests for `held` unanswered until it is told to go on."""
+
+    go_on: threading.Event = field(default_factory=threading.Event)
+
+    async def __call__(self, asked: Asked) -> None:
+        if asked.name == b"held":
+            await until(self.go_on.is_set)
+        await asked.peer.send(ok(asked.name))
+
+
+@contextmanager
+def full(front: Open, **settings: Any) -> Iterator[tuple[Front, Holding]]:
+    """A gateway with both connections to MLflow in use, until the holding goes on."""
+    holding = Holding()
+    gate = front(holding, upstream_connections=2, upstream_share=1, **settings)
+    with gate.wire() as one, gate.wire() as two:
+        for wire in (one, two):
+            wire.send(gate.get("held"))
+        wait_until(lambda: len(gate.mlflow.asked) == 2)
+        try:
+            yield gate, holding
+        finally:
+            holding.go_on.set()
+        assert [one.answer().body, two.answer().body] == [b"held"] * 2
+    wait_until(gate.whole)
+
+
+def waiting(gate: Front, number: int) -> None:
+    """Wait until so many requests wait for a connection to MLflow."""
+    wait_until(lambda: gate.pool.usage().waiting == number)
+
+
+def test_who_waits_on_the_short_way_is_served_in_order(front: Open) -> None:
+    names = [f"n{number}" for number in range(8)]
+    with ExitStack() as stack, full(front) as (gate, holding):
+        wires = [stack.enter_context(gate.wire()) for _ in names]
+        for number, (wire, name) in enumerate(zip(wires, names, strict=True)):
+            wire.send(gate.get(name))
+            waiting(gate, number + 1)
+        holding.go_on.set()
+        assert [wire.answer().body.decode() for wire in wires] == names
+        assert gate.taken == [True] * 10
+        assert [asked.name.decode() for asked in gate.mlflow.asked[2:]] == names
+
+
+def test_who_leaves_while_waiting_gives_the_place_up(front: Open) -> None:
+    with full(front) as (gate, holding):
+        with gate.wire() as wire:
+            wire.send(gate.get("gone"))
+            waiting(gate, 1)
+        waiting(gate, 0)
+        with gate.wire() as wire:
+            wire.send(gate.get("a"))
+            waiting(gate, 1)
+            holding.go_on.set()
+            assert wire.answer().body == b"a"
+        assert [asked.name for asked in gate.mlflow.asked[2:]] == [b"a"]
+        assert gate.metrics(status=0) == 1
+
+
+def test_a_request_behind_one_that_waits_keeps_its_place(front: Open) -> None:
+    with full(front) as (gate, holding):
+        with gate.wire() as wire, gate.wire() as last:
+            wire.send(gate.get("a"))
+            waiting(gate, 1)
+            last.send(gate.get("last"))
+            waiting(gate, 2)
+            wire.send(gate.get("b") + gate.get("c"))
+            # It goes on on the ordinary way, in the place that it has.
+            wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+            holding.go_on.set()
+            assert [wire.answer().body for _ in "abc"] == [b"a", b"b", b"c"]
+            assert last.answer().body == b"last"
+        assert [asked.name for asked in gate.mlflow.asked[2:4]] == [b"a", b"last"]
+        assert sorted(asked.name for asked in gate.mlflow.asked[4:]) == [b"b", b"c"]
+
+
+def test_who_leaves_with_a_request_behind_one_that_waits(front: Open) -> None:
+    with full(front) as (gate, holding):
+        with gate.wire() as wire:
+            wire.send(gate.get("a"))
+            waiting(gate, 1)
+            wire.send(gate.get("b"))
+        waiting(gate, 0)
+        holding.go_on.set()
+        assert gate.ask(gate.get("c")).body == b"c"
+        assert [asked.name for asked in gate.mlflow.asked[2:]] == [b"c"]
+
+
+def test_who_has_waited_too_long_gets_503(front: Open) -> None:
+    with full(front, upstream_queue=0.3) as (gate, _):
+        before = remaining(gate.ask(gate.get("a")))
+        answer = gate.ask(gate.get("b"))
+        assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
+        assert remaining(answer) == before - 1
+        assert gate.metrics(status=503) == 2
+
+
+def test_an_mlflow_that_is_away_gives_502(front: Open) -> None:
+    async def leave(asked: Asked) -> None:
+        assert gate.mlflow.server is not None
+        assert gate.mlflow.server.listener is not None
+        gate.mlflow.server.listener.close()
+        asked.peer.reset()
+
+    gate = front(leave)
+    for name in "ab":  # the first loses its connection, the second finds none
+        answer = gate.ask(gate.get(name))
+        assert (answer.status, answer.document["reason"]) == (502, "upstream_unreachable")
+    assert gate.metrics(status=502) == 2
     wait_until(gate.whole)
 
 

@@ -42,6 +42,7 @@ class Transfer:
         "_body_gap",
         "_discarding",
         "_failure",
+        "_listener",
         "_loop",
         "_max_body",
         "_opened",
@@ -80,6 +81,8 @@ class Transfer:
         self._failure: Exception | None = None
         self._task: asyncio.Task[None] | None = None
         self._slot: Slot | None = None
+        # Who is to be called for the answer's head, until there is a connection to hear it on.
+        self._listener: Callable[[], None] | None = None
         self._opened: Slot | None = None
         self._uploaded: asyncio.Future[None] | None = None
         self._receiving: float | None = None
@@ -103,6 +106,37 @@ class Transfer:
             listener=listener,
         )
 
+    def start_soon(self, listener: Callable[[], None]) -> None:
+        """`start` on the next connection that is to be had; called too if none is.
+
+        Where it is called with nothing sent, `send` goes on: it raises why, or tries again.
+        """
+        self._listener = listener
+        self._slot = self._pool.request(self.request.caller)
+        self._slot.add_done_callback(self._start_on)
+
+    def _start_on(self, slot: Slot) -> None:
+        listener, self._listener = self._listener, None
+        if listener is None:
+            return  # somebody else waits for the slot by now
+        self._slot = None
+        try:
+            conn = self._given(slot)
+        except Exception as error:
+            self._failure = error
+            listener()
+            return
+        if conn.closed:
+            listener()
+        else:
+            self.start(conn, listener)
+
+    def unheard(self) -> None:
+        """Call no listener any more."""
+        self._listener = None
+        if self.conn is not None:
+            self.conn.unheard()
+
     def watch(self, receive: Receive) -> None:
         """Look from now on whether the client leaves."""
         self._receive = receive
@@ -112,7 +146,9 @@ class Transfer:
 
         fresh: not on a connection that has carried another request before.
         """
-        conn = None if fresh else self._pool.idle(self.request.caller)
+        if self._failure is not None:
+            raise self._failure
+        conn = None if fresh or self._slot else self._pool.idle(self.request.caller)
         if conn is None:
             conn = await self._wait_for_connection()
         self.start(conn)
@@ -129,14 +165,20 @@ class Transfer:
         return await self._opened
 
     async def _wait_for_connection(self) -> Connection:
-        conn: Connection | None = None
-        self._slot = slot = self._pool.request(self.request.caller)
+        waited = False
+        self._slot = slot = self._slot or self._pool.request(self.request.caller)
         try:
-            conn = await slot
+            await slot
+            waited = True
         finally:
             self._slot = None
-            if conn is None and slot.done() and not slot.cancelled() and not slot.exception():
+            if not waited and slot.done() and not slot.cancelled() and not slot.exception():
                 self._pool.release(slot.result())
+        return self._given(slot)
+
+    def _given(self, slot: Slot) -> Connection:
+        """The connection of a slot, unless the transfer has failed meanwhile."""
+        conn = slot.result()
         if self._failure is not None:
             conn.abort()
             raise self._failure

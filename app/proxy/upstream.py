@@ -139,16 +139,20 @@ class Upstream(httpx.AsyncBaseTransport):
         self,
         request: UpstreamRequest,
         head: bytes,
-        conn: Connection,
+        conn: Connection | None,
         listener: Callable[[], None],
     ) -> Transfer:
         """Begin what `forward` does, for a request whose body is in memory, without waiting.
 
-        listener: called once, when the answer is whole, has begun, or will not come; then either
-        `end` or `proceed` follows.
+        conn: what `idle` gave; with None the request waits in the queue. listener: called once,
+        and not before this returns, when the answer is whole, has begun, or will not come; then
+        either `end` or `proceed` follows.
         """
-        transfer = self._begin(conn.loop, request, head, None)
-        transfer.start(conn, listener)
+        transfer = self._begin(asyncio.get_running_loop(), request, head, None)
+        if conn is None:
+            transfer.start_soon(listener)
+        else:
+            transfer.start(conn, listener)
         return transfer
 
     async def proceed(

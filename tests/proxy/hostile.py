@@ -79,6 +79,7 @@ class Hostile:
 
     script: Script
     port: int = 0
+    listener: asyncio.Server | None = None
     peers: list[Peer] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
 
@@ -101,7 +102,7 @@ class Hostile:
 async def hostile(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterator[Hostile]:
     """Serve the script on a loopback port."""
     server = Hostile(script)
-    listener = await asyncio.start_server(server, "127.0.0.1", 0, ssl=tls)
+    listener = server.listener = await asyncio.start_server(server, "127.0.0.1", 0, ssl=tls)
     server.port = listener.sockets[0].getsockname()[1]
     try:
         yield server
