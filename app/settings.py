@@ -107,8 +107,9 @@ class Settings(BaseSettings):
     # The longest silence in the middle of a request's body.
     body_gap: Seconds = 30
     connect_timeout: Seconds = 5
-    # The longest wait for MLflow's next byte; under the MLflow client's own 120 s.
-    upstream_timeout: Seconds = 110
+    # The longest wait for MLflow's next byte. With the waits for a connection it stays below the
+    # 120 s that the MLflow client waits, which would learn nothing of what went wrong otherwise.
+    upstream_timeout: Seconds = 105
     upstream_connections: Count = 100
     # The part of them that one tenant's requests may hold at a time; 1 sets no bound.
     upstream_share: float = Field(default=0.5, gt=0, le=1)
