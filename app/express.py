@@ -7,6 +7,7 @@ leaves this way before anything was counted or sent, and begins again on the ord
 knows how to refuse and to tell (docs/decisions/0016-express.md).
 """
 
+import asyncio
 from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from app.exchange import Exchange
 from app.identity.credentials import ADDRESS_HEADER
 from app.identity.middleware import Identity
 from app.limits.middleware import RateLimit
+from app.limits.quota import Quota
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection
 from app.proxy.endpoint import Proxy
@@ -77,18 +79,15 @@ class Express:
             if request is None:
                 return None
             upstream_head = self.upstream.encode(request)
-            conn = self.upstream.idle(request)
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
-        if not self.limit.passes(exchange):
-            if conn is not None:
-                self.upstream.unused(conn)
-            return None
+        counted = self.limit.ask(exchange)
+        if isinstance(counted, Quota) and not counted.allowed:
+            return None  # which is not counted, here or there
         self.envelope.bytes_in += len(body)
-        cycle = ExpressCycle(self, protocol, line, exchange)
-        cycle.transfer = self.upstream.start(request, upstream_head, conn, cycle.answered)
-        return cycle
+        transfer = self.upstream.begin(request, upstream_head)
+        return ExpressCycle(self, protocol, line, exchange, transfer, counted)
 
     def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
         """The head of a request of HTTP/1.1; None where it has to take the ordinary way."""
@@ -100,12 +99,17 @@ class Express:
 
 
 class ExpressCycle:
-    """One request on the short way, with what uvicorn's protocol asks of a cycle of its own."""
+    """One request on the short way, with what uvicorn's protocol asks of a cycle of its own.
+
+    counted: what the limit says of it; not before that is known is anything sent.
+    """
 
     __slots__ = (
+        "counted",
         "disconnected",
         "exchange",
         "express",
+        "handed_over",
         "keep_alive",
         "line",
         "protocol",
@@ -122,14 +126,23 @@ class ExpressCycle:
         protocol: "StrictProtocol",
         line: RequestLine,
         exchange: Exchange,
+        transfer: Transfer,
+        counted: Quota | asyncio.Future[Quota],
     ) -> None:
         self.express = express
         self.protocol = protocol
         self.line = line
         self.exchange = exchange
-        self.transfer: Transfer | None = None
+        self.transfer: Transfer | None = transfer
+        self.counted = counted
         self.disconnected = self.response_started = self.response_complete = False
+        self.handed_over = False
         self.keep_alive = True
+        if isinstance(counted, Quota):
+            exchange.quota = counted
+            transfer.begin(self.answered)
+        else:
+            counted.add_done_callback(self._heard)
 
     @property
     def message_event(self) -> "ExpressCycle":
@@ -151,27 +164,45 @@ class ExpressCycle:
         """
         if not self.response_complete and self.transfer is not None:
             self.transfer.unheard()
-            self.protocol.hand_over(self, self._proceed)
+            self._hand_over()
+
+    def _heard(self, counted: asyncio.Future[Quota]) -> None:
+        """The limit has counted the request, or failed to."""
+        if self.handed_over:
+            return
+        assert self.transfer is not None
+        try:
+            if self.disconnected:
+                self._end(0)
+            elif counted.exception() is None and counted.result().allowed:
+                self.exchange.quota = counted.result()
+                self.transfer.begin(self.answered)
+            else:
+                self._hand_over()
+        except Exception:
+            self._break_off()
 
     def answered(self) -> None:
         """MLflow's answer is here, or will not come."""
-        transfer, protocol = self.transfer, self.protocol
-        assert transfer is not None
+        assert self.transfer is not None
         try:
-            conn = transfer.conn
+            conn = self.transfer.conn
             if self.disconnected:
-                self._end(transfer, 0)
-            elif conn is None or not conn.complete or conn.answer.status >= 400 or protocol.stalled:
+                self._end(0)
+            elif (
+                conn is None
+                or not conn.complete
+                or conn.answer.status >= 400
+                or self.protocol.stalled
+            ):
                 # Long, refused, broken off, or nobody to take it: that is for who can wait.
-                protocol.hand_over(self, self._proceed)
+                self._hand_over()
             else:
-                self._answer(transfer, conn)
+                self._answer(conn)
         except Exception:
-            log.exception("request.failed", request_id=self.exchange.request_id)
-            self.express.upstream.end(transfer)
-            protocol.transport.abort()
+            self._break_off()
 
-    def _answer(self, transfer: Transfer, conn: Connection) -> None:
+    def _answer(self, conn: Connection) -> None:
         answer, body = conn.answer, conn.take()
         headers = self.express.envelope.additions(
             self.exchange, self.exchange.head.raw, dated=answer.dated
@@ -184,19 +215,37 @@ class ExpressCycle:
         parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
         self.express.envelope.bytes_out += len(body)
-        self._end(transfer, answer.status)
+        self._end(answer.status)
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
 
-    def _end(self, transfer: Transfer, status: int) -> None:
+    def _end(self, status: int) -> None:
         # The connection may be silent for long after this, and a body is in here.
-        self.transfer = None
+        transfer, self.transfer = self.transfer, None
+        assert transfer is not None
         self.express.upstream.end(transfer)
         self.express.envelope.end(self.exchange, self.line.method, status)
+
+    def _break_off(self) -> None:
+        """A fault of ours, of which the client learns by the end of the connection."""
+        log.exception("request.failed", request_id=self.exchange.request_id)
+        if self.transfer is not None:
+            self.express.upstream.end(self.transfer)
+        self.protocol.transport.abort()
+
+    def _hand_over(self) -> None:
+        self.handed_over = True
+        self.protocol.hand_over(self, self._proceed)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.express.envelope.conduct(self._rest, scope, receive, send)
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert self.transfer is not None
-        bypass = scope.get("bypass")
-        await self.express.upstream.proceed(self.transfer, receive, send, bypass)
+        upstream, transfer = self.express.upstream, self.transfer
+        assert transfer is not None
+        try:
+            if self.exchange.quota is None:
+                assert isinstance(self.counted, asyncio.Future)
+                self.express.limit.admit(self.exchange, await self.counted)
+            await upstream.proceed(transfer, receive, send, scope.get("bypass"))
+        finally:
+            upstream.end(transfer)

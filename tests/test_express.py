@@ -14,19 +14,23 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.edge.head import RequestLine
 from app.exchange import Exchange
 from app.express import Express
 from app.identity.principal import Scope
+from app.limits import redis_counter
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.transfer import Transfer
 from tests.proxy.hostile import OK, Hostile, Peer, hostile, until
 from tests.support.gateway import RunningGateway
+from tests.support.redis import RunningRedis
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
@@ -151,6 +155,12 @@ class Front:
         assert self.taken[before:] == ([True] if short else self.taken[before:])
         assert short or True not in self.taken[before:]
         return answer
+
+    def ask_somehow(self, raw: bytes) -> WireAnswer:
+        """One answer on a connection of its own."""
+        with self.wire() as wire:
+            wire.send(raw)
+            return wire.answer()
 
     def warm(self, key: str = "") -> None:
         """Ask until the short way is taken: the key is known then, and a connection free."""
@@ -600,6 +610,90 @@ def test_an_mlflow_that_is_away_gives_502(front: Open) -> None:
         answer = gate.ask(gate.get(name))
         assert (answer.status, answer.document["reason"]) == (502, "upstream_unreachable")
     assert gate.metrics(status=502) == 2
+    wait_until(gate.whole)
+
+
+# --- counting in Redis ---
+
+
+@pytest.fixture
+def redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningRedis]:
+    """A Redis that is waited for however long it takes."""
+    monkeypatch.setattr(redis_counter, "REDIS_SECONDS", 60.0)
+    with RunningRedis(tmp_path) as running:
+        yield running
+
+
+def test_redis_counts_on_the_short_way(front: Open, redis: RunningRedis) -> None:
+    gate = front(echo, limit=12, redis_url=SecretStr(redis.url))
+    left = remaining(gate.ask(gate.get("first")))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: gate.ask_somehow(gate.get("a")), range(20)))
+    passed = [answer for answer in answers if answer.status == 200]
+    assert sorted(map(remaining, passed)) == list(range(left))
+    assert {answer.body for answer in passed} == {b"a"}
+    refused = [answer for answer in answers if answer.status != 200]
+    assert {(answer.status, answer.document["reason"]) for answer in refused} == {
+        (429, "rate_limited")
+    }
+    assert len(gate.mlflow.asked) == 1 + left
+    assert gate.metrics(status=429) == len(refused) == 20 - left
+    assert False not in gate.taken
+    wait_until(gate.whole)
+
+
+def test_who_leaves_while_redis_counts(front: Open, redis: RunningRedis) -> None:
+    gate = front(echo, redis_url=SecretStr(redis.url))
+    redis.pause()
+    with gate.wire() as wire:
+        wire.send(gate.get("gone"))
+        wait_until(lambda: gate.taken == [True])
+    wait_until(lambda: not gate.cycles)
+    redis.resume()
+    wait_until(lambda: gate.metrics(status=0) == 1)
+    assert gate.ask(gate.get("a")).body == b"a"
+    assert [asked.name for asked in gate.mlflow.asked] == [b"a"]
+    wait_until(gate.whole)
+
+
+def test_requests_behind_one_that_redis_counts(front: Open, redis: RunningRedis) -> None:
+    gate = front(echo, redis_url=SecretStr(redis.url))
+    redis.pause()
+    with gate.wire() as wire:
+        wire.send(gate.get("a"))
+        wait_until(lambda: gate.taken == [True])
+        wire.send(gate.get("b") + gate.get("c"))
+        wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+        redis.resume()
+        answers = [wire.answer() for _ in "abc"]
+    assert [answer.body for answer in answers] == [b"a", b"b", b"c"]
+    counts = [remaining(answer) for answer in answers]
+    assert counts == list(range(counts[0], counts[0] - 3, -1))
+    wait_until(gate.whole)
+
+
+def test_who_leaves_with_requests_behind_one_that_redis_counts(
+    front: Open, redis: RunningRedis
+) -> None:
+    gate = front(echo, redis_url=SecretStr(redis.url))
+    redis.pause()
+    with gate.wire() as wire:
+        wire.send(gate.get("a"))
+        wait_until(lambda: gate.taken == [True])
+        wire.send(gate.get("b"))
+        wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+    # Nothing is read of such a client, so that it may be served before it is missed.
+    redis.resume()
+    assert gate.ask(gate.get("c")).body == b"c"
+    wait_until(lambda: not gate.cycles)
+    wait_until(gate.whole)
+
+
+def test_a_redis_that_has_gone_refuses_nobody(front: Open, redis: RunningRedis) -> None:
+    gate = front(echo, redis_url=SecretStr(redis.url))
+    redis.kill()
+    for name in ("a", "b"):
+        assert gate.ask(gate.get(name)).body == name.encode()
     wait_until(gate.whole)
 
 

@@ -1,11 +1,11 @@
 """Wallet messages that were used up: each is good for one change."""
 
-import asyncio
 from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.batch import Batch
 from app.database import Database
 from app.errors import SpentSignatureError
 from app.identity.wallet import VerifiedWallet
@@ -33,58 +33,31 @@ async def spend(session: AsyncSession, proof: VerifiedWallet) -> None:
 
 
 class Spender:
-    """Uses messages up for requests that have no transaction of their own.
-
-    Those that come while a statement is under way wait for the next one, which takes them all:
-    under load a request costs a small part of a statement, and holds no connection.
-    """
+    """Uses messages up for requests that have no transaction of their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: list[tuple[VerifiedWallet, asyncio.Future[None]]] = []
-        self._task: asyncio.Task[None] | None = None
+        self._batch = Batch(self._spend, MAX_TOGETHER)
 
     async def spend(self, proof: VerifiedWallet) -> None:
         """Return when the message is used up for good.
 
         Raises SpentSignatureError when it already was, DatabaseUnavailableError.
         """
-        loop = asyncio.get_running_loop()
-        done = loop.create_future()
-        self._waiting.append((proof, done))
-        if self._task is None:
-            self._task = loop.create_task(self._run())
-        await done
+        if not await self._batch.ask(proof):
+            raise _spent()
 
-    async def _run(self) -> None:
-        try:
-            while self._waiting:
-                batch = self._waiting[:MAX_TOGETHER]
-                del self._waiting[:MAX_TOGETHER]
-                await self._spend(batch)
-        finally:
-            self._task = None
-
-    async def _spend(self, batch: list[tuple[VerifiedWallet, asyncio.Future[None]]]) -> None:
-        try:
-            async with self._database.transaction() as session:
-                fresh = await _spend(session, [proof for proof, _ in batch])
-        except Exception as error:
-            for _, done in batch:
-                if not done.done():
-                    done.set_exception(error)
-            return
-        for proof, done in batch:
+    async def _spend(self, proofs: list[VerifiedWallet]) -> list[bool]:
+        """Of each, whether it was fresh."""
+        async with self._database.transaction() as session:
+            fresh = await _spend(session, proofs)
+        found = []
+        for proof in proofs:
             message = (proof.address, proof.digest)
+            found.append(message in fresh)
             # The same message twice in one statement is good for the first of the two.
-            first = message in fresh
             fresh.discard(message)
-            if done.done():
-                continue
-            if first:
-                done.set_result(None)
-            else:
-                done.set_exception(_spent())
+        return found
 
 
 async def _spend(session: AsyncSession, proofs: Sequence[VerifiedWallet]) -> set[Message]:

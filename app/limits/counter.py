@@ -5,6 +5,7 @@ through in it. The refused ones neither count nor make it longer. Every counter 
 concurrency.
 """
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -17,17 +18,21 @@ from app.limits.quota import Quota
 class Counter(Protocol):
     """Keeps the counts of windows."""
 
-    async def hit(self, key: str, limit: int, window: float) -> Quota:
-        """Count a request on `key`, of which `limit` (at least 1) may pass in `window` seconds."""
-        ...
+    def hit(self, key: str, limit: int, window: float) -> Quota | asyncio.Future[Quota]:
+        """Count a request on `key`, of which `limit` (at least 1) may pass in `window` seconds.
 
-    def hit_now(self, key: str, limit: int, window: float) -> Quota | None:
-        """`hit`, if nothing has to be waited for; None, and nothing counted, where it has."""
+        A future is for who has to be asked, and never fails.
+        """
         ...
 
     async def close(self) -> None:
         """Give back whatever it holds."""
         ...
+
+
+async def counted(hit: Quota | asyncio.Future[Quota]) -> Quota:
+    """What a counter's `hit` gave, waited for where that takes it."""
+    return hit if isinstance(hit, Quota) else await hit
 
 
 class MemoryCounter:
@@ -42,10 +47,7 @@ class MemoryCounter:
         """How many windows are kept."""
         return sum(map(len, self._windows.values()))
 
-    async def hit(self, key: str, limit: int, window: float) -> Quota:
-        return self.hit_now(key, limit, window)
-
-    def hit_now(self, key: str, limit: int, window: float) -> Quota:
+    def hit(self, key: str, limit: int, window: float) -> Quota:
         now = self._clock()
         windows = self._windows.get(window)
         if windows is None:

@@ -1,12 +1,13 @@
 """The declared limits, ready to count."""
 
+import asyncio
 import math
 
 from slowapi.wrappers import Limit
 
 from app.exchange import Exchange
 from app.identity.client_address import failure_address
-from app.limits.counter import Counter
+from app.limits.counter import Counter, counted
 from app.limits.policy import Policy
 from app.limits.quota import Quota
 
@@ -26,26 +27,22 @@ class CountedLimit:
         self._counter = counter
         self.refused = 0
 
-    async def hit(self, exchange: Exchange, own: int | None = None) -> Quota:
-        """Count an exchange and keep the result in it; `own` is a limit of the caller's own."""
-        quota = await self._counter.hit(
+    def ask(self, exchange: Exchange, own: int | None = None) -> Quota | asyncio.Future[Quota]:
+        """Count an exchange; `own` is a limit of the caller's own. See Counter.hit."""
+        return self._counter.hit(
             f"{self.name}:{self._key(exchange)}", own or self._amount, self.window
         )
-        exchange.quota = quota
-        return quota
+
+    async def hit(self, exchange: Exchange, own: int | None = None) -> Quota:
+        """Count an exchange and keep the result in it."""
+        exchange.quota = await counted(self.ask(exchange, own))
+        return exchange.quota
 
     async def hit_address(self, address: str) -> Quota:
         """Count something that a client address does apart from its requests' own limit."""
-        return await self._counter.hit(
-            f"{self.name}:{failure_address(address)}", self._amount, self.window
+        return await counted(
+            self._counter.hit(f"{self.name}:{failure_address(address)}", self._amount, self.window)
         )
-
-    def hit_now(self, exchange: Exchange, own: int | None = None) -> bool:
-        """`hit` where the counter need not wait and has room; otherwise nothing is counted."""
-        exchange.quota = self._counter.hit_now(
-            f"{self.name}:{self._key(exchange)}", own or self._amount, self.window
-        )
-        return exchange.quota is not None and exchange.quota.allowed
 
 
 class Limiter:

@@ -1,5 +1,6 @@
 """The limits on the way of every request."""
 
+import asyncio
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -12,7 +13,8 @@ from app.errors import (
     UnauthenticatedError,
 )
 from app.exchange import Exchange, exchange_of
-from app.limits.limiter import Limiter, wait
+from app.limits.limiter import CountedLimit, Limiter, wait
+from app.limits.quota import Quota
 
 
 class RateLimit:
@@ -28,13 +30,15 @@ class RateLimit:
         self.limiter = limiter
         self.unlimited = unlimited
 
-    def passes(self, exchange: Exchange) -> bool:
-        """Count a principal's request if that needs no waiting and the limit has room for it.
-
-        Otherwise nothing is counted.
-        """
+    def ask(self, exchange: Exchange) -> Quota | asyncio.Future[Quota]:
+        """Count a principal's request, for `admit`."""
         assert exchange.principal is not None
-        return self.limiter.principal.hit_now(exchange, exchange.principal.rate_limit)
+        return self.limiter.principal.ask(exchange, exchange.principal.rate_limit)
+
+    def admit(self, exchange: Exchange, quota: Quota) -> None:
+        """Keep what came of it. Raises RateLimitedError where the limit was used up."""
+        exchange.quota = quota
+        self._admit(self.limiter.principal, quota)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = exchange_of(scope)
@@ -48,15 +52,19 @@ class RateLimit:
         else:
             limit = self.limiter.anonymous
             quota = await limit.hit(exchange)
-        if not quota.allowed:
-            limit.refused += 1
-            seconds = wait(quota)
-            raise RateLimitedError(
-                f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
-                f"{seconds} seconds.",
-                retry_after=seconds,
-            )
+        self._admit(limit, quota)
         await self.app(scope, receive, send)
+
+    def _admit(self, limit: CountedLimit, quota: Quota) -> None:
+        if quota.allowed:
+            return
+        limit.refused += 1
+        seconds = wait(quota)
+        raise RateLimitedError(
+            f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
+            f"{seconds} seconds.",
+            retry_after=seconds,
+        )
 
 
 class FailureLimit:

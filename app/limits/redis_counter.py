@@ -3,31 +3,39 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 import structlog
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from app.batch import Batch
 from app.errors import StartupError
 from app.limits.counter import MemoryCounter
 from app.limits.quota import Quota
 
 log = structlog.get_logger()
 
-# One script, so that a count and its end cannot come apart. KEYS: the window; ARGV: the limit, and
-# the length in milliseconds. It answers with the count, above the limit where that is used up, and
-# the milliseconds left. A window in its last millisecond counts as over.
+# One script, so that a count and its end cannot come apart. KEYS: the windows; ARGV, for each of
+# them: the limit, and the length in milliseconds. It answers, for each, with the count, above the
+# limit where that is used up, and the milliseconds left. A window in its last millisecond counts as
+# over.
 COUNT = """
-local left = redis.call('PTTL', KEYS[1])
-if left <= 0 then
-  redis.call('SET', KEYS[1], 1, 'PX', ARGV[2])
-  return {1, tonumber(ARGV[2])}
+local answer = {}
+for i, key in ipairs(KEYS) do
+  local limit, length = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
+  local count, left = 1, redis.call('PTTL', key)
+  if left <= 0 then
+    redis.call('SET', key, 1, 'PX', length)
+    left = length
+  elseif tonumber(redis.call('GET', key)) >= limit then
+    count = limit + 1
+  else
+    count = redis.call('INCR', key)
+  end
+  answer[2 * i - 1], answer[2 * i] = count, left
 end
-local limit = tonumber(ARGV[1])
-if tonumber(redis.call('GET', KEYS[1])) >= limit then
-  return {limit + 1, left}
-end
-return {redis.call('INCR', KEYS[1]), left}
+return answer
 """
 PREFIX = "hokusai:limit:"
 # Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone. A
@@ -35,9 +43,14 @@ PREFIX = "hokusai:limit:"
 REDIS_SECONDS = 1.0
 # Between two tries to reach a Redis that is gone.
 REDIS_PAUSE = 1.0
-# A request that finds all of them in use waits for its turn. More would not be faster: Redis works
-# on one command at a time.
-REDIS_CONNECTIONS = 8
+# Redis does nothing else while it counts these.
+MAX_TOGETHER = 200
+
+
+class _Hit(NamedTuple):
+    key: str
+    limit: int
+    window: float
 
 
 class RedisCounter:
@@ -69,24 +82,12 @@ class RedisCounter:
         self._share = share
         self._fell_back = fell_back
         self._fallback = MemoryCounter()
-        self._turns = asyncio.Semaphore(REDIS_CONNECTIONS)
+        self._batch = Batch(self._hit, MAX_TOGETHER)
         # Runs while Redis is away.
         self._recovery: asyncio.Task[None] | None = None
 
-    async def hit(self, key: str, limit: int, window: float) -> Quota:
-        async with self._turns:
-            # Whoever waited here while Redis was lost does not wait for it once more.
-            if self._recovery is None:
-                try:
-                    count, left = await self._ask(key, limit, window)
-                    return Quota(limit, max(0, limit - count), left / 1000, count <= limit)
-                except (RedisError, OSError) as error:
-                    self._lost(error)
-        self._fell_back()
-        return await self._fallback.hit(key, max(1, limit // self._share), window)
-
-    def hit_now(self, key: str, limit: int, window: float) -> None:
-        """Redis is always waited for."""
+    def hit(self, key: str, limit: int, window: float) -> asyncio.Future[Quota]:
+        return self._batch.ask(_Hit(key, limit, window))
 
     @property
     def address(self) -> str:
@@ -106,10 +107,28 @@ class RedisCounter:
             self._recovery.cancel()
         await self._redis.aclose()
 
-    async def _ask(self, key: str, limit: int, window: float) -> tuple[int, int]:
+    async def _hit(self, hits: list[_Hit]) -> list[Quota]:
+        # Whoever waited while Redis was lost does not wait for it once more.
+        if self._recovery is None:
+            try:
+                return await self._ask(hits)
+            except (RedisError, OSError) as error:
+                self._lost(error)
+        return [self._hit_here(hit) for hit in hits]
+
+    def _hit_here(self, hit: _Hit) -> Quota:
+        self._fell_back()
+        return self._fallback.hit(hit.key, max(1, hit.limit // self._share), hit.window)
+
+    async def _ask(self, hits: list[_Hit]) -> list[Quota]:
+        keys = [PREFIX + hit.key for hit in hits]
+        arguments = [number for hit in hits for number in (hit.limit, round(hit.window * 1000))]
         async with asyncio.timeout(REDIS_SECONDS):
-            count, left = await self._count([PREFIX + key], [limit, round(window * 1000)])
-            return count, left
+            answer = await self._count(keys, arguments)
+        return [
+            Quota(hit.limit, max(0, hit.limit - count), left / 1000, count <= hit.limit)
+            for hit, count, left in zip(hits, answer[::2], answer[1::2], strict=True)
+        ]
 
     def _lost(self, error: Exception) -> None:
         # Of the requests that were asking at once, the first one tells.
@@ -122,6 +141,6 @@ class RedisCounter:
         while self._recovery is not None:
             await asyncio.sleep(REDIS_PAUSE)
             with suppress(RedisError, OSError):
-                await self._ask("probe", 1, REDIS_PAUSE)
+                await self._ask([_Hit("probe", 1, REDIS_PAUSE)])
                 self._recovery = None
         log.info("limits.redis_back")

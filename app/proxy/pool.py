@@ -90,12 +90,6 @@ class Pool:
             conn.abort()
         return None
 
-    def unused(self, conn: Connection) -> None:
-        """Take back a connection that `idle` gave, and that nothing was sent on."""
-        self._let_go(conn)
-        # It is as old as before: the server closes it by the age that it sees.
-        self._offer(conn, conn.touched)
-
     def request(self, caller: str | None = None) -> Slot:
         """A connection for whoever found none free: a new one, or a place in the queue.
 
@@ -186,8 +180,7 @@ class Pool:
 
     # --- who is next ---
 
-    def _offer(self, conn: Connection, since: float | None = None) -> None:
-        """since: the loop's time at which it was last in use, if not now."""
+    def _offer(self, conn: Connection) -> None:
         found = self._next() if self._queues else None
         if found is not None:
             slot, caller = found
@@ -195,7 +188,7 @@ class Pool:
             conn.holder = caller
             slot.set_result(conn)
         else:
-            self._idle[conn] = conn.loop.time() if since is None else since
+            self._idle[conn] = conn.loop.time()
 
     def _next(self) -> tuple[Slot, str | None] | None:
         """Whose turn it is. Of those who have their share there are only a few to pass over."""

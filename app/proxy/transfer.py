@@ -96,8 +96,22 @@ class Transfer:
 
     # --- from the start to the answer's head ---
 
-    def start(self, conn: Connection, listener: Callable[[], None] | None = None) -> None:
-        """`send` on a connection that is there; a listener is called for the answer's head."""
+    def begin(self, listener: Callable[[], None]) -> None:
+        """Send a request whose body is in memory, or that has none, without waiting for anything.
+
+        listener: called once, and not before this returns, when the answer is whole, has begun, or
+        will not come. If nothing could be sent, `send` goes on from there: it raises why, or tries
+        again.
+        """
+        conn = self._pool.idle(self.request.caller)
+        if conn is not None:
+            self._start(conn, listener)
+        else:
+            self._listener = listener
+            self._slot = self._pool.request(self.request.caller)
+            self._slot.add_done_callback(self._start_on)
+
+    def _start(self, conn: Connection, listener: Callable[[], None] | None = None) -> None:
         self.conn = conn
         body = self.request.body
         conn.start(
@@ -105,15 +119,6 @@ class Transfer:
             bodiless=self.request.method == b"HEAD",
             listener=listener,
         )
-
-    def start_soon(self, listener: Callable[[], None]) -> None:
-        """`start` on the next connection that is to be had; called too if none is.
-
-        Where it is called with nothing sent, `send` goes on: it raises why, or tries again.
-        """
-        self._listener = listener
-        self._slot = self._pool.request(self.request.caller)
-        self._slot.add_done_callback(self._start_on)
 
     def _start_on(self, slot: Slot) -> None:
         listener, self._listener = self._listener, None
@@ -129,7 +134,7 @@ class Transfer:
         if conn.closed:
             listener()
         else:
-            self.start(conn, listener)
+            self._start(conn, listener)
 
     def unheard(self) -> None:
         """Call no listener any more."""
@@ -151,7 +156,7 @@ class Transfer:
         conn = None if fresh or self._slot else self._pool.idle(self.request.caller)
         if conn is None:
             conn = await self._wait_for_connection()
-        self.start(conn)
+        self._start(conn)
         return conn
 
     async def upload(self) -> Connection:

@@ -124,36 +124,16 @@ class Upstream(httpx.AsyncBaseTransport):
         await self._run(transfer, send)
 
     def encode(self, request: UpstreamRequest) -> bytes:
-        """The head for `start`. Raises ValueError; see `encode_head`."""
+        """The head for `begin`. Raises ValueError; see `encode_head`."""
         return encode_head(request, self._host, self._prefix)
 
-    def idle(self, request: UpstreamRequest) -> Connection | None:
-        """A free connection for `start`, if there is one; `unused` gives it back."""
-        return self._pool.idle(request.caller)
+    def begin(self, request: UpstreamRequest, head: bytes) -> Transfer:
+        """Begin what `forward` does, for a request whose body is in memory, without a task.
 
-    def unused(self, conn: Connection) -> None:
-        """Take back what `idle` gave, and nothing was sent on."""
-        self._pool.unused(conn)
-
-    def start(
-        self,
-        request: UpstreamRequest,
-        head: bytes,
-        conn: Connection | None,
-        listener: Callable[[], None],
-    ) -> Transfer:
-        """Begin what `forward` does, for a request whose body is in memory, without waiting.
-
-        conn: what `idle` gave; with None the request waits in the queue. listener: called once,
-        and not before this returns, when the answer is whole, has begun, or will not come; then
-        either `end` or `proceed` follows.
+        head: what `encode` gave. The transfer's own `begin` sends it; either `end` or `proceed`
+        follows, whatever has become of it.
         """
-        transfer = self._begin(asyncio.get_running_loop(), request, head, None)
-        if conn is None:
-            transfer.start_soon(listener)
-        else:
-            transfer.start(conn, listener)
-        return transfer
+        return self._begin(asyncio.get_running_loop(), request, head, None)
 
     async def proceed(
         self,
@@ -162,7 +142,7 @@ class Upstream(httpx.AsyncBaseTransport):
         send: Send,
         bypass: Bypass | None = None,
     ) -> None:
-        """The rest of `forward` for what `start` began, whatever has become of it since."""
+        """The rest of `forward` for what `begin` began."""
         transfer.watch(receive)
         transfer.bypass = bypass
         await self._run(transfer, send)
