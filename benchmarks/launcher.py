@@ -120,7 +120,9 @@ def program(name: str) -> str:
     # nginx is installed where only root looks.
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        raise MissingError(f"{name} is missing; on Debian: apt-get install -y nginx wrk")
+        raise MissingError(
+            f"{name} is missing; on Debian: apt-get install -y nginx wrk redis-server"
+        )
     return found
 
 

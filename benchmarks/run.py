@@ -17,7 +17,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import bodies, journey, leaving, real, small, soak, start, transfers, wallet
+from benchmarks import (
+    bodies,
+    counting,
+    journey,
+    leaving,
+    real,
+    small,
+    soak,
+    start,
+    transfers,
+    wallet,
+)
 from benchmarks.launcher import MissingError, launched, program
 from benchmarks.peers import require_peers, start_servers
 from benchmarks.report import Table
@@ -27,7 +38,7 @@ RESULTS = Path(__file__).parent / "results"
 # Before the stub of MLflow, before real ones, and with servers of their own.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
-OWN = ("leaving", "start")
+OWN = ("counting", "leaving", "start")
 # Minutes long, and not a comparison: asked for by name (`make soak`).
 SELDOM = ("soak",)
 
@@ -76,6 +87,8 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
                 yield from soak.run(stack, options)
     if set(OWN) & set(chosen):
         with launched() as launcher:
+            if "counting" in chosen:
+                yield from counting.run(launcher, options)
             if "leaving" in chosen:
                 yield from leaving.run(launcher, options)
             if "start" in chosen:

@@ -72,9 +72,9 @@ def gateway_settings(launcher: Launcher, mlflow: str, group: str) -> dict[str, s
     }
 
 
-def start_gateway(launcher: Launcher, mlflow: str, group: str) -> Target:
-    """The gateway before an MLflow, with a key that may read and write."""
-    settings = gateway_settings(launcher, mlflow, group)
+def start_gateway(launcher: Launcher, mlflow: str, group: str, **more: str) -> Target:
+    """The gateway before an MLflow, with a key that may read and write. more: settings."""
+    settings = {**gateway_settings(launcher, mlflow, group), **more}
     url = f"http://127.0.0.1:{settings['HOKUSAI_PORT']}"
     pid = launcher.start(f"{group}-gateway", COMMAND, f"{url}/livez", environment=settings)
     return Target("gateway", url + PREFIX, pid, f"Bearer {new_key(url, settings)}")
