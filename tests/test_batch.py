@@ -12,10 +12,12 @@ class Oracle:
 
     def __init__(self) -> None:
         self.asked: list[list[int]] = []
+        self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
 
     async def __call__(self, questions: list[int]) -> list[int]:
         self.asked.append(questions)
+        self.begun.set()
         await self.go_on.wait()
         if 0 in questions:
             raise ZeroDivisionError
@@ -24,8 +26,7 @@ class Oracle:
     async def busy(self, batch: Batch[int, int]) -> "asyncio.Future[int]":
         """The answer to 1, which is being found."""
         first = batch.ask(1)
-        while not self.asked:
-            await asyncio.sleep(0)
+        await self.begun.wait()
         return first
 
 
