@@ -36,7 +36,6 @@ from app.errors import (
     MalformedRequestError,
     SlowRequestError,
 )
-from app.identity.credentials import ADDRESS_HEADER
 
 if TYPE_CHECKING:
     from app.express import Express, ExpressCycle
@@ -295,8 +294,8 @@ class StrictProtocol(HttpToolsProtocol):
         first = b"%b %b HTTP/1.1" % (method, url)
         end = self._read.find(_END) + len(_END)
         lines = self._read[len(first) : end]
-        if len(lines) > MAX_REMEMBERED or ADDRESS_HEADER in head.headers:
-            return  # a wallet signs each request anew, so that its headers do not come again
+        if len(lines) > MAX_REMEMBERED or head.digest is None:
+            return  # without a key they are a wallet's, which signs each request anew
         if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
             if len(self._heads) == MAX_HEADS:
                 self._heads.clear()
