@@ -24,6 +24,7 @@ from app.edge.protocol import MAX_HEADS, StrictProtocol
 from app.edge.rules import RequestRules, check_line
 from app.errors import GatewayError
 from app.express import Express
+from app.identity.credentials import ADDRESS_HEADER
 from app.proxy.target import upstream_target
 
 RUNS = b"/api/mlflow/api/2.0/mlflow/runs/"
@@ -92,6 +93,8 @@ class Short:
             upstream_target(line.path, line.query)
         except GatewayError:
             return None
+        if ADDRESS_HEADER not in head.headers:
+            head.digest = b"of a key"
         self.taken.append((line, head.raw, head.headers, head.length, body))
         return SimpleNamespace(
             response_started=True,
@@ -189,6 +192,15 @@ def test_a_connection_remembers_no_large_heads() -> None:
         for end in (large, padded):
             remembering.data_received(GET[:-2] + end)
         assert len(remembering.short.taken) == 5
+        assert remembering._heads == before
+
+
+def test_a_connection_remembers_no_signature() -> None:
+    signed = GET[:-2] + b"X-ETH-Address: 0x\r\n\r\n"
+    with clients() as (remembering, _):
+        before = dict(remembering._heads)
+        remembering.data_received(signed)
+        assert len(remembering.short.taken) == 4
         assert remembering._heads == before
 
 
