@@ -215,8 +215,9 @@ class ExpressCycle:
         parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
         self.express.envelope.bytes_out += len(body)
-        self._end(answer.status)
+        # The client waits for this, and nobody for what is put in order after it.
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
+        self._end(answer.status)
 
     def _end(self, status: int) -> None:
         # The connection may be silent for long after this, and a body is in here.
