@@ -141,7 +141,8 @@ def test_a_database_that_is_away(well: Practice) -> None:
         ("postgresql://u:hid@den@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hid@den/hid@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hidden@127.0.0.1:port/x", "HOKUSAI_DATABASE_URL cannot be read"),
-        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "at 127.0.0.1:9/x: "),
+        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: the only options"),
+        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: a port"),
     ],
 )
 def test_no_part_of_a_password_is_shown(well: Practice, url: str, text: str) -> None:
