@@ -1,10 +1,15 @@
 """Revocation as several gateways on one database hear of it, and uses as they are written down."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from app.database import Database
@@ -212,3 +217,65 @@ def test_a_wallet_makes_no_key_without_an_end(gateway: RunningGateway) -> None:
         key = good(client.post("/api/keys", json=body, headers=wallet.headers()), 201)
     life = datetime.fromisoformat(key["expires_at"]) - datetime.now(UTC)
     assert timedelta(days=89) < life <= timedelta(days=90)
+
+
+# As the gateway makes a key with another, or in its place: %s are its id, digest and parent, and
+# the id of that other.
+ANOTHER = """
+insert into api_keys (id, digest, parent, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at)
+select %s, %s, %s, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at from api_keys where id = %s
+"""
+
+
+@pytest.mark.parametrize("act", ["made", "rotated"])
+def test_a_revocation_finds_the_key_that_is_being_made_just_then(
+    gateway: RunningGateway, act: str
+) -> None:
+    """Whoever has stolen a key must not come through with another in that very moment."""
+    made = secrets.token_hex(8)
+    with (
+        gateway.client(gateway.key()) as mine,
+        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        transaction(gateway) as (thief, cursor),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = good(mine.get(WHOAMI))["credential"]
+        path = "/api/keys" if act == "made" else f"/api/keys/{first}/rotate"
+        second = good(mine.post(path, json={"name": "second"} if act == "made" else {}), 201)["id"]
+        cursor.execute("select 1 from api_keys where id = %s for update", (second,))
+        parent = second if act == "made" else None
+        cursor.execute(ANOTHER, (made, secrets.token_bytes(32), parent, second))
+        if act == "rotated":
+            cursor.execute("update api_keys set successor = %s where id = %s", (made, second))
+        line = {"line": act == "rotated"}
+        revoking = pool.submit(admin.delete, f"/api/admin/keys/{first}", params=line)
+        wait_until(lambda: somebody_waits(gateway))
+        thief.commit()
+        good(revoking.result(), 204)
+    ((revoked,),) = sql(gateway, "select revoked_at from api_keys where id = %s", made)
+    assert revoked is not None
+
+
+@contextmanager
+def transaction(gateway: RunningGateway) -> Iterator[tuple[Any, Any]]:
+    assert gateway.settings.database_url is not None
+    url = gateway.settings.database_url.get_secret_value()
+    connection = psycopg2.connect(url.replace("+asyncpg", ""))
+    try:
+        with connection.cursor() as cursor:
+            yield connection, cursor
+    finally:
+        connection.close()
+
+
+def somebody_waits(gateway: RunningGateway) -> bool:
+    """Whether a transaction waits for another one's row."""
+    return bool(
+        sql(
+            gateway,
+            "select 1 from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock'",
+        )
+    )
