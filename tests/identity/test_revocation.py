@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import Mock
 
 import httpx
 import psycopg2
@@ -152,6 +153,28 @@ def test_a_gateway_writes_uses_down_by_itself(
             wait_until(lambda: sql(running, used))
             ((at,),) = sql(running, used)
         assert began - timedelta(seconds=1) <= at <= datetime.now(UTC)
+
+
+def test_upkeep_goes_on_after_a_failure(
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(upkeep, "log", log)
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.1)
+    with RunningGateway(new_database(), mlflow_server.url) as running:
+        wait_until(lambda: listening(running))
+        sql(running, "alter table nonces rename to elsewhere")
+        wait_until(lambda: log.exception.called)
+        with running.client(running.key()) as client:
+            good(client.get(WHOAMI))
+            # What was used meanwhile is not lost.
+            failures = log.exception.call_count
+            wait_until(lambda: log.exception.call_count > failures + 1)
+            sql(running, "alter table elsewhere rename to nonces")
+            used = "select last_used_at from api_keys where last_used_at is not null"
+            wait_until(lambda: sql(running, used))
 
 
 def test_upkeep_removes_what_has_expired_and_nothing_else(gateway: RunningGateway) -> None:
