@@ -34,8 +34,8 @@ RETRY = 0.5
 class KnownCredential:
     """What the database said of one key or token.
 
-    id: of the key or token; expires_at: Unix time in seconds, None for never; refusal: the error
-    with which it is answered once it is past `expires_at`; used_at: Unix time of its last use.
+    id: of the key or token; expires_at: Unix time in seconds, None for never; expired: makes
+    the error with which it is answered from then on; used_at: Unix time of its last use.
     """
 
     id: str
