@@ -14,6 +14,8 @@ from app.errors import StartupError
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.
 MIN_PEPPER = 16
+# What is said of `shared`, which is nothing that an operator should have chosen by mistake.
+SHARED_WARNING = "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
 AccessLog = Literal["all", "errors", "none"]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]

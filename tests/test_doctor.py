@@ -269,7 +269,10 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_an_mlflow_without_workspaces(well: Practice, plain_mlflow: str) -> None:
     said = well.ask(mlflow_url=plain_mlflow)
     said.problem("workspaces", "start it with --enable-workspaces")
-    assert well.ask(mlflow_url=plain_mlflow, tenancy="shared").code == 0
+    said = well.ask(mlflow_url=plain_mlflow, tenancy="shared")
+    assert said.code == 0
+    assert said.lines["workspaces"][0] == "warning"
+    assert "every tenant sees" in said.lines["workspaces"][1]
 
 
 GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="

@@ -41,6 +41,15 @@ def test_the_report_names_no_password(
         assert password not in serving.output
 
 
+def test_tenants_that_share_all_are_said_at_start(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    with Serving(tmp_path / "data", tenancy="shared", **given) as serving:
+        assert serving.url
+        assert "warning: HOKUSAI_TENANCY=shared: every tenant sees" in serving.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_with_exit_code_0(
     tmp_path: Path,
