@@ -335,13 +335,13 @@ class Attestations:
         if self._checked:
             return
         try:
-            await attestors.check(session, self.attestor, self._retired)
+            is_new = await attestors.check(session, self.attestor, self._retired)
         except StartupError as error:
             raise UnavailableError(
                 "This gateway's attestor key is not the one of the log: its operator has to set "
                 "the right one."
             ) from error
-        self._checked = True
+        self._checked = not is_new
 
 
 async def attestations_of(
