@@ -90,12 +90,15 @@ class KnownCredentials:
 
     async def listen(self, database: Database) -> None:
         """Listen for changes until cancelled, connecting again whenever the connection is lost."""
+        is_told = False
         while True:
             try:
                 await self._listen_once(database)
             except Exception as error:  # whatever the driver raises
-                if self.listening:  # once for each outage, however long it lasts
+                # Once for each outage, however long it lasts, and also if it is there at the start.
+                if self.listening or not is_told:
                     log.warning("credentials.listener_lost", error=type(error).__name__)
+                is_told = True
             finally:
                 self.listening = False
                 self.forget_all()
