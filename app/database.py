@@ -37,6 +37,8 @@ CLOSE_SECONDS = 0.2
 # SQLSTATE classes that say "not now": connection, two transactions in each other's way, resources,
 # shutdown or start of the server.
 AWAY = ("08", "40", "53", "57P")
+# What a URL may say after its `?`.
+OPTIONS = frozenset({"host", "ssl", "sslmode"})
 MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
 
 
@@ -81,7 +83,7 @@ def now() -> datetime:
 def database_address(url: str) -> URL:
     """SQLAlchemy's URL for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`.
 
-    Raises StartupError for what is no URL.
+    Raises StartupError for what is no URL, and for options other than `OPTIONS`.
     """
     try:
         parsed = make_url(url).set(drivername="postgresql+asyncpg")
@@ -91,6 +93,15 @@ def database_address(url: str) -> URL:
             "HOKUSAI_DATABASE_URL cannot be read: write postgresql://user:password@host:port/name, "
             "with / : @ ? and # in a password percent-encoded"
         ) from None
+    # Neither is named: what looks like them may be the end of a password.
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise StartupError("HOKUSAI_DATABASE_URL: a port is a number from 1 to 65535")
+    if not parsed.query.keys() <= OPTIONS:
+        # The driver would fail over them only when it connects.
+        raise StartupError(
+            "HOKUSAI_DATABASE_URL: the only options possible after its ? are sslmode and host; "
+            "files for TLS are named by PGSSLROOTCERT, PGSSLCERT and PGSSLKEY"
+        )
     mode = parsed.query.get("sslmode")
     if mode is not None:
         parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})

@@ -1,7 +1,7 @@
 """Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
 
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -14,8 +14,10 @@ from app.errors import StartupError
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.
 MIN_PEPPER = 16
+# What is said of `shared`, which is nothing that an operator should have chosen by mistake.
+SHARED_WARNING = "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
 AccessLog = Literal["all", "errors", "none"]
-Seconds = Annotated[float, Field(gt=0)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
 
@@ -117,7 +119,7 @@ class Settings(BaseSettings):
     upstream_queue: Seconds = 5
     # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener
     # closes: longer than a load balancer takes to notice.
-    drain_delay: float = Field(default=0, ge=0)
+    drain_delay: float = Field(default=0, ge=0, allow_inf_nan=False)
     # How long requests in flight may go on after that.
     grace_period: Seconds = 30
 
@@ -130,6 +132,13 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
     # The address of that port. It asks for no credential, so it is not HOKUSAI_HOST by default.
     metrics_host: str = "127.0.0.1"
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _networks(cls, value: object) -> object:
+        # Pydantic would say that it is no IPv4 and no IPv6 network, but neither which nor why. Of
+        # two validators of this mode the lower one comes first.
+        return tuple(map(ip_network, value)) if isinstance(value, tuple) else value
 
     @field_validator(
         "trusted_proxies", "cors_origins", "retired_peppers", "retired_attestors", mode="before"
@@ -148,9 +157,19 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL with a host")
+        if not value.isascii():
+            raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
+        _ = parts.port  # raises ValueError for one that is none
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
+
+    @field_validator("mlflow_authorization")
+    @classmethod
+    def _in_one_line(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().isprintable():
+            raise ValueError("must be one line, as it stands in a header: no newline at its end")
+        return value
 
     @field_validator("key_pepper")
     @classmethod

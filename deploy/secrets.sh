@@ -4,12 +4,16 @@
 set -eu
 cd "$(dirname "$0")/.."
 umask 077
-# An old file stays: its passwords are those of the databases that there are.
-set -C
-{
+# All of them before any is written: half a file would pass for a whole one at the next try.
+secrets=$(
     for name in POSTGRES_PASSWORD GATEWAY_DB_PASSWORD MLFLOW_DB_PASSWORD REDIS_PASSWORD \
         HOKUSAI_KEY_PEPPER HOKUSAI_ATTESTOR_KEY S3_SECRET_KEY; do
-        printf '%s=%s\n' "$name" "$(openssl rand -hex 32)"
+        value=$(openssl rand -hex 32) || exit 1
+        echo "$name=$value"
     done
-    printf 'S3_ACCESS_KEY=%s\n' "$(openssl rand -hex 10)"
-} > "${1:-.env}"
+    value=$(openssl rand -hex 10) || exit 1
+    echo "S3_ACCESS_KEY=$value"
+)
+# An old file stays: its passwords are those of the databases that there are.
+set -C
+printf '%s\n' "$secrets" > "${1:-.env}"

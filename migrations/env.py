@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database import Base, database_address
-from app.registered_models import MODELS
+from app.tables import TABLES
 
-assert MODELS  # imported so that the metadata knows every table
+assert TABLES  # imported so that the metadata knows every table
 # Any number does, as long as all of our processes take the same.
 MIGRATION_LOCK = 4_815_162_342
 

@@ -141,7 +141,8 @@ def test_a_database_that_is_away(well: Practice) -> None:
         ("postgresql://u:hid@den@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hid@den/hid@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hidden@127.0.0.1:port/x", "HOKUSAI_DATABASE_URL cannot be read"),
-        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "at 127.0.0.1:9/x: "),
+        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: the only options"),
+        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: a port"),
     ],
 )
 def test_no_part_of_a_password_is_shown(well: Practice, url: str, text: str) -> None:
@@ -268,7 +269,10 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def test_an_mlflow_without_workspaces(well: Practice, plain_mlflow: str) -> None:
     said = well.ask(mlflow_url=plain_mlflow)
     said.problem("workspaces", "start it with --enable-workspaces")
-    assert well.ask(mlflow_url=plain_mlflow, tenancy="shared").code == 0
+    said = well.ask(mlflow_url=plain_mlflow, tenancy="shared")
+    assert said.code == 0
+    assert said.lines["workspaces"][0] == "warning"
+    assert "every tenant sees" in said.lines["workspaces"][1]
 
 
 GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="

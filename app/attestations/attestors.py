@@ -17,18 +17,21 @@ async def known(session: AsyncSession) -> Sequence[KnownAttestor]:
     return (await session.scalars(query)).all()
 
 
-async def check(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> None:
+async def check(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> bool:
     """Compare with what the database remembers, and let it remember a new attestor.
 
+    Returns whether it is new: what was written holds only once the transaction has ended.
     Raises StartupError where another key signed before and was not retired: a replica with a key
     of its own would make attestations that nobody expects.
     """
-    await session.execute(
+    made = await session.scalar(
         insert(KnownAttestor)
         .values(address=attestor.address, checkpoint_key=str(attestor.checkpoints.verifier))
         .on_conflict_do_nothing()
+        .returning(KnownAttestor.address)
     )
     await compare(session, attestor, retired)
+    return made is not None
 
 
 async def compare(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> None:

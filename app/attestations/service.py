@@ -335,36 +335,37 @@ class Attestations:
         if self._checked:
             return
         try:
-            await attestors.check(session, self.attestor, self._retired)
+            is_new = await attestors.check(session, self.attestor, self._retired)
         except StartupError as error:
             raise UnavailableError(
                 "This gateway's attestor key is not the one of the log: its operator has to set "
                 "the right one."
             ) from error
-        self._checked = True
+        self._checked = not is_new
 
 
 async def attestations_of(
     session: AsyncSession, model_ids: Sequence[str], principal: Principal
 ) -> dict[str, list[str]]:
     """The hashes of each model's attestations, oldest first; what the registry shows of them."""
-    query = _visible(principal).where(Attestation.model_id.in_(model_ids))
+    query = _visible(principal, Attestation.model_id, Attestation.hash)
     found: dict[str, list[str]] = {model_id: [] for model_id in model_ids}
-    for row in await session.scalars(query):
-        assert row.model_id is not None
-        found[row.model_id].append(row.hash)
+    for model_id, digest in await session.execute(query.where(Attestation.model_id.in_(model_ids))):
+        found[model_id].append(digest)
     return found
 
 
 async def attestations_for(session: AsyncSession, address: str, principal: Principal) -> list[str]:
     """The hashes of the attestations that name a contributor (EIP-55 form), oldest first."""
-    query = _visible(principal).where(Attestation.contributors.contains([address]))
-    return [row.hash for row in await session.scalars(query)]
+    query = _visible(principal, Attestation.hash)
+    found = await session.scalars(query.where(Attestation.contributors.contains([address])))
+    return list(found)
 
 
-def _visible(principal: Principal) -> Any:
+def _visible(principal: Principal, *columns: Any) -> Any:
+    """Not whole rows: there is no bound to how many there are, and a document is in each."""
     return (
-        select(Attestation)
+        select(*columns)
         .where(~Attestation.private | (Attestation.tenant == principal.tenant))
         .order_by(Attestation.created_at, Attestation.hash)
     )

@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
-from app.mlflow.control import MLflowControl
+from app.mlflow.control import SYSTEM_METRICS, MLflowControl
 
 # A double survives MLflow and its database; this allows for one that was printed with less.
 RELATIVE_TOLERANCE = 1e-9
 # What MLflow's SQL store keeps in place of an infinity.
 INFINITE = sys.float_info.max
-# What MLflow's clients measure of the machine says nothing of the model.
-SYSTEM = "system/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +28,9 @@ async def witness(mlflow: MLflowControl, workspace: str | None, run_id: str) -> 
     run = await mlflow.run_metrics(workspace, run_id)
     if run is None:
         raise NotFoundError(f"There is no run {run_id} among your tenant's runs.")
-    seen = {name: value for name, value in run.metrics.items() if not name.startswith(SYSTEM)}
+    seen = {
+        name: value for name, value in run.metrics.items() if not name.startswith(SYSTEM_METRICS)
+    }
     return Witnessed(
         run_id=run.run_id,
         metrics={name: value for name, value in seen.items() if abs(value) < INFINITE},

@@ -5,9 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import InvalidParameterError
 from app.schemas.fields import Label, Moment
-from app.schemas.pages import Cursor, PageSize, decode_cursor
+from app.schemas.pages import Cursor, PageSize, decode_number
 
 
 class AuditEventView(BaseModel):
@@ -45,11 +44,4 @@ class AuditFilter(BaseModel):
     @property
     def before(self) -> int | None:
         """The id that the cursor stands at."""
-        if self.cursor is None:
-            return None
-        position = decode_cursor(self.cursor)
-        if not position.isdecimal() or len(position) > 18:
-            raise InvalidParameterError(
-                "The cursor is not one of this list: pass `next` of the page before, unchanged."
-            )
-        return int(position)
+        return None if self.cursor is None else decode_number(self.cursor)

@@ -2,6 +2,7 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.edge.client_address import client_address
 from app.edge.head import RequestHead, RequestLine
 from app.errors import (
     HeadersTooLargeError,
@@ -10,7 +11,6 @@ from app.errors import (
     TargetTooLongError,
 )
 from app.exchange import exchange_of
-from app.identity.client_address import client_address
 from app.settings import Network
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})

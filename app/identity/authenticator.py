@@ -7,6 +7,7 @@ from ipaddress import ip_network
 from sqlalchemy import select
 
 from app.database import Database, now
+from app.edge.client_address import in_networks
 from app.errors import (
     AddressNotAllowedError,
     ExpiredKeyError,
@@ -19,7 +20,6 @@ from app.errors import (
 )
 from app.identity import wallet
 from app.identity.api_key import is_token, is_well_formed
-from app.identity.client_address import in_networks
 from app.identity.credentials import KeyCredential, WalletCredential
 from app.identity.known import KnownCredential, KnownCredentials
 from app.identity.models import AccessToken, APIKey

@@ -210,6 +210,8 @@ async def revoke(session: AsyncSession, key: APIKey, actor: Actor, *, line: bool
     at = now()
     while pending:
         one = pending.pop()
+        # Whoever makes a key with this one, or in its place, has it locked until theirs shows.
+        await session.refresh(one, with_for_update=True)
         related = APIKey.parent == one.id
         if line:
             related = or_(related, APIKey.id == one.successor, APIKey.successor == one.id)

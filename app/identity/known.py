@@ -34,8 +34,8 @@ RETRY = 0.5
 class KnownCredential:
     """What the database said of one key or token.
 
-    id: of the key or token; expires_at: Unix time in seconds, None for never; refusal: the error
-    with which it is answered once it is past `expires_at`; used_at: Unix time of its last use.
+    id: of the key or token; expires_at: Unix time in seconds, None for never; expired: makes
+    the error with which it is answered from then on; used_at: Unix time of its last use.
     """
 
     id: str
@@ -90,12 +90,15 @@ class KnownCredentials:
 
     async def listen(self, database: Database) -> None:
         """Listen for changes until cancelled, connecting again whenever the connection is lost."""
+        is_told = False
         while True:
             try:
                 await self._listen_once(database)
             except Exception as error:  # whatever the driver raises
-                if self.listening:  # once for each outage, however long it lasts
+                # Once for each outage, however long it lasts, and also if it is there at the start.
+                if self.listening or not is_told:
                     log.warning("credentials.listener_lost", error=type(error).__name__)
+                is_told = True
             finally:
                 self.listening = False
                 self.forget_all()

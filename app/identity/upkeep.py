@@ -19,16 +19,20 @@ INTERVAL = 60.0
 
 
 async def keep_up(database: Database, known: KnownCredentials) -> None:
-    """Do the upkeep every minute until cancelled; a database that is away is tried again."""
+    """Do the upkeep every minute until cancelled; what fails is tried again."""
     written = time.time()
     while True:
         await asyncio.sleep(INTERVAL)
-        used = known.used_since(written)
-        written = time.time()
+        began = time.time()
         try:
-            await once(database, used)
+            await once(database, known.used_since(written))
+            written = began
         except DatabaseUnavailableError:
             log.warning("upkeep.postponed")
+        except Exception:
+            # Nobody else removes what has expired: a standby that is read only, or a lock that is
+            # held for long, must not end it for good.
+            log.exception("upkeep.failed")
 
 
 async def once(database: Database, used: dict[str, float]) -> None:

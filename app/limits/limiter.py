@@ -5,8 +5,8 @@ import math
 
 from slowapi.wrappers import Limit
 
+from app.edge.client_address import failure_address
 from app.exchange import Exchange
-from app.identity.client_address import failure_address
 from app.limits.counter import Counter, counted
 from app.limits.policy import Policy
 from app.limits.quota import Quota

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from slowapi.wrappers import Limit, LimitGroup
 
+from app.edge.client_address import failure_address
 from app.exchange import Exchange
-from app.identity.client_address import failure_address
 from app.settings import Settings
 
 # The window of new wallets, in seconds.

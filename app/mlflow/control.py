@@ -15,6 +15,8 @@ from app.errors import UpstreamError
 SERVER_INFO = "/api/3.0/mlflow/server-info"
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
+# What MLflow's clients measure of the machine has such names, and says nothing of the model.
+SYSTEM_METRICS = "system/"
 # They become part of a path, so nothing else may pass for one.
 DATASET_ID = MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 

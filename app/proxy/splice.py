@@ -79,13 +79,22 @@ def splice_between(
         return None
     loop = asyncio.get_running_loop()
     try:
-        return Splice(loop, _duplicate(source), _duplicate(target), size, drains)
+        taken = _duplicate(source)
+        try:
+            given = _duplicate(target)
+        except OSError:
+            os.close(taken)
+            raise
+        return Splice(loop, taken, given, size, drains)
     except OSError:
-        return None  # no descriptors are left, or no room for pipes
+        return None  # no plain sockets, no descriptors left, or no room for pipes
 
 
 def _duplicate(transport: asyncio.Transport) -> int:
-    """The transport's socket under another number: the loop lets nobody watch the first one."""
+    """The transport's socket under another number: the loop lets nobody watch the first one.
+
+    Raises OSError for what is no plain TCP socket, and where no descriptor is left.
+    """
     connection = transport.get_extra_info("socket")
     if (
         connection is None

@@ -14,6 +14,7 @@ from app.database import Database
 from app.errors import NotFoundError, UnprocessableError
 from app.identity.principal import Principal
 from app.identity.wallet import checksum_address
+from app.mlflow.control import SYSTEM_METRICS
 from app.mlflow.model_registry import MLflowModels
 from app.registry import service
 from app.registry.deltas import deltas
@@ -29,9 +30,6 @@ from app.registry.schemas import (
 )
 from app.registry.source import Found, derived_name, find, wanted
 from app.tenants.workspaces import Workspaces
-
-# What MLflow's clients measure of the machine says nothing of the model.
-SYSTEM = "system/"
 
 
 class Planner:
@@ -130,7 +128,9 @@ def _metrics(request: RegistrationRequest, found: Found, warnings: list[Warn]) -
         numbers = _numbers(place)
         if numbers:
             return numbers
-    seen = {name: value for name, value in found.metrics.items() if not name.startswith(SYSTEM)}
+    seen = {
+        name: value for name, value in found.metrics.items() if not name.startswith(SYSTEM_METRICS)
+    }
     # NaN compares as false, so this is everything else.
     wrong = sorted(name for name, value in seen.items() if not abs(value) <= LARGEST)
     if wrong:

@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
 from app.identity.principal import Scope
+from app.standalone.mlflow_server import ChildMLflow
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
@@ -301,3 +303,18 @@ def test_the_routes_are_described_with_examples(anyone: httpx.Client) -> None:
     for name in ("AttestationRequest", "AttestationView"):
         assert schemas[name]["examples"], name
     assert "bytes" in schemas["AttestationView"]["properties"]
+
+
+def test_an_attestor_is_known_however_the_first_request_ended(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    """Its signatures would be those of nobody for whoever asks this gateway whom to believe."""
+    with RunningGateway(new_database(), mlflow_server.url) as gateway, gateway.client() as client:
+        headers = Wallet().headers()
+        good(client.post("/api/keys", headers=headers, json={"name": "n"}), 201)
+        asked = {"kind": "claimed", "metrics": {"accuracy": 0.9}}
+        refused(
+            client.post("/api/attestations", headers=headers, json=asked), 401, "signature_spent"
+        )
+        said = good(client.get("/.well-known/hokusai-attestor.json"))
+        assert said["signers"] == [said["signer"]]

@@ -1,6 +1,7 @@
 """What docker-compose.yml promises. No engine runs here: the file is read."""
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -128,6 +129,24 @@ def test_the_secrets_that_are_asked_for_are_those_that_are_made(tmp_path: Path) 
     again = subprocess.run(["sh", str(script), str(target)], capture_output=True, check=False)
     assert again.returncode != 0
     assert dict(line.split("=", 1) for line in target.read_text().splitlines()) == lines
+
+
+def test_without_openssl_there_is_no_file_of_empty_secrets(tmp_path: Path) -> None:
+    script, target = ROOT / "deploy/secrets.sh", tmp_path / "env"
+    (tmp_path / "bin").mkdir()
+    for name in ("sh", "dirname"):
+        found = shutil.which(name)
+        assert found is not None
+        (tmp_path / "bin" / name).symlink_to(found)
+    ended = subprocess.run(
+        ["sh", str(script), str(target)],
+        env={"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode != 0
+    assert b"openssl" in ended.stderr
+    assert not target.exists()
 
 
 def test_it_names_settings_that_there_are() -> None:

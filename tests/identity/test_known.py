@@ -1,5 +1,8 @@
 """A worker's memory of credentials, under a clock of the test's own."""
 
+import asyncio
+from unittest.mock import Mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,6 +81,25 @@ def test_a_lookup_that_began_before_the_connection_was_lost_is_not_remembered() 
     one.listening = True
     one.put(b"a", credential("a"), began)
     assert one.get(b"a") is None
+
+
+def test_a_listener_that_never_comes_up_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Mock()
+    monkeypatch.setattr(known, "log", log)
+    monkeypatch.setattr(known, "RETRY", 0.0)
+
+    class Away:
+        tries = 0
+
+        async def connect(self) -> None:
+            self.tries += 1
+            if self.tries == 5:
+                raise asyncio.CancelledError
+            raise ConnectionRefusedError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(KnownCredentials().listen(Away()))  # type: ignore[arg-type]
+    log.warning.assert_called_once_with("credentials.listener_lost", error="ConnectionRefusedError")
 
 
 def test_forgetting_one_leaves_the_others() -> None:

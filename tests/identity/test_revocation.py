@@ -1,10 +1,16 @@
 """Revocation as several gateways on one database hear of it, and uses as they are written down."""
 
 import asyncio
+import secrets
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import Mock
 
 import httpx
+import psycopg2
 import pytest
 
 from app.database import Database
@@ -149,6 +155,28 @@ def test_a_gateway_writes_uses_down_by_itself(
         assert began - timedelta(seconds=1) <= at <= datetime.now(UTC)
 
 
+def test_upkeep_goes_on_after_a_failure(
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = Mock()
+    monkeypatch.setattr(upkeep, "log", log)
+    monkeypatch.setattr(upkeep, "INTERVAL", 0.1)
+    with RunningGateway(new_database(), mlflow_server.url) as running:
+        wait_until(lambda: listening(running))
+        sql(running, "alter table nonces rename to elsewhere")
+        wait_until(lambda: log.exception.called)
+        with running.client(running.key()) as client:
+            good(client.get(WHOAMI))
+            # What was used meanwhile is not lost.
+            failures = log.exception.call_count
+            wait_until(lambda: log.exception.call_count > failures + 1)
+            sql(running, "alter table elsewhere rename to nonces")
+            used = "select last_used_at from api_keys where last_used_at is not null"
+            wait_until(lambda: sql(running, used))
+
+
 def test_upkeep_removes_what_has_expired_and_nothing_else(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         kept = good(client.get("/api/auth/nonce"))["nonce"]
@@ -212,3 +240,65 @@ def test_a_wallet_makes_no_key_without_an_end(gateway: RunningGateway) -> None:
         key = good(client.post("/api/keys", json=body, headers=wallet.headers()), 201)
     life = datetime.fromisoformat(key["expires_at"]) - datetime.now(UTC)
     assert timedelta(days=89) < life <= timedelta(days=90)
+
+
+# As the gateway makes a key with another, or in its place: %s are its id, digest and parent, and
+# the id of that other.
+ANOTHER = """
+insert into api_keys (id, digest, parent, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at)
+select %s, %s, %s, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at from api_keys where id = %s
+"""
+
+
+@pytest.mark.parametrize("act", ["made", "rotated"])
+def test_a_revocation_finds_the_key_that_is_being_made_just_then(
+    gateway: RunningGateway, act: str
+) -> None:
+    """Whoever has stolen a key must not come through with another in that very moment."""
+    made = secrets.token_hex(8)
+    with (
+        gateway.client(gateway.key()) as mine,
+        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        transaction(gateway) as (thief, cursor),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = good(mine.get(WHOAMI))["credential"]
+        path = "/api/keys" if act == "made" else f"/api/keys/{first}/rotate"
+        second = good(mine.post(path, json={"name": "second"} if act == "made" else {}), 201)["id"]
+        cursor.execute("select 1 from api_keys where id = %s for update", (second,))
+        parent = second if act == "made" else None
+        cursor.execute(ANOTHER, (made, secrets.token_bytes(32), parent, second))
+        if act == "rotated":
+            cursor.execute("update api_keys set successor = %s where id = %s", (made, second))
+        line = {"line": act == "rotated"}
+        revoking = pool.submit(admin.delete, f"/api/admin/keys/{first}", params=line)
+        wait_until(lambda: somebody_waits(gateway))
+        thief.commit()
+        good(revoking.result(), 204)
+    ((revoked,),) = sql(gateway, "select revoked_at from api_keys where id = %s", made)
+    assert revoked is not None
+
+
+@contextmanager
+def transaction(gateway: RunningGateway) -> Iterator[tuple[Any, Any]]:
+    assert gateway.settings.database_url is not None
+    url = gateway.settings.database_url.get_secret_value()
+    connection = psycopg2.connect(url.replace("+asyncpg", ""))
+    try:
+        with connection.cursor() as cursor:
+            yield connection, cursor
+    finally:
+        connection.close()
+
+
+def somebody_waits(gateway: RunningGateway) -> bool:
+    """Whether a transaction waits for another one's row."""
+    return bool(
+        sql(
+            gateway,
+            "select 1 from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock'",
+        )
+    )

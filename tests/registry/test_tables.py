@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database import Base, database_address
-from app.registered_models import MODELS
+from app.tables import TABLES
 
 
 def test_the_newest_schema_is_that_of_the_classes(new_database: Callable[[], str]) -> None:
-    assert MODELS
+    assert TABLES
 
     def compare(connection: Connection) -> list[object]:
         context = MigrationContext.configure(connection, opts={"compare_type": True})

@@ -41,6 +41,15 @@ def test_the_report_names_no_password(
         assert password not in serving.output
 
 
+def test_tenants_that_share_all_are_said_at_start(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server)
+    with Serving(tmp_path / "data", tenancy="shared", **given) as serving:
+        assert serving.url
+        assert "warning: HOKUSAI_TENANCY=shared: every tenant sees" in serving.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_it_with_exit_code_0(
     tmp_path: Path,
@@ -130,6 +139,12 @@ def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path
         ({"port": "eighty"}, "HOKUSAI_PORT"),
         ({"database_url": "mysql://host/db"}, "HOKUSAI_DATABASE_URL"),
         ({"mlflow_url": "not a url"}, "HOKUSAI_MLFLOW_URL"),
+        ({"mlflow_url": "http://mlflow:99999"}, "HOKUSAI_MLFLOW_URL"),
+        ({"mlflow_url": "http://mlfl\u00f6w"}, "HOKUSAI_MLFLOW_URL"),
+        ({"mlflow_authorization": "Bearer key\n"}, "HOKUSAI_MLFLOW_AUTHORIZATION"),
+        ({"public_url": "https://hokusai.example:https"}, "HOKUSAI_PUBLIC_URL"),
+        ({"trusted_proxies": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
+        ({"grace_period": "inf"}, "HOKUSAI_GRACE_PERIOD"),
         ({"workers": "2"}, "HOKUSAI_REDIS_URL"),
         ({"host": "203.0.113.77"}, "HOKUSAI_HOST"),
     ],
@@ -140,6 +155,25 @@ def test_a_wrong_setting_is_one_line_that_names_it(
     ended = run("serve", **{"data_dir": str(tmp_path / "data"), "port": "0", **settings})
     assert refusal(ended.stderr) == ended.stderr
     assert named in ended.stderr
+    assert ended.returncode == 2
+
+
+@pytest.mark.parametrize("text", [None, "this is no certificate"])
+def test_certificates_that_cannot_be_read_are_one_line_that_names_the_setting(
+    tmp_path: Path, new_database: Callable[[], str], text: str | None
+) -> None:
+    file = tmp_path / "authority.pem"
+    if text is not None:
+        file.write_text(text)
+    given = {
+        "database_url": new_database(),
+        "mlflow_url": "https://127.0.0.1:9",
+        "mlflow_ca_file": str(file),
+    }
+    ended = run("serve", data_dir=str(tmp_path / "data"), port="0", **given)
+    assert refusal(ended.stderr) in ended.stderr
+    assert f"HOKUSAI_MLFLOW_CA_FILE: cannot read certificates in PEM from {file}: " in ended.stderr
+    assert "Traceback" not in ended.stderr
     assert ended.returncode == 2
 
 

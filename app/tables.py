@@ -1,4 +1,4 @@
-"""Every table's class, so that whoever needs the whole schema has one place to import."""
+"""Every table of the schema, for whoever needs all of them loaded."""
 
 from app.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
 from app.audit.models import AuditEvent
@@ -8,7 +8,7 @@ from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSi
 from app.registry.models import Model, Registration, Token
 from app.tenants.models import Tenant
 
-MODELS = (
+TABLES = (
     AccessToken,
     APIKey,
     Attestation,
