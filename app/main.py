@@ -75,7 +75,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     database = Database(
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
-    upstream = _upstream(settings, metrics)
+    upstream = Upstream.from_settings(settings, refusal=refusal, failed=metrics.upstream_failed)
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
     mlflow = MLflowControl(settings.mlflow_url, upstream, authorization=mlflow_credential)
@@ -186,26 +186,3 @@ def _counter(settings: Settings, metrics: Metrics) -> Counter:
         share=settings.workers * settings.replicas,
         fell_back=metrics.limit_fallbacks.inc,
     )
-
-
-def _upstream(settings: Settings, metrics: Metrics) -> Upstream:
-    assert settings.mlflow_url is not None
-    try:
-        return Upstream(
-            settings.mlflow_url,
-            max_connections=settings.upstream_connections,
-            share=settings.upstream_share,
-            queue_timeout=settings.upstream_queue,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.upstream_timeout,
-            body_gap=settings.body_gap,
-            ca_file=settings.mlflow_ca_file,
-            max_body=settings.max_upload,
-            refusal=refusal,
-            failed=metrics.upstream_failed,
-        )
-    except OSError as error:
-        raise StartupError(
-            f"HOKUSAI_MLFLOW_CA_FILE: cannot read certificates in PEM from "
-            f"{settings.mlflow_ca_file}: {error.strerror or error}"
-        ) from None

@@ -17,7 +17,9 @@ MIN_PEPPER = 16
 # What is said of `shared`, which is nothing that an operator should have chosen by mistake.
 SHARED_WARNING = "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
 AccessLog = Literal["all", "errors", "none"]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+# Nobody means more than a year, and the clock ends somewhere.
+LONGEST = 366 * 24 * 3600
+Seconds = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
 
@@ -119,7 +121,7 @@ class Settings(BaseSettings):
     upstream_queue: Seconds = 5
     # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener
     # closes: longer than a load balancer takes to notice.
-    drain_delay: float = Field(default=0, ge=0, allow_inf_nan=False)
+    drain_delay: float = Field(default=0, ge=0, le=LONGEST, allow_inf_nan=False)
     # How long requests in flight may go on after that.
     grace_period: Seconds = 30
 

@@ -8,7 +8,7 @@ import httpx
 
 from app.database import in_one_line
 from app.doctor.finding import Finding, Level, ok, problem, warning
-from app.errors import GatewayError
+from app.errors import GatewayError, StartupError
 from app.health import PROBE_SECONDS
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
@@ -25,18 +25,9 @@ async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
     """Each finding as it is made, with the timeouts of readiness."""
     assert settings.mlflow_url is not None
     try:
-        upstream = Upstream(
-            settings.mlflow_url,
-            max_connections=1,
-            share=1,
-            queue_timeout=settings.upstream_queue,
-            connect_timeout=settings.connect_timeout,
-            read_timeout=settings.upstream_timeout,
-            body_gap=settings.body_gap,
-            ca_file=settings.mlflow_ca_file,
-        )
-    except OSError as error:
-        yield problem("MLflow", f"HOKUSAI_MLFLOW_CA_FILE cannot be read: {error.strerror or error}")
+        upstream = Upstream.from_settings(settings)
+    except StartupError as error:
+        yield problem("MLflow", str(error))
         return
     secret = settings.mlflow_authorization
     mlflow = MLflowControl(

@@ -209,6 +209,7 @@ class Transfer:
         conn: Connection | None = None
         chunked, length = self.request.chunked, self.request.content_length or 0
         sent, more = 0, True
+        bypass = self.bypass
         while more:
             chunk, more = await self._next_chunk()
             if self._discarding:
@@ -219,7 +220,7 @@ class Transfer:
             if not chunked and (sent > length or (sent < length and not more)):
                 raise MalformedRequestError("The body does not have its Content-Length.")
             # At once, while nothing more can have been read.
-            held = length - sent > MIN_SIZE and self.bypass is not None and self.bypass.hold_body()
+            held = bypass is not None and length - sent > MIN_SIZE and bypass.hold_body()
             if chunked and chunk:
                 pieces = [b"%x\r\n" % len(chunk), chunk, b"\r\n"]
             else:
@@ -239,7 +240,10 @@ class Transfer:
                 conn.write(*pieces)
                 await conn.drain()
             if held:
-                sent += await self._splice_body(conn, length - sent)
+                moved = await self._splice_body(conn, length - sent)
+                if not moved:
+                    bypass = None  # it cannot be done, as to an MLflow behind TLS
+                sent += moved
         if conn is not None:
             # The upstream's turn begins here, however long the client took.
             conn.touched = self._loop.time()

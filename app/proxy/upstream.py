@@ -9,20 +9,21 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 from urllib.parse import urlsplit
 
 import httpx
 from starlette.types import Message, Receive, Send
 
 from app.edge.bypass import Bypass
-from app.errors import UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from app.errors import StartupError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits, PoolUsage
 from app.proxy.transfer import UNREAD, ClientGoneError, Transfer
+from app.settings import Settings
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1
@@ -95,6 +96,36 @@ class Upstream(httpx.AsyncBaseTransport):
         )
         self._active: set[Transfer] = set()
         self._timer: asyncio.TimerHandle | None = None
+
+    @classmethod
+    def from_settings(
+        cls,
+        settings: Settings,
+        *,
+        refusal: Refusal | None = None,
+        failed: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """That of HOKUSAI_MLFLOW_URL. Raises StartupError for certificates that cannot be read."""
+        assert settings.mlflow_url is not None
+        try:
+            return cls(
+                settings.mlflow_url,
+                max_connections=settings.upstream_connections,
+                share=settings.upstream_share,
+                queue_timeout=settings.upstream_queue,
+                connect_timeout=settings.connect_timeout,
+                read_timeout=settings.upstream_timeout,
+                body_gap=settings.body_gap,
+                ca_file=settings.mlflow_ca_file,
+                max_body=settings.max_upload,
+                refusal=refusal,
+                failed=failed,
+            )
+        except OSError as error:
+            raise StartupError(
+                f"HOKUSAI_MLFLOW_CA_FILE: cannot read certificates in PEM from "
+                f"{settings.mlflow_ca_file}: {error.strerror or error}"
+            ) from None
 
     async def forward(
         self,
