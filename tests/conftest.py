@@ -1,10 +1,15 @@
 """What all tests stand on: a real PostgreSQL, a real MLflow, and a gateway in front of them."""
 
+import functools
 import itertools
 import os
+import ssl
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest import mock
 
+import httpx
 import hypothesis
 import psycopg2
 import pytest
@@ -21,6 +26,22 @@ hypothesis.settings.load_profile("default")
 
 for _name in [name for name in os.environ if name.startswith(("HOKUSAI_", "MLFLOW_"))]:
     del os.environ[_name]
+
+
+@functools.cache
+def _certificates(trust_env: bool) -> ssl.SSLContext:
+    return httpx.create_ssl_context(trust_env=trust_env)
+
+
+def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    if verify is True and cert is None:
+        return _certificates(trust_env)
+    return httpx.create_ssl_context(verify, cert, trust_env)
+
+
+# httpx reads the machine's certificates for each client anew, the tests make thousands of them, and
+# none of those speaks TLS.
+mock.patch("httpx._transports.default.create_ssl_context", _ssl_context).start()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -2,15 +2,15 @@
 
 import json
 import secrets
-import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from subprocess import CompletedProcess
+from typing import Any
 
 import pytest
 
-from app.cli import main
 from app.identity.api_key import is_well_formed, new_key
 from tests.support.answers import good, refused
+from tests.support.command import CommandLine
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
@@ -18,16 +18,8 @@ from tests.support.waiting import wait_until
 WHOAMI = "/api/auth/whoami"
 
 
-class Done(NamedTuple):
-    """What a command left behind."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
 class Shell:
-    """Runs commands with the settings of a gateway, in this process: starting Python takes long."""
+    """Runs commands with the settings of a gateway, in this process."""
 
     def __init__(
         self,
@@ -39,8 +31,7 @@ class Shell:
         settings = gateway.settings
         assert settings.database_url is not None
         assert settings.key_pepper is not None
-        self.monkeypatch = monkeypatch
-        self.capsys = capsys
+        self._commands = CommandLine(monkeypatch, capsys)
         self.url = settings.database_url.get_secret_value().replace("+asyncpg", "")
         self.environment: dict[str, str] = {
             "HOKUSAI_DATABASE_URL": self.url,
@@ -48,20 +39,10 @@ class Shell:
             "HOKUSAI_DATA_DIR": str(directory / "none"),
         }
 
-    def run(self, *arguments: str, without: str = "", **environment: str) -> Done:
-        code = 0
-        with self.monkeypatch.context() as patch:
-            for name, value in {**self.environment, **environment}.items():
-                if name != without:
-                    patch.setenv(name, value)
-            patch.setattr(sys, "argv", ["hokusai-gateway", *arguments])
-            self.capsys.readouterr()
-            try:
-                main()
-            except SystemExit as end:
-                code = int(end.code or 0)
-        printed = self.capsys.readouterr()
-        return Done(code, printed.out, printed.err)
+    def run(self, *arguments: str, without: str = "", **environment: str) -> CompletedProcess[str]:
+        given = {**self.environment, **environment}
+        given.pop(without, None)
+        return self._commands.run(*arguments, **given)
 
     def read(self, *arguments: str) -> Any:
         """The JSON that a command prints when it succeeds."""

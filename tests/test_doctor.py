@@ -1,4 +1,4 @@
-"""`hokusai-gateway doctor`, as an operator runs it: a process, its lines, and its exit code."""
+"""`hokusai-gateway doctor`, as an operator runs it: its lines, and its exit code."""
 
 import os
 import re
@@ -23,6 +23,7 @@ from app.standalone.directory import DataDirectory
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import PATIENCE, STANDALONE, run
+from tests.support.command import CommandLine
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
 from tests.support.sql import sql
@@ -64,7 +65,8 @@ class Said:
 class Practice:
     """Asks the doctor with good settings, but for those that a test gives."""
 
-    def __init__(self, url: str, mlflow: str, directory: Path) -> None:
+    def __init__(self, commands: CommandLine, url: str, mlflow: str, directory: Path) -> None:
+        self.commands = commands
         self.settings = {
             "database_url": url,
             "mlflow_url": mlflow,
@@ -74,10 +76,17 @@ class Practice:
             "port": str(free_port()),
         }
 
-    def ask(self, *, without: tuple[str, ...] = (), blocked: str = "", **given: str) -> Said:
+    def ask(self, *, without: tuple[str, ...] = (), **given: str) -> Said:
+        """In this process."""
         settings = {**self.settings, **given}
         for name in without:
             del settings[name]
+        variables = {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
+        return Said(self.commands.run("doctor", **variables), settings)
+
+    def ask_process(self, *, without: tuple[str, ...] = (), blocked: str = "") -> Said:
+        """In a process of its own, where the modules `blocked` are as good as not installed."""
+        settings = {name: value for name, value in self.settings.items() if name not in without}
         return Said(run("doctor", blocked=blocked, **settings), settings)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -90,21 +99,27 @@ class Practice:
 
 @pytest.fixture
 def practice(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> Practice:
-    return Practice(new_database(), mlflow_server.url, tmp_path)
+    commands = CommandLine(monkeypatch, capsys)
+    return Practice(commands, new_database(), mlflow_server.url, tmp_path)
 
 
 @pytest.fixture
 def well(practice: Practice) -> Practice:
     """Everything is there, an admin key too."""
-    made = run(*ADMIN, **practice.settings)
+    given = {f"HOKUSAI_{name.upper()}": value for name, value in practice.settings.items()}
+    made = practice.commands.run(*ADMIN, **given)
     assert made.returncode == 0, made.stderr
     return practice
 
 
 def test_all_is_well(well: Practice) -> None:
-    said = well.ask()
+    said = well.ask_process()
     assert list(said.lines) == [
         *("settings", "pepper", "attestor", "PostgreSQL", "clock", "schema", "keys"),
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
@@ -225,9 +240,16 @@ def test_an_mlflow_that_is_silent(well: Practice) -> None:
         well.ask(mlflow_url=url).problem("MLflow", f"no answer from {url} within")
 
 
+class Silent(BaseHTTPRequestHandler):
+    """Logs nothing: standard error is the doctor's."""
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
 def test_what_is_no_mlflow(well: Practice) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         said = well.ask(mlflow_url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
@@ -246,8 +268,18 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     url = f"http://127.0.0.1:{port}"
     with (directory / "log").open("wb") as log:
+        # Its job runner would be eight processes more.
+        environment = os.environ | {
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+        }
         process = subprocess.Popen(
-            command, cwd=directory, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=directory,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
         )
 
     def answers() -> bool:
@@ -282,7 +314,7 @@ GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="
 def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
     """The real MLflow behind a proxy that asks for a name and a password: its URL."""
 
-    class Guard(BaseHTTPRequestHandler):
+    class Guard(Silent):
         def do_GET(self) -> None:
             status, body = 401, b""
             if self.headers["Authorization"] == GOOD:
@@ -293,11 +325,8 @@ def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, *_: Any) -> None:
-            """Nothing."""
-
     with ThreadingHTTPServer(("127.0.0.1", 0), Guard) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -370,13 +399,13 @@ ALONE = ("database_url", "mlflow_url", "key_pepper", "attestor_key")
 
 
 def test_what_serve_starts_itself(practice: Practice) -> None:
-    said = practice.ask(without=ALONE)
+    said = practice.ask_process(without=ALONE)
     assert said.code == 0, said.output
     assert set(said.levels().values()) == {"ok"}
     assert "serve` starts a PostgreSQL of its own" in said.lines["PostgreSQL"][1]
     assert "`serve` starts " in said.lines["MLflow"][1]
     assert not Path(practice.settings["data_dir"]).exists()
-    said = practice.ask(without=ALONE, blocked=STANDALONE)
+    said = practice.ask_process(without=ALONE, blocked=STANDALONE)
     assert said.code == 1
     assert "install the extra `standalone`" in said.lines["PostgreSQL"][1]
 

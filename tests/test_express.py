@@ -421,7 +421,8 @@ def test_a_broken_answer_gives_502(front: Open, data: bytes) -> None:
     answer = gate.ask(gate.get("a"))
     assert (answer.status, answer.document["reason"]) == (502, "upstream_protocol")
     assert len(gate.mlflow.asked) == 1
-    assert gate.metrics(status=502) == 1
+    # It is counted after it is sent.
+    wait_until(lambda: gate.metrics(status=502) == 1)
     wait_until(gate.whole)
     gate.warm()
 
@@ -904,7 +905,7 @@ def test_a_shutdown_lets_a_short_request_finish(front: Open) -> None:
     with gate.wire() as wire:
         wire.send(gate.get("a"))
         wait_until(lambda: gate.mlflow.asked)
-        gate.gateway._server.should_exit = True
+        gate.gateway._server.end()
         wait_until(lambda: not gate.gateway._server.servers[0].is_serving())
         (cycle,) = gate.cycles
         wait_until(lambda: not cycle.keep_alive)

@@ -23,6 +23,7 @@ from app.proxy.headers import request_headers
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.splice import Splice
 from app.proxy.upstream import Upstream
+from tests.support.prompt_server import PromptServer
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -33,7 +34,7 @@ _splicing: ContextVar[bool] = ContextVar("splicing", default=False)
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that tells nobody when it happens; pytest's timeout is the limit."""
     while not condition():  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.002)
 
 
 @dataclass
@@ -82,10 +83,12 @@ class Hostile:
     listener: asyncio.Server | None = None
     peers: list[Peer] = field(default_factory=list)
     failures: list[BaseException] = field(default_factory=list)
+    serving: int = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = Peer(len(self.peers), reader, writer)
         self.peers.append(peer)
+        self.serving += 1
         try:
             await self.script(peer)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -96,6 +99,13 @@ class Hostile:
             writer.close()
             with suppress(ConnectionError, ssl.SSLError):
                 await writer.wait_closed()
+            self.serving -= 1
+
+    async def ended(self, seconds: float) -> None:
+        """Wait until no script runs, or so long: some go on for ever."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await until(lambda: not self.serving)
 
 
 @asynccontextmanager
@@ -108,12 +118,12 @@ async def hostile(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
         yield server
     finally:
         listener.close()
+        await server.ended(0.2)
         for peer in server.peers:
             with suppress(AttributeError):  # asyncio's, of one that has ended already
                 peer.writer.transport.abort()
         # Let the handlers see it before the loop closes.
-        for _ in range(5):
-            await asyncio.sleep(0.01)
+        await server.ended(0.05)
     for failure in server.failures:
         raise failure
 
@@ -279,7 +289,7 @@ async def gateway(url: str, *, held: bool = False, **options: Any) -> AsyncItera
             date_header=False,
             timeout_graceful_shutdown=1,
         )
-        server = uvicorn.Server(config)
+        server = PromptServer(config)
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
         app.port = sock.getsockname()[1]
@@ -289,7 +299,7 @@ async def gateway(url: str, *, held: bool = False, **options: Any) -> AsyncItera
             with mock.patch.object(Splice, "run", _noting_run(app)):
                 yield app
         finally:
-            server.should_exit = True
+            server.end()
             await task
 
 

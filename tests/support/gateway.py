@@ -19,6 +19,7 @@ from app.identity.schemas import AdminKeyRequest
 from app.main import create_app
 from app.server import uvicorn_options
 from app.settings import Settings
+from tests.support.prompt_server import PromptServer
 
 EVERYTHING = tuple(Scope)
 MEMBER = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
@@ -47,7 +48,7 @@ class RunningGateway:
             }
         )
         self.app = create_app(self.settings)
-        self._server = uvicorn.Server(
+        self._server = PromptServer(
             uvicorn.Config(self.app, port=0, **uvicorn_options(self.settings))
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -64,7 +65,7 @@ class RunningGateway:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.should_exit = True
+        self._server.end()
         self._thread.join(30)
 
     @property
