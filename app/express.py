@@ -20,9 +20,8 @@ from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import RequestRules, check_line
 from app.errors import GatewayError
 from app.exchange import Exchange
-from app.identity.credentials import ADDRESS_HEADER
 from app.identity.middleware import Identity
-from app.limits.middleware import RateLimit
+from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.quota import Quota
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection
@@ -39,7 +38,7 @@ log = structlog.get_logger()
 
 
 class Express:
-    """The layers of the gateway, as far as they need not wait."""
+    """The layers of the gateway, without ASGI between them."""
 
     prefix: Final = PREFIX + b"/"
 
@@ -47,6 +46,7 @@ class Express:
         self,
         envelope: Envelope,
         rules: RequestRules,
+        failures: FailureLimit,
         identity: Identity,
         limit: RateLimit,
         proxy: Proxy,
@@ -54,6 +54,7 @@ class Express:
     ) -> None:
         self.envelope = envelope
         self.rules = rules
+        self.failures = failures
         self.identity = identity
         self.limit = limit
         self.proxy = proxy
@@ -71,8 +72,6 @@ class Express:
         exchange = self.envelope.begin(head.headers.get(b"x-request-id"), head)
         try:
             check_line(line)
-            if ADDRESS_HEADER in head.headers and line.method != "GET":
-                return None  # a signature is spent in the database before it changes anything
             if not self.identity.known(exchange):
                 return None
             request = self.proxy.at_once(line, exchange, body)
@@ -101,17 +100,18 @@ class Express:
 class ExpressCycle:
     """One request on the short way, with what uvicorn's protocol asks of a cycle of its own.
 
-    counted: what the limit says of it; not before that is known is anything sent.
+    counted: what the limit says of it. Nothing is sent before that is known, and before a signature
+    is spent.
     """
 
     __slots__ = (
-        "counted",
         "disconnected",
         "exchange",
         "express",
         "handed_over",
         "keep_alive",
         "line",
+        "preparing",
         "protocol",
         "response_complete",
         "response_started",
@@ -134,15 +134,18 @@ class ExpressCycle:
         self.line = line
         self.exchange = exchange
         self.transfer: Transfer | None = transfer
-        self.counted = counted
+        # Runs while Redis or the database are waited for.
+        self.preparing: asyncio.Task[None] | None = None
         self.disconnected = self.response_started = self.response_complete = False
         self.handed_over = False
         self.keep_alive = True
         if isinstance(counted, Quota):
             exchange.quota = counted
+        if exchange.quota is not None and exchange.proof is None:
             transfer.begin(self.answered)
         else:
-            counted.add_done_callback(self._heard)
+            self.preparing = asyncio.get_running_loop().create_task(self._prepare(counted))
+            self.preparing.add_done_callback(self._prepared)
 
     @property
     def message_event(self) -> "ExpressCycle":
@@ -166,16 +169,20 @@ class ExpressCycle:
             self.transfer.unheard()
             self._hand_over()
 
-    def _heard(self, counted: asyncio.Future[Quota]) -> None:
-        """The limit has counted the request, or failed to."""
+    async def _prepare(self, counted: Quota | asyncio.Future[Quota]) -> None:
+        if not isinstance(counted, Quota):
+            self.express.limit.admit(self.exchange, await counted)
+        if self.exchange.proof is not None:
+            await self.express.proxy.spender.spend(self.exchange.proof)
+
+    def _prepared(self, preparing: asyncio.Task[None]) -> None:
         if self.handed_over:
             return
         assert self.transfer is not None
         try:
             if self.disconnected:
                 self._end(0)
-            elif counted.exception() is None and counted.result().allowed:
-                self.exchange.quota = counted.result()
+            elif preparing.exception() is None:
                 self.transfer.begin(self.answered)
             else:
                 self._hand_over()
@@ -238,15 +245,17 @@ class ExpressCycle:
         self.protocol.hand_over(self, self._proceed)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.express.envelope.conduct(self._rest, scope, receive, send)
+        await self.express.envelope.conduct(self._counted, scope, receive, send)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.express.failures.conduct(self._rest, scope, receive, send)
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         upstream, transfer = self.express.upstream, self.transfer
         assert transfer is not None
         try:
-            if self.exchange.quota is None:
-                assert isinstance(self.counted, asyncio.Future)
-                self.express.limit.admit(self.exchange, await self.counted)
+            if self.preparing is not None:
+                await self.preparing
             await upstream.proceed(transfer, receive, send, scope.get("bypass"))
         finally:
             upstream.end(transfer)

@@ -134,13 +134,13 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
-    app = FailureLimit(app, limiter, metrics.not_authenticated)
+    app = failures = FailureLimit(app, limiter, metrics.not_authenticated)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     if cross_origin is not None:
         app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = envelope = Envelope(app, metrics, settings.access_log, cross_origin)
-    express = Express(envelope, rules, identity, limit, proxy, upstream)
+    express = Express(envelope, rules, failures, identity, limit, proxy, upstream)
     gauges = Gauges(metrics, express, envelope, limiter, upstream, database, mlflow, checks)
     return Gateway(app, api, express)
 

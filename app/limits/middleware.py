@@ -84,8 +84,12 @@ class FailureLimit:
         self.failed = failed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.conduct(self.app, scope, receive, send)
+
+    async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run what answers the request, and count it if it fails before it is known who asks."""
         try:
-            await self.app(scope, receive, send)
+            await app(scope, receive, send)
         except GatewayError as error:
             if isinstance(error, UnauthenticatedError | AddressNotAllowedError):
                 self.failed(error.reason)

@@ -87,21 +87,20 @@ class Proxy:
             await self.origins.check_dataset(workspace.name, match.parameters[0])
         request = self._request(line, exchange, route, target, workspace)
         await self._frame(request, exchange, route, workspace, receive)
-        if exchange.proof is not None and route.scope is not Right.READ:
+        if exchange.proof is not None:
             # As late as can be: what the gateway refuses itself uses no signature up.
             await self.spender.spend(exchange.proof)
         await self.upstream.forward(request, receive, send, scope.get("bypass"))
 
     def at_once(self, line: RequestLine, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
-        """What to send upstream for a request that is here whole; None where that takes waiting.
+        """What to send upstream for a request that is here whole; None where that takes asking.
 
-        Raises as the call does, from whose rules these are the ones that ask nobody.
+        Raises as the call does, from whose rules these are the ones that ask nobody. A proof that
+        is left in the exchange has to be spent before anything is sent.
         """
         match, target = self._match(line, exchange)
         route, principal = match.route, exchange.principal
         if route.gateway or route.otlp or route.dataset or principal is None:
-            return None
-        if exchange.proof is not None and route.scope is not Right.READ:
             return None
         if self.server_info is not None and route.pattern == SERVER_INFO:
             return None
@@ -135,6 +134,8 @@ class Proxy:
             assert exchange.principal is not None  # nothing else below /api/mlflow is public
             assert route.scope is not None  # a refused route has no match
             exchange.principal.require(route.scope)
+            if route.scope is Right.READ:
+                exchange.proof = None  # to read uses no signature up
         return match, target
 
     def _request(

@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.edge.head import RequestLine
 from app.exchange import Exchange
@@ -24,7 +25,7 @@ from tests.express.front import (
     ok,
     remaining,
 )
-from tests.support.sql import sql
+from tests.support.sql import locked, sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 from tests.support.wire import WireAnswer
@@ -263,16 +264,48 @@ def test_headers_of_the_envelope(front: Open) -> None:
     assert "access-control-allow-origin" not in gate.ask(gate.get("a", "Origin: https://x")).headers
 
 
-def test_a_wallet_reads_on_the_short_way_and_writes_on_the_ordinary(front: Open) -> None:
+def signed(wallet: Wallet) -> list[str]:
+    return [f"{name}: {value}" for name, value in wallet.headers().items()]
+
+
+def test_a_wallet_reads_with_a_message_often_and_writes_with_it_once(front: Open) -> None:
     gate = front(echo)
-    wallet = Wallet()
-    lines = [f"{name}: {value}" for name, value in wallet.headers().items()]
+    lines = signed(Wallet())
     for name in ("first", "second"):
         assert gate.ask(gate.get(name, *lines)).body == name.encode()
-    assert gate.ask(gate.post("third", *lines), short=False).status == 200
-    answer = gate.ask(gate.post("again", *lines), short=False)
-    assert answer.status == 401
+    assert json.loads(gate.ask(gate.post("third", *lines)).body) == {"name": "third"}
+    for _ in range(2):
+        answer = gate.ask(gate.post("again", *lines))
+        assert (answer.status, answer.document["reason"]) == (401, "signature_spent")
     assert len(gate.mlflow.asked) == 3
+    registry = gate.gateway.app.express.envelope.metrics.registry
+    labels = {"reason": "signature_spent"}
+    assert registry.get_sample_value("hokusai_authentication_failures_total", labels) == 2
+    wait_until(gate.whole)
+
+
+def test_a_message_that_comes_many_times_at_once_writes_once(front: Open) -> None:
+    gate = front(echo)
+    request = gate.post("once", *signed(Wallet()))
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: gate.ask_somehow(request), range(20)))
+    assert sorted(answer.status for answer in answers) == [200] + 19 * [401]
+    assert len(gate.mlflow.asked) == 1
+    assert gate.taken == 20 * [True]
+    wait_until(gate.whole)
+
+
+def test_requests_behind_one_whose_message_is_being_spent(front: Open) -> None:
+    gate = front(echo)
+    with gate.wire() as wire:
+        with locked(gate.gateway, "spent_signatures"):
+            wire.send(gate.post("a", *signed(Wallet())))
+            wait_until(lambda: gate.taken == [True])
+            wire.send(gate.get("b") + gate.get("c"))
+            wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+        answers = [wire.answer().body for _ in "abc"]
+    assert (json.loads(answers[0]), answers[1:]) == ({"name": "a"}, [b"b", b"c"])
+    wait_until(gate.whole)
 
 
 # --- what must not pile up ---
