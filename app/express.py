@@ -1,14 +1,16 @@
-"""The short way to MLflow, below ASGI, of a request that is here whole and needs nobody asked.
+"""The short way to MLflow, below ASGI, of a request that is here whole.
 
 Such a request is most of the traffic: a known key, and a small body or none. It takes no task, no
-coroutine and no ASGI message, which cost more than all the rules together. The rules are those of
-the ordinary way, asked through the same layers; nothing is decided here. Whatever does not go well
-leaves this way before anything was counted or sent, and begins again on the ordinary one, which
+coroutine and no ASGI message, which cost more than all the rules together; a small task only where
+Redis counts it, or the database has to note that its signature is spent. The rules are those of the
+ordinary way, asked through the same layers; nothing is decided here. Whatever does not go well
+leaves this way, and begins again on the ordinary one, or goes on there if it was counted: that one
 knows how to refuse and to tell (docs/decisions/0016-express.md).
 """
 
 import asyncio
 from collections.abc import Set as AbstractSet
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -245,10 +247,8 @@ class ExpressCycle:
         self.protocol.hand_over(self, self._proceed)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.express.envelope.conduct(self._counted, scope, receive, send)
-
-    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.express.failures.conduct(self._rest, scope, receive, send)
+        rest = partial(self.express.failures.conduct, self._rest)
+        await self.express.envelope.conduct(rest, scope, receive, send)
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
         upstream, transfer = self.express.upstream, self.transfer

@@ -44,6 +44,11 @@ class CountedLimit:
             self._counter.hit(f"{self.name}:{failure_address(address)}", self._amount, self.window)
         )
 
+    def refuse(self, quota: Quota) -> int:
+        """Note that one is turned away: the whole seconds after which to try again."""
+        self.refused += 1
+        return wait(quota)
+
 
 class Limiter:
     """The limits of the policy."""

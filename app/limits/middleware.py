@@ -13,7 +13,7 @@ from app.errors import (
     UnauthenticatedError,
 )
 from app.exchange import Exchange, exchange_of
-from app.limits.limiter import CountedLimit, Limiter, wait
+from app.limits.limiter import CountedLimit, Limiter
 from app.limits.quota import Quota
 
 
@@ -58,8 +58,7 @@ class RateLimit:
     def _admit(self, limit: CountedLimit, quota: Quota) -> None:
         if quota.allowed:
             return
-        limit.refused += 1
-        seconds = wait(quota)
+        seconds = limit.refuse(quota)
         raise RateLimitedError(
             f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
             f"{seconds} seconds.",
@@ -101,8 +100,7 @@ class FailureLimit:
             # A fault of ours stays one, so that a good credential is not told to wait for it.
             if quota.allowed or error.status >= 500:
                 raise
-            limit.refused += 1
-            seconds = wait(quota)
+            seconds = limit.refuse(quota)
             raise TooManyFailuresError(
                 f"More than {quota.limit} failed authentications from this address in "
                 f"{limit.window} seconds. Try again in {seconds} seconds with a valid one.",

@@ -12,7 +12,7 @@ from app.audit.service import Actor
 from app.database import Database
 from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal
-from app.limits.limiter import CountedLimit, wait
+from app.limits.limiter import CountedLimit
 from app.mlflow.control import MLflowControl
 from app.tenants import service
 from app.tenants.models import Tenant
@@ -122,8 +122,7 @@ class Workspaces:
         # Nobody begins with what tells no address: those share one count.
         quota = await self._new_wallets.hit_address(actor.client or "unknown")
         if not quota.allowed:
-            self._new_wallets.refused += 1
-            seconds = wait(quota)
+            seconds = self._new_wallets.refuse(quota)
             raise TooManyWalletsError(
                 f"More than {quota.limit} new wallets from this address in an hour. Use one that "
                 f"was here before, or try again in {seconds} seconds.",

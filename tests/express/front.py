@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 from tests.proxy.hostile import OK, Hostile, Peer, hostile
 from tests.support.gateway import RunningGateway
 from tests.support.waiting import wait_until
@@ -179,6 +181,10 @@ class Front:
         """The last request of each connection to the gateway."""
         protocols: set[Any] = set(self.gateway._server.server_state.connections)
         return [protocol.cycle for protocol in protocols]
+
+    def handed_over(self) -> None:
+        """Wait until a request is on the ordinary way."""
+        wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in self.cycles))
 
     def whole(self) -> bool:
         """Whether every connection of the pool is free, and nothing under way."""

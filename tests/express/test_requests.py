@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.edge.head import RequestLine
 from app.exchange import Exchange
@@ -302,7 +301,7 @@ def test_requests_behind_one_whose_message_is_being_spent(front: Open) -> None:
             wire.send(gate.post("a", *signed(Wallet())))
             wait_until(lambda: gate.taken == [True])
             wire.send(gate.get("b") + gate.get("c"))
-            wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+            gate.handed_over()
         answers = [wire.answer().body for _ in "abc"]
     assert (json.loads(answers[0]), answers[1:]) == ({"name": "a"}, [b"b", b"c"])
     wait_until(gate.whole)

@@ -10,39 +10,13 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
-from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from app.limits import redis_counter
 from tests.express.front import Asked, Front, Open, echo, ok, remaining
 from tests.proxy.hostile import until
 from tests.support.redis import RunningRedis
 from tests.support.waiting import wait_until
-
-
-def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
-    go_on = threading.Event()
-
-    async def hold(asked: Asked) -> None:
-        if asked.name == b"held":
-            await until(go_on.is_set)
-        await asked.peer.send(ok(asked.name))
-
-    gate = front(hold, upstream_connections=4, upstream_queue=0.3)
-    other = gate.gateway.key()
-    gate.warm(other)
-    with gate.wire() as one, gate.wire() as two:
-        for wire in (one, two):
-            wire.send(gate.get("held"))
-        wait_until(lambda: len(gate.mlflow.asked) == 2)
-        answer = gate.ask(gate.get("a"))
-        assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
-        assert "one caller" in answer.document["message"]
-        gate.warm(other)
-        assert gate.ask(gate.get("b", key=other)).body == b"b"
-        go_on.set()
-        assert [one.answer().body, two.answer().body] == [b"held"] * 2
-    assert gate.ask(gate.get("c")).body == b"c"
-    wait_until(gate.whole)
+from tests.support.wire import Wire
 
 
 @dataclass
@@ -55,6 +29,26 @@ class Holding:
         if asked.name == b"held":
             await until(self.go_on.is_set)
         await asked.peer.send(ok(asked.name))
+
+
+def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
+    holding = Holding()
+    gate = front(holding, upstream_connections=4, upstream_queue=0.3)
+    other = gate.gateway.key()
+    gate.warm(other)
+    with gate.wire() as one, gate.wire() as two:
+        for wire in (one, two):
+            wire.send(gate.get("held"))
+        wait_until(lambda: len(gate.mlflow.asked) == 2)
+        answer = gate.ask(gate.get("a"))
+        assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")
+        assert "one caller" in answer.document["message"]
+        gate.warm(other)
+        assert gate.ask(gate.get("b", key=other)).body == b"b"
+        holding.go_on.set()
+        assert [one.answer().body, two.answer().body] == [b"held"] * 2
+    assert gate.ask(gate.get("c")).body == b"c"
+    wait_until(gate.whole)
 
 
 @contextmanager
@@ -116,7 +110,7 @@ def test_a_request_behind_one_that_waits_keeps_its_place(front: Open) -> None:
             waiting(gate, 2)
             wire.send(gate.get("b") + gate.get("c"))
             # It goes on on the ordinary way, in the place that it has.
-            wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+            gate.handed_over()
             holding.go_on.set()
             assert [wire.answer().body for _ in "abc"] == [b"a", b"b", b"c"]
             assert last.answer().body == b"last"
@@ -190,28 +184,32 @@ def test_redis_counts_on_the_short_way(front: Open, redis: RunningRedis) -> None
     wait_until(gate.whole)
 
 
-def test_who_leaves_while_redis_counts(front: Open, redis: RunningRedis) -> None:
-    gate = front(echo, redis_url=SecretStr(redis.url))
-    redis.pause()
-    with gate.wire() as wire:
-        wire.send(gate.get("gone"))
-        wait_until(lambda: gate.taken == [True])
-    wait_until(lambda: not gate.cycles)
-    redis.resume()
-    gate.counted(1, status=0)
-    assert gate.ask(gate.get("a")).body == b"a"
-    assert [asked.name for asked in gate.mlflow.asked] == [b"a"]
-    wait_until(gate.whole)
-
-
-def test_requests_behind_one_that_redis_counts(front: Open, redis: RunningRedis) -> None:
+@contextmanager
+def being_counted(front: Open, redis: RunningRedis) -> Iterator[tuple[Front, Wire]]:
+    """A gateway, and a connection whose request for `a` waits for Redis, which is paused."""
     gate = front(echo, redis_url=SecretStr(redis.url))
     redis.pause()
     with gate.wire() as wire:
         wire.send(gate.get("a"))
         wait_until(lambda: gate.taken == [True])
+        yield gate, wire
+
+
+def test_who_leaves_while_redis_counts(front: Open, redis: RunningRedis) -> None:
+    with being_counted(front, redis) as (gate, _):
+        pass
+    wait_until(lambda: not gate.cycles)
+    redis.resume()
+    gate.counted(1, status=0)
+    assert gate.ask(gate.get("b")).body == b"b"
+    assert [asked.name for asked in gate.mlflow.asked] == [b"b"]
+    wait_until(gate.whole)
+
+
+def test_requests_behind_one_that_redis_counts(front: Open, redis: RunningRedis) -> None:
+    with being_counted(front, redis) as (gate, wire):
         wire.send(gate.get("b") + gate.get("c"))
-        wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+        gate.handed_over()
         redis.resume()
         answers = [wire.answer() for _ in "abc"]
     assert [answer.body for answer in answers] == [b"a", b"b", b"c"]
@@ -223,13 +221,9 @@ def test_requests_behind_one_that_redis_counts(front: Open, redis: RunningRedis)
 def test_who_leaves_with_requests_behind_one_that_redis_counts(
     front: Open, redis: RunningRedis
 ) -> None:
-    gate = front(echo, redis_url=SecretStr(redis.url))
-    redis.pause()
-    with gate.wire() as wire:
-        wire.send(gate.get("a"))
-        wait_until(lambda: gate.taken == [True])
+    with being_counted(front, redis) as (gate, wire):
         wire.send(gate.get("b"))
-        wait_until(lambda: any(isinstance(one, RequestResponseCycle) for one in gate.cycles))
+        gate.handed_over()
     # Nothing is read of such a client, so that it may be served before it is missed.
     redis.resume()
     assert gate.ask(gate.get("c")).body == b"c"
