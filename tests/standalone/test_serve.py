@@ -145,6 +145,7 @@ def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path
         ({"public_url": "https://hokusai.example:https"}, "HOKUSAI_PUBLIC_URL"),
         ({"trusted_proxies": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
         ({"grace_period": "inf"}, "HOKUSAI_GRACE_PERIOD"),
+        ({"wallet_past": "1e300"}, "HOKUSAI_WALLET_PAST"),
         ({"workers": "2"}, "HOKUSAI_REDIS_URL"),
         ({"host": "203.0.113.77"}, "HOKUSAI_HOST"),
     ],
