@@ -90,8 +90,8 @@ def run(settings: Settings, listener: socket.socket) -> None:
     """Serve until SIGINT or SIGTERM, then drain: not ready for the drain delay, if there is one
     (SIGTERM only), and after it no new connections and requests in flight for the grace period.
 
-    Raises StartupError where the application does not start, KeyboardInterrupt or returns at the
-    end. Each worker builds the application from the environment.
+    Raises StartupError where the application does not start. Each worker builds the application
+    from the environment.
     """
     config = uvicorn.Config(
         "app.server:application",

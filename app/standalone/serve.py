@@ -22,6 +22,15 @@ from app.standalone.report import Progress, report, say
 from app.unknown_settings import warnings
 
 
+class Stopped(SystemExit):
+    """A signal asked for the end.
+
+    No KeyboardInterrupt: one that passes through `exec` of a text, as an import that makes a
+    dataclass or a named tuple does, leaves a mark by which Python ends itself with SIGINT at the
+    end, although it was caught.
+    """
+
+
 def serve() -> None:
     """Run until SIGINT, SIGTERM or SIGHUP. Raises StartupError; returns after a clean stop.
 
@@ -29,8 +38,8 @@ def serve() -> None:
     """
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
-    signal.signal(signal.SIGINT, _interrupt)
-    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _stop)
+    signal.signal(signal.SIGTERM, _stop)
     # A terminal that closes ends it too, unless `nohup` asked for the opposite. uvicorn takes over
     # the other two for as long as it serves, and would drain for SIGTERM only.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
@@ -40,7 +49,7 @@ def serve() -> None:
     with ExitStack() as cleanup:
         try:
             _serve(load_settings(), cleanup)
-        except KeyboardInterrupt:
+        except Stopped:
             say("")
         finally:
             # A second Ctrl-C must not leave a child behind; what follows is bounded in time.
@@ -48,8 +57,8 @@ def serve() -> None:
                 signal.signal(number, signal.SIG_IGN)
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise Stopped
 
 
 def _serve(settings: Settings, cleanup: ExitStack) -> None:

@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.standalone.serving import Serving, run
+from tests.standalone.serving import Serving, environment_of, run
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,26 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(
         assert serving.stop(number) == 0
         assert serving.survivors() == []
         assert "Traceback" not in serving.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_in_an_import_that_executes_text_is_a_clean_stop(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    """Python keeps a mark of a KeyboardInterrupt that leaves such a text, and ends with it."""
+    script = (
+        "import os; from app.standalone import serve\n"
+        f"serve._serve = lambda *_: exec('os.kill(os.getpid(), {int(number)})')\n"
+        "serve.serve()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script],
+        env=environment_of({"data_dir": str(tmp_path)}),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_lost_pepper_is_said_and_not_replaced(tmp_path: Path) -> None:
