@@ -115,7 +115,7 @@ class Settings(BaseSettings):
     # 120 s that the MLflow client waits, which would learn nothing of what went wrong otherwise.
     upstream_timeout: Seconds = 105
     upstream_connections: Count = 100
-    # The part of them that one tenant's requests may hold at a time; 1 sets no bound.
+    # The part that one tenant may hold of those that other tenants leave; 1 sets no bound.
     upstream_share: float = Field(default=0.5, gt=0, le=1)
     # The longest wait for a free connection to MLflow.
     upstream_queue: Seconds = 5

@@ -14,8 +14,8 @@ Slot = asyncio.Future[Connection]
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """max_connections: open or opening. share: the part of them, above 0 and at most 1, that one
-    caller may hold. All times in seconds."""
+    """max_connections: open or opening. share: the part, above 0 and at most 1, that one caller may
+    hold of those that the others leave. All times in seconds."""
 
     max_connections: int
     queue_timeout: float
@@ -35,8 +35,9 @@ class PoolUsage(NamedTuple):
 class Pool:
     """At most `max_connections` to one host and port, and of these a share for each caller.
 
-    A caller is any string, and None is the gateway itself, which has no share. Those who wait take
-    turns by caller; of one caller's requests the first is served first.
+    A caller is any string, and None is the gateway itself, which has no bound but the whole. Those
+    who wait take turns by caller; of one caller's requests the first is served first. Nobody waits
+    who may have a connection while one is free or can be opened.
     """
 
     def __init__(
@@ -52,10 +53,11 @@ class Pool:
         self._idle: dict[Connection, float] = {}
         # By caller, in the order in which their turns come; nobody is here with nothing waiting.
         self._queues: dict[str | None, deque[tuple[Slot, float]]] = {}
-        self._share = max(1, int(limits.max_connections * limits.share))
-        # How many connections each caller holds, those that are opened for it among them. For the
-        # open ones the connection knows its holder, so that the two end together.
+        # How many connections each caller holds, those that are opened for it among them, and how
+        # many all do. For the open ones the connection knows its holder, so that the two end
+        # together.
         self._held: dict[str, int] = {}
+        self._held_by_all = 0
         self._dials: set[asyncio.Task[None]] = set()
         self._closed = False
 
@@ -87,7 +89,8 @@ class Pool:
                 self._hold(caller)
                 conn.holder = caller
                 return conn
-            conn.abort()
+            # Not at once: its end makes room for others, who may be being served just now.
+            conn.loop.call_soon(conn.abort)
         return None
 
     def request(self, caller: str | None = None) -> Slot:
@@ -112,8 +115,7 @@ class Pool:
             conn.abort()
             return
         conn.rest()
-        self._let_go(conn)
-        self._offer(conn)
+        self._rest(conn)
 
     def sweep(self, now: float) -> None:
         """Close what has been idle too long, and send away who has waited too long."""
@@ -149,14 +151,22 @@ class Pool:
         return len(self._members) + self._opening < self._limits.max_connections
 
     def _may_have(self, caller: str | None) -> bool:
-        return caller is None or self._held.get(caller, 0) < self._share
+        """Whether one more would still be within the caller's share of what the others leave.
+
+        Of the whole, two callers could hold all between them. Like this a third finds some.
+        """
+        held = 0 if caller is None else self._held.get(caller, 0)
+        if not held:
+            return True
+        left = self._limits.max_connections - (self._held_by_all - held)
+        return held < left * self._limits.share
 
     def _busy(self, caller: str | None) -> UpstreamBusyError:
-        if self._may_have(caller):
+        if caller is None or self._may_have(caller):
             return UpstreamBusyError("All connections to MLflow are in use. Try again.")
         return UpstreamBusyError(
-            f"Your requests use all {self._share} connections to MLflow that one caller may hold. "
-            "Try again when one of them is over."
+            f"Your requests hold {self._held[caller]} connections to MLflow, as many as one caller "
+            "may hold just now. Try again when one of them is over."
         )
 
     # --- who holds what ---
@@ -164,11 +174,7 @@ class Pool:
     def _hold(self, caller: str | None) -> None:
         if caller is not None:
             self._held[caller] = self._held.get(caller, 0) + 1
-
-    def _let_go(self, conn: Connection) -> None:
-        """A connection has no holder any more. Doing it twice is no error."""
-        holder, conn.holder = conn.holder, None
-        self._drop(holder)
+            self._held_by_all += 1
 
     def _drop(self, caller: str | None) -> None:
         if caller is not None:
@@ -177,48 +183,57 @@ class Pool:
                 self._held[caller] = held
             else:
                 del self._held[caller]
+            self._held_by_all -= 1
+
+    def _let_go(self, conn: Connection) -> None:
+        """A connection has no holder any more. Doing it twice is no error."""
+        holder, conn.holder = conn.holder, None
+        self._drop(holder)
+
+    def _rest(self, conn: Connection) -> None:
+        """A connection is free."""
+        self._let_go(conn)
+        self._idle[conn] = conn.loop.time()
+        self._serve()
 
     # --- who is next ---
 
-    def _offer(self, conn: Connection) -> None:
-        found = self._next() if self._queues else None
-        if found is not None:
-            slot, caller = found
-            self._hold(caller)
-            conn.holder = caller
-            slot.set_result(conn)
-        else:
-            self._idle[conn] = conn.loop.time()
-
-    def _next(self) -> tuple[Slot, str | None] | None:
-        """Whose turn it is. Of those who have their share there are only a few to pass over."""
-        while self._queues:
-            for caller in self._queues:
-                if self._may_have(caller):
-                    break
+    def _serve(self) -> None:
+        """Give those who wait what is free or can be opened."""
+        while self._queues and not self._closed and (self._idle or self._has_room()):
+            turn = self._turn()
+            if turn is None:
+                return
+            caller, queue = turn
+            conn = self.idle(caller)
+            if conn is None and not self._has_room():
+                return  # what seemed to be free was too old, and makes room at its end
+            slot, _ = queue.popleft()
+            # Who was served is behind the others from now on.
+            del self._queues[caller]
+            if queue:
+                self._queues[caller] = queue
+            if conn is not None:
+                slot.set_result(conn)
             else:
-                return None
-            queue = self._queues.pop(caller)
-            while queue:
-                slot, _ = queue.popleft()
-                if not slot.done():
-                    if queue:
-                        self._queues[caller] = queue
-                    return slot, caller
+                self._dial(slot, caller)
+
+    def _turn(self) -> tuple[str | None, deque[tuple[Slot, float]]] | None:
+        """Who is next, and what waits of theirs. Nobody is passed over but who holds a share."""
+        for caller, queue in list(self._queues.items()):
+            while queue and queue[0][0].done():
+                queue.popleft()
+            if not queue:
+                del self._queues[caller]
+            elif self._may_have(caller):
+                return caller, queue
         return None
 
     def _lost(self, conn: Connection) -> None:
         self._idle.pop(conn, None)
         self._members.discard(conn)
         self._let_go(conn)
-        self._fill()
-
-    def _fill(self) -> None:
-        """Open a connection for the next in the queue, where one has gone."""
-        if self._queues and not self._closed and self._has_room():
-            found = self._next()
-            if found is not None:
-                self._dial(*found)
+        self._serve()
 
     def _dial(self, slot: Slot, caller: str | None) -> None:
         self._opening += 1
@@ -245,12 +260,11 @@ class Pool:
             if not slot.done():
                 slot.set_result(conn)
             elif not conn.closed:
-                self._let_go(conn)
-                self._offer(conn)
+                self._rest(conn)
         finally:
             self._opening -= 1
             self._drop(holder)
-            self._fill()
+            self._serve()
 
     async def _connect_twice(self) -> Connection:
         try:

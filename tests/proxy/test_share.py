@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.errors import UpstreamBusyError
+from app.proxy.pool import Pool
 from tests.proxy.hostile import (
     OK,
     Answer,
@@ -110,7 +111,25 @@ def test_above_its_share_a_caller_waits_and_others_do_not(run: Run) -> None:
             assert {answer.header(b"retry-after") for answer in refused} == {b"1"}
             for error in front.errors:
                 assert isinstance(error, UpstreamBusyError)
-                assert "3 connections to MLflow that one caller may hold" in error.message
+                assert "hold 3 connections to MLflow, as many as one caller" in error.message
+
+    run(main())
+
+
+def test_callers_that_take_all_they_can_leave_some_for_the_next(run: Run) -> None:
+    """With a share of a half each takes half of what is left."""
+
+    async def main() -> None:
+        mlflow = MLflow()
+        async with scene(mlflow, max_connections=16, share=SHARE) as (front, _):
+            asks = []
+            for caller, held in [(b"a", 8), (b"b", 12), (b"c", 14), (b"d", 15)]:
+                asks += [asyncio.ensure_future(front.ask(raw(b"/wait", caller))) for _ in range(16)]
+                await until(lambda held=held: mlflow.waiting == held)  # type: ignore[misc]
+                assert (await front.ask(raw(b"/", b"next"))).status == 200
+                assert mlflow.waiting == held
+            mlflow.go_on.set()
+            assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
 
     run(main())
 
@@ -241,6 +260,19 @@ def test_after_any_fault_the_whole_share_is_there(run: Run, kind: str) -> None:
     run(main())
 
 
+async def nobody_waits_in_vain(pool: Pool) -> None:
+    """Fails where somebody waits for a connection who may have one that is there to be had."""
+    while True:
+        if pool._has_room() or any(not conn.transport.is_closing() for conn in pool._idle):
+            waiting = {
+                caller
+                for caller, queue in pool._queues.items()
+                if not all(slot.done() for slot, _ in queue)
+            }
+            assert not any(map(pool._may_have, waiting))
+        await asyncio.sleep(0)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) -> None:
     chance = random.Random(seed)
@@ -274,8 +306,12 @@ def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) 
             read_timeout=0.2,
             body_gap=0.2,
         ) as (front, _):
-            await asyncio.gather(*(stray(front) for _ in range(300)))
             upstream = front.upstream
+            watch = asyncio.create_task(nobody_waits_in_vain(upstream._pool))
+            await asyncio.gather(*(stray(front) for _ in range(300)))
+            watch.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await watch
             await until(lambda: not upstream._active and not upstream._pool._opening)
             assert upstream._pool._held == {}
             # From here on nobody is slow, but for a busy machine.
