@@ -128,38 +128,6 @@ def verify_inclusion(
     return last == 0 and found == root
 
 
-def verify_consistency(
-    first: int, second: int, proof: Sequence[bytes], first_root: bytes, second_root: bytes
-) -> bool:
-    """Whether the proof leads to both roots (RFC 9162, section 2.1.4.2)."""
-    if not 0 <= first <= second:
-        return False
-    if first == second:
-        return not proof and first_root == second_root
-    if first == 0:
-        return not proof and first_root == EMPTY_ROOT
-    hashes: list[bytes] = list(proof)
-    if first & (first - 1) == 0:
-        hashes.insert(0, first_root)
-    if not hashes:
-        return False
-    position, last = first - 1, second - 1
-    while position & 1:
-        position, last = position >> 1, last >> 1
-    old = new = hashes[0]
-    for sibling in hashes[1:]:
-        if last == 0:
-            return False
-        if position & 1 or position == last:
-            old, new = node_hash(sibling, old), node_hash(sibling, new)
-            while not position & 1 and position:
-                position, last = position >> 1, last >> 1
-        else:
-            new = node_hash(new, sibling)
-        position, last = position >> 1, last >> 1
-    return last == 0 and old == first_root and new == second_root
-
-
 def nodes_of_all(spans: Iterable[Range]) -> list[Node]:
     """The nodes of several ranges, for fetching them at once."""
     return [node for span in spans for node in nodes_of(span)]
