@@ -22,8 +22,9 @@ def main() -> None:
 
 def serve() -> None:
     """Serve, in a process that loads no more than that takes."""
-    from app import lean
+    from app import lean, stopping
 
+    stopping.stop_on_signals()
     lean.start()
     from app.standalone.serve import serve as run
 

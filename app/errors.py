@@ -128,7 +128,7 @@ class HeadersTooLargeError(GatewayError):
 
 
 class SlowRequestError(GatewayError):
-    """The client stopped sending in the middle of a body.
+    """The client stopped sending in the middle of a body, or reading in the middle of an answer.
 
     The status is 400, not 408, because the MLflow client repeats a 408.
     """

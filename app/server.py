@@ -9,6 +9,7 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -18,6 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from app import lean
 from app.errors import StartupError
 from app.settings import Settings, load_settings
+from app.stopping import unheard_by_children
 
 if TYPE_CHECKING:
     from app.main import Gateway
@@ -104,7 +106,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
         from app.telemetry.metrics import served
         from app.telemetry.workers import shared_by_workers
 
-        supervisor = Multiprocess(config, sockets=[listener])
+        supervisor = Workers(config, sockets=[listener])
         with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):
             supervisor.run()
         failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
@@ -116,6 +118,26 @@ def run(settings: Settings, listener: socket.socket) -> None:
             failed = error.code == STARTUP_FAILURE
     if failed:
         raise _failure or StartupError("the gateway did not start: the lines above say why")
+
+
+class Workers(Multiprocess):
+    """uvicorn's processes that serve, and the parent that replaces those that die."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        hung_up = signal.getsignal(signal.SIGHUP)
+        super().__init__(*args, **kwargs)
+        # It would replace the processes one by one, while the terminal that they had is gone.
+        signal.signal(signal.SIGHUP, hung_up)
+
+    def init_processes(self) -> None:
+        # It comes up with the first process otherwise, and lets these signals through again.
+        resource_tracker.ensure_running()
+        with unheard_by_children():
+            super().init_processes()
+
+    def keep_subprocess_alive(self) -> None:
+        with unheard_by_children():
+            super().keep_subprocess_alive()
 
 
 # What kept the application of this process from starting.

@@ -161,6 +161,8 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// URL with a host")
         if not value.isascii():
             raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
+        if any(not 0 < len(label) < 64 for label in parts.hostname.rstrip(".").split(".")):
+            raise ValueError("must have a host whose parts have 1 to 63 characters each")
         _ = parts.port  # raises ValueError for one that is none
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")

@@ -58,7 +58,7 @@ class Pool:
         # together.
         self._held: dict[str, int] = {}
         self._held_by_all = 0
-        self._dials: set[asyncio.Task[None]] = set()
+        self._dials: dict[asyncio.Task[None], Slot] = {}
         self._closed = False
 
     @property
@@ -138,13 +138,14 @@ class Pool:
         self._closed = True
         for conn in list(self._members):
             conn.abort()
-        for dial in list(self._dials):
+        dials = dict(self._dials)
+        for dial in dials:
             dial.cancel()
-        await asyncio.gather(*self._dials, return_exceptions=True)
-        for queue in self._queues.values():
-            for slot, _ in queue:
-                if not slot.done():
-                    slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
+        await asyncio.gather(*dials, return_exceptions=True)
+        waiting = [slot for queue in self._queues.values() for slot, _ in queue]
+        for slot in (*dials.values(), *waiting):
+            if not slot.done():
+                slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
         self._queues.clear()
 
     def _has_room(self) -> bool:
@@ -239,20 +240,17 @@ class Pool:
         self._opening += 1
         self._hold(caller)
         task = asyncio.get_running_loop().create_task(self._open(slot, caller))
-        self._dials.add(task)
-        task.add_done_callback(self._dials.discard)
+        self._dials[task] = slot
+        task.add_done_callback(self._dials.pop)
 
     async def _open(self, slot: Slot, caller: str | None) -> None:
         holder = caller
         try:
             conn = await self._connect_twice()
-        except (UpstreamUnreachableError, UpstreamTLSError) as error:
+        except Exception as error:
+            # Whatever it is, somebody waits for it.
             if not slot.done():
                 slot.set_exception(error)
-        except asyncio.CancelledError:
-            if not slot.done():
-                slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
-            raise
         else:
             if not conn.closed:
                 self._members.add(conn)

@@ -401,7 +401,7 @@ class Transfer:
             assert self.bypass is not None
             self.bypass.unread(silent)
             if silent > read_timeout:
-                self.fail(UpstreamTimeoutError(UNREAD))
+                self.fail(SlowRequestError(UNREAD))
         elif self.conn is None or self.conn.closed:
             splice.close()  # who reads on is told why
         elif silent > read_timeout:

@@ -16,7 +16,7 @@ import httpx
 from starlette.types import Message, Receive, Send
 
 from app.edge.bypass import Bypass
-from app.errors import StartupError, UpstreamBusyError, UpstreamError, UpstreamTimeoutError
+from app.errors import SlowRequestError, StartupError, UpstreamBusyError, UpstreamError
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP
@@ -325,7 +325,7 @@ class Upstream(httpx.AsyncBaseTransport):
                 if spliced:
                     await transfer.flush_answer()
         except TimeoutError:
-            raise UpstreamTimeoutError(UNREAD) from None
+            raise SlowRequestError(UNREAD) from None
         if spliced:
             await transfer.splice_answer()
 

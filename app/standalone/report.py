@@ -25,11 +25,11 @@ class Progress:
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print at once, also into a pipe. A reader that has left is no reason to stop."""
+    """Print at once, also into a pipe. It is no error if nobody reads it any more."""
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError:
         pass
 
 

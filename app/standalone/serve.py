@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-import signal
 import socket
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from types import FrameType
 from urllib.parse import urlsplit
 
 from app import server
@@ -19,16 +17,8 @@ from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
+from app.stopping import Stopped, ignore_signals, stop_on_signals
 from app.unknown_settings import warnings
-
-
-class Stopped(SystemExit):
-    """A signal asked for the end.
-
-    No KeyboardInterrupt: one that passes through `exec` of a text, as an import that makes a
-    dataclass or a named tuple does, leaves a mark by which Python ends itself with SIGINT at the
-    end, although it was caught.
-    """
 
 
 def serve() -> None:
@@ -36,14 +26,9 @@ def serve() -> None:
 
     What was made here is handed on to the gateway and its workers by environment variables.
     """
+    stop_on_signals()
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
-    signal.signal(signal.SIGINT, _stop)
-    signal.signal(signal.SIGTERM, _stop)
-    # A terminal that closes ends it too, unless `nohup` asked for the opposite. uvicorn takes over
-    # the other two for as long as it serves, and would drain for SIGTERM only.
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
     for line in warnings(os.environ):
         print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
@@ -52,13 +37,8 @@ def serve() -> None:
         except Stopped:
             say("")
         finally:
-            # A second Ctrl-C must not leave a child behind; what follows is bounded in time.
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, signal.SIG_IGN)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+            # A second Ctrl-C must not leave a child behind.
+            ignore_signals()
 
 
 def _serve(settings: Settings, cleanup: ExitStack) -> None:
@@ -123,8 +103,9 @@ def _start_children(
         ) from None
     given = settings.database_url.get_secret_value() if settings.database_url else None
     stack = Stack(directory, progress, database_url=given, mlflow_url=settings.mlflow_url)
-    cleanup.callback(_say_and, "Stopped.", lambda: None)
-    cleanup.callback(_say_and, "Stopping what was started here ...", stack.stop)
+    cleanup.callback(say, "Stopped.")
+    cleanup.callback(stack.stop)
+    cleanup.callback(say, "Stopping what was started here ...")
     stack.start()
     directory.note_database(stack.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
@@ -135,11 +116,6 @@ def _start_children(
     if stack.mlflow is not None:
         mlflow += f"  (started here, log in {directory.path / 'mlflow.log'})"
     return postgres, mlflow
-
-
-def _say_and(text: str, action: Callable[[], None]) -> None:
-    say(text)
-    action()
 
 
 def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | None:

@@ -34,12 +34,18 @@ class Supervisor:
     def stop(self) -> None:
         """Stop all children, and return when none is left."""
         self._ending.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
+        else:  # a signal came before it began
+            self._stop_children()
 
     def _run(self) -> None:
         while not self._ending.wait(_INTERVAL):
             for watch in self._children:
                 watch.look()
+        self._stop_children()
+
+    def _stop_children(self) -> None:
         for watch in reversed(self._children):
             watch.child.stop()
 

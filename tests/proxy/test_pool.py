@@ -21,7 +21,7 @@ from app.errors import (
     UpstreamUnreachableError,
 )
 from app.proxy.connection import Connection
-from app.proxy.pool import Pool
+from app.proxy.pool import Pool, PoolLimits
 from tests.proxy.hostile import (
     OK,
     Peer,
@@ -88,6 +88,27 @@ def test_what_may_have_had_an_effect_is_not_repeated(run: Run, raw: bytes, held:
             assert (await front.ask(raw)).status == 502
             assert isinstance(front.errors[0], UpstreamProtocolError)
             assert len(server.peers) == 1
+
+    run(main())
+
+
+def test_what_nobody_thought_of_when_connecting_is_an_answer_too(run: Run) -> None:
+    async def main() -> None:
+        async with gateway("http://mlflow..svc:5000") as front:
+            assert (await front.get()).status == 500
+
+    run(main())
+
+
+def test_who_waits_for_a_connection_is_told_of_the_end(run: Run) -> None:
+    async def main() -> None:
+        limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
+        pool = Pool("127.0.0.1", 9, None, limits)
+        slots = [pool.request() for _ in range(2)]  # being opened, and in the queue
+        await pool.aclose()
+        for slot in slots:
+            with pytest.raises(UpstreamUnreachableError):
+                await slot
 
     run(main())
 

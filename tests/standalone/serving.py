@@ -126,10 +126,10 @@ class Serving:
     def stop(self, number: signal.Signals) -> int:
         """Send a signal, wait for the end, and return the exit code.
 
-        SIGINT goes to the whole group, as from a terminal's Ctrl-C.
+        SIGINT and SIGHUP go to the whole group, as from a terminal.
         """
         self.descendants()
-        if number is signal.SIGINT:
+        if number in (signal.SIGINT, signal.SIGHUP):
             os.killpg(self.process.pid, number)
         else:
             self.process.send_signal(number)

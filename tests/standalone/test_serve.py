@@ -1,8 +1,10 @@
 """The production server: both databases given, no child started."""
 
 import json
+import os
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +15,15 @@ import psutil
 import pytest
 
 from app.standalone.mlflow_server import ChildMLflow
-from tests.standalone.serving import PATIENCE, STANDALONE, Serving, run
+from tests.standalone.serving import (
+    PATIENCE,
+    STANDALONE,
+    Serving,
+    command_line,
+    environment_of,
+    run,
+)
+from tests.support.waiting import wait_until
 
 
 def production(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> dict[str, str]:
@@ -104,13 +114,62 @@ def test_workers_stop_with_their_parent_even_when_it_is_killed(
     given |= {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
     with Serving(tmp_path / "data", **given) as serving:
         serving.wait_for_status("/readyz", 200)
-        assert len([p for p in serving.descendants() if "spawn_main" in " ".join(p.cmdline())]) == 2
+        assert len(workers(serving)) == 2
         assert serving.stop(signal.SIGKILL) == -signal.SIGKILL
         assert serving.survivors() == []
+
+
+@pytest.mark.parametrize("ready", [False, True])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_ends_workers_with_exit_code_0(
+    tmp_path: Path,
+    new_database: Callable[[], str],
+    mlflow_server: ChildMLflow,
+    number: signal.Signals,
+    ready: bool,
+) -> None:
+    given = production(new_database, mlflow_server)
+    given |= {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
     with Serving(tmp_path / "data", **given) as serving:
-        assert serving.url
-        assert serving.stop(signal.SIGTERM) == 0
+        if ready:
+            serving.wait_for_status("/readyz", 200)
+        else:
+            wait_until(lambda: len(workers(serving)) == 2)
+        assert serving.stop(number) == 0
         assert serving.survivors() == []
+        assert "Traceback" not in serving.output
+
+
+def workers(serving: Serving) -> list[psutil.Process]:
+    return [p for p in serving.descendants() if "spawn_main" in " ".join(p.cmdline())]
+
+
+def test_a_terminal_that_closes_ends_it_with_exit_code_0(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    """What is still printed then goes nowhere, and is no error."""
+    given = {"data_dir": str(tmp_path / "data"), "port": "0"}
+    terminal, theirs = os.openpty()
+    process = subprocess.Popen(
+        command_line("serve"),
+        env=environment_of(given | production(new_database, mlflow_server)),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
+    )
+    os.close(theirs)
+    try:
+        said = b""
+        while b"Ctrl-C stops" not in said:
+            said += os.read(terminal, 65536)
+        os.close(terminal)
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
@@ -141,6 +200,7 @@ def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path
         ({"mlflow_url": "not a url"}, "HOKUSAI_MLFLOW_URL"),
         ({"mlflow_url": "http://mlflow:99999"}, "HOKUSAI_MLFLOW_URL"),
         ({"mlflow_url": "http://mlfl\u00f6w"}, "HOKUSAI_MLFLOW_URL"),
+        ({"mlflow_url": "http://mlflow..svc:5000"}, "HOKUSAI_MLFLOW_URL"),
         ({"mlflow_authorization": "Bearer key\n"}, "HOKUSAI_MLFLOW_AUTHORIZATION"),
         ({"public_url": "https://hokusai.example:https"}, "HOKUSAI_PUBLIC_URL"),
         ({"trusted_proxies": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),

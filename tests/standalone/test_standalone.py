@@ -141,6 +141,22 @@ def test_a_signal_in_an_import_that_executes_text_is_a_clean_stop(
         f"serve._serve = lambda *_: exec('os.kill(os.getpid(), {int(number)})')\n"
         "serve.serve()"
     )
+    assert_a_clean_end(script, tmp_path)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_before_anything_is_loaded_is_a_clean_stop(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    script = (
+        "import os; from app import cli, lean\n"
+        f"lean.start = lambda: os.kill(os.getpid(), {int(number)})\n"
+        "cli.serve()"
+    )
+    assert_a_clean_end(script, tmp_path)
+
+
+def assert_a_clean_end(script: str, tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", script],
         env=environment_of({"data_dir": str(tmp_path)}),
