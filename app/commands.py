@@ -160,7 +160,8 @@ def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
 
     Raises StartupError where the database is away, not ours, or not migrated.
     """
-    settings = settings_of_running(load_settings())
+    given = load_settings()
+    settings = settings_of_running(given)
     if not structlog.is_configured():
         # What goes wrong is said in one line at the end.
         configure_logs(settings.model_copy(update={"log_level": "error"}))
@@ -179,6 +180,11 @@ def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
     try:
         return asyncio.run(run())
     except (DatabaseUnavailableError, SQLAlchemyError, asyncpg.PostgresError) as error:
+        if given.database_url is None:
+            raise StartupError(
+                f"the database in {given.data_dir} does not answer: it runs while "
+                "`hokusai-gateway serve` does, which has to be started first"
+            ) from error
         raise StartupError(
             f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
             "`hokusai-gateway migrate` prepares it"

@@ -1,5 +1,6 @@
 """Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
 
+import re
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -167,6 +168,16 @@ class Settings(BaseSettings):
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
+
+    @field_validator("verifying_contract", "eas_contract", "retired_attestors")
+    @classmethod
+    def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        for address in (value,) if isinstance(value, str) else value:
+            if re.fullmatch(r"0x[0-9A-Fa-f]{40}", address) is None:
+                raise ValueError(
+                    f"{address!r} is no Ethereum address, which is 0x and 40 hexadecimal digits"
+                )
+        return value
 
     @field_validator("mlflow_authorization")
     @classmethod

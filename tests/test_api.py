@@ -5,7 +5,7 @@ What each of them does is tested with its own domain.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,6 +18,7 @@ from app.api import create_api
 from app.identity.principal import Scope
 from app.main import PUBLIC
 from app.reference.openapi import example, names_something, operations
+from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 
@@ -111,6 +112,26 @@ def test_the_page_defines_what_its_examples_use(gateway: RunningGateway) -> None
         page = client.get("/docs").text
     for name in set(re.findall(r"\$([A-Z]+)", page)):
         assert f"export {name}=" in page, name
+    assert f"export GATEWAY={gateway.url}\n" in page
+
+
+def test_the_page_knows_the_gateway_by_its_public_address(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    public = "https://gateway.example/hokusai"
+    with (
+        RunningGateway(new_database(), mlflow_server.url, public_url=public) as gateway,
+        gateway.client() as client,
+    ):
+        assert f"export GATEWAY={public}\n" in client.get("/docs").text
+
+
+def test_what_asks_mlflow_may_fail_as_mlflow_does() -> None:
+    paths = DOCUMENT["paths"]
+    for path in ("/api/models/baseline", "/api/models/improved", "/api/attestations"):
+        assert {"502", "504"} <= set(paths[path]["post"]["responses"]), path
+    assert "502" not in paths["/api/keys"]["post"]["responses"]
+    assert "409" in paths["/api/attestations/{digest}/mint-request"]["get"]["responses"]
 
 
 def test_allow_lists_what_the_path_itself_takes(gateway: RunningGateway) -> None:

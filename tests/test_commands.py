@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from app.identity.api_key import is_well_formed, new_key
+from app.standalone.directory import DataDirectory
 from tests.support.answers import good, refused
 from tests.support.command import CommandLine
 from tests.support.gateway import RunningGateway
@@ -211,6 +212,17 @@ def test_a_database_that_is_away_is_one_line(shell: Shell) -> None:
     url = "postgresql://nobody@127.0.0.1:9/nothing"
     said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL=url)
     assert said.startswith("error: cannot use the database of HOKUSAI_DATABASE_URL: ")
+    assert len(said.splitlines()) == 1
+
+
+def test_the_database_of_a_serve_that_has_ended_is_one_line(shell: Shell, tmp_path: Path) -> None:
+    directory = DataDirectory(tmp_path / "data")
+    directory.create()
+    directory.pepper()
+    directory.note_database(f"postgresql://postgres@/hokusai?host={tmp_path}/postgres")
+    given = {"HOKUSAI_DATA_DIR": str(tmp_path / "data")}
+    said = shell.fails(2, "keys", "list", without="HOKUSAI_DATABASE_URL", **given)
+    assert "`hokusai-gateway serve`" in said
     assert len(said.splitlines()) == 1
 
 

@@ -13,7 +13,7 @@ from eth_hash.auto import keccak
 from app.attestations import typed_data
 from app.attestations.checkpoint import CheckpointSigner
 from app.attestations.typed_data import TypedData
-from app.errors import StartupError, UnprocessableError
+from app.errors import StartupError
 from app.identity.wallet import checksum_address
 from app.settings import Settings
 
@@ -54,17 +54,12 @@ class Attestor:
     def from_settings(cls, settings: Settings) -> "Attestor":
         """Raises StartupError where there is no key, more than one, or one that is none."""
         name, text = _secret(settings)
-        try:
-            chain = Chain(
-                settings.chain_id,
-                checksum_address(settings.verifying_contract),
-                checksum_address(settings.eas_contract),
-                settings.eas_version,
-            )
-        except UnprocessableError:
-            raise StartupError(
-                "HOKUSAI_VERIFYING_CONTRACT, HOKUSAI_EAS_CONTRACT: not an Ethereum address"
-            ) from None
+        chain = Chain(
+            settings.chain_id,
+            checksum_address(settings.verifying_contract),
+            checksum_address(settings.eas_contract),
+            settings.eas_version,
+        )
         match = _KEY.fullmatch(text.strip())
         try:
             return cls(bytes.fromhex(match[1] if match else ""), chain, settings.log_origin)

@@ -44,7 +44,7 @@ def is_well_formed(text: str) -> bool:
 
 
 def is_token(text: str) -> bool:
-    """Whether a well-formed text is a wallet's token, not an API key."""
+    """Whether a text begins as a wallet's token does, and not as an API key."""
     return text.startswith(TOKEN_PREFIX)
 
 

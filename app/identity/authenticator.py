@@ -94,6 +94,11 @@ class Authenticator:
 
     async def _look_up(self, secret: str, digest: bytes) -> KnownCredential:
         if not is_well_formed(secret):
+            if is_token(secret):
+                raise InvalidTokenError(
+                    "This is not a token: its form or its checksum is wrong. Copy it whole, or "
+                    "sign in again at POST /api/auth/token."
+                )
             raise InvalidKeyError(
                 "This is not an API key: its form or its checksum is wrong. Copy it whole; it "
                 "reads hk_live_… and is 58 characters long."

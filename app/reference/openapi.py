@@ -131,10 +131,15 @@ def example(document: Document, schema: Document) -> Any:
     return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
 
 
+def asks_mlflow(method: str, path: str, operation: Document) -> bool:
+    """Whether an operation looks up in MLflow what its body names."""
+    of_models = path.startswith(("/api/models/", "/api/attestations"))
+    return method == "POST" and of_models and bool(operation["security"])
+
+
 def names_something(method: str, path: str, operation: Document) -> bool:
     """Whether an operation can be answered 404: its path, or its body, names what may not exist."""
-    in_body = method == "POST" and path.startswith(("/api/models/", "/api/attestations"))
-    return "{" in path or (in_body and bool(operation["security"]))
+    return "{" in path or asks_mlflow(method, path, operation)
 
 
 def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
@@ -160,7 +165,10 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         # Where the operator has not said which name a message has to be addressed to.
         statuses += [403] if path == "/api/auth/nonce" else []
         statuses += [404] if names_something(method, path, operation) else []
+        statuses += [502, 504] if asks_mlflow(method, path, operation) else []
         statuses += [409, 413] if method == "POST" else []
+        # Of an attestation whose claim is none that a contract could pay for.
+        statuses += [409] if path.endswith("/mint-request") else []
         responses = operation["responses"]
         for status in sorted(statuses):
             if str(status) not in responses:

@@ -14,8 +14,12 @@ from app.reference.webpage import webpage
 MLFLOW = "/api/mlflow/api/2.0/mlflow/help"
 
 
+# Stands on the page where the gateway's address belongs.
+ADDRESS = "@@address@@"
+
+
 def render(document: Document) -> str:
-    """The page, with everything escaped."""
+    """The page, with everything escaped, and ADDRESS where the gateway's address belongs."""
     tags: dict[str, list[tuple[str, str, Document]]] = {}
     for method, path, operation in operations(document):
         tags.setdefault(operation["tags"][0], []).append((method, path, operation))
@@ -29,7 +33,7 @@ is <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
 <code>X-ETH-Address</code>, <code>X-ETH-Message</code> and <code>X-ETH-Signature</code>.</p>
 <p>In the examples <code>$GATEWAY</code> is this gateway's address and <code>$KEY</code> your key or
 token:</p>
-<pre>export GATEWAY=http://127.0.0.1:8000
+<pre>export GATEWAY={ADDRESS}
 export KEY=hk_live_...</pre>
 <p>Every failure is <code>application/problem+json</code>: <code>reason</code> is for programs,
 <code>message</code> for people, <code>request_id</code> for the operator.</p>

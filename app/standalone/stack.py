@@ -101,14 +101,23 @@ def neighbour_database(url: str) -> str:
         psycopg2.connect(neighbour, connect_timeout=10).close()
     except psycopg2.OperationalError:
         try:
-            with closing(psycopg2.connect(base.geturl(), connect_timeout=10)) as connection:
+            beside = psycopg2.connect(base.geturl(), connect_timeout=10)
+        except psycopg2.OperationalError as error:
+            raise StartupError(
+                f"cannot use the database of HOKUSAI_DATABASE_URL: {_first_line(error)}"
+            ) from None
+        try:
+            with closing(beside) as connection:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except psycopg2.Error as error:
-            words = str(error).strip().splitlines()[0]
             raise StartupError(
                 f"MLflow needs a database {name} beside the gateway's own, and it cannot be made: "
-                f"{words}; make it, or set HOKUSAI_MLFLOW_URL"
+                f"{_first_line(error)}; make it, or set HOKUSAI_MLFLOW_URL"
             ) from None
     return neighbour
+
+
+def _first_line(error: psycopg2.Error) -> str:
+    return str(error).strip().splitlines()[0]

@@ -67,7 +67,6 @@ def test_the_checkpoint_key_belongs_to_the_attestor_key() -> None:
             {"attestor_keystore": "/x", "attestor_keystore_password": "x"},
             "HOKUSAI_ATTESTOR_KEYSTORE",
         ),
-        ({"attestor_key": KEY, "verifying_contract": "0x12"}, "HOKUSAI_VERIFYING_CONTRACT"),
     ],
 )
 def test_what_is_wrong_is_named_and_no_key_is_shown(given: dict[str, Any], setting: str) -> None:

@@ -85,6 +85,7 @@ BAD: dict[str, tuple[str, Callable[[RunningGateway], dict[str, str]]]] = {
     "not ASCII": ("key_invalid", lambda _: {"X-API-Key": "hk_live_ключ"}),
     "bad base64": ("key_invalid", lambda _: {"Authorization": "Basic !!!"}),
     "unknown": ("key_invalid", lambda _: {"Authorization": f"Bearer {new_key()}"}),
+    "mistyped token": ("token_invalid", lambda _: {"X-API-Key": new_token()[:-1] + "#"}),
     "unknown token": ("token_invalid", lambda _: {"Authorization": f"Bearer {new_token()}"}),
     "revoked": ("key_revoked", lambda g: {"X-API-Key": stored(g, revoke)}),
     "expired": ("key_expired", lambda g: {"X-API-Key": stored(g, expire)}),

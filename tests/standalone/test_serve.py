@@ -206,6 +206,9 @@ def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path
         ({"trusted_proxies": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
         ({"grace_period": "inf"}, "HOKUSAI_GRACE_PERIOD"),
         ({"wallet_past": "1e300"}, "HOKUSAI_WALLET_PAST"),
+        ({"verifying_contract": "0x12"}, "HOKUSAI_VERIFYING_CONTRACT: '0x12' is no"),
+        ({"eas_contract": "12"}, "HOKUSAI_EAS_CONTRACT: '12' is no"),
+        ({"retired_attestors": f"0x{'1' * 40}, foo"}, "HOKUSAI_RETIRED_ATTESTORS: 'foo' is no"),
         ({"workers": "2"}, "HOKUSAI_REDIS_URL"),
         ({"host": "203.0.113.77"}, "HOKUSAI_HOST"),
     ],
@@ -245,12 +248,12 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
     assert ended.returncode == 2
 
 
-def test_a_database_that_is_away_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
-    away = {
-        "database_url": "postgresql://u:secret@127.0.0.1:9/db",
-        "mlflow_url": "http://127.0.0.1:9",
-    }
-    ended = run("serve", data_dir=str(tmp_path / "data"), port="0", **away)
+@pytest.mark.parametrize("given", [{"mlflow_url": "http://127.0.0.1:9"}, {}])
+def test_a_database_that_is_away_is_one_line_and_exit_code_2(
+    tmp_path: Path, given: dict[str, str]
+) -> None:
+    url = "postgresql://u:secret@127.0.0.1:9/db"
+    ended = run("serve", data_dir=str(tmp_path / "data"), port="0", database_url=url, **given)
     assert refusal(ended.stderr) == ended.stderr
     assert "HOKUSAI_DATABASE_URL" in ended.stderr
     assert "secret" not in ended.stderr
