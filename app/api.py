@@ -155,7 +155,10 @@ async def _validation_error(request: Request, error: Exception) -> Response:
             UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
         )
     problems = [
-        {"where": ".".join(map(str, problem["loc"])), "problem": problem["msg"]}
+        {
+            "where": ".".join(map(str, problem["loc"])),
+            "problem": problem["msg"].removeprefix("Value error, "),
+        }
         for problem in error.errors()
     ]
     # The input itself is not repeated: it may hold a secret that was put in the wrong place.

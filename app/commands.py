@@ -152,7 +152,8 @@ def _valid(schema: type[M], asked: dict[str, Any]) -> M:
         return schema.model_validate(asked)
     except ValidationError as error:
         first = error.errors()[0]
-        _fail(f"{'.'.join(map(str, first['loc']))}: {first['msg']}")
+        words = first["msg"].removeprefix("Value error, ")
+        _fail(f"{'.'.join(map(str, first['loc']))}: {words}")
 
 
 def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:

@@ -183,7 +183,7 @@ class Application:
 
         async def hold_back_failure(message: Any) -> None:
             nonlocal failed
-            if message["type"] == "lifespan.startup.failed":
+            if message["type"] in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
                 failed = message
             else:
                 if message["type"] == "lifespan.startup.complete":
@@ -195,6 +195,8 @@ class Application:
         except StartupError as error:
             _remember(error)
             failed = {"type": "lifespan.startup.failed", "message": ""}
+        except asyncio.CancelledError:
+            failed = None  # a second signal: nobody waits for the end, and it is no failure
         finally:
             if failed is not None:
                 await send(failed)

@@ -280,7 +280,6 @@ def test_a_key_is_no_name(gateway: RunningGateway) -> None:
     assert problem["problems"] == [
         {
             "where": "body.name",
-            "problem": "Value error, this holds an API key or token, which must not be kept in "
-            "clear",
+            "problem": "this holds an API key or token, which must not be kept in clear",
         }
     ]

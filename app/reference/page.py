@@ -102,8 +102,9 @@ def _fields(document: Document, schema: Document) -> Iterable[tuple[str, str, st
 
 
 def _kind(schema: Document) -> str:
-    if "anyOf" in schema:
-        return " or ".join(_kind(one) for one in schema["anyOf"])
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            return " or ".join(_kind(one) for one in schema[union])
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2].lower()
     if schema.get("type") == "array":

@@ -4,7 +4,16 @@ import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from app.contributors.shares import Address, GivenContribution, Share
 from app.errors import UnprocessableError
@@ -73,6 +82,14 @@ _ONE_MODEL: list[dict[str, Any]] = [
         "properties": {given: {"type": "string"}, other: {"type": "null"}},
     }
     for given, other in (("model_uri", "run_id"), ("run_id", "model_uri"))
+]
+
+
+# Which of the two it is decides what is said of it: not what it lacks of the other.
+GivenContributions = Annotated[
+    Annotated[GivenContribution, Tag("single")]
+    | Annotated[list[GivenContribution], Field(min_length=1, max_length=500), Tag("list")],
+    Discriminator(lambda given: "list" if isinstance(given, list) else "single"),
 ]
 
 
@@ -163,9 +180,7 @@ class ImprovedRequest(_Registration):
     )
     baseline_model_id: Label
     contributor_address: Address | None = None
-    data_contribution: (
-        GivenContribution | Annotated[list[GivenContribution], Field(min_length=1, max_length=500)]
-    ) = GivenContribution()
+    data_contribution: GivenContributions = GivenContribution()
 
     @property
     def contributions(self) -> list[GivenContribution]:

@@ -77,6 +77,11 @@ def wanted(model_uri: str | None, run_id: str | None, artifact_path: str) -> Wan
             return Wanted(model_uri, logged_model=rest)
         if scheme == "models" and len(parts) == 2 and _VERSION.fullmatch(parts[1]):
             return Wanted(model_uri, name=check_name(parts[0]), version=parts[1])
+    if run_id is not None:
+        raise UnprocessableError(
+            "run_id and artifact_path name no model: run_id is the id of an MLflow run, and "
+            "artifact_path the path of a model in it, such as `model`."
+        )
     raise UnprocessableError(
         f"model_uri names no model in a form that stays the same: it is {FORMS}."
     )

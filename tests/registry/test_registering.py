@@ -171,8 +171,9 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("baseline", {"name": "a/b"}, "slash"),
     ("baseline", {"name": "a:b"}, "colon"),
     ("baseline", {"name": " "}, "1 to 256"),
-    ("baseline", {"artifact_path": "../model"}, "model_uri"),
-    ("baseline", {"artifact_path": "a%2fb"}, "model_uri"),
+    ("baseline", {"run_id": "5d0f..."}, "run_id and artifact_path name no model"),
+    ("baseline", {"artifact_path": "../model"}, "artifact_path"),
+    ("baseline", {"artifact_path": "a%2fb"}, "artifact_path"),
     ("baseline", {"metrics": {"a": "1"}}, "number"),
     ("baseline", {"metrics": {"a": 1e301}}, "1e+300"),
     ("baseline", {"metadata": {"a": 2**60}}, "integer"),
@@ -181,7 +182,11 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("baseline", {"unknown": 1}, "unknown"),
     ("baseline", {"model_uri": "runs:/1/model"}, "either"),
     ("improved", {"contributor_address": "0x123..."}, "Ethereum address"),
-    ("improved", {"data_contribution": {"contributor": "0x123..."}}, "Ethereum address"),
+    (
+        "improved",
+        {"data_contribution": {"contributor": "0x123..."}},
+        "body.data_contribution.single.contributor: This is not an Ethereum address",
+    ),
     ("improved", {}, "contributor_address"),
     (
         "improved",
@@ -234,6 +239,7 @@ def test_what_is_wrong_is_refused_before_anything_is_written(
     answer = training.register(kind, **{"run_id": run, **fixed, **body})
     assert answer.status_code == 422, answer.text
     assert said in answer.json()["message"]
+    assert len(answer.json().get("problems", [])) <= 1
     assert written(training) == before
 
 

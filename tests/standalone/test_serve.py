@@ -73,6 +73,24 @@ def test_a_signal_ends_it_with_exit_code_0(
         assert "Traceback" not in serving.output
 
 
+def test_a_second_signal_ends_it_at_once_with_exit_code_0(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+        url = urlsplit(serving.url)
+        with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as client:
+            # A request that never ends, which one signal lets go on.
+            client.sendall(
+                b"POST /api/auth/token HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{"
+            )
+            assert httpx.get(f"{serving.url}/livez", trust_env=False).status_code == 200
+            serving.process.send_signal(signal.SIGINT)
+            wait_until_refused(url.hostname or "", url.port or 0)
+            assert serving.stop(signal.SIGINT) == 0
+        # It is told of the request that was cut off, and not of the application.
+        assert "in lifespan" not in serving.output
+
+
 def test_a_request_in_flight_is_finished_before_it_stops(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
