@@ -15,8 +15,6 @@ from app.errors import StartupError
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.
 MIN_PEPPER = 16
-# What is said of `shared`, which is nothing that an operator should have chosen by mistake.
-SHARED_WARNING = "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
 AccessLog = Literal["all", "errors", "none"]
 # Nobody means more than a year, and the clock ends somewhere.
 LONGEST = 366 * 24 * 3600
@@ -237,6 +235,22 @@ class Settings(BaseSettings):
         if self.metrics_port is not None and self.metrics_port == self.port:
             raise ValueError("HOKUSAI_METRICS_PORT must be another port than HOKUSAI_PORT")
         return self
+
+    @property
+    def risks(self) -> list[str]:
+        """A line for each choice that works, and that nobody should have made by mistake."""
+        found = []
+        if self.tenancy == "shared":
+            found.append(
+                "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
+            )
+        if self.registration_lease <= self.upstream_timeout:
+            found.append(
+                f"HOKUSAI_REGISTRATION_LEASE={self.registration_lease:g}: a registration may be "
+                "taken up while MLflow still works on it; more than HOKUSAI_UPSTREAM_TIMEOUT "
+                f"({self.upstream_timeout:g}) is safe"
+            )
+        return found
 
     @cached_property
     def public_hosts(self) -> frozenset[str]:

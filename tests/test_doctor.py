@@ -303,8 +303,14 @@ def test_an_mlflow_without_workspaces(well: Practice, plain_mlflow: str) -> None
     said.problem("workspaces", "start it with --enable-workspaces")
     said = well.ask(mlflow_url=plain_mlflow, tenancy="shared")
     assert said.code == 0
-    assert said.lines["workspaces"][0] == "warning"
-    assert "every tenant sees" in said.lines["workspaces"][1]
+    assert said.lines["settings"][0] == "warning"
+    assert "every tenant sees" in said.lines["settings"][1]
+
+
+def test_a_lease_that_ends_before_a_request_may(well: Practice) -> None:
+    said = well.ask(registration_lease="10")
+    assert (said.code, said.lines["settings"][0]) == (0, "warning")
+    assert "HOKUSAI_REGISTRATION_LEASE=10" in said.lines["settings"][1]
 
 
 GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="

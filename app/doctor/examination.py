@@ -49,6 +49,8 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
     yield ok("settings", "can be read")
     for line in warnings(environment):
         yield warning("settings", line.removeprefix("warning: "))
+    for risk in settings.risks:
+        yield warning("settings", risk)
     directory = DataDirectory(settings.data_dir)
     completed = _completed(settings, directory)
     given = (settings.database_url, settings.mlflow_url, settings.key_pepper)

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 from app.database import in_one_line
-from app.doctor.finding import Finding, Level, ok, problem, warning
+from app.doctor.finding import Finding, Level, ok, problem
 from app.errors import GatewayError, StartupError
 from app.health import PROBE_SECONDS
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
-from app.settings import SHARED_WARNING, Settings
+from app.settings import Settings
 from app.telemetry.gauges import VERSION
 
 # The first with workspaces.
@@ -58,8 +58,6 @@ async def _look(settings: Settings, mlflow: MLflowControl) -> AsyncIterator[Find
     }
     if settings.tenancy == "workspaces":
         checks["workspaces"] = lambda: _workspaces(mlflow)
-    else:
-        yield warning("workspaces", SHARED_WARNING)
     for subject, check in checks.items():
         try:
             async with asyncio.timeout(PROBE_SECONDS):

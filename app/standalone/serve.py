@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from app import server
 from app.database import database_address, where
 from app.errors import StartupError
-from app.settings import SHARED_WARNING, Settings, load_settings
+from app.settings import Settings, load_settings
 from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
@@ -53,8 +53,8 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     if has_children:
         directory.lock()
         cleanup.callback(directory.unlock)
-    if settings.tenancy == "shared":
-        say(f"warning: {SHARED_WARNING}")
+    for risk in settings.risks:
+        say(f"warning: {risk}")
     listener = cleanup.enter_context(server.open_socket(settings.host, settings.port))
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
