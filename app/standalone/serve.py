@@ -20,6 +20,9 @@ from app.standalone.report import Progress, report, say
 from app.stopping import Stopped, ignore_signals, stop_on_signals
 from app.unknown_settings import warnings
 
+# For the report alone, so nobody should wait long for it.
+_PROBE_SECONDS = 2
+
 
 def serve() -> None:
     """Run until SIGINT, SIGTERM or SIGHUP. Raises StartupError; returns after a clean stop.
@@ -67,9 +70,10 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     if not has_attestor:
         directory.make_attestor_key()
         os.environ["HOKUSAI_ATTESTOR_KEY_FILE"] = str(directory.attestor_key)
-    postgres, mlflow = _without_secrets(settings), settings.mlflow_url or ""
     if has_children:
         postgres, mlflow = _start_children(settings, directory, progress, cleanup)
+    else:
+        postgres, mlflow = _without_secrets(settings), _with_state(settings.mlflow_url)
     settings = load_settings()
     with progress.step("Migrating the database"):
         migrate_apart(settings)
@@ -110,11 +114,11 @@ def _start_children(
     directory.note_database(stack.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
     os.environ["HOKUSAI_MLFLOW_URL"] = stack.mlflow_url
-    postgres, mlflow = _without_secrets(settings), stack.mlflow_url
+    postgres, mlflow = _without_secrets(settings), _with_state(settings.mlflow_url)
     if stack.postgres is not None:
         postgres = f"started here, on the socket {stack.postgres.location}"
     if stack.mlflow is not None:
-        mlflow += f"  (started here, log in {directory.path / 'mlflow.log'})"
+        mlflow = f"{stack.mlflow_url}  (started here, log in {directory.path / 'mlflow.log'})"
     return postgres, mlflow
 
 
@@ -135,6 +139,22 @@ def _without_secrets(settings: Settings) -> str:
     if settings.database_url is None:
         return ""
     return where(database_address(settings.database_url.get_secret_value()))
+
+
+def _with_state(mlflow_url: str | None) -> str:
+    """The MLflow server that was given, and what keeps it from being reached, if anything does.
+
+    No error: it may come up later, and until then the gateway is not ready.
+    """
+    if mlflow_url is None:
+        return ""
+    parts = urlsplit(mlflow_url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        socket.create_connection((parts.hostname or "", port), _PROBE_SECONDS).close()
+    except OSError as error:
+        return f"{mlflow_url}  (cannot be reached yet: {error.strerror or error})"
+    return mlflow_url
 
 
 def _address(listener: socket.socket) -> str:

@@ -51,6 +51,16 @@ def test_the_report_names_no_password(
         assert password not in serving.output
 
 
+def test_the_report_says_that_mlflow_is_away(
+    tmp_path: Path, new_database: Callable[[], str]
+) -> None:
+    given = {"database_url": new_database(), "mlflow_url": "http://127.0.0.1:9"}
+    with Serving(tmp_path / "data", **given) as serving:
+        assert serving.url
+        away = "MLflow      http://127.0.0.1:9  (cannot be reached yet: Connection refused)"
+        assert away in serving.output
+
+
 def test_tenants_that_share_all_are_said_at_start(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:

@@ -89,6 +89,12 @@ def test_what_is_no_document_is_code_2(command: Command, tmp_path: Path, text: s
     assert done.err.count("\n") == 1
 
 
+def test_what_is_no_checkpoint_is_code_2(command: Command, file: str, tmp_path: Path) -> None:
+    done = command("verify", file, "--checkpoint", written(tmp_path, "held", "a,b\n1,2\n"))
+    assert (done.code, done.out) == (2, "")
+    assert "is no checkpoint of a log" in done.err
+
+
 def test_wrong_keys_are_code_2(command: Command, file: str, tmp_path: Path) -> None:
     for wrong in (["--attestor", "0x12"], ["--log-key", "x"]):
         assert command("verify", file, *wrong).code == 2

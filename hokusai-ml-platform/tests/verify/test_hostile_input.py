@@ -83,9 +83,12 @@ def test_any_checkpoint_is_judged(note: str) -> None:
         found = read_checkpoint(note, [key])
     except ValueError:
         found = None
-    assert found is None or found.signed_by is None
-    report = verify(IMPROVEMENT, known=KNOWN, checkpoint=note)
-    assert not report.ok
+    if found is None:
+        with pytest.raises(DocumentError, match="is no checkpoint"):
+            verify(IMPROVEMENT, known=KNOWN, checkpoint=note)
+    else:
+        assert found.signed_by is None
+        assert not verify(IMPROVEMENT, known=KNOWN, checkpoint=note).ok
 
 
 @settings(deadline=None)

@@ -51,9 +51,9 @@ def verify(
     checkpoint is of another size than the attestation's. log: an export of the log, which tells
     whether the attestation was revoked.
 
-    Raises DocumentError for what is not a JSON object, is too large or too deep, and InputError
-    for an address or key that is none. Whatever else is wrong with the attestation is in the
-    report.
+    Raises DocumentError for what is not a JSON object, is too large or too deep, and for a
+    `checkpoint` that is none, and InputError for an address or key that is none. Whatever else is
+    wrong with the attestation is in the report.
     """
     given = parse(attestation) if isinstance(attestation, (str, bytes)) else plain(attestation)
     if not isinstance(given, dict):
@@ -67,9 +67,18 @@ def verify(
             raise DocumentError("A consistency proof is a JSON object.")
         if checkpoint is None:
             raise InputError("A consistency proof needs the checkpoint that it begins or ends at.")
-    if checkpoint is not None and not isinstance(checkpoint, str):
-        raise InputError("A checkpoint is a text, as GET /api/attestations/log gives it.")
+    if checkpoint is not None:
+        _must_be_checkpoint(checkpoint)
     return _Verification(given, trust, checkpoint, consistency, log).report()
+
+
+def _must_be_checkpoint(held: Any) -> None:
+    if not isinstance(held, str):
+        raise InputError("A checkpoint is a text, as GET /api/attestations/log gives it.")
+    try:
+        read_checkpoint(held, ())
+    except ValueError as error:
+        raise DocumentError(f"What you hold is no checkpoint of a log: {error}.") from None
 
 
 def verify_file(path: str | os.PathLike[str], **trusted: Any) -> Report:
