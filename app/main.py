@@ -120,6 +120,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     api.state.database = database
     api.state.mlflow = mlflow
     api.state.authenticator = authenticator
+    api.state.known = known
     api.state.workspaces = workspaces
     api.state.limiter = limiter
     api.state.attestations = attestations

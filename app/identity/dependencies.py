@@ -10,6 +10,7 @@ from app.audit.service import Actor
 from app.database import Database
 from app.errors import UnauthenticatedError
 from app.exchange import exchange_of
+from app.identity.known import CHANGED, KnownCredentials
 from app.identity.peppers import Peppers
 from app.identity.principal import Principal, Scope
 from app.identity.signatures import spend
@@ -44,13 +45,19 @@ def _peppers(request: Request) -> Peppers:
 
 
 async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
-    """A transaction for a change; a wallet's message is spent in it, so only if it commits."""
+    """A transaction for a change; a wallet's message is spent in it, so only if it commits.
+
+    A key that it ended is not known here any more when the answer goes.
+    """
     database: Database = request.app.state.database
+    known: KnownCredentials = request.app.state.known
     proof = exchange_of(request.scope).proof
     async with database.transaction() as session:
         if proof is not None:
             await spend(session, proof)
         yield session
+    for credential in session.info.get(CHANGED, ()):
+        known.forget(credential)
 
 
 Caller = Annotated[Principal, Depends(_caller)]

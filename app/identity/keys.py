@@ -12,7 +12,7 @@ from app.audit.service import Actor, record
 from app.database import now
 from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.identity.api_key import hint, new_key
-from app.identity.known import CHANNEL
+from app.identity.known import CHANGED, CHANNEL
 from app.identity.models import APIKey
 from app.identity.peppers import Peppers
 from app.identity.principal import Principal, Scope
@@ -293,7 +293,11 @@ async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -
 
 
 async def _tell(session: AsyncSession, key_id: str) -> None:
-    """Let every worker forget the key; PostgreSQL delivers it when the transaction commits."""
+    """Let every worker forget the key; PostgreSQL delivers it when the transaction commits.
+
+    This one forgets it by then as well, without waiting for its turn: see dependencies.py.
+    """
+    session.info.setdefault(CHANGED, []).append(key_id)
     await session.execute(
         text("select pg_notify(:channel, :key)"), {"channel": CHANNEL, "key": key_id}
     )

@@ -1,8 +1,9 @@
 """Keys and tokens that were looked up lately, and the word of their revocation.
 
 One lookup in PostgreSQL costs more than proxying the whole request, so a worker remembers what it
-found. It is told of every change by LISTEN/NOTIFY. While nobody listens, because the database is
-away, nothing is remembered: each request asks, and is answered 503.
+found. It is told of every change by LISTEN/NOTIFY, and forgets what it changed itself before that
+is answered. While nobody listens, because the database is away, nothing is remembered: each request
+asks, and is answered 503.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ from app.settings import Network
 log = structlog.get_logger()
 
 CHANNEL = "hokusai_credentials"
+# In a session's `info`: the ids of the credentials that its transaction changes.
+CHANGED = "changed_credentials"
 # What bounds a missed notification, in seconds.
 LIFETIME = 30.0
 # Enough for every caller of a busy minute; the oldest goes first.

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 
 import httpx
 import psycopg2
@@ -15,6 +15,7 @@ import pytest
 
 from app.database import Database
 from app.identity import upkeep
+from app.identity.known import KnownCredentials
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused
@@ -52,6 +53,27 @@ def listening(gateway: RunningGateway) -> list[int]:
             " and (query ilike 'listen%%' or query = 'select 1')",
         )
     ]
+
+
+@pytest.mark.parametrize("ends", ["revocation", "rotation"])
+def test_a_key_is_ended_where_it_was_ended_before_anybody_is_told(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, ends: str
+) -> None:
+    with (
+        patch.object(KnownCredentials, "_notified", lambda *_: None),
+        RunningGateway(new_database(), mlflow_server.url) as gateway,
+        gateway.client(gateway.key()) as client,
+        gateway.client(gateway.key(scopes=list(Scope))) as admin,
+    ):
+        wait_until(lambda: listening(gateway))
+        own = good(client.get("/api/keys"))["items"][0]["id"]
+        assert client.get(WHOAMI).status_code == 200
+        if ends == "revocation":
+            assert admin.delete(f"/api/admin/keys/{own}").status_code == 204
+            refused(client.get(WHOAMI), 401, "key_revoked")
+        else:
+            good(client.post(f"/api/keys/{own}/rotate", json={"overlap_seconds": 0}), 201)
+            refused(client.get(WHOAMI), 401, "key_rotated")
 
 
 def both_listen(pair: Pair) -> bool:
