@@ -33,6 +33,7 @@ from app.limits import endpoints as limits
 from app.reference import openapi
 from app.reference.described import Described
 from app.registry import endpoints as models
+from app.schemas.problems import place, words
 from app.tenants import endpoints as tenants
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -154,13 +155,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
         return _ErrorResponse(
             UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
         )
-    problems = [
-        {
-            "where": ".".join(map(str, problem["loc"])),
-            "problem": problem["msg"].removeprefix("Value error, "),
-        }
-        for problem in error.errors()
-    ]
+    problems = [{"where": place(problem), "problem": words(problem)} for problem in error.errors()]
     # The input itself is not repeated: it may hold a secret that was put in the wrong place.
     message = "; ".join(f"{problem['where']}: {problem['problem']}" for problem in problems)
     return _ErrorResponse(UnprocessableError(message, extra={"problems": problems}))

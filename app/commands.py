@@ -24,6 +24,7 @@ from app.identity.key_endpoints import issued, view
 from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 from app.identity.schemas import AdminKeyRequest, RotateRequest
+from app.schemas.problems import place, words
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
 from app.telemetry.logs import configure_logs
@@ -152,8 +153,7 @@ def _valid(schema: type[M], asked: dict[str, Any]) -> M:
         return schema.model_validate(asked)
     except ValidationError as error:
         first = error.errors()[0]
-        words = first["msg"].removeprefix("Value error, ")
-        _fail(f"{'.'.join(map(str, first['loc']))}: {words}")
+        _fail(f"{place(first)}: {words(first)}")
 
 
 def _run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:

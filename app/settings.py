@@ -1,6 +1,5 @@
 """Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
 
-import re
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
@@ -11,6 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.errors import StartupError
+from app.schemas.address import is_address
+from app.schemas.problems import words
 
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.
@@ -171,7 +172,7 @@ class Settings(BaseSettings):
     @classmethod
     def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
-            if re.fullmatch(r"0x[0-9A-Fa-f]{40}", address) is None:
+            if not is_address(address):
                 raise ValueError(
                     f"{address!r} is no Ethereum address, which is 0x and 40 hexadecimal digits"
                 )
@@ -279,7 +280,7 @@ def load_settings() -> Settings:
     except ValidationError as error:
         problems = [
             "".join(f"HOKUSAI_{str(field).upper()}: " for field in problem["loc"][:1])
-            + problem["msg"].removeprefix("Value error, ")
+            + words(problem)
             for problem in error.errors(include_url=False, include_input=False)
         ]
         raise StartupError("; ".join(problems)) from None

@@ -16,6 +16,7 @@ from eth_hash.auto import keccak
 
 from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
 from app.identity.credentials import WalletCredential
+from app.schemas.address import is_address
 
 SIGNATURE_BYTES: Final = 65
 
@@ -24,7 +25,6 @@ _MESSAGE = re.compile(
     r"Hokusai API Access - "
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)(?:Z|\+00:00)?"
 )
-_ADDRESS = re.compile(r"0x[0-9A-Fa-f]{40}")
 _SIGNATURE = re.compile(r"(?:0x)?([0-9A-Fa-f]{130})")
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -54,7 +54,7 @@ def verify(
     signature that proves it. Raises StaleSignatureError outside the window, InvalidSignatureError
     for everything else, each with the reason.
     """
-    if _ADDRESS.fullmatch(credential.address) is None:
+    if not is_address(credential.address):
         raise InvalidSignatureError(
             "X-ETH-Address is not an Ethereum address: 0x and 40 hexadecimal digits."
         )
@@ -114,7 +114,7 @@ def checksum_address(text: str) -> str:
 
     Raises UnprocessableError when it is not `0x` and 40 hexadecimal digits.
     """
-    if _ADDRESS.fullmatch(text) is None:
+    if not is_address(text):
         raise UnprocessableError(
             "This is not an Ethereum address, which is 0x and 40 hexadecimal digits."
         )

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app import server
@@ -17,19 +18,21 @@ from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
-from app.stopping import Stopped, ignore_signals, stop_on_signals
+from app.stopping import Stopped, ignore_signals
 from app.unknown_settings import warnings
+
+if TYPE_CHECKING:
+    from app.standalone.stack import Stack
 
 # For the report alone, so nobody should wait long for it.
 _PROBE_SECONDS = 2
 
 
 def serve() -> None:
-    """Run until SIGINT, SIGTERM or SIGHUP. Raises StartupError; returns after a clean stop.
+    """Run until Stopped is raised. Raises StartupError; returns after a clean stop.
 
     What was made here is handed on to the gateway and its workers by environment variables.
     """
-    stop_on_signals()
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
     for line in warnings(os.environ):
@@ -70,34 +73,37 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     if not has_attestor:
         directory.make_attestor_key()
         os.environ["HOKUSAI_ATTESTOR_KEY_FILE"] = str(directory.attestor_key)
+    given, stack = settings, None
     if has_children:
-        postgres, mlflow = _start_children(settings, directory, progress, cleanup)
-    else:
-        postgres, mlflow = _without_secrets(settings), _with_state(settings.mlflow_url)
+        stack = _start_children(settings, directory, progress, cleanup)
     settings = load_settings()
     with progress.step("Migrating the database"):
         migrate_apart(settings)
     new_key = _ensure_admin_key(settings, directory)
-    text = report(
-        gateway=settings.public_url or _address(listener),
-        mlflow=mlflow,
-        postgres=postgres,
-        directory=directory.path,
-        admin_key=directory.admin_key if directory.admin_key.exists() else None,
-        # With everything given this is a log that others keep: the key is in its file alone.
-        new_key=new_key if has_children else None,
-    )
+
+    def tell() -> None:
+        text = report(
+            gateway=settings.public_url or _address(listener),
+            mlflow=_mlflow(given, stack, directory),
+            postgres=_postgres(given, stack),
+            directory=directory.path,
+            admin_key=directory.admin_key if directory.admin_key.exists() else None,
+            # With everything given this is a log that others keep: the key is in its file alone.
+            new_key=new_key if has_children else None,
+        )
+        say(text)
+
     say("Starting the gateway")
     stopped = threading.Event()
     cleanup.callback(stopped.set)
-    _when_listening(listener, stopped, lambda: say(text))
+    _when_listening(listener, stopped, tell)
     server.run(settings, listener)
 
 
 def _start_children(
     settings: Settings, directory: DataDirectory, progress: Progress, cleanup: ExitStack
-) -> tuple[str, str]:
-    """Start what is missing, and describe PostgreSQL and MLflow for the report."""
+) -> "Stack":
+    """Start what is missing."""
     try:
         from app.standalone.stack import Stack
     except ImportError as error:
@@ -114,12 +120,7 @@ def _start_children(
     directory.note_database(stack.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
     os.environ["HOKUSAI_MLFLOW_URL"] = stack.mlflow_url
-    postgres, mlflow = _without_secrets(settings), _with_state(settings.mlflow_url)
-    if stack.postgres is not None:
-        postgres = f"started here, on the socket {stack.postgres.location}"
-    if stack.mlflow is not None:
-        mlflow = f"{stack.mlflow_url}  (started here, log in {directory.path / 'mlflow.log'})"
-    return postgres, mlflow
+    return stack
 
 
 def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | None:
@@ -134,20 +135,23 @@ def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | Non
         ) from None
 
 
-def _without_secrets(settings: Settings) -> str:
-    """Host, port and database of the database that was given."""
-    if settings.database_url is None:
-        return ""
+def _postgres(settings: Settings, stack: "Stack | None") -> str:
+    """Which PostgreSQL it is, without secrets. settings: as they were given."""
+    if stack is not None and stack.postgres is not None:
+        return f"started here, on the socket {stack.postgres.location}"
+    assert settings.database_url is not None
     return where(database_address(settings.database_url.get_secret_value()))
 
 
-def _with_state(mlflow_url: str | None) -> str:
-    """The MLflow server that was given, and what keeps it from being reached, if anything does.
+def _mlflow(settings: Settings, stack: "Stack | None", directory: DataDirectory) -> str:
+    """Which MLflow it is, and what keeps one that was given from being reached, if anything does.
 
     No error: it may come up later, and until then the gateway is not ready.
     """
-    if mlflow_url is None:
-        return ""
+    if stack is not None and stack.mlflow is not None:
+        return f"{stack.mlflow_url}  (started here, log in {directory.path / 'mlflow.log'})"
+    mlflow_url = settings.mlflow_url
+    assert mlflow_url is not None
     parts = urlsplit(mlflow_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:

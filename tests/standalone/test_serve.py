@@ -25,6 +25,9 @@ from tests.standalone.serving import (
 )
 from tests.support.waiting import wait_until
 
+# A Redis that is away is no reason not to serve.
+TWO_WORKERS = {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
+
 
 def production(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> dict[str, str]:
     return {"database_url": new_database(), "mlflow_url": mlflow_server.url}
@@ -137,9 +140,7 @@ def wait_until_refused(host: str, port: int) -> None:
 def test_workers_stop_with_their_parent_even_when_it_is_killed(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    given = production(new_database, mlflow_server)
-    # A Redis that is away is no reason not to serve.
-    given |= {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
+    given = production(new_database, mlflow_server) | TWO_WORKERS
     with Serving(tmp_path / "data", **given) as serving:
         serving.wait_for_status("/readyz", 200)
         assert len(workers(serving)) == 2
@@ -156,8 +157,7 @@ def test_a_signal_ends_workers_with_exit_code_0(
     number: signal.Signals,
     ready: bool,
 ) -> None:
-    given = production(new_database, mlflow_server)
-    given |= {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
+    given = production(new_database, mlflow_server) | TWO_WORKERS
     with Serving(tmp_path / "data", **given) as serving:
         if ready:
             serving.wait_for_status("/readyz", 200)

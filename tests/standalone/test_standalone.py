@@ -131,32 +131,26 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(
         assert "Traceback" not in serving.output
 
 
+# In an import that executes a text, of which Python keeps a mark if a KeyboardInterrupt leaves it,
+# and ends with it; and before anything is loaded.
+MOMENTS = {
+    "text": "from app.standalone import serve; serve._serve = lambda *_: exec('kill()')",
+    "first": "from app import lean; lean.start = kill",
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_in_an_import_that_executes_text_is_a_clean_stop(
-    tmp_path: Path, number: signal.Signals
+def test_a_signal_at_an_unlucky_moment_is_a_clean_stop(
+    tmp_path: Path, number: signal.Signals, moment: str
 ) -> None:
-    """Python keeps a mark of a KeyboardInterrupt that leaves such a text, and ends with it."""
-    script = (
-        "import os; from app.standalone import serve\n"
-        f"serve._serve = lambda *_: exec('os.kill(os.getpid(), {int(number)})')\n"
-        "serve.serve()"
-    )
-    assert_a_clean_end(script, tmp_path)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_before_anything_is_loaded_is_a_clean_stop(
-    tmp_path: Path, number: signal.Signals
-) -> None:
-    script = (
-        "import os; from app import cli, lean\n"
-        f"lean.start = lambda: os.kill(os.getpid(), {int(number)})\n"
-        "cli.serve()"
-    )
-    assert_a_clean_end(script, tmp_path)
-
-
-def assert_a_clean_end(script: str, tmp_path: Path) -> None:
+    script = f"""
+import builtins, os
+from app import cli
+builtins.kill = lambda: os.kill(os.getpid(), {int(number)})
+{MOMENTS[moment]}
+cli.serve()
+"""
     ended = subprocess.run(
         [sys.executable, "-c", script],
         env=environment_of({"data_dir": str(tmp_path)}),

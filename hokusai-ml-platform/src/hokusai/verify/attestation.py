@@ -67,16 +67,15 @@ def verify(
             raise DocumentError("A consistency proof is a JSON object.")
         if checkpoint is None:
             raise InputError("A consistency proof needs the checkpoint that it begins or ends at.")
-    if checkpoint is not None:
-        _must_be_checkpoint(checkpoint)
-    return _Verification(given, trust, checkpoint, consistency, log).report()
+    held = None if checkpoint is None else _held(checkpoint, trust)
+    return _Verification(given, trust, held, consistency, log).report()
 
 
-def _must_be_checkpoint(held: Any) -> None:
-    if not isinstance(held, str):
+def _held(checkpoint: Any, trust: Trust) -> Checkpoint:
+    if not isinstance(checkpoint, str):
         raise InputError("A checkpoint is a text, as GET /api/attestations/log gives it.")
     try:
-        read_checkpoint(held, ())
+        return read_checkpoint(checkpoint, trust.log_keys)
     except ValueError as error:
         raise DocumentError(f"What you hold is no checkpoint of a log: {error}.") from None
 
@@ -109,13 +108,13 @@ class _Verification:
         self,
         document: dict[str, Any],
         trust: Trust,
-        held: str | None,
+        given: Checkpoint | None,
         consistency: Mapping[str, Any] | None,
         export: LogExport | None,
     ) -> None:
         self._document = document
         self._trust = trust
-        self._held_note = held
+        self._given = given
         self._consistency = consistency
         self._export = export
         self._data: dict[str, Any] | None = None
@@ -133,7 +132,7 @@ class _Verification:
             self._check("eas", self._check_eas),
             self._check("checkpoint", self._check_checkpoint),
         ]
-        if self._held_note is not None:
+        if self._given is not None:
             checks.append(self._check("consistency", self._check_consistency))
         if self._export is not None:
             checks.append(self._check("export", self._check_export))
@@ -261,8 +260,8 @@ class _Verification:
         return f"{shown.origin} at size {shown.size}, signed by {shown.signed_by}"
 
     def _check_consistency(self) -> str:
-        assert self._held_note is not None
-        held = read_checkpoint(self._held_note, self._trust.log_keys)
+        held = self._given
+        assert held is not None
         if self._trust.log_keys and held.signed_by is None:
             raise Fails("the checkpoint that you hold is not signed by a key that you trust")
         self._held = held
