@@ -12,8 +12,8 @@ from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app import health, strict_json
+from app.access.audit import endpoints as audit
 from app.attestations import endpoints as attestations
-from app.audit import endpoints as audit
 from app.contributors import endpoints as contributors
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import CLI
+from app.access.audit.service import CLI
 from app.database import Database, in_one_line
 from app.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
 from app.identity import keys

@@ -1,7 +1,7 @@
 """Every table of the schema, for whoever needs all of them loaded."""
 
+from app.access.audit.models import AuditEvent
 from app.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
-from app.audit.models import AuditEvent
 from app.contributors.models import Contribution, Contributor
 from app.idempotency.models import IdempotentRequest
 from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.access.audit.service import Actor
 from app.attestations.schemas import AttestationRequest
 from app.attestations.subjects import Subject, Subjects
 from app.attestations.witness import compare, run_of_version, witness
-from app.audit.service import Actor
 from app.database import Database
 from app.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.identity.principal import Principal

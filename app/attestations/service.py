@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.audit import service as audit
+from app.access.audit.service import Actor
 from app.attestations import attestors, canonical, eas, log, typed_data
 from app.attestations.attestor import Attestor
 from app.attestations.canonical import parse
@@ -19,8 +21,6 @@ from app.attestations.mint import mint_request
 from app.attestations.models import Attestation, LogEntry
 from app.attestations.schemas import AttestationRequest
 from app.attestations.verify import Check, holds, verify
-from app.audit import service as audit
-from app.audit.service import Actor
 from app.contributors.shares import shares
 from app.database import Database, now
 from app.errors import (

@@ -5,7 +5,7 @@ from datetime import datetime
 from fastapi import APIRouter, Request, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Actor
+from app.access.audit.service import Actor
 from app.database import Session, now
 from app.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
 from app.exchange import exchange_of

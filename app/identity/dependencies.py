@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Actor
+from app.access.audit.service import Actor
 from app.database import Database
 from app.errors import UnauthenticatedError
 from app.exchange import exchange_of

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Actor, record
+from app.access.audit.service import Actor, record
 from app.database import now
 from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.identity.api_key import hint, new_key

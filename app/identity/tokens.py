@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Actor, record
+from app.access.audit.service import Actor, record
 from app.database import now
 from app.errors import PermissionDeniedError, SpentSignatureError
 from app.identity.api_key import new_token

@@ -2,7 +2,7 @@
 
 from starlette.types import Receive, Scope, Send
 
-from app.audit.service import Actor
+from app.access.audit.service import Actor
 from app.edge.body import read_body
 from app.edge.head import RequestHead, RequestLine
 from app.errors import BodyTooLargeError, InvalidParameterError

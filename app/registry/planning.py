@@ -8,7 +8,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from app.audit.service import Actor
+from app.access.audit.service import Actor
 from app.contributors.shares import has_wrong_checksum, shares
 from app.database import Database
 from app.errors import NotFoundError, UnprocessableError

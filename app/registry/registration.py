@@ -23,8 +23,8 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit import service as audit
-from app.audit.service import Actor
+from app.access.audit import service as audit
+from app.access.audit.service import Actor
 from app.contributors import service as contributors
 from app.contributors.service import Improved
 from app.database import Database, now

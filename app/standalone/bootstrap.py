@@ -4,9 +4,9 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
+from app.access.audit.service import CLI
 from app.attestations import attestors
 from app.attestations.attestor import Attestor
-from app.audit.service import CLI
 from app.database import Database
 from app.errors import StartupError
 from app.identity import keys

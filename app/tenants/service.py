@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.service import Actor, record
+from app.access.audit.service import Actor, record
 from app.tenants.models import Tenant
 from app.tenants.name import tenant_name, workspace_for
 

@@ -8,7 +8,7 @@ from typing import Literal
 import structlog
 from sqlalchemy import update
 
-from app.audit.service import Actor
+from app.access.audit.service import Actor
 from app.database import Database
 from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal

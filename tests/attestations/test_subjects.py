@@ -9,12 +9,12 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.audit.service import Actor
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
 from app.attestations.schemas import AttestationRequest
 from app.attestations.service import Attestations, attestations_for, attestations_of
 from app.attestations.subjects import Subject
-from app.audit.service import Actor
 from app.contributors.shares import Share
 from app.database import Database
 from app.errors import (

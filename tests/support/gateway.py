@@ -10,7 +10,7 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from app.audit.service import CLI
+from app.access.audit.service import CLI
 from app.database import Database
 from app.identity import keys
 from app.identity.peppers import Peppers

@@ -4,8 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.audit import service
-from app.audit.schemas import AuditEventView, AuditFilter
+from app.access.audit import service
+from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.database import Session
 from app.identity.dependencies import Admin
 from app.schemas.pages import Page, encode_cursor

@@ -7,8 +7,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.audit.models import AuditEvent
-from app.audit.schemas import AuditFilter
+from app.access.audit.models import AuditEvent
+from app.access.audit.schemas import AuditFilter
 
 
 @dataclass(frozen=True, slots=True)
