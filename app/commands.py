@@ -17,13 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import CLI
+from app.access.identity import keys
+from app.access.identity.key_endpoints import issued, view
+from app.access.identity.peppers import Peppers
+from app.access.identity.schemas import AdminKeyRequest, RotateRequest
 from app.database import Database, in_one_line
 from app.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
-from app.identity import keys
-from app.identity.key_endpoints import issued, view
-from app.identity.peppers import Peppers
 from app.identity.principal import Scope
-from app.identity.schemas import AdminKeyRequest, RotateRequest
 from app.schemas.problems import place, words
 from app.settings import load_settings
 from app.standalone.running import settings_of_running

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from app.edge.head import UNREAD, RequestHead
 
 if TYPE_CHECKING:
+    from app.access.identity.wallet import VerifiedWallet
     from app.identity.principal import Principal
-    from app.identity.wallet import VerifiedWallet
     from app.limits.quota import Quota
 
 

@@ -17,12 +17,12 @@ import structlog
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
+from app.access.identity.middleware import Identity
 from app.edge.envelope import Envelope
 from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import RequestRules, check_line
 from app.errors import GatewayError
 from app.exchange import Exchange
-from app.identity.middleware import Identity
 from app.limits.middleware import FailureLimit, RateLimit
 from app.limits.quota import Quota
 from app.proxy.answer import BODILESS

@@ -9,6 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import api as own
 from app import health, lean
+from app.access.identity import auth_endpoints
+from app.access.identity.authenticator import Authenticator
+from app.access.identity.cleanup import keep_up
+from app.access.identity.credential_cache import KnownCredentials
+from app.access.identity.middleware import Identity
+from app.access.identity.peppers import Peppers
+from app.access.identity.replay_guard import Spender
 from app.attestations import endpoints as attestation_endpoints
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
@@ -21,13 +28,6 @@ from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
 from app.health import Checks
-from app.identity import auth_endpoints
-from app.identity.authenticator import Authenticator
-from app.identity.known import KnownCredentials
-from app.identity.middleware import Identity
-from app.identity.peppers import Peppers
-from app.identity.signatures import Spender
-from app.identity.upkeep import keep_up
 from app.limits.counter import Counter, MemoryCounter
 from app.limits.limiter import Limiter
 from app.limits.middleware import FailureLimit, RateLimit

@@ -2,7 +2,7 @@
 
 import re
 
-from app.identity.api_key import SECRET_PATTERN
+from app.access.identity.key_format import SECRET_PATTERN
 
 _SECRET = re.compile(SECRET_PATTERN)
 

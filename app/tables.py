@@ -1,10 +1,10 @@
 """Every table of the schema, for whoever needs all of them loaded."""
 
 from app.access.audit.models import AuditEvent
+from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
 from app.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
 from app.contributors.models import Contribution, Contributor
 from app.idempotency.models import IdempotentRequest
-from app.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
 from app.registry.models import Model, Registration, Token
 from app.tenants.models import Tenant
 

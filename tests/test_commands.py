@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from app.identity.api_key import is_well_formed, new_key
+from app.access.identity.key_format import is_well_formed, new_key
 from app.standalone.directory import DataDirectory
 from tests.support.answers import good, refused
 from tests.support.command import CommandLine

@@ -19,9 +19,9 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
 
 from app import errors
+from app.access.identity import keys
+from app.access.identity.key_format import new_token
 from app.errors import GatewayError
-from app.identity import keys
-from app.identity.api_key import new_token
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from app.tenants.workspaces import Workspaces

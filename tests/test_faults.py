@@ -9,7 +9,7 @@ import httpx
 import psutil
 import pytest
 
-from app.identity.api_key import new_key
+from app.access.identity.key_format import new_key
 from app.migration import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from app.access.identity.schemas import NetworkText
 from app.errors import UnprocessableError
-from app.identity.schemas import NetworkText
 from app.registry.source import MAX_URI, PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, wanted
 
 NETWORKS: list[dict[str, Any]] = TypeAdapter(NetworkText).json_schema()["anyOf"]

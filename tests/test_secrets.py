@@ -18,7 +18,7 @@ import httpx
 import psycopg2
 import pytest
 
-from app.identity.api_key import new_key, new_token
+from app.access.identity.key_format import new_key, new_token
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import Serving

@@ -10,11 +10,11 @@ from typing import Any
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
+from app.access.identity.wallet import checksum_address
 from app.attestations import typed_data
 from app.attestations.checkpoint import CheckpointSigner
 from app.attestations.typed_data import TypedData
 from app.errors import StartupError
-from app.identity.wallet import checksum_address
 from app.settings import Settings
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")

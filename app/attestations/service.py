@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.access.audit.service import Actor
+from app.access.identity.replay_guard import spend
+from app.access.identity.wallet import VerifiedWallet
 from app.attestations import attestors, canonical, eas, log, typed_data
 from app.attestations.attestor import Attestor
 from app.attestations.canonical import parse
@@ -34,8 +36,6 @@ from app.errors import (
 )
 from app.idempotency.service import RequestID, identify
 from app.identity.principal import Principal, Scope
-from app.identity.signatures import spend
-from app.identity.wallet import VerifiedWallet
 from app.redaction import has_secret
 from app.registry.deltas import deltas
 

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
+from app.access.identity.wallet import checksum_address
 from app.contributors import service
 from app.contributors.schemas import ContributionView, ContributorView
 from app.contributors.service import AttestationsFor
@@ -11,7 +12,6 @@ from app.contributors.shares import Address
 from app.database import Session
 from app.errors import NotFoundError
 from app.identity.dependencies import Reading
-from app.identity.wallet import checksum_address
 from app.schemas.pages import Cursor, Page, PageSize, decode_number, encode_cursor
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])

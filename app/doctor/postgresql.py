@@ -11,6 +11,9 @@ from sqlalchemy import select, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.identity.keys import state
+from app.access.identity.models import APIKey, Fingerprint
+from app.access.identity.peppers import Peppers
 from app.attestations import attestors
 from app.attestations.attestor import Attestor
 from app.database import (
@@ -24,9 +27,6 @@ from app.database import (
 from app.doctor.finding import Finding, ok, problem, skipped, warning
 from app.errors import DatabaseUnavailableError, StartupError
 from app.health import PROBE_SECONDS
-from app.identity.keys import state
-from app.identity.models import APIKey, Fingerprint
-from app.identity.peppers import Peppers
 from app.identity.principal import Scope
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.

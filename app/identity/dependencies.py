@@ -7,13 +7,13 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor
+from app.access.identity.credential_cache import CHANGED, KnownCredentials
+from app.access.identity.peppers import Peppers
+from app.access.identity.replay_guard import spend
 from app.database import Database
 from app.errors import UnauthenticatedError
 from app.exchange import exchange_of
-from app.identity.known import CHANGED, KnownCredentials
-from app.identity.peppers import Peppers
 from app.identity.principal import Principal, Scope
-from app.identity.signatures import spend
 
 
 def _caller(request: Request) -> Principal:

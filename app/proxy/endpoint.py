@@ -3,12 +3,12 @@
 from starlette.types import Receive, Scope, Send
 
 from app.access.audit.service import Actor
+from app.access.identity.replay_guard import Spender
 from app.edge.body import read_body
 from app.edge.head import RequestHead, RequestLine
 from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
-from app.identity.signatures import Spender
 from app.mlflow.control import SERVER_INFO, MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.access.audit.service import Actor
+from app.access.identity.wallet import checksum_address
 from app.contributors.shares import has_wrong_checksum, shares
 from app.database import Database
 from app.errors import NotFoundError, UnprocessableError
 from app.identity.principal import Principal
-from app.identity.wallet import checksum_address
 from app.mlflow.control import SYSTEM_METRICS
 from app.mlflow.model_registry import MLflowModels
 from app.registry import service

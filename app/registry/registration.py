@@ -25,6 +25,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.access.audit.service import Actor
+from app.access.identity.replay_guard import spend
+from app.access.identity.wallet import VerifiedWallet
 from app.contributors import service as contributors
 from app.contributors.service import Improved
 from app.database import Database, now
@@ -41,8 +43,6 @@ from app.errors import (
 from app.idempotency import service as idempotency
 from app.idempotency.service import Answer, Claim, RequestID
 from app.identity.principal import Principal
-from app.identity.signatures import spend
-from app.identity.wallet import VerifiedWallet
 from app.mlflow.model_registry import MLflowModels
 from app.registry import service
 from app.registry.models import Model, Registration, Token

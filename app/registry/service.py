@@ -6,8 +6,8 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.identity.wallet import checksum_address
 from app.identity.principal import Principal
-from app.identity.wallet import checksum_address
 from app.registry.direction import improves_downwards
 from app.registry.models import Model
 from app.registry.schemas import (

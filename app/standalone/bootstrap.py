@@ -5,16 +5,16 @@ from pathlib import Path
 from sqlalchemy import func, select
 
 from app.access.audit.service import CLI
+from app.access.identity import keys
+from app.access.identity.key_format import is_well_formed, new_key
+from app.access.identity.models import APIKey
+from app.access.identity.peppers import Peppers
+from app.access.identity.schemas import AdminKeyRequest
 from app.attestations import attestors
 from app.attestations.attestor import Attestor
 from app.database import Database
 from app.errors import StartupError
-from app.identity import keys
-from app.identity.api_key import is_well_formed, new_key
-from app.identity.models import APIKey
-from app.identity.peppers import Peppers
 from app.identity.principal import ALL_SCOPES, Scope
-from app.identity.schemas import AdminKeyRequest
 from app.settings import Settings
 from app.standalone.files import create_private
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.identity.api_key import is_well_formed
+from app.access.identity.key_format import is_well_formed
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.identity.api_key import (
+from app.access.identity.key_format import (
     KEY_PREFIX,
     SECRET_PATTERN,
     TOKEN_PREFIX,

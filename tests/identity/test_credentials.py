@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.access.identity.credentials import KeyCredential, WalletCredential, parse
 from app.errors import (
     AmbiguousCredentialsError,
     GatewayError,
@@ -12,7 +13,6 @@ from app.errors import (
     InvalidSignatureError,
     UnauthenticatedError,
 )
-from app.identity.credentials import KeyCredential, WalletCredential, parse
 
 KEY = "hk_live_canary"
 WALLET = {

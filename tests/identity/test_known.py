@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.access.identity import credential_cache
+from app.access.identity.credential_cache import LIFETIME, KnownCredential, KnownCredentials
 from app.errors import ExpiredKeyError
-from app.identity import known
-from app.identity.known import LIFETIME, KnownCredential, KnownCredentials
 from app.identity.principal import Principal
 
 
@@ -85,8 +85,8 @@ def test_a_lookup_that_began_before_the_connection_was_lost_is_not_remembered() 
 
 def test_a_listener_that_never_comes_up_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Mock()
-    monkeypatch.setattr(known, "log", log)
-    monkeypatch.setattr(known, "RETRY", 0.0)
+    monkeypatch.setattr(credential_cache, "log", log)
+    monkeypatch.setattr(credential_cache, "RETRY", 0.0)
 
     class Away:
         tries = 0
@@ -113,7 +113,7 @@ def test_forgetting_one_leaves_the_others() -> None:
 
 
 def test_the_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "CAPACITY", 3)
+    monkeypatch.setattr(credential_cache, "CAPACITY", 3)
     one = memory(Clock())
     for name in "abcd":
         one.put(name.encode(), credential(name), one.generation)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
+from app.access.identity.peppers import Peppers
 from app.database import Database
 from app.errors import StartupError
-from app.identity.peppers import Peppers
 from app.settings import Settings, load_settings
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from app.identity.api_key import new_key, new_token
+from app.access.identity.key_format import new_key, new_token
 from app.identity.principal import Scope
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway

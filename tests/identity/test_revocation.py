@@ -13,9 +13,9 @@ import httpx
 import psycopg2
 import pytest
 
+from app.access.identity import cleanup
+from app.access.identity.credential_cache import KnownCredentials
 from app.database import Database
-from app.identity import upkeep
-from app.identity.known import KnownCredentials
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused
@@ -165,7 +165,7 @@ def test_a_use_is_written_down(gateway: RunningGateway) -> None:
 def test_a_gateway_writes_uses_down_by_itself(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "INTERVAL", 0.1)
+    monkeypatch.setattr(cleanup, "INTERVAL", 0.1)
     with RunningGateway(new_database(), mlflow_server.url) as running:
         wait_until(lambda: listening(running))
         began = datetime.now(UTC)
@@ -183,8 +183,8 @@ def test_upkeep_goes_on_after_a_failure(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log = Mock()
-    monkeypatch.setattr(upkeep, "log", log)
-    monkeypatch.setattr(upkeep, "INTERVAL", 0.1)
+    monkeypatch.setattr(cleanup, "log", log)
+    monkeypatch.setattr(cleanup, "INTERVAL", 0.1)
     with RunningGateway(new_database(), mlflow_server.url) as running:
         wait_until(lambda: listening(running))
         sql(running, "alter table nonces rename to elsewhere")
@@ -222,7 +222,7 @@ def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
         assert gateway.settings.database_url is not None
         database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
         try:
-            await upkeep.once(database, used)
+            await cleanup.once(database, used)
         finally:
             await database.close()
 

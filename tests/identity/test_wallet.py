@@ -8,9 +8,8 @@ from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
-from app.identity.credentials import WalletCredential
-from app.identity.wallet import (
+from app.access.identity.credentials import WalletCredential
+from app.access.identity.wallet import (
     VerifiedWallet,
     checksum_address,
     parse_signature,
@@ -18,6 +17,7 @@ from app.identity.wallet import (
     personal_recover,
     verify,
 )
+from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
 
 ACCOUNT = Account.from_key("0x" + "46" * 32)
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.identity.api_key import new_key
+from app.access.identity.key_format import new_key
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good

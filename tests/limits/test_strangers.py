@@ -6,7 +6,7 @@ from ipaddress import ip_network
 import httpx
 import pytest
 
-from app.identity.api_key import new_key
+from app.access.identity.key_format import new_key
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.identity.api_key import new_token
+from app.access.identity.key_format import new_token
 from tests.sdk import reader
 from tests.support.gateway import RunningGateway
 from tests.support.user import User

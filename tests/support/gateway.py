@@ -11,11 +11,11 @@ import uvicorn
 from pydantic import SecretStr
 
 from app.access.audit.service import CLI
+from app.access.identity import keys
+from app.access.identity.peppers import Peppers
+from app.access.identity.schemas import AdminKeyRequest
 from app.database import Database
-from app.identity import keys
-from app.identity.peppers import Peppers
 from app.identity.principal import Scope
-from app.identity.schemas import AdminKeyRequest
 from app.main import create_app
 from app.server import uvicorn_options
 from app.settings import Settings

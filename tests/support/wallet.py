@@ -7,7 +7,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.messages import encode_defunct
 
-from app.identity.siwe import SIWEMessage
+from app.access.identity.siwe import SIWEMessage
 
 
 class Wallet:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.identity import keys
+from app.access.identity import keys
 from app.settings import Settings
 from app.standalone.mlflow_server import ChildMLflow
 from app.telemetry.logs import configure_logs

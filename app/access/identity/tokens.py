@@ -8,11 +8,11 @@ from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor, record
+from app.access.identity.key_format import new_token
+from app.access.identity.models import AccessToken, Nonce
+from app.access.identity.peppers import Peppers
 from app.database import now
 from app.errors import PermissionDeniedError, SpentSignatureError
-from app.identity.api_key import new_token
-from app.identity.models import AccessToken, Nonce
-from app.identity.peppers import Peppers
 from app.identity.principal import WALLET_SCOPES, Scope
 from app.tenants import service as tenants
 

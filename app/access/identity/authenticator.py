@@ -6,6 +6,13 @@ from ipaddress import ip_network
 
 from sqlalchemy import select
 
+from app.access.identity import wallet
+from app.access.identity.credential_cache import KnownCredential, KnownCredentials
+from app.access.identity.credentials import KeyCredential, WalletCredential
+from app.access.identity.key_format import is_token, is_well_formed
+from app.access.identity.models import AccessToken, APIKey
+from app.access.identity.peppers import Peppers
+from app.access.identity.wallet import VerifiedWallet
 from app.database import Database, now
 from app.edge.client_address import in_networks
 from app.errors import (
@@ -18,14 +25,7 @@ from app.errors import (
     RotatedKeyError,
     UnauthenticatedError,
 )
-from app.identity import wallet
-from app.identity.api_key import is_token, is_well_formed
-from app.identity.credentials import KeyCredential, WalletCredential
-from app.identity.known import KnownCredential, KnownCredentials
-from app.identity.models import AccessToken, APIKey
-from app.identity.peppers import Peppers
 from app.identity.principal import WALLET_SCOPES, Principal, Scope
-from app.identity.wallet import VerifiedWallet
 from app.settings import Settings
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy import delete, update
 
+from app.access.identity.credential_cache import KnownCredentials
+from app.access.identity.models import AccessToken, APIKey, Nonce, SpentSignature
 from app.database import Database, now
 from app.errors import DatabaseUnavailableError
-from app.identity.known import KnownCredentials
-from app.identity.models import AccessToken, APIKey, Nonce, SpentSignature
 
 log = structlog.get_logger()
 

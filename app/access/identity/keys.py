@@ -9,14 +9,14 @@ from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor, record
+from app.access.identity.credential_cache import CHANGED, CHANNEL
+from app.access.identity.key_format import hint, new_key
+from app.access.identity.models import APIKey
+from app.access.identity.peppers import Peppers
+from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.database import now
 from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
-from app.identity.api_key import hint, new_key
-from app.identity.known import CHANGED, CHANNEL
-from app.identity.models import APIKey
-from app.identity.peppers import Peppers
 from app.identity.principal import Principal, Scope
-from app.identity.schemas import AdminKeyRequest, KeyRequest
 from app.tenants import service as tenants
 
 # The longest life of a key that a wallet's signature makes.

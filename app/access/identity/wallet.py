@@ -14,8 +14,8 @@ from typing import Final
 from coincurve import PublicKey
 from eth_hash.auto import keccak
 
+from app.access.identity.credentials import WalletCredential
 from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
-from app.identity.credentials import WalletCredential
 from app.schemas.address import is_address
 
 SIGNATURE_BYTES: Final = 65

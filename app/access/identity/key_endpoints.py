@@ -5,8 +5,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
 
+from app.access.identity import keys
+from app.access.identity.models import APIKey
+from app.access.identity.schemas import (
+    AdminKeyRequest,
+    IssuedKey,
+    KeyRequest,
+    KeyView,
+    RotateRequest,
+)
 from app.database import Session, now
-from app.identity import keys
 from app.identity.dependencies import (
     Admin,
     Caller,
@@ -14,8 +22,6 @@ from app.identity.dependencies import (
     CurrentActor,
     CurrentPeppers,
 )
-from app.identity.models import APIKey
-from app.identity.schemas import AdminKeyRequest, IssuedKey, KeyRequest, KeyView, RotateRequest
 from app.schemas.fields import Label
 from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
 from app.tenants.workspaces import Workspaces

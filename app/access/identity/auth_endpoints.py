@@ -6,16 +6,16 @@ from fastapi import APIRouter, Request, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor
+from app.access.identity import credentials, siwe, tokens
+from app.access.identity.authenticator import Authenticator
+from app.access.identity.credentials import WalletCredential
+from app.access.identity.replay_guard import spend
+from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
 from app.database import Session, now
 from app.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
 from app.exchange import exchange_of
-from app.identity import credentials, siwe, tokens
-from app.identity.authenticator import Authenticator
-from app.identity.credentials import WalletCredential
 from app.identity.dependencies import Caller, CurrentPeppers
 from app.identity.principal import Scope
-from app.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
-from app.identity.signatures import spend
 from app.settings import Settings
 
 router = APIRouter(prefix="/api", tags=["auth"])

@@ -8,9 +8,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.identity.key_format import digest
+from app.access.identity.models import Fingerprint
 from app.errors import StartupError
-from app.identity.api_key import digest
-from app.identity.models import Fingerprint
 from app.settings import Settings
 
 

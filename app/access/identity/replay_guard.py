@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.identity.wallet import VerifiedWallet
 from app.batch import Batch
 from app.database import Database
 from app.errors import SpentSignatureError
-from app.identity.wallet import VerifiedWallet
 
 # One statement whatever their number, so that it is prepared once.
 _SPEND = text(

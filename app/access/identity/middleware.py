@@ -2,11 +2,11 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.identity import credentials
+from app.access.identity.authenticator import Authenticator
+from app.access.identity.credentials import KeyCredential
 from app.errors import MethodNotAllowedError, UnauthenticatedError
 from app.exchange import Exchange, exchange_of
-from app.identity import credentials
-from app.identity.authenticator import Authenticator
-from app.identity.credentials import KeyCredential
 
 
 class Identity:
