@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app import health, strict_json
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
+from app.access.rate_limits import endpoints as limits
 from app.attestations import endpoints as attestations
 from app.contributors import endpoints as contributors
 from app.edge.body import MAX_DOCUMENT, read_body
@@ -29,7 +30,6 @@ from app.errors import (
     UnprocessableError,
 )
 from app.exchange import exchange_of
-from app.limits import endpoints as limits
 from app.reference import openapi
 from app.reference.described import Described
 from app.registry import endpoints as models

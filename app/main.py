@@ -16,6 +16,10 @@ from app.access.identity.credential_cache import KnownCredentials
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import Spender
+from app.access.rate_limits.counter import Counter, MemoryCounter
+from app.access.rate_limits.limiter import Limiter
+from app.access.rate_limits.middleware import FailureLimit, RateLimit
+from app.access.rate_limits.policy import Policy
 from app.attestations import endpoints as attestation_endpoints
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
@@ -28,10 +32,6 @@ from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
 from app.health import Checks
-from app.limits.counter import Counter, MemoryCounter
-from app.limits.limiter import Limiter
-from app.limits.middleware import FailureLimit, RateLimit
-from app.limits.policy import Policy
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.proxy import endpoint
@@ -180,7 +180,7 @@ def _counter(settings: Settings, metrics: Metrics) -> Counter:
     if settings.redis_url is None:
         return MemoryCounter()
     # Not loaded without need: it is a twelfth of the process's memory.
-    from app.limits.redis_counter import RedisCounter
+    from app.access.rate_limits.redis_counter import RedisCounter
 
     return RedisCounter(
         settings.redis_url.get_secret_value(),

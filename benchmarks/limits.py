@@ -16,12 +16,12 @@ from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
+from app.access.rate_limits.counter import MemoryCounter, counted
+from app.access.rate_limits.limiter import Limiter
+from app.access.rate_limits.policy import Policy
+from app.access.rate_limits.redis_counter import RedisCounter
 from app.exchange import Exchange
 from app.identity.principal import Principal
-from app.limits.counter import MemoryCounter, counted
-from app.limits.limiter import Limiter
-from app.limits.policy import Policy
-from app.limits.redis_counter import RedisCounter
 from app.settings import Settings
 
 WINDOW = 3600

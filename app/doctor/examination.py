@@ -8,13 +8,13 @@ from pydantic import SecretStr
 from redis.exceptions import RedisError
 
 from app.access.identity.peppers import Peppers
+from app.access.rate_limits.redis_counter import REDIS_SECONDS, RedisCounter
 from app.attestations.attestor import Attestor
 from app.doctor import here
 from app.doctor.finding import Finding, Level, ok, problem, warning
 from app.doctor.mlflow import check_mlflow
 from app.doctor.postgresql import PostgreSQLCheck
 from app.errors import StartupError
-from app.limits.redis_counter import REDIS_SECONDS, RedisCounter
 from app.settings import Settings, load_settings
 from app.standalone.directory import DataDirectory
 from app.standalone.report import say

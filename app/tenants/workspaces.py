@@ -9,10 +9,10 @@ import structlog
 from sqlalchemy import update
 
 from app.access.audit.service import Actor
+from app.access.rate_limits.limiter import CountedLimit
 from app.database import Database
 from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal
-from app.limits.limiter import CountedLimit
 from app.mlflow.control import MLflowControl
 from app.tenants import service
 from app.tenants.models import Tenant

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from app.limits import redis_counter
+from app.access.rate_limits import redis_counter
 from tests.express.front import Asked, Front, Open, echo, ok, remaining
 from tests.proxy.hostile import until
 from tests.support.redis import RunningRedis

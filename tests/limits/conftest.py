@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from app.limits import redis_counter
+from app.access.rate_limits import redis_counter
 from tests.support.redis import RunningRedis
 
 

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
+from app.access.rate_limits import redis_counter
+from app.access.rate_limits.redis_counter import RedisCounter
 from app.errors import StartupError
-from app.limits import redis_counter
-from app.limits.redis_counter import RedisCounter
 from app.main import create_app
 from app.settings import Settings, load_settings
 from tests.limits.conftest import Log

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.rate_limits.limiter import CountedLimit, Limiter
 from app.errors import (
     AddressNotAllowedError,
     GatewayError,
@@ -13,7 +14,6 @@ from app.errors import (
     UnauthenticatedError,
 )
 from app.exchange import Exchange, exchange_of
-from app.limits.limiter import CountedLimit, Limiter
 from app.limits.quota import Quota
 
 

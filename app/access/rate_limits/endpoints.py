@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
+from app.access.rate_limits.limiter import Limiter, wait
 from app.exchange import exchange_of
 from app.identity.dependencies import Caller
-from app.limits.limiter import Limiter, wait
 
 router = APIRouter(prefix="/api", tags=["limits"])
 

@@ -9,9 +9,9 @@ import structlog
 from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
+from app.access.rate_limits.counter import MemoryCounter
 from app.batch import Batch
 from app.errors import StartupError
-from app.limits.counter import MemoryCounter
 from app.limits.quota import Quota
 
 log = structlog.get_logger()
