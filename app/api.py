@@ -15,6 +15,7 @@ from app import health, strict_json
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
 from app.access.rate_limits import endpoints as limits
+from app.access.tenants import endpoints as tenants
 from app.attestations import endpoints as attestations
 from app.contributors import endpoints as contributors
 from app.edge.body import MAX_DOCUMENT, read_body
@@ -34,7 +35,6 @@ from app.reference import openapi
 from app.reference.described import Described
 from app.registry import endpoints as models
 from app.schemas.problems import place, words
-from app.tenants import endpoints as tenants
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

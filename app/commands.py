@@ -21,6 +21,8 @@ from app.access.identity import keys
 from app.access.identity.key_endpoints import issued, view
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, RotateRequest
+from app.access.tenants import service as tenants
+from app.access.tenants.endpoints import view as tenant_view
 from app.database import Database, in_one_line
 from app.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
 from app.identity.principal import Scope
@@ -28,8 +30,6 @@ from app.schemas.problems import place, words
 from app.settings import load_settings
 from app.standalone.running import settings_of_running
 from app.telemetry.logs import configure_logs
-from app.tenants import service as tenants
-from app.tenants.endpoints import view as tenant_view
 
 # A list on the command line is read whole.
 ALL = 1_000_000

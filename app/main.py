@@ -20,6 +20,7 @@ from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.access.rate_limits.policy import Policy
+from app.access.tenants.workspaces import Workspaces
 from app.attestations import endpoints as attestation_endpoints
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
@@ -46,7 +47,6 @@ from app.settings import Settings, load_settings
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
-from app.tenants.workspaces import Workspaces
 
 PUBLIC = (
     own.PUBLIC

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from app.access.tenants.names import workspace_for
 from app.proxy.endpoint import WORKSPACE
-from app.tenants.name import workspace_for
 from benchmarks.load import small_requests
 from benchmarks.peers import Servers, new_run
 from benchmarks.processes import cpu_seconds

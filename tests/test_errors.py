@@ -21,10 +21,10 @@ from mlflow.utils.rest_utils import MlflowHostCreds
 from app import errors
 from app.access.identity import keys
 from app.access.identity.key_format import new_token
+from app.access.tenants.workspaces import Workspaces
 from app.errors import GatewayError
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
-from app.tenants.workspaces import Workspaces
 from tests.attestations.trainer import Trainer
 from tests.proxy.hostile import OK, Peer, Script, hostile
 from tests.support.answers import good

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.access.audit.service import Actor
+from app.access.tenants.workspaces import Workspaces
 from app.attestations.schemas import AttestationRequest
 from app.attestations.subjects import Subject, Subjects
 from app.attestations.witness import compare, run_of_version, witness
@@ -12,7 +13,6 @@ from app.database import Database
 from app.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.identity.principal import Principal
 from app.mlflow.control import MLflowControl
-from app.tenants.workspaces import Workspaces
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.audit.service import Actor
 from app.access.identity.replay_guard import Spender
+from app.access.tenants.workspaces import Workspace, Workspaces
 from app.edge.body import read_body
 from app.edge.head import RequestHead, RequestLine
 from app.errors import BodyTooLargeError, InvalidParameterError
@@ -28,7 +29,6 @@ from app.proxy.target import PREFIX, upstream_target, with_query
 from app.proxy.upstream import Upstream
 from app.settings import Settings
 from app.strict_json import check_text
-from app.tenants.workspaces import Workspace, Workspaces
 
 WORKSPACE = b"x-mlflow-workspace"
 # The largest body of a route that is neither an artifact's nor looked into, in bytes.

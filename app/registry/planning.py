@@ -10,6 +10,7 @@ from typing import Any
 
 from app.access.audit.service import Actor
 from app.access.identity.wallet import checksum_address
+from app.access.tenants.workspaces import Workspaces
 from app.contributors.shares import has_wrong_checksum, shares
 from app.database import Database
 from app.errors import NotFoundError, UnprocessableError
@@ -29,7 +30,6 @@ from app.registry.schemas import (
     Warn,
 )
 from app.registry.source import Found, derived_name, find, wanted
-from app.tenants.workspaces import Workspaces
 
 
 class Planner:

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor
+from app.access.tenants.workspaces import Workspaces
 from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
 from app.attestations.schemas import AttestationRequest
@@ -26,7 +27,6 @@ from app.errors import (
 from app.identity.principal import WALLET_SCOPES, Principal
 from app.mlflow.control import WORKSPACE, MLflowControl
 from app.settings import Settings
-from app.tenants.workspaces import Workspaces
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
 BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)

@@ -14,6 +14,7 @@ from app.access.identity.schemas import (
     KeyView,
     RotateRequest,
 )
+from app.access.tenants.workspaces import Workspaces
 from app.database import Session, now
 from app.identity.dependencies import (
     Admin,
@@ -24,7 +25,6 @@ from app.identity.dependencies import (
 )
 from app.schemas.fields import Label
 from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
-from app.tenants.workspaces import Workspaces
 
 router = APIRouter(prefix="/api", tags=["keys"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])

@@ -14,10 +14,10 @@ from app.access.identity.key_format import hint, new_key
 from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
+from app.access.tenants import service as tenants
 from app.database import now
 from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.identity.principal import Principal, Scope
-from app.tenants import service as tenants
 
 # The longest life of a key that a wallet's signature makes.
 WALLET_KEY_DAYS = 90

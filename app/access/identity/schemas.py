@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from app.access.tenants.names import PATTERN
 from app.identity.principal import Scope
 from app.schemas.fields import Label
-from app.tenants.name import PATTERN
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]

@@ -11,10 +11,10 @@ from app.access.audit.service import Actor, record
 from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
+from app.access.tenants import service as tenants
 from app.database import now
 from app.errors import PermissionDeniedError, SpentSignatureError
 from app.identity.principal import WALLET_SCOPES, Scope
-from app.tenants import service as tenants
 
 NONCE_LIFETIME = timedelta(minutes=10)
 

@@ -7,8 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor, record
-from app.tenants.models import Tenant
-from app.tenants.name import tenant_name, workspace_for
+from app.access.tenants.models import Tenant
+from app.access.tenants.names import tenant_name, workspace_for
 
 
 async def ensure(session: AsyncSession, name: str, actor: Actor) -> tuple[Tenant, bool]:

@@ -10,13 +10,13 @@ from sqlalchemy import update
 
 from app.access.audit.service import Actor
 from app.access.rate_limits.limiter import CountedLimit
+from app.access.tenants import service
+from app.access.tenants.models import Tenant
+from app.access.tenants.names import is_wallet
 from app.database import Database
 from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal
 from app.mlflow.control import MLflowControl
-from app.tenants import service
-from app.tenants.models import Tenant
-from app.tenants.name import is_wallet
 
 log = structlog.get_logger()
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
 
+from app.access.tenants import service
+from app.access.tenants.models import Tenant
+from app.access.tenants.schemas import TenantRequest, TenantView
+from app.access.tenants.workspaces import Workspaces
 from app.database import Database, Session
 from app.errors import ConflictError
 from app.identity.dependencies import Admin, CurrentActor
 from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
-from app.tenants import service
-from app.tenants.models import Tenant
-from app.tenants.schemas import TenantRequest, TenantView
-from app.tenants.workspaces import Workspaces
 
 router = APIRouter(prefix="/api", tags=["admin"])
 

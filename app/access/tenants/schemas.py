@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.access.tenants.names import PATTERN
 from app.schemas.fields import Label
-from app.tenants.name import PATTERN
 
 
 class TenantRequest(BaseModel):
