@@ -13,7 +13,7 @@ from app.database import revision_of, suffices
 from app.errors import DatabaseUnavailableError, StartupError
 from app.settings import Settings
 
-COMMAND = [sys.executable, "-c", "from app.cli import main; main()", "migrate"]
+COMMAND = [sys.executable, "-c", "from app.cli.main import main; main()", "migrate"]
 
 
 def migrate_apart(settings: Settings) -> None:

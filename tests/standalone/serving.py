@@ -18,7 +18,7 @@ import sys
 for name in sys.argv.pop(1).split(","):
     if name:
         sys.modules[name] = None
-from app.cli import main
+from app.cli.main import main
 main()
 """
 # A bound on waiting, not an expectation: a machine may be busy.

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app.cli import main
+from app.cli.main import main
 
 
 class CommandLine:

@@ -58,7 +58,7 @@ class GatewayProcess:
         """Start it, without waiting until it answers."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from app.cli import main; main()", "serve"],
+                [sys.executable, "-c", "from app.cli.main import main; main()", "serve"],
                 env=self._environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

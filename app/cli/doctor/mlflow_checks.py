@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
+from app.cli.doctor.result import Finding, Level, ok, problem
 from app.database import in_one_line
-from app.doctor.finding import Finding, Level, ok, problem
 from app.errors import GatewayError, StartupError
 from app.health import PROBE_SECONDS
 from app.mlflow.control import MLflowControl

@@ -16,6 +16,7 @@ from app.access.identity.models import APIKey, Fingerprint
 from app.access.identity.peppers import Peppers
 from app.attestations import attestors
 from app.attestations.attestor import Attestor
+from app.cli.doctor.result import Finding, ok, problem, skipped, warning
 from app.database import (
     Database,
     in_one_line,
@@ -24,7 +25,6 @@ from app.database import (
     suffices,
     where,
 )
-from app.doctor.finding import Finding, ok, problem, skipped, warning
 from app.errors import DatabaseUnavailableError, StartupError
 from app.health import PROBE_SECONDS
 from app.identity.principal import Scope

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from app.doctor.finding import Finding, ok, problem
+from app.cli.doctor.result import Finding, ok, problem
 from app.errors import StartupError
 from app.health import NAME, PROBE_SECONDS
 from app.server import open_socket

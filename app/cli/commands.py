@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app import cli
-from app.commands import keys_app, tenants_app
+from app.cli.keys import keys_app, tenants_app
+from app.cli.main import main
 
 app = typer.Typer(
     name="hokusai-gateway",
@@ -40,7 +40,7 @@ def _options(
 @app.command()
 def serve() -> None:
     """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
-    cli.serve()
+    main.serve()
 
 
 @app.command()
@@ -60,7 +60,7 @@ def doctor() -> None:
 
     It starts and changes nothing. Exit code 0: no problem; 1: a problem; 2: a wrong setting.
     """
-    from app.doctor.examination import examine
+    from app.cli.doctor.checks import examine
 
     if not examine(os.environ):
         raise typer.Exit(1)

@@ -10,10 +10,10 @@ from redis.exceptions import RedisError
 from app.access.identity.peppers import Peppers
 from app.access.rate_limits.redis_counter import REDIS_SECONDS, RedisCounter
 from app.attestations.attestor import Attestor
-from app.doctor import here
-from app.doctor.finding import Finding, Level, ok, problem, warning
-from app.doctor.mlflow import check_mlflow
-from app.doctor.postgresql import PostgreSQLCheck
+from app.cli.doctor.mlflow_checks import check_mlflow
+from app.cli.doctor.postgresql_checks import PostgreSQLCheck
+from app.cli.doctor.result import Finding, Level, ok, problem, warning
+from app.cli.main.doctor import host_checks
 from app.errors import StartupError
 from app.settings import Settings, load_settings
 from app.standalone.directory import DataDirectory
@@ -55,12 +55,12 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
     completed = _completed(settings, directory)
     given = (settings.database_url, settings.mlflow_url, settings.key_pepper)
     if None in given or not _has_attestor(settings):
-        yield here.check_directory(directory)
+        yield host_checks.check_directory(directory)
     yield _pepper(settings, completed, directory)
     attestor, finding = _attestor(settings, completed, directory)
     yield finding
     if settings.database_url is None:
-        yield here.check_postgres_here(directory)
+        yield host_checks.check_postgres_here(directory)
     if completed.database_url is not None:
         check = PostgreSQLCheck(
             url=completed.database_url.get_secret_value(),
@@ -72,13 +72,13 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
         async for finding in check.run():
             yield finding
     if settings.mlflow_url is None:
-        yield here.check_mlflow_here()
+        yield host_checks.check_mlflow_here()
     else:
         async for finding in check_mlflow(settings):
             yield finding
     if settings.redis_url is not None:
         yield await _redis(settings.redis_url)
-    for finding in here.check_ports(settings):
+    for finding in host_checks.check_ports(settings):
         yield finding
 
 

@@ -12,7 +12,7 @@ def main() -> None:
             serve()
         else:
             # Imported here: the process that serves for months does without the other commands.
-            from app.command_line import app
+            from app.cli.commands import app
 
             app(prog_name="hokusai-gateway")
     except StartupError as error:
