@@ -7,8 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import api as own
-from app import health, lean
+from app import lean
 from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.cleanup import keep_up
@@ -26,13 +25,15 @@ from app.attestations.attestor import Attestor
 from app.attestations.evidence import Evidence
 from app.attestations.registered import RegisteredModels
 from app.attestations.service import Attestations, attestations_for, attestations_of
+from app.control_plane import application as own
+from app.control_plane import health
+from app.control_plane.health import Checks
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
 from app.errors import StartupError
 from app.express import Express
-from app.health import Checks
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.proxy import endpoint

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api import create_api
+from app.control_plane.application import create_api
 from app.identity.principal import Scope
 from app.main import PUBLIC
 from app.reference.openapi import example, names_something, operations

@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 import pytest
 
-from app import health
+from app.control_plane import health
 from app.database import newest_revision
 from app.standalone.mlflow_server import ChildMLflow
 from tests.proxy.recorder import Recorder

@@ -16,11 +16,11 @@ from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
 from app.attestations import log as attestation_log
+from app.control_plane.health import NAME, Checks
 from app.database import Database
 from app.edge.envelope import Envelope
 from app.errors import GatewayError
 from app.express import Express
-from app.health import NAME, Checks
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
 from app.registry import reconciler

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from app.cli.doctor.result import Finding, ok, problem
+from app.control_plane.health import NAME, PROBE_SECONDS
 from app.errors import StartupError
-from app.health import NAME, PROBE_SECONDS
 from app.server import open_socket
 from app.settings import Settings
 from app.standalone.directory import DataDirectory

@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 
 from app.cli.doctor.result import Finding, Level, ok, problem
+from app.control_plane.health import PROBE_SECONDS
 from app.database import in_one_line
 from app.errors import GatewayError, StartupError
-from app.health import PROBE_SECONDS
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
 from app.settings import Settings

@@ -17,6 +17,7 @@ from app.access.identity.peppers import Peppers
 from app.attestations import attestors
 from app.attestations.attestor import Attestor
 from app.cli.doctor.result import Finding, ok, problem, skipped, warning
+from app.control_plane.health import PROBE_SECONDS
 from app.database import (
     Database,
     in_one_line,
@@ -26,7 +27,6 @@ from app.database import (
     where,
 )
 from app.errors import DatabaseUnavailableError, StartupError
-from app.health import PROBE_SECONDS
 from app.identity.principal import Scope
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.

@@ -11,13 +11,14 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import health, strict_json
+from app import strict_json
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
 from app.access.rate_limits import endpoints as limits
 from app.access.tenants import endpoints as tenants
 from app.attestations import endpoints as attestations
 from app.contributors import endpoints as contributors
+from app.control_plane import health
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
