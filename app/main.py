@@ -20,13 +20,13 @@ from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.access.rate_limits.policy import Policy
 from app.access.tenants.workspaces import Workspaces
-from app.attestations import endpoints as attestation_endpoints
-from app.attestations.attestor import Attestor
-from app.attestations.evidence import Evidence
-from app.attestations.registered import RegisteredModels
-from app.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane import application as own
 from app.control_plane import health
+from app.control_plane.attestations import endpoints as attestation_endpoints
+from app.control_plane.attestations.evidence import Evidence
+from app.control_plane.attestations.registry_subjects import RegisteredModels
+from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import Checks
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight

@@ -24,7 +24,7 @@ MAX_NODES = 1000
 
 
 class AttestationsOf(Protocol):
-    """The attestations of each of some models; app/attestations/service.py has it."""
+    """The attestations of each of some models; app/control_plane/attestations/service.py has it."""
 
     async def __call__(
         self, session: AsyncSession, model_ids: Sequence[str], principal: Principal

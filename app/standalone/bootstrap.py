@@ -10,8 +10,8 @@ from app.access.identity.key_format import is_well_formed, new_key
 from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
-from app.attestations import attestors
-from app.attestations.attestor import Attestor
+from app.control_plane.attestations import signing_key_history
+from app.control_plane.attestations.signing_key import Attestor
 from app.database import Database
 from app.errors import StartupError
 from app.identity.principal import ALL_SCOPES, Scope
@@ -40,7 +40,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
             # Replicas that start together make one key between them.
             await session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
             await peppers.check(session)
-            await attestors.check(
+            await signing_key_history.check(
                 session, Attestor.from_settings(settings), settings.retired_attestors
             )
             admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))

@@ -15,7 +15,7 @@ import structlog
 from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
-from app.attestations import log as attestation_log
+from app.control_plane.attestations import transparency_log as attestation_log
 from app.control_plane.health import NAME, Checks
 from app.database import Database
 from app.edge.envelope import Envelope

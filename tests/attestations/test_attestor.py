@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from app.attestations.attestor import Attestor
-from app.attestations.typed_data import TypedData, domain
+from app.control_plane.attestations.eip712 import TypedData, domain
+from app.control_plane.attestations.signing_key import Attestor
 from app.errors import StartupError
 from app.settings import Settings
 

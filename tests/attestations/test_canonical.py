@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.attestations.canonical import canonical, digest, parse
+from app.control_plane.attestations.canonical_json import canonical, digest, parse
 from app.errors import UnprocessableError
 
 

@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.attestations.checkpoint import Checkpoint, CheckpointSigner, CheckpointVerifier
+from app.control_plane.attestations.checkpoint import (
+    Checkpoint,
+    CheckpointSigner,
+    CheckpointVerifier,
+)
 
 NAME = "example.org/log"
 SIGNER = CheckpointSigner(NAME, b"1" * 32)

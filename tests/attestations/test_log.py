@@ -8,8 +8,8 @@ import psycopg2
 import pytest
 from hokusai.verify.merkle import consistency_holds
 
-from app.attestations import merkle
-from app.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations import merkle
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from tests.attestations.trainer import Trainer
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.attestations.checkpoint import CheckpointVerifier
-from app.attestations.verify import holds, verify
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations.verification import holds, verify
 from tests.attestations.make_vectors import PATH
 
 VECTORS: dict[str, Any] = json.loads(PATH.read_text())

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.attestations import merkle
-from app.attestations.attestor import Attestor
-from app.attestations.checkpoint import CheckpointVerifier
-from app.attestations.verify import holds, verify
+from app.control_plane.attestations import merkle
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.verification import holds, verify
 from tests.attestations.trainer import Trainer
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
@@ -52,7 +52,7 @@ def test_it_holds_offline_with_the_well_known_keys(
 
 def test_the_verifier_needs_no_server() -> None:
     """Its imports stay those of a program that reads a file."""
-    program = "import sys, app.attestations.verify; print(*sys.modules)"
+    program = "import sys, app.control_plane.attestations.verification; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
@@ -76,7 +76,7 @@ def change(**parts: Any) -> Callable[[dict[str, Any]], None]:
 
 def better_numbers(document: dict[str, Any]) -> None:
     """Another text with its own right hash."""
-    from app.attestations.canonical import canonical, digest
+    from app.control_plane.attestations.canonical_json import canonical, digest
 
     document["data"]["metrics"]["accuracy"] = 0.99
     document["bytes"] = canonical(document["data"])

@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import httpx
 
-from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
+from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
 FILES = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts"

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from hokusai.verify import LogExport
 
-from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
+from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
 from tests.support.answers import good
 
 

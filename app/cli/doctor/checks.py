@@ -9,11 +9,11 @@ from redis.exceptions import RedisError
 
 from app.access.identity.peppers import Peppers
 from app.access.rate_limits.redis_counter import REDIS_SECONDS, RedisCounter
-from app.attestations.attestor import Attestor
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import Finding, Level, ok, problem, warning
 from app.cli.main.doctor import host_checks
+from app.control_plane.attestations.signing_key import Attestor
 from app.errors import StartupError
 from app.settings import Settings, load_settings
 from app.standalone.directory import DataDirectory

@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.identity.keys import state
 from app.access.identity.models import APIKey, Fingerprint
 from app.access.identity.peppers import Peppers
-from app.attestations import attestors
-from app.attestations.attestor import Attestor
 from app.cli.doctor.result import Finding, ok, problem, skipped, warning
+from app.control_plane.attestations import signing_key_history
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.database import (
     Database,
@@ -127,9 +127,9 @@ class PostgreSQLCheck:
         return ok("keys", "this database's were made with that pepper")
 
     async def _attestor(self, session: AsyncSession) -> Finding:
-        signed = await attestors.known(session)
+        signed = await signing_key_history.known(session)
         if self.attestor is not None:
-            await attestors.compare(session, self.attestor, self.retired_attestors)
+            await signing_key_history.compare(session, self.attestor, self.retired_attestors)
         elif signed:
             return problem(
                 "attestations",

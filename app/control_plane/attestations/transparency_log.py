@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.attestations import canonical, merkle
-from app.attestations.merkle import Node
-from app.attestations.models import LogEntry, LogNode
+from app.control_plane.attestations import canonical_json, merkle
+from app.control_plane.attestations.merkle import Node
+from app.control_plane.attestations.models import LogEntry, LogNode
 from app.database import now
 from app.errors import InvalidParameterError
 
@@ -42,7 +42,7 @@ async def append(
     The entry's text is canonical JSON of `kind`, `attestation`, `at` and what else is said.
     """
     at = now()
-    text = canonical.canonical(
+    text = canonical_json.canonical(
         {"kind": kind, "attestation": attestation, "at": at.isoformat(), **said}
     )
     entry = LogEntry(index=index, kind=kind, attestation=attestation, text=text, at=at)

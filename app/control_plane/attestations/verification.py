@@ -1,15 +1,15 @@
 """What of an attestation holds, by the document alone and the keys that one trusts.
 
-Needs no database, no network and no settings: `app.attestations.verify` works on a saved file.
+Needs no database, no network and no settings: `app.control_plane.attestations.verification` works on a saved file.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.attestations import canonical, eas, merkle
-from app.attestations.checkpoint import CheckpointVerifier
-from app.attestations.typed_data import (
+from app.control_plane.attestations import canonical_json, eas, merkle
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations.eip712 import (
     ATTESTATION_NAME,
     ATTESTATION_TYPE,
     ATTESTATION_TYPES,
@@ -74,10 +74,10 @@ def _try(check: Any, *arguments: Any) -> Check:
 
 def _check_hash(document: Mapping[str, Any]) -> str:
     text = document["bytes"]
-    if canonical.digest(text) != document["hash"]:
+    if canonical_json.digest(text) != document["hash"]:
         raise _Wrong("the bytes have another SHA-256 than the hash says")
-    data = canonical.parse(text)
-    if canonical.canonical(data) != text:
+    data = canonical_json.parse(text)
+    if canonical_json.canonical(data) != text:
         raise _Wrong("the bytes are not in canonical form")
     if "data" in document and document["data"] != data:
         raise _Wrong("the data is not what the bytes say")
@@ -96,7 +96,7 @@ def _check_signature(document: Mapping[str, Any]) -> str:
         raise _Wrong("the signature is for another domain than attestations'")
     if message["attestationHash"] != f"0x{document['hash']}":
         raise _Wrong("the signature is over another hash")
-    if message["kind"] != canonical.parse(document["bytes"])["kind"]:
+    if message["kind"] != canonical_json.parse(document["bytes"])["kind"]:
         raise _Wrong("the signature is over another kind of attestation")
     data = TypedData(domain, ATTESTATION_TYPES, ATTESTATION_TYPE, message)
     if data.signer(given["signature"]) != given["signer"]:
@@ -115,7 +115,7 @@ def _check_inclusion(
     document: Mapping[str, Any], checkpoint_keys: Collection[CheckpointVerifier]
 ) -> str:
     log = document["log"]
-    entry = canonical.parse(log["entry"])
+    entry = canonical_json.parse(log["entry"])
     if entry["kind"] != "attested" or entry["attestation"] != document["hash"]:
         raise _Wrong("the log entry is about something else")
     checkpoint = None
@@ -144,7 +144,7 @@ def _check_eas(document: Mapping[str, Any]) -> str:
         raise _Wrong("the envelope is of another type than EAS's off-chain attestations, version 2")
     if given["domain"]["name"] != eas.NAME:
         raise _Wrong("the envelope is for another domain than EAS's")
-    kind = canonical.parse(document["bytes"])["kind"]
+    kind = canonical_json.parse(document["bytes"])["kind"]
     if (message["schema"], message["data"]) != (
         eas.schema_uid(),
         eas.schema_data(document["hash"], kind),

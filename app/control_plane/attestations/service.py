@@ -13,17 +13,23 @@ from app.access.audit import service as audit
 from app.access.audit.service import Actor
 from app.access.identity.replay_guard import spend
 from app.access.identity.wallet import VerifiedWallet
-from app.attestations import attestors, canonical, eas, log, typed_data
-from app.attestations.attestor import Attestor
-from app.attestations.canonical import parse
-from app.attestations.checkpoint import Checkpoint, CheckpointVerifier
-from app.attestations.delta_one import delta_one, primary_of
-from app.attestations.evidence import Evidence, Side
-from app.attestations.mint import mint_request
-from app.attestations.models import Attestation, LogEntry
-from app.attestations.schemas import AttestationRequest
-from app.attestations.verify import Check, holds, verify
 from app.contributors.shares import shares
+from app.control_plane.attestations import (
+    canonical_json,
+    eas,
+    eip712,
+    signing_key_history,
+    transparency_log,
+)
+from app.control_plane.attestations.canonical_json import parse
+from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
+from app.control_plane.attestations.delta_one import delta_one, primary_of
+from app.control_plane.attestations.evidence import Evidence, Side
+from app.control_plane.attestations.mint_request import mint_request
+from app.control_plane.attestations.models import Attestation, LogEntry
+from app.control_plane.attestations.schemas import AttestationRequest
+from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.verification import Check, holds, verify
 from app.database import Database, now
 from app.errors import (
     KeyReusedError,
@@ -83,11 +89,11 @@ class Attestations:
                 return await self.document(session, done)
         improved, baseline = await self._evidence.gather(principal, request)
         data = self._data(principal, request, improved, baseline)
-        text = canonical.canonical(data)
+        text = canonical_json.canonical(data)
         _without_secret(text)
         async with self._database.transaction() as session:
             await self._check_attestor(session)
-            index = await log.lock(session)
+            index = await transparency_log.lock(session)
             row = await _repeated(session, asked)
             if row is None:
                 if proof is not None:
@@ -100,8 +106,12 @@ class Attestations:
                 row.request_key, row.request_hash = asked.key, asked.request_hash
                 session.add(row)
                 await session.flush()
-                await log.append(
-                    session, index, log.ATTESTED, row.hash, signer=self.attestor.address
+                await transparency_log.append(
+                    session,
+                    index,
+                    transparency_log.ATTESTED,
+                    row.hash,
+                    signer=self.attestor.address,
                 )
                 audit.record(
                     session, actor, "attestation.issued", row.hash, principal.tenant, kind=row.kind
@@ -120,16 +130,16 @@ class Attestations:
     async def checkpoint(self, session: AsyncSession) -> Checkpoint:
         """The log as it is now, for the attestor to sign."""
         await self._check_attestor(session)
-        size = await log.size(session)
-        root = await log.root(session, size)
+        size = await transparency_log.size(session)
+        root = await transparency_log.root(session, size)
         return Checkpoint(self.attestor.checkpoints.verifier.name, size, root)
 
     async def document(self, session: AsyncSession, row: Attestation) -> dict[str, Any]:
         """All that there is to an attestation, with a proof for the log as it is now."""
-        entry = await log.entry_of(session, row.hash, log.ATTESTED)
+        entry = await transparency_log.entry_of(session, row.hash, transparency_log.ATTESTED)
         assert entry is not None
         checkpoint = await self.checkpoint(session)
-        proof = await log.inclusion(session, entry.index, checkpoint.size)
+        proof = await transparency_log.inclusion(session, entry.index, checkpoint.size)
         data = parse(row.text)
         return {
             "hash": row.hash,
@@ -148,7 +158,9 @@ class Attestations:
             },
             "proof": None,
             "delta_one": data["delta_one"],
-            "revoked": _revocation(await log.entry_of(session, row.hash, log.REVOKED)),
+            "revoked": _revocation(
+                await transparency_log.entry_of(session, row.hash, transparency_log.REVOKED)
+            ),
             "created_at": row.created_at,
         }
 
@@ -162,10 +174,15 @@ class Attestations:
         row = await self.find(session, digest, principal)
         _own(row, principal, "revoke")
         _without_secret(reason)
-        index = await log.lock(session)
-        if await log.entry_of(session, digest, log.REVOKED) is None:
-            await log.append(
-                session, index, log.REVOKED, digest, signer=self.attestor.address, reason=reason
+        index = await transparency_log.lock(session)
+        if await transparency_log.entry_of(session, digest, transparency_log.REVOKED) is None:
+            await transparency_log.append(
+                session,
+                index,
+                transparency_log.REVOKED,
+                digest,
+                signer=self.attestor.address,
+                reason=reason,
             )
             audit.record(session, actor, "attestation.revoked", digest, row.tenant, reason=reason)
             await session.flush()
@@ -173,7 +190,7 @@ class Attestations:
 
     async def verify(self, session: AsyncSession, document: Mapping[str, Any]) -> tuple[bool, Any]:
         """Whether a document holds, and the checks: those of the file, and the log's word."""
-        known = await attestors.known(session)
+        known = await signing_key_history.known(session)
         signers = {self.attestor.address, *(item.address for item in known)}
         keys = [CheckpointVerifier.parse(item.checkpoint_key) for item in known]
         checks = await asyncio.to_thread(
@@ -198,7 +215,7 @@ class Attestations:
         """
         row = await self.find(session, digest, principal)
         _own(row, principal, "mint with")
-        if await log.entry_of(session, digest, log.REVOKED) is not None:
+        if await transparency_log.entry_of(session, digest, transparency_log.REVOKED) is not None:
             raise NotMintableError("The attestation was revoked.")
         data = parse(row.text)
         asked = mint_request(self.attestor.chain, digest, data, model, now() + MINT_LIFETIME)
@@ -225,20 +242,18 @@ class Attestations:
     async def describe(self, session: AsyncSession) -> dict[str, Any]:
         """Whose signatures to believe."""
         await self._check_attestor(session)
-        known = await attestors.known(session)
+        known = await signing_key_history.known(session)
         chain = self.attestor.chain
         return {
             "signer": self.attestor.address,
             "signers": [item.address for item in known],
             "domain": self.attestor.domain,
-            "types": typed_data.ATTESTATION_TYPES,
-            "primaryType": typed_data.ATTESTATION_TYPE,
+            "types": eip712.ATTESTATION_TYPES,
+            "primaryType": eip712.ATTESTATION_TYPE,
             "eas": {
                 "schema": eas.SCHEMA,
                 "schema_uid": eas.schema_uid(),
-                "domain": typed_data.domain(
-                    eas.NAME, chain.eas_version, chain.id, chain.eas_contract
-                ),
+                "domain": eip712.domain(eas.NAME, chain.eas_version, chain.id, chain.eas_contract),
             },
             "log": {
                 "origin": self.attestor.checkpoints.verifier.name,
@@ -292,8 +307,8 @@ class Attestations:
 
     def _signed(self, index: int, text: str, data: Mapping[str, Any]) -> Attestation:
         """The row of a new attestation, without what says whose it is."""
-        digest, issued_at = canonical.digest(text), now()
-        typed = typed_data.attestation(
+        digest, issued_at = canonical_json.digest(text), now()
+        typed = eip712.attestation(
             self.attestor.domain, digest, data["kind"], issued_at, nonce=index
         )
         addresses = [item["address"] for item in data["contributors"]]
@@ -325,7 +340,7 @@ class Attestations:
         row = await session.get(Attestation, digest) if known else None
         if row is None:
             return Check(None, "this log has no such attestation")
-        entry = await log.entry_of(session, row.hash, log.REVOKED)
+        entry = await transparency_log.entry_of(session, row.hash, transparency_log.REVOKED)
         if entry is None:
             return Check(True, "it was not revoked")
         return Check(False, f"it was revoked at {entry.at.isoformat()} (entry {entry.index})")
@@ -335,7 +350,7 @@ class Attestations:
         if self._checked:
             return
         try:
-            is_new = await attestors.check(session, self.attestor, self._retired)
+            is_new = await signing_key_history.check(session, self.attestor, self._retired)
         except StartupError as error:
             raise UnavailableError(
                 "This gateway's attestor key is not the one of the log: its operator has to set "

@@ -8,10 +8,10 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from app.attestations import typed_data
-from app.attestations.attestor import Chain
-from app.attestations.typed_data import TypedData, Types
 from app.contributors.shares import WHOLE
+from app.control_plane.attestations import eip712
+from app.control_plane.attestations.eip712 import TypedData, Types
+from app.control_plane.attestations.signing_key import Chain
 from app.errors import NotMintableError, SmallImprovementError
 
 NAME = "HokusaiDeltaVerifier"
@@ -98,7 +98,7 @@ def mint_request(
     }
     subject = _identity(data)
     return TypedData(
-        domain=typed_data.domain(NAME, VERSION, chain.id, chain.contract),
+        domain=eip712.domain(NAME, VERSION, chain.id, chain.contract),
         types=TYPES,
         primary_type="MintRequest",
         message={

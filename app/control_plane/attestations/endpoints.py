@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 
-from app.attestations import canonical, log, merkle
-from app.attestations.schemas import (
+from app.control_plane.attestations import canonical_json, merkle, transparency_log
+from app.control_plane.attestations.schemas import (
     AttestationRequest,
     AttestationView,
     AttestorView,
@@ -19,7 +19,7 @@ from app.attestations.schemas import (
     RevokeRequest,
     VerificationView,
 )
-from app.attestations.service import Attestations
+from app.control_plane.attestations.service import Attestations
 from app.database import Session
 from app.errors import InvalidParameterError, UnprocessableError
 from app.exchange import exchange_of
@@ -54,7 +54,7 @@ def _service(request: Request) -> Attestations:
 
 async def _strict(request: Request) -> Any:
     """The body as JSON that can be read in one way only: what is hashed must not be a guess."""
-    return canonical.parse(await request.body())
+    return canonical_json.parse(await request.body())
 
 
 Service = Annotated[Attestations, Depends(_service)]
@@ -149,28 +149,28 @@ async def proof(
     """
     if (index is None) == (first is None):
         raise InvalidParameterError("Give `index` for an inclusion proof, or `first` and `second`.")
-    size = await log.size(session)
+    size = await transparency_log.size(session)
     if index is not None:
         size = size if tree_size is None else tree_size
-        path = await log.inclusion(session, index, size)
-        found = await log.entries(session, index, 1)
+        path = await transparency_log.inclusion(session, index, size)
+        found = await transparency_log.entries(session, index, 1)
         return LogProofView(
             kind="inclusion",
             index=index,
             tree_size=size,
             leaf_hash=merkle.leaf_hash(found[0].text.encode()).hex(),
-            root_hash=(await log.root(session, size)).hex(),
+            root_hash=(await transparency_log.root(session, size)).hex(),
             proof=[item.hex() for item in path],
         )
     assert first is not None
     size = size if second is None else second
-    path = await log.consistency(session, first, size)
+    path = await transparency_log.consistency(session, first, size)
     return LogProofView(
         kind="consistency",
         first=first,
         tree_size=size,
-        first_root_hash=(await log.root(session, first)).hex(),
-        root_hash=(await log.root(session, size)).hex(),
+        first_root_hash=(await transparency_log.root(session, first)).hex(),
+        root_hash=(await transparency_log.root(session, size)).hex(),
         proof=[item.hex() for item in path],
     )
 
@@ -182,8 +182,12 @@ async def entries(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> LogEntriesView:
     """The log's entries, for whoever keeps a copy or watches it."""
-    size = await log.size(session)
-    found = [entry for entry in await log.entries(session, start, limit) if entry.index < size]
+    size = await transparency_log.size(session)
+    found = [
+        entry
+        for entry in await transparency_log.entries(session, start, limit)
+        if entry.index < size
+    ]
     after = start + len(found)
     return LogEntriesView(
         entries=[

@@ -11,9 +11,9 @@ from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
 from app.access.identity.wallet import checksum_address
-from app.attestations import typed_data
-from app.attestations.checkpoint import CheckpointSigner
-from app.attestations.typed_data import TypedData
+from app.control_plane.attestations import eip712
+from app.control_plane.attestations.checkpoint import CheckpointSigner
+from app.control_plane.attestations.eip712 import TypedData
 from app.errors import StartupError
 from app.settings import Settings
 
@@ -43,9 +43,9 @@ class Attestor:
         self.address = checksum_address(f"0x{keccak(public)[12:].hex()}")
         self.chain = chain
         self.checkpoints = CheckpointSigner(log_origin, secret)
-        self.domain: dict[str, Any] = typed_data.domain(
-            typed_data.ATTESTATION_NAME,
-            typed_data.ATTESTATION_VERSION,
+        self.domain: dict[str, Any] = eip712.domain(
+            eip712.ATTESTATION_NAME,
+            eip712.ATTESTATION_VERSION,
             chain.id,
             chain.contract,
         )

@@ -6,9 +6,9 @@ from typing import Any
 
 from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
-from app.attestations.schemas import AttestationRequest
-from app.attestations.subjects import Subject, Subjects
-from app.attestations.witness import compare, run_of_version, witness
+from app.control_plane.attestations.schemas import AttestationRequest
+from app.control_plane.attestations.subjects import Subject, Subjects
+from app.control_plane.attestations.witness import compare, run_of_version, witness
 from app.database import Database
 from app.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.identity.principal import Principal

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from eth_hash.auto import keccak
 
-from app.attestations import typed_data
-from app.attestations.typed_data import TypedData, Types
+from app.control_plane.attestations import eip712
+from app.control_plane.attestations.eip712 import TypedData, Types
 
 if TYPE_CHECKING:
     # Verifying needs no settings.
-    from app.attestations.attestor import Attestor
+    from app.control_plane.attestations.signing_key import Attestor
 
 NAME = "EAS Attestation"
 SCHEMA = "bytes32 attestationHash,string kind"
@@ -75,7 +75,7 @@ def envelope(
 ) -> dict[str, Any]:
     """The signed envelope, `{"sig": …, "signer": …}`; `recipient` is an address, or nobody."""
     data = TypedData(
-        domain=typed_data.domain(
+        domain=eip712.domain(
             NAME,
             attestor.chain.eas_version,
             attestor.chain.id,

@@ -6,8 +6,8 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.attestations.attestor import Attestor
-from app.attestations.models import KnownAttestor
+from app.control_plane.attestations.models import KnownAttestor
+from app.control_plane.attestations.signing_key import Attestor
 from app.errors import StartupError
 
 

@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.attestations.subjects import Subject
 from app.contributors.shares import Share
+from app.control_plane.attestations.subjects import Subject
 from app.identity.principal import Principal
 from app.registry import service
 
