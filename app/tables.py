@@ -3,8 +3,8 @@
 from app.access.audit.models import AuditEvent
 from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
 from app.access.tenants.models import Tenant
-from app.contributors.models import Contribution, Contributor
 from app.control_plane.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
+from app.control_plane.contributors.models import Contribution, Contributor
 from app.idempotency.models import IdempotentRequest
 from app.registry.models import Model, Registration, Token
 

@@ -16,9 +16,9 @@ from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
 from app.access.rate_limits import endpoints as limits
 from app.access.tenants import endpoints as tenants
-from app.contributors import endpoints as contributors
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
+from app.control_plane.contributors import endpoints as contributors
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS

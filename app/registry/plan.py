@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from app.access.audit.service import Actor
-from app.contributors.shares import Share
+from app.control_plane.contributors.shares import Share
 from app.registry.deltas import Delta
 from app.registry.schemas import Kind, Warn
 

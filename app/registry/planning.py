@@ -11,7 +11,7 @@ from typing import Any
 from app.access.audit.service import Actor
 from app.access.identity.wallet import checksum_address
 from app.access.tenants.workspaces import Workspaces
-from app.contributors.shares import has_wrong_checksum, shares
+from app.control_plane.contributors.shares import has_wrong_checksum, shares
 from app.database import Database
 from app.errors import NotFoundError, UnprocessableError
 from app.identity.principal import Principal

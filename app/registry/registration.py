@@ -27,8 +27,8 @@ from app.access.audit import service as audit
 from app.access.audit.service import Actor
 from app.access.identity.replay_guard import spend
 from app.access.identity.wallet import VerifiedWallet
-from app.contributors import service as contributors
-from app.contributors.service import Improved
+from app.control_plane.contributors import service as contributors
+from app.control_plane.contributors.service import Improved
 from app.database import Database, now
 from app.errors import (
     ConflictError,

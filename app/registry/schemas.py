@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from app.contributors.shares import Address, GivenContribution, Share
+from app.control_plane.contributors.shares import Address, GivenContribution, Share
 from app.errors import UnprocessableError
 from app.registry.deltas import Delta
 from app.registry.source import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, check_name

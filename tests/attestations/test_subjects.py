@@ -11,12 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
-from app.contributors.shares import Share
 from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.subjects import Subject
+from app.control_plane.contributors.shares import Share
 from app.database import Database
 from app.errors import (
     ClaimDisagreesError,

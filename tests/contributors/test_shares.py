@@ -4,7 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.contributors.shares import WHOLE, GivenContribution, has_wrong_checksum, shares
+from app.control_plane.contributors.shares import (
+    WHOLE,
+    GivenContribution,
+    has_wrong_checksum,
+    shares,
+)
 from app.errors import UnprocessableError
 
 ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"

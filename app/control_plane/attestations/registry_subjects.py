@@ -2,8 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contributors.shares import Share
 from app.control_plane.attestations.subjects import Subject
+from app.control_plane.contributors.shares import Share
 from app.identity.principal import Principal
 from app.registry import service
 

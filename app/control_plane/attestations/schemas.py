@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.contributors.shares import GivenContribution
+from app.control_plane.contributors.shares import GivenContribution
 from app.schemas.fields import ByLabel, Label
 
 Kind = Literal["witnessed", "claimed"]

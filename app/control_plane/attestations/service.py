@@ -13,7 +13,6 @@ from app.access.audit import service as audit
 from app.access.audit.service import Actor
 from app.access.identity.replay_guard import spend
 from app.access.identity.wallet import VerifiedWallet
-from app.contributors.shares import shares
 from app.control_plane.attestations import (
     canonical_json,
     eas,
@@ -30,6 +29,7 @@ from app.control_plane.attestations.models import Attestation, LogEntry
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import Check, holds, verify
+from app.control_plane.contributors.shares import shares
 from app.database import Database, now
 from app.errors import (
     KeyReusedError,

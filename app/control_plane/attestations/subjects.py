@@ -6,7 +6,7 @@ from typing import Protocol
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contributors.shares import Share
+from app.control_plane.contributors.shares import Share
 from app.identity.principal import Principal
 
 

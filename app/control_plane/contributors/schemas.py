@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.contributors.models import Contribution
+from app.control_plane.contributors.models import Contribution
 
 _ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 

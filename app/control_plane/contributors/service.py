@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, Numeric, cast, func, or_, select, true
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.contributors.models import Contribution, Contributor
-from app.contributors.shares import Share
+from app.control_plane.contributors.models import Contribution, Contributor
+from app.control_plane.contributors.shares import Share
 from app.identity.principal import Principal
 
 

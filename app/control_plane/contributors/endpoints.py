@@ -5,10 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 
 from app.access.identity.wallet import checksum_address
-from app.contributors import service
-from app.contributors.schemas import ContributionView, ContributorView
-from app.contributors.service import AttestationsFor
-from app.contributors.shares import Address
+from app.control_plane.contributors import service
+from app.control_plane.contributors.schemas import ContributionView, ContributorView
+from app.control_plane.contributors.service import AttestationsFor
+from app.control_plane.contributors.shares import Address
 from app.database import Session
 from app.errors import NotFoundError
 from app.identity.dependencies import Reading
