@@ -8,10 +8,10 @@ import structlog
 from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.control_plane.idempotency import service as idempotency
+from app.control_plane.idempotency.service import RequestID
 from app.database import Database, now
 from app.errors import GatewayError
-from app.idempotency import service as idempotency
-from app.idempotency.service import RequestID
 from app.registry.models import Registration
 from app.registry.plan import Plan
 from app.registry.registration import Registrations

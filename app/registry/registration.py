@@ -29,6 +29,8 @@ from app.access.identity.replay_guard import spend
 from app.access.identity.wallet import VerifiedWallet
 from app.control_plane.contributors import service as contributors
 from app.control_plane.contributors.service import Improved
+from app.control_plane.idempotency import service as idempotency
+from app.control_plane.idempotency.service import Answer, Claim, RequestID
 from app.database import Database, now
 from app.errors import (
     ConflictError,
@@ -40,8 +42,6 @@ from app.errors import (
     UpstreamError,
     UpstreamUnreachableError,
 )
-from app.idempotency import service as idempotency
-from app.idempotency.service import Answer, Claim, RequestID
 from app.identity.principal import Principal
 from app.mlflow.model_registry import MLflowModels
 from app.registry import service

@@ -30,6 +30,7 @@ from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import Check, holds, verify
 from app.control_plane.contributors.shares import shares
+from app.control_plane.idempotency.service import RequestID, identify
 from app.database import Database, now
 from app.errors import (
     KeyReusedError,
@@ -40,7 +41,6 @@ from app.errors import (
     UnavailableError,
     UnprocessableError,
 )
-from app.idempotency.service import RequestID, identify
 from app.identity.principal import Principal, Scope
 from app.redaction import has_secret
 from app.registry.deltas import deltas

@@ -17,9 +17,9 @@ from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.control_plane.idempotency.models import IdempotentRequest
 from app.database import now
 from app.errors import InProgressError, KeyReusedError
-from app.idempotency.models import IdempotentRequest
 
 
 @dataclass(frozen=True, slots=True)
