@@ -15,9 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.control_plane.application import create_api
+from app.control_plane.reference.openapi import example, names_something, operations
 from app.identity.principal import Scope
 from app.main import PUBLIC
-from app.reference.openapi import example, names_something, operations
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway

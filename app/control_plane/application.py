@@ -19,6 +19,8 @@ from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
+from app.control_plane.reference import openapi
+from app.control_plane.reference.endpoints import Described
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -32,8 +34,6 @@ from app.errors import (
     UnprocessableError,
 )
 from app.exchange import exchange_of
-from app.reference import openapi
-from app.reference.described import Described
 from app.registry import endpoints as models
 from app.schemas.problems import place, words
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-from app.reference.openapi import Document, operations, resolve
+from app.control_plane.reference.openapi import Document, operations, resolve
 from app.reference.webpage import webpage
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow/help"

@@ -6,7 +6,7 @@ from html import escape
 from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
-from app.reference import page
+from app.control_plane.reference import page
 from app.reference.webpage import HEADERS
 
 
