@@ -28,6 +28,9 @@ from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import Checks
+from app.control_plane.registry.planner import Planner
+from app.control_plane.registry.reconciler import Reconciler
+from app.control_plane.registry.registration import Registrations
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
@@ -41,9 +44,6 @@ from app.proxy.endpoint import Proxy
 from app.proxy.refusal import refusal
 from app.proxy.target import PREFIX
 from app.proxy.upstream import Upstream
-from app.registry.planning import Planner
-from app.registry.reconciler import Reconciler
-from app.registry.registration import Registrations
 from app.settings import Settings, load_settings
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs

@@ -10,8 +10,14 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from app.access.identity.schemas import NetworkText
+from app.control_plane.registry.model_uri import (
+    MAX_URI,
+    PATH_PATTERN,
+    RUN_ID_PATTERN,
+    URI_PATTERN,
+    wanted,
+)
 from app.errors import UnprocessableError
-from app.registry.source import MAX_URI, PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, wanted
 
 NETWORKS: list[dict[str, Any]] = TypeAdapter(NetworkText).json_schema()["anyOf"]
 BLOCK = "|".join(f"(?:{one['pattern']})" for one in NETWORKS)

@@ -21,6 +21,7 @@ from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import Described
+from app.control_plane.registry import endpoints as models
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
@@ -34,7 +35,6 @@ from app.errors import (
     UnprocessableError,
 )
 from app.exchange import exchange_of
-from app.registry import endpoints as models
 from app.schemas.problems import place, words
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

@@ -6,8 +6,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.registry.deltas import deltas
-from app.registry.schemas import LARGEST
+from app.control_plane.registry.deltas import deltas
+from app.control_plane.registry.schemas import LARGEST
 
 NUMBERS = st.floats(min_value=-LARGEST, max_value=LARGEST)
 

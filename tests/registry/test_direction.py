@@ -2,7 +2,7 @@
 
 import pytest
 
-from app.registry.direction import improves_downwards
+from app.control_plane.registry.metric_direction import improves_downwards
 
 DOWN = (
     "loss val_loss train/loss log_loss logLoss error error_rate rmse RMSE test_rmse testRMSE "

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from app.registry.deltas import Delta
+from app.control_plane.registry.deltas import Delta
 
 # The metric that counts where nobody named one: the first of these that both models have.
 _USUAL = ("accuracy", "f1_score", "f1", "auc", "roc_auc")

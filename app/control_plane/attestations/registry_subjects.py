@@ -4,8 +4,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
+from app.control_plane.registry import service
 from app.identity.principal import Principal
-from app.registry import service
 
 
 class RegisteredModels:

@@ -31,6 +31,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import Check, holds, verify
 from app.control_plane.contributors.shares import shares
 from app.control_plane.idempotency.service import RequestID, identify
+from app.control_plane.registry.deltas import deltas
 from app.database import Database, now
 from app.errors import (
     KeyReusedError,
@@ -43,7 +44,6 @@ from app.errors import (
 )
 from app.identity.principal import Principal, Scope
 from app.redaction import has_secret
-from app.registry.deltas import deltas
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from app.access.audit.service import Actor
 from app.control_plane.contributors.shares import Share
-from app.registry.deltas import Delta
-from app.registry.schemas import Kind, Warn
+from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.schemas import Kind, Warn
 
 # The tags by which a version in MLflow leads back to its record.
 OPERATION = "hokusai.op_id"

@@ -10,11 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.idempotency import service as idempotency
 from app.control_plane.idempotency.service import RequestID
+from app.control_plane.registry.models import Registration
+from app.control_plane.registry.plan import Plan
+from app.control_plane.registry.registration import Registrations
 from app.database import Database, now
 from app.errors import GatewayError
-from app.registry.models import Registration
-from app.registry.plan import Plan
-from app.registry.registration import Registrations
 
 log = structlog.get_logger()
 

@@ -7,16 +7,16 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.wallet import checksum_address
-from app.identity.principal import Principal
-from app.registry.direction import improves_downwards
-from app.registry.models import Model
-from app.registry.schemas import (
+from app.control_plane.registry.metric_direction import improves_downwards
+from app.control_plane.registry.models import Model
+from app.control_plane.registry.schemas import (
     LineageNode,
     LineageView,
     ModelFilter,
     ModelView,
     ShortModel,
 )
+from app.identity.principal import Principal
 from app.schemas.pages import decode_number
 
 # A tree of more models is shown in part.

@@ -31,6 +31,11 @@ from app.control_plane.contributors import service as contributors
 from app.control_plane.contributors.service import Improved
 from app.control_plane.idempotency import service as idempotency
 from app.control_plane.idempotency.service import Answer, Claim, RequestID
+from app.control_plane.registry import service
+from app.control_plane.registry.models import Model, Registration, Token
+from app.control_plane.registry.plan import OPERATION, Plan
+from app.control_plane.registry.planner import Planner
+from app.control_plane.registry.schemas import RegistrationRequest
 from app.database import Database, now
 from app.errors import (
     ConflictError,
@@ -44,11 +49,6 @@ from app.errors import (
 )
 from app.identity.principal import Principal
 from app.mlflow.model_registry import MLflowModels
-from app.registry import service
-from app.registry.models import Model, Registration, Token
-from app.registry.plan import OPERATION, Plan
-from app.registry.planning import Planner
-from app.registry.schemas import RegistrationRequest
 
 log = structlog.get_logger()
 

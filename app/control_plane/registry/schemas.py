@@ -16,9 +16,14 @@ from pydantic import (
 )
 
 from app.control_plane.contributors.shares import Address, GivenContribution, Share
+from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.model_uri import (
+    PATH_PATTERN,
+    RUN_ID_PATTERN,
+    URI_PATTERN,
+    check_name,
+)
 from app.errors import UnprocessableError
-from app.registry.deltas import Delta
-from app.registry.source import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN, check_name
 from app.schemas.documents import Document
 from app.schemas.fields import ByLabel, Label
 from app.schemas.pages import Cursor, PageSize

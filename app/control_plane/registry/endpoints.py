@@ -6,13 +6,9 @@ from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.database import Session
-from app.errors import NotFoundError
-from app.exchange import exchange_of
-from app.identity.dependencies import CurrentActor, Reading, Registering
-from app.registry import service
-from app.registry.registration import Registrations
-from app.registry.schemas import (
+from app.control_plane.registry import service
+from app.control_plane.registry.registration import Registrations
+from app.control_plane.registry.schemas import (
     BaselineRequest,
     ImprovedRequest,
     LineageView,
@@ -21,7 +17,11 @@ from app.registry.schemas import (
     RegistrationRequest,
     TokenizedRequest,
 )
-from app.registry.service import AttestationsOf
+from app.control_plane.registry.service import AttestationsOf
+from app.database import Session
+from app.errors import NotFoundError
+from app.exchange import exchange_of
+from app.identity.dependencies import CurrentActor, Reading, Registering
 from app.schemas.fields import Label
 from app.schemas.pages import Page, encode_cursor
 

@@ -12,16 +12,12 @@ from app.access.audit.service import Actor
 from app.access.identity.wallet import checksum_address
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.contributors.shares import has_wrong_checksum, shares
-from app.database import Database
-from app.errors import NotFoundError, UnprocessableError
-from app.identity.principal import Principal
-from app.mlflow.control import SYSTEM_METRICS
-from app.mlflow.model_registry import MLflowModels
-from app.registry import service
-from app.registry.deltas import deltas
-from app.registry.models import Model
-from app.registry.plan import MODEL, OPERATION, Plan
-from app.registry.schemas import (
+from app.control_plane.registry import service
+from app.control_plane.registry.deltas import deltas
+from app.control_plane.registry.model_uri import Found, derived_name, find, wanted
+from app.control_plane.registry.models import Model
+from app.control_plane.registry.plan import MODEL, OPERATION, Plan
+from app.control_plane.registry.schemas import (
     LARGEST,
     BaselineRequest,
     ImprovedRequest,
@@ -29,7 +25,11 @@ from app.registry.schemas import (
     TokenizedRequest,
     Warn,
 )
-from app.registry.source import Found, derived_name, find, wanted
+from app.database import Database
+from app.errors import NotFoundError, UnprocessableError
+from app.identity.principal import Principal
+from app.mlflow.control import SYSTEM_METRICS
+from app.mlflow.model_registry import MLflowModels
 
 
 class Planner:

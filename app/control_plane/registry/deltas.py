@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 from pydantic import BaseModel, Field
 
-from app.registry.direction import improves_downwards
+from app.control_plane.registry.metric_direction import improves_downwards
 
 
 class Delta(BaseModel):
