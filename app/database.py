@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
-from app.errors import DatabaseUnavailableError, StartupError
+from app.core.errors import DatabaseUnavailableError, StartupError
 
 log = structlog.get_logger()
 

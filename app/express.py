@@ -19,10 +19,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.access.identity.middleware import Identity
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
+from app.core.errors import GatewayError
 from app.edge.envelope import Envelope
 from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import RequestRules, check_line
-from app.errors import GatewayError
 from app.exchange import Exchange
 from app.limits.quota import Quota
 from app.proxy.answer import BODILESS

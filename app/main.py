@@ -31,11 +31,12 @@ from app.control_plane.health import Checks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
-from app.errors import StartupError
 from app.express import Express
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
@@ -44,7 +45,6 @@ from app.proxy.endpoint import Proxy
 from app.proxy.refusal import refusal
 from app.proxy.target import PREFIX
 from app.proxy.upstream import Upstream
-from app.settings import Settings, load_settings
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served

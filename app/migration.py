@@ -12,9 +12,9 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.core.errors import DatabaseUnavailableError, StartupError
+from app.core.settings import Settings
 from app.database import MIGRATIONS, in_one_line, revision_of, suffices
-from app.errors import DatabaseUnavailableError, StartupError
-from app.settings import Settings
 
 
 def alembic_config(url: str | None = None) -> Config:

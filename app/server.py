@@ -17,8 +17,8 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from app import lean
-from app.errors import StartupError
-from app.settings import Settings, load_settings
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
 from app.stopping import unheard_by_children
 
 if TYPE_CHECKING:

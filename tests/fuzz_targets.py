@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from app import strict_json
 from app.access.identity import credentials, siwe
 from app.access.identity.credentials import ADDRESS_HEADER, MESSAGE_HEADER, SIGNATURE_HEADER
-from app.errors import GatewayError
+from app.core import strict_json
+from app.core.errors import GatewayError
 from app.proxy.otlp import checked_spans, spans_type
 from app.proxy.target import upstream_target
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.batch import Batch
+from app.core.batching import Batch
 
 
 class Oracle:

@@ -9,9 +9,9 @@ import pytest
 from hokusai.cli import main as hokusai_command
 from hokusai.verify import LogExport, verify
 
-from app import errors
+from app.core import errors
+from app.core.settings import Settings
 from app.identity.principal import Scope
-from app.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

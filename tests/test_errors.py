@@ -18,11 +18,11 @@ from mlflow.store.model_registry.rest_store import RestStore as Registry
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
 
-from app import errors
 from app.access.identity import keys
 from app.access.identity.key_format import new_token
 from app.access.tenants.workspaces import Workspaces
-from app.errors import GatewayError
+from app.core import errors
+from app.core.errors import GatewayError
 from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.attestations.trainer import Trainer

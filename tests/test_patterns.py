@@ -17,7 +17,7 @@ from app.control_plane.registry.model_uri import (
     URI_PATTERN,
     wanted,
 )
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 NETWORKS: list[dict[str, Any]] = TypeAdapter(NetworkText).json_schema()["anyOf"]
 BLOCK = "|".join(f"(?:{one['pattern']})" for one in NETWORKS)

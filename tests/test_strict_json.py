@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import strict_json
-from app.errors import InvalidParameterError
+from app.core import strict_json
+from app.core.errors import InvalidParameterError
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
-from app.unknown_settings import warnings
+from app.core.settings import Settings
+from app.core.unknown_settings import warnings
 from tests.standalone.serving import run
 
 

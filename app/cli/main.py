@@ -2,7 +2,7 @@
 
 import sys
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 
 
 def main() -> None:

@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app import strict_json
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
 from app.access.rate_limits import endpoints as limits
@@ -22,10 +21,8 @@ from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import Described
 from app.control_plane.registry import endpoints as models
-from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.envelope import send_error
-from app.edge.rules import METHODS
-from app.errors import (
+from app.core import strict_json
+from app.core.errors import (
     GatewayError,
     InternalError,
     InvalidParameterError,
@@ -34,8 +31,11 @@ from app.errors import (
     UnknownRouteError,
     UnprocessableError,
 )
+from app.core.validation_errors import place, words
+from app.edge.body import MAX_DOCUMENT, read_body
+from app.edge.envelope import send_error
+from app.edge.rules import METHODS
 from app.exchange import exchange_of
-from app.schemas.problems import place, words
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
+from app.core.errors import GatewayError
 from app.database import Database, newest_revision, suffices
 from app.drain import DRAINING
-from app.errors import GatewayError
 from app.identity.dependencies import Admin
 from app.mlflow.control import MLflowControl
 from app.telemetry.metrics import CONTENT_TYPE, Metrics

@@ -6,8 +6,8 @@ import time
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from app.edge.pace import Pace
-from app.errors import BodyTooLargeError, SlowRequestError
+from app.core.errors import BodyTooLargeError, SlowRequestError
+from app.core.min_rate import Pace
 
 # The largest JSON body that the gateway itself looks into, in bytes.
 MAX_DOCUMENT = 2 * 1024 * 1024

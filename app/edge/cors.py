@@ -6,8 +6,8 @@ cookies.
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.errors import PermissionDeniedError
 from app.edge.rules import METHODS
-from app.errors import PermissionDeniedError
 from app.exchange import exchange_of
 
 PREFLIGHT_SECONDS = 600

@@ -22,13 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from app.edge import lingering
-from app.edge.bypass import Bypass
-from app.edge.date import date_header
-from app.edge.head import RequestHead, RequestLine
-from app.edge.lingering import LingeringTransport
-from app.edge.rules import MAX_HEAD, METHODS
-from app.errors import (
+from app.core.errors import (
     PROBLEM,
     GatewayError,
     HeadersTooLargeError,
@@ -36,6 +30,12 @@ from app.errors import (
     MalformedRequestError,
     SlowRequestError,
 )
+from app.edge import lingering
+from app.edge.bypass import Bypass
+from app.edge.date import date_header
+from app.edge.head import RequestHead, RequestLine
+from app.edge.lingering import LingeringTransport
+from app.edge.rules import MAX_HEAD, METHODS
 
 if TYPE_CHECKING:
     from app.express import Express, ExpressCycle

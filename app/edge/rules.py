@@ -2,16 +2,16 @@
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.edge.client_address import client_address
-from app.edge.head import RequestHead, RequestLine
-from app.errors import (
+from app.core.client_address import client_address
+from app.core.errors import (
     HeadersTooLargeError,
     MalformedRequestError,
     MethodNotAllowedError,
     TargetTooLongError,
 )
+from app.core.settings import Network
+from app.edge.head import RequestHead, RequestLine
 from app.exchange import exchange_of
-from app.settings import Network
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_TARGET = 8 * 1024

@@ -10,8 +10,8 @@ from app.access.audit.service import Actor
 from app.access.identity.credential_cache import CHANGED, KnownCredentials
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import spend
+from app.core.errors import UnauthenticatedError
 from app.database import Database
-from app.errors import UnauthenticatedError
 from app.exchange import exchange_of
 from app.identity.principal import Principal, Scope
 

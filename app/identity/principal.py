@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from app.errors import MissingScopeError
+from app.core.errors import MissingScopeError
 
 
 class Scope(StrEnum):

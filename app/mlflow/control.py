@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from app.errors import UpstreamError
+from app.core.errors import UpstreamError
 
 SERVER_INFO = "/api/3.0/mlflow/server-info"
 WORKSPACE = "X-MLFLOW-WORKSPACE"

@@ -6,7 +6,7 @@ from typing import Any
 
 import httpx
 
-from app.errors import MLflowRefusalError
+from app.core.errors import MLflowRefusalError
 from app.mlflow.control import MLflowControl, code_of, document_of, inside
 
 # MLflow's own error codes for "there is none", also for an id that cannot be one.

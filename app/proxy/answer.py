@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from app.errors import UpstreamProtocolError
+from app.core.errors import UpstreamProtocolError
 from app.proxy.headers import RawHeaders, header_lines, response_headers
 
 # Of statuses whose answers have no body, whatever their headers say.

@@ -11,7 +11,7 @@ from typing import Final, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from app.errors import GatewayError, UpstreamProtocolError
+from app.core.errors import GatewayError, UpstreamProtocolError
 from app.proxy.answer import BODILESS, NOTHING, AnswerHead, read_answer
 
 MAX_HEAD = 64 * 1024

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
-from app import strict_json
-from app.errors import InvalidParameterError
+from app.core import strict_json
+from app.core.errors import InvalidParameterError
 
 # A field of an object: the object, and the name under which it has the field.
 Place = tuple[dict[str, Any], str]

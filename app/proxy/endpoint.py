@@ -5,9 +5,11 @@ from starlette.types import Receive, Scope, Send
 from app.access.audit.service import Actor
 from app.access.identity.replay_guard import Spender
 from app.access.tenants.workspaces import Workspace, Workspaces
+from app.core.errors import BodyTooLargeError, InvalidParameterError
+from app.core.settings import Settings
+from app.core.strict_json import check_text
 from app.edge.body import read_body
 from app.edge.head import RequestHead, RequestLine
-from app.errors import BodyTooLargeError, InvalidParameterError
 from app.exchange import Exchange, exchange_of
 from app.identity.principal import Scope as Right
 from app.mlflow.control import SERVER_INFO, MLflowControl
@@ -27,8 +29,6 @@ from app.proxy.payload import (
 from app.proxy.server_info import ServerInfo
 from app.proxy.target import PREFIX, upstream_target, with_query
 from app.proxy.upstream import Upstream
-from app.settings import Settings
-from app.strict_json import check_text
 
 WORKSPACE = b"x-mlflow-workspace"
 # The largest body of a route that is neither an artifact's nor looked into, in bytes.

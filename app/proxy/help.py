@@ -11,8 +11,8 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from app.core.html import HEADERS, webpage
 from app.proxy.manifest import Manifest, Route
-from app.reference.webpage import HEADERS, webpage
 
 BASE = "/api/mlflow"
 MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"

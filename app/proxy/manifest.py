@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import NamedTuple
 
-from app.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
+from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
 from app.identity.principal import Scope
 
 # The reasons for which a route of MLflow's is shut, and how they are told to its caller.

@@ -7,7 +7,7 @@ keep a dataset of anybody's experiment.
 
 from collections.abc import Awaitable, Callable
 
-from app.errors import NotFoundError
+from app.core.errors import NotFoundError
 from app.mlflow.control import MLflowControl
 from app.proxy.payload import Payload
 

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterator
 
-from app.errors import BodyTooLargeError, InvalidParameterError
+from app.core.errors import BodyTooLargeError, InvalidParameterError
 from app.proxy.document import parse
 from app.proxy.payload import MAX_INSPECTED, RESERVED_TAGS
 

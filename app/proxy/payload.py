@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
-from app.errors import InvalidParameterError
+from app.core.errors import InvalidParameterError
 from app.proxy.document import parse, places, values
 from app.proxy.manifest import Route
 

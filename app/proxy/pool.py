@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from app.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreachableError
+from app.core.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreachableError
 from app.proxy.connection import Connection
 
 Slot = asyncio.Future[Connection]

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
+from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 
 # What else of MLflow's answer a client can act on.
 KEPT_HEADERS = frozenset({b"retry-after", b"allow", b"content-range"})

@@ -8,7 +8,7 @@ could be read in two ways is refused.
 import re
 from urllib.parse import unquote, unquote_to_bytes
 
-from app.errors import MalformedRequestError
+from app.core.errors import MalformedRequestError
 
 PREFIX = b"/api/mlflow"
 

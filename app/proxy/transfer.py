@@ -5,15 +5,15 @@ from collections.abc import Callable
 
 from starlette.types import Receive
 
-from app.edge.bypass import Bypass
-from app.edge.pace import Pace
-from app.errors import (
+from app.core.errors import (
     BodyTooLargeError,
     GatewayError,
     MalformedRequestError,
     SlowRequestError,
     UpstreamTimeoutError,
 )
+from app.core.min_rate import Pace
+from app.edge.bypass import Bypass
 from app.proxy.connection import Connection
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.pool import Pool, Slot

@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Message, Receive, Send
 
+from app.core.errors import SlowRequestError, StartupError, UpstreamBusyError, UpstreamError
+from app.core.settings import Settings
 from app.edge.bypass import Bypass
-from app.errors import SlowRequestError, StartupError, UpstreamBusyError, UpstreamError
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection, StaleConnectionError
 from app.proxy.headers import HOP_BY_HOP
 from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
 from app.proxy.pool import Pool, PoolLimits, PoolUsage
 from app.proxy.transfer import UNREAD, ClientGoneError, Transfer
-from app.settings import Settings
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from app.redaction import has_secret
+from app.core.redaction import has_secret
 
 # What JavaScript reads exactly (RFC 7493, section 2.2).
 LARGEST_INTEGER = 2**53 - 1

@@ -6,7 +6,7 @@ from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import InvalidParameterError
+from app.core.errors import InvalidParameterError
 
 T = TypeVar("T")
 PageSize = Annotated[int, Field(ge=1, le=1000, description="How many entries, at most.")]

@@ -6,7 +6,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.files import create_private, write_private
 
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from contextlib import suppress
 
+from app.core.errors import DatabaseUnavailableError, StartupError
+from app.core.settings import Settings
 from app.database import revision_of, suffices
-from app.errors import DatabaseUnavailableError, StartupError
-from app.settings import Settings
 
 COMMAND = [sys.executable, "-c", "from app.cli.main import main; main()", "migrate"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.processes import Child, bare_environment, wait_until
 from app.standalone.supervised import Supervised
 

@@ -17,7 +17,7 @@ import psutil
 import psycopg2
 from psycopg2 import sql
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.files import write_private
 from app.standalone.processes import Child, bare_environment, launch, wait_until
 from app.standalone.supervised import Supervised

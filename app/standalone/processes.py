@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone import launcher
 
 # A log is moved aside at a start once it is larger than this, in bytes.

@@ -2,8 +2,8 @@
 
 from pydantic import SecretStr
 
-from app.errors import StartupError
-from app.settings import Settings
+from app.core.errors import StartupError
+from app.core.settings import Settings
 from app.standalone.directory import DataDirectory
 
 

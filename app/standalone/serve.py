@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from app import server
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
+from app.core.unknown_settings import warnings
 from app.database import database_address, where
-from app.errors import StartupError
-from app.settings import Settings, load_settings
 from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
 from app.stopping import Stopped, ignore_signals
-from app.unknown_settings import warnings
 
 if TYPE_CHECKING:
     from app.standalone.stack import Stack

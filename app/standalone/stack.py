@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 import psycopg2
 from psycopg2 import sql
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.directory import DataDirectory
 from app.standalone.mlflow_server import ChildMLflow, require_mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL

@@ -18,9 +18,9 @@ from app.access.rate_limits.limiter import Limiter
 from app.control_plane.attestations import transparency_log as attestation_log
 from app.control_plane.health import NAME, Checks
 from app.control_plane.registry import reconciler
+from app.core.errors import GatewayError
 from app.database import Database
 from app.edge.envelope import Envelope
-from app.errors import GatewayError
 from app.express import Express
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream

@@ -7,8 +7,8 @@ from typing import Any
 import structlog
 from structlog.types import Processor
 
-from app.redaction import redact
-from app.settings import Settings
+from app.core.redaction import redact
+from app.core.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:

@@ -18,7 +18,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from app.errors import REASONS, StartupError
+from app.core.errors import REASONS, StartupError
 from app.telemetry.workers import SHARED, all_workers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from app.control_plane.attestations.eip712 import TypedData, domain
 from app.control_plane.attestations.signing_key import Attestor
-from app.errors import StartupError
-from app.settings import Settings
+from app.core.errors import StartupError
+from app.core.settings import Settings
 
 KEY = "1f" * 32
 ADDRESS = Account.from_key(KEY).address

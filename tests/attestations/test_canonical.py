@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.control_plane.attestations.canonical_json import canonical, digest, parse
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 
 @pytest.fixture

@@ -17,16 +17,16 @@ from app.control_plane.attestations.service import Attestations, attestations_fo
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
-from app.database import Database
-from app.errors import (
+from app.core.errors import (
     ClaimDisagreesError,
     NotFoundError,
     PermissionDeniedError,
     UnprocessableError,
 )
+from app.core.settings import Settings
+from app.database import Database
 from app.identity.principal import WALLET_SCOPES, Principal
 from app.mlflow.control import WORKSPACE, MLflowControl
-from app.settings import Settings
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
 BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)

@@ -57,7 +57,7 @@ def test_the_verifier_needs_no_server() -> None:
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
     )
     loaded = set(done.stdout.split())
-    assert loaded.isdisjoint({"fastapi", "sqlalchemy", "httpx", "pydantic", "app.settings"})
+    assert loaded.isdisjoint({"fastapi", "sqlalchemy", "httpx", "pydantic", "app.core.settings"})
 
 
 def change(**parts: Any) -> Callable[[dict[str, Any]], None]:

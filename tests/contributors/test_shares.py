@@ -10,7 +10,7 @@ from app.control_plane.contributors.shares import (
     has_wrong_checksum,
     shares,
 )
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 

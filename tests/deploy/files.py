@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from app.settings import Settings
+from app.core.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = frozenset(f"HOKUSAI_{name.upper()}" for name in Settings.model_fields)

@@ -9,7 +9,7 @@ import jsonschema
 import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 
-from app.settings import Settings
+from app.core.settings import Settings
 from tests.deploy.files import ROOT, SETTINGS, documents, settings_in
 
 helm = pytest.importorskip(

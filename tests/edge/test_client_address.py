@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.edge.client_address import MAX_HOPS, client_address, failure_address, in_networks
+from app.core.client_address import MAX_HOPS, client_address, failure_address, in_networks
 
 TRUSTED = (ip_network("10.0.0.0/8"), ip_network("fd00::/8"), ip_network("192.0.2.7/32"))
 

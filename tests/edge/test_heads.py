@@ -19,11 +19,11 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from uvicorn.server import ServerState
 
 from app.access.identity.credentials import ADDRESS_HEADER
+from app.core.errors import GatewayError
 from app.edge import protocol
 from app.edge.head import RequestHead, RequestLine
 from app.edge.protocol import MAX_HEADS, StrictProtocol
 from app.edge.rules import RequestRules, check_line
-from app.errors import GatewayError
 from app.express import Express
 from app.proxy.target import upstream_target
 

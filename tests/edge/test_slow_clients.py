@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from app.core.errors import SlowRequestError
+from app.core.min_rate import GAPS, MIN_RATE, Pace
 from app.edge import lingering, protocol
-from app.edge.pace import GAPS, MIN_RATE, Pace
-from app.errors import SlowRequestError
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity.credentials import KeyCredential, WalletCredential, parse
-from app.errors import (
+from app.core.errors import (
     AmbiguousCredentialsError,
     GatewayError,
     InvalidKeyError,

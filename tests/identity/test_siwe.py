@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity.siwe import MAX_LENGTH, SIWEMessage, parse, validate, verify
-from app.errors import InvalidSignatureError, StaleSignatureError
+from app.core.errors import InvalidSignatureError, StaleSignatureError
 
 ACCOUNT = Account.from_key("0x" + "46" * 32)
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from app.access.identity.wallet import (
     personal_recover,
     verify,
 )
-from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
 
 ACCOUNT = Account.from_key("0x" + "46" * 32)
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

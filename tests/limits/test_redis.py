@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from app.access.rate_limits import redis_counter
 from app.access.rate_limits.redis_counter import RedisCounter
-from app.errors import StartupError
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
 from app.main import create_app
-from app.settings import Settings, load_settings
 from tests.limits.conftest import Log
 from tests.standalone.serving import Serving, run
 from tests.support.answers import good

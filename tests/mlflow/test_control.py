@@ -8,7 +8,7 @@ import httpx
 import pytest
 import respx
 
-from app.errors import UpstreamError
+from app.core.errors import UpstreamError
 from app.mlflow.control import MLflowControl
 
 T = TypeVar("T")

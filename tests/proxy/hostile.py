@@ -17,8 +17,8 @@ import uvicorn
 import uvloop
 from starlette.types import Receive, Scope, Send
 
+from app.core.errors import GatewayError
 from app.edge.protocol import StrictProtocol
-from app.errors import GatewayError
 from app.proxy.headers import request_headers
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.splice import Splice

@@ -11,9 +11,9 @@ from contextlib import suppress
 
 import pytest
 
+from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
+from app.core.min_rate import GAPS
 from app.edge import lingering
-from app.edge.pace import GAPS
-from app.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.proxy import splice, transfer
 from app.proxy.transfer import TAIL
 from tests.proxy.hostile import (

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
+from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
 from app.identity.principal import Scope
 from app.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
 

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import InvalidParameterError
+from app.core.errors import InvalidParameterError
+from app.core.strict_json import MAX_DEPTH
 from app.proxy.document import parse
 from app.proxy.manifest import Route, load_manifest
 from app.proxy.payload import (
@@ -17,7 +18,6 @@ from app.proxy.payload import (
     rewrite_experiment,
     rewrite_query,
 )
-from app.strict_json import MAX_DEPTH
 
 MANIFEST = load_manifest()
 V2, V3 = "/api/2.0/mlflow", "/api/3.0/mlflow"

@@ -14,7 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.errors import (
+from app.core.errors import (
     UpstreamBusyError,
     UpstreamProtocolError,
     UpstreamTLSError,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
+from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 from app.proxy.refusal import refusal
 from tests.support.gateway import RunningGateway
 

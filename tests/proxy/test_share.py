@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.errors import UpstreamBusyError
+from app.core.errors import UpstreamBusyError
 from app.proxy.pool import Pool
 from tests.proxy.hostile import (
     OK,

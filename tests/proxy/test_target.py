@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from starlette._utils import get_route_path
 from werkzeug.wrappers import Request
 
-from app.errors import MalformedRequestError
+from app.core.errors import MalformedRequestError
 from app.proxy.manifest import load_manifest
 from app.proxy.target import upstream_target
 

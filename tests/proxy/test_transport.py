@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from app.errors import UpstreamProtocolError, UpstreamTimeoutError
+from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
 from app.proxy.connection import READ_AHEAD, WHOLE_BODY
 from app.proxy.upstream import Upstream
 from tests.proxy.hostile import OK, Hostile, Peer, Run, each_loop, hostile, until

@@ -5,7 +5,7 @@ import asyncio
 import httptools
 import pytest
 
-from app.errors import BodyTooLargeError, SlowRequestError, UpstreamTimeoutError
+from app.core.errors import BodyTooLargeError, SlowRequestError, UpstreamTimeoutError
 from app.proxy.outbound import UpstreamRequest
 from tests.proxy.hostile import OK, Gateway, Hostile, Peer, Run, each_way, read_answer, scene
 

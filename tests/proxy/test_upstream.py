@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from app.errors import (
+from app.core.errors import (
     SlowRequestError,
     UpstreamProtocolError,
     UpstreamTimeoutError,

@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone import mlflow_server
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import PATIENCE, command_line, environment_of, run

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psycopg2
 import pytest
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.postgres import EmbeddedPostgreSQL
 from app.standalone.stack import neighbour_database
 

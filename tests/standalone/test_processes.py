@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.errors import StartupError
+from app.core.errors import StartupError
 from app.standalone.processes import Child, bare_environment, wait_until
 from app.standalone.supervised import Supervised
 from app.standalone.supervisor import Supervisor

@@ -14,11 +14,11 @@ from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.settings import Settings
 from app.database import Database
 from app.identity.principal import Scope
 from app.main import create_app
 from app.server import uvicorn_options
-from app.settings import Settings
 from tests.support.prompt_server import PromptServer
 
 EVERYTHING = tuple(Scope)

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from app.access.identity import keys
-from app.settings import Settings
+from app.core.settings import Settings
 from app.standalone.mlflow_server import ChildMLflow
 from app.telemetry.logs import configure_logs
 from tests.proxy.hostile import Peer, hostile

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from mlflow.store.workspace.abstract_store import WorkspaceNameValidator
 
 from app.access.tenants.names import tenant_name, workspace_for
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 NAME = r"[A-Za-z0-9]([A-Za-z0-9 ._-]{0,61}[A-Za-z0-9._-])?"
 ADDRESS = "0x9d8A62f656a8d1615C1294fd71e9CFb3E4855A4F"

@@ -11,12 +11,12 @@ from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import WalletCredential
 from app.access.identity.replay_guard import spend
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.core.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
+from app.core.settings import Settings
 from app.database import Session, now
-from app.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
 from app.exchange import exchange_of
 from app.identity.dependencies import Caller, CurrentPeppers
 from app.identity.principal import Scope
-from app.settings import Settings
 
 router = APIRouter(prefix="/api", tags=["auth"])
 # Paths that a caller without a credential may use; they prove who they are by what they send.

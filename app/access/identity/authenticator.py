@@ -13,9 +13,8 @@ from app.access.identity.key_format import is_token, is_well_formed
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.wallet import VerifiedWallet
-from app.database import Database, now
-from app.edge.client_address import in_networks
-from app.errors import (
+from app.core.client_address import in_networks
+from app.core.errors import (
     AddressNotAllowedError,
     ExpiredKeyError,
     ExpiredTokenError,
@@ -25,8 +24,9 @@ from app.errors import (
     RotatedKeyError,
     UnauthenticatedError,
 )
+from app.core.settings import Settings
+from app.database import Database, now
 from app.identity.principal import WALLET_SCOPES, Principal, Scope
-from app.settings import Settings
 
 
 class Authenticator:

@@ -9,8 +9,8 @@ from sqlalchemy import delete, update
 
 from app.access.identity.credential_cache import KnownCredentials
 from app.access.identity.models import AccessToken, APIKey, Nonce, SpentSignature
+from app.core.errors import DatabaseUnavailableError
 from app.database import Database, now
-from app.errors import DatabaseUnavailableError
 
 log = structlog.get_logger()
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import structlog
 
+from app.core.errors import UnauthenticatedError
+from app.core.settings import Network
 from app.database import Database
-from app.errors import UnauthenticatedError
 from app.identity.principal import Principal
-from app.settings import Network
 
 log = structlog.get_logger()
 

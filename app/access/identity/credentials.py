@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from app.errors import AmbiguousCredentialsError, InvalidKeyError, InvalidSignatureError
+from app.core.errors import AmbiguousCredentialsError, InvalidKeyError, InvalidSignatureError
 
 ADDRESS_HEADER: Final = b"x-eth-address"
 MESSAGE_HEADER: Final = b"x-eth-message"

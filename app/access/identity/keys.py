@@ -15,8 +15,8 @@ from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
+from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.database import now
-from app.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.identity.principal import Principal, Scope
 
 # The longest life of a key that a wallet's signature makes.

@@ -5,7 +5,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.identity import credentials
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import KeyCredential
-from app.errors import MethodNotAllowedError, UnauthenticatedError
+from app.core.errors import MethodNotAllowedError, UnauthenticatedError
 from app.exchange import Exchange, exchange_of
 
 

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.key_format import digest
 from app.access.identity.models import Fingerprint
-from app.errors import StartupError
-from app.settings import Settings
+from app.core.errors import StartupError
+from app.core.settings import Settings
 
 
 class Peppers:

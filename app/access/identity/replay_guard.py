@@ -6,9 +6,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.wallet import VerifiedWallet
-from app.batch import Batch
+from app.core.batching import Batch
+from app.core.errors import SpentSignatureError
 from app.database import Database
-from app.errors import SpentSignatureError
 
 # One statement whatever their number, so that it is prepared once.
 _SPEND = text(

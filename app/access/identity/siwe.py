@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.access.identity.wallet import checksum_address, parse_signature, personal_recover
-from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
 
 MAX_LENGTH: Final = 8192
 

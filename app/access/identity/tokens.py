@@ -12,8 +12,8 @@ from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
+from app.core.errors import PermissionDeniedError, SpentSignatureError
 from app.database import now
-from app.errors import PermissionDeniedError, SpentSignatureError
 from app.identity.principal import WALLET_SCOPES, Scope
 
 NONCE_LIFETIME = timedelta(minutes=10)

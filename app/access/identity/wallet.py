@@ -15,7 +15,7 @@ from coincurve import PublicKey
 from eth_hash.auto import keccak
 
 from app.access.identity.credentials import WalletCredential
-from app.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
 from app.schemas.address import is_address
 
 SIGNATURE_BYTES: Final = 65

@@ -7,7 +7,7 @@ from slowapi.wrappers import Limit
 
 from app.access.rate_limits.counter import Counter, counted
 from app.access.rate_limits.policy import Policy
-from app.edge.client_address import failure_address
+from app.core.client_address import failure_address
 from app.exchange import Exchange
 from app.limits.quota import Quota
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.rate_limits.limiter import CountedLimit, Limiter
-from app.errors import (
+from app.core.errors import (
     AddressNotAllowedError,
     GatewayError,
     RateLimitedError,

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 
 from slowapi.wrappers import Limit, LimitGroup
 
-from app.edge.client_address import failure_address
+from app.core.client_address import failure_address
+from app.core.settings import Settings
 from app.exchange import Exchange
-from app.settings import Settings
 
 # The window of new wallets, in seconds.
 WALLET_SECONDS = 3600

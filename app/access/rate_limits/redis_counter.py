@@ -10,8 +10,8 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from app.access.rate_limits.counter import MemoryCounter
-from app.batch import Batch
-from app.errors import StartupError
+from app.core.batching import Batch
+from app.core.errors import StartupError
 from app.limits.quota import Quota
 
 log = structlog.get_logger()

@@ -3,7 +3,7 @@
 import hashlib
 import re
 
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 # A space at the end could not be seen, and would make another tenant.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9._-])?")

@@ -13,8 +13,8 @@ from app.access.rate_limits.limiter import CountedLimit
 from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
+from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.database import Database
-from app.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.identity.principal import Principal
 from app.mlflow.control import MLflowControl
 

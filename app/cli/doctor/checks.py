@@ -14,12 +14,12 @@ from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import Finding, Level, ok, problem, warning
 from app.cli.main.doctor import host_checks
 from app.control_plane.attestations.signing_key import Attestor
-from app.errors import StartupError
-from app.settings import Settings, load_settings
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
+from app.core.unknown_settings import warnings
 from app.standalone.directory import DataDirectory
 from app.standalone.report import say
 from app.telemetry.logs import configure_logs
-from app.unknown_settings import warnings
 
 
 def examine(environment: Mapping[str, str]) -> bool:

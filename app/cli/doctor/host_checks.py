@@ -8,9 +8,9 @@ import httpx
 
 from app.cli.doctor.result import Finding, ok, problem
 from app.control_plane.health import NAME, PROBE_SECONDS
-from app.errors import StartupError
+from app.core.errors import StartupError
+from app.core.settings import Settings
 from app.server import open_socket
-from app.settings import Settings
 from app.standalone.directory import DataDirectory
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (this asks it, it does not bind)

@@ -8,11 +8,11 @@ import httpx
 
 from app.cli.doctor.result import Finding, Level, ok, problem
 from app.control_plane.health import PROBE_SECONDS
+from app.core.errors import GatewayError, StartupError
+from app.core.settings import Settings
 from app.database import in_one_line
-from app.errors import GatewayError, StartupError
 from app.mlflow.control import MLflowControl
 from app.proxy.upstream import Upstream
-from app.settings import Settings
 from app.telemetry.gauges import VERSION
 
 # The first with workspaces.

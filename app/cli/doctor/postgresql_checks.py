@@ -18,6 +18,7 @@ from app.cli.doctor.result import Finding, ok, problem, skipped, warning
 from app.control_plane.attestations import signing_key_history
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
+from app.core.errors import DatabaseUnavailableError, StartupError
 from app.database import (
     Database,
     in_one_line,
@@ -26,7 +27,6 @@ from app.database import (
     suffices,
     where,
 )
-from app.errors import DatabaseUnavailableError, StartupError
 from app.identity.principal import Scope
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.

@@ -10,7 +10,7 @@ import math
 import re
 from typing import Any
 
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 
 # What JavaScript reads exactly (RFC 7493, section 2.2).
 LARGEST_INTEGER = 2**53 - 1

@@ -20,8 +20,8 @@ from app.control_plane.attestations.schemas import (
     VerificationView,
 )
 from app.control_plane.attestations.service import Attestations
+from app.core.errors import InvalidParameterError, UnprocessableError
 from app.database import Session
-from app.errors import InvalidParameterError, UnprocessableError
 from app.exchange import exchange_of
 from app.identity.dependencies import (
     Attesting,

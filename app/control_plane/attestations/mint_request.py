@@ -12,7 +12,7 @@ from app.control_plane.attestations import eip712
 from app.control_plane.attestations.eip712 import TypedData, Types
 from app.control_plane.attestations.signing_key import Chain
 from app.control_plane.contributors.shares import WHOLE
-from app.errors import NotMintableError, SmallImprovementError
+from app.core.errors import NotMintableError, SmallImprovementError
 
 NAME = "HokusaiDeltaVerifier"
 VERSION = "1"

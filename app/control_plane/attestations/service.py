@@ -32,8 +32,7 @@ from app.control_plane.attestations.verification import Check, holds, verify
 from app.control_plane.contributors.shares import shares
 from app.control_plane.idempotency.service import RequestID, identify
 from app.control_plane.registry.deltas import deltas
-from app.database import Database, now
-from app.errors import (
+from app.core.errors import (
     KeyReusedError,
     NotFoundError,
     NotMintableError,
@@ -42,8 +41,9 @@ from app.errors import (
     UnavailableError,
     UnprocessableError,
 )
+from app.core.redaction import has_secret
+from app.database import Database, now
 from app.identity.principal import Principal, Scope
-from app.redaction import has_secret
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"

@@ -14,8 +14,8 @@ from app.access.identity.wallet import checksum_address
 from app.control_plane.attestations import eip712
 from app.control_plane.attestations.checkpoint import CheckpointSigner
 from app.control_plane.attestations.eip712 import TypedData
-from app.errors import StartupError
-from app.settings import Settings
+from app.core.errors import StartupError
+from app.core.settings import Settings
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 

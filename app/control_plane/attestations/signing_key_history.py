@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import KnownAttestor
 from app.control_plane.attestations.signing_key import Attestor
-from app.errors import StartupError
+from app.core.errors import StartupError
 
 
 async def known(session: AsyncSession) -> Sequence[KnownAttestor]:

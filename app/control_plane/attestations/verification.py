@@ -16,7 +16,7 @@ from app.control_plane.attestations.eip712 import (
     ATTESTATION_VERSION,
     TypedData,
 )
-from app.errors import GatewayError
+from app.core.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
+from app.core.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
 from app.mlflow.control import SYSTEM_METRICS, MLflowControl
 
 # A double survives MLflow and its database; this allows for one that was printed with less.

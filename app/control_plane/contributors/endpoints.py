@@ -9,8 +9,8 @@ from app.control_plane.contributors import service
 from app.control_plane.contributors.schemas import ContributionView, ContributorView
 from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.contributors.shares import Address
+from app.core.errors import NotFoundError
 from app.database import Session
-from app.errors import NotFoundError
 from app.identity.dependencies import Reading
 from app.schemas.pages import Cursor, Page, PageSize, decode_number, encode_cursor
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.identity.wallet import checksum_address
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 from app.schemas.documents import LARGEST_INTEGER, check_document
 from app.schemas.fields import Label
 

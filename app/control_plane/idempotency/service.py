@@ -18,8 +18,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.idempotency.models import IdempotentRequest
+from app.core.errors import InProgressError, KeyReusedError
 from app.database import now
-from app.errors import InProgressError, KeyReusedError
 
 
 @dataclass(frozen=True, slots=True)

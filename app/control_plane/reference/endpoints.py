@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.control_plane.reference import page
-from app.reference.webpage import HEADERS
+from app.core.html import HEADERS
 
 
 class Described:

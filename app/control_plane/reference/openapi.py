@@ -6,8 +6,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app import errors
-from app.errors import GatewayError
+from app.core import errors
+from app.core.errors import GatewayError
 
 Document = dict[str, Any]
 

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from app.control_plane.reference.openapi import Document, operations, resolve
-from app.reference.webpage import webpage
+from app.core.html import webpage
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow/help"
 

@@ -18,8 +18,8 @@ from app.control_plane.registry.schemas import (
     TokenizedRequest,
 )
 from app.control_plane.registry.service import AttestationsOf
+from app.core.errors import NotFoundError
 from app.database import Session
-from app.errors import NotFoundError
 from app.exchange import exchange_of
 from app.identity.dependencies import CurrentActor, Reading, Registering
 from app.schemas.fields import Label

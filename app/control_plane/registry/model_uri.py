@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from app.errors import NotFoundError, UnprocessableError
+from app.core.errors import NotFoundError, UnprocessableError
 from app.mlflow.model_registry import MLflowModels
 
 MAX_URI = 2048

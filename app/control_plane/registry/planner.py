@@ -25,8 +25,8 @@ from app.control_plane.registry.schemas import (
     TokenizedRequest,
     Warn,
 )
+from app.core.errors import NotFoundError, UnprocessableError
 from app.database import Database
-from app.errors import NotFoundError, UnprocessableError
 from app.identity.principal import Principal
 from app.mlflow.control import SYSTEM_METRICS
 from app.mlflow.model_registry import MLflowModels

@@ -13,8 +13,8 @@ from app.control_plane.idempotency.service import RequestID
 from app.control_plane.registry.models import Registration
 from app.control_plane.registry.plan import Plan
 from app.control_plane.registry.registration import Registrations
+from app.core.errors import GatewayError
 from app.database import Database, now
-from app.errors import GatewayError
 
 log = structlog.get_logger()
 

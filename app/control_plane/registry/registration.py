@@ -36,8 +36,7 @@ from app.control_plane.registry.models import Model, Registration, Token
 from app.control_plane.registry.plan import OPERATION, Plan
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.schemas import RegistrationRequest
-from app.database import Database, now
-from app.errors import (
+from app.core.errors import (
     ConflictError,
     GatewayError,
     InProgressError,
@@ -47,6 +46,7 @@ from app.errors import (
     UpstreamError,
     UpstreamUnreachableError,
 )
+from app.database import Database, now
 from app.identity.principal import Principal
 from app.mlflow.model_registry import MLflowModels
 

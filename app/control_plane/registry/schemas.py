@@ -23,7 +23,7 @@ from app.control_plane.registry.model_uri import (
     URI_PATTERN,
     check_name,
 )
-from app.errors import UnprocessableError
+from app.core.errors import UnprocessableError
 from app.schemas.documents import Document
 from app.schemas.fields import ByLabel, Label
 from app.schemas.pages import Cursor, PageSize

@@ -5,7 +5,7 @@ import hashlib
 from html import escape
 from importlib.resources import files
 
-_STYLE = files("app.reference").joinpath("webpage.css").read_text("utf-8")
+_STYLE = files("app.core").joinpath("webpage.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 HEADERS = {
     "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "

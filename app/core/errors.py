@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from http.client import responses
 from typing import Any, ClassVar
 
-from app.redaction import redact
+from app.core.redaction import redact
 
 PROBLEM = b"application/problem+json"
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 
-from app.settings import Settings
+from app.core.settings import Settings
 
 PREFIX = "HOKUSAI_"
 # What the SDK and the examples read; who develops with them may run a gateway in the same shell.

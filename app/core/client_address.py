@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from app.settings import Network
+from app.core.settings import Network
 
 # A longer chain of trusted proxies than anybody has; what is further left is not looked at.
 MAX_HOPS: Final = 16

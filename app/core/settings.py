@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.errors import StartupError
+from app.core.errors import StartupError
+from app.core.validation_errors import words
 from app.schemas.address import is_address
-from app.schemas.problems import words
 
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.

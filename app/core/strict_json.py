@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from app.errors import InvalidParameterError
+from app.core.errors import InvalidParameterError
 
 MAX_DEPTH = 64
 # MLflow takes a thousand metrics at once; this is for spans, which are made of objects.

@@ -1,6 +1,6 @@
 """How slowly a request's body may come, all in all: drops of it are no sign of life for ever."""
 
-from app.errors import SlowRequestError
+from app.core.errors import SlowRequestError
 
 # Bytes a second; the slowest links that people train over are a hundred times as fast.
 MIN_RATE = 240
