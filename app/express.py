@@ -20,11 +20,11 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.access.identity.middleware import Identity
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.core.errors import GatewayError
+from app.core.request.context import Exchange
+from app.core.request.head import RequestHead, RequestLine
+from app.core.request.quota import Quota
 from app.edge.envelope import Envelope
-from app.edge.head import RequestHead, RequestLine
 from app.edge.rules import RequestRules, check_line
-from app.exchange import Exchange
-from app.limits.quota import Quota
 from app.proxy.answer import BODILESS
 from app.proxy.connection import Connection
 from app.proxy.endpoint import Proxy

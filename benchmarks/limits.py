@@ -20,9 +20,9 @@ from app.access.rate_limits.counter import MemoryCounter, counted
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.policy import Policy
 from app.access.rate_limits.redis_counter import RedisCounter
+from app.core.request.context import Exchange
+from app.core.request.principal import Principal
 from app.core.settings import Settings
-from app.exchange import Exchange
-from app.identity.principal import Principal
 
 WINDOW = 3600
 PLENTY = 10**9

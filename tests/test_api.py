@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from app.control_plane.application import create_api
 from app.control_plane.reference.openapi import example, names_something, operations
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import refused

@@ -10,8 +10,8 @@ from hokusai.cli import main as hokusai_command
 from hokusai.verify import LogExport, verify
 
 from app.core import errors
+from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.identity.principal import Scope
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"

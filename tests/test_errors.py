@@ -23,7 +23,7 @@ from app.access.identity.key_format import new_token
 from app.access.tenants.workspaces import Workspaces
 from app.core import errors
 from app.core.errors import GatewayError
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.attestations.trainer import Trainer
 from tests.proxy.hostile import OK, Peer, Script, hostile

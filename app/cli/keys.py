@@ -24,10 +24,10 @@ from app.access.identity.schemas import AdminKeyRequest, RotateRequest
 from app.access.tenants import service as tenants
 from app.access.tenants.endpoints import view as tenant_view
 from app.core.errors import ConflictError, DatabaseUnavailableError, GatewayError, StartupError
+from app.core.request.principal import Scope
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
 from app.database import Database, in_one_line
-from app.identity.principal import Scope
 from app.standalone.running import settings_of_running
 from app.telemetry.logs import configure_logs
 

@@ -31,11 +31,11 @@ from app.core.errors import (
     UnknownRouteError,
     UnprocessableError,
 )
+from app.core.request.context import exchange_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.envelope import send_error
 from app.edge.rules import METHODS
-from app.exchange import exchange_of
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

@@ -7,8 +7,8 @@ cookies.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.errors import PermissionDeniedError
+from app.core.request.context import exchange_of
 from app.edge.rules import METHODS
-from app.exchange import exchange_of
 
 PREFLIGHT_SECONDS = 600
 

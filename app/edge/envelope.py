@@ -17,15 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import PROBLEM, GatewayError, InternalError
 from app.core.redaction import has_secret
+from app.core.request.context import Exchange, exchange_of
+from app.core.request.head import UNREAD, RequestHead
+from app.core.request.quota import Quota
 from app.core.settings import AccessLog
 from app.edge.body import discard
 from app.edge.bypass import Bypass
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date import date_header
-from app.edge.head import UNREAD, RequestHead
 from app.edge.rules import METHODS
-from app.exchange import Exchange, exchange_of
-from app.limits.quota import Quota
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()

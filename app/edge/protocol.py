@@ -30,10 +30,10 @@ from app.core.errors import (
     MalformedRequestError,
     SlowRequestError,
 )
+from app.core.request.head import RequestHead, RequestLine
 from app.edge import lingering
 from app.edge.bypass import Bypass
 from app.edge.date import date_header
-from app.edge.head import RequestHead, RequestLine
 from app.edge.lingering import LingeringTransport
 from app.edge.rules import MAX_HEAD, METHODS
 

@@ -9,9 +9,9 @@ from app.core.errors import (
     MethodNotAllowedError,
     TargetTooLongError,
 )
+from app.core.request.context import exchange_of
+from app.core.request.head import RequestHead, RequestLine
 from app.core.settings import Network
-from app.edge.head import RequestHead, RequestLine
-from app.exchange import exchange_of
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 MAX_TARGET = 8 * 1024

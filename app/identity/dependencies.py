@@ -11,9 +11,9 @@ from app.access.identity.credential_cache import CHANGED, KnownCredentials
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import spend
 from app.core.errors import UnauthenticatedError
+from app.core.request.context import exchange_of
+from app.core.request.principal import Principal, Scope
 from app.database import Database
-from app.exchange import exchange_of
-from app.identity.principal import Principal, Scope
 
 
 def _caller(request: Request) -> Principal:

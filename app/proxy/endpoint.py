@@ -6,12 +6,12 @@ from app.access.audit.service import Actor
 from app.access.identity.replay_guard import Spender
 from app.access.tenants.workspaces import Workspace, Workspaces
 from app.core.errors import BodyTooLargeError, InvalidParameterError
+from app.core.request.context import Exchange, exchange_of
+from app.core.request.head import RequestHead, RequestLine
+from app.core.request.principal import Scope as Right
 from app.core.settings import Settings
 from app.core.strict_json import check_text
 from app.edge.body import read_body
-from app.edge.head import RequestHead, RequestLine
-from app.exchange import Exchange, exchange_of
-from app.identity.principal import Scope as Right
 from app.mlflow.control import SERVER_INFO, MLflowControl
 from app.proxy.headers import RawHeaders, request_headers
 from app.proxy.help import Help

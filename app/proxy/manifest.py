@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import NamedTuple
 
 from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 
 # The reasons for which a route of MLflow's is shut, and how they are told to its caller.
 REASONS = {

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
 from tests.support.answers import good, refused

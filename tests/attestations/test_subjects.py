@@ -23,9 +23,9 @@ from app.core.errors import (
     PermissionDeniedError,
     UnprocessableError,
 )
+from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
 from app.database import Database
-from app.identity.principal import WALLET_SCOPES, Principal
 from app.mlflow.control import WORKSPACE, MLflowControl
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)

@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 from psycopg2.sql import SQL, Literal
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.migration import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from tests.chaos.site import PATIENCE, Site, site
 from tests.chaos.work import (
     FILES,

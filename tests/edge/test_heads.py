@@ -20,8 +20,8 @@ from uvicorn.server import ServerState
 
 from app.access.identity.credentials import ADDRESS_HEADER
 from app.core.errors import GatewayError
+from app.core.request.head import RequestHead, RequestLine
 from app.edge import protocol
-from app.edge.head import RequestHead, RequestLine
 from app.edge.protocol import MAX_HEADS, StrictProtocol
 from app.edge.rules import RequestRules, check_line
 from app.express import Express

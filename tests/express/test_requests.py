@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from app.edge.head import RequestLine
-from app.exchange import Exchange
-from app.identity.principal import Scope
+from app.core.request.context import Exchange
+from app.core.request.head import RequestLine
+from app.core.request.principal import Scope
 from app.proxy.outbound import UpstreamRequest
 from app.proxy.transfer import Transfer
 from tests.express.front import (

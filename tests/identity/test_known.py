@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.access.identity import credential_cache
 from app.access.identity.credential_cache import LIFETIME, KnownCredential, KnownCredentials
 from app.core.errors import ExpiredKeyError
-from app.identity.principal import Principal
+from app.core.request.principal import Principal
 
 
 class Clock:

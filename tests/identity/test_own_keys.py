@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, MEMBER, RunningGateway
 from tests.support.sql import sql

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.access.identity.key_format import new_key, new_token
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql

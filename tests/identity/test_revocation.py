@@ -15,8 +15,8 @@ import pytest
 
 from app.access.identity import cleanup
 from app.access.identity.credential_cache import KnownCredentials
+from app.core.request.principal import Scope
 from app.database import Database
-from app.identity.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.access.rate_limits.counter import Counter, MemoryCounter, counted
 from app.access.rate_limits.redis_counter import PREFIX, RedisCounter
-from app.limits.quota import Quota
+from app.core.request.quota import Quota
 from tests.support.redis import RunningRedis
 
 # A real Redis' own clock runs on as well: a test takes seconds, and a step is half an hour.

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from app.access.identity.key_format import new_key
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import EVERYTHING, RunningGateway

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.redis import free_port

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.proxy.help import Help, prefers_html, reference, render_html
 from app.proxy.manifest import Manifest, Route, load_manifest
 

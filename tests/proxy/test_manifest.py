@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
 
 MANIFEST = load_manifest()

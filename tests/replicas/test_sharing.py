@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import SecretStr
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway

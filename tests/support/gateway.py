@@ -14,9 +14,9 @@ from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database import Database
-from app.identity.principal import Scope
 from app.main import create_app
 from app.server import uvicorn_options
 from tests.support.prompt_server import PromptServer

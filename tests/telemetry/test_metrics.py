@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.standalone.mlflow_server import ChildMLflow
 from tests.standalone.serving import Serving, run
 from tests.support.gateway import RunningGateway

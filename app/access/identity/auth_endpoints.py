@@ -12,11 +12,11 @@ from app.access.identity.credentials import WalletCredential
 from app.access.identity.replay_guard import spend
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
 from app.core.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
+from app.core.request.context import exchange_of
+from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database import Session, now
-from app.exchange import exchange_of
 from app.identity.dependencies import Caller, CurrentPeppers
-from app.identity.principal import Scope
 
 router = APIRouter(prefix="/api", tags=["auth"])
 # Paths that a caller without a credential may use; they prove who they are by what they send.

@@ -24,9 +24,9 @@ from app.core.errors import (
     RotatedKeyError,
     UnauthenticatedError,
 )
+from app.core.request.principal import WALLET_SCOPES, Principal, Scope
 from app.core.settings import Settings
 from app.database import Database, now
-from app.identity.principal import WALLET_SCOPES, Principal, Scope
 
 
 class Authenticator:

@@ -16,9 +16,9 @@ from typing import Any
 import structlog
 
 from app.core.errors import UnauthenticatedError
+from app.core.request.principal import Principal
 from app.core.settings import Network
 from app.database import Database
-from app.identity.principal import Principal
 
 log = structlog.get_logger()
 

@@ -16,8 +16,8 @@ from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
+from app.core.request.principal import Principal, Scope
 from app.database import now
-from app.identity.principal import Principal, Scope
 
 # The longest life of a key that a wallet's signature makes.
 WALLET_KEY_DAYS = 90

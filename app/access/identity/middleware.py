@@ -6,7 +6,7 @@ from app.access.identity import credentials
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import KeyCredential
 from app.core.errors import MethodNotAllowedError, UnauthenticatedError
-from app.exchange import Exchange, exchange_of
+from app.core.request.context import Exchange, exchange_of
 
 
 class Identity:

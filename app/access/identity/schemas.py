@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.tenants.names import PATTERN
-from app.identity.principal import Scope
+from app.core.request.principal import Scope
 from app.schemas.fields import Label
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]

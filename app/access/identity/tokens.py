@@ -13,8 +13,8 @@ from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
 from app.core.errors import PermissionDeniedError, SpentSignatureError
+from app.core.request.principal import WALLET_SCOPES, Scope
 from app.database import now
-from app.identity.principal import WALLET_SCOPES, Scope
 
 NONCE_LIFETIME = timedelta(minutes=10)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.limits.quota import Quota
+from app.core.request.quota import Quota
 
 
 class Counter(Protocol):

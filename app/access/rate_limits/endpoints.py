@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from app.access.rate_limits.limiter import Limiter, wait
-from app.exchange import exchange_of
+from app.core.request.context import exchange_of
 from app.identity.dependencies import Caller
 
 router = APIRouter(prefix="/api", tags=["limits"])

@@ -8,8 +8,8 @@ from slowapi.wrappers import Limit
 from app.access.rate_limits.counter import Counter, counted
 from app.access.rate_limits.policy import Policy
 from app.core.client_address import failure_address
-from app.exchange import Exchange
-from app.limits.quota import Quota
+from app.core.request.context import Exchange
+from app.core.request.quota import Quota
 
 
 class CountedLimit:

@@ -13,8 +13,8 @@ from app.core.errors import (
     TooManyFailuresError,
     UnauthenticatedError,
 )
-from app.exchange import Exchange, exchange_of
-from app.limits.quota import Quota
+from app.core.request.context import Exchange, exchange_of
+from app.core.request.quota import Quota
 
 
 class RateLimit:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from slowapi.wrappers import Limit, LimitGroup
 
 from app.core.client_address import failure_address
+from app.core.request.context import Exchange
 from app.core.settings import Settings
-from app.exchange import Exchange
 
 # The window of new wallets, in seconds.
 WALLET_SECONDS = 3600

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from app.access.rate_limits.counter import MemoryCounter
 from app.core.batching import Batch
 from app.core.errors import StartupError
-from app.limits.quota import Quota
+from app.core.request.quota import Quota
 
 log = structlog.get_logger()
 

@@ -14,8 +14,8 @@ from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
+from app.core.request.principal import Principal
 from app.database import Database
-from app.identity.principal import Principal
 from app.mlflow.control import MLflowControl
 
 log = structlog.get_logger()

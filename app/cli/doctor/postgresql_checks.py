@@ -19,6 +19,7 @@ from app.control_plane.attestations import signing_key_history
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import DatabaseUnavailableError, StartupError
+from app.core.request.principal import Scope
 from app.database import (
     Database,
     in_one_line,
@@ -27,7 +28,6 @@ from app.database import (
     suffices,
     where,
 )
-from app.identity.principal import Scope
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.
 OLDEST = 140000

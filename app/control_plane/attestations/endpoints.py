@@ -21,8 +21,8 @@ from app.control_plane.attestations.schemas import (
 )
 from app.control_plane.attestations.service import Attestations
 from app.core.errors import InvalidParameterError, UnprocessableError
+from app.core.request.context import exchange_of
 from app.database import Session
-from app.exchange import exchange_of
 from app.identity.dependencies import (
     Attesting,
     ChangeSession,

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry import service
-from app.identity.principal import Principal
+from app.core.request.principal import Principal
 
 
 class RegisteredModels:

@@ -42,8 +42,8 @@ from app.core.errors import (
     UnprocessableError,
 )
 from app.core.redaction import has_secret
+from app.core.request.principal import Principal, Scope
 from app.database import Database, now
-from app.identity.principal import Principal, Scope
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"

@@ -7,7 +7,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.shares import Share
-from app.identity.principal import Principal
+from app.core.request.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.models import Contribution, Contributor
 from app.control_plane.contributors.shares import Share
-from app.identity.principal import Principal
+from app.core.request.principal import Principal
 
 
 class AttestationsFor(Protocol):

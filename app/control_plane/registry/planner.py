@@ -26,8 +26,8 @@ from app.control_plane.registry.schemas import (
     Warn,
 )
 from app.core.errors import NotFoundError, UnprocessableError
+from app.core.request.principal import Principal
 from app.database import Database
-from app.identity.principal import Principal
 from app.mlflow.control import SYSTEM_METRICS
 from app.mlflow.model_registry import MLflowModels
 

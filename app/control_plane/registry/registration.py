@@ -46,8 +46,8 @@ from app.core.errors import (
     UpstreamError,
     UpstreamUnreachableError,
 )
+from app.core.request.principal import Principal
 from app.database import Database, now
-from app.identity.principal import Principal
 from app.mlflow.model_registry import MLflowModels
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from app.control_plane.registry.schemas import (
     ModelView,
     ShortModel,
 )
-from app.identity.principal import Principal
+from app.core.request.principal import Principal
 from app.schemas.pages import decode_number
 
 # A tree of more models is shown in part.

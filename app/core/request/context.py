@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.edge.head import UNREAD, RequestHead
+from app.core.request.head import UNREAD, RequestHead
 
 if TYPE_CHECKING:
     from app.access.identity.wallet import VerifiedWallet
-    from app.identity.principal import Principal
-    from app.limits.quota import Quota
+    from app.core.request.principal import Principal
+    from app.core.request.quota import Quota
 
 
 @dataclass(slots=True)
