@@ -33,18 +33,18 @@ from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
+from app.data_plane.fast_path import Express
+from app.data_plane.proxy import application
+from app.data_plane.proxy.application import Proxy
+from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.path_policy import PREFIX
+from app.data_plane.upstream.client import Upstream
 from app.database import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules
-from app.express import Express
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
-from app.proxy import endpoint
-from app.proxy.endpoint import Proxy
-from app.proxy.refusal import refusal
-from app.proxy.target import PREFIX
-from app.proxy.upstream import Upstream
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
@@ -54,7 +54,7 @@ PUBLIC = (
     | health.PUBLIC
     | auth_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
-    | endpoint.PUBLIC
+    | application.PUBLIC
 )
 # Probes come often and from inside: no limit may turn them away.
 UNLIMITED = health.PUBLIC

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from app.access.tenants.names import workspace_for
-from app.proxy.endpoint import WORKSPACE
+from app.data_plane.proxy.application import WORKSPACE
 from benchmarks.load import small_requests
 from benchmarks.peers import Servers, new_run
 from benchmarks.processes import cpu_seconds

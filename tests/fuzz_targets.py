@@ -7,8 +7,8 @@ from app.access.identity import credentials, siwe
 from app.access.identity.credentials import ADDRESS_HEADER, MESSAGE_HEADER, SIGNATURE_HEADER
 from app.core import strict_json
 from app.core.errors import GatewayError
-from app.proxy.otlp import checked_spans, spans_type
-from app.proxy.target import upstream_target
+from app.data_plane.proxy.otlp import checked_spans, spans_type
+from app.data_plane.proxy.path_policy import upstream_target
 
 NOW = datetime(2026, 1, 31, tzinfo=UTC)
 NAMES = [b"authorization", b"x-api-key", ADDRESS_HEADER, MESSAGE_HEADER, SIGNATURE_HEADER]

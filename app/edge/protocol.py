@@ -38,7 +38,7 @@ from app.edge.lingering import LingeringTransport
 from app.edge.rules import MAX_HEAD, METHODS
 
 if TYPE_CHECKING:
-    from app.express import Express, ExpressCycle
+    from app.data_plane.fast_path import Express, ExpressCycle
 
 log = structlog.get_logger()
 

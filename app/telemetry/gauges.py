@@ -19,11 +19,11 @@ from app.control_plane.attestations import transparency_log as attestation_log
 from app.control_plane.health import NAME, Checks
 from app.control_plane.registry import reconciler
 from app.core.errors import GatewayError
+from app.data_plane.fast_path import Express
+from app.data_plane.upstream.client import Upstream
 from app.database import Database
 from app.edge.envelope import Envelope
-from app.express import Express
 from app.mlflow.control import MLflowControl
-from app.proxy.upstream import Upstream
 from app.telemetry.metrics import Metrics
 from app.telemetry.workers import SHARED
 

@@ -21,11 +21,11 @@ from uvicorn.server import ServerState
 from app.access.identity.credentials import ADDRESS_HEADER
 from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
+from app.data_plane.fast_path import Express
+from app.data_plane.proxy.path_policy import upstream_target
 from app.edge import protocol
 from app.edge.protocol import MAX_HEADS, StrictProtocol
 from app.edge.rules import RequestRules, check_line
-from app.express import Express
-from app.proxy.target import upstream_target
 
 RUNS = b"/api/mlflow/api/2.0/mlflow/runs/"
 HEADERS = b"Host: gateway\r\nAuthorization: Bearer key\r\nAccept: */*\r\n"

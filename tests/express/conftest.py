@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.express import Express
+from app.data_plane.fast_path import Express
 from tests.express.front import Act, Front, MLflow, Open
 from tests.support.gateway import RunningGateway
 

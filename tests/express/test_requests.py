@@ -13,8 +13,8 @@ import pytest
 from app.core.request.context import Exchange
 from app.core.request.head import RequestLine
 from app.core.request.principal import Scope
-from app.proxy.outbound import UpstreamRequest
-from app.proxy.transfer import Transfer
+from app.data_plane.upstream.request import UpstreamRequest
+from app.data_plane.upstream.transfer import Transfer
 from tests.express.front import (
     POST,
     TRACEPARENT,

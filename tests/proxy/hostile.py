@@ -18,11 +18,11 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import GatewayError
+from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.headers import request_headers
+from app.data_plane.upstream.request import UpstreamRequest
+from app.data_plane.upstream.splice import Splice
 from app.edge.protocol import StrictProtocol
-from app.proxy.headers import request_headers
-from app.proxy.outbound import UpstreamRequest
-from app.proxy.splice import Splice
-from app.proxy.upstream import Upstream
 from tests.support.prompt_server import PromptServer
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from app.proxy.manifest import load_manifest
+from app.data_plane.proxy.manifest import load_manifest
 from tests.proxy.tenant_world import V2, V3, World, label_schema, now, otlp_spans, trace_v3
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway

@@ -17,7 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from app.proxy.splice import Splice
+from app.data_plane.upstream.splice import Splice
 from tests.proxy.recorder import Recorder
 from tests.proxy.tenant_world import FILES, V2
 from tests.support.answers import good, refused

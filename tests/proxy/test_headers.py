@@ -2,7 +2,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.proxy.headers import HOP_BY_HOP, REQUEST_HEADERS, request_headers, response_headers
+from app.data_plane.upstream.headers import (
+    HOP_BY_HOP,
+    REQUEST_HEADERS,
+    request_headers,
+    response_headers,
+)
 
 NAMES = st.sampled_from(
     sorted(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from app.core.request.principal import Scope
-from app.proxy.help import Help, prefers_html, reference, render_html
-from app.proxy.manifest import Manifest, Route, load_manifest
+from app.data_plane.proxy.manifest import Manifest, Route, load_manifest
+from app.data_plane.proxy.route_reference import Help, prefers_html, reference, render_html
 
 MANIFEST = load_manifest()
 

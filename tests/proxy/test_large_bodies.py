@@ -13,9 +13,9 @@ import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.core.min_rate import GAPS
+from app.data_plane.upstream import splice, transfer
+from app.data_plane.upstream.transfer import TAIL
 from app.edge import lingering
-from app.proxy import splice, transfer
-from app.proxy.transfer import TAIL
 from tests.proxy.hostile import (
     OK,
     Gateway,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
 from app.core.request.principal import Scope
-from app.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
+from app.data_plane.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
 
 MANIFEST = load_manifest()
 

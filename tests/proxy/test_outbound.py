@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.proxy.outbound import METHODS, UpstreamRequest, encode_head
+from app.data_plane.upstream.request import METHODS, UpstreamRequest, encode_head
 
 ANYTHING = st.binary(max_size=30) | st.text(max_size=20).map(str.encode)
 

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from app.core.errors import InvalidParameterError
 from app.core.strict_json import MAX_DEPTH
-from app.proxy.document import parse
-from app.proxy.manifest import Route, load_manifest
-from app.proxy.payload import (
+from app.data_plane.proxy.body_policy import (
     check_source,
     inspect,
     rewrite_experiment,
     rewrite_query,
 )
+from app.data_plane.proxy.json_fields import parse
+from app.data_plane.proxy.manifest import Route, load_manifest
 
 MANIFEST = load_manifest()
 V2, V3 = "/api/2.0/mlflow", "/api/3.0/mlflow"

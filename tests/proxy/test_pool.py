@@ -20,8 +20,8 @@ from app.core.errors import (
     UpstreamTLSError,
     UpstreamUnreachableError,
 )
-from app.proxy.connection import Connection
-from app.proxy.pool import Pool, PoolLimits
+from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.pool import Pool, PoolLimits
 from tests.proxy.hostile import (
     OK,
     Peer,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
-from app.proxy.refusal import refusal
+from app.data_plane.proxy.error_mapping import refusal
 from tests.support.gateway import RunningGateway
 
 API = "/api/mlflow/api/2.0/mlflow"

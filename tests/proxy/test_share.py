@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from app.core.errors import UpstreamBusyError
-from app.proxy.pool import Pool
+from app.data_plane.upstream.pool import Pool
 from tests.proxy.hostile import (
     OK,
     Answer,

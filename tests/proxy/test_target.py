@@ -9,8 +9,8 @@ from starlette._utils import get_route_path
 from werkzeug.wrappers import Request
 
 from app.core.errors import MalformedRequestError
-from app.proxy.manifest import load_manifest
-from app.proxy.target import upstream_target
+from app.data_plane.proxy.manifest import load_manifest
+from app.data_plane.proxy.path_policy import upstream_target
 
 ARTIFACTS = b"/api/mlflow/api/2.0/mlflow-artifacts/artifacts"
 

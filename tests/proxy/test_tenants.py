@@ -11,7 +11,7 @@ import httpx
 import psycopg2
 import pytest
 
-from app.proxy.manifest import Route, load_manifest
+from app.data_plane.proxy.manifest import Route, load_manifest
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.proxy.tenant_world import FILES, V2, V3, World, make_world

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
-from app.proxy.connection import READ_AHEAD, WHOLE_BODY
-from app.proxy.upstream import Upstream
+from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.connection import READ_AHEAD, WHOLE_BODY
 from tests.proxy.hostile import OK, Hostile, Peer, Run, each_loop, hostile, until
 from tests.proxy.test_upload import Upload
 

@@ -6,7 +6,7 @@ import httptools
 import pytest
 
 from app.core.errors import BodyTooLargeError, SlowRequestError, UpstreamTimeoutError
-from app.proxy.outbound import UpstreamRequest
+from app.data_plane.upstream.request import UpstreamRequest
 from tests.proxy.hostile import OK, Gateway, Hostile, Peer, Run, each_way, read_answer, scene
 
 pytestmark = each_way

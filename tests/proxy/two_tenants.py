@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from app.proxy.manifest import Route, load_manifest
+from app.data_plane.proxy.manifest import Route, load_manifest
 from tests.proxy.tenant_world import (
     World,
     assessment,

@@ -10,9 +10,9 @@ from app.cli.doctor.result import Finding, Level, ok, problem
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
+from app.data_plane.upstream.client import Upstream
 from app.database import in_one_line
 from app.mlflow.control import MLflowControl
-from app.proxy.upstream import Upstream
 from app.telemetry.gauges import VERSION
 
 # The first with workspaces.

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import quote_plus, unquote_plus
 
 from app.core.errors import InvalidParameterError
-from app.proxy.document import parse, places, values
-from app.proxy.manifest import Route
+from app.data_plane.proxy.json_fields import parse, places, values
+from app.data_plane.proxy.manifest import Route
 
 # MLflow reads parameters from the body of a GET that has no query; its clients never send one.
 BODILESS = frozenset({"GET", "HEAD"})

@@ -6,7 +6,7 @@ from functools import lru_cache
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.core.errors import UpstreamProtocolError
-from app.proxy.headers import RawHeaders, header_lines, response_headers
+from app.data_plane.upstream.headers import RawHeaders, header_lines, response_headers
 
 # Of statuses whose answers have no body, whatever their headers say.
 BODILESS = frozenset({204, 304})

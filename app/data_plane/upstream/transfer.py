@@ -13,11 +13,11 @@ from app.core.errors import (
     UpstreamTimeoutError,
 )
 from app.core.min_rate import Pace
+from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.pool import Pool, Slot
+from app.data_plane.upstream.request import UpstreamRequest
+from app.data_plane.upstream.splice import MIN_SIZE, Splice, splice_between
 from app.edge.bypass import Bypass
-from app.proxy.connection import Connection
-from app.proxy.outbound import UpstreamRequest
-from app.proxy.pool import Pool, Slot
-from app.proxy.splice import MIN_SIZE, Splice, splice_between
 
 # A client that is still waiting after this many seconds is watched for leaving. Most requests are
 # over by then, and never cost the task that watches.

@@ -4,8 +4,8 @@ import zlib
 from collections.abc import Iterator
 
 from app.core.errors import BodyTooLargeError, InvalidParameterError
-from app.proxy.document import parse
-from app.proxy.payload import MAX_INSPECTED, RESERVED_TAGS
+from app.data_plane.proxy.body_policy import MAX_INSPECTED, RESERVED_TAGS
+from app.data_plane.proxy.json_fields import parse
 
 # What is taken of spans at once, unpacked: some hundred times an exporter's usual batch.
 MAX_SPANS = 8 * 1024 * 1024

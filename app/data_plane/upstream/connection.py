@@ -12,7 +12,7 @@ from typing import Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.core.errors import GatewayError, UpstreamProtocolError
-from app.proxy.answer import BODILESS, NOTHING, AnswerHead, read_answer
+from app.data_plane.upstream.response_head import BODILESS, NOTHING, AnswerHead, read_answer
 
 MAX_HEAD = 64 * 1024
 # A body up to this size is handed over with its head: one wake-up, and if the upstream breaks off

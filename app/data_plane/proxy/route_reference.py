@@ -12,7 +12,7 @@ from typing import Any
 from starlette.types import Receive, Scope, Send
 
 from app.core.html import HEADERS, webpage
-from app.proxy.manifest import Manifest, Route
+from app.data_plane.proxy.manifest import Manifest, Route
 
 BASE = "/api/mlflow"
 MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"

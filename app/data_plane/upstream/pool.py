@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.core.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreachableError
-from app.proxy.connection import Connection
+from app.data_plane.upstream.connection import Connection
 
 Slot = asyncio.Future[Connection]
 

@@ -8,8 +8,8 @@ keep a dataset of anybody's experiment.
 from collections.abc import Awaitable, Callable
 
 from app.core.errors import NotFoundError
+from app.data_plane.proxy.body_policy import Payload
 from app.mlflow.control import MLflowControl
-from app.proxy.payload import Payload
 
 Look = Callable[[str, str], Awaitable[bool]]
 

@@ -17,13 +17,13 @@ from starlette.types import Message, Receive, Send
 
 from app.core.errors import SlowRequestError, StartupError, UpstreamBusyError, UpstreamError
 from app.core.settings import Settings
+from app.data_plane.upstream.connection import Connection, StaleConnectionError
+from app.data_plane.upstream.headers import HOP_BY_HOP
+from app.data_plane.upstream.pool import Pool, PoolLimits, PoolUsage
+from app.data_plane.upstream.request import IDEMPOTENT, UpstreamRequest, encode_head
+from app.data_plane.upstream.response_head import BODILESS
+from app.data_plane.upstream.transfer import UNREAD, ClientGoneError, Transfer
 from app.edge.bypass import Bypass
-from app.proxy.answer import BODILESS
-from app.proxy.connection import Connection, StaleConnectionError
-from app.proxy.headers import HOP_BY_HOP
-from app.proxy.outbound import IDEMPOTENT, UpstreamRequest, encode_head
-from app.proxy.pool import Pool, PoolLimits, PoolUsage
-from app.proxy.transfer import UNREAD, ClientGoneError, Transfer
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.proxy.headers import header_lines
+from app.data_plane.upstream.headers import header_lines
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
 # A proxy may repeat these by itself (RFC 9110, section 9.2.2).

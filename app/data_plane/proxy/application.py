@@ -11,24 +11,24 @@ from app.core.request.head import RequestHead, RequestLine
 from app.core.request.principal import Scope as Right
 from app.core.settings import Settings
 from app.core.strict_json import check_text
-from app.edge.body import read_body
-from app.mlflow.control import SERVER_INFO, MLflowControl
-from app.proxy.headers import RawHeaders, request_headers
-from app.proxy.help import Help
-from app.proxy.manifest import Match, Route, load_manifest
-from app.proxy.origins import Origins
-from app.proxy.otlp import MAX_SPANS, checked_spans, spans_type
-from app.proxy.outbound import UpstreamRequest, encode_headers
-from app.proxy.payload import (
+from app.data_plane.proxy.body_policy import (
     BODILESS,
     MAX_INSPECTED,
     inspect,
     rewrite_experiment,
     rewrite_query,
 )
-from app.proxy.server_info import ServerInfo
-from app.proxy.target import PREFIX, upstream_target, with_query
-from app.proxy.upstream import Upstream
+from app.data_plane.proxy.manifest import Match, Route, load_manifest
+from app.data_plane.proxy.otlp import MAX_SPANS, checked_spans, spans_type
+from app.data_plane.proxy.ownership import Origins
+from app.data_plane.proxy.path_policy import PREFIX, upstream_target, with_query
+from app.data_plane.proxy.route_reference import Help
+from app.data_plane.proxy.server_info import ServerInfo
+from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.headers import RawHeaders, request_headers
+from app.data_plane.upstream.request import UpstreamRequest, encode_headers
+from app.edge.body import read_body
+from app.mlflow.control import SERVER_INFO, MLflowControl
 
 WORKSPACE = b"x-mlflow-workspace"
 # The largest body of a route that is neither an artifact's nor looked into, in bytes.

@@ -23,15 +23,15 @@ from app.core.errors import GatewayError
 from app.core.request.context import Exchange
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.quota import Quota
+from app.data_plane.proxy.application import Proxy
+from app.data_plane.proxy.path_policy import PREFIX
+from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.headers import header_lines
+from app.data_plane.upstream.response_head import BODILESS
+from app.data_plane.upstream.transfer import ClientGoneError, Transfer
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules, check_line
-from app.proxy.answer import BODILESS
-from app.proxy.connection import Connection
-from app.proxy.endpoint import Proxy
-from app.proxy.headers import header_lines
-from app.proxy.target import PREFIX
-from app.proxy.transfer import ClientGoneError, Transfer
-from app.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
     from app.edge.protocol import StrictProtocol
