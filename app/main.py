@@ -39,7 +39,7 @@ from app.data_plane.proxy.application import Proxy
 from app.data_plane.proxy.error_mapping import refusal
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import Upstream
-from app.database import Database
+from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.envelope import Envelope
 from app.edge.rules import RequestRules

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database import Base, database_address
+from app.database.engine import Base, database_address
 from app.tables import TABLES
 
 assert TABLES  # imported so that the metadata knows every table

@@ -14,7 +14,7 @@ import hypothesis
 import psycopg2
 import pytest
 
-from app.migration import migrate
+from app.database.migrate import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway

@@ -18,7 +18,7 @@ import httpx
 import psycopg2
 import pytest
 
-from app.migration import migrate
+from app.database.migrate import migrate
 from app.standalone.directory import DataDirectory
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from app.access.identity.key_format import new_key
-from app.migration import migrate
+from app.database.migrate import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.answers import good, refused

@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from app.control_plane import health
-from app.database import newest_revision
+from app.database.engine import newest_revision
 from app.standalone.mlflow_server import ChildMLflow
 from tests.proxy.recorder import Recorder
 from tests.support.answers import good

@@ -48,7 +48,7 @@ def migrate() -> None:
     """Upgrade the schema of HOKUSAI_DATABASE_URL; several at once wait for each other."""
     # Imported here, so that the other commands do not load Alembic.
     from app.core.settings import load_settings
-    from app.migration import migrate_database
+    from app.database.migrate import migrate_database
 
     migrate_database(load_settings())
     typer.echo("The schema is up to date.")

@@ -27,7 +27,7 @@ from app.core.errors import ConflictError, DatabaseUnavailableError, GatewayErro
 from app.core.request.principal import Scope
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
-from app.database import Database, in_one_line
+from app.database.engine import Database, in_one_line
 from app.standalone.running import settings_of_running
 from app.telemetry.logs import configure_logs
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
 from app.core.errors import GatewayError
-from app.database import Database, newest_revision, suffices
+from app.database.engine import Database, newest_revision, suffices
 from app.drain import DRAINING
 from app.identity.dependencies import Admin
 from app.mlflow.control import MLflowControl

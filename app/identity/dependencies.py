@@ -13,7 +13,7 @@ from app.access.identity.replay_guard import spend
 from app.core.errors import UnauthenticatedError
 from app.core.request.context import exchange_of
 from app.core.request.principal import Principal, Scope
-from app.database import Database
+from app.database.engine import Database
 
 
 def _caller(request: Request) -> Principal:

@@ -15,7 +15,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 from app.core.request.principal import ALL_SCOPES, Scope
 from app.core.settings import Settings
-from app.database import Database
+from app.database.engine import Database
 from app.standalone.files import create_private
 
 # The tenant of the first key: the operator's own experiments.

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.settings import Settings
-from app.database import revision_of, suffices
+from app.database.engine import revision_of, suffices
 
 COMMAND = [sys.executable, "-c", "from app.cli.main import main; main()", "migrate"]
 

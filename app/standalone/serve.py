@@ -14,7 +14,7 @@ from app import server
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
-from app.database import database_address, where
+from app.database.engine import database_address, where
 from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart

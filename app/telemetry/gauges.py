@@ -21,7 +21,7 @@ from app.control_plane.registry import reconciler
 from app.core.errors import GatewayError
 from app.data_plane.fast_path import Express
 from app.data_plane.upstream.client import Upstream
-from app.database import Database
+from app.database.engine import Database
 from app.edge.envelope import Envelope
 from app.mlflow.control import MLflowControl
 from app.telemetry.metrics import Metrics

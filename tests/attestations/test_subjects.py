@@ -25,7 +25,7 @@ from app.core.errors import (
 )
 from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
-from app.database import Database
+from app.database.engine import Database
 from app.mlflow.control import WORKSPACE, MLflowControl
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)

@@ -16,7 +16,7 @@ import pytest
 from psycopg2.sql import SQL, Literal
 
 from app.core.request.principal import Scope
-from app.migration import migrate
+from app.database.migrate import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.registry.proxy import StallingProxy

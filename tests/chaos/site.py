@@ -10,7 +10,7 @@ import httpx
 import psutil
 import psycopg2
 
-from app.migration import migrate
+from app.database.migrate import migrate
 from app.standalone.mlflow_server import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from app.standalone.supervised import Supervised

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-from app.database import Base, database_address
+from app.database.engine import Base, database_address
 from app.tables import TABLES
 
 

@@ -16,7 +16,7 @@ from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
 from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.database import Database
+from app.database.engine import Database
 from app.main import create_app
 from app.server import uvicorn_options
 from tests.support.prompt_server import PromptServer

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.access.audit import service
 from app.access.audit.schemas import AuditEventView, AuditFilter
-from app.database import Session
+from app.database.engine import Session
 from app.identity.dependencies import Admin
 from app.schemas.pages import Page, encode_cursor
 

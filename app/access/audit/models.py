@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, Identity, Index
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now
+from app.database.engine import Base, now
 
 
 class AuditEvent(Base):

@@ -15,7 +15,7 @@ from app.core.errors import InvalidSignatureError, SignInOffError, Unauthenticat
 from app.core.request.context import exchange_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.database import Session, now
+from app.database.engine import Session, now
 from app.identity.dependencies import Caller, CurrentPeppers
 
 router = APIRouter(prefix="/api", tags=["auth"])

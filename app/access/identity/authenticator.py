@@ -26,7 +26,7 @@ from app.core.errors import (
 )
 from app.core.request.principal import WALLET_SCOPES, Principal, Scope
 from app.core.settings import Settings
-from app.database import Database, now
+from app.database.engine import Database, now
 
 
 class Authenticator:

@@ -10,7 +10,7 @@ from sqlalchemy import delete, update
 from app.access.identity.credential_cache import KnownCredentials
 from app.access.identity.models import AccessToken, APIKey, Nonce, SpentSignature
 from app.core.errors import DatabaseUnavailableError
-from app.database import Database, now
+from app.database.engine import Database, now
 
 log = structlog.get_logger()
 

@@ -18,7 +18,7 @@ import structlog
 from app.core.errors import UnauthenticatedError
 from app.core.request.principal import Principal
 from app.core.settings import Network
-from app.database import Database
+from app.database.engine import Database
 
 log = structlog.get_logger()
 

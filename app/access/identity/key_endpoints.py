@@ -15,7 +15,7 @@ from app.access.identity.schemas import (
     RotateRequest,
 )
 from app.access.tenants.workspaces import Workspaces
-from app.database import Session, now
+from app.database.engine import Session, now
 from app.identity.dependencies import (
     Admin,
     Caller,

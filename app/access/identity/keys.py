@@ -17,7 +17,7 @@ from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.core.request.principal import Principal, Scope
-from app.database import now
+from app.database.engine import now
 
 # The longest life of a key that a wallet's signature makes.
 WALLET_KEY_DAYS = 90

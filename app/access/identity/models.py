@@ -6,7 +6,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now
+from app.database.engine import Base, now
 
 
 class APIKey(Base):

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.identity.wallet import VerifiedWallet
 from app.core.batching import Batch
 from app.core.errors import SpentSignatureError
-from app.database import Database
+from app.database.engine import Database
 
 # One statement whatever their number, so that it is prepared once.
 _SPEND = text(

@@ -14,7 +14,7 @@ from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
 from app.core.errors import PermissionDeniedError, SpentSignatureError
 from app.core.request.principal import WALLET_SCOPES, Scope
-from app.database import now
+from app.database.engine import now
 
 NONCE_LIFETIME = timedelta(minutes=10)
 

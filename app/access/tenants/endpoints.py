@@ -9,7 +9,7 @@ from app.access.tenants.models import Tenant
 from app.access.tenants.schemas import TenantRequest, TenantView
 from app.access.tenants.workspaces import Workspaces
 from app.core.errors import ConflictError
-from app.database import Database, Session
+from app.database.engine import Database, Session
 from app.identity.dependencies import Admin, CurrentActor
 from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
 

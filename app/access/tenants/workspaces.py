@@ -15,7 +15,7 @@ from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.core.request.principal import Principal
-from app.database import Database
+from app.database.engine import Database
 from app.mlflow.control import MLflowControl
 
 log = structlog.get_logger()

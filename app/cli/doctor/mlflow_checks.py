@@ -11,7 +11,7 @@ from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
 from app.data_plane.upstream.client import Upstream
-from app.database import in_one_line
+from app.database.engine import in_one_line
 from app.mlflow.control import MLflowControl
 from app.telemetry.gauges import VERSION
 

@@ -20,7 +20,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.request.principal import Scope
-from app.database import (
+from app.database.engine import (
     Database,
     in_one_line,
     newest_revision,

@@ -22,7 +22,7 @@ from app.control_plane.attestations.schemas import (
 from app.control_plane.attestations.service import Attestations
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import exchange_of
-from app.database import Session
+from app.database.engine import Session
 from app.identity.dependencies import (
     Attesting,
     ChangeSession,

@@ -11,7 +11,7 @@ from app.control_plane.attestations.subjects import Subject, Subjects
 from app.control_plane.attestations.witness import compare, run_of_version, witness
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.core.request.principal import Principal
-from app.database import Database
+from app.database.engine import Database
 from app.mlflow.control import MLflowControl
 
 

@@ -43,7 +43,7 @@ from app.core.errors import (
 )
 from app.core.redaction import has_secret
 from app.core.request.principal import Principal, Scope
-from app.database import Database, now
+from app.database.engine import Database, now
 
 # The guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"

@@ -13,7 +13,7 @@ from app.control_plane.attestations import canonical_json, merkle
 from app.control_plane.attestations.merkle import Node
 from app.control_plane.attestations.models import LogEntry, LogNode
 from app.core.errors import InvalidParameterError
-from app.database import now
+from app.database.engine import now
 
 # Any number does, as long as all of our processes take the same.
 APPEND_LOCK = 7_083_621_549

@@ -10,7 +10,7 @@ from app.control_plane.contributors.schemas import ContributionView, Contributor
 from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.contributors.shares import Address
 from app.core.errors import NotFoundError
-from app.database import Session
+from app.database.engine import Session
 from app.identity.dependencies import Reading
 from app.schemas.pages import Cursor, Page, PageSize, decode_number, encode_cursor
 

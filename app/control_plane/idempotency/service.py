@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.idempotency.models import IdempotentRequest
 from app.core.errors import InProgressError, KeyReusedError
-from app.database import now
+from app.database.engine import now
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from app.control_plane.registry.schemas import (
 from app.control_plane.registry.service import AttestationsOf
 from app.core.errors import NotFoundError
 from app.core.request.context import exchange_of
-from app.database import Session
+from app.database.engine import Session
 from app.identity.dependencies import CurrentActor, Reading, Registering
 from app.schemas.fields import Label
 from app.schemas.pages import Page, encode_cursor

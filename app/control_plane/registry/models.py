@@ -7,7 +7,7 @@ from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.database import Base, now
+from app.database.engine import Base, now
 
 
 class Token(Base):

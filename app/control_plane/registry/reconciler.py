@@ -14,7 +14,7 @@ from app.control_plane.registry.models import Registration
 from app.control_plane.registry.plan import Plan
 from app.control_plane.registry.registration import Registrations
 from app.core.errors import GatewayError
-from app.database import Database, now
+from app.database.engine import Database, now
 
 log = structlog.get_logger()
 

@@ -47,7 +47,7 @@ from app.core.errors import (
     UpstreamUnreachableError,
 )
 from app.core.request.principal import Principal
-from app.database import Database, now
+from app.database.engine import Database, now
 from app.mlflow.model_registry import MLflowModels
 
 log = structlog.get_logger()

@@ -156,7 +156,9 @@ class Manifest:
 
 def load_manifest() -> Manifest:
     """The manifest of `routes.txt`. Raises ValueError naming the line that does not parse."""
-    return Manifest(parse_routes(files("app.data_plane.proxy").joinpath("routes.txt").read_text("utf-8")))
+    return Manifest(
+        parse_routes(files("app.data_plane.proxy").joinpath("routes.txt").read_text("utf-8"))
+    )
 
 
 def parse_routes(text: str) -> Iterator[Route]:

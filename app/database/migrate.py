@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.settings import Settings
-from app.database import MIGRATIONS, in_one_line, revision_of, suffices
+from app.database.engine import MIGRATIONS, in_one_line, revision_of, suffices
 
 
 def alembic_config(url: str | None = None) -> Config:
