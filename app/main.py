@@ -41,8 +41,8 @@ from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import Upstream
 from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
-from app.edge.envelope import Envelope
-from app.edge.rules import RequestRules
+from app.edge.lifecycle import Envelope
+from app.edge.request_rules import RequestRules
 from app.mlflow.control import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.telemetry.gauges import Gauges

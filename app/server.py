@@ -83,7 +83,7 @@ def protocol(**options: Any) -> asyncio.Protocol:
 
     A function, because uvicorn's worker loads what this option refers to before anything else.
     """
-    from app.edge.protocol import StrictProtocol
+    from app.edge.http1.protocol import StrictProtocol
 
     return StrictProtocol(**options)
 

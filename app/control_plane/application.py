@@ -34,8 +34,8 @@ from app.core.errors import (
 from app.core.request.context import exchange_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.envelope import send_error
-from app.edge.rules import METHODS
+from app.edge.lifecycle import send_error
+from app.edge.request_rules import METHODS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 

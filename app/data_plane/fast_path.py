@@ -30,11 +30,11 @@ from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.headers import header_lines
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import ClientGoneError, Transfer
-from app.edge.envelope import Envelope
-from app.edge.rules import RequestRules, check_line
+from app.edge.lifecycle import Envelope
+from app.edge.request_rules import RequestRules, check_line
 
 if TYPE_CHECKING:
-    from app.edge.protocol import StrictProtocol
+    from app.edge.http1.protocol import StrictProtocol
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.errors import PermissionDeniedError
 from app.core.request.context import exchange_of
-from app.edge.rules import METHODS
+from app.edge.request_rules import METHODS
 
 PREFLIGHT_SECONDS = 600
 

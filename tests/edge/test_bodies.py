@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import requests
 
-from app.edge import lingering, protocol
+from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.wire import Wire, ask, request
@@ -182,7 +182,7 @@ def test_a_refused_upload_is_readable_for_a_client_that_fears_a_reset(
 def test_an_upload_that_is_slower_than_the_gateway_waits_still_reads_its_refusal(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(lingering_transport, "LINGER_SECONDS", 0.1)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(20):

@@ -23,9 +23,9 @@ from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
 from app.data_plane.fast_path import Express
 from app.data_plane.proxy.path_policy import upstream_target
-from app.edge import protocol
-from app.edge.protocol import MAX_HEADS, StrictProtocol
-from app.edge.rules import RequestRules, check_line
+from app.edge.http1 import protocol
+from app.edge.http1.protocol import MAX_HEADS, StrictProtocol
+from app.edge.request_rules import RequestRules, check_line
 
 RUNS = b"/api/mlflow/api/2.0/mlflow/runs/"
 HEADERS = b"Host: gateway\r\nAuthorization: Bearer key\r\nAccept: */*\r\n"

@@ -11,7 +11,7 @@ import pytest
 
 from app.core.errors import SlowRequestError
 from app.core.min_rate import GAPS, MIN_RATE, Pace
-from app.edge import lingering, protocol
+from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow_server import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway
@@ -37,7 +37,7 @@ def besieged(
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
-    monkeypatch.setattr(lingering, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 2.0)
 
 
 async def drip(port: int, first: bytes) -> bytes:

@@ -22,7 +22,7 @@ from app.data_plane.upstream.client import Upstream
 from app.data_plane.upstream.headers import request_headers
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import Splice
-from app.edge.protocol import StrictProtocol
+from app.edge.http1.protocol import StrictProtocol
 from tests.support.prompt_server import PromptServer
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"

@@ -15,7 +15,7 @@ from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTim
 from app.core.min_rate import GAPS
 from app.data_plane.upstream import splice, transfer
 from app.data_plane.upstream.transfer import TAIL
-from app.edge import lingering
+from app.edge.http1 import lingering_transport
 from tests.proxy.hostile import (
     OK,
     Gateway,
@@ -344,7 +344,7 @@ def test_a_client_that_reads_no_more_is_cut(run: Run) -> None:
 def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstream_is(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 0.5)
 
     async def script(peer: Peer) -> None:
         await peer.answer(head(HUGE))

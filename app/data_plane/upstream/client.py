@@ -23,7 +23,7 @@ from app.data_plane.upstream.pool import Pool, PoolLimits, PoolUsage
 from app.data_plane.upstream.request import IDEMPOTENT, UpstreamRequest, encode_head
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import UNREAD, ClientGoneError, Transfer
-from app.edge.bypass import Bypass
+from app.edge.http1.zero_copy import Bypass
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1

@@ -31,11 +31,11 @@ from app.core.errors import (
     SlowRequestError,
 )
 from app.core.request.head import RequestHead, RequestLine
-from app.edge import lingering
-from app.edge.bypass import Bypass
-from app.edge.date import date_header
-from app.edge.lingering import LingeringTransport
-from app.edge.rules import MAX_HEAD, METHODS
+from app.edge.date_header import date_header
+from app.edge.http1 import lingering_transport
+from app.edge.http1.lingering_transport import LingeringTransport
+from app.edge.http1.zero_copy import Bypass
+from app.edge.request_rules import MAX_HEAD, METHODS
 
 if TYPE_CHECKING:
     from app.data_plane.fast_path import Express, ExpressCycle
@@ -148,7 +148,9 @@ class StrictProtocol(HttpToolsProtocol):
         """The buffer is full. Whoever waits for room in it holds a connection to MLflow as well."""
         super().pause_writing()
         self._end_unread()
-        self._unread_timer = self.loop.call_later(lingering.UNREAD_SECONDS, self.transport.abort)
+        self._unread_timer = self.loop.call_later(
+            lingering_transport.UNREAD_SECONDS, self.transport.abort
+        )
 
     def resume_writing(self) -> None:
         self._end_unread()
@@ -162,7 +164,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def cut_unread(self, seconds: float) -> None:
         """The same for a body that does not pass through the buffer, and has stood still."""
-        if seconds > lingering.UNREAD_SECONDS:
+        if seconds > lingering_transport.UNREAD_SECONDS:
             self.transport.abort()
 
     def send_held(self) -> None:

@@ -11,7 +11,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 if TYPE_CHECKING:
-    from app.edge.protocol import StrictProtocol
+    from app.edge.http1.protocol import StrictProtocol
 
 
 class Bypass:

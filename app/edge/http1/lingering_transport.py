@@ -4,7 +4,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.edge.protocol import StrictProtocol
+    from app.edge.http1.protocol import StrictProtocol
 
 # How long the rest of a request is read and dropped after an answer that did not wait for it.
 LINGER_SECONDS = 2.0

@@ -22,10 +22,10 @@ from app.core.request.head import UNREAD, RequestHead
 from app.core.request.quota import Quota
 from app.core.settings import AccessLog
 from app.edge.body import discard
-from app.edge.bypass import Bypass
 from app.edge.cors import CrossOrigin, Headers
-from app.edge.date import date_header
-from app.edge.rules import METHODS
+from app.edge.date_header import date_header
+from app.edge.http1.zero_copy import Bypass
+from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
