@@ -43,7 +43,7 @@ from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.lifecycle import Envelope
 from app.edge.request_rules import RequestRules
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs

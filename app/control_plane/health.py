@@ -12,7 +12,7 @@ from app.core.errors import GatewayError
 from app.database.engine import Database, newest_revision, suffices
 from app.drain import DRAINING
 from app.identity.dependencies import Admin
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 
 # What an orchestrator waits for an answer is seldom more than this.

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.core.errors import MLflowRefusalError
-from app.mlflow.control import MLflowControl, code_of, document_of, inside
+from app.mlflow.client import MLflowControl, code_of, document_of, inside
 
 # MLflow's own error codes for "there is none", also for an id that cannot be one.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")

@@ -23,7 +23,7 @@ from app.data_plane.fast_path import Express
 from app.data_plane.upstream.client import Upstream
 from app.database.engine import Database
 from app.edge.lifecycle import Envelope
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 from app.telemetry.metrics import Metrics
 from app.telemetry.workers import SHARED
 

@@ -26,7 +26,7 @@ from app.core.errors import (
 from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
 from app.database.engine import Database
-from app.mlflow.control import WORKSPACE, MLflowControl
+from app.mlflow.client import WORKSPACE, MLflowControl
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
 BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)

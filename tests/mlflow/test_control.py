@@ -9,7 +9,7 @@ import pytest
 import respx
 
 from app.core.errors import UpstreamError
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 
 T = TypeVar("T")
 URL = "http://mlflow.test"

@@ -16,7 +16,7 @@ from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 
 log = structlog.get_logger()
 

@@ -12,7 +12,7 @@ from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
 from app.data_plane.upstream.client import Upstream
 from app.database.engine import in_one_line
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 from app.telemetry.gauges import VERSION
 
 # The first with workspaces.

@@ -12,7 +12,7 @@ from app.control_plane.attestations.witness import compare, run_of_version, witn
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
-from app.mlflow.control import SYSTEM_METRICS, MLflowControl
+from app.mlflow.client import SYSTEM_METRICS, MLflowControl
 
 # A double survives MLflow and its database; this allows for one that was printed with less.
 RELATIVE_TOLERANCE = 1e-9

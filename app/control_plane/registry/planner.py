@@ -28,7 +28,7 @@ from app.control_plane.registry.schemas import (
 from app.core.errors import NotFoundError, UnprocessableError
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.control import SYSTEM_METRICS
+from app.mlflow.client import SYSTEM_METRICS
 from app.mlflow.model_registry import MLflowModels
 
 

@@ -28,7 +28,7 @@ from app.data_plane.upstream.client import Upstream
 from app.data_plane.upstream.headers import RawHeaders, request_headers
 from app.data_plane.upstream.request import UpstreamRequest, encode_headers
 from app.edge.body import read_body
-from app.mlflow.control import SERVER_INFO, MLflowControl
+from app.mlflow.client import SERVER_INFO, MLflowControl
 
 WORKSPACE = b"x-mlflow-workspace"
 # The largest body of a route that is neither an artifact's nor looked into, in bytes.

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from app.core.errors import NotFoundError
 from app.data_plane.proxy.body_policy import Payload
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 
 Look = Callable[[str, str], Awaitable[bool]]
 

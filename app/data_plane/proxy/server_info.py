@@ -7,7 +7,7 @@ straight to it, and fetches every file from it. Where users do not reach the sto
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from app.mlflow.control import MLflowControl
+from app.mlflow.client import MLflowControl
 
 DIRECT = ("multipart_uploads_enabled", "multipart_downloads_enabled")
 
