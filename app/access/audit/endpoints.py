@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from app.access.audit import service
 from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.database.engine import Session
-from app.identity.dependencies import Admin
-from app.schemas.pages import Page, encode_cursor
+from app.rest.dependencies import Admin
+from app.rest.pagination import Page, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.schemas.fields import Label, Moment
-from app.schemas.pages import Cursor, PageSize, decode_number
+from app.rest.fields import Label, Moment
+from app.rest.pagination import Cursor, PageSize, decode_number
 
 
 class AuditEventView(BaseModel):

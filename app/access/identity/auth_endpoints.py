@@ -16,7 +16,7 @@ from app.core.request.context import exchange_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Session, now
-from app.identity.dependencies import Caller, CurrentPeppers
+from app.rest.dependencies import Caller, CurrentPeppers
 
 router = APIRouter(prefix="/api", tags=["auth"])
 # Paths that a caller without a credential may use; they prove who they are by what they send.

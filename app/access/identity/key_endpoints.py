@@ -16,15 +16,15 @@ from app.access.identity.schemas import (
 )
 from app.access.tenants.workspaces import Workspaces
 from app.database.engine import Session, now
-from app.identity.dependencies import (
+from app.rest.dependencies import (
     Admin,
     Caller,
     ChangeSession,
     CurrentActor,
     CurrentPeppers,
 )
-from app.schemas.fields import Label
-from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.rest.fields import Label
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["keys"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.tenants.names import PATTERN
 from app.core.request.principal import Scope
-from app.schemas.fields import Label
+from app.rest.fields import Label
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]

@@ -5,7 +5,7 @@ from pydantic import BaseModel, Field
 
 from app.access.rate_limits.limiter import Limiter, wait
 from app.core.request.context import exchange_of
-from app.identity.dependencies import Caller
+from app.rest.dependencies import Caller
 
 router = APIRouter(prefix="/api", tags=["limits"])
 

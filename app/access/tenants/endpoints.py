@@ -10,8 +10,8 @@ from app.access.tenants.schemas import TenantRequest, TenantView
 from app.access.tenants.workspaces import Workspaces
 from app.core.errors import ConflictError
 from app.database.engine import Database, Session
-from app.identity.dependencies import Admin, CurrentActor
-from app.schemas.pages import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.rest.dependencies import Admin, CurrentActor
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.tenants.names import PATTERN
-from app.schemas.fields import Label
+from app.rest.fields import Label
 
 
 class TenantRequest(BaseModel):

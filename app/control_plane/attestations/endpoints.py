@@ -23,7 +23,7 @@ from app.control_plane.attestations.service import Attestations
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import exchange_of
 from app.database.engine import Session
-from app.identity.dependencies import (
+from app.rest.dependencies import (
     Attesting,
     ChangeSession,
     CurrentActor,

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.control_plane.contributors.shares import GivenContribution
-from app.schemas.fields import ByLabel, Label
+from app.rest.fields import ByLabel, Label
 
 Kind = Literal["witnessed", "claimed"]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]

@@ -11,8 +11,8 @@ from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.contributors.shares import Address
 from app.core.errors import NotFoundError
 from app.database.engine import Session
-from app.identity.dependencies import Reading
-from app.schemas.pages import Cursor, Page, PageSize, decode_number, encode_cursor
+from app.rest.dependencies import Reading
+from app.rest.pagination import Cursor, Page, PageSize, decode_number, encode_cursor
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
 

@@ -7,8 +7,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.identity.wallet import checksum_address
 from app.core.errors import UnprocessableError
-from app.schemas.documents import LARGEST_INTEGER, check_document
-from app.schemas.fields import Label
+from app.rest.fields import Label
+from app.rest.json_values import LARGEST_INTEGER, check_document
 
 # Basis points: hundredths of a percent.
 WHOLE = 10_000

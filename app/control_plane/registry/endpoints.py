@@ -21,9 +21,9 @@ from app.control_plane.registry.service import AttestationsOf
 from app.core.errors import NotFoundError
 from app.core.request.context import exchange_of
 from app.database.engine import Session
-from app.identity.dependencies import CurrentActor, Reading, Registering
-from app.schemas.fields import Label
-from app.schemas.pages import Page, encode_cursor
+from app.rest.dependencies import CurrentActor, Reading, Registering
+from app.rest.fields import Label
+from app.rest.pagination import Page, encode_cursor
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 

@@ -24,9 +24,9 @@ from app.control_plane.registry.model_uri import (
     check_name,
 )
 from app.core.errors import UnprocessableError
-from app.schemas.documents import Document
-from app.schemas.fields import ByLabel, Label
-from app.schemas.pages import Cursor, PageSize
+from app.rest.fields import ByLabel, Label
+from app.rest.json_values import Document
+from app.rest.pagination import Cursor, PageSize
 
 Kind = Literal["baseline", "improved", "tokenized"]
 # Differences and sums of numbers below this are finite too.

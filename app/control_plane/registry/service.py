@@ -17,7 +17,7 @@ from app.control_plane.registry.schemas import (
     ShortModel,
 )
 from app.core.request.principal import Principal
-from app.schemas.pages import decode_number
+from app.rest.pagination import decode_number
 
 # A tree of more models is shown in part.
 MAX_NODES = 1000
