@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app import lean
 from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.cleanup import keep_up
@@ -45,6 +44,7 @@ from app.edge.lifecycle import Envelope
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowControl
 from app.mlflow.model_registry import MLflowModels
+from app.server import memory
 from app.telemetry.gauges import Gauges
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
@@ -104,7 +104,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.enter_context(
                     served(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            lean.started()
+            memory.started()
             for task in (
                 known.listen(database),
                 keep_up(database, known),

@@ -22,10 +22,10 @@ def main() -> None:
 
 def serve() -> None:
     """Serve, in a process that loads no more than that takes."""
-    from app import lean, stopping
+    from app.server import memory, signals
 
-    stopping.stop_on_signals()
-    lean.start()
+    signals.stop_on_signals()
+    memory.start()
     from app.standalone.serve import serve as run
 
     run()

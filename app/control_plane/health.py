@@ -10,9 +10,9 @@ from starlette.responses import PlainTextResponse
 
 from app.core.errors import GatewayError
 from app.database.engine import Database, newest_revision, suffices
-from app.drain import DRAINING
 from app.mlflow.client import MLflowControl
 from app.rest.dependencies import Admin
+from app.server.draining import DRAINING
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 
 # What an orchestrator waits for an answer is seldom more than this.

@@ -10,16 +10,16 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from app import server
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
 from app.database.engine import database_address, where
+from app.server import run
+from app.server.signals import Stopped, ignore_signals
 from app.standalone.bootstrap import ensure_admin_key
 from app.standalone.directory import DataDirectory
 from app.standalone.migrating import migrate_apart
 from app.standalone.report import Progress, report, say
-from app.stopping import Stopped, ignore_signals
 
 if TYPE_CHECKING:
     from app.standalone.stack import Stack
@@ -61,7 +61,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
         cleanup.callback(directory.unlock)
     for risk in settings.risks:
         say(f"warning: {risk}")
-    listener = cleanup.enter_context(server.open_socket(settings.host, settings.port))
+    listener = cleanup.enter_context(run.open_socket(settings.host, settings.port))
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
         os.environ["HOKUSAI_KEY_PEPPER"] = directory.pepper()
@@ -97,7 +97,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     stopped = threading.Event()
     cleanup.callback(stopped.set)
     _when_listening(listener, stopped, tell)
-    server.run(settings, listener)
+    run.run(settings, listener)
 
 
 def _start_children(

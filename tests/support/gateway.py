@@ -18,7 +18,7 @@ from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Database
 from app.main import create_app
-from app.server import uvicorn_options
+from app.server.run import uvicorn_options
 from tests.support.prompt_server import PromptServer
 
 EVERYTHING = tuple(Scope)

@@ -9,10 +9,10 @@ from redis.exceptions import RedisError
 
 from app.access.identity.peppers import Peppers
 from app.access.rate_limits.redis_counter import REDIS_SECONDS, RedisCounter
+from app.cli.doctor import host_checks
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import Finding, Level, ok, problem, warning
-from app.cli.main.doctor import host_checks
 from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings

@@ -16,10 +16,10 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from app import lean
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.stopping import unheard_by_children
+from app.server import memory
+from app.server.signals import unheard_by_children
 
 if TYPE_CHECKING:
     from app.main import Gateway
@@ -96,7 +96,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     from the environment.
     """
     config = uvicorn.Config(
-        "app.server:application",
+        "app.server.run:application",
         factory=True,
         workers=settings.workers,
         timeout_worker_healthcheck=_WORKER_SECONDS,
@@ -146,7 +146,7 @@ _failure: StartupError | None = None
 
 def application() -> "Application":
     """The gateway as uvicorn runs it, in this process or in a worker."""
-    lean.start()
+    memory.start()
     # Imported here, so that the parent of several workers does not load what only they need.
     from app.main import create_app
 
@@ -177,7 +177,7 @@ class Application:
         return self.gateway(scope, receive, send)
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
-        from app.drain import drain_before_end
+        from app.server.draining import drain_before_end
 
         failed: dict[str, Any] | None = None
 
