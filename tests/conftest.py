@@ -15,7 +15,7 @@ import psycopg2
 import pytest
 
 from app.database.migrate import migrate
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training

@@ -18,7 +18,7 @@ from app.control_plane.application import create_api
 from app.control_plane.reference.openapi import example, names_something, operations
 from app.core.request.principal import Scope
 from app.main import PUBLIC
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from app.access.identity.key_format import is_well_formed, new_key
-from app.standalone.directory import DataDirectory
+from app.standalone.data_directory import DataDirectory
 from tests.support.answers import good, refused
 from tests.support.command import CommandLine
 from tests.support.gateway import RunningGateway

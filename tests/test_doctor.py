@@ -19,8 +19,8 @@ import psycopg2
 import pytest
 
 from app.database.migrate import migrate
-from app.standalone.directory import DataDirectory
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.data_directory import DataDirectory
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import PATIENCE, STANDALONE, run
 from tests.support.command import CommandLine

@@ -24,7 +24,7 @@ from app.access.tenants.workspaces import Workspaces
 from app.core import errors
 from app.core.errors import GatewayError
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.attestations.trainer import Trainer
 from tests.proxy.hostile import OK, Peer, Script, hostile
 from tests.support.answers import good

@@ -11,7 +11,7 @@ import pytest
 
 from app.access.identity.key_format import new_key
 from app.database.migrate import migrate
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway

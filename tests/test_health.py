@@ -9,7 +9,7 @@ import pytest
 
 from app.control_plane import health
 from app.database.engine import newest_revision
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.proxy.recorder import Recorder
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway

@@ -19,7 +19,7 @@ import psycopg2
 import pytest
 
 from app.access.identity.key_format import new_key, new_token
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import Serving
 from tests.support.answers import refused

@@ -28,7 +28,7 @@ from app.core.request.principal import Scope
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
 from app.database.engine import Database, in_one_line
-from app.standalone.running import settings_of_running
+from app.standalone.discovery import settings_of_running
 from app.telemetry.logs import configure_logs
 
 # A list on the command line is read whole.

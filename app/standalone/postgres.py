@@ -18,9 +18,9 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
-from app.standalone.files import write_private
-from app.standalone.processes import Child, bare_environment, launch, wait_until
-from app.standalone.supervised import Supervised
+from app.standalone.child_process import Child, bare_environment, launch, wait_until
+from app.standalone.managed_service import Supervised
+from app.standalone.private_files import write_private
 
 with warnings.catch_warnings():
     # It looks for a runtime directory, which only its own way of starting the server would use.

@@ -16,13 +16,13 @@ from app.core.unknown_settings import warnings
 from app.database.engine import database_address, where
 from app.server import run
 from app.server.signals import Stopped, ignore_signals
-from app.standalone.bootstrap import ensure_admin_key
-from app.standalone.directory import DataDirectory
-from app.standalone.migrating import migrate_apart
-from app.standalone.report import Progress, report, say
+from app.standalone.admin_key import ensure_admin_key
+from app.standalone.console import Progress, report, say
+from app.standalone.data_directory import DataDirectory
+from app.standalone.migrate_in_child import migrate_apart
 
 if TYPE_CHECKING:
-    from app.standalone.stack import Stack
+    from app.standalone.dependencies import Stack
 
 # For the report alone, so nobody should wait long for it.
 _PROBE_SECONDS = 2
@@ -105,7 +105,7 @@ def _start_children(
 ) -> "Stack":
     """Start what is missing."""
     try:
-        from app.standalone.stack import Stack
+        from app.standalone.dependencies import Stack
     except ImportError as error:
         raise StartupError(
             f"the package {error.name} is not installed: install the extra `standalone` of "

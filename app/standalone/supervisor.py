@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 
-from app.standalone.supervised import Supervised
+from app.standalone.managed_service import Supervised
 
 _logger = logging.getLogger("hokusai.standalone")
 

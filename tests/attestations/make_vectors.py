@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from app.database.migrate import migrate
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
 from tests.support.answers import good

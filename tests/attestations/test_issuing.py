@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.attestations.trainer import CONTRIBUTOR, Trainer
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway

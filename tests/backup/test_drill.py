@@ -17,7 +17,7 @@ from psycopg2.sql import SQL, Literal
 
 from app.core.request.principal import Scope
 from app.database.migrate import migrate
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.registry.proxy import StallingProxy
 from tests.support.answers import good, refused

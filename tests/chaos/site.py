@@ -11,9 +11,9 @@ import psutil
 import psycopg2
 
 from app.database.migrate import migrate
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.managed_service import Supervised
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from app.standalone.supervised import Supervised
 from tests.support.gateway import RunningGateway
 from tests.support.haproxy import LoadBalancer
 from tests.support.process import GatewayProcess

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.deploy.files import ROOT
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from app.edge.http1 import lingering_transport, protocol
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.wire import Wire, ask, request
 

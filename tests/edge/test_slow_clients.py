@@ -12,7 +12,7 @@ import pytest
 from app.core.errors import SlowRequestError
 from app.core.min_rate import GAPS, MIN_RATE, Pace
 from app.edge.http1 import lingering_transport, protocol
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.wire import request

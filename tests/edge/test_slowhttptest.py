@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
 from tests.support.process import GatewayProcess
 from tests.support.redis import free_port

@@ -5,7 +5,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 

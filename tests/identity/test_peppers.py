@@ -10,7 +10,7 @@ from app.access.identity.peppers import Peppers
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.database.engine import Database
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql

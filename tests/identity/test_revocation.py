@@ -17,7 +17,7 @@ from app.access.identity import cleanup
 from app.access.identity.credential_cache import KnownCredentials
 from app.core.request.principal import Scope
 from app.database.engine import Database
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.sql import sql

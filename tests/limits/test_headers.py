@@ -12,7 +12,7 @@ import pytest
 
 from app.access.identity.key_format import new_key
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.redis import free_port

@@ -12,7 +12,7 @@ import psycopg2
 import pytest
 
 from app.data_plane.proxy.manifest import Route, load_manifest
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.proxy.tenant_world import FILES, V2, V3, World, make_world
 from tests.proxy.two_tenants import CASES, Attempt, attempts, location

@@ -11,7 +11,7 @@ import httpx
 import psycopg2
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.registry.proxy import StallingProxy, Stop
 from tests.support.gateway import RunningGateway
 from tests.support.process import GatewayProcess

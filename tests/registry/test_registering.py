@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training
 from tests.support.wallet import Wallet

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.process import GatewayProcess
 from tests.support.redis import free_port

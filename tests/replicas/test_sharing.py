@@ -11,7 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.haproxy import SERVED_BY, LoadBalancer

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.standalone.serving import Serving
 from tests.support.answers import good
 from tests.support.haproxy import SERVED_BY, LoadBalancer

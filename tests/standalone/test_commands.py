@@ -9,7 +9,7 @@ import psycopg2
 import pytest
 
 from app.core.errors import StartupError
-from app.standalone import mlflow_server
+from app.standalone import mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.standalone.serving import PATIENCE, command_line, environment_of, run
 
@@ -76,21 +76,21 @@ def test_the_command_is_installed() -> None:
 def test_an_mlflow_without_workspaces_is_refused(
     monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
-    monkeypatch.setattr(mlflow_server, "version", lambda _: found)
+    monkeypatch.setattr(mlflow, "version", lambda _: found)
     with pytest.raises(StartupError, match=f"MLflow {found} is too old"):
-        mlflow_server.require_mlflow()
+        mlflow.require_mlflow()
 
 
 @pytest.mark.parametrize("found", ["3.10.0", "3.17.2", "3.18.0rc1", "4.0.0"])
 def test_an_mlflow_with_workspaces_is_accepted(monkeypatch: pytest.MonkeyPatch, found: str) -> None:
-    monkeypatch.setattr(mlflow_server, "version", lambda _: found)
-    assert mlflow_server.require_mlflow() == found
+    monkeypatch.setattr(mlflow, "version", lambda _: found)
+    assert mlflow.require_mlflow() == found
 
 
 def test_a_missing_mlflow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(mlflow_server, "version", missing)
+    monkeypatch.setattr(mlflow, "version", missing)
     with pytest.raises(StartupError, match="MLflow is not installed"):
-        mlflow_server.require_mlflow()
+        mlflow.require_mlflow()

@@ -11,8 +11,8 @@ import psycopg2
 import pytest
 
 from app.core.errors import StartupError
+from app.standalone.dependencies import neighbour_database
 from app.standalone.postgres import EmbeddedPostgreSQL
-from app.standalone.stack import neighbour_database
 
 
 def ask(url: str, statement: str) -> list[tuple[object, ...]]:

@@ -11,8 +11,8 @@ import psutil
 import pytest
 
 from app.core.errors import StartupError
-from app.standalone.processes import Child, bare_environment, wait_until
-from app.standalone.supervised import Supervised
+from app.standalone.child_process import Child, bare_environment, wait_until
+from app.standalone.managed_service import Supervised
 from app.standalone.supervisor import Supervisor
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -121,11 +121,11 @@ def test_a_child_that_ends_while_it_starts_is_reported_with_its_last_words(tmp_p
 def test_a_child_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     script = (
         "import sys, os, signal; from pathlib import Path;"
-        "from app.standalone.processes import Child, bare_environment;"
+        "from app.standalone.child_process import Child, bare_environment;"
         f"directory = Path({str(tmp_path)!r});"
         "child = Child('sleeper', directory, log=directory / 'log');"
         f"child.start({SLEEP!r}, cwd=directory, environment=bare_environment());"
-        "from app.standalone.processes import wait_until; import psutil;"
+        "from app.standalone.child_process import wait_until; import psutil;"
         "process = psutil.Process(child.pid);"
         "wait_until(child, lambda: 'launcher.py' not in ' '.join(process.cmdline()), 60);"
         "print(child.pid, flush=True); os.kill(os.getpid(), signal.SIGKILL)"

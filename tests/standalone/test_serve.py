@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.standalone.serving import (
     PATIENCE,
     STANDALONE,

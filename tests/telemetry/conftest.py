@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.standalone.serving import Serving
 from tests.support.redis import RunningRedis, free_port
 

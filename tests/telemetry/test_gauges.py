@@ -13,7 +13,7 @@ import psutil
 import pytest
 from prometheus_client import generate_latest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.telemetry import gauges
 from app.telemetry.workers import SHARED, all_workers
 from tests.registry.proxy import StallingProxy

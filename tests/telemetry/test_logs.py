@@ -14,7 +14,7 @@ import structlog
 
 from app.access.identity import keys
 from app.core.settings import Settings
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
 from tests.proxy.hostile import Peer, hostile
 from tests.support.gateway import RunningGateway

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.standalone.serving import Serving, run
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port

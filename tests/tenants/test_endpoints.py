@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from app.standalone.mlflow_server import ChildMLflow
+from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.sql import sql

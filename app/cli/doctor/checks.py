@@ -17,8 +17,8 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
-from app.standalone.directory import DataDirectory
-from app.standalone.report import say
+from app.standalone.console import say
+from app.standalone.data_directory import DataDirectory
 from app.telemetry.logs import configure_logs
 
 

@@ -11,7 +11,7 @@ from app.control_plane.health import NAME, PROBE_SECONDS
 from app.core.errors import StartupError
 from app.core.settings import Settings
 from app.server.run import open_socket
-from app.standalone.directory import DataDirectory
+from app.standalone.data_directory import DataDirectory
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (this asks it, it does not bind)
 
@@ -101,7 +101,7 @@ def check_postgres_here(directory: DataDirectory) -> Finding:
 def check_mlflow_here() -> Finding:
     """The MLflow that `serve` starts. Its port is another one at each start."""
     try:
-        from app.standalone.mlflow_server import require_mlflow
+        from app.standalone.mlflow import require_mlflow
 
         version = require_mlflow()
     except ImportError as error:

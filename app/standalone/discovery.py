@@ -4,7 +4,7 @@ from pydantic import SecretStr
 
 from app.core.errors import StartupError
 from app.core.settings import Settings
-from app.standalone.directory import DataDirectory
+from app.standalone.data_directory import DataDirectory
 
 
 def settings_of_running(settings: Settings) -> Settings:

@@ -7,11 +7,11 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
-from app.standalone.directory import DataDirectory
-from app.standalone.mlflow_server import ChildMLflow, require_mlflow
+from app.standalone.console import Progress
+from app.standalone.data_directory import DataDirectory
+from app.standalone.managed_service import Supervised
+from app.standalone.mlflow import ChildMLflow, require_mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from app.standalone.report import Progress
-from app.standalone.supervised import Supervised
 from app.standalone.supervisor import Supervisor
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from app.core.errors import StartupError
-from app.standalone import launcher
+from app.standalone import child_launcher
 
 # A log is moved aside at a start once it is larger than this, in bytes.
 _LOG_LIMIT = 10 * 1024**2
@@ -36,7 +36,13 @@ def launch(
     death_signal: what the command receives when this process ends, however it ends (Linux).
     owned: paths that must belong to the command; given where it must not run as root.
     """
-    prefix = [sys.executable, "-I", launcher.__file__, str(os.getpid()), str(int(death_signal))]
+    prefix = [
+        sys.executable,
+        "-I",
+        child_launcher.__file__,
+        str(os.getpid()),
+        str(int(death_signal)),
+    ]
     return [*prefix, *map(str, owned), "--", *command]
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 
 from app.core.errors import StartupError
-from app.standalone.processes import Child, bare_environment, wait_until
-from app.standalone.supervised import Supervised
+from app.standalone.child_process import Child, bare_environment, wait_until
+from app.standalone.managed_service import Supervised
 
 OLDEST = (3, 10)  # the first with workspaces
 # The first start makes the tables of MLflow's own database.

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from app.core.errors import StartupError
-from app.standalone.files import create_private, write_private
+from app.standalone.private_files import create_private, write_private
 
 
 class DataDirectory:

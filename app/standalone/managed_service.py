@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Self
 
-from app.standalone.processes import Child
+from app.standalone.child_process import Child
 
 
 class Supervised(ABC):

@@ -16,7 +16,7 @@ from app.core.errors import StartupError
 from app.core.request.principal import ALL_SCOPES, Scope
 from app.core.settings import Settings
 from app.database.engine import Database
-from app.standalone.files import create_private
+from app.standalone.private_files import create_private
 
 # The tenant of the first key: the operator's own experiments.
 OPERATOR = "operator"
