@@ -45,7 +45,7 @@ from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowControl
 from app.mlflow.model_registry import MLflowModels
 from app.server import memory
-from app.telemetry.gauges import Gauges
+from app.state_metrics import Gauges
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.engine import Base, database_address
-from app.tables import TABLES
+from migrations.tables import TABLES
 
 assert TABLES  # imported so that the metadata knows every table
 # Any number does, as long as all of our processes take the same.

@@ -104,7 +104,7 @@ def run(settings: Settings, listener: socket.socket) -> None:
     )
     if settings.workers > 1:
         from app.telemetry.metrics import served
-        from app.telemetry.workers import shared_by_workers
+        from app.telemetry.multiprocess import shared_by_workers
 
         supervisor = Workers(config, sockets=[listener])
         with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):

@@ -19,7 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from app.core.errors import REASONS, StartupError
-from app.telemetry.workers import SHARED, all_workers
+from app.telemetry.multiprocess import SHARED, all_workers
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 # From a cached answer to a large artifact, in seconds.

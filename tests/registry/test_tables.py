@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.engine import Base, database_address
-from app.tables import TABLES
+from migrations.tables import TABLES
 
 
 def test_the_newest_schema_is_that_of_the_classes(new_database: Callable[[], str]) -> None:

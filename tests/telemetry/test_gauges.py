@@ -13,9 +13,9 @@ import psutil
 import pytest
 from prometheus_client import generate_latest
 
+from app import state_metrics
 from app.standalone.mlflow import ChildMLflow
-from app.telemetry import gauges
-from app.telemetry.workers import SHARED, all_workers
+from app.telemetry.multiprocess import SHARED, all_workers
 from tests.registry.proxy import StallingProxy
 from tests.standalone.serving import Serving
 from tests.support.gateway import RunningGateway
@@ -32,7 +32,7 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gateway looks at its dependencies again and again."""
-    monkeypatch.setattr(gauges, "INTERVAL", 0.1)
+    monkeypatch.setattr(state_metrics, "INTERVAL", 0.1)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from app.core.settings import Settings
 from app.data_plane.upstream.client import Upstream
 from app.database.engine import in_one_line
 from app.mlflow.client import MLflowControl
-from app.telemetry.gauges import VERSION
+from app.state_metrics import VERSION
 
 # The first with workspaces.
 OLDEST = (3, 10)

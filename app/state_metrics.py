@@ -25,7 +25,7 @@ from app.database.engine import Database
 from app.edge.lifecycle import Envelope
 from app.mlflow.client import MLflowControl
 from app.telemetry.metrics import Metrics
-from app.telemetry.workers import SHARED
+from app.telemetry.multiprocess import SHARED
 
 log = structlog.get_logger()
 
