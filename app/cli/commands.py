@@ -40,7 +40,7 @@ def _options(
 @app.command()
 def serve() -> None:
     """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
-    main.serve()
+    run_serve()
 
 
 @app.command()
