@@ -56,7 +56,7 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 
 # Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
-	@$(BIN)/python -m pytest tests/chaos -s --timeout 1800 --chaos-seconds 180 $(ARGS)
+	@$(BIN)/python -m pytest tests/faults/test_chaos.py -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
 slow: $(VENV)/.installed-dev ## Attack with 200 slow connections at a time, for ten minutes; needs slowhttptest.
 	@$(BIN)/python -m pytest tests/edge -m slow -s --timeout 900 $(ARGS)

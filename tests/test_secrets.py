@@ -21,10 +21,10 @@ import pytest
 from app.access.identity.key_format import new_key, new_token
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.standalone.serving import Serving
 from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis
+from tests.support.serve_process import Serving
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.cli.keys import keys_app, tenants_app
-from app.cli.main import main
+from app.cli.main import serve as run_serve
 
 app = typer.Typer(
     name="hokusai-gateway",

@@ -39,7 +39,7 @@ CLOSE_SECONDS = 0.2
 AWAY = ("08", "40", "53", "57P")
 # What a URL may say after its `?`.
 OPTIONS = frozenset({"host", "ssl", "sslmode"})
-MIGRATIONS = Path(__file__).resolve().parent.parent / "migrations"
+MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 
 @cache

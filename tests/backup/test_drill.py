@@ -19,13 +19,13 @@ from app.core.request.principal import Scope
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.registry.proxy import StallingProxy
 from tests.support.answers import good, refused
 from tests.support.gateway import EVERYTHING, RunningGateway
 from tests.support.log import verified_log
 from tests.support.process import GatewayProcess
 from tests.support.redis import free_port
 from tests.support.sql import sql
+from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet

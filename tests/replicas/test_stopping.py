@@ -12,11 +12,11 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.standalone.serving import Serving
 from tests.support.answers import good
 from tests.support.haproxy import SERVED_BY, LoadBalancer
 from tests.support.process import GatewayProcess
 from tests.support.redis import RunningRedis, free_port
+from tests.support.serve_process import Serving
 from tests.support.waiting import wait_until
 
 WHOAMI = "/api/auth/whoami"

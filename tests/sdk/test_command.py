@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.attestations.trainer import CONTRIBUTOR
 from tests.support import programs
 from tests.support.gateway import RunningGateway
+from tests.support.trainer import CONTRIBUTOR
 
 Run = subprocess.CompletedProcess[str]
 Command = Callable[..., Run]
@@ -182,7 +182,7 @@ def test_a_wallet_needs_no_key(command: Command) -> None:
 
 
 def test_two_runs_are_attested(gateway: RunningGateway, command: Command) -> None:
-    from tests.attestations.trainer import Trainer
+    from tests.support.trainer import Trainer
 
     key = gateway.key()
     with gateway.client(key) as client:

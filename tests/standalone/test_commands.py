@@ -11,7 +11,7 @@ import pytest
 from app.core.errors import StartupError
 from app.standalone import mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.standalone.serving import PATIENCE, command_line, environment_of, run
+from tests.support.serve_process import PATIENCE, command_line, environment_of, run
 
 
 def test_four_migrations_at_once_all_succeed(postgres: EmbeddedPostgreSQL) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.standalone.serving import (
+from tests.support.serve_process import (
     PATIENCE,
     STANDALONE,
     Serving,

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.standalone.serving import Serving, environment_of, run
+from tests.support.serve_process import Serving, environment_of, run
 
 
 @pytest.fixture(scope="module")

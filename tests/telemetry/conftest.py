@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.standalone.serving import Serving
 from tests.support.redis import RunningRedis, free_port
+from tests.support.serve_process import Serving
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from app.access.identity import keys
 from app.core.settings import Settings
 from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
-from tests.proxy.hostile import Peer, hostile
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
+from tests.support.scripted_upstream import Peer, hostile
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"

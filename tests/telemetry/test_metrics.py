@@ -10,9 +10,9 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.standalone.serving import Serving, run
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
+from tests.support.serve_process import Serving, run
 from tests.support.waiting import wait_until
 from tests.support.wire import ask, request
 

@@ -1,6 +1,6 @@
 """What of an attestation holds, by the document alone and the keys that one trusts.
 
-Needs no database, no network and no settings: `app.control_plane.attestations.verification` works on a saved file.
+Needs no database, no network and no settings: it works on a saved file.
 """
 
 from collections.abc import Collection, Mapping

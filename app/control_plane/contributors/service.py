@@ -15,7 +15,7 @@ from app.core.request.principal import Principal
 
 
 class AttestationsFor(Protocol):
-    """The attestations that name a contributor; app/control_plane/attestations/service.py has it."""
+    """The attestations that name a contributor; the attestations' service implements it."""
 
     async def __call__(
         self, session: AsyncSession, address: str, principal: Principal

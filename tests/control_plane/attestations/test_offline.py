@@ -1,0 +1,113 @@
+"""The SDK verifies offline what a running gateway issues, and agrees with it on what does not hold.
+
+Imported by name only here, as a user's program would: it shares no code with the gateway.
+"""
+
+import copy
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from hokusai.verify import LogExport, Result, verify
+
+from tests.support.answers import good
+from tests.support.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def known(anyone: httpx.Client) -> dict[str, Any]:
+    found: dict[str, Any] = good(anyone.get("/.well-known/hokusai-attestor.json"))
+    return found
+
+
+def exported(anyone: httpx.Client) -> LogExport:
+    pages, start = [], 0
+    while start is not None:
+        query = {"start": start, "limit": 3}
+        page = good(anyone.get("/api/attestations/log/entries", params=query))
+        pages.append(page)
+        start = page["next"]
+    return LogExport.read(pages)
+
+
+def test_every_kind_verifies_completely(
+    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+) -> None:
+    run = trainer.run(accuracy=0.7, loss=1e-300)
+    version = trainer.version("verified-offline", run)
+    documents = [
+        trainer.improvement(),
+        trainer.improvement(before=12.0, after=10.5, metric="rmse", data_contribution=None),
+        good(trainer.attest(improved_run_id=run), 201),
+        good(trainer.attest(model_name="verified-offline", model_version=version), 201),
+        good(trainer.attest(kind="claimed", metrics={"accuracy": 1}), 201),
+    ]
+    export = exported(anyone)
+    for document in documents:
+        report = verify(document, known=known, log=export)
+        assert report.complete, report.as_dict()
+        assert report.data == document["data"]
+
+
+def test_a_later_proof_verifies_against_an_earlier_checkpoint(
+    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+) -> None:
+    document = trainer.improvement()
+    early = anyone.get("/api/attestations/log").text
+    trainer.improvement()
+    later = good(trainer.client.get(f"/api/attestations/{document['hash']}"))
+    sizes = {"first": int(early.split("\n")[1]), "second": later["log"]["tree_size"]}
+    assert sizes["first"] < sizes["second"]
+    proof = good(anyone.get("/api/attestations/log/proof", params=sizes))
+    report = verify(later, known=known, checkpoint=early, consistency=proof)
+    assert report["consistency"].result is Result.HOLDS
+    assert report.ok
+
+
+def test_a_revocation_shows_in_the_export_only(
+    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+) -> None:
+    document = trainer.improvement()
+    path = f"/api/attestations/{document['hash']}/revoke"
+    good(trainer.client.post(path, json={"reason": "It leaked."}))
+    assert verify(document, known=known).ok
+    report = verify(document, known=known, log=exported(anyone))
+    assert report["revocation"].result is Result.FAILS
+    assert not report.ok
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, inner in items:
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path
+
+
+def test_no_field_can_be_changed(
+    attestation: dict[str, Any], anyone: httpx.Client, known: dict[str, Any]
+) -> None:
+    """Whatever the gateway finds wrong with a change, the SDK does too."""
+    paths = list(leaves(attestation))
+    assert len(paths) > 90
+    for path in paths:
+        document = copy.deepcopy(attestation)
+        place = document
+        for step in path[:-1]:
+            place = place[step]
+        before = place[path[-1]]
+        # Every kind of JSON has another value of its kind: a number one more, a text one longer.
+        place[path[-1]] = (
+            (not before)
+            if isinstance(before, bool)
+            else before + 1
+            if isinstance(before, int | float)
+            else f"{before}0"
+        )
+        assert not verify(document, known=known).ok, path
+        body = json.dumps(document)
+        if not good(anyone.post("/api/attestations/verify", content=body))["valid"]:
+            assert not verify(body, known=known).ok

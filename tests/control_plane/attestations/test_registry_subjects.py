@@ -1,0 +1,79 @@
+"""Attestations of models in the registry, from registration to lineage and contributor."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.answers import good, refused
+from tests.support.gateway import RunningGateway
+from tests.support.trainer import CONTRIBUTOR, Trainer
+from tests.support.training import Training
+
+OTHER = "0x" + "5a" * 20
+
+
+def test_an_improvement_on_another_tenants_baseline(gateway: RunningGateway) -> None:
+    with Training.of(gateway) as owner, Training.of(gateway) as improver:
+        baseline = owner.baseline(accuracy=0.8)
+        improved = improver.registered(
+            "improved",
+            run_id=improver.run(accuracy=0.84),
+            model_type="classification",
+            baseline_model_id=baseline["model_id"],
+            contributor_address=OTHER,
+            data_contribution={"samples": 500},
+        )
+        attest = Trainer(improver.client).attest
+        document = good(attest(model_id=improved["model_id"]), 201)
+        data = document["data"]
+        assert data["baseline"]["model_id"] == baseline["model_id"]
+        assert data["baseline"]["run_id"] == baseline["run_id"]
+        assert (document["delta_one"], data["primary_metric"]) == (4.0, "accuracy")
+        (share,) = data["contributors"]
+        assert (share["address"].lower(), share["data_size"]) == (OTHER, 500)
+        refused(
+            Trainer(owner.client).attest(model_id=improved["model_id"]), 403, "permission_denied"
+        )
+        # Everybody sees it where the improvement is shown.
+        for reader in (owner, improver):
+            shown = reader.get(f"/api/models/{improved['model_id']}")
+            assert shown["attestations"] == [document["hash"]]
+            tree = reader.get(f"/api/models/{baseline['model_id']}/lineage")
+            attested = {node["model"]["model_id"]: node["attestations"] for node in tree["nodes"]}
+            assert attested[improved["model_id"]] == [document["hash"]]
+            giver = reader.get(f"/api/contributors/{OTHER}")
+            assert document["hash"] in giver["attestations"]
+        mint = improver.get(f"/api/attestations/{document['hash']}/mint-request")
+        assert mint["typed_data"]["message"]["payload"]["candidateScoreBps"] == 8400
+
+
+def test_the_attestation_of_a_private_baseline_is_its_tenants_only(
+    gateway: RunningGateway,
+) -> None:
+    with Training.of(gateway) as owner, Training.of(gateway) as stranger:
+        private = owner.registered(
+            "baseline",
+            run_id=owner.run(accuracy=0.8),
+            model_type="classification",
+            private=True,
+        )
+        asked = {"model_id": private["model_id"]}
+        document = good(Trainer(owner.client).attest(**asked), 201)
+        refused(Trainer(stranger.client).attest(**asked), 404, "not_found")
+        path = f"/api/attestations/{document['hash']}"
+        assert owner.get(path)["hash"] == document["hash"]
+        refused(stranger.client.get(path), 404, "not_found")
+        # Whoever was given the document can check it all the same.
+        answer = good(stranger.client.post("/api/attestations/verify", json=document))
+        assert answer["valid"], answer
+
+
+@pytest.mark.parametrize("field", ["model_id", "improved_model_id", "baseline_model_id"])
+def test_a_model_that_is_not_there_is_404(gateway: RunningGateway, field: str) -> None:
+    with Training.of(gateway) as training:
+        asked: dict[str, Any] = {field: "hkm_none"}
+        if field == "baseline_model_id":
+            asked["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
+        given = {"contributor": CONTRIBUTOR}
+        answer = Trainer(training.client).attest(**asked, data_contribution=given)
+        refused(answer, 404, "not_found")

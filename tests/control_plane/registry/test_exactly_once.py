@@ -1,0 +1,344 @@
+"""One registration, one version in MLflow, one record: whoever dies, however often it is sent."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg2
+import pytest
+
+from app.standalone.mlflow import ChildMLflow
+from tests.support.gateway import RunningGateway
+from tests.support.process import GatewayProcess
+from tests.support.redis import free_port
+from tests.support.sql import sql
+from tests.support.stalling_proxy import StallingProxy, Stop
+from tests.support.training import Training
+from tests.support.waiting import wait_until
+
+# Seconds after which a registration is taken up that its gateway died over.
+LEASE = 2.0
+
+
+@pytest.fixture(scope="module")
+def second(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
+    """The gateway that is left when the first one dies. It goes to MLflow directly."""
+    with RunningGateway(new_database(), mlflow_server.url, registration_lease=LEASE) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def proxy(mlflow_server: ChildMLflow) -> Iterator[StallingProxy]:
+    with StallingProxy(mlflow_server.url) as running:
+        yield running
+
+
+@pytest.fixture
+def first(second: RunningGateway, proxy: StallingProxy, tmp_path: Path) -> Iterator[GatewayProcess]:
+    """A gateway process of the same database, whose way to MLflow can be stopped."""
+    settings = second.settings
+    assert settings.database_url is not None
+    assert settings.key_pepper is not None
+    assert settings.attestor_key is not None
+    with GatewayProcess(
+        tmp_path,
+        free_port(),
+        database_url=settings.database_url.get_secret_value(),
+        mlflow_url=proxy.url,
+        key_pepper=settings.key_pepper.get_secret_value(),
+        attestor_key=settings.attestor_key.get_secret_value(),
+        # Its own reconciler is not what is tested: it would not be there if it were dead.
+        registration_lease="60",
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def training(second: RunningGateway) -> Iterator[Training]:
+    with Training.of(second) as made:
+        yield made
+
+
+def send(training: Training, gateway: GatewayProcess, kind: str, body: dict[str, Any]) -> None:
+    """POST a registration to the first gateway, from a thread: its answer never comes."""
+
+    def post() -> None:
+        headers = {"Authorization": training.client.headers["Authorization"]}
+        with pytest.raises(httpx.HTTPError):
+            httpx.post(
+                f"{gateway.url}/api/models/{kind}",
+                json=body,
+                headers=headers,
+                timeout=60,
+                trust_env=False,
+            )
+
+    threading.Thread(target=post, daemon=True).start()
+
+
+def end_lease(gateway: RunningGateway) -> None:
+    """As if the lease of the dead gateway were over."""
+    sql(gateway, "update idempotent_requests set lease_until = now() where lease_until is not null")
+
+
+def assert_once(training: Training, kind: str, body: dict[str, Any]) -> None:
+    """Exactly one version and one record, which the same request is answered with."""
+    wait_until(lambda: len(training.models(tenant=training.tenant)) == 1)
+    model = training.models(tenant=training.tenant)[0]
+    again = training.register(kind, **body)
+    assert again.status_code == 201, again.text
+    assert again.headers["idempotent-replayed"] == "true"
+    assert again.json()["model_id"] == model["model_id"]
+    assert len(training.models(tenant=training.tenant)) == 1
+    versions = training.versions()
+    assert [(one["name"], one["version"]) for one in versions] == [
+        (model["mlflow_name"], model["mlflow_version"])
+    ]
+    tags = {tag["key"]: tag["value"] for tag in versions[0]["tags"]}
+    assert tags["hokusai.model_id"] == model["model_id"]
+
+
+STEPS: list[tuple[Stop, str]] = [
+    ("before", "registered-models/create"),
+    ("after", "registered-models/create"),
+    ("before", "model-versions/create"),
+    ("after", "model-versions/create"),
+]
+
+
+@pytest.mark.parametrize(("stop", "route"), STEPS)
+def test_a_gateway_that_is_killed_at_mlflow(
+    stop: Stop,
+    route: str,
+    first: GatewayProcess,
+    second: RunningGateway,
+    proxy: StallingProxy,
+    training: Training,
+) -> None:
+    body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
+    proxy.stall(stop, route)
+    send(training, first, "baseline", body)
+    assert proxy.held.wait(60)
+    first.kill()
+    assert training.models(tenant=training.tenant) == []
+    end_lease(second)
+    wait_until(lambda: len(training.models(tenant=training.tenant)) == 1)
+    # What the dead gateway had asked for comes late: MLflow makes a second version.
+    proxy.release()
+    assert proxy.done.wait(60)
+    wait_until(lambda: not sql(second, "select 1 from registrations"))
+    assert_once(training, "baseline", body)
+
+
+def test_a_gateway_that_is_killed_before_it_began(
+    first: GatewayProcess, second: RunningGateway, proxy: StallingProxy, training: Training
+) -> None:
+    body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
+    proxy.stall("before", "runs/get")
+    send(training, first, "baseline", body)
+    assert proxy.held.wait(60)
+    first.kill()
+    proxy.release()
+    assert not sql(second, "select 1 from registrations")
+    assert training.register("baseline", **body).status_code == 201
+    assert_once(training, "baseline", body)
+
+
+@pytest.mark.parametrize("table", ["registrations", "models"])
+def test_a_gateway_that_is_killed_in_a_transaction(
+    table: str, first: GatewayProcess, second: RunningGateway, training: Training
+) -> None:
+    body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
+    assert second.settings.database_url is not None
+    url = second.settings.database_url.get_secret_value().replace("+asyncpg", "")
+    connection = psycopg2.connect(url)
+    try:
+        with connection, connection.cursor() as cursor:
+            cursor.execute(f"lock table {table} in exclusive mode")
+            send(training, first, "baseline", body)
+            wait_until(
+                lambda: sql(
+                    second,
+                    "select 1 from pg_stat_activity where wait_event_type = 'Lock' "
+                    "and query ilike %s and datname = current_database()",
+                    f"insert into {table} %",
+                )
+            )
+            first.kill()
+    finally:
+        connection.close()
+    assert len(training.versions()) == (1 if table == "models" else 0)
+    end_lease(second)
+    if table == "registrations":
+        # It had not begun, and so left nothing.
+        wait_until(lambda: not sql(second, "select 1 from registrations"))
+        assert training.register("baseline", **body).status_code == 201
+    wait_until(lambda: not sql(second, "select 1 from registrations"))
+    assert_once(training, "baseline", body)
+
+
+def test_the_same_request_takes_up_what_a_dead_gateway_left(
+    first: GatewayProcess, second: RunningGateway, proxy: StallingProxy, training: Training
+) -> None:
+    body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
+    proxy.stall("after", "model-versions/create")
+    send(training, first, "baseline", body)
+    assert proxy.held.wait(60)
+    first.kill()
+    busy = training.register("baseline", **body)
+    assert (busy.status_code, busy.json()["reason"]) == (409, "in_progress")
+    assert int(busy.headers["retry-after"]) > 0
+    other = training.register("baseline", key="k", **body)
+    assert other.status_code == 201, "another key is another registration"
+    end_lease(second)
+
+    def sent_again() -> bool:
+        answer = training.register("baseline", **body)
+        assert answer.status_code in (201, 409), answer.text
+        return answer.status_code == 201
+
+    wait_until(sent_again)
+    proxy.release()
+    assert len(training.models(tenant=training.tenant)) == 2
+    assert len(training.versions()) == 2
+
+
+def test_one_registration_sent_fifty_times_at_once(
+    second: RunningGateway, training: Training
+) -> None:
+    baseline = training.baseline(accuracy=0.5)
+    body = {
+        "run_id": training.run(accuracy=0.6),
+        "baseline_model_id": baseline["model_id"],
+        "contributor_address": "0x742d35Cc6634C0532925a3b844Bc9e7595f62341",
+        "data_contribution": {"samples": 10, "data_hash": "ab"},
+    }
+    headers = {"Authorization": training.client.headers["Authorization"]}
+    start = threading.Barrier(50)
+
+    def post(_: int) -> list[httpx.Response]:
+        """The answers, until it is one that is not `in progress`."""
+        answers: list[httpx.Response] = []
+        with httpx.Client(base_url=second.url, headers=headers, timeout=60) as client:
+            start.wait()
+
+            def answered() -> bool:
+                answers.append(client.post("/api/models/improved", json=body))
+                if answers[-1].status_code not in (409, 503):
+                    return True
+                time.sleep(0.2)
+                return False
+
+            wait_until(answered)
+        return answers
+
+    with ThreadPoolExecutor(50) as pool:
+        sent = list(pool.map(post, range(50)))
+    for answers in sent:
+        for answer in answers[:-1]:
+            # The database's connections are few, and a busy machine may have none left in time.
+            assert answer.json()["reason"] in ("in_progress", "database_unavailable")
+            assert int(answer.headers["retry-after"]) > 0
+    last = [answers[-1] for answers in sent]
+    assert {answer.status_code for answer in last} == {201}, {answer.text for answer in last}
+    assert len({answer.content for answer in last}) == 1
+    assert sum("idempotent-replayed" not in answer.headers for answer in last) == 1
+    model = last[0].json()
+    assert len(training.versions(f"name = '{model['mlflow_name']}'")) == 1
+    assert [one["model_id"] for one in training.models(tenant=training.tenant)] == [
+        model["model_id"],
+        baseline["model_id"],
+    ]
+    assert sql(second, "select count(*) from contributions") == [(1,)]
+
+
+def test_keys(training: Training) -> None:
+    body = {"run_id": training.run(a=1), "model_type": "c"}
+    first = training.register("baseline", key="one", **body)
+    again = training.register("baseline", key="one", **body)
+    assert (again.status_code, again.content) == (201, first.content)
+    assert again.headers["idempotent-replayed"] == "true"
+    assert "idempotent-replayed" not in first.headers
+    other = training.register("baseline", key="one", **{**body, "model_type": "d"})
+    assert (other.status_code, other.json()["reason"]) == (422, "idempotency_key_reused")
+    second = training.register("baseline", key="two", **body)
+    assert second.json()["model_id"] != first.json()["model_id"]
+
+
+def test_a_key_is_its_principals_own(second: RunningGateway, training: Training) -> None:
+    with Training.of(second, training.tenant) as colleague:
+        body = {"run_id": training.run(a=1), "model_type": "c"}
+        mine = training.register("baseline", key="same", **body)
+        theirs = colleague.register("baseline", key="same", **body)
+        assert theirs.status_code == 201
+        assert theirs.json()["model_id"] != mine.json()["model_id"]
+
+
+def test_what_was_refused_may_be_sent_again_with_its_key(training: Training) -> None:
+    run = training.run(None, a=1)
+    body = {"run_id": run, "model_type": "c"}
+    assert training.register("baseline", key="k", **body).status_code == 404
+    training.mlflow(
+        "logged-models", experiment_id="0", name="model", source_run_id=run, model_type="x"
+    )
+    assert training.register("baseline", key="k", **body).status_code == 201
+
+
+def test_an_answer_of_mlflow_that_gets_lost_is_looked_for(
+    second: RunningGateway, mlflow_server: ChildMLflow, training: Training
+) -> None:
+    assert second.settings.database_url is not None
+    url = second.settings.database_url.get_secret_value()
+    body = {"run_id": training.run(a=1), "model_type": "c"}
+    with (
+        StallingProxy(mlflow_server.url) as proxy,
+        RunningGateway(url, proxy.url, upstream_timeout=1, registration_lease=LEASE) as third,
+        third.client(training.client.headers["Authorization"].removeprefix("Bearer ")) as client,
+    ):
+        proxy.stall("after", "model-versions/create")
+        answer = client.post("/api/models/baseline", json=body)
+        proxy.release()
+    assert answer.status_code == 201, answer.text
+    assert "idempotent-replayed" not in answer.headers
+    assert_once(training, "baseline", body)
+
+
+def test_what_can_no_longer_be_registered_leaves_nothing(
+    second: RunningGateway, mlflow_server: ChildMLflow, training: Training
+) -> None:
+    """A logged model that is deleted between being looked up and being registered."""
+    assert second.settings.database_url is not None
+    url = second.settings.database_url.get_secret_value()
+    logged = training.mlflow("logged-models", experiment_id="0", name="m")["model"]["info"]
+    body: dict[str, Any] = {
+        "model_uri": f"models:/{logged['model_id']}",
+        "model_name": "REFUSED",
+        "token_id": f"refused-{training.tenant}",
+        "metric_name": "a",
+        "baseline_value": 1,
+    }
+    with (
+        StallingProxy(mlflow_server.url) as proxy,
+        RunningGateway(url, proxy.url, registration_lease=LEASE) as third,
+        third.client(training.client.headers["Authorization"].removeprefix("Bearer ")) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        proxy.stall("before", "model-versions/create")
+        sent = pool.submit(client.post, "/api/models/tokenized", json=body)
+        assert proxy.held.wait(60)
+        gone = training.client.request(
+            "DELETE", f"/api/mlflow/api/2.0/mlflow/logged-models/{logged['model_id']}"
+        )
+        assert gone.status_code == 200, gone.text
+        proxy.release()
+        answer = sent.result()
+    assert answer.status_code in (404, 502), answer.text
+    wait_until(lambda: not sql(second, "select 1 from registrations"))
+    assert training.register("tokenized", **body).status_code == 404
+    assert training.versions() == []
+    assert training.models(tenant=training.tenant) == []
+    assert not sql(second, "select 1 from tokens where tenant = %s", training.tenant)

@@ -1,0 +1,644 @@
+"""Every way in which the gateway refuses or fails, met at its front door.
+
+Each case makes one kind of GatewayError happen, from the edge to the upstream. All have to come in
+the one shape; and where MLflow's own client can meet it, it has to raise it readably.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import ErrorCode
+from mlflow.store.model_registry.rest_store import RestStore as Registry
+from mlflow.store.tracking.rest_store import RestStore
+from mlflow.utils.rest_utils import MlflowHostCreds
+
+from app.access.identity import keys
+from app.access.identity.key_format import new_token
+from app.access.tenants.workspaces import Workspaces
+from app.core import errors
+from app.core.errors import GatewayError
+from app.core.request.principal import Scope
+from app.standalone.mlflow import ChildMLflow
+from tests.support.answers import good
+from tests.support.gateway import RunningGateway
+from tests.support.redis import free_port
+from tests.support.scripted_upstream import OK, Peer, Script, hostile
+from tests.support.sql import sql
+from tests.support.trainer import Trainer
+from tests.support.training import Training
+from tests.support.wallet import Wallet
+from tests.support.wire import WireAnswer, ask, request
+
+SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
+CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
+# Classes that are only ever raised as one of their kinds.
+FAMILIES = {errors.BadRequestError, errors.UnavailableError}
+
+
+@dataclass
+class Met:
+    """A failure that happened: the answer, and how to make MLflow's client meet the same."""
+
+    answer: WireAnswer
+    client: Callable[[], object] | None = None
+    # Where they are not the same for every error of its class.
+    status: int | None = None
+    code: str | None = None
+
+
+class World:
+    """The gateways that the cases need; those with settings of their own are made on demand."""
+
+    def __init__(
+        self,
+        gateway: RunningGateway,
+        new_database: Callable[[], str],
+        monkeypatch: pytest.MonkeyPatch,
+        stack: ExitStack,
+    ) -> None:
+        self.gateway = gateway
+        self.monkeypatch = monkeypatch
+        self._new_database = new_database
+        self._stack = stack
+
+    def another(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
+        """A gateway with other settings, until the test is over."""
+        database = settings.pop("database", None) or self._new_database()
+        url = mlflow_url or self.gateway.settings.mlflow_url
+        assert url is not None
+        return self._stack.enter_context(RunningGateway(database, url, **settings))
+
+    def behind(self, script: Script, **settings: Any) -> Met:
+        """What a search meets whose MLflow does as the script says, on each connection."""
+
+        async def meet() -> Met:
+            async with hostile(script) as server:
+                scheme = settings.pop("scheme", "http")
+                url = f"{scheme}://127.0.0.1:{server.port}"
+                options = {"tenancy": "shared", **settings}
+                with RunningGateway(self._new_database(), url, **options) as gateway:
+                    key = await asyncio.to_thread(gateway.key)
+                    answer = await asyncio.to_thread(get, gateway, SEARCH, bearer(key))
+                    await asyncio.to_thread(raised, client(gateway, key), answer)
+                    return Met(answer)
+
+        return asyncio.run(meet())
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {secret}"}
+
+
+def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> WireAnswer:
+    with gateway.client() as http:
+        answer = http.request(method, path, **options)
+    return WireAnswer(answer.status_code, dict(answer.headers), answer.content)
+
+
+def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> WireAnswer:
+    return send(gateway, "GET", path, headers=headers)
+
+
+def client(
+    gateway: RunningGateway, key: str | None, path: str = "/api/mlflow"
+) -> Callable[[], object]:
+    """A search by MLflow's own client."""
+    return lambda: store(gateway, key, path).search_experiments(max_results=1)
+
+
+def creds(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -> MlflowHostCreds:
+    return MlflowHostCreds(host=gateway.url + path, token=key)
+
+
+def store(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -> RestStore:
+    return RestStore(lambda: creds(gateway, key, path))
+
+
+# MLflow's client repeats these for some minutes, and then tells the status only.
+REPEATED = {408, 429, 500, 502, 503, 504}
+
+
+def raised(call: Callable[[], object], answer: WireAnswer) -> None:
+    """MLflow's client raises this failure with our code and our words."""
+    with pytest.raises(MlflowException) as caught:
+        call()
+    if answer.status in REPEATED:
+        assert f"too many {answer.status} error responses" in str(caught.value)
+        return
+    assert caught.value.error_code == answer.document["error_code"]
+    assert answer.document["message"] in str(caught.value)
+
+
+CASES: dict[type[GatewayError], Callable[[World], Met]] = {}
+
+
+def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
+    def register(meet: Callable[[World], Met]) -> None:
+        assert error not in CASES
+        CASES[error] = meet
+
+    return register
+
+
+# --- the request itself ---
+
+
+@case(errors.MalformedRequestError)
+def _(world: World) -> Met:
+    return Met(ask(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
+
+
+@case(errors.AmbiguousCredentialsError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    return Met(get(world.gateway, SEARCH, bearer(key) | {"X-API-Key": key}))
+
+
+@case(errors.InvalidParameterError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    body = {"name": "a", "artifact_location": "file:///etc"}
+    return Met(
+        send(world.gateway, "POST", CREATE, headers=bearer(key), json=body),
+        lambda: store(world.gateway, key).create_experiment("a", artifact_location="file:///etc"),
+    )
+
+
+@case(errors.UnprocessableError)
+def _(world: World) -> Met:
+    return Met(
+        send(world.gateway, "POST", "/api/keys", headers=bearer(world.gateway.key()), json={})
+    )
+
+
+@case(errors.ClaimDisagreesError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        trainer = Trainer(http)
+        run_id = trainer.run(accuracy=0.5)
+        answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.NotMintableError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
+        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.SmallImprovementError)
+def _(world: World) -> Met:
+    with world.gateway.client(world.gateway.key()) as http:
+        document = Trainer(http).improvement(before=0.5, after=0.501)
+        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.MethodNotAllowedError)
+def _(world: World) -> Met:
+    return Met(send(world.gateway, "PUT", "/api/keys", headers=bearer(world.gateway.key())))
+
+
+@case(errors.BodyTooLargeError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    name = "a" * 3_000_000
+    return Met(
+        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": name}),
+        lambda: store(world.gateway, key).create_experiment(name),
+    )
+
+
+@case(errors.TargetTooLongError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    path = f"{SEARCH}&filter={'a' * 9000}"
+    return Met(
+        get(world.gateway, path, bearer(key)),
+        lambda: store(world.gateway, key).get_experiment_by_name("a" * 9000),
+    )
+
+
+@case(errors.HeadersTooLargeError)
+def _(world: World) -> Met:
+    key = "a" * 33_000
+    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+
+
+@case(errors.SlowRequestError)
+def _(world: World) -> Met:
+    impatient = world.another(body_gap=0.2)
+    key = f"Authorization: Bearer {impatient.key()}"
+    return Met(ask(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
+
+
+# --- who ---
+
+
+@case(errors.UnauthenticatedError)
+def _(world: World) -> Met:
+    return Met(get(world.gateway, SEARCH), client(world.gateway, None))
+
+
+@case(errors.InvalidKeyError)
+def _(world: World) -> Met:
+    return Met(get(world.gateway, SEARCH, bearer("wrong")), client(world.gateway, "wrong"))
+
+
+@case(errors.ExpiredKeyError)
+def _(world: World) -> Met:
+    key = world.gateway.key("expired", expires_in_days=1)
+    sql(
+        world.gateway,
+        "update api_keys set expires_at = now() - interval '1 day' where tenant = 'expired'",
+    )
+    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+
+
+@case(errors.RevokedKeyError)
+def _(world: World) -> Met:
+    key = world.gateway.key("revoked")
+    sql(world.gateway, "update api_keys set revoked_at = now() where tenant = 'revoked'")
+    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+
+
+@case(errors.RotatedKeyError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    with world.gateway.client(key) as http:
+        own = http.get("/api/keys").json()["items"][0]["id"]
+        http.post(f"/api/keys/{own}/rotate", json={"overlap_seconds": 0}).raise_for_status()
+    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+
+
+@case(errors.InvalidTokenError)
+def _(world: World) -> Met:
+    token = new_token()
+    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+
+
+@case(errors.ExpiredTokenError)
+def _(world: World) -> Met:
+    wallet = Wallet()
+    with world.gateway.client() as http:
+        answer = http.post("/api/auth/token", headers=wallet.headers())
+    token = answer.json()["access_token"]
+    sql(
+        world.gateway,
+        "update access_tokens set expires_at = now() - interval '1 day' where address = %s",
+        wallet.address,
+    )
+    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+
+
+@case(errors.InvalidSignatureError)
+def _(world: World) -> Met:
+    headers = Wallet().headers() | {"X-ETH-Address": Wallet().address}
+    return Met(get(world.gateway, SEARCH, headers))
+
+
+@case(errors.StaleSignatureError)
+def _(world: World) -> Met:
+    return Met(get(world.gateway, SEARCH, Wallet().headers(-3600)))
+
+
+@case(errors.SpentSignatureError)
+def _(world: World) -> Met:
+    headers = Wallet().headers()
+    first, second = (
+        send(world.gateway, "POST", CREATE, headers=headers, json={"name": name})
+        for name in ("one", "two")
+    )
+    assert first.status == 200
+    return Met(second)
+
+
+@case(errors.PermissionDeniedError)
+def _(world: World) -> Met:
+    body = {"name": "above", "scopes": ["admin"]}
+    key = bearer(world.gateway.key())
+    return Met(send(world.gateway, "POST", "/api/keys", headers=key, json=body))
+
+
+@case(errors.MissingScopeError)
+def _(world: World) -> Met:
+    key = world.gateway.key(scopes=[Scope.READ])
+    return Met(
+        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": "a"}),
+        lambda: store(world.gateway, key).create_experiment("a"),
+    )
+
+
+@case(errors.AddressNotAllowedError)
+def _(world: World) -> Met:
+    key = world.gateway.key(allowed_networks=["203.0.113.0/24"])
+    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+
+
+@case(errors.SignInOffError)
+def _(world: World) -> Met:
+    everywhere = "0.0.0.0"  # noqa: S104 (it is never bound: what counts is that the setting says so)
+    return Met(get(world.another(host=everywhere), "/api/auth/nonce"))
+
+
+# --- what ---
+
+
+@case(errors.NotFoundError)
+def _(world: World) -> Met:
+    return Met(send(world.gateway, "DELETE", "/api/keys/none", headers=bearer(world.gateway.key())))
+
+
+@case(errors.UnknownRouteError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    return Met(
+        get(world.gateway, "/api/api/2.0/mlflow/experiments/search", bearer(key)),
+        client(world.gateway, key, "/api"),
+    )
+
+
+@case(errors.RouteRefusedError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    return Met(
+        get(world.gateway, "/api/mlflow/api/2.0/mlflow/webhooks", bearer(key)),
+        lambda: Registry(lambda: creds(world.gateway, key)).list_webhooks(),
+    )
+
+
+@case(errors.MLflowRefusalError)
+def _(world: World) -> Met:
+    key = world.gateway.key()
+    path = "/api/mlflow/api/2.0/mlflow/runs/get?run_id=0123456789abcdef0123456789abcdef"
+    return Met(
+        get(world.gateway, path, bearer(key)),
+        lambda: store(world.gateway, key).get_run("0123456789abcdef0123456789abcdef"),
+        status=404,
+        code="RESOURCE_DOES_NOT_EXIST",
+    )
+
+
+@case(errors.ConflictError)
+def _(world: World) -> Met:
+    headers = bearer(world.gateway.key(scopes=[Scope.ADMIN]))
+    name = f"conflict-{id(world)}"
+    answers = [
+        send(world.gateway, "POST", "/api/admin/tenants", headers=headers, json={"name": name})
+        for _ in range(2)
+    ]
+    assert answers[0].status == 201
+    return Met(answers[1])
+
+
+def registered(training: Training, **body: Any) -> Met:
+    """What a tokenized registration of a new run meets."""
+    body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
+    key = body.pop("key", None)
+    answer = training.register("tokenized", key, run_id=training.run(), **body)
+    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.TokenTakenError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as holder, Training.of(world.gateway) as other:
+        token = f"token-{id(world)}"
+        assert registered(holder, token_id=token).answer.status == 201
+        return registered(other, token_id=token)
+
+
+@case(errors.KeyReusedError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as training:
+        assert registered(training, token_id=f"reused-{id(world)}", key="k").answer.status == 201
+        return registered(training, token_id=f"other-{id(world)}", key="k")
+
+
+@case(errors.InProgressError)
+def _(world: World) -> Met:
+    with Training.of(world.gateway) as training:
+        body = {"run_id": training.run(a=1.0), "model_type": "c"}
+        assert training.register("baseline", "busy", **body).status_code == 201
+        # As if another gateway were still at it.
+        sql(
+            world.gateway,
+            "update idempotent_requests set answer = null, status = null, holder = 'another',"
+            " lease_until = now() + interval '1 minute' where principal = %s",
+            training.client.get("/api/auth/whoami").json()["principal"],
+        )
+        answer = training.register("baseline", "busy", **body)
+        return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+
+
+# --- how much ---
+
+
+@case(errors.RateLimitedError)
+def _(world: World) -> Met:
+    gateway = world.another(rate_limit=1)
+    key = gateway.key()
+    get(gateway, "/api/limits", bearer(key))
+    return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
+
+
+@case(errors.TooManyFailuresError)
+def _(world: World) -> Met:
+    gateway = world.another(failure_limit=1)
+    get(gateway, SEARCH, bearer("wrong"))
+    return Met(get(gateway, SEARCH, bearer("wrong")), client(gateway, "wrong"))
+
+
+@case(errors.TooManyWalletsError)
+def _(world: World) -> Met:
+    gateway = world.another(new_wallets=1)
+    assert get(gateway, SEARCH, Wallet().headers()).status == 200
+    return Met(get(gateway, SEARCH, Wallet().headers()))
+
+
+# --- ours, or the upstream's ---
+
+
+@case(errors.InternalError)
+def _(world: World) -> Met:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("a defect of ours: hk_secret")
+
+    world.monkeypatch.setattr(keys, "page", fail)
+    world.monkeypatch.setattr(Workspaces, "known", fail)
+    key = world.gateway.key()
+    # The same in both halves.
+    assert get(world.gateway, SEARCH, bearer(key)).document["reason"] == "internal_error"
+    return Met(get(world.gateway, "/api/keys", bearer(key)), client(world.gateway, key))
+
+
+@case(errors.UpstreamError)
+def _(world: World) -> Met:
+    async def broken(peer: Peer) -> None:
+        while True:
+            await peer.answer(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
+
+    # MLflow has to say first whether it keeps tenants apart.
+    return world.behind(broken, tenancy="workspaces")
+
+
+@case(errors.UpstreamUnreachableError)
+def _(world: World) -> Met:
+    gateway = world.another(f"http://127.0.0.1:{free_port()}")
+    key = gateway.key()
+    return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
+
+
+@case(errors.UpstreamTLSError)
+def _(world: World) -> Met:
+    async def plain(peer: Peer) -> None:
+        await peer.send(OK)
+
+    return world.behind(plain, scheme="https")
+
+
+@case(errors.UpstreamProtocolError)
+def _(world: World) -> Met:
+    async def nonsense(peer: Peer) -> None:
+        await peer.answer(b"nonsense\r\n\r\n")
+
+    return world.behind(nonsense)
+
+
+@case(errors.UpstreamTimeoutError)
+def _(world: World) -> Met:
+    return world.behind(Peer.gone, upstream_timeout=0.3)
+
+
+@case(errors.UpstreamBusyError)
+def _(world: World) -> Met:
+    # MLflow takes its time; the second request finds the only connection taken.
+    async def slow(peer: Peer) -> None:
+        await peer.gone()
+
+    async def meet() -> Met:
+        async with hostile(slow) as server:
+            gateway = world.another(
+                f"http://127.0.0.1:{server.port}",
+                tenancy="shared",
+                upstream_connections=1,
+                upstream_queue=0.3,
+            )
+            key = await asyncio.to_thread(gateway.key)
+            async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
+                first = asyncio.create_task(http.get(SEARCH, headers=bearer(key), timeout=60))
+                while not server.peers:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                answer = await asyncio.to_thread(get, gateway, SEARCH, bearer(key))
+                await asyncio.to_thread(raised, client(gateway, key), answer)
+                first.cancel()
+            return Met(answer)
+
+    return asyncio.run(meet())
+
+
+@case(errors.DatabaseUnavailableError)
+def _(world: World) -> Met:
+    nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    gateway = world.another(database=nowhere)
+    key = world.gateway.key()
+    return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
+
+
+# --- the walk ---
+
+# What is answered before anything is counted carries no limit.
+UNCOUNTED = {
+    errors.MalformedRequestError,
+    errors.TargetTooLongError,
+    errors.HeadersTooLargeError,
+}
+# Whose words are not ours alone.
+FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}
+
+
+@pytest.fixture
+def world(
+    gateway: RunningGateway,
+    mlflow_server: ChildMLflow,
+    new_database: Callable[[], str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    # MLflow's client would wait and try again for minutes.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with ExitStack() as stack:
+        yield World(gateway, new_database, monkeypatch, stack)
+
+
+def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
+    for kind in error.__subclasses__():
+        if kind.__module__ == errors.__name__:
+            yield kind
+        yield from kinds(kind)
+
+
+def test_every_kind_of_error_is_met() -> None:
+    assert set(CASES) == set(kinds(GatewayError)) - FAMILIES
+
+
+def test_every_kind_has_a_reason_of_its_own() -> None:
+    reasons = [kind.reason for kind in CASES]
+    assert len(set(reasons)) == len(reasons)
+
+
+@pytest.mark.parametrize("error", CASES, ids=lambda error: error.reason)
+def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) -> None:
+    met = CASES[error](world)
+    answer = met.answer
+    assert answer.headers["content-type"] == "application/problem+json", answer.body
+    document = answer.document
+    status = met.status or error.status
+    assert (answer.status, document["reason"]) == (status, error.reason), answer.body
+    assert document["status"] == status
+    assert document["type"] == f"urn:hokusai:problem:{error.reason}"
+    assert document["title"]
+    assert document["error_code"] == (met.code or error.error_code)
+    assert ErrorCode.Value(document["error_code"])  # raises for one that MLflow does not know
+    assert document["detail"] == document["message"]
+    assert document["message"].rstrip().endswith(".") or error in FOREIGN
+    assert document["request_id"] == answer.headers["x-request-id"]
+    assert "Traceback" not in document["message"]
+    assert "hk_secret" not in document["message"]
+
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "date" in answer.headers
+    counted = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} & set(answer.headers)
+    assert len(counted) == (0 if error in UNCOUNTED else 3)
+    waits = error.status in (429, 503) or error is errors.InProgressError
+    assert ("retry-after" in answer.headers) == waits
+    assert ("www-authenticate" in answer.headers) == (error.status == 401)
+    assert ("allow" in answer.headers) == (error.status == 405)
+    if error.closes:
+        assert answer.headers["connection"] == "close"
+    if met.client is not None:
+        raised(met.client, answer)
+
+
+def test_a_request_id_of_the_caller_comes_back(gateway: RunningGateway) -> None:
+    for path in (SEARCH, "/api/keys", "/none"):
+        answer = get(gateway, path, {"X-Request-ID": "train-42.a_b"})
+        assert answer.headers["x-request-id"] == answer.document["request_id"] == "train-42.a_b"
+
+
+@pytest.mark.parametrize("bad", ["", "a" * 65, "a b", "a;b", "<script>"])
+def test_a_harmful_request_id_is_replaced(gateway: RunningGateway, bad: str) -> None:
+    answer = get(gateway, SEARCH, {"X-Request-ID": bad})
+    assert answer.headers["x-request-id"] == answer.document["request_id"] != bad
+
+
+def test_request_ids_are_all_different(gateway: RunningGateway) -> None:
+    ids = {get(gateway, "/none").headers["x-request-id"] for _ in range(20)}
+    assert len(ids) == 20

@@ -1,0 +1,567 @@
+"""Through the front door to MLflow and back: what must arrive, and what must not."""
+
+import base64
+import datetime
+import gzip
+import ipaddress
+import secrets
+import ssl
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from app.data_plane.upstream.splice import Splice
+from tests.data_plane.proxy.tenant_fixture_data import FILES, V2
+from tests.support.answers import good, refused
+from tests.support.gateway import RunningGateway
+from tests.support.recording_upstream import Recorder
+
+LARGE = secrets.token_bytes(1024) * 10 * 1024
+RUNS = f"{V2}/runs/get?run_id=1"
+
+
+@pytest.fixture(scope="module")
+def key(gateway: RunningGateway) -> str:
+    return gateway.key()
+
+
+@pytest.fixture(scope="module")
+def client(gateway: RunningGateway, key: str) -> Iterator[httpx.Client]:
+    """Of a tenant whose files are in the run of `folder`."""
+    with gateway.client(key) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def run(client: httpx.Client) -> str:
+    info = good(client.post(f"{V2}/runs/create", json={"experiment_id": "0"}))["run"]["info"]
+    return str(info["run_id"])
+
+
+@pytest.fixture(scope="module")
+def folder(client: httpx.Client, run: str) -> str:
+    """Where the run's artifacts are, as a path of the gateway's."""
+    info = good(client.get(f"{V2}/runs/get", params={"run_id": run}))["run"]["info"]
+    return f"{FILES}/{'/'.join(info['artifact_uri'].split('/')[3:])}"
+
+
+def upload(client: httpx.Client, path: str, content: Any) -> None:
+    answer = client.put(path, content=content)
+    assert answer.status_code == 200, answer.text
+
+
+# --- artifacts, with MLflow ---
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("size", [0, 1, 100_000, len(LARGE)])
+def test_an_artifact_goes_up_and_comes_down_whole(
+    client: httpx.Client, run: str, folder: str, size: int, chunked: bool
+) -> None:
+    name, content = f"f{size}{chunked}.bin", LARGE[:size]
+    pieces = (content[at : at + 65536] for at in range(0, size, 65536))
+    upload(client, f"{folder}/{name}", pieces if chunked else content)
+    answer = client.get(f"{folder}/{name}")
+    assert answer.status_code == 200
+    assert answer.content == content
+    assert answer.headers["content-length"] == str(size)
+    files = good(client.get(f"{V2}/artifacts/list", params={"run_id": run}))["files"]
+    (listed,) = [one for one in files if one["path"] == name]
+    assert int(listed.get("file_size", 0)) == size
+
+
+def test_a_large_artifact_goes_past_the_gateway_both_ways(
+    client: httpx.Client, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved: list[int] = []
+    run = Splice.run
+
+    async def noting(splice: Splice) -> int:
+        moved.append(await run(splice))
+        return moved[-1]
+
+    monkeypatch.setattr(Splice, "run", noting)
+    for turn in (1, 2):
+        upload(client, f"{folder}/large.bin", LARGE)
+        assert len(moved) == 2 * turn - 1
+        answer = client.get(f"{folder}/large.bin")
+        assert answer.content == LARGE
+        assert len(moved) == 2 * turn
+        assert answer.headers["x-request-id"]
+    assert min(moved) > len(LARGE) // 2
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a?b=c.txt", "a b.txt", "a+b&c.txt", "ünïcødé 文.txt", "a;b.txt", "a=b,c@d.txt"],
+)
+def test_any_name_of_an_artifact_survives(
+    client: httpx.Client, run: str, folder: str, name: str
+) -> None:
+    content = name.encode()
+    upload(client, f"{folder}/names/{quote(name)}", content)
+    assert client.get(f"{folder}/names/{quote(name)}").content == content
+    answer = client.get(f"{V2}/artifacts/list", params={"run_id": run, "path": "names"})
+    assert f"names/{name}" in {one["path"] for one in good(answer)["files"]}
+
+
+def test_a_hash_in_an_artifacts_name_is_mlflows_to_refuse(
+    client: httpx.Client, folder: str
+) -> None:
+    """It would be cut off on the way if anybody took it for a fragment."""
+    answer = client.put(f"{folder}/a%23b.txt", content=b"x")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
+    assert client.get(f"{folder}/a").status_code == 404
+
+
+def test_an_escaped_slash_in_an_artifacts_name_is_a_slash(
+    client: httpx.Client, folder: str
+) -> None:
+    upload(client, f"{folder}/x%2Fy.txt", b"nested")
+    assert client.get(f"{folder}/x/y.txt").content == b"nested"
+
+
+def test_a_range_is_answered_in_part(client: httpx.Client, folder: str) -> None:
+    upload(client, f"{folder}/range.bin", LARGE[:10_000])
+    for text, expected in (
+        ("bytes=10-19", LARGE[10:20]),
+        ("bytes=-5", LARGE[9_995:10_000]),
+        ("bytes=9990-", LARGE[9_990:10_000]),
+    ):
+        answer = client.get(f"{folder}/range.bin", headers={"Range": text})
+        assert (answer.status_code, answer.content) == (206, expected)
+        assert answer.headers["content-range"].endswith("/10000")
+    assert client.get(f"{folder}/range.bin", headers={"Range": "bytes=99999-"}).status_code == 416
+
+
+def test_a_download_may_depend_on_what_the_client_has(client: httpx.Client, folder: str) -> None:
+    upload(client, f"{folder}/etag.txt", b"one")
+    first = client.get(f"{folder}/etag.txt")
+    tag = first.headers["etag"]
+    assert first.headers["last-modified"]
+    # If-Range with the tag still gives a part; with another tag it gives the whole.
+    for given, status in ((tag, 206), ('"other"', 200)):
+        headers = {"Range": "bytes=0-0", "If-Range": given}
+        assert client.get(f"{folder}/etag.txt", headers=headers).status_code == status
+    upload(client, f"{folder}/etag.txt", b"other")
+    assert client.get(f"{folder}/etag.txt").headers["etag"] != tag
+
+
+def test_a_deleted_artifact_is_gone(client: httpx.Client, folder: str) -> None:
+    upload(client, f"{folder}/gone.txt", b"x")
+    assert client.delete(f"{folder}/gone.txt").is_success
+    answer = client.get(f"{folder}/gone.txt")
+    assert answer.status_code == 404
+    assert answer.json()["error_code"]
+
+
+def test_the_body_of_a_delete_reaches_mlflow(client: httpx.Client) -> None:
+    name = secrets.token_hex(4)
+    good(client.post(f"{V2}/registered-models/create", json={"name": name}))
+    path = f"{V2}/registered-models"
+    good(client.request("DELETE", f"{path}/delete", json={"name": name}))
+    assert client.get(f"{path}/get", params={"name": name}).status_code == 404
+
+
+def test_every_one_of_repeated_query_keys_reaches_mlflow(client: httpx.Client) -> None:
+    runs = []
+    for value in (1.0, 2.0):
+        new = good(client.post(f"{V2}/runs/create", json={"experiment_id": "0"}))
+        runs.append(new["run"]["info"]["run_id"])
+        body = {"run_id": runs[-1], "key": "m", "value": value, "timestamp": 1}
+        good(client.post(f"{V2}/runs/log-metric", json=body))
+    answer = client.get(
+        f"{V2}/metrics/get-history-bulk-interval",
+        params={"run_ids": runs, "metric_key": "m", "max_results": 10},
+    )
+    assert {one["run_id"] for one in good(answer)["metrics"]} == set(runs)
+
+
+def test_chunked_json_is_understood(client: httpx.Client) -> None:
+    def pieces() -> Iterator[bytes]:
+        yield b'{"experiment_'
+        yield b'id": "0", "run_name": "in pieces"}'
+
+    answer = client.post(
+        f"{V2}/runs/create", content=pieces(), headers={"Content-Type": "application/json"}
+    )
+    assert good(answer)["run"]["info"]["run_name"] == "in pieces"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/mlflow",
+        "/api/mlflow/",
+        "/api/mlflow/nothing",
+        "/api/mlflow/api/2.0/mlflow/runs/get/",
+        "/api/mlflow/api/2.0/mlflow/runs/get/more",
+        "/api/mlflow/api/2.0/mlflow/runs/nothing",
+        "/api/mlflow/static-files/index.html",
+        "/api/nothing",
+        "/nothing",
+    ],
+)
+def test_what_is_not_there_is_told_in_json(client: httpx.Client, path: str) -> None:
+    answer = client.get(path, headers={"Accept": "text/html"})
+    assert answer.status_code in (403, 404)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["error_code"] in ("ENDPOINT_NOT_FOUND", "PERMISSION_DENIED")
+
+
+def test_without_a_key_the_answer_is_a_401_in_json(gateway: RunningGateway) -> None:
+    with gateway.client() as stranger:
+        refused(stranger.get(RUNS), 401, "credentials_missing")
+
+
+# --- what crosses, with an upstream that writes it down ---
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[Recorder]:
+    with Recorder() as recorder:
+        yield recorder
+
+
+@pytest.fixture(scope="module")
+def recorded(new_database: Callable[[], str], upstream: Recorder) -> Iterator[RunningGateway]:
+    with RunningGateway(
+        new_database(), upstream.url, tenancy="shared", mlflow_authorization="Basic dXBzdHJlYW0="
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def secret(recorded: RunningGateway) -> str:
+    return recorded.key()
+
+
+@pytest.fixture
+def front(recorded: RunningGateway, upstream: Recorder, secret: str) -> Iterator[httpx.Client]:
+    """A client of the recorded gateway; the recorder answers as at its start."""
+    upstream.reset()
+    with recorded.client(secret) as client:
+        yield client
+
+
+@pytest.mark.parametrize("way", ["Bearer", "ApiKey", "X-API-Key", "Basic"])
+def test_the_upstream_sees_its_own_credential_and_never_the_users(
+    recorded: RunningGateway, upstream: Recorder, secret: str, way: str
+) -> None:
+    basic = base64.b64encode(f"user:{secret}".encode()).decode()
+    headers = {
+        "X-API-Key": {"X-API-Key": secret},
+        "Basic": {"Authorization": f"Basic {basic}"},
+    }.get(way, {"Authorization": f"{way} {secret}"})
+    with recorded.client() as client:
+        good(client.get(RUNS, headers={**headers, "Cookie": f"session={secret}"}))
+    assert upstream.last.header("authorization") == ["Basic dXBzdHJlYW0="]
+    told = str(upstream.last)
+    assert secret not in told
+    assert basic not in told
+    assert upstream.last.header("cookie") == []
+
+
+def test_the_upstream_is_addressed_by_its_own_host_and_port(
+    front: httpx.Client, upstream: Recorder
+) -> None:
+    good(front.get(RUNS, headers={"Host": "elsewhere.example", "X-Forwarded-Host": "evil"}))
+    assert upstream.last.header("host") == [f"127.0.0.1:{upstream.port}"]
+    assert upstream.last.header("x-forwarded-host") == []
+
+
+@pytest.mark.parametrize("given", [b"my-request.1", b"not allowed in a log \xe9", None])
+def test_the_request_id_goes_both_ways(
+    front: httpx.Client, upstream: Recorder, given: bytes | None
+) -> None:
+    answer = front.get(RUNS, headers=[] if given is None else [(b"X-Request-ID", given)])
+    told = answer.headers["x-request-id"]
+    assert upstream.last.header("x-request-id") == [told]
+    assert (told.encode() == given) == (given == b"my-request.1")
+
+
+def test_the_trace_context_is_passed_on(front: httpx.Client, upstream: Recorder) -> None:
+    context = {
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "tracestate": "vendor=1",
+    }
+    good(front.get(RUNS, headers=context))
+    assert {name: upstream.last.header(name) for name in context} == {
+        name: [value] for name, value in context.items()
+    }
+
+
+@pytest.mark.parametrize("given", [None, "203.0.113.9", "::1, 127.0.0.1"])
+def test_the_client_address_is_always_sent_and_is_the_gateways_word(
+    front: httpx.Client, upstream: Recorder, given: str | None
+) -> None:
+    good(front.get(RUNS, headers={"X-Forwarded-For": given} if given else {}))
+    assert upstream.last.header("x-forwarded-for") == ["127.0.0.1"]
+
+
+def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.headers += [
+        ("Connection", "X-Hop, keep-alive"),
+        ("X-Hop", "1"),
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authenticate", "Basic"),
+        ("Upgrade", "h2c"),
+        ("Set-Cookie", "a=b"),
+        ("Alt-Svc", 'h2="other"'),
+        ("X-End", "1"),
+    ]
+    answer = front.get(
+        RUNS,
+        headers={
+            "Connection": "User-Agent, close",
+            "User-Agent": "nominated",
+            "Keep-Alive": "timeout=9",
+            "Proxy-Authorization": "Basic abc",
+            "TE": "trailers",
+            "Origin": "http://evil.example",
+            "X-MLFLOW-WORKSPACE": "default",
+            "X-MLflow-Authorization": "x",
+        },
+    )
+    assert good(answer) == {}
+    names = {name for name, _ in upstream.last.headers}
+    assert not names & {
+        "user-agent",
+        "keep-alive",
+        "proxy-authorization",
+        "te",
+        "origin",
+        "x-mlflow-workspace",
+        "x-mlflow-authorization",
+    }
+    assert answer.headers["x-end"] == "1"
+    assert not set(answer.headers) & {
+        "x-hop",
+        "keep-alive",
+        "proxy-authenticate",
+        "upgrade",
+        "set-cookie",
+        "alt-svc",
+    }
+
+
+def test_chunked_json_goes_upstream_with_a_length(front: httpx.Client, upstream: Recorder) -> None:
+    pieces = [b'{"run_id": "1", ', b'"key": "k", "value": "v"}']
+    good(front.post(f"{V2}/runs/set-tag", content=iter(pieces)))
+    assert upstream.last.header("transfer-encoding") == []
+    assert upstream.last.header("content-length") == [str(len(b"".join(pieces)))]
+    assert upstream.last.body == b"".join(pieces)
+
+
+def test_an_artifact_keeps_the_framing_it_came_in(front: httpx.Client, upstream: Recorder) -> None:
+    good(front.put(f"{FILES}/1/f", content=iter([b"a", b"b"])))
+    assert upstream.last.header("transfer-encoding") == ["chunked"]
+    assert upstream.last.header("content-length") == []
+    assert upstream.last.body == b"ab"
+    good(front.put(f"{FILES}/1/f", content=b"abc"))
+    assert upstream.last.header("content-length") == ["3"]
+    assert upstream.last.header("transfer-encoding") == []
+
+
+def test_a_get_has_no_framing_at_all(front: httpx.Client, upstream: Recorder) -> None:
+    good(front.get(RUNS))
+    names = {name for name, _ in upstream.last.headers}
+    assert not names & {"content-length", "transfer-encoding"}
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "a%23b%3Fc",
+        "a%20b",
+        "a%2Fb",
+        "a+b",
+        "%E6%96%87",
+        "a;b=c",
+        "a?x=1&x=2&y=%23&z=a+b%2B",
+        "a?empty=&bare",
+        "a'(b)*!,",
+    ],
+)
+def test_the_target_arrives_as_it_was_sent(
+    recorded: RunningGateway, upstream: Recorder, secret: str, rest: str
+) -> None:
+    # httpx would tidy the URL up; a raw target leaves it as it is.
+    target = f"{FILES}/1/{rest}".encode()
+    with recorded.client(secret) as client:
+        good(client.get("/", extensions={"target": target}))
+    assert f"/api/mlflow{upstream.last.target}".encode() == target
+
+
+def test_a_gzip_answer_arrives_as_it_was_made(front: httpx.Client, upstream: Recorder) -> None:
+    packed = gzip.compress(b'{"a": "' + b"x" * 100_000 + b'"}')
+    upstream.headers.append(("Content-Encoding", "gzip"))
+    upstream.body = packed
+    with front.stream("GET", RUNS, headers={"Accept-Encoding": "gzip"}) as answer:
+        assert b"".join(answer.iter_raw()) == packed
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.headers["content-length"] == str(len(packed))
+    assert upstream.last.header("accept-encoding") == ["gzip"]
+
+
+@pytest.mark.parametrize("wish", ["identity", "br;q=1.0, gzip;q=0.5"])
+def test_the_wish_for_an_encoding_is_the_clients_own(
+    front: httpx.Client, upstream: Recorder, wish: str
+) -> None:
+    good(front.get(RUNS, headers={"Accept-Encoding": wish}))
+    assert upstream.last.header("accept-encoding") == [wish]
+
+
+def test_a_head_has_the_headers_of_a_get(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.body = b'{"a": 1}'
+    answer = front.head(RUNS)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == "8"
+    assert upstream.last.method == "HEAD"
+    # The connection carries the next request.
+    assert good(front.get(RUNS)) == {"a": 1}
+
+
+def test_a_304_passes_and_so_does_its_condition(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.status, upstream.body = 304, b""
+    upstream.headers = [("ETag", '"1"')]
+    conditions = {"If-None-Match": '"1"', "If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"}
+    answer = front.get(f"{FILES}/1/f", headers=conditions)
+    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+    for name, value in conditions.items():
+        assert upstream.last.header(name.lower()) == [value]
+
+
+def test_repeated_headers_of_an_answer_stay_apart(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.headers += [("Link", "<a>"), ("Link", "<b>")]
+    assert front.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
+
+
+def test_no_redirect_is_followed(front: httpx.Client, upstream: Recorder) -> None:
+    upstream.status = 302
+    upstream.headers.append(("Location", f"{upstream.url}/elsewhere"))
+    assert front.get(RUNS).status_code == 302
+    assert [seen.target for seen in upstream.seen] == [RUNS.removeprefix("/api/mlflow")]
+
+
+def test_a_proxy_in_the_environment_reroutes_nothing(
+    new_database: Callable[[], str], upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upstream.reset()
+    with Recorder() as proxy:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url)
+        with (
+            RunningGateway(new_database(), upstream.url, tenancy="shared") as running,
+            running.client(running.key()) as client,
+        ):
+            good(client.get(RUNS))
+            good(client.get("/readyz"))
+        assert proxy.seen == []
+    assert {seen.target for seen in upstream.seen} == {RUNS.removeprefix("/api/mlflow"), "/health"}
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_an_upload_has_a_bound(
+    new_database: Callable[[], str], upstream: Recorder, chunked: bool
+) -> None:
+    upstream.reset()
+    with (
+        RunningGateway(new_database(), upstream.url, tenancy="shared", max_upload=10) as running,
+        running.client(running.key()) as client,
+    ):
+
+        def put(size: int) -> httpx.Response:
+            body = b"a" * size
+            return client.put(f"{FILES}/1/f", content=iter([body]) if chunked else body)
+
+        good(put(10))
+        refused(put(11), 413, "body_too_large")
+
+
+# --- TLS to the upstream ---
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a self-signed certificate for 127.0.0.1 and its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
+    today = datetime.datetime.now(datetime.UTC)
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(today - datetime.timedelta(days=1))
+        .not_valid_after(today + datetime.timedelta(days=1))
+        .add_extension(alternative, critical=False)
+        .sign(private, hashes.SHA256())
+    )
+    file = tmp_path_factory.mktemp("tls") / "server.pem"
+    file.write_bytes(
+        made.public_bytes(serialization.Encoding.PEM)
+        + private.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return file
+
+
+@pytest.fixture(scope="module")
+def https(certificate: Path) -> Iterator[Recorder]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Recorder(context) as recorder:
+        yield recorder
+
+
+def test_an_upstream_whose_certificate_is_not_trusted_is_a_502_of_its_own(
+    new_database: Callable[[], str], https: Recorder
+) -> None:
+    with (
+        RunningGateway(new_database(), https.url, tenancy="shared") as gateway,
+        gateway.client(gateway.key()) as client,
+    ):
+        problem = refused(client.get(RUNS), 502, "upstream_tls")
+        assert problem["error_code"] == "TEMPORARILY_UNAVAILABLE"
+        assert "certificate" in problem["message"].lower()
+        # Readiness goes the same way to MLflow, so it fails for the same reason.
+        assert client.get("/readyz").status_code == 503
+    assert https.seen == []
+
+
+def test_an_upstream_that_speaks_no_tls_is_the_same_502(
+    new_database: Callable[[], str], upstream: Recorder
+) -> None:
+    url = upstream.url.replace("http:", "https:")
+    with (
+        RunningGateway(new_database(), url, tenancy="shared") as gateway,
+        gateway.client(gateway.key()) as client,
+    ):
+        refused(client.get(RUNS), 502, "upstream_tls")
+
+
+def test_an_upstream_is_trusted_by_the_given_certificates(
+    new_database: Callable[[], str], https: Recorder, certificate: Path
+) -> None:
+    with (
+        RunningGateway(
+            new_database(), https.url, tenancy="shared", mlflow_ca_file=certificate
+        ) as gateway,
+        gateway.client(gateway.key()) as client,
+    ):
+        good(client.get(RUNS))
+        assert client.get("/readyz").status_code == 200
+    assert https.last.header("host") == [f"127.0.0.1:{https.port}"]

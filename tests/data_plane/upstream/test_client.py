@@ -1,0 +1,492 @@
+"""Answers: what reaches the client of what the upstream sends, and what never may."""
+
+import asyncio
+import gzip
+import socket
+
+import pytest
+
+from app.core.errors import (
+    SlowRequestError,
+    UpstreamProtocolError,
+    UpstreamTimeoutError,
+    UpstreamUnreachableError,
+)
+from tests.support.scripted_upstream import (
+    OK,
+    Gateway,
+    Hostile,
+    Peer,
+    Run,
+    each_way,
+    gateway,
+    read_answer,
+    scene,
+    until,
+)
+
+pytestmark = each_way
+
+# More than any buffer between the two ends.
+LARGE = bytes(range(256)) * 4 * 4096 * 4
+
+
+def chunks(*pieces: bytes, trailers: bytes = b"") -> bytes:
+    body = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in pieces)
+    return body + b"0\r\n" + trailers + b"\r\n"
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+
+
+def length(size: int) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size
+
+
+def test_a_request_goes_on_with_the_allowed_headers_and_the_upstreams_host(run: Run) -> None:
+    heads: list[bytes] = []
+
+    async def script(peer: Peer) -> None:
+        heads.append(await peer.answer())
+
+    async def main() -> None:
+        async with scene(script) as (front, server):
+            answer = await front.get(
+                b"/api/2.0/mlflow/runs/get?run_id=1%20",
+                b"accept: application/json",
+                b"authorization: Bearer secret",
+                b"cookie: a=b",
+                b"connection: keep-alive",
+            )
+            assert (answer.status, answer.body) == (200, b"ok")
+            assert heads == [
+                b"GET /api/2.0/mlflow/runs/get?run_id=1%%20 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n"
+                b"accept: application/json\r\n\r\n" % server.port
+            ]
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        (length(5) + b"hello", b"hello"),
+        (length(0), b""),
+        (length(len(LARGE)) + LARGE, LARGE),
+        (CHUNKED + chunks(b"hel", b"lo"), b"hello"),
+        (CHUNKED + chunks(), b""),
+        (CHUNKED + chunks(*[LARGE[:100_000]] * 20), LARGE[:100_000] * 20),
+        (CHUNKED + chunks(b"hello", trailers=b"set-cookie: a=b\r\nx: y\r\n"), b"hello"),
+        (b"HTTP/1.1 200 OK\r\n\r\nuntil it closes", b"until it closes"),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + LARGE, LARGE),
+        (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK, b"ok"),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + OK, b"ok"),
+    ],
+    ids=[
+        "length",
+        "nothing",
+        "large",
+        "chunked",
+        "chunked-nothing",
+        "chunked-large",
+        "trailers",
+        "close",
+        "close-large",
+        "early-hints",
+        "interim",
+    ],
+)
+def test_every_framing_arrives_whole(run: Run, wire: bytes, body: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(wire)
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert answer.status == 200
+            assert answer.whole
+            assert answer.body == body
+            names = [name for name, _ in answer.headers]
+            assert not {b"link", b"set-cookie", b"x", b"trailer"} & set(names)
+            assert front.errors == []
+
+    run(main())
+
+
+def test_an_answer_may_come_byte_by_byte(run: Run) -> None:
+    wire = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + chunks(b"hello", b"!", trailers=b"a: b\r\n")
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        for i in range(len(wire)):
+            await peer.send(wire[i : i + 1])
+            await asyncio.sleep(0.001)
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert (answer.status, answer.body, answer.whole) == (200, b"hello!", True)
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("request_", "wire"),
+    [
+        (b"HEAD / HTTP/1.1\r\nhost: g\r\n\r\n", length(1000)),
+        (b"HEAD / HTTP/1.1\r\nhost: g\r\n\r\n", CHUNKED),
+        (b"GET / HTTP/1.1\r\nhost: g\r\n\r\n", b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (
+            b"GET / HTTP/1.1\r\nhost: g\r\n\r\n",
+            b"HTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\netag: x\r\n\r\n",
+        ),
+    ],
+)
+def test_answers_without_a_body_end_with_their_head(run: Run, request_: bytes, wire: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.answer(wire)
+
+    async def main() -> None:
+        async with scene(script) as (front, server):
+            for _ in range(2):
+                answer = await front.ask(request_)
+                assert answer.whole
+                assert answer.body == b""
+                if request_.startswith(b"HEAD") and wire == length(1000):
+                    assert answer.header(b"content-length") == b"1000"
+            assert front.errors == []
+            assert len(server.peers) == 1
+
+    run(main())
+
+
+def test_a_small_answer_is_two_messages_and_no_task(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer()
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            await front.get()
+            assert front.sent == ["http.response.start", "http.response.body"]
+
+    run(main())
+
+
+def test_compressed_bytes_are_passed_on_as_they_are(run: Run) -> None:
+    packed = gzip.compress(b"x" * 10_000)
+    wire = (
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
+    ) + packed
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(wire)
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert answer.body == packed
+            assert answer.header(b"content-encoding") == b"gzip"
+
+    run(main())
+
+
+def test_hop_by_hop_headers_cookies_and_the_servers_name_stay_behind(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(
+            b"HTTP/1.1 200 OK\r\nServer: mlflow\r\nSet-Cookie: session=alice\r\nETag: x\r\n"
+            b"Connection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n"
+            b"Link: 1\r\nLink: 2\r\nContent-Length: 2\r\n\r\nok"
+        )
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert answer.headers == [
+                (b"etag", b"x"),
+                (b"link", b"1"),
+                (b"link", b"2"),
+                (b"content-length", b"2"),
+            ]
+
+    run(main())
+
+
+NOT_HTTP = {
+    "junk": b"SSH-2.0-OpenSSH\r\n\r\n",
+    "bare-lf": b"HTTP/1.1 200 OK\ncontent-length: 0\n\n",
+    "two-lengths": b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 3\r\n\r\nok!",
+    "negative": b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n",
+    "both-framings": (
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    ),
+    "unknown-coding": b"HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+    "bad-chunk": CHUNKED + b"zz\r\nhello\r\n",
+    "folded": b"HTTP/1.1 200 OK\r\na: b\r\n c\r\ncontent-length: 0\r\n\r\n",
+    "nul": b"HTTP/1.1 200 OK\r\na: b\0c\r\ncontent-length: 0\r\n\r\n",
+    "no-such-status": b"HTTP/1.1 999 Odd\r\ncontent-length: 0\r\n\r\n",
+    "switching": b"HTTP/1.1 101 Switching\r\nupgrade: h2c\r\nconnection: upgrade\r\n\r\n",
+    "http2": b"HTTP/2.0 200 OK\r\ncontent-length: 0\r\n\r\n",
+    "too-large-head": b"HTTP/1.1 200 OK\r\na: " + b"b" * 70_000 + b"\r\n\r\n",
+    "endless-head": b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 20_000,
+    "endless-interim": b"HTTP/1.1 103 Early Hints\r\n\r\n" * 10_000,
+    "closed-at-once": b"",
+    "closed-in-head": b"HTTP/1.1 200 OK\r\ncontent-le",
+    "short": length(10) + b"hello",
+    "long": length(2) + b"hello",
+    "two-answers": OK + OK,
+    "body-of-204": b"HTTP/1.1 204 No Content\r\n\r\nhello",
+}
+
+
+@pytest.mark.parametrize("wire", NOT_HTTP.values(), ids=NOT_HTTP.keys())
+def test_a_broken_answer_is_an_error_and_not_an_answer(run: Run, wire: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(wire)
+        # Not closed from this side where the gateway can tell by itself.
+        if wire and not wire.endswith((b"content-le", b"hello")):
+            await peer.gone()
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert (answer.status, answer.whole) == (502, True)
+            assert b"upstream_protocol" in answer.body
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        length(1_000_000) + b"x" * 500_000,
+        CHUNKED + b"186a0\r\n" + b"x" * 100_000,
+        CHUNKED + b"5\r\nhello\r\n",
+        CHUNKED + b"5\r\nhello\r\n0\r\n",
+        CHUNKED + b"5\r\nhello\r\nzz\r\n",
+        length(100_000) + b"x" * 100_001,
+    ],
+    ids=["length", "in-chunk", "no-last-chunk", "no-trailers", "bad-chunk", "too-long"],
+)
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_body_that_breaks_off_never_looks_whole(run: Run, wire: bytes, reset: bool) -> None:
+    head, _, body = wire.partition(b"\r\n\r\n")
+
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        # The head and a little first, so that the answer has begun before it breaks.
+        await peer.send(head + b"\r\n\r\n" + body[:2])
+        await asyncio.sleep(0.05)
+        await peer.send(body[2:])
+        await asyncio.sleep(0.05)
+        if reset:
+            peer.reset()
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert answer.status == 200
+            assert not answer.whole
+            await front.finished()
+            assert isinstance(front.errors[0], UpstreamProtocolError)
+
+    run(main())
+
+
+@pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n", length(5) + b"he"])
+def test_a_stall_before_the_answer_is_a_504(run: Run, wire: bytes) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(wire)
+        await peer.gone()
+
+    async def main() -> None:
+        async with scene(script, read_timeout=0.3) as (front, _):
+            answer = await front.get()
+            assert (answer.status, answer.whole) == (504, True)
+            assert isinstance(front.errors[0], UpstreamTimeoutError)
+
+    run(main())
+
+
+def test_a_stall_in_the_answer_cuts_it(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(CHUNKED + b"5\r\nhello\r\n")
+        await peer.gone()
+
+    async def main() -> None:
+        async with scene(script, read_timeout=0.3) as (front, _):
+            answer = await front.get()
+            assert (answer.status, answer.body, answer.whole) == (200, b"hello", False)
+            await front.finished()
+            assert isinstance(front.errors[0], UpstreamTimeoutError)
+
+    run(main())
+
+
+def test_time_counts_between_bytes_not_in_all(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(CHUNKED)
+        for _ in range(8):
+            await peer.send(b"1\r\nx\r\n")
+            await asyncio.sleep(0.2)
+        await peer.send(b"0\r\n\r\n")
+
+    async def main() -> None:
+        async with scene(script, read_timeout=1) as (front, _):
+            answer = await front.get()
+            assert (answer.body, answer.whole) == (b"x" * 8, True)
+
+    run(main())
+
+
+def test_overhead_between_chunks_is_bounded(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(CHUNKED + b"5\r\nhello\r\n0\r\n")
+        while True:
+            await peer.send(b"trailer: %b\r\n" % (b"x" * 60_000))
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            answer = await front.get()
+            assert not answer.whole
+            await front.finished()
+            assert isinstance(front.errors[0], UpstreamProtocolError)
+
+    run(main())
+
+
+async def leave(front: Gateway, server: Hostile, request: bytes, *, after: bytes) -> None:
+    """Ask, read until `after` has come, go away; return when the upstream side is closed."""
+    reader, writer = await front.connect()
+    writer.write(request)
+    if after:
+        await reader.readuntil(after)
+    await until(lambda: server.peers)
+    await asyncio.sleep(0.02)
+    writer.transport.abort()
+    await asyncio.wait_for(front.finished(), 5)
+
+
+GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("wire", "after"),
+    [(b"", b""), (CHUNKED + b"5\r\nhello\r\n", b"hello")],
+    ids=["before-the-head", "in-the-body"],
+)
+def test_a_client_that_leaves_ends_the_upstream_request(
+    run: Run, wire: bytes, after: bytes
+) -> None:
+    gone = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(wire)
+        await peer.gone()
+        gone.set()
+
+    async def main() -> None:
+        async with scene(script, read_timeout=60) as (front, server):
+            await leave(front, server, GET, after=after)
+            await asyncio.wait_for(gone.wait(), 5)
+            assert front.errors == []
+            # Taken for a stale connection, it would have been asked again.
+            assert len(server.peers) == 1
+
+    run(main())
+
+
+def test_an_endless_download_ends_when_the_client_leaves(run: Run) -> None:
+    gone = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")
+        try:
+            while True:
+                await peer.send(b"x" * 100_000)
+        finally:
+            gone.set()
+
+    async def main() -> None:
+        async with scene(script) as (front, server):
+            await leave(front, server, GET, after=b"xxxx")
+            await asyncio.wait_for(gone.wait(), 5)
+            assert front.errors == []
+
+    run(main())
+
+
+def test_a_client_that_does_not_read_holds_the_upstream_back(run: Run) -> None:
+    sent = 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal sent
+        await peer.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")
+        while sent < 200_000_000:
+            await peer.send(b"x" * 100_000)
+            sent += 100_000
+
+    async def main() -> None:
+        async with scene(script) as (front, _):
+            reader, writer = await front.connect()
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            before = -1
+            while before != sent:
+                before = sent
+                await asyncio.sleep(0.3)
+            # What fits into the sockets' and our own buffers.
+            assert sent < 50_000_000
+            while len(await reader.read(1_000_000)) and sent < 200_000_000:
+                pass
+            assert sent == 200_000_000
+            writer.close()
+
+    run(main())
+
+
+def test_a_client_that_stops_reading_does_not_hold_its_connection_for_ever(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            await peer.send(b"x" * 100_000)
+
+    async def main() -> None:
+        async with scene(script, read_timeout=0.3) as (front, _):
+            reader, writer = await front.connect()
+            writer.write(GET)
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.wait_for(front.finished(), 10)
+            assert isinstance(front.errors[0], SlowRequestError)
+            writer.close()
+
+    run(main())
+
+
+def test_nobody_listening_is_unreachable(run: Run) -> None:
+    async def main() -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # but does not listen
+            async with gateway(f"http://127.0.0.1:{taken.getsockname()[1]}") as front:
+                answer = await front.get()
+                assert answer.status == 502
+                assert isinstance(front.errors[0], UpstreamUnreachableError)
+
+    run(main())
+
+
+def test_keep_alive_serves_several_requests_of_one_client(run: Run) -> None:
+    async def script(peer: Peer) -> None:
+        while True:
+            await peer.answer()
+
+    async def main() -> None:
+        async with scene(script) as (front, server):
+            reader, writer = await front.connect()
+            for _ in range(5):
+                writer.write(GET)
+                assert (await read_answer(reader)).body == b"ok"
+            writer.close()
+            assert len(server.peers) == 1
+
+    run(main())
