@@ -47,10 +47,10 @@ def make_client(
     server: ScriptedServer, pause: Pause, options: Mapping[str, Any] | None = None
 ) -> GatewayClient:
     """A client of the stand-in that waits in the clock of `pause` only."""
-    from hokusai.address import GatewayAddress
     from hokusai.client import GatewayClient
     from hokusai.credentials import Credential
-    from hokusai.limits import Pacer
+    from hokusai.gateway_url import GatewayAddress
+    from hokusai.rate_limit import Pacer
 
     return GatewayClient(
         GatewayAddress.parse(server.url),

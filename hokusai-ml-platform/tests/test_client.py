@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from conftest import make_client
-from hokusai.address import GatewayAddress
 from hokusai.client import GatewayClient, derived_key
 from hokusai.credentials import Credential, store_credential
 from hokusai.errors import (
@@ -31,6 +30,7 @@ from hokusai.errors import (
     UnreachableError,
     ValidationError,
 )
+from hokusai.gateway_url import GatewayAddress
 from scripted import Answer, HalfAnswer, Pause, Request, Reset, ScriptedServer, problem
 
 GOOD = Answer(201, {"model_id": "hkm_1"})

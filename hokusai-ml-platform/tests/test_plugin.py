@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from conftest import make_client
-from hokusai.address import GatewayAddress
 from hokusai.auth import plugin
 from hokusai.auth.plugin import HokusaiRequestAuthProvider, RequestAuth
 from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
 from hokusai.errors import CredentialError
+from hokusai.gateway_url import GatewayAddress
 from scripted import Answer, Pause, Request, ScriptedServer, problem
 
 PATH = "/api/2.0/mlflow/runs/create"

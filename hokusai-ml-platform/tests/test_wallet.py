@@ -12,12 +12,12 @@ from eth_account import Account
 from eth_account.messages import encode_defunct
 
 from conftest import make_client
-from hokusai.address import GatewayAddress
 from hokusai.auth import HokusaiAuth
-from hokusai.auth.authorizer import WalletAuthorizer
+from hokusai.authorization import WalletAuthorizer
 from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
 from hokusai.errors import AnswerError, AuthenticationError, CredentialError
+from hokusai.gateway_url import GatewayAddress
 from scripted import Answer, Pause, Request, Reset, ScriptedServer, problem
 
 PRIVATE_KEY = "0x" + "11" * 32
@@ -94,8 +94,8 @@ def test_a_token_serves_until_its_end_is_near(
 ) -> None:
     server.answers(tokens())
     clock = {"monotonic": 0.0, "time": 5000.0}
-    monkeypatch.setattr("hokusai.auth.authorizer.time.monotonic", lambda: clock["monotonic"])
-    monkeypatch.setattr("hokusai.auth.authorizer.time.time", lambda: clock["time"])
+    monkeypatch.setattr("hokusai.authorization.time.monotonic", lambda: clock["monotonic"])
+    monkeypatch.setattr("hokusai.authorization.time.time", lambda: clock["time"])
 
     assert authorizer.header() == authorizer.header() == "Bearer hk_token_1"
     clock["monotonic"] = 3600 - 299

@@ -35,7 +35,7 @@ class Subject:
 
 
 class Subjects(Protocol):
-    """The registry, as far as attestations need it: app/control_plane/attestations/registry_subjects.py is it."""
+    """What attestations need of the registry; `registry_subjects` implements it."""
 
     async def model(
         self, session: AsyncSession, model_id: str, principal: Principal

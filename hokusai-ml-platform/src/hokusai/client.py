@@ -16,10 +16,8 @@ import requests
 from requests.auth import AuthBase
 
 import hokusai
-from hokusai.address import GatewayAddress
-from hokusai.auth.authorizer import RENEWABLE, Authorizer, authorizer
+from hokusai.authorization import RENEWABLE, Authorizer, authorizer
 from hokusai.credentials import Credential, find_credential
-from hokusai.documents import encode
 from hokusai.errors import (
     AnswerError,
     CredentialError,
@@ -30,7 +28,9 @@ from hokusai.errors import (
     UnreachableError,
     gateway_error,
 )
-from hokusai.limits import Pacer, announce
+from hokusai.gateway_url import GatewayAddress
+from hokusai.json_encoding import encode
+from hokusai.rate_limit import Pacer, announce
 
 log = logging.getLogger("hokusai")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from hokusai.cli import pins
+from hokusai.cli import trusted_attestors
 from hokusai.credentials import credentials_path, stored_credential
 from scripted import Answer, Request, ScriptedServer, problem
 from vector_file import KNOWN
@@ -64,7 +64,7 @@ def test_login_stores_a_good_key_for_its_owner_only(
     assert found.secret == KEY
     # From now on it is found, and the gateway's attestor is known.
     assert json.loads(command("whoami", "--url", server.url, "--json").out) == IDENTITY
-    assert pins.pinned()[server.origin]["signer"] == KNOWN["signer"]
+    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
     done = command("logout", "--url", server.url)
     assert (done.code, stored_credential(server.origin)) == (0, None)
     assert "still good" in done.out
@@ -145,10 +145,10 @@ def test_other_attestors_are_not_taken_silently(
     done = command("login", "--url", server.url, "--with-key-stdin")
     assert done.code == 0
     assert "names other attestors now" in done.out
-    assert pins.pinned()[server.origin]["signer"] == KNOWN["signer"]
+    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
     typed(KEY)
     command("login", "--url", server.url, "--with-key-stdin", "--repin")
-    assert pins.pinned()[server.origin]["signer"] == other
+    assert trusted_attestors.pinned()[server.origin]["signer"] == other
 
 
 def test_a_gateway_without_an_attestor_can_be_signed_in_to(
@@ -159,7 +159,7 @@ def test_a_gateway_without_an_attestor_can_be_signed_in_to(
     done = command("login", "--url", server.url, "--with-key-stdin")
     assert done.code == 0
     assert "could not be noted" in done.out
-    assert pins.pinned() == {}
+    assert trusted_attestors.pinned() == {}
 
 
 def test_limits(command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:

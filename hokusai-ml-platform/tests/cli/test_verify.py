@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hokusai.cli import pins
+from hokusai.cli import trusted_attestors
 from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed
 
 from .conftest import Command
@@ -108,14 +108,14 @@ def test_what_login_noted_is_trusted(
     command: Command, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = {name: KNOWN[name] for name in ("signer", "signers", "log")}
-    pins.path().parent.mkdir(parents=True)
-    pins.path().write_text(json.dumps({"https://registry.hokus.ai:443": noted}))
+    trusted_attestors.path().parent.mkdir(parents=True)
+    trusted_attestors.path().write_text(json.dumps({"https://registry.hokus.ai:443": noted}))
     done = command("verify", file)
     assert done.code == 0
     assert "noted of https://registry.hokus.ai:443" in done.out
     # Of several gateways none is guessed; a named one is taken.
     other = {**noted, "signer": "0x" + "11" * 20, "signers": []}
-    pins.path().write_text(
+    trusted_attestors.path().write_text(
         json.dumps({"https://registry.hokus.ai:443": noted, "https://other.example:443": other})
     )
     assert command("verify", file).code == 1

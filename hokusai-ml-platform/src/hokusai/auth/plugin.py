@@ -16,11 +16,11 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from hokusai.address import GatewayAddress, origin_of
-from hokusai.auth.authorizer import RENEWABLE
+from hokusai.authorization import RENEWABLE
 from hokusai.client import GatewayClient
 from hokusai.credentials import find_credential
 from hokusai.errors import ConfigurationError, CredentialError
+from hokusai.gateway_url import GatewayAddress, origin_of
 
 NAME = "hokusai"
 

@@ -6,8 +6,8 @@ import datetime
 import sys
 from typing import TYPE_CHECKING, Any
 
-from hokusai.address import GatewayAddress
 from hokusai.errors import CredentialError
+from hokusai.gateway_url import GatewayAddress
 
 if TYPE_CHECKING:
     from hokusai.client import GatewayClient

@@ -25,11 +25,11 @@ def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
     The gateway's attestors are noted as well, so that `hokusai verify` knows them. A wallet's key
     is not stored: give it in HOKUSAI_PRIVATE_KEY.
     """
-    from hokusai.address import GatewayAddress
     from hokusai.api import GatewayAPI
-    from hokusai.cli import pins
+    from hokusai.cli import trusted_attestors
     from hokusai.client import GatewayClient
     from hokusai.credentials import find_credential, store_credential
+    from hokusai.gateway_url import GatewayAddress
 
     address = GatewayAddress.find(url)
     key = _key(with_key_stdin)
@@ -46,7 +46,7 @@ def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
     found = find_credential(address.origin)
     if found is not None and found.source != str(path):
         say(f"As long as {found.source} is set, that is used and not this key.")
-    say(pins.pin(client, repin))
+    say(trusted_attestors.pin(client, repin))
 
 
 def _key(with_key_stdin: bool) -> str:
@@ -65,8 +65,8 @@ def _key(with_key_stdin: bool) -> str:
 @url_option
 def logout(url: str | None) -> None:
     """Forget the key that is stored for a gateway. It stays good until it is revoked there."""
-    from hokusai.address import GatewayAddress
     from hokusai.credentials import forget_credential
+    from hokusai.gateway_url import GatewayAddress
 
     origin = GatewayAddress.find(url).origin
     if forget_credential(origin):

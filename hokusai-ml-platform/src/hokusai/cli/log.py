@@ -51,8 +51,8 @@ def export(url: str | None, output: TextIO) -> None:
 
 
 def _get(url: str | None, path: str, **query: Any) -> Any:
-    from hokusai.address import GatewayAddress
     from hokusai.client import GatewayClient
+    from hokusai.gateway_url import GatewayAddress
 
     client = GatewayClient(GatewayAddress.find(url))
     return client.request("GET", f"/attestations/log{path}", params=query, anonymous=True)

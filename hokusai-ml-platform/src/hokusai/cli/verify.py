@@ -101,11 +101,11 @@ def _read(path: str, largest: int | None = None) -> bytes:
 
 def _pinned(url: str | None) -> tuple[Any, str]:
     """What `hokusai login` noted of a gateway, and which one; that of the only one by default."""
-    from hokusai.address import GatewayAddress
-    from hokusai.cli import pins
+    from hokusai.cli import trusted_attestors
     from hokusai.errors import ConfigurationError
+    from hokusai.gateway_url import GatewayAddress
 
-    noted = pins.pinned()
+    noted = trusted_attestors.pinned()
     try:
         origin = GatewayAddress.find(url).origin
     except ConfigurationError:

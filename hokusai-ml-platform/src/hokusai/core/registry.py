@@ -6,16 +6,16 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
-from hokusai.address import GatewayAddress
 from hokusai.api import GatewayAPI
 from hokusai.auth import plugin
 from hokusai.client import RETRY_SECONDS, GatewayClient
 from hokusai.core.current import set_current
-from hokusai.core.given import Contribution, Source, check_address, contributions, description
+from hokusai.core.inputs import Contribution, Source, check_address, contributions, description
 from hokusai.credentials import find_credential
-from hokusai.documents import plain
 from hokusai.errors import ConfigurationError, CredentialError, HokusaiError, InputError
 from hokusai.flavors import log_model
+from hokusai.gateway_url import GatewayAddress
+from hokusai.json_encoding import plain
 from hokusai.metrics import checked, in_metadata
 from hokusai.results import (
     Attestation,

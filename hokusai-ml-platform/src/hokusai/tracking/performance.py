@@ -12,7 +12,6 @@ from hokusai.api import GatewayAPI
 from hokusai.client import GatewayClient
 from hokusai.core.current import current
 from hokusai.core.registry import ModelRegistry
-from hokusai.documents import plain
 from hokusai.errors import (
     ConfigurationError,
     CredentialError,
@@ -21,6 +20,7 @@ from hokusai.errors import (
     UnreachableError,
     UnsignedAttestationWarning,
 )
+from hokusai.json_encoding import plain
 from hokusai.metrics import checked, differences
 from hokusai.results import Attestation
 

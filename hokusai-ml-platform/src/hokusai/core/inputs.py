@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, Mapping, Sequence
 
-from hokusai.documents import plain
 from hokusai.errors import InputError
+from hokusai.json_encoding import plain
 from hokusai.metrics import checked, in_metadata
 
 Contribution = Mapping[str, Any]

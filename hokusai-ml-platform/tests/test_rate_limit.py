@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from hokusai.limits import Pacer
+from hokusai.rate_limit import Pacer
 from scripted import Pause
 
 

@@ -11,8 +11,8 @@ import numpy
 import pandas
 import pytest
 
-from hokusai.documents import encode, plain
 from hokusai.errors import InputError
+from hokusai.json_encoding import encode, plain
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hokusai.address import GatewayAddress
 from hokusai.errors import ConfigurationError
+from hokusai.gateway_url import GatewayAddress
 
 
 @pytest.mark.parametrize(
