@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse
 
 from app.core.errors import GatewayError
 from app.database.engine import Database, newest_revision, suffices
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 from app.rest.dependencies import Admin
 from app.server.draining import DRAINING
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
@@ -55,9 +55,7 @@ class Checks:
     needs_workspaces: MLflow has to keep tenants apart.
     """
 
-    def __init__(
-        self, database: Database, mlflow: MLflowControl, *, needs_workspaces: bool
-    ) -> None:
+    def __init__(self, database: Database, mlflow: MLflowClient, *, needs_workspaces: bool) -> None:
         self._database = database
         self._mlflow = mlflow
         self._needs_workspaces = needs_workspaces
@@ -139,7 +137,7 @@ async def _migrations(database: Database) -> Check:
     return Check(ready=True, detail=f"revision {found}")
 
 
-async def _upstream(mlflow: MLflowControl, *, needs_workspaces: bool) -> Check:
+async def _upstream(mlflow: MLflowClient, *, needs_workspaces: bool) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             if needs_workspaces and not await mlflow.has_workspaces():

@@ -8,7 +8,7 @@ Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 
 
-class Batch(Generic[Question, Answer]):
+class Batcher(Generic[Question, Answer]):
     """Collects questions while the ones before are being answered.
 
     Under load a question costs a small part of a round trip, and holds no connection.

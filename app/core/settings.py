@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     # Peppers of earlier versions, oldest first, separated by commas: their keys go on working.
     retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     # A wallet's message may be this many seconds old, or ahead of our clock.
-    wallet_past: Seconds = 300
-    wallet_ahead: Seconds = 60
+    signature_max_age: Seconds = 300
+    signature_clock_skew: Seconds = 60
     token_seconds: int = Field(default=3600, ge=900, le=3600)
 
     # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     failure_limit: Count = 100
     anonymous_limit: Count = 100
     # Wallets that are new here, per client address and hour: each makes a workspace for good.
-    new_wallets: Count = 30
+    new_wallet_limit: Count = 30
     # How many gateways share the limits: each counts its part by itself while Redis is away.
     replicas: Count = 1
 
@@ -109,21 +109,21 @@ class Settings(BaseSettings):
     # told to send and fetch all artifacts through the gateway.
     direct_artifacts: bool = True
     # The longest silence in the middle of a request's body.
-    body_gap: Seconds = 30
+    body_timeout: Seconds = 30
     connect_timeout: Seconds = 5
     # The longest wait for MLflow's next byte. With the waits for a connection it stays below the
     # 120 s that the MLflow client waits, which would learn nothing of what went wrong otherwise.
-    upstream_timeout: Seconds = 105
+    upstream_read_timeout: Seconds = 105
     upstream_connections: Count = 100
     # The part that one tenant may hold of those that other tenants leave; 1 sets no bound.
-    upstream_share: float = Field(default=0.5, gt=0, le=1)
+    upstream_tenant_share: float = Field(default=0.5, gt=0, le=1)
     # The longest wait for a free connection to MLflow.
-    upstream_queue: Seconds = 5
+    upstream_pool_timeout: Seconds = 5
     # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener
     # closes: longer than a load balancer takes to notice.
     drain_delay: float = Field(default=0, ge=0, le=LONGEST, allow_inf_nan=False)
     # How long requests in flight may go on after that.
-    grace_period: Seconds = 30
+    shutdown_grace_period: Seconds = 30
 
     # What it tells.
     log_format: Literal["console", "json"] = "console"
@@ -245,11 +245,11 @@ class Settings(BaseSettings):
             found.append(
                 "HOKUSAI_TENANCY=shared: every tenant sees and changes all others' data in MLflow"
             )
-        if self.registration_lease <= self.upstream_timeout:
+        if self.registration_lease <= self.upstream_read_timeout:
             found.append(
                 f"HOKUSAI_REGISTRATION_LEASE={self.registration_lease:g}: a registration may be "
-                "taken up while MLflow still works on it; more than HOKUSAI_UPSTREAM_TIMEOUT "
-                f"({self.upstream_timeout:g}) is safe"
+                "taken up while MLflow still works on it; more than HOKUSAI_UPSTREAM_READ_TIMEOUT "
+                f"({self.upstream_read_timeout:g}) is safe"
             )
         return found
 

@@ -7,17 +7,17 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import Actor
-from app.access.identity.credential_cache import CHANGED, KnownCredentials
+from app.access.identity.credential_cache import CHANGED, CredentialCache
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import spend
 from app.core.errors import UnauthenticatedError
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.core.request.principal import Principal, Scope
 from app.database.engine import Database
 
 
 def _caller(request: Request) -> Principal:
-    principal = exchange_of(request.scope).principal
+    principal = context_of(request.scope).principal
     if principal is None:
         # Only a path that identity was told to leave open comes here without one.
         raise UnauthenticatedError("This needs an API key or a wallet's signature.")
@@ -34,9 +34,9 @@ def _requires(scope: Scope) -> Callable[[Request], Principal]:
 
 
 def _actor(request: Request) -> Actor:
-    exchange = exchange_of(request.scope)
-    principal = exchange.principal.id if exchange.principal else "anonymous"
-    return Actor(principal, exchange.request_id, exchange.client)
+    context = context_of(request.scope)
+    principal = context.principal.id if context.principal else "anonymous"
+    return Actor(principal, context.request_id, context.client)
 
 
 def _peppers(request: Request) -> Peppers:
@@ -50,8 +50,8 @@ async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
     A key that it ended is not known here any more when the answer goes.
     """
     database: Database = request.app.state.database
-    known: KnownCredentials = request.app.state.known
-    proof = exchange_of(request.scope).proof
+    known: CredentialCache = request.app.state.known
+    proof = context_of(request.scope).wallet_proof
     async with database.transaction() as session:
         if proof is not None:
             await spend(session, proof)

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 DRAINING = "draining"
 
 
-def drain_before_end(state: MutableMapping[str, Any], delay: float) -> None:
+def drain_on_sigterm(state: MutableMapping[str, Any], delay: float) -> None:
     """From the next SIGTERM on, be not ready for `delay` seconds, and only then stop.
 
     state: that of ASGI's lifespan; its entry `draining` becomes true. Requests are served as ever

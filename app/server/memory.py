@@ -8,7 +8,7 @@ import sys
 
 # Libraries load these where they find them, and nothing here ever calls them: 9 MB in all. A name
 # that stands for None is to `import` as good as not installed, and each library is made for that.
-LEFT_OUT = (
+BLOCKED_IMPORTS = (
     "rich",  # structlog's tracebacks in colour; ours are plain
     "httpx._main",  # httpx's own command, with click, Pygments and rich
     "pydantic.v1",  # FastAPI looks whether a model is one of Pydantic 1
@@ -22,7 +22,7 @@ def start() -> None:
     Next to nothing of what is made while modules are loaded is garbage, and looking through all of
     it over and over took a fifth of the start.
     """
-    for name in LEFT_OUT:
+    for name in BLOCKED_IMPORTS:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
     gc.disable()
 

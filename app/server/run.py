@@ -19,7 +19,7 @@ from uvicorn.supervisors import Multiprocess
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.server import memory
-from app.server.signals import unheard_by_children
+from app.server.signals import terminal_signals_blocked
 
 if TYPE_CHECKING:
     from app.main import Gateway
@@ -74,7 +74,7 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
         "server_header": False,
         "date_header": False,
         "timeout_keep_alive": KEEP_ALIVE_SECONDS,
-        "timeout_graceful_shutdown": max(1, int(settings.grace_period)),
+        "timeout_graceful_shutdown": max(1, int(settings.shutdown_grace_period)),
     }
 
 
@@ -132,11 +132,11 @@ class Workers(Multiprocess):
     def init_processes(self) -> None:
         # It comes up with the first process otherwise, and lets these signals through again.
         resource_tracker.ensure_running()
-        with unheard_by_children():
+        with terminal_signals_blocked():
             super().init_processes()
 
     def keep_subprocess_alive(self) -> None:
-        with unheard_by_children():
+        with terminal_signals_blocked():
             super().keep_subprocess_alive()
 
 
@@ -169,7 +169,7 @@ class Application:
 
     def __init__(self, gateway: "Gateway") -> None:
         self.gateway = gateway
-        self.express = gateway.express
+        self.fast_path = gateway.fast_path
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "lifespan":
@@ -177,7 +177,7 @@ class Application:
         return self.gateway(scope, receive, send)
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
-        from app.server.draining import drain_before_end
+        from app.server.draining import drain_on_sigterm
 
         failed: dict[str, Any] | None = None
 
@@ -187,7 +187,7 @@ class Application:
                 failed = message
             else:
                 if message["type"] == "lifespan.startup.complete":
-                    drain_before_end(scope["state"], load_settings().drain_delay)
+                    drain_on_sigterm(scope["state"], load_settings().drain_delay)
                 await send(message)
 
         try:

@@ -10,7 +10,7 @@ _OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
 _ALL = (*_OF_TERMINALS, signal.SIGTERM)
 
 
-class Stopped(SystemExit):
+class ShutdownRequested(SystemExit):
     """A signal asked for the end, which is a clean one.
 
     No KeyboardInterrupt: one that passes through `exec` of a text, as an import that makes a
@@ -36,7 +36,7 @@ def ignore_signals() -> None:
 
 
 @contextmanager
-def unheard_by_children() -> Iterator[None]:
+def terminal_signals_blocked() -> Iterator[None]:
     """What is started meanwhile never gets a terminal's signals; they wait here for the end of it.
 
     They reach every process of the terminal, and a child is to be told by its parent alone.
@@ -49,4 +49,4 @@ def unheard_by_children() -> Iterator[None]:
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    raise Stopped
+    raise ShutdownRequested

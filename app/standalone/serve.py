@@ -15,7 +15,7 @@ from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
 from app.database.engine import database_address, where
 from app.server import run
-from app.server.signals import Stopped, ignore_signals
+from app.server.signals import ShutdownRequested, ignore_signals
 from app.standalone.admin_key import ensure_admin_key
 from app.standalone.console import Progress, report, say
 from app.standalone.data_directory import DataDirectory
@@ -40,7 +40,7 @@ def serve() -> None:
     with ExitStack() as cleanup:
         try:
             _serve(load_settings(), cleanup)
-        except Stopped:
+        except ShutdownRequested:
             say("")
         finally:
             # A second Ctrl-C must not leave a child behind.

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from app.core.batching import Batch
+from app.core.batching import Batcher
 
 
 class Oracle:
@@ -23,7 +23,7 @@ class Oracle:
             raise ZeroDivisionError
         return [2 * question for question in questions]
 
-    async def busy(self, batch: Batch[int, int]) -> "asyncio.Future[int]":
+    async def busy(self, batch: Batcher[int, int]) -> "asyncio.Future[int]":
         """The answer to 1, which is being found."""
         first = batch.ask(1)
         await self.begun.wait()
@@ -33,7 +33,7 @@ class Oracle:
 def test_each_question_gets_its_own_answer() -> None:
     async def main() -> None:
         oracle = Oracle()
-        batch = Batch(oracle, 3)
+        batch = Batcher(oracle, 3)
         first = await oracle.busy(batch)
         later = [batch.ask(number) for number in range(2, 7)]
         oracle.go_on.set()
@@ -47,7 +47,7 @@ def test_each_question_gets_its_own_answer() -> None:
 def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
     async def main() -> None:
         oracle = Oracle()
-        batch = Batch(oracle, 2)
+        batch = Batcher(oracle, 2)
         first = await oracle.busy(batch)
         later = [batch.ask(number) for number in (0, 2, 3)]
         oracle.go_on.set()
@@ -63,7 +63,7 @@ def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
 def test_a_question_that_is_taken_back_is_not_asked() -> None:
     async def main() -> None:
         oracle = Oracle()
-        batch = Batch(oracle, 3)
+        batch = Batcher(oracle, 3)
         first = await oracle.busy(batch)
         gone, kept, lost = (batch.ask(number) for number in (2, 3, 0))
         gone.cancel()

@@ -90,7 +90,7 @@ def test_the_gateway_can_be_scaled() -> None:
     assert "container_name" not in gateway
     assert "ports" not in gateway
     assert gateway["environment"]["HOKUSAI_REDIS_URL"]
-    grace = float(gateway["environment"]["HOKUSAI_GRACE_PERIOD"])
+    grace = float(gateway["environment"]["HOKUSAI_SHUTDOWN_GRACE_PERIOD"])
     delay = float(gateway["environment"]["HOKUSAI_DRAIN_DELAY"])
     assert float(gateway["stop_grace_period"].removesuffix("s")) > delay + grace
     # The entry has to notice before the listener closes.

@@ -9,7 +9,7 @@ import pytest
 import respx
 
 from app.core.errors import UpstreamError
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 T = TypeVar("T")
 URL = "http://mlflow.test"
@@ -18,12 +18,12 @@ EXPERIMENTS = "/api/2.0/mlflow/experiments"
 EXISTS = httpx.Response(400, json={"error_code": "RESOURCE_ALREADY_EXISTS", "message": "It is."})
 
 
-def ask(router: respx.Router, question: Callable[[MLflowControl], Awaitable[T]]) -> T:
+def ask(router: respx.Router, question: Callable[[MLflowClient], Awaitable[T]]) -> T:
     """The answer to one question, and the credential on every request that it took."""
 
     async def run() -> T:
         transport = httpx.MockTransport(router.async_handler)
-        control = MLflowControl(URL, transport, authorization="Basic c2VjcmV0")
+        control = MLflowClient(URL, transport, authorization="Basic c2VjcmV0")
         try:
             return await question(control)
         finally:
@@ -52,7 +52,7 @@ def test_workspaces_are_on_only_where_mlflow_says_so(
     router: respx.Router, answer: httpx.Response, expected: bool
 ) -> None:
     router.get("/api/3.0/mlflow/server-info").mock(answer)
-    assert ask(router, MLflowControl.has_workspaces) is expected
+    assert ask(router, MLflowClient.has_workspaces) is expected
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(201, json={"workspace": {}}), EXISTS])

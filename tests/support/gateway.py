@@ -42,7 +42,7 @@ class RunningGateway:
                 "rate_limit": 1_000_000,
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,
-                "new_wallets": 1_000_000,
+                "new_wallet_limit": 1_000_000,
                 "log_format": "json",
                 **overrides,
             }

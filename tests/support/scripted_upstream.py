@@ -18,7 +18,7 @@ import uvloop
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import GatewayError
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.headers import request_headers
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import Splice
@@ -166,7 +166,7 @@ class Gateway:
     are known to have gone past.
     """
 
-    upstream: Upstream
+    upstream: UpstreamClient
     held: bool = False
     port: int = 0
     spliced: list[int] | None = None
@@ -186,8 +186,8 @@ class Gateway:
 
         try:
             request = await self._request(scope, receive)
-            bypass = None if self.spliced is None else scope["bypass"]
-            await self.upstream.forward(request, receive, noting, bypass)
+            zero_copy = None if self.spliced is None else scope["zero_copy"]
+            await self.upstream.forward(request, receive, noting, zero_copy)
         except Exception as error:
             self.errors.append(error)
             if started or not isinstance(error, GatewayError):
@@ -200,7 +200,7 @@ class Gateway:
             await send({"type": "http.response.body", "body": body})
         finally:
             if self.spliced is not None:
-                self.counted.append((scope["bypass"].bytes_in, scope["bypass"].bytes_out))
+                self.counted.append((scope["zero_copy"].bytes_in, scope["zero_copy"].bytes_out))
             self.ended += 1
 
     async def _request(self, scope: Scope, receive: Receive) -> UpstreamRequest:
@@ -273,10 +273,10 @@ async def gateway(url: str, *, held: bool = False, **options: Any) -> AsyncItera
         "queue_timeout": 5,
         "connect_timeout": 5,
         "read_timeout": 5,
-        "body_gap": 5,
+        "body_timeout": 5,
     }
     splicing = _splicing.get()
-    async with Upstream(url, **(settings | options)) as upstream:
+    async with UpstreamClient(url, **(settings | options)) as upstream:
         app = Gateway(upstream, held=held, spliced=[] if splicing else None)
         config = uvicorn.Config(
             app,

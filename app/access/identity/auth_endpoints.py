@@ -12,7 +12,7 @@ from app.access.identity.credentials import WalletCredential
 from app.access.identity.replay_guard import spend
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
 from app.core.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Session, now
@@ -45,8 +45,8 @@ async def token(
         address, until = await _sign_in(session, asked.message, asked.signature, settings)
     else:
         address, until = await _prove(session, request), None
-    exchange = exchange_of(request.scope)
-    actor = Actor(f"wallet:{address}", exchange.request_id, exchange.client)
+    context = context_of(request.scope)
+    actor = Actor(f"wallet:{address}", context.request_id, context.client)
     seconds = asked.expires_in or settings.token_seconds
     made, secret = await tokens.issue(
         session, peppers, address, asked.scopes, seconds, actor, signed_until=until
@@ -92,8 +92,8 @@ async def _sign_in(
         signature,
         hosts=_hosts(settings),
         now=now(),
-        past=settings.wallet_past,
-        ahead=settings.wallet_ahead,
+        past=settings.signature_max_age,
+        ahead=settings.signature_clock_skew,
     )
     await tokens.spend_nonce(session, parsed.nonce)
     return parsed.address, parsed.expiration_time
@@ -101,7 +101,7 @@ async def _sign_in(
 
 async def _prove(session: AsyncSession, request: Request) -> str:
     """The address that the X-ETH-* headers prove, with their message spent."""
-    credential = credentials.parse(exchange_of(request.scope).headers)
+    credential = credentials.parse(context_of(request.scope).headers)
     if credential is None:
         raise UnauthenticatedError(
             "Send the headers X-ETH-Address, X-ETH-Message and X-ETH-Signature, or `message` and "

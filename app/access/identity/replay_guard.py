@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.wallet import VerifiedWallet
-from app.core.batching import Batch
+from app.core.batching import Batcher
 from app.core.errors import SpentSignatureError
 from app.database.engine import Database
 
@@ -32,12 +32,12 @@ async def spend(session: AsyncSession, proof: VerifiedWallet) -> None:
         raise _spent()
 
 
-class Spender:
+class ReplayGuard:
     """Uses messages up for requests that have no transaction of their own."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = Batch(self._spend, MAX_TOGETHER)
+        self._batch = Batcher(self._spend, MAX_TOGETHER)
 
     async def spend(self, proof: VerifiedWallet) -> None:
         """Return when the message is used up for good.

@@ -10,7 +10,7 @@ from redis.asyncio import ConnectionPool, Redis
 from redis.exceptions import RedisError
 
 from app.access.rate_limits.counter import MemoryCounter
-from app.core.batching import Batch
+from app.core.batching import Batcher
 from app.core.errors import StartupError
 from app.core.request.quota import Quota
 
@@ -82,7 +82,7 @@ class RedisCounter:
         self._share = share
         self._fell_back = fell_back
         self._fallback = MemoryCounter()
-        self._batch = Batch(self._hit, MAX_TOGETHER)
+        self._batch = Batcher(self._hit, MAX_TOGETHER)
         # Runs while Redis is away.
         self._recovery: asyncio.Task[None] | None = None
 

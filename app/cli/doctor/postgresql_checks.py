@@ -31,7 +31,8 @@ from app.database.engine import (
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.
 OLDEST = 140000
-# Wallets sign the time: HOKUSAI_WALLET_PAST and HOKUSAI_WALLET_AHEAD forgive no more than they say.
+# Wallets sign the time: HOKUSAI_SIGNATURE_MAX_AGE and HOKUSAI_SIGNATURE_CLOCK_SKEW
+# forgive no more than they say.
 SKEW_SECONDS = 1.0
 # TypeError and ValueError: an option of the URL that the driver does not know, or cannot use.
 FAILURES = (

@@ -21,7 +21,7 @@ from app.control_plane.attestations.schemas import (
 )
 from app.control_plane.attestations.service import Attestations
 from app.core.errors import InvalidParameterError, UnprocessableError
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.database.engine import Session
 from app.rest.dependencies import (
     Attesting,
@@ -75,7 +75,7 @@ async def issue(
 
     The same request again, or the same Idempotency-Key, gets the same attestation.
     """
-    proof = exchange_of(request.scope).proof
+    proof = context_of(request.scope).wallet_proof
     document = await service.issue(caller, body, actor, idempotency_key, proof)
     return AttestationView.model_validate(document)
 

@@ -12,7 +12,7 @@ from app.control_plane.attestations.witness import compare, run_of_version, witn
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Evidence:
     def __init__(
         self,
         database: Database,
-        mlflow: MLflowControl,
+        mlflow: MLflowClient,
         workspaces: Workspaces,
         subjects: Subjects,
     ) -> None:

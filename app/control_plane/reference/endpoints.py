@@ -10,7 +10,7 @@ from app.control_plane.reference import page
 from app.core.html import HEADERS
 
 
-class Described:
+class ReferenceEndpoints:
     """The OpenAPI document of an application, and the page about it.
 
     Both are kept, since anybody may ask for them, and what they were made from is given up: it is

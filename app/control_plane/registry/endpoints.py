@@ -19,7 +19,7 @@ from app.control_plane.registry.schemas import (
 )
 from app.control_plane.registry.service import AttestationsOf
 from app.core.errors import NotFoundError
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.database.engine import Session
 from app.rest.dependencies import CurrentActor, Reading, Registering
 from app.rest.fields import Label
@@ -123,7 +123,7 @@ async def _register(
     key: str | None,
 ) -> Response:
     registrations: Registrations = request.app.state.registrations
-    proof = exchange_of(request.scope).proof
+    proof = context_of(request.scope).wallet_proof
     answer = await registrations.register(caller, route, body, actor, key, proof)
     headers = {"Location": f"/api/models/{answer.document['model_id']}"}
     if answer.replayed:

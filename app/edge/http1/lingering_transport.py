@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 LINGER_SECONDS = 2.0
 # How long a client may leave lying what was written for it, at the end of the connection
 # and, before that, so much that no more can be written.
-UNREAD_SECONDS = 120.0
+SEND_TIMEOUT = 120.0
 
 
 class LingeringTransport:
@@ -71,7 +71,7 @@ class LingeringTransport:
             self._transport.close()
             # By itself that waits for a client that does not read, for ever.
             if self._transport.get_write_buffer_size():
-                self._timer = self._protocol.loop.call_later(UNREAD_SECONDS, self._transport.abort)
+                self._timer = self._protocol.loop.call_later(SEND_TIMEOUT, self._transport.abort)
 
     def linger(self) -> None:
         """Send what is written and then the end, and read on for a while."""

@@ -1,6 +1,6 @@
 """The way around the HTTP parser and the transport, for one request's large bodies.
 
-ASGI has no word for it, so that it travels beside the messages, in `scope["bypass"]`. Whoever
+ASGI has no word for it, so that it travels beside the messages, in `scope["zero_copy"]`. Whoever
 takes it up answers for what the layers in between would have counted.
 """
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.edge.http1.protocol import StrictProtocol
 
 
-class Bypass:
+class ZeroCopyChannel:
     """The client's connection, while one request on it is answered.
 
     bytes_in, bytes_out: how much of the request's body and of the answer's came this way.

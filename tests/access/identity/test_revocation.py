@@ -14,7 +14,7 @@ import psycopg2
 import pytest
 
 from app.access.identity import cleanup
-from app.access.identity.credential_cache import KnownCredentials
+from app.access.identity.credential_cache import CredentialCache
 from app.core.request.principal import Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
@@ -60,7 +60,7 @@ def test_a_key_is_ended_where_it_was_ended_before_anybody_is_told(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, ends: str
 ) -> None:
     with (
-        patch.object(KnownCredentials, "_notified", lambda *_: None),
+        patch.object(CredentialCache, "_notified", lambda *_: None),
         RunningGateway(new_database(), mlflow_server.url) as gateway,
         gateway.client(gateway.key()) as client,
         gateway.client(gateway.key(scopes=list(Scope))) as admin,

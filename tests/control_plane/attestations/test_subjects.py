@@ -26,7 +26,7 @@ from app.core.errors import (
 from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
 from app.database.engine import Database
-from app.mlflow.client import WORKSPACE, MLflowControl
+from app.mlflow.client import WORKSPACE, MLflowClient
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
 BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)
@@ -97,7 +97,7 @@ def with_service(new_database: Callable[[], str]) -> Running:
 
     async def wrapped(work: Work) -> Any:
         database = Database(url, connections=2)
-        control = MLflowControl("http://mlflow", httpx.MockTransport(mlflow))
+        control = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
         try:
             workspaces = Workspaces(database, control, "workspaces")
             evidence = Evidence(database, control, workspaces, Registry())

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.connection import READ_AHEAD, WHOLE_BODY
 from tests.data_plane.upstream.test_upload import Upload
 from tests.support.scripted_upstream import OK, Hostile, Peer, Run, each_loop, hostile, until
@@ -17,8 +17,8 @@ pytestmark = each_loop
 
 def client(server: Hostile, **options: float) -> httpx.AsyncClient:
     url = f"http://127.0.0.1:{server.port}"
-    settings = {"queue_timeout": 5, "connect_timeout": 5, "read_timeout": 5, "body_gap": 5}
-    upstream = Upstream(url, max_connections=2, **(settings | options))  # type: ignore[arg-type]
+    settings = {"queue_timeout": 5, "connect_timeout": 5, "read_timeout": 5, "body_timeout": 5}
+    upstream = UpstreamClient(url, max_connections=2, **(settings | options))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=upstream, base_url=url)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
-from app.core.min_rate import GAPS
+from app.core.min_rate import WINDOW_IN_TIMEOUTS
 from app.data_plane.upstream import splice, transfer
 from app.data_plane.upstream.transfer import TAIL
 from app.edge.http1 import lingering_transport
@@ -432,7 +432,7 @@ def test_a_client_that_falls_silent_in_its_body_is_slow(run: Run) -> None:
         over.set()
 
     async def main() -> None:
-        async with scene(script, body_gap=0.4) as (front, _):
+        async with scene(script, body_timeout=0.4) as (front, _):
             answer = await front.ask(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
             assert (answer.status, answer.whole) == (400, True)
             assert answer.header(b"connection") == b"close"
@@ -450,7 +450,7 @@ def test_a_body_that_drips_is_slow(run: Run) -> None:
 
     async def main() -> None:
         gap = 0.5
-        async with scene(script, body_gap=gap) as (front, _):
+        async with scene(script, body_timeout=gap) as (front, _):
             reader, writer = await front.connect()
             writer.write(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
             answer = asyncio.ensure_future(read_answer(reader))
@@ -460,7 +460,7 @@ def test_a_body_that_drips_is_slow(run: Run) -> None:
                 drops += 1
                 await asyncio.wait([answer], timeout=gap / 5)
             # Never a silence that is too long, and more than one window of them.
-            assert drops > GAPS
+            assert drops > WINDOW_IN_TIMEOUTS
             assert (await answer).status == 400
             assert "bytes a second" in str(front.errors[0])
             assert was_spliced(front)
@@ -475,7 +475,7 @@ def test_a_slow_body_outlives_the_upstreams_silence(run: Run) -> None:
         await peer.send(head(len(whole)) + whole)
 
     async def main() -> None:
-        async with scene(script, read_timeout=0.4, body_gap=3) as (front, _):
+        async with scene(script, read_timeout=0.4, body_timeout=3) as (front, _):
             reader, writer = await front.connect()
             writer.write(put(5 * MEGABYTE))
             for start in range(0, 5 * MEGABYTE, MEGABYTE):

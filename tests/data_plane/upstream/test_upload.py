@@ -243,7 +243,7 @@ def test_a_silent_client_is_slow(run: Run, raw: bytes) -> None:
         await upload.read(peer)
 
     async def main() -> None:
-        async with scene(script, body_gap=0.2) as (front, server):
+        async with scene(script, body_timeout=0.2) as (front, server):
             answer = await front.ask(raw)
             assert (answer.status, answer.whole) == (400, True)
             assert isinstance(front.errors[0], SlowRequestError)
@@ -263,7 +263,7 @@ def test_a_slow_upload_outlives_the_upstreams_silence(run: Run) -> None:
         await peer.send(OK)
 
     async def main() -> None:
-        async with scene(script, read_timeout=0.4, body_gap=2) as (front, _):
+        async with scene(script, read_timeout=0.4, body_timeout=2) as (front, _):
             reader, writer = await front.connect()
             writer.write(put(b"", size=6))
             for _ in range(6):
