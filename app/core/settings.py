@@ -10,8 +10,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.errors import StartupError
+from app.core.ethereum import is_address
 from app.core.validation_errors import words
-from app.schemas.address import is_address
 
 Network = IPv4Network | IPv6Network
 # Characters of a pepper that nobody finds by trying.
