@@ -40,7 +40,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
             # Replicas that start together make one key between them.
             await session.execute(select(func.pg_advisory_xact_lock(BOOTSTRAP_LOCK)))
             await peppers.check(session)
-            await signing_key_history.check(
+            await signing_key_history.register_attestor(
                 session, Attestor.from_settings(settings), settings.retired_attestors
             )
             admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))

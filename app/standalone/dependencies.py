@@ -7,6 +7,7 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
+from app.database.engine import in_one_line
 from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.managed_service import Supervised
@@ -104,7 +105,7 @@ def neighbour_database(url: str) -> str:
             beside = psycopg2.connect(base.geturl(), connect_timeout=10)
         except psycopg2.OperationalError as error:
             raise StartupError(
-                f"cannot use the database of HOKUSAI_DATABASE_URL: {_first_line(error)}"
+                f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
             ) from None
         try:
             with closing(beside) as connection:
@@ -114,10 +115,6 @@ def neighbour_database(url: str) -> str:
         except psycopg2.Error as error:
             raise StartupError(
                 f"MLflow needs a database {name} beside the gateway's own, and it cannot be made: "
-                f"{_first_line(error)}; make it, or set HOKUSAI_MLFLOW_URL"
+                f"{in_one_line(error)}; make it, or set HOKUSAI_MLFLOW_URL"
             ) from None
     return neighbour
-
-
-def _first_line(error: psycopg2.Error) -> str:
-    return str(error).strip().splitlines()[0]

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
@@ -52,9 +53,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     progress = Progress()
     directory = DataDirectory(settings.data_dir)
     has_children = settings.database_url is None or settings.mlflow_url is None
-    has_attestor = any(
-        (settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore)
-    )
+    has_attestor = has_attestor_key(settings)
     if has_children or settings.key_pepper is None or not has_attestor:
         directory.create()
     if has_children:

@@ -13,7 +13,7 @@ from app.cli.doctor import host_checks
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import Finding, Level, ok, problem, warning
-from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import warnings
@@ -54,7 +54,7 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
     directory = DataDirectory(settings.data_dir)
     completed = _completed(settings, directory)
     given = (settings.database_url, settings.mlflow_url, settings.key_pepper)
-    if None in given or not _has_attestor(settings):
+    if None in given or not has_attestor_key(settings):
         yield host_checks.check_directory(directory)
     yield _pepper(settings, completed, directory)
     attestor, finding = _attestor(settings, completed, directory)
@@ -82,10 +82,6 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
         yield finding
 
 
-def _has_attestor(settings: Settings) -> bool:
-    return any((settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore))
-
-
 def _completed(settings: Settings, directory: DataDirectory) -> Settings:
     """With what `serve` would find in its data directory, as far as it is there already."""
     found: dict[str, object] = {}
@@ -94,7 +90,7 @@ def _completed(settings: Settings, directory: DataDirectory) -> Settings:
         found["database_url"] = SecretStr(url) if url else None
     if settings.key_pepper is None:
         found["key_pepper"] = SecretStr(pepper) if pepper else None
-    if not _has_attestor(settings) and os.access(directory.attestor_key, os.F_OK):
+    if not has_attestor_key(settings) and os.access(directory.attestor_key, os.F_OK):
         found["attestor_key_file"] = directory.attestor_key
     return settings.model_copy(update=found)
 
@@ -118,8 +114,8 @@ def _pepper(settings: Settings, completed: Settings, directory: DataDirectory) -
 def _attestor(
     settings: Settings, completed: Settings, directory: DataDirectory
 ) -> tuple[Attestor | None, Finding]:
-    say_so = ok if settings.database_url is None or _has_attestor(settings) else warning
-    if not _has_attestor(completed):
+    say_so = ok if settings.database_url is None or has_attestor_key(settings) else warning
+    if not has_attestor_key(completed):
         text = f"HOKUSAI_ATTESTOR_KEY is not set: `serve` makes one in {directory.path}"
         return None, say_so("attestor", text)
     try:
@@ -127,7 +123,7 @@ def _attestor(
     except StartupError as error:
         return None, problem("attestor", str(error))
     text = f"signs as {attestor.address}"
-    if not _has_attestor(settings):
+    if not has_attestor_key(settings):
         text += f" with the key in {directory.path}, since HOKUSAI_ATTESTOR_KEY is not set"
     return attestor, say_so("attestor", text)
 
