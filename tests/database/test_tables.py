@@ -1,4 +1,4 @@
-"""The tables' classes and the migrations say the same."""
+"""The migrations create the schema that the ORM classes describe."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from app.database.engine import Base, database_address
 from migrations.tables import TABLES
 
 
-def test_the_newest_schema_is_that_of_the_classes(new_database: Callable[[], str]) -> None:
+def test_the_migrated_schema_is_that_of_the_classes(new_database: Callable[[], str]) -> None:
     assert TABLES
 
     def compare(connection: Connection) -> list[object]:
