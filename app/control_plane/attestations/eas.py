@@ -1,6 +1,6 @@
 """The attestation as an off-chain attestation of the Ethereum Attestation Service, version 2.
 
-EAS's own SDK and explorers verify it, without any software of ours.
+EAS's own SDK and explorers verify it, without the gateway's software.
 """
 
 import secrets

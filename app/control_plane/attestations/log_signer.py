@@ -25,7 +25,7 @@ class LogSigner:
     async def ensure_registered(self, session: AsyncSession) -> None:
         """Register the attestor with the database, before it signs anything.
 
-        The database is asked until it has the key, not each time. Raises UnavailableError where
+        Later calls do nothing once the database has the key. Raises UnavailableError where
         another key signs for it.
         """
         if self._is_registered:

@@ -28,12 +28,12 @@ async def verify_with_log(
     known = await known_attestors(session)
     signers = {attestor.address, *(one.address for one in known)}
     keys = [CheckpointVerifier.parse(one.checkpoint_key) for one in known]
-    # In a thread: it takes milliseconds of computation, and the document is anybody's.
+    # In a thread, because anybody may send documents, each of which takes milliseconds to verify.
     checks = await asyncio.to_thread(
         verify, document, signers, [attestor.checkpoint_signer.verifier, *keys]
     )
     if checks["inclusion"].ok and not await _is_logged(session, document["log"]):
-        # Somebody who has a former key can sign a log that does not exist.
+        # A key that has leaked can sign the checkpoint of a log that does not exist.
         checks["inclusion"] = CheckResult(False, "the log holds another entry there, or none")
     checks["revoked"] = await _check_revocation(session, document)
     return checks

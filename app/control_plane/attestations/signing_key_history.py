@@ -41,7 +41,7 @@ async def require_allowed(
     """Compare an attestor with those that the database knows, without writing.
 
     Raises StartupError where another key has signed for this database and is not retired: a
-    replica with a key of its own would make attestations that nobody expects.
+    replica with a key of its own would issue attestations that verifiers do not trust.
     """
     allowed = {attestor.address.lower(), *(address.lower() for address in retired)}
     for known in await known_attestors(session):

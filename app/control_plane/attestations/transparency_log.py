@@ -1,7 +1,7 @@
 """The transparency log: an append-only list of entries, with the Merkle tree of RFC 6962 over it.
 
 An entry's index is its place in the tree. Each append holds a lock until its transaction ends, so
-that there are no gaps, and whoever reads a size finds every node of a tree of that size.
+that there are no gaps, and a transaction that reads a size finds every node of a tree of that size.
 """
 
 from collections.abc import Callable, Iterable, Sequence

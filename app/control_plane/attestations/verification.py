@@ -49,7 +49,7 @@ def verify(
         "signature": _run(_check_signature, document),
         "signer": _run(_check_signer, document, signers),
         "inclusion": _run(_check_inclusion, document, checkpoint_keys),
-        "revoked": CheckResult(None, "only the log can tell whether it was revoked since"),
+        "revoked": CheckResult(None, "only the log shows whether it was revoked since"),
     }
     if document.get("eas") is not None:
         checks["eas"] = _run(_check_eas, document)

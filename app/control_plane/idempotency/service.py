@@ -39,7 +39,7 @@ class RequestIdentity:
 
 @dataclass(frozen=True, slots=True)
 class StoredResponse:
-    """The response to a request. replayed: whether it was given to an earlier sending."""
+    """The response to a request. replayed: whether an earlier sending of it got this response."""
 
     status: int
     document: dict[str, Any]
@@ -210,7 +210,7 @@ def lease_has_expired(principal: Any, key: Any) -> Any:
 
 
 def _update(request: RequestIdentity, holder: str | None = None) -> Any:
-    """An UPDATE of a request in progress; of the given holder's only, if there is one."""
+    """An UPDATE of a request in progress; only while `holder` has it, if one is stated."""
     statement = update(IdempotentRequest).where(
         IdempotentRequest.principal == request.principal,
         IdempotentRequest.key == request.key,

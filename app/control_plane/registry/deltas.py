@@ -64,7 +64,7 @@ def _delta(baseline: float, improved: float, *, downwards: bool) -> Delta:
 def _percent(delta: float, baseline: float) -> float | None:
     if baseline == 0:
         return None
-    # 17 digits tell every double apart, and leave no tail of the division behind.
+    # 17 significant digits are enough to identify every double.
     with localcontext(prec=17):
         percent = float(Decimal(repr(delta)) / Decimal(repr(baseline)) * 100)
     return percent if math.isfinite(percent) else None

@@ -1,8 +1,8 @@
 """The version in MLflow that a registration creates or adopts: one, however often it is tried.
 
 MLflow creates another version each time that it is asked, and its response may get lost. So each
-version carries the id of its operation as a tag, and whoever takes a registration over searches for
-the tag before asking again.
+version carries the id of its operation as a tag, and a process that takes a registration over
+searches for the tag first.
 """
 
 from datetime import timedelta
@@ -53,7 +53,7 @@ class ModelVersions:
                 return version
             await self._require_source(plan)
         await self._mlflow.create_registered_model(workspace, name)
-        # Nobody may take the request over while MLflow works on the next call.
+        # No other process may take the request over while MLflow works on the next call.
         await self._renew(request, claim)
         try:
             return await self._mlflow.create_model_version(

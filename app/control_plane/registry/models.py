@@ -83,7 +83,7 @@ class Registration(Base):
     principal, key: of the idempotent request that it belongs to.
     adopts: `name/version` of the version in MLflow that is registered; None where one is created.
     plan: the `Plan`, as JSON.
-    in_doubt: whether a process may have asked MLflow for a version without seeing the response.
+    in_doubt: whether a process may have requested a version from MLflow and not seen the response.
     version, settle_at: set when a registration that was in doubt ends. From `settle_at` on, other
         versions with its tag, which a late request may have created, are searched for and deleted.
     """

@@ -1,4 +1,4 @@
-"""The plan of a registration: everything that is decided before MLflow is asked to change anything.
+"""The plan of a registration: everything that is decided before anything changes in MLflow.
 
 It is stored with the registration, so that another process can finish it in the same way.
 """

@@ -1,6 +1,6 @@
 """The database side of a registration: the rows that each of its transactions writes.
 
-Every function works in the transaction of the session that it is given.
+Every function works in the transaction of its `session` argument.
 """
 
 from datetime import timedelta
@@ -72,7 +72,7 @@ async def take_over(session: AsyncSession, request: RequestIdentity) -> Plan:
     """The plan of a registration that another process has begun."""
     registration = await find(session, request)
     assert registration is not None
-    # That process may have asked MLflow for a version that is still to come.
+    # That process may have sent MLflow a request for a version that is still to come.
     registration.in_doubt = True
     return Plan.model_validate(registration.plan)
 
