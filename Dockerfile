@@ -14,7 +14,7 @@ RUN python -m venv /build \
     && python -m venv --without-pip /venv \
     && /build/bin/pip --python /venv/bin/python install --no-cache-dir --only-binary :all: \
         --require-hashes --requirement /src/requirements.lock
-COPY pyproject.toml README.md /src/
+COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
 COPY migrations /src/migrations
 RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation \
