@@ -3,7 +3,9 @@
 # A tag can be moved; a digest cannot. To build on one that was looked at:
 #   docker buildx imagetools inspect python:3.13.15-slim-trixie
 #   docker build --build-arg BASE=python:3.13.15-slim-trixie@sha256:... .
-ARG BASE=python:3.13.15-slim-trixie
+# Dependabot raises the version in a FROM, and reads none in an ARG.
+ARG BASE=base
+FROM python:3.13.15-slim-trixie AS base
 
 FROM ${BASE} AS build
 # pip and the build backend stay in an environment of their own, which is left behind.
