@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check chaos slow bench soak peers lock clean
+.PHONY: help install dev serve test test-clients check hooks chaos slow bench soak peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,9 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
+
+hooks: $(VENV)/.installed-dev ## Check format, lint, types and layers before each commit, from now on.
+	@$(BIN)/pre-commit install
 
 # Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
