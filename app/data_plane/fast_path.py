@@ -11,7 +11,7 @@ knows how to refuse and to tell (docs/decisions/0016-express.md).
 import asyncio
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -30,11 +30,9 @@ from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.headers import header_lines
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import ClientGoneError, Transfer
+from app.edge.http1.interfaces import ClientConnection
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules, check_line
-
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
 
 log = structlog.get_logger()
 
@@ -62,10 +60,10 @@ class FastPath:
         self.proxy = proxy
         self.upstream = upstream
         # The server's open connections; it keeps the set, and shows it with the first of them.
-        self.connections: AbstractSet[StrictProtocol] = frozenset()
+        self.connections: AbstractSet[ClientConnection] = frozenset()
 
     def take(
-        self, protocol: "StrictProtocol", line: RequestLine, head: RequestHead, body: bytes
+        self, protocol: ClientConnection, line: RequestLine, head: RequestHead, body: bytes
     ) -> "FastPathCycle | None":
         """Send a request on its way; None where it has to take the ordinary one.
 
@@ -125,7 +123,7 @@ class FastPathCycle:
     def __init__(
         self,
         fast_path: FastPath,
-        protocol: "StrictProtocol",
+        protocol: ClientConnection,
         line: RequestLine,
         context: RequestContext,
         transfer: Transfer,

@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from itertools import count
+from typing import Protocol
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -24,7 +25,6 @@ from app.core.settings import AccessLog
 from app.edge.body import discard
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date_header import date_header
-from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
@@ -35,6 +35,13 @@ CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What is read of a refused request's body, so that the answer survives and the connection too.
 UNREAD_BYTES = 256 * 1024
 SEND_TIMEOUT = 2.0
+
+
+class ByteCounts(Protocol):
+    """The bytes of one request's bodies that did not pass through ASGI (`scope["zero_copy"]`)."""
+
+    bytes_in: int
+    bytes_out: int
 
 
 class RequestLifecycle:
@@ -112,7 +119,7 @@ class RequestLifecycle:
             if not status:
                 unread = None if body_ended else receive
                 await self._refuse(InternalError(), scope, context, unread, reply)
-        zero_copy: ZeroCopyChannel | None = scope.get("zero_copy")
+        zero_copy: ByteCounts | None = scope.get("zero_copy")
         if zero_copy is not None:
             self.bytes_in += zero_copy.bytes_in
             self.bytes_out += zero_copy.bytes_out

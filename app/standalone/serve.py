@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.core.unknown_settings import warnings
+from app.core.unknown_settings import unknown_variables
 from app.database.engine import database_address, where
 from app.server.listener import open_socket
 from app.server.run import run
@@ -37,7 +37,7 @@ def serve() -> None:
     """
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
-    for line in warnings(os.environ):
+    for line in unknown_variables(os.environ):
         print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:

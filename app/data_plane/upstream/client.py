@@ -19,11 +19,11 @@ from app.core.errors import SlowRequestError, StartupError, UpstreamBusyError, U
 from app.core.settings import Settings
 from app.data_plane.upstream.connection import Connection, StaleConnectionError
 from app.data_plane.upstream.headers import HOP_BY_HOP
+from app.data_plane.upstream.interfaces import ZeroCopyChannel
 from app.data_plane.upstream.pool import Pool, PoolLimits, PoolUsage
 from app.data_plane.upstream.request import IDEMPOTENT, UpstreamRequest, encode_head
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import UNREAD, ClientGoneError, Transfer
-from app.edge.http1.zero_copy import ZeroCopyChannel
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1

@@ -14,10 +14,10 @@ from app.core.errors import (
 )
 from app.core.min_rate import MinimumDataRate
 from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.interfaces import ZeroCopyChannel
 from app.data_plane.upstream.pool import Pool, Slot
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import MIN_SIZE, Splice, splice_between
-from app.edge.http1.zero_copy import ZeroCopyChannel
 
 # A client that is still waiting after this many seconds is watched for leaving. Most requests are
 # over by then, and never cost the task that watches.

@@ -1,10 +1,9 @@
 """A client's transport that does not lose the end of an answer."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
 # How long the rest of a request is read and dropped after an answer that did not wait for it.
 LINGER_SECONDS = 2.0
@@ -24,7 +23,7 @@ class LingeringTransport:
     round: the two leave in one write, the dearest thing that a small request costs.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: "StrictProtocol") -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: ServerConnection) -> None:
         self._transport = transport
         self._protocol = protocol
         self._closing = False

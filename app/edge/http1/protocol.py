@@ -10,12 +10,12 @@ Longer than most files here: what the base class calls back all changes the stat
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 import structlog
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -33,12 +33,10 @@ from app.core.errors import (
 from app.core.request.head import RequestHead, RequestLine
 from app.edge.date_header import date_header
 from app.edge.http1 import lingering_transport
+from app.edge.http1.interfaces import FastPath, FastPathCycle
 from app.edge.http1.lingering_transport import LingeringTransport
 from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import MAX_HEAD, METHODS
-
-if TYPE_CHECKING:
-    from app.data_plane.fast_path import FastPath, FastPathCycle
 
 log = structlog.get_logger()
 
@@ -363,9 +361,7 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self._go_on()
 
-    def hand_over(
-        self, taken: "FastPathCycle", app: Callable[[Any, Any, Any], Awaitable[None]]
-    ) -> None:
+    def hand_over(self, taken: FastPathCycle, app: ASGIApp) -> None:
         """Let an ASGI application see a request to its end, which has been read to its own."""
         line, context = taken.line, taken.context
         scope = {

@@ -5,13 +5,11 @@ takes it up answers for what the layers in between would have counted.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
 
 class ZeroCopyChannel:
@@ -22,7 +20,7 @@ class ZeroCopyChannel:
 
     __slots__ = ("_protocol", "bytes_in", "bytes_out")
 
-    def __init__(self, protocol: "StrictProtocol") -> None:
+    def __init__(self, protocol: ServerConnection) -> None:
         self._protocol = protocol
         self.bytes_in = self.bytes_out = 0
 
