@@ -9,11 +9,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
-from app.access.identity.cleanup import keep_up
-from app.access.identity.credential_cache import KnownCredentials
+from app.access.identity.cleanup import run_periodically
+from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
-from app.access.identity.replay_guard import Spender
+from app.access.identity.replay_guard import ReplayGuard
+from app.access.identity.transactions import ChangeTransactions
 from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
@@ -26,26 +27,29 @@ from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.health import Checks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
+from app.control_plane.registry.service import AttestationsOf
+from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.data_plane.fast_path import Express
+from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy import application
 from app.data_plane.proxy.application import Proxy
 from app.data_plane.proxy.error_mapping import refusal
 from app.data_plane.proxy.path_policy import PREFIX
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
-from app.edge.lifecycle import Envelope
+from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 from app.mlflow.model_registry import MLflowModels
-from app.server import memory
-from app.state_metrics import Gauges
+from app.rest.dependencies import ChangeTransaction
+from app.state_metrics import StateMetrics
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
 
@@ -63,8 +67,8 @@ UNLIMITED = health.PUBLIC
 def create_app(settings: Settings | None = None) -> "Gateway":
     """The gateway as an ASGI application.
 
-    A request meets: envelope (id, errors, metrics) → rules of HTTP → limit on failures → identity →
-    limit → the proxy, or FastAPI. Raises StartupError where a setting is wrong or missing.
+    The order of the layers: lifecycle (id, errors, metrics) → request rules → limit on failures →
+    identity → rate limit → the proxy, or FastAPI. Raises StartupError for a wrong setting.
     """
     settings = settings or load_settings()
     if settings.database_url is None or settings.mlflow_url is None:
@@ -76,15 +80,17 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     database = Database(
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
-    upstream = Upstream.from_settings(settings, refusal=refusal, failed=metrics.upstream_failed)
+    upstream = UpstreamClient.from_settings(
+        settings, refusal=refusal, failed=metrics.upstream_failed
+    )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
-    mlflow = MLflowControl(settings.mlflow_url, upstream, authorization=mlflow_credential)
-    known = KnownCredentials()
+    mlflow = MLflowClient(settings.mlflow_url, upstream, authorization=mlflow_credential)
+    known = CredentialCache()
     authenticator = Authenticator(settings, database, peppers, known)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
-    workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallets)
+    workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallet_limit)
     evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
     attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
     models = MLflowModels(mlflow)
@@ -104,36 +110,38 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.enter_context(
                     served(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            memory.started()
             for task in (
                 known.listen(database),
-                keep_up(database, known),
+                run_periodically(database, known),
                 reconciler.run(),
-                gauges.run(),
+                state_metrics.run(),
             ):
                 stack.callback(asyncio.create_task(task).cancel)
             yield
 
     api = own.create_api(lifespan)
-    api.state.settings = settings
-    api.state.metrics = metrics
-    api.state.peppers = peppers
-    api.state.database = database
-    api.state.mlflow = mlflow
-    api.state.authenticator = authenticator
-    api.state.known = known
-    api.state.workspaces = workspaces
-    api.state.limiter = limiter
-    api.state.attestations = attestations
-    api.state.registrations = registrations
-    api.state.attestations_of = attestations_of
-    api.state.attestations_for = attestations_for
     checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
-    api.state.checks = checks
+    api.state.services = AppState(
+        {
+            Settings: settings,
+            Metrics: metrics,
+            Peppers: peppers,
+            Database: database,
+            Authenticator: authenticator,
+            ChangeTransaction: ChangeTransactions(database, known),
+            Workspaces: workspaces,
+            Limiter: limiter,
+            Attestations: attestations,
+            Registrations: registrations,
+            AttestationsOf: attestations_of,
+            AttestationsFor: attestations_for,
+            Checks: checks,
+        }
+    )
 
-    spender = Spender(database)
-    proxy = Proxy(settings, upstream, workspaces, spender, mlflow, mlflow_credential)
-    app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_gap))
+    replay_guard = ReplayGuard(database)
+    proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)
+    app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_timeout))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.not_authenticated)
@@ -141,10 +149,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     if cross_origin is not None:
         app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
-    app = envelope = Envelope(app, metrics, settings.access_log, cross_origin)
-    express = Express(envelope, rules, failures, identity, limit, proxy, upstream)
-    gauges = Gauges(metrics, express, envelope, limiter, upstream, database, mlflow, checks)
-    return Gateway(app, api, express)
+    app = lifecycle = RequestLifecycle(app, metrics, settings.access_log, cross_origin)
+    fast_path = FastPath(lifecycle, rules, failures, identity, limit, proxy, upstream)
+    state_metrics = StateMetrics(
+        metrics, fast_path, lifecycle, limiter, upstream, database, mlflow, checks
+    )
+    return Gateway(app, api, fast_path)
 
 
 class Halves:
@@ -168,10 +178,10 @@ class Gateway:
     express: the short way, which the server's protocol offers to a request first.
     """
 
-    def __init__(self, app: ASGIApp, api: ASGIApp, express: Express) -> None:
+    def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath) -> None:
         self.app = app
         self.api = api
-        self.express = express
+        self.fast_path = fast_path
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return (self.api if scope["type"] == "lifespan" else self.app)(scope, receive, send)

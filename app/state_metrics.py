@@ -19,11 +19,11 @@ from app.control_plane.attestations import transparency_log as attestation_log
 from app.control_plane.health import NAME, Checks
 from app.control_plane.registry import reconciler
 from app.core.errors import GatewayError
-from app.data_plane.fast_path import Express
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.fast_path import FastPath
+from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
-from app.edge.lifecycle import Envelope
-from app.mlflow.client import MLflowControl
+from app.edge.lifecycle import RequestLifecycle
+from app.mlflow.client import MLflowClient
 from app.telemetry.metrics import Metrics
 from app.telemetry.multiprocess import SHARED
 
@@ -35,23 +35,23 @@ INTERVAL = 10.0
 VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
-class Gauges:
+class StateMetrics:
     """Brings `metrics` up to date with the parts of the gateway."""
 
     def __init__(
         self,
         metrics: Metrics,
-        express: Express,
-        envelope: Envelope,
+        fast_path: FastPath,
+        lifecycle: RequestLifecycle,
         limiter: Limiter,
-        upstream: Upstream,
+        upstream: UpstreamClient,
         database: Database,
-        mlflow: MLflowControl,
+        mlflow: MLflowClient,
         checks: Checks,
     ) -> None:
         self._metrics = metrics
-        self._express = express
-        self._envelope = envelope
+        self._express = fast_path
+        self._envelope = lifecycle
         self._limits = limiter.limits
         self._upstream = upstream
         self._database = database

@@ -20,7 +20,7 @@ from app.access.rate_limits.counter import MemoryCounter, counted
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.policy import Policy
 from app.access.rate_limits.redis_counter import RedisCounter
-from app.core.request.context import Exchange
+from app.core.request.context import RequestContext
 from app.core.request.principal import Principal
 from app.core.settings import Settings
 
@@ -52,9 +52,11 @@ async def main(url: str | None) -> None:
     key = uuid.uuid4().hex
     policy = Policy.from_settings(Settings(rate_limit=PLENTY, rate_window=WINDOW))
     limiter = Limiter(policy, MemoryCounter())
-    exchange = Exchange("", principal=Principal("key:0123456789abcdef", "key", "t", frozenset()))
+    context = RequestContext(
+        "", principal=Principal("key:0123456789abcdef", "key", "t", frozenset())
+    )
     await measure(
-        "memory, the whole limit of a request", lambda: limiter.principal.hit(exchange), 320_000
+        "memory, the whole limit of a request", lambda: limiter.principal.hit(context), 320_000
     )
     memory = MemoryCounter()
     await measure("memory, our counter", lambda: counted(memory.hit(key, PLENTY, WINDOW)), 320_000)

@@ -19,9 +19,10 @@ from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.reference import openapi
-from app.control_plane.reference.endpoints import Described
+from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
 from app.core import strict_json
+from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
     InternalError,
@@ -31,11 +32,12 @@ from app.core.errors import (
     UnknownRouteError,
     UnprocessableError,
 )
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.lifecycle import send_error
 from app.edge.request_rules import METHODS
+from app.telemetry.metrics import Metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -83,7 +85,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         },
     )
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
-    described = Described(api)
+    described = ReferenceEndpoints(api)
 
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
@@ -107,7 +109,7 @@ class Documents:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.gap)
-        if body and b"json" in exchange_of(scope).headers.get(b"content-type", b"").lower():
+        if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
             strict_json.parse(body)
 
         async def whole() -> Message:
@@ -123,7 +125,7 @@ class Documents:
         finally:
             route = scope.get("route")
             if route is not None:
-                exchange_of(scope).route = route.path
+                context_of(scope).route = route.path
 
 
 class _ErrorResponse(Response):
@@ -134,16 +136,16 @@ class _ErrorResponse(Response):
         self.error = error
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        exchange.reason = self.error.reason
-        await send_error(self.error, exchange.request_id, send)
+        context = context_of(scope)
+        context.reason = self.error.reason
+        await send_error(self.error, context.request_id, send)
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
         # At the door where wallets sign in, behind the layer that counts all others.
-        request.app.state.metrics.not_authenticated(error.reason)
+        state_of(request)[Metrics].not_authenticated(error.reason)
     return _ErrorResponse(error)
 
 

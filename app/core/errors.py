@@ -338,7 +338,7 @@ class MLflowRefusalError(GatewayError):
 
 class UpstreamTimeoutError(UpstreamError):
     status = 504
-    reason = "upstream_timeout"
+    reason = "upstream_read_timeout"
 
 
 class UnavailableError(GatewayError):

@@ -5,14 +5,14 @@ from app.core.errors import SlowRequestError
 # Bytes a second; the slowest links that people train over are a hundred times as fast.
 MIN_RATE = 240
 # The pace is looked at each time that so many of the longest silences have been waited for.
-GAPS = 4
+WINDOW_IN_TIMEOUTS = 4
 
 
-class Pace:
+class MinimumDataRate:
     """Watches one body. gap: the longest silence allowed in it, in seconds."""
 
     def __init__(self, gap: float) -> None:
-        self._window = GAPS * gap
+        self._window = WINDOW_IN_TIMEOUTS * gap
         self._waited = 0.0
         self._size = 0
 

@@ -11,7 +11,7 @@ knows how to refuse and to tell (docs/decisions/0016-express.md).
 import asyncio
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -20,41 +20,39 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.access.identity.middleware import Identity
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.core.errors import GatewayError
-from app.core.request.context import Exchange
+from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.quota import Quota
 from app.data_plane.proxy.application import Proxy
 from app.data_plane.proxy.path_policy import PREFIX
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.headers import header_lines
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import ClientGoneError, Transfer
-from app.edge.lifecycle import Envelope
+from app.edge.http1.interfaces import ClientConnection
+from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules, check_line
-
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
 
 log = structlog.get_logger()
 
 
-class Express:
+class FastPath:
     """The layers of the gateway, without ASGI between them."""
 
     prefix: Final = PREFIX + b"/"
 
     def __init__(
         self,
-        envelope: Envelope,
+        lifecycle: RequestLifecycle,
         rules: RequestRules,
         failures: FailureLimit,
         identity: Identity,
         limit: RateLimit,
         proxy: Proxy,
-        upstream: Upstream,
+        upstream: UpstreamClient,
     ) -> None:
-        self.envelope = envelope
+        self.lifecycle = lifecycle
         self.rules = rules
         self.failures = failures
         self.identity = identity
@@ -62,33 +60,33 @@ class Express:
         self.proxy = proxy
         self.upstream = upstream
         # The server's open connections; it keeps the set, and shows it with the first of them.
-        self.connections: AbstractSet[StrictProtocol] = frozenset()
+        self.connections: AbstractSet[ClientConnection] = frozenset()
 
     def take(
-        self, protocol: "StrictProtocol", line: RequestLine, head: RequestHead, body: bytes
-    ) -> "ExpressCycle | None":
+        self, protocol: ClientConnection, line: RequestLine, head: RequestHead, body: bytes
+    ) -> "FastPathCycle | None":
         """Send a request on its way; None where it has to take the ordinary one.
 
         body: all of it.
         """
-        exchange = self.envelope.begin(head.headers.get(b"x-request-id"), head)
+        context = self.lifecycle.begin(head.headers.get(b"x-request-id"), head)
         try:
             check_line(line)
-            if not self.identity.known(exchange):
+            if not self.identity.known(context):
                 return None
-            request = self.proxy.at_once(line, exchange, body)
+            request = self.proxy.prepare_without_io(line, context, body)
             if request is None:
                 return None
             upstream_head = self.upstream.encode(request)
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
-        counted = self.limit.ask(exchange)
+        counted = self.limit.ask(context)
         if isinstance(counted, Quota) and not counted.allowed:
             return None  # which is not counted, here or there
-        self.envelope.bytes_in += len(body)
+        self.lifecycle.bytes_in += len(body)
         transfer = self.upstream.begin(request, upstream_head)
-        return ExpressCycle(self, protocol, line, exchange, transfer, counted)
+        return FastPathCycle(self, protocol, line, context, transfer, counted)
 
     def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
         """The head of a request of HTTP/1.1; None where it has to take the ordinary way."""
@@ -99,7 +97,7 @@ class Express:
         return None if b"transfer-encoding" in head.headers else head
 
 
-class ExpressCycle:
+class FastPathCycle:
     """One request on the short way, with what uvicorn's protocol asks of a cycle of its own.
 
     counted: what the limit says of it. Nothing is sent before that is known, and before a signature
@@ -107,9 +105,9 @@ class ExpressCycle:
     """
 
     __slots__ = (
+        "context",
         "disconnected",
-        "exchange",
-        "express",
+        "fast_path",
         "handed_over",
         "keep_alive",
         "line",
@@ -124,17 +122,17 @@ class ExpressCycle:
 
     def __init__(
         self,
-        express: Express,
-        protocol: "StrictProtocol",
+        fast_path: FastPath,
+        protocol: ClientConnection,
         line: RequestLine,
-        exchange: Exchange,
+        context: RequestContext,
         transfer: Transfer,
         counted: Quota | asyncio.Future[Quota],
     ) -> None:
-        self.express = express
+        self.fast_path = fast_path
         self.protocol = protocol
         self.line = line
-        self.exchange = exchange
+        self.context = context
         self.transfer: Transfer | None = transfer
         # Runs while Redis or the database are waited for.
         self.preparing: asyncio.Task[None] | None = None
@@ -142,15 +140,15 @@ class ExpressCycle:
         self.handed_over = False
         self.keep_alive = True
         if isinstance(counted, Quota):
-            exchange.quota = counted
-        if exchange.quota is not None and exchange.proof is None:
+            context.quota = counted
+        if context.quota is not None and context.wallet_proof is None:
             transfer.begin(self.answered)
         else:
             self.preparing = asyncio.get_running_loop().create_task(self._prepare(counted))
             self.preparing.add_done_callback(self._prepared)
 
     @property
-    def message_event(self) -> "ExpressCycle":
+    def message_event(self) -> "FastPathCycle":
         """What uvicorn sets when something has happened to the client's side: see `set`.
 
         Made anew each time: an object that holds itself is left to the garbage collector.
@@ -173,9 +171,9 @@ class ExpressCycle:
 
     async def _prepare(self, counted: Quota | asyncio.Future[Quota]) -> None:
         if not isinstance(counted, Quota):
-            self.express.limit.admit(self.exchange, await counted)
-        if self.exchange.proof is not None:
-            await self.express.proxy.spender.spend(self.exchange.proof)
+            self.fast_path.limit.admit(self.context, await counted)
+        if self.context.wallet_proof is not None:
+            await self.fast_path.proxy.replay_guard.consume(self.context.wallet_proof)
 
     def _prepared(self, preparing: asyncio.Task[None]) -> None:
         if self.handed_over:
@@ -213,8 +211,8 @@ class ExpressCycle:
 
     def _answer(self, conn: Connection) -> None:
         answer, body = conn.answer, conn.take()
-        headers = self.express.envelope.additions(
-            self.exchange, self.exchange.head.raw, dated=answer.dated
+        headers = self.fast_path.lifecycle.additions(
+            self.context, self.context.head.raw, dated=answer.dated
         )
         if not self.keep_alive:
             headers.append((b"connection", b"close"))
@@ -223,7 +221,7 @@ class ExpressCycle:
             headers.append((b"content-length", b"%d" % len(body)))
         parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
-        self.express.envelope.bytes_out += len(body)
+        self.fast_path.lifecycle.bytes_out += len(body)
         # The client waits for this, and nobody for what is put in order after it.
         self.protocol.answer(b"".join(parts), close=not self.keep_alive)
         self._end(answer.status)
@@ -232,14 +230,14 @@ class ExpressCycle:
         # The connection may be silent for long after this, and a body is in here.
         transfer, self.transfer = self.transfer, None
         assert transfer is not None
-        self.express.upstream.end(transfer)
-        self.express.envelope.end(self.exchange, self.line.method, status)
+        self.fast_path.upstream.end(transfer)
+        self.fast_path.lifecycle.end(self.context, self.line.method, status)
 
     def _break_off(self) -> None:
         """A fault of ours, of which the client learns by the end of the connection."""
-        log.exception("request.failed", request_id=self.exchange.request_id)
+        log.exception("request.failed", request_id=self.context.request_id)
         if self.transfer is not None:
-            self.express.upstream.end(self.transfer)
+            self.fast_path.upstream.end(self.transfer)
         self.protocol.transport.abort()
 
     def _hand_over(self) -> None:
@@ -247,15 +245,15 @@ class ExpressCycle:
         self.protocol.hand_over(self, self._proceed)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rest = partial(self.express.failures.conduct, self._rest)
-        await self.express.envelope.conduct(rest, scope, receive, send)
+        rest = partial(self.fast_path.failures.conduct, self._rest)
+        await self.fast_path.lifecycle.conduct(rest, scope, receive, send)
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
-        upstream, transfer = self.express.upstream, self.transfer
+        upstream, transfer = self.fast_path.upstream, self.transfer
         assert transfer is not None
         try:
             if self.preparing is not None:
                 await self.preparing
-            await upstream.proceed(transfer, receive, send, scope.get("bypass"))
+            await upstream.proceed(transfer, receive, send, scope.get("zero_copy"))
         finally:
             upstream.end(transfer)

@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
 from app.core.errors import BodyTooLargeError, SlowRequestError
-from app.core.min_rate import Pace
+from app.core.min_rate import MinimumDataRate
 
 # The largest JSON body that the gateway itself looks into, in bytes.
 MAX_DOCUMENT = 2 * 1024 * 1024
@@ -21,7 +21,7 @@ async def read_body(receive: Receive, *, limit: int, gap: float) -> bytes:
     parts = []
     size = 0
     more = True
-    pace = Pace(gap)
+    pace = MinimumDataRate(gap)
     while more:
         began = time.monotonic()
         try:

@@ -7,7 +7,7 @@ cookies.
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.errors import PermissionDeniedError
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.edge.request_rules import METHODS
 
 PREFLIGHT_SECONDS = 600
@@ -45,7 +45,7 @@ class Preflight:
         self.cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = exchange_of(scope).headers
+        asked = context_of(scope).headers
         origin = asked.get(b"origin")
         if (
             scope["method"] != "OPTIONS"

@@ -10,6 +10,7 @@ import re
 import secrets
 import time
 from itertools import count
+from typing import Protocol
 
 import structlog
 from starlette.requests import ClientDisconnect
@@ -17,14 +18,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import PROBLEM, GatewayError, InternalError
 from app.core.redaction import has_secret
-from app.core.request.context import Exchange, exchange_of
+from app.core.request.context import RequestContext, context_of
 from app.core.request.head import UNREAD, RequestHead
 from app.core.request.quota import Quota
 from app.core.settings import AccessLog
 from app.edge.body import discard
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date_header import date_header
-from app.edge.http1.zero_copy import Bypass
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
@@ -34,10 +34,17 @@ log = structlog.get_logger()
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What is read of a refused request's body, so that the answer survives and the connection too.
 UNREAD_BYTES = 256 * 1024
-UNREAD_SECONDS = 2.0
+SEND_TIMEOUT = 2.0
 
 
-class Envelope:
+class ByteCounts(Protocol):
+    """The bytes of one request's bodies that did not pass through ASGI (`scope["zero_copy"]`)."""
+
+    bytes_in: int
+    bytes_out: int
+
+
+class RequestLifecycle:
     """ASGI middleware around the whole gateway."""
 
     def __init__(
@@ -62,16 +69,16 @@ class Envelope:
             await send({"type": "websocket.close", "code": 1008})
             return
         given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        scope["exchange"] = self.begin(given[0] if given else None)
+        scope["context"] = self.begin(given[0] if given else None)
         await self.conduct(self.app, scope, receive, send)
 
-    def begin(self, given: bytes | None, head: RequestHead = UNREAD) -> Exchange:
+    def begin(self, given: bytes | None, head: RequestHead = UNREAD) -> RequestContext:
         """The exchange of a request. given: the id that the client gave it, if it did."""
-        return Exchange(self._request_id(given), head)
+        return RequestContext(self._request_id(given), head)
 
     async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Run what answers the request, to its end or its failure."""
-        exchange = exchange_of(scope)
+        context = context_of(scope)
         status = 0
         body_ended = False
 
@@ -89,7 +96,7 @@ class Envelope:
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
                 dated = any(name == b"date" for name, _ in headers)
-                headers += self.additions(exchange, scope["headers"], dated=dated)
+                headers += self.additions(context, scope["headers"], dated=dated)
             else:
                 self.bytes_out += len(message.get("body", b""))
             await send(message)
@@ -103,46 +110,46 @@ class Envelope:
                 # A cut connection is the only way left to say that the answer is not whole; the
                 # server cuts it when an answer is left unfinished.
                 self.metrics.aborted.inc()
-                log.warning("answer.aborted", request_id=exchange.request_id, reason=error.reason)
+                log.warning("answer.aborted", request_id=context.request_id, reason=error.reason)
             else:
                 unread = None if body_ended else receive
-                await self._refuse(error, scope, exchange, unread, reply)
+                await self._refuse(error, scope, context, unread, reply)
         except Exception:
-            log.exception("request.failed", request_id=exchange.request_id, route=exchange.route)
+            log.exception("request.failed", request_id=context.request_id, route=context.route)
             if not status:
                 unread = None if body_ended else receive
-                await self._refuse(InternalError(), scope, exchange, unread, reply)
-        bypass: Bypass | None = scope.get("bypass")
-        if bypass is not None:
-            self.bytes_in += bypass.bytes_in
-            self.bytes_out += bypass.bytes_out
-        self.end(exchange, scope["method"], status)
+                await self._refuse(InternalError(), scope, context, unread, reply)
+        zero_copy: ByteCounts | None = scope.get("zero_copy")
+        if zero_copy is not None:
+            self.bytes_in += zero_copy.bytes_in
+            self.bytes_out += zero_copy.bytes_out
+        self.end(context, scope["method"], status)
 
-    def additions(self, exchange: Exchange, asked: Headers, *, dated: bool) -> Headers:
+    def additions(self, context: RequestContext, asked: Headers, *, dated: bool) -> Headers:
         """What every answer has. asked: the request's own headers; dated: it has a date already."""
         headers = [
-            (b"x-request-id", exchange.request_id.encode()),
+            (b"x-request-id", context.request_id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
         # MLflow's answers bring the date on which it made them.
         if not dated:
             headers.append(date_header())
-        if exchange.quota is not None:
-            headers += quota_headers(exchange.quota)
+        if context.quota is not None:
+            headers += quota_headers(context.quota)
         if self.cross_origin is not None:
             headers += self.cross_origin.headers(asked)
         return headers
 
-    def end(self, exchange: Exchange, method: str, status: int) -> None:
+    def end(self, context: RequestContext, method: str, status: int) -> None:
         """Give an exchange that is over its place in metrics and log."""
-        seconds = time.perf_counter() - exchange.began
+        seconds = time.perf_counter() - context.began
         self.metrics.observe(
-            method if method in METHODS else "other", exchange.route, status, seconds
+            method if method in METHODS else "other", context.route, status, seconds
         )
-        if exchange.reason is not None:
-            self.metrics.refused(exchange.reason)
+        if context.reason is not None:
+            self.metrics.refused(context.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
-            self._write(method, exchange, status, seconds)
+            self._write(method, context, status, seconds)
 
     def _request_id(self, given: bytes | None) -> str:
         if given is not None and CLIENT_ID.fullmatch(given):
@@ -155,7 +162,7 @@ class Envelope:
         self,
         error: GatewayError,
         scope: Scope,
-        exchange: Exchange,
+        context: RequestContext,
         unread: Receive | None,
         reply: Send,
     ) -> None:
@@ -164,22 +171,22 @@ class Envelope:
         unread: where the rest of the body comes from; None where its end was read, since to read
         on would be to wait for a client that waits for us.
         """
-        exchange.reason = error.reason
+        context.reason = error.reason
         closes = error.closes or not (unread is None or await _read_out(scope, unread))
-        await send_error(error, exchange.request_id, reply, closes=closes)
+        await send_error(error, context.request_id, reply, closes=closes)
 
-    def _write(self, method: str, exchange: Exchange, status: int, seconds: float) -> None:
+    def _write(self, method: str, context: RequestContext, status: int, seconds: float) -> None:
         log.log(
             logging.WARNING if status >= 500 else logging.INFO,
             "request",
-            request_id=exchange.request_id,
+            request_id=context.request_id,
             method=method,
-            route=exchange.route,
+            route=context.route,
             status=status,
-            reason=exchange.reason,
+            reason=context.reason,
             milliseconds=round(seconds * 1000, 1),
-            principal=exchange.principal.id if exchange.principal else None,
-            client=exchange.client,
+            principal=context.principal.id if context.principal else None,
+            client=context.client,
         )
 
 
@@ -224,4 +231,4 @@ async def _read_out(scope: Scope, receive: Receive) -> bool:
         return True
     if length.isdigit() and len(length) < 12 and int(length) > UNREAD_BYTES:
         return False
-    return await discard(receive, limit=UNREAD_BYTES, seconds=UNREAD_SECONDS)
+    return await discard(receive, limit=UNREAD_BYTES, seconds=SEND_TIMEOUT)

@@ -9,7 +9,7 @@ from app.core.errors import (
     MethodNotAllowedError,
     TargetTooLongError,
 )
-from app.core.request.context import exchange_of
+from app.core.request.context import context_of
 from app.core.request.head import RequestHead, RequestLine
 from app.core.settings import Network
 
@@ -49,7 +49,7 @@ class RequestRules:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_line(RequestLine.of(scope))
         client = scope.get("client")
-        exchange_of(scope).head = self.read(
+        context_of(scope).head = self.read(
             scope["headers"], scope["http_version"], client[0] if client else ""
         )
         await self.app(scope, receive, send)

@@ -41,7 +41,7 @@ class VersionOrigin:
     run_id: str | None
 
 
-class MLflowControl:
+class MLflowClient:
     """MLflow's REST API as far as the gateway needs it. Every failure is an UpstreamError."""
 
     def __init__(

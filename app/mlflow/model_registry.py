@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from app.core.errors import MLflowRefusalError
-from app.mlflow.client import MLflowControl, code_of, document_of, inside
+from app.mlflow.client import MLflowClient, code_of, document_of, inside
 
 # MLflow's own error codes for "there is none", also for an id that cannot be one.
 ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
@@ -51,7 +51,7 @@ class MLflowModels:
     against it. Every other failure leaves open whether it was done.
     """
 
-    def __init__(self, control: MLflowControl) -> None:
+    def __init__(self, control: MLflowClient) -> None:
         self._client = control.client
 
     async def run(self, workspace: str | None, run_id: str) -> Run | None:

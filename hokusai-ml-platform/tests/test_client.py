@@ -61,7 +61,7 @@ def test_a_request_has_the_credential_the_key_and_a_body(
         HalfAnswer(),
         problem(502, "upstream_unreachable"),
         problem(503, "upstream_busy", Retry_After="3"),
-        problem(504, "upstream_timeout"),
+        problem(504, "upstream_read_timeout"),
         Answer(502, text="<html>Bad Gateway</html>"),
     ],
     ids=["reset", "half", "502", "503", "504", "html"],

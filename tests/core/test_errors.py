@@ -235,7 +235,7 @@ def _(world: World) -> Met:
 
 @case(errors.SlowRequestError)
 def _(world: World) -> Met:
-    impatient = world.another(body_gap=0.2)
+    impatient = world.another(body_timeout=0.2)
     key = f"Authorization: Bearer {impatient.key()}"
     return Met(ask(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
 
@@ -458,7 +458,7 @@ def _(world: World) -> Met:
 
 @case(errors.TooManyWalletsError)
 def _(world: World) -> Met:
-    gateway = world.another(new_wallets=1)
+    gateway = world.another(new_wallet_limit=1)
     assert get(gateway, SEARCH, Wallet().headers()).status == 200
     return Met(get(gateway, SEARCH, Wallet().headers()))
 
@@ -514,7 +514,7 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamTimeoutError)
 def _(world: World) -> Met:
-    return world.behind(UpstreamConnection.wait_closed, upstream_timeout=0.3)
+    return world.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
 
 
 @case(errors.UpstreamBusyError)
@@ -529,7 +529,7 @@ def _(world: World) -> Met:
                 f"http://127.0.0.1:{upstream.port}",
                 tenancy="shared",
                 upstream_connections=1,
-                upstream_queue=0.3,
+                upstream_pool_timeout=0.3,
             )
             key = await asyncio.to_thread(gateway.key)
             async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:

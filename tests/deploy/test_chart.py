@@ -162,7 +162,7 @@ def test_the_settings_that_the_chart_names_are_there() -> None:
 def test_a_pod_may_take_its_grace_period(values: dict[str, Any]) -> None:
     pod = render(values)["Deployment", "r-gateway"]["spec"]["template"]["spec"]
     container = pod["containers"][0]
-    grace = float(environment(pod)["HOKUSAI_GRACE_PERIOD"])
+    grace = float(environment(pod)["HOKUSAI_SHUTDOWN_GRACE_PERIOD"])
     delay = float(environment(pod)["HOKUSAI_DRAIN_DELAY"])
     assert delay > 0
     assert pod["terminationGracePeriodSeconds"] > delay + grace

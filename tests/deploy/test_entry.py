@@ -149,7 +149,7 @@ def test_a_gateway_without_mlflow_stays(
 
 def scraped(gateway: RunningGateway) -> float:
     """How often the gateway has said that it is not ready."""
-    found = Scrape(gateway.app.express.envelope.metrics.exposition().decode())
+    found = Scrape(gateway.app.fast_path.lifecycle.metrics.exposition().decode())
     name = "hokusai_request_seconds_count"
     return found.value(name, method="GET", route="/readyz", status="503")
 

@@ -21,7 +21,7 @@ def impatient(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
     """A gateway that waits a second for the rest of a body."""
-    with RunningGateway(new_database(), mlflow_server.url, body_gap=1) as running:
+    with RunningGateway(new_database(), mlflow_server.url, body_timeout=1) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ from uvicorn.server import ServerState
 from app.access.identity.credentials import ADDRESS_HEADER
 from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
-from app.data_plane.fast_path import Express
+from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy.path_policy import upstream_target
 from app.edge.http1 import protocol
 from app.edge.http1.protocol import MAX_HEADS, StrictProtocol
@@ -80,8 +80,8 @@ class Transport:
 class Short:
     """Takes each request whose line keeps to the rules, and has answered it at once."""
 
-    prefix = Express.prefix
-    read = Express.read
+    prefix = FastPath.prefix
+    read = FastPath.read
 
     def __init__(self) -> None:
         self.rules = RequestRules(None, ())  # type: ignore[arg-type]
@@ -111,7 +111,7 @@ class Client(StrictProtocol):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, forgetful: bool) -> None:
         self.short = Short()
-        app = SimpleNamespace(express=self.short)
+        app = SimpleNamespace(fast_path=self.short)
         config = uvicorn.Config(
             app,  # type: ignore[arg-type]
             interface="asgi3",

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from app.core.errors import SlowRequestError
-from app.core.min_rate import GAPS, MIN_RATE, Pace
+from app.core.min_rate import MIN_RATE, WINDOW_IN_TIMEOUTS, MinimumDataRate
 from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
@@ -30,7 +30,7 @@ PIPELINED = 10
 def besieged(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
-    with RunningGateway(new_database(), mlflow_server.url, body_gap=BODY_GAP) as running:
+    with RunningGateway(new_database(), mlflow_server.url, body_timeout=BODY_GAP) as running:
         yield running
 
 
@@ -163,10 +163,10 @@ async def test_who_does_not_read_is_gone(
 
 
 def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
-    pace = Pace(1.0)
+    pace = MinimumDataRate(1.0)
     for _ in range(10_000):
         pace.came(1, 0.0)
-    pace.came(1, GAPS * 1.0)
+    pace.came(1, WINDOW_IN_TIMEOUTS * 1.0)
     # The next window begins anew: what came before buys no rest.
     with pytest.raises(SlowRequestError, match="less than"):
-        pace.came(int(GAPS * MIN_RATE) - 1, GAPS * 1.0)
+        pace.came(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

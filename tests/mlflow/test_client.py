@@ -7,7 +7,7 @@ import pytest
 import respx
 
 from app.core.errors import UpstreamError
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 URL = "http://mlflow.test"
 WORKSPACES = "/api/3.0/mlflow/workspaces"
@@ -21,10 +21,10 @@ def router() -> respx.Router:
 
 
 @pytest.fixture
-async def control(router: respx.Router) -> AsyncIterator[MLflowControl]:
+async def control(router: respx.Router) -> AsyncIterator[MLflowClient]:
     """The client of the router's MLflow. Checks that each request carries the credential."""
     transport = httpx.MockTransport(router.async_handler)
-    made = MLflowControl(URL, transport, authorization="Basic c2VjcmV0")
+    made = MLflowClient(URL, transport, authorization="Basic c2VjcmV0")
     yield made
     await made.close()
     assert all(call.request.headers["authorization"] == "Basic c2VjcmV0" for call in router.calls)
@@ -40,7 +40,7 @@ async def control(router: respx.Router) -> AsyncIterator[MLflowControl]:
     ],
 )
 async def test_workspaces_are_on_only_where_mlflow_says_so(
-    router: respx.Router, control: MLflowControl, answer: httpx.Response, expected: bool
+    router: respx.Router, control: MLflowClient, answer: httpx.Response, expected: bool
 ) -> None:
     router.get("/api/3.0/mlflow/server-info").mock(answer)
     assert await control.has_workspaces() is expected
@@ -48,7 +48,7 @@ async def test_workspaces_are_on_only_where_mlflow_says_so(
 
 @pytest.mark.parametrize("answer", [httpx.Response(201, json={"workspace": {}}), EXISTS])
 async def test_a_workspace_that_exists_is_as_good_as_a_new_one(
-    router: respx.Router, control: MLflowControl, answer: httpx.Response
+    router: respx.Router, control: MLflowClient, answer: httpx.Response
 ) -> None:
     route = router.post(WORKSPACES, json={"name": "acme"}).mock(answer)
     await control.make_workspace("acme")
@@ -56,7 +56,7 @@ async def test_a_workspace_that_exists_is_as_good_as_a_new_one(
 
 
 async def test_the_default_experiment_is_found_where_it_cannot_be_made(
-    router: respx.Router, control: MLflowControl
+    router: respx.Router, control: MLflowClient
 ) -> None:
     workspace = {"X-MLFLOW-WORKSPACE": "acme"}
     router.post(f"{EXPERIMENTS}/create", headers=workspace).mock(EXISTS)
@@ -76,7 +76,7 @@ async def test_the_default_experiment_is_found_where_it_cannot_be_made(
     ],
 )
 async def test_an_answer_that_helps_nobody_is_an_upstream_error(
-    router: respx.Router, control: MLflowControl, answer: httpx.Response
+    router: respx.Router, control: MLflowClient, answer: httpx.Response
 ) -> None:
     router.post(WORKSPACES).mock(answer)
     with pytest.raises(UpstreamError, match=WORKSPACES):
@@ -91,7 +91,7 @@ async def test_an_answer_that_helps_nobody_is_an_upstream_error(
     ],
 )
 async def test_a_model_is_looked_for_in_the_workspace(
-    router: respx.Router, control: MLflowControl, answer: httpx.Response, expected: bool
+    router: respx.Router, control: MLflowClient, answer: httpx.Response, expected: bool
 ) -> None:
     router.get("/api/2.0/mlflow/logged-models/m-1", headers={"X-MLFLOW-WORKSPACE": "acme"}).mock(
         answer
@@ -101,7 +101,7 @@ async def test_a_model_is_looked_for_in_the_workspace(
 
 @pytest.mark.parametrize("name", ["../runs/get", "m/1", "", "m-1?x", "m" * 101])
 async def test_what_is_no_model_id_is_not_asked_for(
-    router: respx.Router, control: MLflowControl, name: str
+    router: respx.Router, control: MLflowClient, name: str
 ) -> None:
     assert await control.has_model("acme", name) is False
     assert not router.calls

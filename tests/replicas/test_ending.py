@@ -30,7 +30,7 @@ def test_a_transfer_past_the_grace_period_is_cut_and_never_looks_whole(
             free_port(),
             database_url=database,
             mlflow_url=mlflow_server.url,
-            grace_period="1",
+            shutdown_grace_period="1",
             **secrets,
         ) as ending,
     ):

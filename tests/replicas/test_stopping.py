@@ -49,7 +49,7 @@ def settings(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> dic
         "mlflow_url": mlflow_server.url,
         "key_pepper": "pepper of the tests",
         "attestor_key": "a7" * 32,
-        "grace_period": str(GRACE),
+        "shutdown_grace_period": str(GRACE),
         **HIGH,
     }
 

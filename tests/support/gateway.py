@@ -10,10 +10,10 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.request.actor import CLI
 from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Database
@@ -42,7 +42,7 @@ class RunningGateway:
                 "rate_limit": 1_000_000,
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,
-                "new_wallets": 1_000_000,
+                "new_wallet_limit": 1_000_000,
                 "log_format": "json",
                 **overrides,
             }

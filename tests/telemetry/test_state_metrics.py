@@ -123,7 +123,7 @@ def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
     with (
         StallingProxy(mlflow_server.url) as proxy,
         RunningGateway(
-            new_database(), proxy.url, metrics_port=free_port(), upstream_timeout=0.5
+            new_database(), proxy.url, metrics_port=free_port(), upstream_read_timeout=0.5
         ) as gateway,
         gateway.client(gateway.key()) as client,
     ):
@@ -133,7 +133,7 @@ def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 504
         proxy.release()
         found = scrape(gateway)
-        timeout = {"reason": "upstream_timeout"}
+        timeout = {"reason": "upstream_read_timeout"}
         assert found.value("hokusai_upstream_errors_total", **timeout) == 1
         assert found.value("hokusai_errors_total", **timeout) == 1
 
@@ -187,7 +187,7 @@ def test_failed_authentications_are_counted_by_reason(
 def test_refusals_are_counted_by_limit(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    limits = {"rate_limit": 2, "anonymous_limit": 1, "new_wallets": 1}
+    limits = {"rate_limit": 2, "anonymous_limit": 1, "new_wallet_limit": 1}
     with RunningGateway(
         new_database(), mlflow_server.url, metrics_port=free_port(), **limits
     ) as gateway:

@@ -7,12 +7,11 @@ from ipaddress import ip_network
 from sqlalchemy import select
 
 from app.access.identity import wallet
-from app.access.identity.credential_cache import KnownCredential, KnownCredentials
+from app.access.identity.credential_cache import CredentialCache, KnownCredential
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import is_token, is_well_formed
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
-from app.access.identity.wallet import VerifiedWallet
 from app.core.client_address import in_networks
 from app.core.errors import (
     AddressNotAllowedError,
@@ -25,6 +24,7 @@ from app.core.errors import (
     UnauthenticatedError,
 )
 from app.core.request.principal import WALLET_SCOPES, Principal, Scope
+from app.core.request.wallet_proof import VerifiedWallet
 from app.core.settings import Settings
 from app.database.engine import Database, now
 
@@ -33,13 +33,13 @@ class Authenticator:
     """Knows whether a credential is good, and whose it is."""
 
     def __init__(
-        self, settings: Settings, database: Database, peppers: Peppers, known: KnownCredentials
+        self, settings: Settings, database: Database, peppers: Peppers, known: CredentialCache
     ) -> None:
         self._database = database
         self._peppers = peppers
         self._known = known
-        self._past = settings.wallet_past
-        self._ahead = settings.wallet_ahead
+        self._past = settings.signature_max_age
+        self._ahead = settings.signature_clock_skew
         # Lookups that are under way, by digest and generation.
         self._asked: dict[tuple[bytes, int], asyncio.Task[KnownCredential]] = {}
 

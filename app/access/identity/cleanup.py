@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy import delete, update
 
-from app.access.identity.credential_cache import KnownCredentials
+from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.models import AccessToken, APIKey, Nonce, SpentSignature
 from app.core.errors import DatabaseUnavailableError
 from app.database.engine import Database, now
@@ -18,7 +18,7 @@ log = structlog.get_logger()
 INTERVAL = 60.0
 
 
-async def keep_up(database: Database, known: KnownCredentials) -> None:
+async def run_periodically(database: Database, known: CredentialCache) -> None:
     """Do the upkeep every minute until cancelled; what fails is tried again."""
     written = time.time()
     while True:

@@ -50,7 +50,7 @@ class KnownCredential:
     used_at: float = 0.0
 
 
-class KnownCredentials:
+class CredentialCache:
     """A worker's memory of credentials, by digest."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

@@ -6,7 +6,7 @@ from app.access.identity import credentials
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import KeyCredential
 from app.core.errors import MethodNotAllowedError, UnauthenticatedError
-from app.core.request.context import Exchange, exchange_of
+from app.core.request.context import RequestContext, context_of
 
 
 class Identity:
@@ -29,21 +29,21 @@ class Identity:
             for _, path in public
         }
 
-    def known(self, exchange: Exchange) -> bool:
+    def known(self, context: RequestContext) -> bool:
         """Set `exchange.principal` if it can be told at once, without asking the database.
 
         Raises what is wrong with the credential, as far as that shows at once too.
         """
-        head = exchange.head
+        head = context.head
         if head.digest is None:
             credential = credentials.parse(head.headers)
             if isinstance(credential, KeyCredential):
                 head.digest = self.authenticator.digest(credential)
             elif credential is not None:
-                exchange.principal, exchange.proof = self.authenticator.wallet(credential)
+                context.principal, context.wallet_proof = self.authenticator.wallet(credential)
         if head.digest is not None:
-            exchange.principal = self.authenticator.known_key(head.digest, head.client)
-        return exchange.principal is not None
+            context.principal = self.authenticator.known_key(head.digest, head.client)
+        return context.principal is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (scope["method"], scope["path"]) not in self.public:
@@ -54,15 +54,15 @@ class Identity:
                     f"{scope['method']} is not possible here; it takes {allowed}.",
                     headers=[(b"allow", allowed.encode())],
                 )
-            exchange = exchange_of(scope)
-            if not self.known(exchange):
+            context = context_of(scope)
+            if not self.known(context):
                 # A key of which only the database can tell, or nothing at all.
-                credential = credentials.parse(exchange.headers)
+                credential = credentials.parse(context.headers)
                 if not isinstance(credential, KeyCredential):
                     raise UnauthenticatedError(
                         "This needs an API key (Authorization: Bearer <key>, or "
                         "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
                         "X-ETH-Message, X-ETH-Signature)."
                     )
-                exchange.principal = await self.authenticator.key(credential, exchange.client)
+                context.principal = await self.authenticator.key(credential, context.client)
         await self.app(scope, receive, send)

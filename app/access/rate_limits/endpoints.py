@@ -4,7 +4,8 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from app.access.rate_limits.limiter import Limiter, wait
-from app.core.request.context import exchange_of
+from app.core.app_state import state_of
+from app.core.request.context import context_of
 from app.rest.dependencies import Caller
 
 router = APIRouter(prefix="/api", tags=["limits"])
@@ -22,8 +23,8 @@ class LimitsView(BaseModel):
 @router.get("/limits")
 async def limits(request: Request, _: Caller) -> LimitsView:
     """What is left of the caller's limit; the RateLimit-* headers of every answer say the same."""
-    limiter: Limiter = request.app.state.limiter
-    quota = exchange_of(request.scope).quota
+    limiter = state_of(request)[Limiter]
+    quota = context_of(request.scope).quota
     assert quota is not None  # the limit stands before every endpoint
     return LimitsView(
         limit=quota.limit,

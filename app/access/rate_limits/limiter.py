@@ -8,7 +8,7 @@ from slowapi.wrappers import Limit
 from app.access.rate_limits.counter import Counter, counted
 from app.access.rate_limits.policy import Policy
 from app.core.client_address import failure_address
-from app.core.request.context import Exchange
+from app.core.request.context import RequestContext
 from app.core.request.quota import Quota
 
 
@@ -27,16 +27,16 @@ class CountedLimit:
         self._counter = counter
         self.refused = 0
 
-    def ask(self, exchange: Exchange, own: int | None = None) -> Quota | asyncio.Future[Quota]:
+    def ask(self, context: RequestContext, own: int | None = None) -> Quota | asyncio.Future[Quota]:
         """Count an exchange; `own` is a limit of the caller's own. See Counter.hit."""
         return self._counter.hit(
-            f"{self.name}:{self._key(exchange)}", own or self._amount, self.window
+            f"{self.name}:{self._key(context)}", own or self._amount, self.window
         )
 
-    async def hit(self, exchange: Exchange, own: int | None = None) -> Quota:
+    async def hit(self, context: RequestContext, own: int | None = None) -> Quota:
         """Count an exchange and keep the result in it."""
-        exchange.quota = await counted(self.ask(exchange, own))
-        return exchange.quota
+        context.quota = await counted(self.ask(context, own))
+        return context.quota
 
     async def hit_address(self, address: str) -> Quota:
         """Count something that a client address does apart from its requests' own limit."""
@@ -57,8 +57,8 @@ class Limiter:
         self.principal = CountedLimit(policy.principal, counter)
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
-        self.new_wallets = CountedLimit(policy.new_wallets, counter)
-        self.limits = (self.principal, self.anonymous, self.failures, self.new_wallets)
+        self.new_wallet_limit = CountedLimit(policy.new_wallet_limit, counter)
+        self.limits = (self.principal, self.anonymous, self.failures, self.new_wallet_limit)
 
 
 def wait(quota: Quota) -> int:

@@ -13,7 +13,7 @@ from app.core.errors import (
     TooManyFailuresError,
     UnauthenticatedError,
 )
-from app.core.request.context import Exchange, exchange_of
+from app.core.request.context import RequestContext, context_of
 from app.core.request.quota import Quota
 
 
@@ -30,28 +30,28 @@ class RateLimit:
         self.limiter = limiter
         self.unlimited = unlimited
 
-    def ask(self, exchange: Exchange) -> Quota | asyncio.Future[Quota]:
+    def ask(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
         """Count a principal's request, for `admit`."""
-        assert exchange.principal is not None
-        return self.limiter.principal.ask(exchange, exchange.principal.rate_limit)
+        assert context.principal is not None
+        return self.limiter.principal.ask(context, context.principal.rate_limit)
 
-    def admit(self, exchange: Exchange, quota: Quota) -> None:
+    def admit(self, context: RequestContext, quota: Quota) -> None:
         """Keep what came of it. Raises RateLimitedError where the limit was used up."""
-        exchange.quota = quota
+        context.quota = quota
         self._admit(self.limiter.principal, quota)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
-        principal = exchange.principal
+        context = context_of(scope)
+        principal = context.principal
         if principal is not None:
             limit = self.limiter.principal
-            quota = await limit.hit(exchange, principal.rate_limit)
+            quota = await limit.hit(context, principal.rate_limit)
         elif (scope["method"], scope["path"]) in self.unlimited:
             await self.app(scope, receive, send)
             return
         else:
             limit = self.limiter.anonymous
-            quota = await limit.hit(exchange)
+            quota = await limit.hit(context)
         self._admit(limit, quota)
         await self.app(scope, receive, send)
 
@@ -92,11 +92,11 @@ class FailureLimit:
         except GatewayError as error:
             if isinstance(error, UnauthenticatedError | AddressNotAllowedError):
                 self.failed(error.reason)
-            exchange = exchange_of(scope)
-            if exchange.quota is not None:
+            context = context_of(scope)
+            if context.quota is not None:
                 raise  # counted already, on the principal or as an anonymous request
             limit = self.limiter.failures
-            quota = await limit.hit(exchange)
+            quota = await limit.hit(context)
             # A fault of ours stays one, so that a good credential is not told to wait for it.
             if quota.allowed or error.status >= 500:
                 raise

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from slowapi.wrappers import Limit, LimitGroup
 
 from app.core.client_address import failure_address
-from app.core.request.context import Exchange
+from app.core.request.context import RequestContext
 from app.core.settings import Settings
 
 # The window of new wallets, in seconds.
@@ -25,7 +25,7 @@ class Policy:
     principal: Limit
     anonymous: Limit
     failures: Limit
-    new_wallets: Limit
+    new_wallet_limit: Limit
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Policy":
@@ -34,11 +34,11 @@ class Policy:
             principal=_limit("principal", settings.rate_limit, window, _principal),
             anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
             failures=_limit("failures", settings.failure_limit, window, _address),
-            new_wallets=_limit("wallets", settings.new_wallets, WALLET_SECONDS, _address),
+            new_wallet_limit=_limit("wallets", settings.new_wallet_limit, WALLET_SECONDS, _address),
         )
 
 
-def _limit(scope: str, amount: int, window: int, key: Callable[[Exchange], str]) -> Limit:
+def _limit(scope: str, amount: int, window: int, key: Callable[[RequestContext], str]) -> Limit:
     (limit,) = LimitGroup(
         f"{amount} per {window} second",
         key,
@@ -53,10 +53,10 @@ def _limit(scope: str, amount: int, window: int, key: Callable[[Exchange], str])
     return limit
 
 
-def _principal(exchange: Exchange) -> str:
-    assert exchange.principal is not None
-    return exchange.principal.id
+def _principal(context: RequestContext) -> str:
+    assert context.principal is not None
+    return context.principal.id
 
 
-def _address(exchange: Exchange) -> str:
-    return failure_address(exchange.client)
+def _address(context: RequestContext) -> str:
+    return failure_address(context.client)

@@ -8,15 +8,15 @@ from typing import Literal
 import structlog
 from sqlalchemy import update
 
-from app.access.audit.service import Actor
 from app.access.rate_limits.limiter import CountedLimit
 from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 log = structlog.get_logger()
 
@@ -44,15 +44,15 @@ class Workspaces:
     def __init__(
         self,
         database: Database,
-        mlflow: MLflowControl,
+        mlflow: MLflowClient,
         tenancy: Tenancy,
-        new_wallets: CountedLimit | None = None,
+        new_wallet_limit: CountedLimit | None = None,
     ) -> None:
-        """new_wallets: how many an address may bring; as many as they like without it."""
+        """new_wallet_limit: how many an address may bring; as many as they like without it."""
         self._database = database
         self._mlflow = mlflow
         self._shared = tenancy == "shared"
-        self._new_wallets = new_wallets
+        self._new_wallets = new_wallet_limit
         self._known: dict[str, Workspace] = {}
         self._making: dict[str, asyncio.Task[Workspace]] = {}
         self._checked = False

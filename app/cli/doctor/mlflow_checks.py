@@ -10,9 +10,9 @@ from app.cli.doctor.result import Finding, Level, ok, problem
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import in_one_line
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 from app.state_metrics import VERSION
 
 # The first with workspaces.
@@ -25,12 +25,12 @@ async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
     """Each finding as it is made, with the timeouts of readiness."""
     assert settings.mlflow_url is not None
     try:
-        upstream = Upstream.from_settings(settings)
+        upstream = UpstreamClient.from_settings(settings)
     except StartupError as error:
         yield problem("MLflow", str(error))
         return
     secret = settings.mlflow_authorization
-    mlflow = MLflowControl(
+    mlflow = MLflowClient(
         settings.mlflow_url, upstream, authorization=secret.get_secret_value() if secret else None
     )
     try:
@@ -40,7 +40,7 @@ async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
         await mlflow.close()
 
 
-async def _look(settings: Settings, mlflow: MLflowControl) -> AsyncIterator[Finding]:
+async def _look(settings: Settings, mlflow: MLflowClient) -> AsyncIterator[Finding]:
     url = settings.mlflow_url
     try:
         async with asyncio.timeout(PROBE_SECONDS):
@@ -88,7 +88,7 @@ def _version(place: str, said: str) -> Finding:
     return ok("MLflow", f"{said} {place}")
 
 
-async def _credential(mlflow: MLflowControl, *, given: bool) -> Finding:
+async def _credential(mlflow: MLflowClient, *, given: bool) -> Finding:
     if await mlflow.accepts_us():
         return ok("credential", "accepted by MLflow" if given else "MLflow asks for none")
     if given:
@@ -96,7 +96,7 @@ async def _credential(mlflow: MLflowControl, *, given: bool) -> Finding:
     return problem("credential", f"MLflow asks for one: set {CREDENTIAL}")
 
 
-async def _workspaces(mlflow: MLflowControl) -> Finding:
+async def _workspaces(mlflow: MLflowClient) -> Finding:
     if await mlflow.has_workspaces():
         return ok("workspaces", "on: a tenant is an MLflow workspace")
     return problem(

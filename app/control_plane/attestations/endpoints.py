@@ -20,14 +20,15 @@ from app.control_plane.attestations.schemas import (
     VerificationView,
 )
 from app.control_plane.attestations.service import Attestations
+from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
-from app.core.request.context import exchange_of
-from app.database.engine import Session
+from app.core.request.context import context_of
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
     CurrentActor,
     Reading,
+    Session,
 )
 
 router = APIRouter(prefix="/api/attestations", tags=["attestations"])
@@ -48,8 +49,7 @@ _CHECKPOINT = "text/plain; charset=utf-8"
 
 
 def _service(request: Request) -> Attestations:
-    service: Attestations = request.app.state.attestations
-    return service
+    return state_of(request)[Attestations]
 
 
 async def _strict(request: Request) -> Any:
@@ -75,7 +75,7 @@ async def issue(
 
     The same request again, or the same Idempotency-Key, gets the same attestation.
     """
-    proof = exchange_of(request.scope).proof
+    proof = context_of(request.scope).wallet_proof
     document = await service.issue(caller, body, actor, idempotency_key, proof)
     return AttestationView.model_validate(document)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
-from app.mlflow.client import SYSTEM_METRICS, MLflowControl
+from app.mlflow.client import SYSTEM_METRICS, MLflowClient
 
 # A double survives MLflow and its database; this allows for one that was printed with less.
 RELATIVE_TOLERANCE = 1e-9
@@ -23,7 +23,7 @@ class Witnessed:
     not_finite: tuple[str, ...]
 
 
-async def witness(mlflow: MLflowControl, workspace: str | None, run_id: str) -> Witnessed:
+async def witness(mlflow: MLflowClient, workspace: str | None, run_id: str) -> Witnessed:
     """The metrics of a run. Raises NotFoundError where the workspace has no such run."""
     run = await mlflow.run_metrics(workspace, run_id)
     if run is None:
@@ -40,7 +40,7 @@ async def witness(mlflow: MLflowControl, workspace: str | None, run_id: str) -> 
 
 
 async def run_of_version(
-    mlflow: MLflowControl, workspace: str | None, name: str, version: str
+    mlflow: MLflowClient, workspace: str | None, name: str, version: str
 ) -> str:
     """The run that a model version comes from.
 

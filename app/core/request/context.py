@@ -1,4 +1,4 @@
-"""One request and what the layers on its way learn about it, kept in `scope["exchange"]`.
+"""One request and what the layers on its way learn about it, kept in `scope["context"]`.
 
 The layers pass this instead of wrapping `send` once each: a wrapper costs more than the layer.
 """
@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from app.core.request.head import UNREAD, RequestHead
 
 if TYPE_CHECKING:
-    from app.access.identity.wallet import VerifiedWallet
     from app.core.request.principal import Principal
     from app.core.request.quota import Quota
+    from app.core.request.wallet_proof import VerifiedWallet
 
 
 @dataclass(slots=True)
-class Exchange:
+class RequestContext:
     """What is known so far of one request.
 
-    proof: the signed message of a wallet, to be spent before it changes anything.
+    wallet_proof: the signed message of a wallet, to be spent before it changes anything.
     route: a bounded label for metrics and logs, never the path itself.
     reason: that of the error it was answered with, if it was.
     began: seconds of the clock of `time.perf_counter`.
@@ -29,7 +29,7 @@ class Exchange:
     request_id: str
     head: RequestHead = UNREAD
     principal: "Principal | None" = None
-    proof: "VerifiedWallet | None" = None
+    wallet_proof: "VerifiedWallet | None" = None
     quota: "Quota | None" = None
     route: str = "unmatched"
     reason: str | None = None
@@ -46,7 +46,7 @@ class Exchange:
         return self.head.client
 
 
-def exchange_of(scope: Any) -> Exchange:
+def context_of(scope: Any) -> RequestContext:
     """The exchange of an ASGI scope that has passed the edge."""
-    exchange: Exchange = scope["exchange"]
-    return exchange
+    context: RequestContext = scope["context"]
+    return context

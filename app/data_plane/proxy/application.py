@@ -2,11 +2,11 @@
 
 from starlette.types import Receive, Scope, Send
 
-from app.access.audit.service import Actor
-from app.access.identity.replay_guard import Spender
+from app.access.identity.replay_guard import ReplayGuard
 from app.access.tenants.workspaces import Workspace, Workspaces
 from app.core.errors import BodyTooLargeError, InvalidParameterError
-from app.core.request.context import Exchange, exchange_of
+from app.core.request.actor import Actor
+from app.core.request.context import RequestContext, context_of
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.principal import Scope as Right
 from app.core.settings import Settings
@@ -20,15 +20,15 @@ from app.data_plane.proxy.body_policy import (
 )
 from app.data_plane.proxy.manifest import Match, Route, load_manifest
 from app.data_plane.proxy.otlp import MAX_SPANS, checked_spans, spans_type
-from app.data_plane.proxy.ownership import Origins
+from app.data_plane.proxy.ownership import OwnershipChecker
 from app.data_plane.proxy.path_policy import PREFIX, upstream_target, with_query
 from app.data_plane.proxy.route_reference import Help
 from app.data_plane.proxy.server_info import ServerInfo
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.headers import RawHeaders, request_headers
 from app.data_plane.upstream.request import UpstreamRequest, encode_headers
 from app.edge.body import read_body
-from app.mlflow.client import SERVER_INFO, MLflowControl
+from app.mlflow.client import SERVER_INFO, MLflowClient
 
 WORKSPACE = b"x-mlflow-workspace"
 # The largest body of a route that is neither an artifact's nor looked into, in bytes.
@@ -43,10 +43,10 @@ class Proxy:
     def __init__(
         self,
         settings: Settings,
-        upstream: Upstream,
+        upstream: UpstreamClient,
         workspaces: Workspaces,
-        spender: Spender,
-        mlflow: MLflowControl,
+        replay_guard: ReplayGuard,
+        mlflow: MLflowClient,
         credential: str | None,
     ) -> None:
         self.manifest = load_manifest()
@@ -59,17 +59,17 @@ class Proxy:
         self.help = Help(self.manifest)
         self.upstream = upstream
         self.workspaces = workspaces
-        self.spender = spender
-        self.origins = Origins(mlflow)
-        self.body_gap = settings.body_gap
+        self.replay_guard = replay_guard
+        self.origins = OwnershipChecker(mlflow)
+        self.body_timeout = settings.body_timeout
         self.max_upload = settings.max_upload
         self.server_info = None if settings.direct_artifacts else ServerInfo(mlflow)
         self.credential = credential.encode() if credential else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        exchange = exchange_of(scope)
+        context = context_of(scope)
         line = RequestLine.of(scope)
-        match, target = self._match(line, exchange)
+        match, target = self._match(line, context)
         route = match.route
         if route.gateway:
             await self.help(scope, receive, send)
@@ -77,29 +77,31 @@ class Proxy:
         if self.server_info is not None and route.pattern == SERVER_INFO:
             await self.server_info(scope, receive, send)
             return
-        principal = exchange.principal
+        principal = context.principal
         assert principal is not None  # nothing else below /api/mlflow is public
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:
-            actor = Actor(principal.id, exchange.request_id, exchange.client)
+            actor = Actor(principal.id, context.request_id, context.client)
             workspace = await self.workspaces.of(principal, actor)
         if route.dataset:
             await self.origins.check_dataset(workspace.name, match.parameters[0])
-        request = self._request(line, exchange, route, target, workspace)
-        await self._frame(request, exchange, route, workspace, receive)
-        if exchange.proof is not None:
+        request = self._request(line, context, route, target, workspace)
+        await self._frame(request, context, route, workspace, receive)
+        if context.wallet_proof is not None:
             # As late as can be: what the gateway refuses itself uses no signature up.
-            await self.spender.spend(exchange.proof)
-        await self.upstream.forward(request, receive, send, scope.get("bypass"))
+            await self.replay_guard.consume(context.wallet_proof)
+        await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
 
-    def at_once(self, line: RequestLine, exchange: Exchange, body: bytes) -> UpstreamRequest | None:
+    def prepare_without_io(
+        self, line: RequestLine, context: RequestContext, body: bytes
+    ) -> UpstreamRequest | None:
         """What to send upstream for a request that is here whole; None where that takes asking.
 
         Raises as the call does, from whose rules these are the ones that ask nobody. A proof that
         is left in the exchange has to be spent before anything is sent.
         """
-        match, target = self._match(line, exchange)
-        route, principal = match.route, exchange.principal
+        match, target = self._match(line, context)
+        route, principal = match.route, context.principal
         if route.gateway or route.otlp or route.dataset or principal is None:
             return None
         if self.server_info is not None and route.pattern == SERVER_INFO:
@@ -107,11 +109,11 @@ class Proxy:
         workspace = self.workspaces.known(principal.tenant)
         if workspace is None:
             return None
-        request = self._request(line, exchange, route, target, workspace)
-        self._size(exchange, route)
+        request = self._request(line, context, route, target, workspace)
+        self._size(context, route)
         if route.inspects_body:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
-            if workspace.name is not None and payload.names_others:
+            if workspace.name is not None and payload.references_resources:
                 return None
             body = payload.body
         elif body and not route.artifact:
@@ -119,7 +121,7 @@ class Proxy:
         request.body = body
         return request
 
-    def _match(self, line: RequestLine, exchange: Exchange) -> tuple[Match, bytes]:
+    def _match(self, line: RequestLine, context: RequestContext) -> tuple[Match, bytes]:
         """The route of a request whose caller may take it, and the target to send upstream."""
         plain = self._plain.get((line.method, line.path))
         if plain is not None:
@@ -129,19 +131,19 @@ class Proxy:
             decoded, target = upstream_target(line.path, line.query)
             match = self.manifest.match(line.method, decoded)
         route = match.route
-        exchange.route = route.pattern
+        context.route = route.pattern
         if not route.gateway:
-            assert exchange.principal is not None  # nothing else below /api/mlflow is public
+            assert context.principal is not None  # nothing else below /api/mlflow is public
             assert route.scope is not None  # a refused route has no match
-            exchange.principal.require(route.scope)
+            context.principal.require(route.scope)
             if route.scope is Right.READ:
-                exchange.proof = None  # to read uses no signature up
+                context.wallet_proof = None  # to read uses no signature up
         return match, target
 
     def _request(
         self,
         line: RequestLine,
-        exchange: Exchange,
+        context: RequestContext,
         route: Route,
         target: bytes,
         workspace: Workspace,
@@ -150,23 +152,21 @@ class Proxy:
         if route.experiment_queries:
             query = rewrite_query(route, line.query, workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")
-        request_id = exchange.request_id.encode()
-        assert exchange.principal is not None  # a route of the gateway's own asks for no request
-        request = UpstreamRequest(
-            line.method.encode(), target, [], caller=exchange.principal.tenant
-        )
+        request_id = context.request_id.encode()
+        assert context.principal is not None  # a route of the gateway's own asks for no request
+        request = UpstreamRequest(line.method.encode(), target, [], caller=context.principal.tenant)
         if route.otlp or route.experiment_header is not None:
             request.headers = [
                 (name, rewrite_experiment(value, workspace.default_experiment))
                 if name == route.experiment_header
                 else (name, value)
-                for name, value in self._headers(exchange.head, workspace)
+                for name, value in self._headers(context.head, workspace)
             ]
             request.headers.append((b"x-request-id", request_id))
         else:
-            # An id has no character that could end its line: see the envelope, which checks it.
+            # An id has no character that could end its line: see the lifecycle, which checks it.
             request.lines = b"%bx-request-id: %b\r\n" % (
-                self._lines(exchange.head, workspace),
+                self._lines(context.head, workspace),
                 request_id,
             )
         return request
@@ -193,24 +193,24 @@ class Proxy:
     async def _frame(
         self,
         request: UpstreamRequest,
-        exchange: Exchange,
+        context: RequestContext,
         route: Route,
         workspace: Workspace,
         receive: Receive,
     ) -> None:
         """Decide how the body travels: streamed as it comes, or whole where it has to be read."""
-        size = self._size(exchange, route)
+        size = self._size(context, route)
         chunked = size is None
         if route.inspects_body:
-            body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)
+            body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_timeout)
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
-            if workspace.name is not None and payload.names_others:
+            if workspace.name is not None and payload.references_resources:
                 await self.origins.check(workspace.name, payload)
             request.body = payload.body
         elif route.otlp:
-            body = await read_body(receive, limit=MAX_SPANS, gap=self.body_gap)
-            media_type = spans_type(exchange.headers.get(b"content-type", b""))
-            encoding = exchange.headers.get(b"content-encoding")
+            body = await read_body(receive, limit=MAX_SPANS, gap=self.body_timeout)
+            media_type = spans_type(context.headers.get(b"content-type", b""))
+            encoding = context.headers.get(b"content-encoding")
             request.body = checked_spans(body, media_type, encoding)
             described = (b"content-type", b"content-encoding")
             request.headers = [item for item in request.headers if item[0] not in described]
@@ -218,15 +218,15 @@ class Proxy:
         elif not route.artifact and (chunked or 0 < (size or 0) <= MAX_INSPECTED):
             # MLflow reads a chunked JSON body as an empty one, and a body with half a surrogate
             # pair only up to there: what follows is lost, and the answer may be 200.
-            request.body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_gap)
+            request.body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_timeout)
             check_text(request.body)
         else:
             request.content_length = size
             request.chunked = chunked
 
-    def _size(self, exchange: Exchange, route: Route) -> int | None:
+    def _size(self, context: RequestContext, route: Route) -> int | None:
         """The length of the body in bytes, None for a chunked one. Raises where it is too much."""
-        size = None if b"transfer-encoding" in exchange.headers else exchange.head.length
+        size = None if b"transfer-encoding" in context.headers else context.head.length
         if route.method in BODILESS and size != 0:
             raise InvalidParameterError(
                 f"A {route.method} takes no body here. Pass the parameters in the query."
@@ -236,6 +236,6 @@ class Proxy:
         if size is not None and size > MAX_DOCUMENT and not route.artifact and not route.otlp:
             # MLflow holds such a body in memory, several times over.
             raise BodyTooLargeError(f"This request's body may have at most {MAX_DOCUMENT} bytes.")
-        if route.inspects_body and b"content-encoding" in exchange.headers:
+        if route.inspects_body and b"content-encoding" in context.headers:
             raise InvalidParameterError("The body must come without Content-Encoding.")
         return size

@@ -50,7 +50,7 @@ class Payload:
     experiments: frozenset[str] = frozenset()
 
     @property
-    def names_others(self) -> bool:
+    def references_resources(self) -> bool:
         """Whether MLflow has to be asked whose something is."""
         return bool(self.runs or self.models or self.experiments)
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from app.core.errors import NotFoundError
 from app.data_plane.proxy.body_policy import Payload
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 Look = Callable[[str, str], Awaitable[bool]]
 
@@ -17,10 +17,10 @@ Look = Callable[[str, str], Awaitable[bool]]
 CAPACITY = 10_000
 
 
-class Origins:
+class OwnershipChecker:
     """Asks MLflow, in the tenant's workspace, and remembers what is there."""
 
-    def __init__(self, mlflow: MLflowControl) -> None:
+    def __init__(self, mlflow: MLflowClient) -> None:
         self._mlflow = mlflow
         self._own: dict[tuple[str, str, str], None] = {}
 

@@ -7,7 +7,7 @@ straight to it, and fetches every file from it. Where users do not reach the sto
 from starlette.responses import JSONResponse
 from starlette.types import Receive, Scope, Send
 
-from app.mlflow.client import MLflowControl
+from app.mlflow.client import MLflowClient
 
 DIRECT = ("multipart_uploads_enabled", "multipart_downloads_enabled")
 
@@ -15,7 +15,7 @@ DIRECT = ("multipart_uploads_enabled", "multipart_downloads_enabled")
 class ServerInfo:
     """An ASGI application for GET /api/3.0/mlflow/server-info. Raises UpstreamError."""
 
-    def __init__(self, mlflow: MLflowControl) -> None:
+    def __init__(self, mlflow: MLflowClient) -> None:
         self._mlflow = mlflow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

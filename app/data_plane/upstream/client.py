@@ -19,11 +19,11 @@ from app.core.errors import SlowRequestError, StartupError, UpstreamBusyError, U
 from app.core.settings import Settings
 from app.data_plane.upstream.connection import Connection, StaleConnectionError
 from app.data_plane.upstream.headers import HOP_BY_HOP
+from app.data_plane.upstream.interfaces import ZeroCopyChannel
 from app.data_plane.upstream.pool import Pool, PoolLimits, PoolUsage
 from app.data_plane.upstream.request import IDEMPOTENT, UpstreamRequest, encode_head
 from app.data_plane.upstream.response_head import BODILESS
 from app.data_plane.upstream.transfer import UNREAD, ClientGoneError, Transfer
-from app.edge.http1.zero_copy import Bypass
 
 # How often silence is looked for, in seconds: one timer for all requests instead of several each.
 TICK = 0.1
@@ -36,13 +36,13 @@ MAX_REFUSAL = 64 * 1024
 Refusal = Callable[[int, Sequence[tuple[bytes, bytes]], bytes], Exception]
 
 
-class Upstream(httpx.AsyncBaseTransport):
+class UpstreamClient(httpx.AsyncBaseTransport):
     """A pooled HTTP/1.1 client for one server.
 
     url: of the server, with a path if it lives below one. max_connections: open at a time. share:
     the part of them that one caller may hold; see `UpstreamRequest.caller`. In seconds:
     queue_timeout, the wait for a free connection; connect_timeout, TCP and TLS; read_timeout, the
-    longest silence of the server, or of a client that takes no more of an answer; body_gap, the
+    longest silence of the server, or of a client that takes no more of an answer; body_timeout, the
     longest silence in a request's body; idle_timeout, for which a free connection is kept, less
     than the server's own. ca_file: PEM certificates to trust instead of the system's. max_body:
     bytes of a streamed body. refusal: makes the error that `forward` raises for an answer of 400 or
@@ -60,7 +60,7 @@ class Upstream(httpx.AsyncBaseTransport):
         queue_timeout: float,
         connect_timeout: float,
         read_timeout: float,
-        body_gap: float,
+        body_timeout: float,
         idle_timeout: float = 4.0,
         ca_file: Path | None = None,
         max_body: int = MAX_BODY,
@@ -78,7 +78,7 @@ class Upstream(httpx.AsyncBaseTransport):
         self._host = parts.netloc.encode("ascii")
         self._prefix = parts.path.rstrip("/").encode("ascii")
         self._read_timeout = read_timeout
-        self._body_gap = body_gap
+        self._body_gap = body_timeout
         self._max_body = max_body
         self._refusal = refusal
         self._failed = failed
@@ -111,11 +111,11 @@ class Upstream(httpx.AsyncBaseTransport):
             return cls(
                 settings.mlflow_url,
                 max_connections=settings.upstream_connections,
-                share=settings.upstream_share,
-                queue_timeout=settings.upstream_queue,
+                share=settings.upstream_tenant_share,
+                queue_timeout=settings.upstream_pool_timeout,
                 connect_timeout=settings.connect_timeout,
-                read_timeout=settings.upstream_timeout,
-                body_gap=settings.body_gap,
+                read_timeout=settings.upstream_read_timeout,
+                body_timeout=settings.body_timeout,
                 ca_file=settings.mlflow_ca_file,
                 max_body=settings.max_upload,
                 refusal=refusal,
@@ -132,7 +132,7 @@ class Upstream(httpx.AsyncBaseTransport):
         request: UpstreamRequest,
         receive: Receive,
         send: Send,
-        bypass: Bypass | None = None,
+        zero_copy: ZeroCopyChannel | None = None,
     ) -> None:
         """Send the request on, and the answer back, both as they come.
 
@@ -151,7 +151,7 @@ class Upstream(httpx.AsyncBaseTransport):
         """
         loop = asyncio.get_running_loop()
         transfer = self._begin(loop, request, self.encode(request), receive)
-        transfer.bypass = bypass
+        transfer.zero_copy = zero_copy
         await self._run(transfer, send)
 
     def encode(self, request: UpstreamRequest) -> bytes:
@@ -171,11 +171,11 @@ class Upstream(httpx.AsyncBaseTransport):
         transfer: Transfer,
         receive: Receive,
         send: Send,
-        bypass: Bypass | None = None,
+        zero_copy: ZeroCopyChannel | None = None,
     ) -> None:
         """The rest of `forward` for what `begin` began."""
         transfer.watch(receive)
-        transfer.bypass = bypass
+        transfer.zero_copy = zero_copy
         await self._run(transfer, send)
 
     def end(self, transfer: Transfer) -> None:
@@ -342,7 +342,7 @@ class Upstream(httpx.AsyncBaseTransport):
 
 
 class _AnswerStream(httpx.AsyncByteStream):
-    def __init__(self, upstream: Upstream, transfer: Transfer, conn: Connection) -> None:
+    def __init__(self, upstream: UpstreamClient, transfer: Transfer, conn: Connection) -> None:
         self._upstream = upstream
         self._transfer = transfer
         self._conn = conn

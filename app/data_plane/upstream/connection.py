@@ -12,7 +12,7 @@ from typing import Final, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.core.errors import GatewayError, UpstreamProtocolError
-from app.data_plane.upstream.response_head import BODILESS, NOTHING, AnswerHead, read_answer
+from app.data_plane.upstream.response_head import BODILESS, NOTHING, ResponseHead, read_answer
 
 MAX_HEAD = 64 * 1024
 # A body up to this size is handed over with its head: one wake-up, and if the upstream breaks off
@@ -100,7 +100,7 @@ class Connection(asyncio.Protocol):
         self._overhead = 0
         self._paused = self._bodiless = self._heard = self._surplus = False
         self.answered = self.complete = self.keep = self.closed = self.used = False
-        self.answer: AnswerHead = NOTHING
+        self.answer: ResponseHead = NOTHING
         self.touched = loop.time()
         self.unsent = 0
         self.holder: str | None = None

@@ -17,7 +17,7 @@ _REMEMBERED_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class AnswerHead:
+class ResponseHead:
     """What the head of an answer says.
 
     headers: everything that came, names in lower case. passed: those of them that go to the client,
@@ -37,12 +37,12 @@ class AnswerHead:
     keep: bool
 
 
-NOTHING = AnswerHead(
+NOTHING = ResponseHead(
     0, (), (), b"", dated=False, sized=False, length=None, chunked=False, keep=False
 )
 
 
-def read_answer(head: bytes) -> AnswerHead:
+def read_answer(head: bytes) -> ResponseHead:
     """The head of an answer, given with its empty line. Raises UpstreamProtocolError."""
     return _read(head) if len(head) > _REMEMBERED_BYTES else _remembered(head)
 
@@ -57,7 +57,7 @@ class _Reader:
         self.headers.append((name.lower(), value))
 
 
-def _read(head: bytes) -> AnswerHead:
+def _read(head: bytes) -> ResponseHead:
     reader = _Reader()
     parser = HttpResponseParser(reader)
     try:
@@ -88,7 +88,7 @@ def _read(head: bytes) -> AnswerHead:
         # The server in front counts the body against it, and there is none.
         passed = [item for item in passed if item[0] != b"content-length"]
     names = {name for name, _ in passed}
-    return AnswerHead(
+    return ResponseHead(
         status,
         tuple(reader.headers),
         tuple(passed),

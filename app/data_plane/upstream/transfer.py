@@ -12,12 +12,12 @@ from app.core.errors import (
     SlowRequestError,
     UpstreamTimeoutError,
 )
-from app.core.min_rate import Pace
+from app.core.min_rate import MinimumDataRate
 from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.interfaces import ZeroCopyChannel
 from app.data_plane.upstream.pool import Pool, Slot
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import MIN_SIZE, Splice, splice_between
-from app.edge.http1.zero_copy import Bypass
 
 # A client that is still waiting after this many seconds is watched for leaving. Most requests are
 # over by then, and never cost the task that watches.
@@ -55,10 +55,10 @@ class Transfer:
         "_started",
         "_task",
         "_uploaded",
-        "bypass",
         "conn",
         "head",
         "request",
+        "zero_copy",
     )
 
     def __init__(
@@ -68,14 +68,14 @@ class Transfer:
         request: UpstreamRequest,
         head: bytes,
         receive: Receive | None,
-        body_gap: float,
+        body_timeout: float,
         max_body: int,
     ) -> None:
         self._loop = loop
         self._pool = pool
         self.request = request
         self._receive = receive
-        self._body_gap = body_gap
+        self._body_gap = body_timeout
         self._max_body = max_body
         self._started = loop.time()
         self._failure: Exception | None = None
@@ -89,7 +89,7 @@ class Transfer:
         self._discarding = False
         self._splice: Splice | None = None
         # The client's connection, where its bodies may go around the parser.
-        self.bypass: Bypass | None = None
+        self.zero_copy: ZeroCopyChannel | None = None
         self.conn: Connection | None = None
         # On the wire, with its empty line.
         self.head = head
@@ -165,7 +165,7 @@ class Transfer:
             raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
         self._opened = self._loop.create_future()
         self._uploaded = self._loop.create_future()
-        self._pace = Pace(self._body_gap)
+        self._pace = MinimumDataRate(self._body_gap)
         self._task = self._loop.create_task(self._pump())
         return await self._opened
 
@@ -209,7 +209,7 @@ class Transfer:
         conn: Connection | None = None
         chunked, length = self.request.chunked, self.request.content_length or 0
         sent, more = 0, True
-        bypass = self.bypass
+        zero_copy = self.zero_copy
         while more:
             chunk, more = await self._next_chunk()
             if self._discarding:
@@ -220,7 +220,7 @@ class Transfer:
             if not chunked and (sent > length or (sent < length and not more)):
                 raise MalformedRequestError("The body does not have its Content-Length.")
             # At once, while nothing more can have been read.
-            held = bypass is not None and length - sent > MIN_SIZE and bypass.hold_body()
+            held = zero_copy is not None and length - sent > MIN_SIZE and zero_copy.hold_body()
             if chunked and chunk:
                 pieces = [b"%x\r\n" % len(chunk), chunk, b"\r\n"]
             else:
@@ -242,7 +242,7 @@ class Transfer:
             if held:
                 moved = await self._splice_body(conn, length - sent)
                 if not moved:
-                    bypass = None  # it cannot be done, as to an MLflow behind TLS
+                    zero_copy = None  # it cannot be done, as to an MLflow behind TLS
                 sent += moved
         if conn is not None:
             # The upstream's turn begins here, however long the client took.
@@ -250,8 +250,8 @@ class Transfer:
 
     async def _splice_body(self, conn: Connection, size: int) -> int:
         """Let the rest of the body go past this process: how much of it has gone."""
-        assert self.bypass is not None
-        splice = splice_between(self.bypass.transport, conn.transport, size, drains=True)
+        assert self.zero_copy is not None
+        splice = splice_between(self.zero_copy.transport, conn.transport, size, drains=True)
         if splice is None:
             return 0
         self._splice = splice
@@ -263,7 +263,7 @@ class Transfer:
         finally:
             self._leave_splice()
         if moved == size:
-            self.bypass.end_body()
+            self.zero_copy.end_body()
         return moved
 
     async def _next_chunk(self) -> tuple[bytes, bool]:
@@ -298,12 +298,12 @@ class Transfer:
 
         size: of what was read last and is not sent yet. Asked before more of it is waited for.
         """
-        conn, bypass = self.conn, self.bypass
-        if conn is None or bypass is None or conn.closed or conn.remaining <= MIN_SIZE + TAIL:
+        conn, zero_copy = self.conn, self.zero_copy
+        if conn is None or zero_copy is None or conn.closed or conn.remaining <= MIN_SIZE + TAIL:
             return False
-        if self.uploading or not bypass.takes(size + conn.remaining):
+        if self.uploading or not zero_copy.takes(size + conn.remaining):
             return False
-        self._splice = splice_between(conn.transport, bypass.transport, conn.remaining - TAIL)
+        self._splice = splice_between(conn.transport, zero_copy.transport, conn.remaining - TAIL)
         if self._splice is None:
             return False
         conn.hold()
@@ -311,19 +311,19 @@ class Transfer:
 
     async def flush_answer(self) -> None:
         """Wait until the client's socket has what was sent."""
-        assert self.bypass is not None
-        await self.bypass.flush()
+        assert self.zero_copy is not None
+        await self.zero_copy.flush()
 
     async def splice_answer(self) -> None:
         """Splice what `prepare_answer` has left in the socket, but for its end."""
-        splice, conn, bypass = self._splice, self.conn, self.bypass
+        splice, conn, zero_copy = self._splice, self.conn, self.zero_copy
         assert splice is not None
         assert conn is not None
-        assert bypass is not None
+        assert zero_copy is not None
         try:
             moved = await splice.run()
         except OSError:
-            bypass.leave()
+            zero_copy.leave()
             raise ClientGoneError("The client left.") from None
         finally:
             self._leave_splice()
@@ -337,11 +337,11 @@ class Transfer:
         if splice is None:
             return
         splice.close()
-        assert self.bypass is not None
+        assert self.zero_copy is not None
         if self.uploading:
-            self.bypass.count_body(splice.moved)
+            self.zero_copy.count_body(splice.moved)
         else:
-            self.bypass.count_answer(splice.moved)
+            self.zero_copy.count_answer(splice.moved)
 
     @property
     def uploading(self) -> bool:
@@ -398,8 +398,8 @@ class Transfer:
         if self.uploading:
             self._check_upload(splice, silent, read_timeout)
         elif splice.blocked:
-            assert self.bypass is not None
-            self.bypass.unread(silent)
+            assert self.zero_copy is not None
+            self.zero_copy.unread(silent)
             if silent > read_timeout:
                 self.fail(SlowRequestError(UNREAD))
         elif self.conn is None or self.conn.closed:

@@ -1,16 +1,15 @@
 """A client's transport that does not lose the end of an answer."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
 # How long the rest of a request is read and dropped after an answer that did not wait for it.
 LINGER_SECONDS = 2.0
 # How long a client may leave lying what was written for it, at the end of the connection
 # and, before that, so much that no more can be written.
-UNREAD_SECONDS = 120.0
+SEND_TIMEOUT = 120.0
 
 
 class LingeringTransport:
@@ -24,7 +23,7 @@ class LingeringTransport:
     round: the two leave in one write, the dearest thing that a small request costs.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: "StrictProtocol") -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: ServerConnection) -> None:
         self._transport = transport
         self._protocol = protocol
         self._closing = False
@@ -71,7 +70,7 @@ class LingeringTransport:
             self._transport.close()
             # By itself that waits for a client that does not read, for ever.
             if self._transport.get_write_buffer_size():
-                self._timer = self._protocol.loop.call_later(UNREAD_SECONDS, self._transport.abort)
+                self._timer = self._protocol.loop.call_later(SEND_TIMEOUT, self._transport.abort)
 
     def linger(self) -> None:
         """Send what is written and then the end, and read on for a while."""

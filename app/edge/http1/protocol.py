@@ -10,12 +10,12 @@ Longer than most files here: what the base class calls back all changes the stat
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 import structlog
+from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
     HttpToolsProtocol,
@@ -33,12 +33,10 @@ from app.core.errors import (
 from app.core.request.head import RequestHead, RequestLine
 from app.edge.date_header import date_header
 from app.edge.http1 import lingering_transport
+from app.edge.http1.interfaces import FastPath, FastPathCycle
 from app.edge.http1.lingering_transport import LingeringTransport
-from app.edge.http1.zero_copy import Bypass
+from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import MAX_HEAD, METHODS
-
-if TYPE_CHECKING:
-    from app.data_plane.fast_path import Express, ExpressCycle
 
 log = structlog.get_logger()
 
@@ -70,7 +68,7 @@ class StrictProtocol(HttpToolsProtocol):
         # Runs while the client takes nothing of what is written.
         self._unread_timer: asyncio.TimerHandle | None = None
         # What the application offers to whole requests below one prefix of paths, if anything.
-        self._express: Express | None = getattr(self.app, "express", None)
+        self._express: FastPath | None = getattr(self.app, "fast_path", None)
         # The body, so far, of a request that may turn out to be whole with this very read.
         self._held: bytes | None = None
         # What was found of heads that came before on this connection, by their bytes.
@@ -149,7 +147,7 @@ class StrictProtocol(HttpToolsProtocol):
         super().pause_writing()
         self._end_unread()
         self._unread_timer = self.loop.call_later(
-            lingering_transport.UNREAD_SECONDS, self.transport.abort
+            lingering_transport.SEND_TIMEOUT, self.transport.abort
         )
 
     def resume_writing(self) -> None:
@@ -164,7 +162,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def cut_unread(self, seconds: float) -> None:
         """The same for a body that does not pass through the buffer, and has stood still."""
-        if seconds > lingering_transport.UNREAD_SECONDS:
+        if seconds > lingering_transport.SEND_TIMEOUT:
             self.transport.abort()
 
     def send_held(self) -> None:
@@ -347,7 +345,7 @@ class StrictProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
-        cycle.scope["bypass"] = Bypass(self)  # type: ignore[typeddict-unknown-key]
+        cycle.scope["zero_copy"] = ZeroCopyChannel(self)  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
     def answer(self, data: bytes, *, close: bool) -> None:
@@ -363,11 +361,9 @@ class StrictProtocol(HttpToolsProtocol):
         else:
             self._go_on()
 
-    def hand_over(
-        self, taken: "ExpressCycle", app: Callable[[Any, Any, Any], Awaitable[None]]
-    ) -> None:
+    def hand_over(self, taken: FastPathCycle, app: ASGIApp) -> None:
         """Let an ASGI application see a request to its end, which has been read to its own."""
-        line, exchange = taken.line, taken.exchange
+        line, context = taken.line, taken.context
         scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -380,9 +376,9 @@ class StrictProtocol(HttpToolsProtocol):
             "path": unquote(line.path.decode("ascii")),
             "raw_path": line.path,
             "query_string": line.query,
-            "headers": exchange.head.raw,
+            "headers": context.head.raw,
             "state": {},
-            "exchange": exchange,
+            "context": context,
         }
         cycle = RequestResponseCycle(
             scope=scope,  # type: ignore[arg-type]

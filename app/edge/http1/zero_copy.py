@@ -1,20 +1,18 @@
 """The way around the HTTP parser and the transport, for one request's large bodies.
 
-ASGI has no word for it, so that it travels beside the messages, in `scope["bypass"]`. Whoever
+ASGI has no word for it, so that it travels beside the messages, in `scope["zero_copy"]`. Whoever
 takes it up answers for what the layers in between would have counted.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
 
-class Bypass:
+class ZeroCopyChannel:
     """The client's connection, while one request on it is answered.
 
     bytes_in, bytes_out: how much of the request's body and of the answer's came this way.
@@ -22,7 +20,7 @@ class Bypass:
 
     __slots__ = ("_protocol", "bytes_in", "bytes_out")
 
-    def __init__(self, protocol: "StrictProtocol") -> None:
+    def __init__(self, protocol: ServerConnection) -> None:
         self._protocol = protocol
         self.bytes_in = self.bytes_out = 0
 

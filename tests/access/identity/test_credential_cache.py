@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity import credential_cache
-from app.access.identity.credential_cache import LIFETIME, KnownCredential, KnownCredentials
+from app.access.identity.credential_cache import LIFETIME, CredentialCache, KnownCredential
 from app.core.errors import ExpiredKeyError
 from app.core.request.principal import Principal
 
@@ -28,8 +28,8 @@ def credential(name: str) -> KnownCredential:
     )
 
 
-def memory(clock: Clock) -> KnownCredentials:
-    listening = KnownCredentials(clock=clock)
+def memory(clock: Clock) -> CredentialCache:
+    listening = CredentialCache(clock=clock)
     listening.listening = True
     return listening
 
@@ -57,7 +57,7 @@ def test_use_does_not_lengthen_the_time() -> None:
 
 
 def test_nothing_is_remembered_while_nobody_listens() -> None:
-    one = KnownCredentials(clock=Clock())
+    one = CredentialCache(clock=Clock())
     one.put(b"a", credential("a"), one.generation)
     assert one.get(b"a") is None
 
@@ -98,7 +98,7 @@ def test_a_listener_that_never_comes_up_is_told_once(monkeypatch: pytest.MonkeyP
             raise ConnectionRefusedError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(KnownCredentials().listen(Away()))  # type: ignore[arg-type]
+        asyncio.run(CredentialCache().listen(Away()))  # type: ignore[arg-type]
     log.warning.assert_called_once_with("credentials.listener_lost", error="ConnectionRefusedError")
 
 

@@ -18,7 +18,7 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 def thrifty(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
-    settings = {"new_wallets": 2, "trusted_proxies": "127.0.0.1"}
+    settings = {"new_wallet_limit": 2, "trusted_proxies": "127.0.0.1"}
     with RunningGateway(new_database(), mlflow_server.url, **settings) as running:
         yield running
 

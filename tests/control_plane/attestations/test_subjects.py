@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.schemas import AttestationRequest
@@ -23,10 +22,11 @@ from app.core.errors import (
     PermissionDeniedError,
     UnprocessableError,
 )
+from app.core.request.actor import Actor
 from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
 from app.database.engine import Database
-from app.mlflow.client import WORKSPACE, MLflowControl
+from app.mlflow.client import WORKSPACE, MLflowClient
 
 ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
 BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)
@@ -97,7 +97,7 @@ def with_service(new_database: Callable[[], str]) -> Running:
 
     async def wrapped(work: Work) -> Any:
         database = Database(url, connections=2)
-        control = MLflowControl("http://mlflow", httpx.MockTransport(mlflow))
+        control = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
         try:
             workspaces = Workspaces(database, control, "workspaces")
             evidence = Evidence(database, control, workspaces, Registry())

@@ -296,7 +296,7 @@ def test_an_answer_of_mlflow_that_gets_lost_is_looked_for(
     body = {"run_id": training.run(a=1), "model_type": "c"}
     with (
         StallingProxy(mlflow_server.url) as proxy,
-        RunningGateway(url, proxy.url, upstream_timeout=1, registration_lease=LEASE) as third,
+        RunningGateway(url, proxy.url, upstream_read_timeout=1, registration_lease=LEASE) as third,
         third.client(training.client.headers["Authorization"].removeprefix("Bearer ")) as client,
     ):
         proxy.stall("after", "model-versions/create")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.data_plane.fast_path import Express
+from app.data_plane.fast_path import FastPath
 from tests.data_plane.fast_path.harness import Act, Front, MLflow, Open
 from tests.support.gateway import RunningGateway
 
@@ -14,14 +14,14 @@ from tests.support.gateway import RunningGateway
 @pytest.fixture
 def front(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     taken: list[bool] = []
-    take = Express.take
+    take = FastPath.take
 
-    def counting(self: Express, *arguments: Any) -> Any:
+    def counting(self: FastPath, *arguments: Any) -> Any:
         cycle = take(self, *arguments)
         taken.append(cycle is not None)
         return cycle
 
-    monkeypatch.setattr(Express, "take", counting)
+    monkeypatch.setattr(FastPath, "take", counting)
     with ExitStack() as stack:
 
         def make(act: Act, *, limit: int | None = None, **settings: Any) -> Front:

@@ -162,7 +162,7 @@ class Front:
 
     def metrics(self, method: str = "GET", status: int = 200) -> int:
         """How many requests of runs/get or experiments/create were counted with a status."""
-        registry = self.gateway.app.express.envelope.metrics.registry
+        registry = self.gateway.app.fast_path.lifecycle.metrics.registry
         return sum(
             int(sample.value)
             for metric in registry.collect()
@@ -178,7 +178,7 @@ class Front:
 
     @property
     def pool(self) -> Any:
-        return self.gateway.app.express.upstream._pool
+        return self.gateway.app.fast_path.upstream._pool
 
     @property
     def cycles(self) -> list[Any]:
@@ -192,7 +192,7 @@ class Front:
 
     def whole(self) -> bool:
         """Whether every connection of the pool is free, and nothing under way."""
-        pool, upstream = self.pool, self.gateway.app.express.upstream
+        pool, upstream = self.pool, self.gateway.app.fast_path.upstream
         free = len(pool._members) == len(pool._idle) and not pool._opening and not pool._held
         return free and not upstream._active
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.core.request.context import Exchange
+from app.core.request.context import RequestContext
 from app.core.request.head import RequestLine
 from app.core.request.principal import Scope
 from app.data_plane.upstream.request import UpstreamRequest
@@ -278,7 +278,7 @@ def test_a_wallet_reads_with_a_message_often_and_writes_with_it_once(front: Open
         answer = gate.ask(gate.post("again", *lines))
         assert (answer.status, answer.document["reason"]) == (401, "signature_spent")
     assert len(gate.mlflow.asked) == 3
-    registry = gate.gateway.app.express.envelope.metrics.registry
+    registry = gate.gateway.app.fast_path.lifecycle.metrics.registry
     labels = {"reason": "signature_spent"}
     assert registry.get_sample_value("hokusai_authentication_failures_total", labels) == 2
     wait_until(gate.whole)
@@ -352,7 +352,7 @@ def test_an_idle_connection_keeps_no_body(front: Open) -> None:
 
 def _is_part(one: Any) -> bool:
     """Whether it is a part of one request, and no part of the gateway."""
-    return isinstance(one, bytes | Exchange | UpstreamRequest | Transfer | RequestLine)
+    return isinstance(one, bytes | RequestContext | UpstreamRequest | Transfer | RequestLine)
 
 
 def test_a_request_leaves_nothing_to_the_garbage_collector(front: Open) -> None:

@@ -237,8 +237,8 @@ def test_a_connection_that_died_in_the_pool(front: Open) -> None:
 
 
 def test_a_silent_mlflow_gives_504(front: Open) -> None:
-    gate = front(lambda asked: asked.connection.wait_closed(), upstream_timeout=0.3)
+    gate = front(lambda asked: asked.connection.wait_closed(), upstream_read_timeout=0.3)
     answer = gate.ask(gate.get("a"))
-    assert (answer.status, answer.document["reason"]) == (504, "upstream_timeout")
+    assert (answer.status, answer.document["reason"]) == (504, "upstream_read_timeout")
     gate.counted(1, status=504)
     wait_until(gate.whole)

@@ -32,7 +32,7 @@ class Holding:
 
 def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
     holding = Holding()
-    gate = front(holding, upstream_connections=4, upstream_queue=0.3)
+    gate = front(holding, upstream_connections=4, upstream_pool_timeout=0.3)
     other = gate.gateway.key()
     gate.warm(other)
     with gate.wire() as one, gate.wire() as two:
@@ -54,7 +54,7 @@ def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
 def full(front: Open, **settings: Any) -> Iterator[tuple[Front, Holding]]:
     """A gateway with both connections to MLflow in use, until the holding goes on."""
     holding = Holding()
-    gate = front(holding, upstream_connections=2, upstream_share=1, **settings)
+    gate = front(holding, upstream_connections=2, upstream_tenant_share=1, **settings)
     with gate.wire() as one, gate.wire() as two:
         for wire in (one, two):
             wire.send(gate.get("held"))
@@ -130,7 +130,7 @@ def test_who_leaves_with_a_request_behind_one_that_waits(front: Open) -> None:
 
 
 def test_who_has_waited_too_long_gets_503(front: Open) -> None:
-    with full(front, upstream_queue=0.3) as (gate, _):
+    with full(front, upstream_pool_timeout=0.3) as (gate, _):
         before = remaining(gate.ask(gate.get("a")))
         answer = gate.ask(gate.get("b"))
         assert (answer.status, answer.document["reason"]) == (503, "upstream_busy")

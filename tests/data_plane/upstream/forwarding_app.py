@@ -14,7 +14,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import GatewayError
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.headers import request_headers
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import Splice
@@ -99,7 +99,7 @@ class ForwardingApp:
     ASGI messages.
     """
 
-    upstream: Upstream
+    upstream: UpstreamClient
     buffered: bool = False
     port: int = 0
     spliced: list[int] | None = None
@@ -119,8 +119,8 @@ class ForwardingApp:
 
         try:
             request = await self._request(scope, receive)
-            bypass = None if self.spliced is None else scope["bypass"]
-            await self.upstream.forward(request, receive, recording_send, bypass)
+            zero_copy = None if self.spliced is None else scope["zero_copy"]
+            await self.upstream.forward(request, receive, recording_send, zero_copy)
         except Exception as error:
             self.errors.append(error)
             if started or not isinstance(error, GatewayError):
@@ -133,7 +133,7 @@ class ForwardingApp:
             await send({"type": "http.response.body", "body": body})
         finally:
             if self.spliced is not None:
-                self.byte_counts.append((scope["bypass"].bytes_in, scope["bypass"].bytes_out))
+                self.byte_counts.append((scope["zero_copy"].bytes_in, scope["zero_copy"].bytes_out))
             self.finished += 1
 
     async def _request(self, scope: Scope, receive: Receive) -> UpstreamRequest:
@@ -191,9 +191,9 @@ class Forwarding:
             "queue_timeout": 5,
             "connect_timeout": 5,
             "read_timeout": 5,
-            "body_gap": 5,
+            "body_timeout": 5,
         }
-        async with Upstream(url, **(settings | options)) as upstream:
+        async with UpstreamClient(url, **(settings | options)) as upstream:
             app = ForwardingApp(upstream, buffered, spliced=[] if self.splicing else None)
             config = uvicorn.Config(
                 app,

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
-from app.data_plane.upstream.client import Upstream
+from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.connection import READ_AHEAD, WHOLE_BODY
 from tests.data_plane.upstream.received_request import ReceivedRequest
 from tests.support.scripted_upstream import (
@@ -21,8 +21,8 @@ from tests.support.waiting import until
 
 def client(upstream: ScriptedUpstream, **options: float) -> httpx.AsyncClient:
     url = f"http://127.0.0.1:{upstream.port}"
-    settings = {"queue_timeout": 5, "connect_timeout": 5, "read_timeout": 5, "body_gap": 5}
-    transport = Upstream(url, max_connections=2, **(settings | options))  # type: ignore[arg-type]
+    settings = {"queue_timeout": 5, "connect_timeout": 5, "read_timeout": 5, "body_timeout": 5}
+    transport = UpstreamClient(url, max_connections=2, **(settings | options))  # type: ignore[arg-type]
     return httpx.AsyncClient(transport=transport, base_url=url)
 
 

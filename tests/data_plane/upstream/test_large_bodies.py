@@ -11,7 +11,7 @@ from contextlib import suppress
 import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
-from app.core.min_rate import GAPS
+from app.core.min_rate import WINDOW_IN_TIMEOUTS
 from app.data_plane.upstream import splice, transfer
 from app.data_plane.upstream.transfer import TAIL
 from app.edge.http1 import lingering_transport
@@ -402,7 +402,7 @@ async def test_a_client_that_falls_silent_in_its_body_is_slow(forwarding: Forwar
         await connection.wait_closed()
         over.set()
 
-    async with forwarding(script, body_gap=0.4) as (app, _):
+    async with forwarding(script, body_timeout=0.4) as (app, _):
         response = await app.send(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
         assert (response.status, response.complete) == (400, True)
         assert response.header(b"connection") == b"close"
@@ -417,7 +417,7 @@ async def test_a_body_that_drips_is_slow(forwarding: Forwarding) -> None:
         await connection.wait_closed()
 
     gap = 0.5
-    async with forwarding(script, body_gap=gap) as (app, _):
+    async with forwarding(script, body_timeout=gap) as (app, _):
         reader, writer = await app.connect()
         writer.write(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
         response = asyncio.ensure_future(read_response(reader))
@@ -427,7 +427,7 @@ async def test_a_body_that_drips_is_slow(forwarding: Forwarding) -> None:
             drops += 1
             await asyncio.wait([response], timeout=gap / 5)
         # Never a silence that is too long, and more than one window of them.
-        assert drops > GAPS
+        assert drops > WINDOW_IN_TIMEOUTS
         assert (await response).status == 400
         assert "bytes a second" in str(app.errors[0])
         assert was_spliced(app)
@@ -439,7 +439,7 @@ async def test_a_slow_body_outlives_the_upstreams_silence(forwarding: Forwarding
         whole = await take_upload(connection)
         await connection.send(head(len(whole)) + whole)
 
-    async with forwarding(script, read_timeout=0.4, body_gap=3) as (app, _):
+    async with forwarding(script, read_timeout=0.4, body_timeout=3) as (app, _):
         reader, writer = await app.connect()
         writer.write(put(5 * MEGABYTE))
         for start in range(0, 5 * MEGABYTE, MEGABYTE):

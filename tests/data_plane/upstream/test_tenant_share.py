@@ -234,7 +234,7 @@ async def test_after_any_fault_the_whole_share_is_there(forwarding: Forwarding, 
         share=SHARE,
         queue_timeout=30,
         read_timeout=0.5 if kind == "silence" else 30,
-        body_gap=0.3 if kind == "a client that drips" else 30,
+        body_timeout=0.3 if kind == "a client that drips" else 30,
     ) as (app, _):
         # Once on a new connection and then on used ones; more often than there are any.
         for _ in range(CONNECTIONS + 1):
@@ -289,7 +289,7 @@ async def test_after_all_faults_at_once_the_whole_share_is_there(
         share=SHARE,
         queue_timeout=0.1,
         read_timeout=0.2,
-        body_gap=0.2,
+        body_timeout=0.2,
     ) as (app, _):
         upstream = app.upstream
         watch = asyncio.create_task(nobody_waits_in_vain(upstream._pool))

@@ -226,7 +226,7 @@ async def test_a_silent_client_is_slow(forwarding: Forwarding, raw: bytes) -> No
     async def script(connection: UpstreamConnection) -> None:
         await upload.read(connection)
 
-    async with forwarding(script, body_gap=0.2) as (app, upstream):
+    async with forwarding(script, body_timeout=0.2) as (app, upstream):
         response = await app.send(raw)
         assert (response.status, response.complete) == (400, True)
         assert isinstance(app.errors[0], SlowRequestError)
@@ -243,7 +243,7 @@ async def test_a_slow_upload_outlives_the_upstreams_silence(forwarding: Forwardi
         await upload.read(connection)
         await connection.send(OK)
 
-    async with forwarding(script, read_timeout=0.4, body_gap=2) as (app, _):
+    async with forwarding(script, read_timeout=0.4, body_timeout=2) as (app, _):
         reader, writer = await app.connect()
         writer.write(put(b"", size=6))
         for _ in range(6):

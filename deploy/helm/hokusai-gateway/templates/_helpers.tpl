@@ -33,7 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - {name: HOKUSAI_MLFLOW_URL, value: {{ .Values.mlflowURL | quote }}}
 - {name: HOKUSAI_PUBLIC_URL, value: {{ .Values.publicURL | quote }}}
 - {name: HOKUSAI_DRAIN_DELAY, value: {{ .Values.drainDelay | quote }}}
-- {name: HOKUSAI_GRACE_PERIOD, value: {{ .Values.gracePeriod | quote }}}
+- {name: HOKUSAI_SHUTDOWN_GRACE_PERIOD, value: {{ .Values.gracePeriod | quote }}}
 - {name: HOKUSAI_REPLICAS, value: {{ include "gateway.mostReplicas" . | quote }}}
 - {name: HOKUSAI_METRICS_HOST, value: "0.0.0.0"}
 - {name: HOKUSAI_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
