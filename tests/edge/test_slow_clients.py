@@ -40,6 +40,21 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 2.0)
 
 
+@pytest.fixture
+def honest_key(besieged: RunningGateway) -> str:
+    """A key of a tenant that keeps to every limit."""
+    return besieged.key()
+
+
+@pytest.fixture
+def slow_key(besieged: RunningGateway) -> str:
+    """A key of another tenant, which the gateway has in its cache."""
+    key = besieged.key()
+    with besieged.client(key) as client:
+        good(client.get(SEARCH))
+    return key
+
+
 async def drip(port: int, first: bytes) -> bytes:
     """Send the first bytes, and then one after the other until the gateway ends it: its answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -75,11 +90,10 @@ async def siege(gateway: RunningGateway, key: str, first: bytes, many: int) -> l
 
 
 @pytest.mark.parametrize("kind", ["head", "document", "artifact"])
-def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> None:
-    key = besieged.key()
-    bearer = f"Authorization: Bearer {key}"
-    with besieged.client(key) as known:
-        good(known.get(SEARCH))
+async def test_who_drips_is_refused_and_gone(
+    besieged: RunningGateway, slow_key: str, honest_key: str, kind: str
+) -> None:
+    bearer = f"Authorization: Bearer {slow_key}"
     first = {
         "head": b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Slow: ",
         "document": request(
@@ -94,7 +108,7 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> N
         ),
     }[kind]
     reasons: Counter[str] = Counter()
-    for answer in asyncio.run(siege(besieged, besieged.key(), first, 200)):
+    for answer in await siege(besieged, honest_key, first, 200):
         head, _, body = answer.partition(b"\r\n\r\n")
         reason = json.loads(body)["reason"]
         reasons[reason] += 1
@@ -105,10 +119,9 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> N
     assert reasons["slow_request"] >= (50 if kind == "artifact" else 200)
 
 
-def test_who_does_not_read_is_gone(
-    besieged: RunningGateway, monkeypatch: pytest.MonkeyPatch
+async def test_who_does_not_read_is_gone(
+    besieged: RunningGateway, honest_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = besieged.key()
     made = protocol.StrictProtocol.connection_made
 
     def with_little_room(self: protocol.StrictProtocol, transport: asyncio.Transport) -> None:
@@ -142,14 +155,11 @@ def test_who_does_not_read_is_gone(
                 connection.close()
         return []
 
-    async def besiege() -> None:
-        slow = asyncio.ensure_future(gone(200))
-        try:
-            assert await honest(besieged, key, slow) >= 3
-        finally:
-            await slow
-
-    asyncio.run(besiege())
+    slow = asyncio.ensure_future(gone(200))
+    try:
+        assert await honest(besieged, honest_key, slow) >= 3
+    finally:
+        await slow
 
 
 def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
