@@ -1,4 +1,4 @@
-"""Questions that come while others are being answered are answered together."""
+"""Items that are submitted while a batch is being processed are processed together."""
 
 import asyncio
 
@@ -7,46 +7,46 @@ import pytest
 from app.core.batching import Batcher
 
 
-class Oracle:
-    """Doubles numbers, once it is let. asked: the batches as they came."""
+class Doubler:
+    """Doubles numbers, from when `go_on` is set. batches: as they were processed."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.batches: list[list[int]] = []
         self.begun = asyncio.Event()
         self.go_on = asyncio.Event()
 
-    async def __call__(self, questions: list[int]) -> list[int]:
-        self.asked.append(questions)
+    async def __call__(self, numbers: list[int]) -> list[int]:
+        self.batches.append(numbers)
         self.begun.set()
         await self.go_on.wait()
-        if 0 in questions:
+        if 0 in numbers:
             raise ZeroDivisionError
-        return [2 * question for question in questions]
+        return [2 * number for number in numbers]
 
-    async def busy(self, batch: Batcher[int, int]) -> "asyncio.Future[int]":
-        """The answer to 1, which is being found."""
-        first = batch.submit(1)
+    async def occupy(self, batcher: Batcher[int, int]) -> "asyncio.Future[int]":
+        """Submit 1, and return once it is being processed."""
+        first = batcher.submit(1)
         await self.begun.wait()
         return first
 
 
-async def test_each_question_gets_its_own_answer() -> None:
-    oracle = Oracle()
-    batch = Batcher(oracle, 3)
-    first = await oracle.busy(batch)
-    later = [batch.submit(number) for number in range(2, 7)]
-    oracle.go_on.set()
+async def test_each_item_gets_its_own_result() -> None:
+    double = Doubler()
+    batcher = Batcher(double, 3)
+    first = await double.occupy(batcher)
+    later = [batcher.submit(number) for number in range(2, 7)]
+    double.go_on.set()
     assert await asyncio.gather(first, *later) == [2, 4, 6, 8, 10, 12]
-    assert oracle.asked == [[1], [2, 3, 4], [5, 6]]
-    assert await batch.submit(7) == 14
+    assert double.batches == [[1], [2, 3, 4], [5, 6]]
+    assert await batcher.submit(7) == 14
 
 
-async def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
-    oracle = Oracle()
-    batch = Batcher(oracle, 2)
-    first = await oracle.busy(batch)
-    later = [batch.submit(number) for number in (0, 2, 3)]
-    oracle.go_on.set()
+async def test_a_failure_reaches_each_caller_of_its_batch_and_no_other() -> None:
+    double = Doubler()
+    batcher = Batcher(double, 2)
+    first = await double.occupy(batcher)
+    later = [batcher.submit(number) for number in (0, 2, 3)]
+    double.go_on.set()
     assert await first == 2
     for failed in later[:2]:
         with pytest.raises(ZeroDivisionError):
@@ -54,13 +54,13 @@ async def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
     assert await later[2] == 6
 
 
-async def test_a_question_that_is_taken_back_is_not_asked() -> None:
-    oracle = Oracle()
-    batch = Batcher(oracle, 3)
-    first = await oracle.busy(batch)
-    gone, kept, lost = (batch.submit(number) for number in (2, 3, 0))
+async def test_a_cancelled_item_is_not_processed() -> None:
+    double = Doubler()
+    batcher = Batcher(double, 3)
+    first = await double.occupy(batcher)
+    gone, kept, lost = (batcher.submit(number) for number in (2, 3, 0))
     gone.cancel()
     lost.cancel()
-    oracle.go_on.set()
+    double.go_on.set()
     assert (await first, await kept) == (2, 6)
-    assert oracle.asked == [[1], [3]]
+    assert double.batches == [[1], [3]]

@@ -1,7 +1,7 @@
-"""Every way in which the gateway refuses or fails, met at its front door.
+"""Every error of the gateway, caused by a request over HTTP.
 
-Each case makes one kind of GatewayError happen, from the edge to the upstream. All have to come in
-the one shape; and where MLflow's own client can meet it, it has to raise it readably.
+Each case causes one class of GatewayError, from the edge to the upstream. All of them have to have
+the common form; and where MLflow's own client can get one, it has to raise it readably.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ from tests.support.wire import WireAnswer, ask, request
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
-# Classes that are only ever raised as one of their kinds.
+# Classes of which only subclasses are raised.
 FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 
 
@@ -120,12 +120,12 @@ def store(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -
     return RestStore(lambda: creds(gateway, key, path))
 
 
-# MLflow's client repeats these for some minutes, and then tells the status only.
+# MLflow's client repeats requests with these for some minutes, and then reports the status only.
 REPEATED = {408, 429, 500, 502, 503, 504}
 
 
 def raised(call: Callable[[], object], answer: WireAnswer) -> None:
-    """MLflow's client raises this failure with our code and our words."""
+    """MLflow's client raises this error with the gateway's error code and message."""
     with pytest.raises(MlflowException) as caught:
         call()
     if answer.status in REPEATED:
@@ -554,13 +554,13 @@ def _(world: World) -> Met:
 
 # --- the walk ---
 
-# What is answered before anything is counted carries no limit.
+# Errors before the rate limit is counted have no RateLimit headers.
 UNCOUNTED = {
     errors.MalformedRequestError,
     errors.TargetTooLongError,
     errors.HeadersTooLargeError,
 }
-# Whose words are not ours alone.
+# Whose messages contain words of MLflow or pydantic.
 FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}
 
 
@@ -584,17 +584,17 @@ def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
         yield from kinds(kind)
 
 
-def test_every_kind_of_error_is_met() -> None:
+def test_every_error_class_has_a_case() -> None:
     assert set(CASES) == set(kinds(GatewayError)) - FAMILIES
 
 
-def test_every_kind_has_a_reason_of_its_own() -> None:
+def test_every_error_class_has_a_reason_of_its_own() -> None:
     reasons = [kind.reason for kind in CASES]
     assert len(set(reasons)) == len(reasons)
 
 
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.reason)
-def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) -> None:
+def test_an_error_has_the_common_form(world: World, error: type[GatewayError]) -> None:
     met = CASES[error](world)
     answer = met.answer
     assert answer.headers["content-type"] == "application/problem+json", answer.body
@@ -627,7 +627,7 @@ def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) ->
         raised(met.client, answer)
 
 
-def test_a_request_id_of_the_caller_comes_back(gateway: RunningGateway) -> None:
+def test_a_request_id_of_the_caller_is_returned(gateway: RunningGateway) -> None:
     for path in (SEARCH, "/api/keys", "/none"):
         answer = get(gateway, path, {"X-Request-ID": "train-42.a_b"})
         assert answer.headers["x-request-id"] == answer.document["request_id"] == "train-42.a_b"
@@ -639,6 +639,6 @@ def test_a_harmful_request_id_is_replaced(gateway: RunningGateway, bad: str) -> 
     assert answer.headers["x-request-id"] == answer.document["request_id"] != bad
 
 
-def test_request_ids_are_all_different(gateway: RunningGateway) -> None:
+def test_generated_request_ids_are_unique(gateway: RunningGateway) -> None:
     ids = {get(gateway, "/none").headers["x-request-id"] for _ in range(20)}
     assert len(ids) == 20
