@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from app.control_plane.contributors.shares import (
     WHOLE,
     ContributionRequest,
+    as_list,
     has_wrong_checksum,
     shares,
 )
@@ -72,3 +73,32 @@ def test_only_mixed_case_claims_a_checksum() -> None:
     assert not has_wrong_checksum(ADDRESS.lower())
     assert not has_wrong_checksum("0x" + ADDRESS[2:].upper())
     assert has_wrong_checksum("0x742d35Cc6634C0532925a3b844Bc9e7595f62341")
+
+
+def test_contributions_are_none_one_or_several() -> None:
+    one = ContributionRequest(data_hash="a")
+    assert as_list(None) == []
+    assert as_list(one) == [one]
+    assert as_list([one, one]) == [one, one]
+
+
+def test_a_contribution_names_its_contributor_or_has_the_default() -> None:
+    other = "0x" + "11" * 20
+    named = ContributionRequest(contributor=other.upper().replace("X", "x"), data_hash="a")
+    found = shares([named, ContributionRequest(data_hash="b")], ADDRESS.lower())
+    assert [share.address for share in found] == [other, ADDRESS]
+    with pytest.raises(UnprocessableError, match="contributor_address"):
+        shares([ContributionRequest()], None)
+
+
+def test_a_contributor_gives_the_same_data_once() -> None:
+    one = ContributionRequest(data_hash="a")
+    assert len(shares([one, ContributionRequest(data_hash="b")], ADDRESS)) == 2
+    with pytest.raises(UnprocessableError, match="twice"):
+        shares([one, one], ADDRESS)
+
+
+def test_details_that_cannot_be_stored_are_refused() -> None:
+    for details in ({"note": "nul\0"}, {"size": 2**60}, {"key": "hk_live_" + "a" * 43 + "_bbbbbb"}):
+        with pytest.raises(UnprocessableError, match="data_contribution"):
+            shares([ContributionRequest.model_validate(details)], ADDRESS)
