@@ -40,7 +40,7 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 
 # Three for two processors, since much of their time is waiting.
 test: $(VENV)/.installed-dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)

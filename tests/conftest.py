@@ -53,6 +53,31 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+# Files whose single tests take long. They come first, so that no worker has to finish one of them
+# alone while the others are idle.
+LONG = (
+    "tests/journeys/",
+    "tests/sdk/",
+    "tests/faults/",
+    "tests/backup/",
+    "tests/standalone/",
+    "tests/control_plane/reference/",
+    "tests/cli/doctor/",
+    "tests/replicas/",
+    "tests/artifacts/",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files of `LONG` first, in its order."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        return next((i for i, long in enumerate(LONG) if path.startswith(long)), len(LONG))
+
+    items.sort(key=rank)
+
+
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgreSQL]:
     """A PostgreSQL server of the tests' own."""
