@@ -42,6 +42,10 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 test: $(VENV)/.installed-dev ## Run the whole test suite.
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
+# What needs no MLflow server, and none of the long files: see `--quick` in tests/conftest.py.
+quick: $(VENV)/.installed-dev ## Run a selection of the tests, in about a minute.
+	@$(BIN)/python -m pytest --quick --quiet --numprocesses 2 --dist loadfile $(ARGS)
+
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
@@ -54,6 +58,14 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
+
+# Tests of speed and memory measure the measuring, so they are left out.
+coverage: $(VENV)/.installed-dev ## Run the tests with branch coverage; less than 95 % of app/ or of the SDK fails.
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	    --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --include='app/*' --fail-under=95
+	@$(BIN)/coverage report --include='$(SDK)/src/*' --fail-under=95
 
 # Warnings are errors, and so are links and anchors that lead nowhere.
 docs: $(VENV)/.installed-docs ## Build the site of docs/ in site/, and check its links; needs npm.
