@@ -1,6 +1,5 @@
 """A child MLflow server on a loopback port, with a workspace for each tenant."""
 
-import re
 import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -9,10 +8,10 @@ from pathlib import Path
 import httpx
 
 from app.core.errors import StartupError
+from app.mlflow.version import OLDEST, OLDEST_RELEASE, release_of
 from app.standalone.child_process import Child, bare_environment, wait_until
 from app.standalone.managed_service import Supervised
 
-OLDEST = (3, 10)  # the first with workspaces
 # The first start makes the tables of MLflow's own database.
 _START_SECONDS = 240.0
 _STOP_SECONDS = 15.0
@@ -98,11 +97,10 @@ def require_mlflow() -> str:
             "MLflow is not installed: install the extra `standalone` of hokusai-registry-gateway, "
             "or set HOKUSAI_MLFLOW_URL to a server that runs already"
         ) from None
-    numbers = re.match(r"(\d+)\.(\d+)", found)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
+    release = release_of(found)
+    if release is None or release < OLDEST_RELEASE:
         raise StartupError(
-            f"MLflow {found} is too old, {wanted} or later is needed: run `make install`, "
+            f"MLflow {found} is too old, {OLDEST} or later is needed: run `make install`, "
             "or set HOKUSAI_MLFLOW_URL to a newer server"
         )
     return found

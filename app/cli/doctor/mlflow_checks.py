@@ -1,7 +1,6 @@
 """MLflow: whether it answers, keeps tenants apart, and accepts the gateway."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
@@ -13,10 +12,8 @@ from app.core.settings import Settings
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import in_one_line
 from app.mlflow.client import MLflowClient
-from app.state_metrics import VERSION
+from app.mlflow.version import OLDEST, OLDEST_RELEASE, release_of
 
-# The first with workspaces.
-OLDEST = (3, 10)
 URL = "HOKUSAI_MLFLOW_URL"
 CREDENTIAL = "HOKUSAI_MLFLOW_AUTHORIZATION"
 
@@ -44,8 +41,8 @@ async def _look(settings: Settings, mlflow: MLflowClient) -> AsyncIterator[Findi
     url = settings.mlflow_url
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            alive = await mlflow.alive()
-            version = await mlflow.version()
+            alive = await mlflow.is_alive()
+            version = await mlflow.server_version()
     except TimeoutError:
         yield problem("MLflow", f"no answer from {url} within {PROBE_SECONDS} s: see its log")
         return
@@ -78,18 +75,17 @@ async def _look(settings: Settings, mlflow: MLflowClient) -> AsyncIterator[Findi
         yield problem("health", f"{url}/health does not say that MLflow is well: see its log")
 
 
-def _version(place: str, said: str) -> Finding:
-    if VERSION.fullmatch(said) is None:
+def _version(place: str, version: str | None) -> Finding:
+    if version is None:
         return ok("MLflow", f"answers {place}, and does not tell its version")
-    numbers = re.match(r"(\d+)\.(\d+)", said)
-    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        return problem("MLflow", f"{said} {place}: the gateway needs {wanted} or later")
-    return ok("MLflow", f"{said} {place}")
+    release = release_of(version)
+    if release is not None and release < OLDEST_RELEASE:
+        return problem("MLflow", f"{version} {place}: the gateway needs {OLDEST} or later")
+    return ok("MLflow", f"{version} {place}")
 
 
 async def _credential(mlflow: MLflowClient, *, given: bool) -> Finding:
-    if await mlflow.accepts_us():
+    if await mlflow.accepts_credential():
         return ok("credential", "accepted by MLflow" if given else "MLflow asks for none")
     if given:
         return problem("credential", f"MLflow refuses the one in {CREDENTIAL}: correct it")
