@@ -135,7 +135,7 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(
 # and ends with it; and before anything is loaded.
 MOMENTS = {
     "text": "from app.standalone import serve; serve._serve = lambda *_: exec('kill()')",
-    "first": "memory.block_optional_imports_and_pause_gc = kill",
+    "first": "from app.server import memory; memory.block_optional_imports_and_pause_gc = kill",
 }
 
 
@@ -147,7 +147,6 @@ def test_a_signal_at_an_unlucky_moment_is_a_clean_stop(
     script = f"""
 import builtins, os
 from app.cli.serve import serve as run_serve
-from app.server import memory
 builtins.kill = lambda: os.kill(os.getpid(), {int(number)})
 {MOMENTS[moment]}
 run_serve()
