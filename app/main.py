@@ -47,7 +47,6 @@ from app.edge.cors import CrossOrigin, Preflight
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowClient
-from app.mlflow.model_registry import MLflowModels
 from app.rest.dependencies import ChangeTransaction
 from app.state_metrics import StateMetrics
 from app.telemetry.logs import configure_logs
@@ -93,10 +92,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallet_limit)
     evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
     attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
-    models = MLflowModels(mlflow)
-    planner = Planner(database, models, workspaces)
+    planner = Planner(database, mlflow, workspaces)
     registrations = Registrations(
-        database, models, planner, settings.registration_lease, metrics.registered
+        database, mlflow, planner, settings.registration_lease, metrics.registered
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
 

@@ -7,7 +7,6 @@ Prometheus comes.
 
 import asyncio
 import os
-import re
 from importlib.metadata import version
 from threading import Lock
 
@@ -31,8 +30,6 @@ log = structlog.get_logger()
 
 # Seconds between two looks at PostgreSQL and MLflow; less than between two of Prometheus'.
 INTERVAL = 10.0
-# MLflow's word for its version becomes a label.
-VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
 class StateMetrics:
@@ -123,10 +120,9 @@ class StateMetrics:
         metrics.backlog.set(backlog)
         metrics.oldest.set(oldest)
         metrics.log_entries.set(entries)
-        self._tell_version(await self._mlflow.version())
+        self._tell_version(await self._mlflow.server_version() or "unknown")
 
-    def _tell_version(self, given: str) -> None:
-        found = given if VERSION.fullmatch(given) else "unknown"
+    def _tell_version(self, found: str) -> None:
         if found == self._upstream_version:
             return
         if self._upstream_version is not None:

@@ -146,7 +146,7 @@ async def _upstream(mlflow: MLflowClient, *, needs_workspaces: bool) -> Check:
         async with asyncio.timeout(PROBE_SECONDS):
             if needs_workspaces and not await mlflow.has_workspaces():
                 return Check(ready=False, detail="MLflow runs without --enable-workspaces")
-            alive = await mlflow.alive()
+            alive = await mlflow.is_alive()
     except (GatewayError, TimeoutError):
         alive = False
     return Check(ready=alive, detail="MLflow answers" if alive else "MLflow does not answer")

@@ -5,7 +5,7 @@ coroutine and no ASGI message, which cost more than all the rules together; a sm
 Redis counts it, or the database has to note that its signature is spent. The rules are those of the
 ordinary way, asked through the same layers; nothing is decided here. Whatever does not go well
 leaves this way, and begins again on the ordinary one, or goes on there if it was counted: that one
-knows how to refuse and to tell (docs/decisions/0016-express.md).
+knows how to refuse and to tell (docs/decisions/0016-fast-path.md).
 """
 
 import asyncio

@@ -105,7 +105,7 @@ def test_who_leaves_ends_no_look_that_others_wait_for() -> None:
             return newest_revision()
 
     class MLflow:
-        async def alive(self) -> bool:
+        async def is_alive(self) -> bool:
             return True
 
     async def run() -> None:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from app.access.audit import service
 from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.rest.dependencies import Admin, Session
-from app.rest.pagination import Page, encode_cursor
+from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api", tags=["admin"])
 
@@ -18,6 +18,6 @@ async def list_events(
 ) -> Page[AuditEventView]:
     """Who did what, newest first."""
     found = await service.events(session, wanted)
-    shown = [AuditEventView.model_validate(event) for event in found[: wanted.limit]]
-    more = encode_cursor(str(shown[-1].id)) if len(found) > wanted.limit else None
-    return Page(items=shown, next=more)
+    return Page.of(
+        found, wanted.limit, key=lambda event: event.id, view=AuditEventView.model_validate
+    )

@@ -21,7 +21,7 @@ from app.core.settings import Settings
 from app.database.engine import now
 from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
-from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor
 
 router = APIRouter(prefix="/api", tags=["keys"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])
@@ -163,8 +163,7 @@ async def _page(
         after=decode_cursor(cursor) if cursor else None,
         limit=limit,
     )
-    more = encode_cursor(found[limit - 1].id) if len(found) > limit else None
-    return Page(items=[view(key) for key in found[:limit]], next=more)
+    return Page.of(found, limit, key=lambda key: key.id, view=view)
 
 
 def view(key: APIKey) -> KeyView:

@@ -12,7 +12,7 @@ from app.core.app_state import state_of
 from app.core.errors import ConflictError
 from app.database.engine import Database
 from app.rest.dependencies import Admin, CurrentActor, Session
-from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
 
@@ -43,9 +43,12 @@ async def list_tenants(
     found = await service.page(
         session, after=decode_cursor(cursor) if cursor else None, limit=limit
     )
-    more = encode_cursor(found[limit - 1].name) if len(found) > limit else None
-    items = [view(tenant, ready=tenant.default_experiment is not None) for tenant in found[:limit]]
-    return Page(items=items, next=more)
+    return Page.of(
+        found,
+        limit,
+        key=lambda tenant: tenant.name,
+        view=lambda tenant: view(tenant, ready=tenant.default_experiment is not None),
+    )
 
 
 def view(tenant: Tenant, *, ready: bool) -> TenantView:

@@ -102,8 +102,8 @@ class Workspaces:
         if experiment is None:
             if not unlimited and is_wallet(tenant.name):
                 await self._count_wallet(actor)
-            await self._mlflow.make_workspace(tenant.workspace)
-            experiment = await self._mlflow.default_experiment(tenant.workspace)
+            await self._mlflow.create_workspace(tenant.workspace)
+            experiment = await self._mlflow.ensure_default_experiment(tenant.workspace)
             async with self._database.transaction() as session:
                 await session.execute(
                     update(Tenant)

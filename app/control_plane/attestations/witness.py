@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
-from app.mlflow.client import SYSTEM_METRICS, MLflowClient
+from app.mlflow.client import MLflowClient
 
 # A double survives MLflow and its database; this allows for one that was printed with less.
 RELATIVE_TOLERANCE = 1e-9
@@ -25,12 +25,10 @@ class Witnessed:
 
 async def witness(mlflow: MLflowClient, workspace: str | None, run_id: str) -> Witnessed:
     """The metrics of a run. Raises NotFoundError where the workspace has no such run."""
-    run = await mlflow.run_metrics(workspace, run_id)
+    run = await mlflow.run(workspace, run_id)
     if run is None:
         raise NotFoundError(f"There is no run {run_id} among your tenant's runs.")
-    seen = {
-        name: value for name, value in run.metrics.items() if not name.startswith(SYSTEM_METRICS)
-    }
+    seen = run.model_metrics
     return Witnessed(
         run_id=run.run_id,
         metrics={name: value for name, value in seen.items() if abs(value) < INFINITE},
@@ -46,15 +44,15 @@ async def run_of_version(
 
     Raises NotFoundError where there is no such version, UnprocessableError where it has no run.
     """
-    origin = await mlflow.version_origin(workspace, name, version)
-    if origin is None:
+    found = await mlflow.model_version(workspace, name, version)
+    if found is None:
         raise NotFoundError(f"There is no version {version} of a model {name} of your tenant's.")
-    if origin.run_id is None:
+    if found.run_id is None:
         raise UnprocessableError(
             f"Version {version} of {name} comes from no run, so there are no metrics to read. "
             "Register it from a run, or attest your own numbers with kind `claimed`."
         )
-    return origin.run_id
+    return found.run_id
 
 
 def compare(which: str, claimed: Mapping[str, float], seen: Witnessed) -> None:

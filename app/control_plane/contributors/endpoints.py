@@ -12,7 +12,7 @@ from app.core.app_state import state_of
 from app.core.errors import NotFoundError
 from app.core.ethereum import checksum_address
 from app.rest.dependencies import Reading, Session
-from app.rest.pagination import Cursor, Page, PageSize, decode_number, encode_cursor
+from app.rest.pagination import Cursor, Page, PageSize, decode_number
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
 
@@ -57,5 +57,4 @@ async def list_contributions(
         before=decode_number(cursor) if cursor else None,
         limit=limit,
     )
-    more = encode_cursor(str(found[limit - 1].id)) if len(found) > limit else None
-    return Page(items=[ContributionView.of(row) for row in found[:limit]], next=more)
+    return Page.of(found, limit, key=lambda row: row.id, view=ContributionView.of)

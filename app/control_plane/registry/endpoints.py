@@ -23,7 +23,7 @@ from app.core.errors import NotFoundError
 from app.core.request.context import context_of
 from app.rest.dependencies import CurrentActor, Reading, Registering, Session
 from app.rest.fields import Label
-from app.rest.pagination import Page, encode_cursor
+from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
@@ -84,11 +84,14 @@ async def list_models(
 ) -> Page[ModelView]:
     """Registered models of all tenants, newest first. What is private shows to its own tenant."""
     found = await service.page(session, wanted, reader)
-    shown = found[: wanted.limit]
-    attested = await _attestations(request)(session, [row.model_id for row in shown], reader)
-    items = [service.view(row, attested.get(row.model_id, []), reader) for row in shown]
-    more = encode_cursor(str(shown[-1].number)) if len(found) > wanted.limit else None
-    return Page(items=items, next=more)
+    ids = [row.model_id for row in found[: wanted.limit]]
+    attested = await _attestations(request)(session, ids, reader)
+    return Page.of(
+        found,
+        wanted.limit,
+        key=lambda row: row.number,
+        view=lambda row: service.view(row, attested.get(row.model_id, []), reader),
+    )
 
 
 @router.get("/{model_id}")

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from app.core.errors import NotFoundError, UnprocessableError
-from app.mlflow.model_registry import MLflowModels
+from app.mlflow.client import MLflowClient
 
 MAX_URI = 2048
 MAX_NAME = 256
@@ -44,8 +44,9 @@ class Wanted:
 class Found:
     """A model as MLflow has it.
 
-    source, run_id, logged_model: what a new version is made from. metrics: the run's last values,
-    also those that are not finite. name, version: of the version that it is already.
+    source, run_id, logged_model: what a new version is made from.
+    metrics: the run's last values, also those that are not finite, without system metrics.
+    name, version: of the version that it is already.
     """
 
     uri: str
@@ -87,11 +88,11 @@ def wanted(model_uri: str | None, run_id: str | None, artifact_path: str) -> Wan
     )
 
 
-async def find(mlflow: MLflowModels, workspace: str | None, asked: Wanted) -> Found:
+async def find(mlflow: MLflowClient, workspace: str | None, asked: Wanted) -> Found:
     """Look a model up in its tenant's workspace. Raises NotFoundError where it is not there."""
     if asked.version is not None:
         assert asked.name is not None
-        version = await mlflow.version(workspace, asked.name, asked.version)
+        version = await mlflow.model_version(workspace, asked.name, asked.version)
         if version is None:
             raise NotFoundError(f"There is no version {asked.version} of a model {asked.name!r}.")
         metrics = await _metrics(mlflow, workspace, version.run_id)
@@ -111,16 +112,17 @@ async def find(mlflow: MLflowModels, workspace: str | None, asked: Wanted) -> Fo
         raise NotFoundError(f"There is no run {asked.run_id!r} of yours.")
     if await mlflow.has_artifacts(workspace, run.run_id, asked.path):
         source = f"{run.artifact_uri.rstrip('/')}/{asked.path}"
-        return Found(asked.uri, source, run.run_id, None, run.metrics)
+        return Found(asked.uri, source, run.run_id, None, run.model_metrics)
     # As MLflow's own client does: the model of that name that the run logged last.
-    logged = await mlflow.logged_models(workspace, run, asked.path)
+    logged = await mlflow.logged_models_of_run(workspace, run, asked.path)
     if not logged:
         raise NotFoundError(
             f"The run {run.run_id} has no model at {asked.path!r}. Log one there first, for "
             f"example with mlflow.sklearn.log_model(model, {asked.path!r})."
         )
     newest = max(logged, key=lambda one: (run.outputs.get(one.model_id, -1), one.created))
-    return Found(asked.uri, f"models:/{newest.model_id}", run.run_id, newest.model_id, run.metrics)
+    source = f"models:/{newest.model_id}"
+    return Found(asked.uri, source, run.run_id, newest.model_id, run.model_metrics)
 
 
 def check_name(name: str) -> str:
@@ -149,7 +151,7 @@ def derived_name(model_type: str, suffix: str) -> str:
 
 
 async def _metrics(
-    mlflow: MLflowModels, workspace: str | None, run_id: str | None
+    mlflow: MLflowClient, workspace: str | None, run_id: str | None
 ) -> dict[str, float]:
     run = await mlflow.run(workspace, run_id) if run_id else None
-    return run.metrics if run is not None else {}
+    return run.model_metrics if run is not None else {}

@@ -28,14 +28,13 @@ from app.core.ethereum import checksum_address
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
-from app.mlflow.client import SYSTEM_METRICS
-from app.mlflow.model_registry import MLflowModels
+from app.mlflow.client import MLflowClient
 
 
 class Planner:
     """Looks at what a request names, in MLflow and in the registry."""
 
-    def __init__(self, database: Database, mlflow: MLflowModels, workspaces: Workspaces) -> None:
+    def __init__(self, database: Database, mlflow: MLflowClient, workspaces: Workspaces) -> None:
         self._database = database
         self._mlflow = mlflow
         self._workspaces = workspaces
@@ -128,11 +127,8 @@ def _metrics(request: RegistrationRequest, found: Found, warnings: list[Warn]) -
         numbers = _numbers(place)
         if numbers:
             return numbers
-    seen = {
-        name: value for name, value in found.metrics.items() if not name.startswith(SYSTEM_METRICS)
-    }
     # NaN compares as false, so this is everything else.
-    wrong = sorted(name for name, value in seen.items() if not abs(value) <= LARGEST)
+    wrong = sorted(name for name, value in found.metrics.items() if not abs(value) <= LARGEST)
     if wrong:
         warnings.append(
             Warn(
@@ -140,7 +136,7 @@ def _metrics(request: RegistrationRequest, found: Found, warnings: list[Warn]) -
                 message=f"The run's {', '.join(wrong)} left out: not a finite number.",
             )
         )
-    return {name: value for name, value in seen.items() if name not in wrong}
+    return {name: value for name, value in found.metrics.items() if name not in wrong}
 
 
 def _numbers(place: object) -> dict[str, float]:

@@ -48,7 +48,7 @@ from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.core.request.wallet_proof import VerifiedWallet
 from app.database.engine import Database, now
-from app.mlflow.model_registry import MLflowModels
+from app.mlflow.client import MLflowClient
 
 log = structlog.get_logger()
 
@@ -69,7 +69,7 @@ class Registrations:
     def __init__(
         self,
         database: Database,
-        mlflow: MLflowModels,
+        mlflow: MLflowClient,
         planner: Planner,
         lease: float,
         ended: Callable[[str, str], None] = lambda *_: None,
@@ -159,7 +159,9 @@ class Registrations:
         Raises UpstreamError and DatabaseUnavailableError; it is tried again then.
         """
         plan = Plan.model_validate(registration.plan)
-        for found in await self._mlflow.versions_tagged(plan.workspace, OPERATION, plan.operation):
+        for found in await self._mlflow.versions_with_tag(
+            plan.workspace, OPERATION, plan.operation
+        ):
             if (found.name, found.version) != (plan.mlflow_name, registration.version):
                 await self._mlflow.delete_version(plan.workspace, found.name, found.version)
                 log.warning("registration.duplicate_removed", operation=plan.operation)
@@ -186,17 +188,19 @@ class Registrations:
     async def _version(self, asked: RequestID, claim: Claim, plan: Plan) -> str:
         """Make the version in MLflow, or find the one that was made."""
         if plan.adopts is not None:
-            await self._mlflow.tag_version(plan.workspace, plan.mlflow_name, plan.adopts, plan.tags)
+            await self._mlflow.set_version_tags(
+                plan.workspace, plan.mlflow_name, plan.adopts, plan.tags
+            )
             return plan.adopts
         if not claim.is_new:
             found = await self._made(plan)
             if found is not None:
                 return found
             await self._look_again(plan)
-        await self._mlflow.make_registered_model(plan.workspace, plan.mlflow_name)
+        await self._mlflow.create_registered_model(plan.workspace, plan.mlflow_name)
         await self._hold(asked, claim)
         try:
-            return await self._mlflow.make_version(
+            return await self._mlflow.create_model_version(
                 plan.workspace,
                 plan.mlflow_name,
                 plan.source,
@@ -215,7 +219,7 @@ class Registrations:
             return found
 
     async def _made(self, plan: Plan) -> str | None:
-        found = await self._mlflow.versions_tagged(plan.workspace, OPERATION, plan.operation)
+        found = await self._mlflow.versions_with_tag(plan.workspace, OPERATION, plan.operation)
         versions = [one.version for one in found if one.name == plan.mlflow_name]
         return versions[0] if versions else None
 

@@ -30,7 +30,7 @@ class OwnershipChecker:
             if not await self._is_own(workspace, run, self._mlflow.has_run):
                 raise NotFoundError(f"There is no run {run!r} of yours that this could be from.")
         for model in payload.models:
-            if not await self._is_own(workspace, model, self._mlflow.has_model):
+            if not await self._is_own(workspace, model, self._mlflow.has_logged_model):
                 raise NotFoundError(f"There is no logged model {model!r} of yours.")
         for one in payload.experiments:
             if not await self._is_own(workspace, one, self._mlflow.has_experiment):

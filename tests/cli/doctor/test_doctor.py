@@ -59,7 +59,7 @@ class Said:
         """This is the one problem, and its line has the text."""
         assert [name for name, level in self.levels().items() if level == "problem"] == [subject]
         assert text in self.lines[subject][1], self.output
-        assert (self.code, self.summary) == (1, "1 problem: see above what to do.")
+        assert (self.code, self.summary) == (1, "1 problem: its line says what to do.")
 
 
 class Practice:
@@ -125,7 +125,7 @@ def test_all_is_well(well: Practice) -> None:
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
     ]
     assert set(said.levels().values()) == {"ok"}, said.output
-    assert (said.code, said.summary) == (0, "All is well.")
+    assert (said.code, said.summary) == (0, "No problems: the gateway could serve.")
     assert re.match(r"\d+\.\d+ at ", said.lines["PostgreSQL"][1])
     assert re.match(r"\d+\.\d+\.\d+ at http://127", said.lines["MLflow"][1])
     assert re.search(r"0x[0-9a-fA-F]{40}", said.lines["attestor"][1])
@@ -135,7 +135,7 @@ def test_nothing_is_written(practice: Practice) -> None:
     said = practice.ask(without=("key_pepper", "attestor_key"))
     assert said.code == 0, said.output
     assert said.levels()["admin key"] == "warning"
-    assert said.summary.startswith("The gateway could serve")
+    assert said.summary.startswith("No problems: the gateway could serve.")
     practice.ask()
     assert practice.sql("select version from pepper_fingerprints") == []
     assert practice.sql("select address from attestors") == []
@@ -171,7 +171,7 @@ def test_a_database_that_was_not_migrated(well: Practice, postgres: EmbeddedPost
     name = f"empty_{secrets.token_hex(4)}"
     postgres.create_database(name)
     said = well.ask(database_url=postgres.url(name))
-    said.problem("schema", "none: run `hokusai-gateway migrate`")
+    said.problem("schema", "missing: run `hokusai-gateway migrate`")
     assert said.levels()["admin key"] == "skipped"
     migrate(postgres.url(name))
     assert well.ask(database_url=postgres.url(name)).code == 0
@@ -192,7 +192,7 @@ def test_another_pepper(well: Practice) -> None:
         "keys",
         "HOKUSAI_KEY_PEPPER: pepper 1 is not the one that this database's keys were made with",
     )
-    well.ask(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, and")
+    well.ask(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, but")
 
 
 def test_another_attestor(well: Practice) -> None:
@@ -201,7 +201,7 @@ def test_another_attestor(well: Practice) -> None:
         "insert into attestors values (%s, %s, now())", address, "hokusai.registry+00000000+AA=="
     )
     well.ask().problem("attestations", f"{address} signed this database's attestations")
-    well.ask(without=("attestor_key",)).problem("attestations", f"{address} signs")
+    well.ask(without=("attestor_key",)).problem("attestations", f"{address} signed those")
     assert well.ask(retired_attestors=address).code == 0
 
 
@@ -237,7 +237,7 @@ def test_an_mlflow_that_is_away(well: Practice) -> None:
 def test_an_mlflow_that_is_silent(well: Practice) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        well.ask(mlflow_url=url).problem("MLflow", f"no answer from {url} within")
+        well.ask(mlflow_url=url).problem("MLflow", f"no response from {url} within")
 
 
 class Silent(BaseHTTPRequestHandler):
@@ -341,10 +341,10 @@ def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
 
 def test_an_mlflow_that_asks_for_a_password(well: Practice, guarded_mlflow: str) -> None:
     said = well.ask(mlflow_url=guarded_mlflow)
-    said.problem("credential", "MLflow asks for one: set HOKUSAI_MLFLOW_AUTHORIZATION")
+    said.problem("credential", "MLflow requires one: set HOKUSAI_MLFLOW_AUTHORIZATION")
     wrong = "Basic Z2F0ZXdheTp3cm9uZw=="
     said = well.ask(mlflow_url=guarded_mlflow, mlflow_authorization=wrong)
-    said.problem("credential", "MLflow refuses the one in HOKUSAI_MLFLOW_AUTHORIZATION")
+    said.problem("credential", "MLflow rejects the one in HOKUSAI_MLFLOW_AUTHORIZATION")
     assert wrong not in said.output
     said = well.ask(mlflow_url=guarded_mlflow, mlflow_authorization=GOOD)
     assert said.code == 0, said.output
@@ -356,7 +356,7 @@ def test_redis(well: Practice, tmp_path: Path) -> None:
     with RunningRedis(tmp_path, password="hidden-from-all") as redis:
         said = well.ask(redis_url=redis.url)
         assert said.code == 0, said.output
-        assert said.lines["Redis"] == ("ok", f"answers at 127.0.0.1:{redis.port}")
+        assert said.lines["Redis"] == ("ok", f"responds at 127.0.0.1:{redis.port}")
         assert redis.command("KEYS", "*") == []
         wrong = redis.url.replace("hidden-from-all", "another-one")
         well.ask(redis_url=wrong).problem("Redis", "AuthenticationError")
@@ -373,7 +373,7 @@ def test_a_port_in_use(well: Practice, gateway: RunningGateway) -> None:
     well.ask(port=mlflow).problem("port", "stop what uses it")
     said = well.ask(port=str(gateway.port))
     assert said.code == 0, said.output
-    assert said.lines["port"][1].endswith(f"serves at {gateway.url}, and is ready")
+    assert said.lines["port"][1].endswith(f"serves at {gateway.url} and is ready")
 
 
 def test_a_gateway_that_is_not_ready(well: Practice, new_database: Callable[[], str]) -> None:
@@ -381,7 +381,7 @@ def test_a_gateway_that_is_not_ready(well: Practice, new_database: Callable[[], 
     with RunningGateway(url, well.settings["mlflow_url"]) as running:
         sql(running, "update alembic_version set version_num = '0001'")
         said = well.ask(port=str(running.port))
-    said.problem("port", f"serves at {running.url}, and is not ready: migrations: revision 0001")
+    said.problem("port", f"serves at {running.url} but is not ready: migrations: revision 0001")
 
 
 def test_a_wrong_setting() -> None:
@@ -408,7 +408,7 @@ def test_what_serve_starts_itself(practice: Practice) -> None:
     said = practice.ask_process(without=ALONE)
     assert said.code == 0, said.output
     assert set(said.levels().values()) == {"ok"}
-    assert "serve` starts a PostgreSQL of its own" in said.lines["PostgreSQL"][1]
+    assert "serve` starts its own PostgreSQL" in said.lines["PostgreSQL"][1]
     assert "`serve` starts " in said.lines["MLflow"][1]
     assert not Path(practice.settings["data_dir"]).exists()
     said = practice.ask_process(without=ALONE, blocked=STANDALONE)
@@ -420,15 +420,15 @@ def test_what_serve_has_started(well: Practice, tmp_path: Path) -> None:
     """What is in a data directory is used; that its PostgreSQL is stopped is no problem."""
     directory = DataDirectory(tmp_path / "data")
     directory.create()
-    directory.note_database(well.settings["database_url"])
-    directory.make_attestor_key()
-    directory.pepper()
+    directory.write_database_url(well.settings["database_url"])
+    directory.ensure_attestor_key()
+    directory.ensure_pepper()
     said = well.ask(without=ALONE)
     said.problem("keys", "pepper 1 is not the one")
     said = well.ask(without=("database_url",))
     assert said.code == 0, said.output
     assert re.match(r"\d+\.\d+ at ", said.lines["PostgreSQL"][1])
-    directory.note_database("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
+    directory.write_database_url("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
     said = well.ask(without=("database_url",))
     assert said.code == 0, said.output
     assert said.levels()["PostgreSQL"] == "skipped"

@@ -81,7 +81,8 @@ def mlflow(request: httpx.Request) -> httpx.Response:
                 missing = {"error_code": "RESOURCE_DOES_NOT_EXIST"}
                 return httpx.Response(404, json=missing)
             listed = [{"key": name, "value": value} for name, value in metrics.items()]
-            run = {"info": {"run_id": run_id}, "data": {"metrics": listed}}
+            info = {"run_id": run_id, "experiment_id": "1", "artifact_uri": "mlflow-artifacts:/1"}
+            run = {"info": info, "data": {"metrics": listed}}
             return httpx.Response(200, json={"run": run})
     return httpx.Response(200, json={})
 
