@@ -59,7 +59,7 @@ def list_keys(
     """List the keys, without the keys themselves."""
 
     async def listed(session: AsyncSession, _: Peppers) -> list[BaseModel]:
-        return [view(key) for key in await keys.page(session, tenant=tenant, limit=ALL)]
+        return [view(key) for key in await keys.list_keys(session, tenant=tenant, limit=ALL)]
 
     print_all(run(listed), as_json, ("id", "state", "tenant", "name", "hint", "expires_at"))
 
@@ -75,7 +75,7 @@ def rotate_key(
     request = validated(RotateRequest, {"overlap_seconds": overlap_seconds})
 
     async def rotate(session: AsyncSession, peppers: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         overlap = timedelta(seconds=request.overlap_seconds)
         return issued(*await keys.rotate(session, peppers, key, overlap, CLI))
 
@@ -96,7 +96,7 @@ def revoke_key(
     """End a key at once, and the keys made with it."""
 
     async def revoke(session: AsyncSession, _: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         await keys.revoke(session, key, CLI, rotation_chain=rotation_chain)
         return view(key)
 

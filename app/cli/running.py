@@ -18,7 +18,7 @@ from app.access.identity.peppers import Peppers
 from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
-from app.database.engine import Database, in_one_line
+from app.database.engine import Database, driver_message
 from app.standalone.discovery import settings_of_running
 from app.telemetry.logs import configure_logs
 
@@ -55,7 +55,7 @@ def run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
         try:
             async with database.transaction() as session:
                 peppers = Peppers.from_settings(settings)
-                await peppers.check(session)
+                await peppers.verify_and_record(session)
                 return await act(session, peppers)
         finally:
             await database.close()
@@ -69,7 +69,7 @@ def run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
                 "`hokusai-gateway serve` does, which has to be started first"
             ) from error
         raise StartupError(
-            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}; "
             "`hokusai-gateway migrate` prepares it"
         ) from error
     except GatewayError as error:

@@ -343,7 +343,7 @@ def _(world: World) -> Met:
     return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
 
 
-@case(errors.SignInOffError)
+@case(errors.SignInDisabledError)
 def _(world: World) -> Met:
     everywhere = "0.0.0.0"  # noqa: S104 (it is never bound: what counts is that the setting says so)
     return Met(get(world.another(host=everywhere), "/api/auth/nonce"))
@@ -471,8 +471,8 @@ def _(world: World) -> Met:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a defect of ours: hk_secret")
 
-    world.monkeypatch.setattr(keys, "page", fail)
-    world.monkeypatch.setattr(Workspaces, "known", fail)
+    world.monkeypatch.setattr(keys, "list_keys", fail)
+    world.monkeypatch.setattr(Workspaces, "cached", fail)
     key = world.gateway.key()
     # The same in both halves.
     assert get(world.gateway, SEARCH, bearer(key)).document["reason"] == "internal_error"
@@ -621,7 +621,7 @@ def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) ->
     assert ("retry-after" in answer.headers) == waits
     assert ("www-authenticate" in answer.headers) == (error.status == 401)
     assert ("allow" in answer.headers) == (error.status == 405)
-    if error.closes:
+    if error.closes_connection:
         assert answer.headers["connection"] == "close"
     if met.client is not None:
         raised(met.client, answer)

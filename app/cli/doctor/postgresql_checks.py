@@ -20,7 +20,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.request.principal import Scope
-from app.database.engine import Database, in_one_line, now, where
+from app.database.engine import Database, display_address, driver_message, now
 from app.database.revision import is_sufficient, newest_revision
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.
@@ -63,7 +63,7 @@ class PostgreSQLCheck:
             yield problem("PostgreSQL", str(error))
             return
         try:
-            async for finding in self._look(database, where(database.address)):
+            async for finding in self._look(database, display_address(database.address)):
                 yield finding
         finally:
             await database.close()
@@ -76,7 +76,7 @@ class PostgreSQLCheck:
                 skew = await _skew(session)
             revision = await database.revision()
         except FAILURES as error:
-            yield self._away(address, in_one_line(error))
+            yield self._away(address, driver_message(error))
             return
         yield _version(number, f"{name} at {address}")
         yield _clock(skew)
@@ -96,7 +96,7 @@ class PostgreSQLCheck:
             except StartupError as error:
                 yield problem(subject, str(error))
             except FAILURES as error:
-                yield problem(subject, f"cannot be compared: {in_one_line(error)}")
+                yield problem(subject, f"cannot be compared: {driver_message(error)}")
 
     def _away(self, address: str, why: str) -> Finding:
         if self.started_here:
@@ -117,7 +117,7 @@ class PostgreSQLCheck:
                 "HOKUSAI_KEY_PEPPER is not set, and this database's keys were made with one: set "
                 "it to that",
             )
-        if not await self.peppers.compare(session):
+        if not await self.peppers.verify(session):
             return ok("keys", "none yet")
         return ok("keys", "this database's were made with that pepper")
 
