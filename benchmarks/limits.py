@@ -17,7 +17,7 @@ from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
-from app.access.rate_limits.counter import MemoryCounter, counted
+from app.access.rate_limits.counter import MemoryCounter, resolve
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.policy import Policy
 from app.access.rate_limits.redis_counter import RedisCounter
@@ -57,14 +57,16 @@ async def main(url: str | None) -> None:
         "", principal=Principal("key:0123456789abcdef", "key", "t", frozenset())
     )
     await measure(
-        "memory, the whole limit of a request", lambda: limiter.principal.hit(context), 320_000
+        "memory, the whole limit of a request",
+        lambda: resolve(limiter.principal.hit(context)),
+        320_000,
     )
     memory = MemoryCounter()
-    await measure("memory, our counter", lambda: counted(memory.hit(key, PLENTY, WINDOW)), 320_000)
+    await measure("memory, our counter", lambda: resolve(memory.hit(key, PLENTY, WINDOW)), 320_000)
     await measure_limits("memory, `limits`", MemoryStorage(), key, 32_000)
     if url is None:
         return
-    redis = RedisCounter(url, share=1)
+    redis = RedisCounter(url, processes=1)
     await measure("Redis, our counter", lambda: redis.hit(key, PLENTY, WINDOW), 6_400)
     await redis.close()
     storage = RedisStorage(f"async+{url}", implementation="redispy")

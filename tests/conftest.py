@@ -90,6 +90,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What asynchronous tests run on; tests of the transport also run on uvloop."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgreSQL]:
     """A PostgreSQL server of the tests' own."""
     with EmbeddedPostgreSQL(tmp_path_factory.mktemp("postgres"), durable=False) as server:

@@ -59,7 +59,7 @@ def list_keys(
     """List the keys: id, state and hint, but not the secrets themselves."""
 
     async def read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
-        return [view(key) for key in await keys.page(session, tenant=tenant, limit=ALL_ROWS)]
+        return [view(key) for key in await keys.list_keys(session, tenant=tenant, limit=ALL_ROWS)]
 
     print_all(
         run_in_transaction(read), as_json, ("id", "state", "tenant", "name", "hint", "expires_at")
@@ -76,7 +76,7 @@ def rotate_key(
     request = validated(RotateRequest, {"overlap_seconds": overlap_seconds})
 
     async def rotate(session: AsyncSession, peppers: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         overlap = timedelta(seconds=request.overlap_seconds)
         return issued(*await keys.rotate(session, peppers, key, overlap, CLI))
 
@@ -98,7 +98,7 @@ def revoke_key(
     """Revoke a key immediately, and all keys that were created with it."""
 
     async def revoke(session: AsyncSession, _: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         await keys.revoke(session, key, CLI, rotation_chain=rotation_chain)
         return view(key)
 

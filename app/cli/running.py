@@ -19,7 +19,7 @@ from app.access.identity.peppers import Peppers
 from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
-from app.database.engine import Database, in_one_line
+from app.database.engine import Database, driver_message
 from app.standalone.discovery import discover_settings
 from app.telemetry.logs import configure_logs
 
@@ -59,7 +59,7 @@ def run_in_transaction(action: Callable[[AsyncSession, Peppers], Awaitable[T]]) 
         try:
             async with database.transaction() as session:
                 peppers = Peppers.from_settings(settings)
-                await peppers.check(session)
+                await peppers.verify_and_record(session)
                 return await action(session, peppers)
         finally:
             await database.close()
@@ -73,7 +73,7 @@ def run_in_transaction(action: Callable[[AsyncSession, Peppers], Awaitable[T]]) 
                 "`hokusai-gateway serve` first, which runs it"
             ) from error
         raise StartupError(
-            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; if it is "
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}; if it is "
             "new, run `hokusai-gateway migrate` first"
         ) from error
     except GatewayError as error:

@@ -33,7 +33,7 @@ def list_tenants(as_json: AsJSON = False) -> None:
     """List the tenants."""
 
     async def read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
-        found = await tenants.page(session, after=None, limit=ALL_ROWS)
+        found = await tenants.list_tenants(session, after=None, limit=ALL_ROWS)
         return [tenant_view(t, ready=t.default_experiment is not None) for t in found]
 
     print_all(run_in_transaction(read), as_json, ("name", "workspace", "ready", "created_at"))

@@ -145,7 +145,7 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
         # At the door where wallets sign in, behind the layer that counts all others.
-        state_of(request)[Metrics].not_authenticated(error.reason)
+        state_of(request)[Metrics].count_authentication_failure(error.reason)
     return _ErrorResponse(error)
 
 

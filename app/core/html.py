@@ -1,4 +1,4 @@
-"""What the gateway's pages share: no script, nothing from elsewhere, one style by its hash."""
+"""The frame of the gateway's HTML pages: no scripts, no external resources, one stylesheet."""
 
 import base64
 import hashlib
@@ -7,6 +7,7 @@ from importlib.resources import files
 
 _STYLE = files("app.core").joinpath("webpage.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+# Sent with every page. The policy allows the stylesheet by its hash, and nothing else.
 HEADERS = {
     "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -15,8 +16,11 @@ HEADERS = {
 
 
 def webpage(title: str, *, skip: str, header: str, main: str) -> str:
-    """A whole page. title is text; skip (the words of the link past the header), header and main
-    are HTML, with everything in them escaped."""
+    """A complete page.
+
+    title: plain text, which is escaped here. skip: the text of the link that skips the header.
+    skip, header and main are HTML: the caller escapes what is inserted into them.
+    """
     title = escape(title)
     return f"""<!doctype html>
 <html lang="en">

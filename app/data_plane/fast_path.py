@@ -72,7 +72,7 @@ class FastPath:
         context = self.lifecycle.begin(head.headers.get(b"x-request-id"), head)
         try:
             check_line(line)
-            if not self.identity.known(context):
+            if not self.identity.authenticate_from_cache(context):
                 return None
             request = self.proxy.prepare_without_io(line, context, body)
             if request is None:
@@ -81,7 +81,7 @@ class FastPath:
         except Exception:
             # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
             return None
-        counted = self.limit.ask(context)
+        counted = self.limit.hit(context)
         if isinstance(counted, Quota) and not counted.allowed:
             return None  # which is not counted, here or there
         self.lifecycle.bytes_in += len(body)
@@ -245,7 +245,7 @@ class FastPathCycle:
         self.protocol.hand_over(self, self._proceed)
 
     async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rest = partial(self.fast_path.failures.conduct, self._rest)
+        rest = partial(self.fast_path.failures.run, self._rest)
         await self.fast_path.lifecycle.conduct(rest, scope, receive, send)
 
     async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -40,7 +40,7 @@ async def read_body(receive: Receive, *, limit: int, gap: float) -> bytes:
         parts.append(part)
         more = message.get("more_body", False)
         if more:
-            pace.came(len(part), time.monotonic() - began)
+            pace.record(len(part), time.monotonic() - began)
     return b"".join(parts)
 
 

@@ -5,7 +5,6 @@ and `nosniff`; every failure the one error shape; every request its place in met
 """
 
 import logging
-import math
 import re
 import secrets
 import time
@@ -16,10 +15,10 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import PROBLEM, GatewayError, InternalError
+from app.core.errors import GatewayError, InternalError, render
 from app.core.redaction import has_secret
 from app.core.request.context import RequestContext, context_of
-from app.core.request.head import UNREAD, RequestHead
+from app.core.request.head import EMPTY_HEAD, RequestHead
 from app.core.request.quota import Quota
 from app.core.settings import AccessLog
 from app.edge.body import discard
@@ -72,7 +71,7 @@ class RequestLifecycle:
         scope["context"] = self.begin(given[0] if given else None)
         await self.conduct(self.app, scope, receive, send)
 
-    def begin(self, given: bytes | None, head: RequestHead = UNREAD) -> RequestContext:
+    def begin(self, given: bytes | None, head: RequestHead = EMPTY_HEAD) -> RequestContext:
         """The exchange of a request. given: the id that the client gave it, if it did."""
         return RequestContext(self._request_id(given), head)
 
@@ -147,7 +146,7 @@ class RequestLifecycle:
             method if method in METHODS else "other", context.route, status, seconds
         )
         if context.reason is not None:
-            self.metrics.refused(context.reason)
+            self.metrics.count_error(context.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
             self._write(method, context, status, seconds)
 
@@ -172,7 +171,7 @@ class RequestLifecycle:
         on would be to wait for a client that waits for us.
         """
         context.reason = error.reason
-        closes = error.closes or not (unread is None or await _read_out(scope, unread))
+        closes = error.closes_connection or not (unread is None or await _read_out(scope, unread))
         await send_error(error, context.request_id, reply, closes=closes)
 
     def _write(self, method: str, context: RequestContext, status: int, seconds: float) -> None:
@@ -193,16 +192,8 @@ class RequestLifecycle:
 async def send_error(
     error: GatewayError, request_id: str, send: Send, *, closes: bool = False
 ) -> None:
-    """The one renderer: an error as an ASGI answer."""
-    body = error.body(request_id)
-    headers = [
-        (b"content-type", PROBLEM),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *error.headers,
-    ]
-    if closes:
-        headers.append((b"connection", b"close"))
+    """Send an error as an ASGI response."""
+    headers, body = render(error, request_id, closes_connection=closes)
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -212,7 +203,7 @@ def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
     return [
         (b"ratelimit-limit", b"%d" % quota.limit),
         (b"ratelimit-remaining", b"%d" % quota.remaining),
-        (b"ratelimit-reset", b"%d" % math.ceil(quota.reset)),
+        (b"ratelimit-reset", b"%d" % quota.reset_seconds),
     ]
 
 

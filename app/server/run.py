@@ -66,11 +66,11 @@ def run(settings: Settings, listener: socket.socket) -> None:
     )
     if settings.workers > 1:
         from app.server.workers import Workers
-        from app.telemetry.metrics import served
-        from app.telemetry.multiprocess import shared_by_workers
+        from app.telemetry.metrics import serve_metrics
+        from app.telemetry.multiprocess import metrics_directory
 
         supervisor = Workers(config, sockets=[listener])
-        with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):
+        with metrics_directory(), serve_metrics(settings.metrics_host, settings.metrics_port):
             supervisor.run()
         failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
     else:

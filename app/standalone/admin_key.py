@@ -39,7 +39,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
         async with database.transaction() as session:
             # Of several replicas that start at the same time, one creates the key.
             await session.execute(select(func.pg_advisory_xact_lock(ADMIN_KEY_LOCK)))
-            await peppers.check(session)
+            await peppers.verify_and_record(session)
             await signing_key_history.check(
                 session, Attestor.from_settings(settings), settings.retired_attestors
             )

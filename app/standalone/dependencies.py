@@ -7,7 +7,7 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
-from app.database.engine import in_one_line
+from app.database.engine import driver_message
 from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.managed_service import ManagedService
@@ -105,7 +105,7 @@ def ensure_mlflow_database(url: str) -> str:
             gateway_database = psycopg2.connect(base.geturl(), connect_timeout=10)
         except psycopg2.OperationalError as error:
             raise StartupError(
-                f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
+                f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
             ) from None
         try:
             with closing(gateway_database) as connection:
@@ -115,6 +115,6 @@ def ensure_mlflow_database(url: str) -> str:
         except psycopg2.Error as error:
             raise StartupError(
                 f"MLflow needs a database {name} beside the gateway's own, and it cannot be "
-                f"created: {in_one_line(error)}; create it, or set HOKUSAI_MLFLOW_URL"
+                f"created: {driver_message(error)}; create it, or set HOKUSAI_MLFLOW_URL"
             ) from None
     return mlflow_url

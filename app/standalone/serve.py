@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
-from app.database.engine import database_address, where
+from app.database.engine import database_address, display_address
 from app.server.listener import open_socket
 from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
@@ -143,7 +143,7 @@ def _describe_postgres(configured: Settings, started: "Dependencies | None") -> 
     if started is not None and started.postgres is not None:
         return f"started here, on the socket {started.postgres.socket_path}"
     assert configured.database_url is not None
-    return where(database_address(configured.database_url.get_secret_value()))
+    return display_address(database_address(configured.database_url.get_secret_value()))
 
 
 def _describe_mlflow(

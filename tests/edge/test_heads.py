@@ -94,7 +94,7 @@ class Short:
         except GatewayError:
             return None
         if ADDRESS_HEADER not in head.headers:
-            head.digest = b"of a key"
+            head.key_digest = b"of a key"
         self.taken.append((line, head.raw, head.headers, head.length, body))
         return SimpleNamespace(
             response_started=True,

@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from app.core.errors import SlowRequestError
-from app.core.min_rate import MIN_RATE, WINDOW_IN_TIMEOUTS, MinimumDataRate
 from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
@@ -150,13 +148,3 @@ def test_who_does_not_read_is_gone(
             await slow
 
     asyncio.run(besiege())
-
-
-def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
-    pace = MinimumDataRate(1.0)
-    for _ in range(10_000):
-        pace.came(1, 0.0)
-    pace.came(1, WINDOW_IN_TIMEOUTS * 1.0)
-    # The next window begins anew: what came before buys no rest.
-    with pytest.raises(SlowRequestError, match="less than"):
-        pace.came(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

@@ -194,7 +194,7 @@ class Gateway:
                 raise
             body = error.body("id")
             headers = [(b"content-length", b"%d" % len(body)), *error.headers]
-            if error.closes:
+            if error.closes_connection:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": error.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -126,7 +126,7 @@ def test_a_defect_has_a_traceback_without_secrets(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(f"defect about {gateway_key}")
 
-    monkeypatch.setattr(keys, "page", fail)
+    monkeypatch.setattr(keys, "list_keys", fail)
     with logged(log_format=log_format) as (gateway, output):
         gateway_key = gateway.key()
         with gateway.client(gateway_key) as client:

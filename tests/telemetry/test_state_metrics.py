@@ -15,7 +15,7 @@ from prometheus_client import generate_latest
 
 from app import state_metrics
 from app.standalone.mlflow import ChildMLflow
-from app.telemetry.multiprocess import SHARED, all_workers
+from app.telemetry.multiprocess import DIRECTORY_VARIABLE, combined_registry
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
 from tests.support.redis import free_port
@@ -343,11 +343,11 @@ def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -
 def test_a_worker_that_just_begins_spoils_no_exposition(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(SHARED, str(tmp_path))
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
     # prometheus_client makes a file first, and fills it then.
     (tmp_path / f"counter_{os.getpid()}.db").touch()
     (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
-    found = Scrape(generate_latest(all_workers()).decode())
+    found = Scrape(generate_latest(combined_registry()).decode())
     assert found.value("process_resident_memory_bytes") > 1_000_000
 
 

@@ -137,7 +137,7 @@ def _attestor(
 
 async def _redis(url: SecretStr) -> CheckResult:
     try:
-        counter = RedisCounter(url.get_secret_value(), share=1)
+        counter = RedisCounter(url.get_secret_value(), processes=1)
     except StartupError as error:
         return problem("Redis", str(error))
     try:

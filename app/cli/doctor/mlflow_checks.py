@@ -10,7 +10,7 @@ from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
 from app.data_plane.upstream.client import UpstreamClient
-from app.database.engine import in_one_line
+from app.database.engine import driver_message
 from app.mlflow.client import MLflowClient
 from app.mlflow.version import OLDEST, OLDEST_RELEASE, release_of
 
@@ -111,4 +111,4 @@ def _describe(error: Exception) -> str:
     message = error.message.partition(" Try again")[0]
     if error.__cause__ is None:
         return message
-    return f"{message.removesuffix('.')}: {in_one_line(error.__cause__)}."
+    return f"{message.removesuffix('.')}: {driver_message(error.__cause__)}."

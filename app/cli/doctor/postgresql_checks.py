@@ -20,7 +20,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.request.principal import Scope
-from app.database.engine import Database, in_one_line, now, where
+from app.database.engine import Database, display_address, driver_message, now
 from app.database.revision import is_sufficient, newest_revision
 
 # The oldest supported version (docs/production.md), as `server_version_num` states it.
@@ -63,7 +63,7 @@ class PostgreSQLCheck:
             yield problem("PostgreSQL", str(error))
             return
         try:
-            async for result in self._check(database, where(database.address)):
+            async for result in self._check(database, display_address(database.address)):
                 yield result
         finally:
             await database.close()
@@ -76,7 +76,7 @@ class PostgreSQLCheck:
                 skew = await _skew(session)
             revision = await database.revision()
         except FAILURES as error:
-            yield self._unreachable(address, in_one_line(error))
+            yield self._unreachable(address, driver_message(error))
             return
         yield _version(number, f"{name} at {address}")
         yield _clock(skew)
@@ -96,7 +96,7 @@ class PostgreSQLCheck:
             except StartupError as error:
                 yield problem(subject, str(error))
             except FAILURES as error:
-                yield problem(subject, f"cannot be checked: {in_one_line(error)}")
+                yield problem(subject, f"cannot be checked: {driver_message(error)}")
 
     def _unreachable(self, address: str, reason: str) -> CheckResult:
         if self.started_here:
@@ -115,7 +115,7 @@ class PostgreSQLCheck:
                 "HOKUSAI_KEY_PEPPER is not set, but the keys in this database were hashed with a "
                 "pepper: set it to that pepper",
             )
-        if not await self.peppers.compare(session):
+        if not await self.peppers.verify(session):
             return ok("keys", "none yet")
         return ok("keys", "hashed with the configured pepper")
 

@@ -105,7 +105,7 @@ class Evidence:
 
         Of another tenant's model only those are shown that were registered with it.
         """
-        home = self._workspaces.known(subject.tenant) or await self._workspaces.prepare(
+        home = self._workspaces.cached(subject.tenant) or await self._workspaces.ensure(
             subject.tenant, Actor(principal.id)
         )
         run_id = subject.run_id

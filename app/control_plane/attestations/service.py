@@ -42,7 +42,7 @@ from app.core.errors import (
 from app.core.redaction import has_secret
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database, now
 
 # The guide's name for what it attests.
@@ -73,7 +73,7 @@ class Attestations:
         request: AttestationRequest,
         actor: Actor,
         key: str | None = None,
-        proof: VerifiedWallet | None = None,
+        proof: WalletProof | None = None,
     ) -> dict[str, Any]:
         """Attest, and add it to the log: the attestation's document.
 

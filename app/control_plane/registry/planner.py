@@ -49,7 +49,7 @@ class Planner:
         baseline = None
         if isinstance(request, ImprovedRequest):
             baseline = await self._baseline(principal, request.baseline_model_id)
-        workspace = (await self._workspaces.of(principal, actor)).name
+        workspace = (await self._workspaces.get_or_create(principal, actor)).name
         found = await find(self._mlflow, workspace, asked)
         warnings: list[Warn] = []
         metrics = _metrics(request, found, warnings)

@@ -46,7 +46,7 @@ from app.core.errors import (
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database, now
 from app.mlflow.client import MLflowClient
 
@@ -88,7 +88,7 @@ class Registrations:
         request: RegistrationRequest,
         actor: Actor,
         key: str | None = None,
-        proof: VerifiedWallet | None = None,
+        proof: WalletProof | None = None,
     ) -> Answer:
         """Register a model, or tell what came of the same request before.
 
@@ -123,7 +123,7 @@ class Registrations:
         principal: Principal,
         request: RegistrationRequest,
         actor: Actor,
-        proof: VerifiedWallet | None,
+        proof: WalletProof | None,
     ) -> Answer:
         async with self._database.transaction() as session:
             done = await idempotency.answered(session, asked)

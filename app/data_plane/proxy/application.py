@@ -79,10 +79,10 @@ class Proxy:
             return
         principal = context.principal
         assert principal is not None  # nothing else below /api/mlflow is public
-        workspace = self.workspaces.known(principal.tenant)
+        workspace = self.workspaces.cached(principal.tenant)
         if workspace is None:
             actor = Actor(principal.id, context.request_id, context.client)
-            workspace = await self.workspaces.of(principal, actor)
+            workspace = await self.workspaces.get_or_create(principal, actor)
         if route.dataset:
             await self.origins.check_dataset(workspace.name, match.parameters[0])
         request = self._request(line, context, route, target, workspace)
@@ -106,7 +106,7 @@ class Proxy:
             return None
         if self.server_info is not None and route.pattern == SERVER_INFO:
             return None
-        workspace = self.workspaces.known(principal.tenant)
+        workspace = self.workspaces.cached(principal.tenant)
         if workspace is None:
             return None
         request = self._request(line, context, route, target, workspace)

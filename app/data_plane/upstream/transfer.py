@@ -275,7 +275,7 @@ class Transfer:
             raise ClientGoneError("The client left.")
         chunk, more = message.get("body", b""), message.get("more_body", False)
         if more:
-            self._pace.came(len(chunk), waited)
+            self._pace.record(len(chunk), waited)
         return chunk, more
 
     async def _watch(self) -> None:
@@ -419,7 +419,7 @@ class Transfer:
             return
         try:
             self._check_gap(silent)
-            self._pace.came(*splice.progress())
+            self._pace.record(*splice.progress())
         except SlowRequestError as error:
             self.fail(error)
 

@@ -23,12 +23,12 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from app.core.errors import (
-    PROBLEM,
     GatewayError,
     HeadersTooLargeError,
     InternalError,
     MalformedRequestError,
     SlowRequestError,
+    render,
 )
 from app.core.request.head import RequestHead, RequestLine
 from app.edge.date_header import date_header
@@ -294,7 +294,7 @@ class StrictProtocol(HttpToolsProtocol):
         first = b"%b %b HTTP/1.1" % (method, url)
         end = self._read.find(_END) + len(_END)
         lines = self._read[len(first) : end]
-        if len(lines) > MAX_REMEMBERED or head.digest is None:
+        if len(lines) > MAX_REMEMBERED or head.key_digest is None:
             return  # without a key they are a wallet's, which signs each request anew
         if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
             if len(self._heads) == MAX_HEADS:
@@ -462,15 +462,11 @@ def _what_is_wrong(error: httptools.HttpParserError) -> GatewayError:
 
 
 def _answer(error: GatewayError, request_id: str) -> bytes:
-    body = error.body(request_id)
-    headers = [
-        date_header(),
-        (b"content-type", PROBLEM),
-        (b"content-length", b"%d" % len(body)),
+    headers, body = render(error, request_id, closes_connection=True)
+    headers += [
         (b"x-request-id", request_id.encode()),
         (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
+        date_header(),
     ]
     lines = [b"%b: %b\r\n" % header for header in headers]
     return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body])

@@ -32,7 +32,7 @@ def check(url: str, current: str, *retired: str) -> None:
         database = Database(settings.database_url.get_secret_value(), connections=1)
         try:
             async with database.transaction() as session:
-                await Peppers.from_settings(settings).check(session)
+                await Peppers.from_settings(settings).verify_and_record(session)
         finally:
             await database.close()
 

@@ -60,7 +60,7 @@ def test_a_key_is_ended_where_it_was_ended_before_anybody_is_told(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, ends: str
 ) -> None:
     with (
-        patch.object(CredentialCache, "_notified", lambda *_: None),
+        patch.object(CredentialCache, "_on_notification", lambda *_: None),
         RunningGateway(new_database(), mlflow_server.url) as gateway,
         gateway.client(gateway.key()) as client,
         gateway.client(gateway.key(scopes=list(Scope))) as admin,
@@ -222,7 +222,7 @@ def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
         assert gateway.settings.database_url is not None
         database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
         try:
-            await cleanup.once(database, used)
+            await cleanup.run_once(database, used)
         finally:
             await database.close()
 

@@ -208,7 +208,7 @@ def test_a_redis_that_hangs_is_waited_for_once(
         fallbacks += 1
 
     async def play() -> None:
-        counter = RedisCounter(own_redis.url, share=1, fell_back=fell_back)
+        counter = RedisCounter(own_redis.url, processes=1, on_fallback=fell_back)
         own_redis.pause()
         for _ in range(1000):
             await counter.hit("key", 10_000, 3600)
@@ -222,7 +222,9 @@ def test_counts_are_exact_again_after_a_hang(own_redis: RunningRedis) -> None:
     fallbacks: list[None] = []
 
     async def play() -> int:
-        counter = RedisCounter(own_redis.url, share=1, fell_back=lambda: fallbacks.append(None))
+        counter = RedisCounter(
+            own_redis.url, processes=1, on_fallback=lambda: fallbacks.append(None)
+        )
         own_redis.pause()
         await asyncio.gather(*(counter.hit("hung", 10, 3600) for _ in range(100)))
         own_redis.resume()
