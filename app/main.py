@@ -35,7 +35,7 @@ from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy import application
 from app.data_plane.proxy.application import Proxy
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
     upstream = UpstreamClient.from_settings(
-        settings, refusal=refusal, failed=metrics.upstream_failed
+        settings, refusal=map_error, failed=metrics.upstream_failed
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
@@ -135,7 +135,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
 
     replay_guard = ReplayGuard(database)
     proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)
-    app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_timeout))
+    app: ASGIApp = PlaneRouter(proxy, own.Documents(api, settings.body_timeout))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.not_authenticated)
@@ -151,8 +151,11 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     return Gateway(app, api, fast_path)
 
 
-class Halves:
-    """The proxy takes its requests before FastAPI's router, which costs more than the rest."""
+class PlaneRouter:
+    """Passes requests below /api/mlflow to the proxy, and all others to FastAPI.
+
+    In front of FastAPI, whose router costs more than the rest of the proxy.
+    """
 
     def __init__(self, proxy: ASGIApp, api: ASGIApp) -> None:
         self.proxy = proxy
@@ -169,7 +172,7 @@ class Halves:
 class Gateway:
     """Start and end are FastAPI's; every request takes the way through the middleware.
 
-    express: the short way, which the server's protocol offers to a request first.
+    fast_path: offered to a request first, by the server's protocol.
     """
 
     def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath) -> None:
