@@ -77,7 +77,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
     upstream = UpstreamClient.from_settings(
-        settings, refusal=map_error, failed=metrics.upstream_failed
+        settings, map_error=map_error, on_failure=metrics.upstream_failed
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None

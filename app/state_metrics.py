@@ -50,8 +50,8 @@ class StateMetrics:
         checks: Checks,
     ) -> None:
         self._metrics = metrics
-        self._express = fast_path
-        self._envelope = lifecycle
+        self._fast_path = fast_path
+        self._lifecycle = lifecycle
         self._limits = limiter.limits
         self._upstream = upstream
         self._database = database
@@ -69,19 +69,19 @@ class StateMetrics:
         """Read what is known without asking anybody."""
         with self._lock:
             metrics, pool = self._metrics, self._upstream.usage()
-            connections = list(self._express.connections)
+            connections = list(self._fast_path.connections)
             metrics.client_connections.set(len(connections))
             metrics.in_flight.set(sum(connection.busy for connection in connections))
             for state, count in pool.connections.items():
                 metrics.upstream_connections.labels(state).set(count)
-            metrics.upstream_connections_max.set(pool.most)
+            metrics.upstream_connections_max.set(pool.max_connections)
             metrics.upstream_waiting.set(pool.waiting)
             used, idle, most = self._database.usage()
             metrics.database_connections.labels("in_use").set(used)
             metrics.database_connections.labels("idle").set(idle)
             metrics.database_connections_max.set(most)
-            self._count(metrics.body_bytes, "in", self._envelope.bytes_in)
-            self._count(metrics.body_bytes, "out", self._envelope.bytes_out)
+            self._count(metrics.body_bytes, "in", self._lifecycle.bytes_in)
+            self._count(metrics.body_bytes, "out", self._lifecycle.bytes_out)
             for limit in self._limits:
                 self._count(metrics.limited, limit.name, limit.refused)
 

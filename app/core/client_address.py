@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as the proxies in front of the gateway can be believed."""
+"""The address of the client of a request, which trusted proxies forward in X-Forwarded-For."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -6,18 +6,20 @@ from typing import Final
 
 from app.core.settings import Network
 
-# A longer chain of trusted proxies than anybody has; what is further left is not looked at.
+# Entries of X-Forwarded-For that are read, from the right; no chain of trusted proxies is as long.
 MAX_HOPS: Final = 16
 
 
 def client_address(peer: str, forwarded_for: bytes | None, trusted: tuple[Network, ...]) -> str:
-    """The address of the client: the peer's own, or what trusted proxies say of it.
+    """The address of the client: that of the peer, or the one that trusted proxies forward.
 
-    peer: the address of the TCP connection's other end; forwarded_for: the value of
-    X-Forwarded-For. The header is read from the right, since each proxy appends whom it was called
-    by, and for as long as the one who wrote an entry is trusted: the first address that is not in
-    `trusted` is the client's. An entry that is no address ends the walk as well, and whoever wrote
-    it counts as the client. An IPv4-mapped IPv6 address is given as IPv4.
+    peer: the address of the TCP connection's other end. forwarded_for: the value of
+    X-Forwarded-For. trusted: the networks of the proxies.
+
+    Each proxy appends the address that called it. So the header is read from the right, as long as
+    the writer of an entry is trusted: the first address that is not in `trusted` is the client's.
+    If an entry is not a valid address, the writer of it counts as the client. An IPv4-mapped IPv6
+    address is returned as IPv4.
     """
     if not trusted or forwarded_for is None:
         return _plain(peer)
@@ -34,15 +36,15 @@ def client_address(peer: str, forwarded_for: bytes | None, trusted: tuple[Networ
 
 
 def in_networks(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether an address lies in one of the networks; what is no address lies in none."""
+    """Whether an address lies in one of the networks; False for an invalid address."""
     parsed = _parse(address)
     return parsed is not None and _is_in(parsed, networks)
 
 
 def failure_address(address: str) -> str:
-    """What failures of an address are counted on: an IPv4 address, or the /64 of an IPv6 one.
+    """The key that failures of a client are counted by: its IPv4 address, or its IPv6 /64 network.
 
-    One IPv6 customer holds at least a /64 and may take a new address for every try.
+    A customer with IPv6 has at least a /64, and could use a new address of it for each attempt.
     """
     if ":" not in address:
         return address
@@ -53,7 +55,7 @@ def failure_address(address: str) -> str:
 
 
 def _plain(address: str) -> str:
-    # Only an IPv6 address may have two forms; the usual peer is left as it came.
+    # Only IPv6 addresses can be written in several ways; an IPv4 address need not be parsed.
     if ":" not in address:
         return address
     parsed = _parse(address)
@@ -61,7 +63,7 @@ def _plain(address: str) -> str:
 
 
 def _parse_entry(entry: str) -> IPv4Address | IPv6Address | None:
-    """An entry of X-Forwarded-For; some proxies write the port too, `1.2.3.4:5` or `[::1]:5`."""
+    """An entry of X-Forwarded-For; some proxies add the port, `1.2.3.4:5` or `[::1]:5`."""
     text = entry.strip(" \t")
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -70,11 +72,11 @@ def _parse_entry(entry: str) -> IPv4Address | IPv6Address | None:
     return _parse(text)
 
 
-# Few clients and fewer proxies send most of the requests.
+# Cached, because few clients and fewer proxies send most of the requests.
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        # The zone of a link-local address names an interface of ours; it says nothing of the peer.
+        # The zone of a link-local address names an interface of this machine, not of the peer.
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -1,26 +1,27 @@
-"""How slowly a request's body may come, all in all: drops of it are no sign of life for ever."""
+"""The data rate that the body of a request must have at least."""
 
 from app.core.errors import SlowRequestError
 
-# Bytes a second; the slowest links that people train over are a hundred times as fast.
+# Bytes a second. The slowest links that models are trained over are a hundred times as fast.
 MIN_RATE = 240
-# The pace is looked at each time that so many of the longest silences have been waited for.
+# The rate is taken over a window of so many body timeouts.
 WINDOW_IN_TIMEOUTS = 4
 
 
 class MinimumDataRate:
-    """Watches one body. gap: the longest silence allowed in it, in seconds."""
+    """Watches the data rate of one body."""
 
-    def __init__(self, gap: float) -> None:
-        self._window = WINDOW_IN_TIMEOUTS * gap
+    def __init__(self, body_timeout: float) -> None:
+        """body_timeout: seconds for which the client may be silent within the body."""
+        self._window = WINDOW_IN_TIMEOUTS * body_timeout
         self._waited = 0.0
         self._size = 0
 
-    def came(self, size: int, waited: float) -> None:
-        """Note `size` bytes for which the client was waited for, in seconds.
+    def record(self, size: int, waited: float) -> None:
+        """Count `size` bytes for which the client was waited for, in seconds.
 
-        Only that time counts, and not what MLflow needs to take them. Raises SlowRequestError
-        where a window brought less than MIN_RATE.
+        The time that MLflow needs to accept them is not counted. Raises SlowRequestError at the end
+        of a window in which less than MIN_RATE was received.
         """
         self._waited += waited
         self._size += size
@@ -28,6 +29,7 @@ class MinimumDataRate:
             return
         if self._size < self._waited * MIN_RATE:
             raise SlowRequestError(
-                f"The request's body comes with less than {MIN_RATE} bytes a second. Send it again."
+                f"The request's body was sent with less than {MIN_RATE} bytes a second. Send the "
+                "request again."
             )
         self._waited, self._size = 0.0, 0

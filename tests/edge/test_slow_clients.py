@@ -36,8 +36,8 @@ def besieged(
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
-    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 2.0)
+    monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 2.0)
 
 
 async def drip(port: int, first: bytes) -> bytes:
@@ -155,8 +155,8 @@ def test_who_does_not_read_is_gone(
 def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
     pace = MinimumDataRate(1.0)
     for _ in range(10_000):
-        pace.came(1, 0.0)
-    pace.came(1, WINDOW_IN_TIMEOUTS * 1.0)
+        pace.record(1, 0.0)
+    pace.record(1, WINDOW_IN_TIMEOUTS * 1.0)
     # The next window begins anew: what came before buys no rest.
     with pytest.raises(SlowRequestError, match="less than"):
-        pace.came(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)
+        pace.record(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

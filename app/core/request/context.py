@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.core.request.head import UNREAD, RequestHead
+from app.core.request.head import EMPTY_HEAD, RequestHead
 
 if TYPE_CHECKING:
     from app.access.identity.wallet import VerifiedWallet
@@ -27,7 +27,7 @@ class RequestContext:
     """
 
     request_id: str
-    head: RequestHead = UNREAD
+    head: RequestHead = EMPTY_HEAD
     principal: "Principal | None" = None
     wallet_proof: "VerifiedWallet | None" = None
     quota: "Quota | None" = None

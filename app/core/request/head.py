@@ -1,4 +1,4 @@
-"""A request's line and headers, as the layers behind the edge read them."""
+"""A request's line and headers, as the edge parses them for later layers."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,7 +8,10 @@ from starlette.types import Scope
 
 
 class RequestLine(NamedTuple):
-    """method: upper case. path, query: the request target's two parts, as they came."""
+    """The first line of a request.
+
+    method: upper case. path, query: the two parts of the request target, not decoded.
+    """
 
     method: str
     path: bytes
@@ -16,23 +19,23 @@ class RequestLine(NamedTuple):
 
     @classmethod
     def of(cls, scope: Scope) -> "RequestLine":
-        """That of an ASGI scope."""
+        """The line of an ASGI request."""
         return cls(scope["method"], scope["raw_path"], scope["query_string"])
 
 
 class RequestHead:
-    """The headers of one request, or of all on a connection that came with the very same ones.
+    """The headers of one request, or of all requests of a connection with identical headers.
 
-    What follows from the headers alone is worked out once and kept here: most clients send the same
-    headers with each request, and to read them costs more than all that is to be done with them.
+    Most clients send the same headers with each request, and parsing them costs more than all that
+    is done with them. So whatever depends on the headers alone is computed once, and kept here.
 
-    raw: as they came, names in lower case.
-    headers: by lower-case name; the edge has refused repeats of those that matter, and joins the
-        others with a comma.
+    raw: in the order in which they were sent, with lower-case names.
+    headers: by lower-case name. Repeats are joined with a comma; the edge refuses repeats of those
+        that matter.
     length: the Content-Length in bytes, 0 without one.
-    client: the address the request came from, as far as trusted proxies tell.
-    digest: of the API key that is in them, once identity has found one.
-    outbound: what goes on to MLflow of them, on the wire, after the one that it was made for.
+    client: the address of the client; see `client_address`.
+    digest: of the API key in them, once identity has found one.
+    outbound: the headers that are forwarded to MLflow, encoded; first the workspace they are for.
     """
 
     __slots__ = ("client", "digest", "headers", "length", "outbound", "raw")
@@ -48,5 +51,5 @@ class RequestHead:
         self.outbound: tuple[object, bytes] | None = None
 
 
-# Of a request whose headers nobody has read yet.
-UNREAD = RequestHead([], MappingProxyType({}), "")
+# For a request whose headers have not been parsed yet.
+EMPTY_HEAD = RequestHead([], MappingProxyType({}), "")

@@ -212,13 +212,13 @@ class Proxy:
         size = self._body_length(context, route)
         chunked = size is None
         if route.inspects_body:
-            body = await read_body(receive, limit=MAX_INSPECTED, gap=self.body_timeout)
+            body = await read_body(receive, limit=MAX_INSPECTED, body_timeout=self.body_timeout)
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
                 await self.ownership.check(workspace.name, payload)
             request.body = payload.body
         elif route.otlp:
-            body = await read_body(receive, limit=MAX_SPANS, gap=self.body_timeout)
+            body = await read_body(receive, limit=MAX_SPANS, body_timeout=self.body_timeout)
             media_type = spans_type(context.headers.get(b"content-type", b""))
             encoding = context.headers.get(b"content-encoding")
             request.body = checked_spans(body, media_type, encoding)
