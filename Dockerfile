@@ -3,7 +3,9 @@
 # A tag can be moved; a digest cannot. To build on one that was looked at:
 #   docker buildx imagetools inspect python:3.13.15-slim-trixie
 #   docker build --build-arg BASE=python:3.13.15-slim-trixie@sha256:... .
-ARG BASE=python:3.13.15-slim-trixie
+# Dependabot raises the version in a FROM, and reads none in an ARG.
+ARG BASE=base
+FROM python:3.13.15-slim-trixie AS base
 
 FROM ${BASE} AS build
 # pip and the build backend stay in an environment of their own, which is left behind.
@@ -14,7 +16,7 @@ RUN python -m venv /build \
     && python -m venv --without-pip /venv \
     && /build/bin/pip --python /venv/bin/python install --no-cache-dir --only-binary :all: \
         --require-hashes --requirement /src/requirements.lock
-COPY pyproject.toml README.md /src/
+COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
 COPY migrations /src/migrations
 RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation \

@@ -6,7 +6,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check chaos slow bench soak peers lock clean
+.PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,9 +50,24 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd $(SDK) && ../$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
+
+# Warnings are errors, and so are links and anchors that lead nowhere.
+docs: $(VENV)/.installed-docs ## Build the site of docs/ in site/, and check its links; needs npm.
+	@rm -rf site
+	@$(BIN)/python -m docs.tools.pages
+	@$(BIN)/zensical build --clean --strict
+	@$(BIN)/python -m docs.tools.links site
+	@echo "The site is in site/; open site/index.html"
+
+docs-serve: docs ## Build the site and serve it on http://127.0.0.1:8001.
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8001
+
+hooks: $(VENV)/.installed-dev ## Check format, lint, types and layers before each commit, from now on.
+	@$(BIN)/pre-commit install
 
 # Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
@@ -81,7 +96,7 @@ $(VENV)/peers/%/.installed: benchmarks/peers/%.lock
 	@touch $@
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements-standalone.lock pyproject.toml
@@ -100,6 +115,12 @@ $(VENV)/.installed-dev: requirements-dev.lock $(SDK)/pyproject.toml $(VENV)/.ins
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable $(SDK)
+	@touch $@
+
+# The packages that these tools share with the others are locked at the same versions.
+$(VENV)/.installed-docs: requirements-docs.lock $(VENV)/.installed
+	@echo "Installing the tools for the site"
+	@$(PIP) install --require-hashes --requirement requirements-docs.lock
 	@touch $@
 
 # The build backend is locked too, since pip would fetch any version of it otherwise.
@@ -125,6 +146,8 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	    --constraint requirements-dev.lock --output-file requirements.lock; \
 	$(COMPILE) "$$tool/build.in" \
 	    --constraint requirements-dev.lock --output-file requirements-build.lock; \
+	$(COMPILE) $(ARGS) --group docs \
+	    --constraint requirements-dev.lock --output-file requirements-docs.lock; \
 	$(COMPILE) $(ARGS) deploy/mlflow/requirements.in \
 	    --output-file deploy/mlflow/requirements.lock; \
 	for peer in $(PEERS); do \

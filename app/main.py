@@ -14,6 +14,7 @@ from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import ReplayGuard
+from app.access.identity.transactions import ChangeTransactions
 from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
@@ -26,10 +27,13 @@ from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.health import Checks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
+from app.control_plane.registry.service import AttestationsOf
+from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
@@ -44,7 +48,7 @@ from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowClient
 from app.mlflow.model_registry import MLflowModels
-from app.server import memory
+from app.rest.dependencies import ChangeTransaction
 from app.state_metrics import StateMetrics
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, served
@@ -106,7 +110,6 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.enter_context(
                     served(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            memory.started()
             for task in (
                 known.listen(database),
                 run_periodically(database, known),
@@ -117,21 +120,24 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             yield
 
     api = own.create_api(lifespan)
-    api.state.settings = settings
-    api.state.metrics = metrics
-    api.state.peppers = peppers
-    api.state.database = database
-    api.state.mlflow = mlflow
-    api.state.authenticator = authenticator
-    api.state.known = known
-    api.state.workspaces = workspaces
-    api.state.limiter = limiter
-    api.state.attestations = attestations
-    api.state.registrations = registrations
-    api.state.attestations_of = attestations_of
-    api.state.attestations_for = attestations_for
     checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
-    api.state.checks = checks
+    api.state.services = AppState(
+        {
+            Settings: settings,
+            Metrics: metrics,
+            Peppers: peppers,
+            Database: database,
+            Authenticator: authenticator,
+            ChangeTransaction: ChangeTransactions(database, known),
+            Workspaces: workspaces,
+            Limiter: limiter,
+            Attestations: attestations,
+            Registrations: registrations,
+            AttestationsOf: attestations_of,
+            AttestationsFor: attestations_for,
+            Checks: checks,
+        }
+    )
 
     replay_guard = ReplayGuard(database)
     proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)

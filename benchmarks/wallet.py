@@ -10,7 +10,7 @@ from pathlib import Path
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import checksum_address, personal_digest
+from app.core.ethereum import checksum_address, personal_digest
 from benchmarks.load import HERE, POST, Script, Small, small_requests
 from benchmarks.report import Table, Verdict, alternate, median_ratio
 from benchmarks.stack import RUN, Stack

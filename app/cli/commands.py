@@ -1,4 +1,4 @@
-"""The commands of the operator, as Typer reads them from a command line."""
+"""The commands of `hokusai-gateway`, for Typer."""
 
 import os
 from importlib.metadata import version as package_version
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.keys import keys_app, tenants_app
-from app.cli.main import serve as run_serve
+from app.cli.keys import keys_app
+from app.cli.tenants import tenants_app
 
 app = typer.Typer(
     name="hokusai-gateway",
@@ -40,6 +40,9 @@ def _options(
 @app.command()
 def serve() -> None:
     """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
+    # Imported here, as in `main`.
+    from app.cli.serve import serve as run_serve
+
     run_serve()
 
 

@@ -22,6 +22,7 @@ from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
 from app.core import strict_json
+from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
     InternalError,
@@ -36,6 +37,7 @@ from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
+from app.telemetry.metrics import Metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -143,7 +145,7 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
         # At the door where wallets sign in, behind the layer that counts all others.
-        request.app.state.metrics.not_authenticated(error.reason)
+        state_of(request)[Metrics].not_authenticated(error.reason)
     return _ErrorResponse(error)
 
 

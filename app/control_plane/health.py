@@ -8,11 +8,12 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
+from app.core.app_state import state_of
 from app.core.errors import GatewayError
-from app.database.engine import Database, newest_revision, suffices
+from app.database.engine import Database
+from app.database.revision import is_sufficient, newest_revision
 from app.mlflow.client import MLflowClient
 from app.rest.dependencies import Admin
-from app.server.draining import DRAINING
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 
 # What an orchestrator waits for an answer is seldom more than this.
@@ -20,6 +21,9 @@ PROBE_SECONDS = 2.5
 # Anybody may ask whether the gateway is ready; it looks no more often than this, in seconds.
 FRESH_SECONDS = 1.0
 NAME = "hokusai-registry-gateway"
+# The entry of the ASGI lifespan's state, copied into every request's scope, that is true from the
+# first signal to stop on.
+DRAINING = "draining"
 
 router = APIRouter(tags=["health"])
 PUBLIC = frozenset(
@@ -101,9 +105,9 @@ async def readyz(request: Request, response: Response) -> Readiness:
         response.status_code = 503
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
-    state = request.app.state
-    checks = await state.checks()
-    state.metrics.found_ready({name: check.ready for name, check in checks.items()})
+    state = state_of(request)
+    checks = await state[Checks]()
+    state[Metrics].found_ready({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503
@@ -120,7 +124,7 @@ async def show_version() -> Version:
 @router.get("/metrics", tags=["admin"], response_class=PlainTextResponse)
 async def metrics(request: Request, _: Admin) -> Response:
     """Prometheus metrics, where they have no port of their own."""
-    collected: Metrics = request.app.state.metrics
+    collected = state_of(request)[Metrics]
     return Response(collected.exposition(), media_type=CONTENT_TYPE)
 
 
@@ -130,7 +134,7 @@ async def _migrations(database: Database) -> Check:
             found = await database.revision()
     except (GatewayError, TimeoutError):
         return Check(ready=False, detail="the database does not answer")
-    if not suffices(found):
+    if not is_sufficient(found):
         return Check(
             ready=False, detail=f"revision {found} instead of {newest_revision()}: migrate"
         )

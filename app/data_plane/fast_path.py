@@ -185,7 +185,7 @@ class FastPathCycle:
         if not isinstance(counted, Quota):
             self.fast_path.limit.admit(self.context, await counted)
         if self.context.wallet_proof is not None:
-            await self.fast_path.proxy.replay_guard.spend(self.context.wallet_proof)
+            await self.fast_path.proxy.replay_guard.consume(self.context.wallet_proof)
 
     def _on_prepared(self, preparing: asyncio.Task[None]) -> None:
         if self.handed_over:

@@ -3,13 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import structlog
-from fastapi import Depends, Request
 from sqlalchemy import DateTime, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import (
@@ -39,34 +36,6 @@ CLOSE_SECONDS = 0.2
 AWAY = ("08", "40", "53", "57P")
 # What a URL may say after its `?`.
 OPTIONS = frozenset({"host", "ssl", "sslmode"})
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-
-
-@cache
-def newest_revision() -> str:
-    """The schema's revision that this code was written for: the number its last migration has."""
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
-
-
-def suffices(found: str | None) -> bool:
-    """Whether a schema of this revision has what this code needs.
-
-    So has that of any later release: migrations take nothing away that the release before uses
-    (docs/operations.md).
-    """
-    return found is not None and found.isdecimal() and int(found) >= int(newest_revision())
-
-
-async def revision_of(url: str) -> str | None:
-    """The revision of the schema at a `postgresql+asyncpg://` URL; None without one.
-
-    Raises DatabaseUnavailableError.
-    """
-    database = Database(url, connections=1)
-    try:
-        return await database.revision()
-    finally:
-        await database.close()
 
 
 class Base(DeclarativeBase):
@@ -244,14 +213,3 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-async def read_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """A FastAPI dependency: one transaction for an endpoint, committed before the answer goes."""
-    database: Database = request.app.state.database
-    async with database.transaction() as session:
-        yield session
-
-
-# `function` scope: a commit that fails must still be able to become the answer.
-Session = Annotated[AsyncSession, Depends(read_session, scope="function")]

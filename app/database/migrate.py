@@ -1,10 +1,9 @@
-"""The migration to the newest schema.
+"""Migrates the schema to the newest revision; `python -m app.database.migrate` is a command.
 
-Apart from the database, because Alembic is a tenth of a process's memory, and serving needs none.
+A module of its own, because Alembic is a tenth of a process's memory, and serving needs none of it.
 """
 
-import asyncio
-from contextlib import suppress
+import sys
 
 import asyncpg
 from alembic import command
@@ -12,9 +11,10 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core.errors import DatabaseUnavailableError, StartupError
-from app.core.settings import Settings
-from app.database.engine import MIGRATIONS, in_one_line, revision_of, suffices
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
+from app.database.engine import in_one_line
+from app.database.revision import MIGRATIONS, is_migrated
 
 
 def alembic_config(url: str | None = None) -> Config:
@@ -39,12 +39,24 @@ def migrate_database(settings: Settings) -> None:
     if settings.database_url is None:
         raise StartupError("HOKUSAI_DATABASE_URL is not set: it says which database to migrate")
     url = settings.database_url.get_secret_value()
-    with suppress(DatabaseUnavailableError):
-        if suffices(asyncio.run(revision_of(url))):
-            return
+    if is_migrated(url):
+        return
     try:
         migrate(url)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError, CommandError) as error:
         raise StartupError(
             f"cannot migrate the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
         ) from error
+
+
+def main() -> None:
+    """Migrate the database of the settings; a StartupError is one line on stderr, exit code 2."""
+    try:
+        migrate_database(load_settings())
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

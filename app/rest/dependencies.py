@@ -1,25 +1,36 @@
-"""What endpoints ask FastAPI for: the caller, a scope, a transaction."""
+"""FastAPI dependencies that endpoints share: the caller, a scope, a database session."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
-from app.access.identity.credential_cache import CHANGED, CredentialCache
-from app.access.identity.peppers import Peppers
-from app.access.identity.replay_guard import spend
+from app.core.app_state import state_of
 from app.core.errors import UnauthenticatedError
+from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Principal, Scope
+from app.core.request.wallet_proof import VerifiedWallet
 from app.database.engine import Database
+
+
+class ChangeTransaction(Protocol):
+    """Opens the transaction of an endpoint that changes something.
+
+    wallet_proof: the signed message that authorises the change, consumed in the same transaction.
+    """
+
+    def __call__(
+        self, wallet_proof: VerifiedWallet | None
+    ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 def _caller(request: Request) -> Principal:
     principal = context_of(request.scope).principal
     if principal is None:
-        # Only a path that identity was told to leave open comes here without one.
+        # Only a path that is open to anybody reaches an endpoint without a principal.
         raise UnauthenticatedError("This needs an API key or a wallet's signature.")
     return principal
 
@@ -39,25 +50,17 @@ def _actor(request: Request) -> Actor:
     return Actor(principal, context.request_id, context.client)
 
 
-def _peppers(request: Request) -> Peppers:
-    peppers: Peppers = request.app.state.peppers
-    return peppers
-
-
-async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
-    """A transaction for a change; a wallet's message is spent in it, so only if it commits.
-
-    A key that it ended is not known here any more when the answer goes.
-    """
-    database: Database = request.app.state.database
-    known: CredentialCache = request.app.state.known
-    proof = context_of(request.scope).wallet_proof
-    async with database.transaction() as session:
-        if proof is not None:
-            await spend(session, proof)
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    """One transaction for an endpoint, committed before the response is sent."""
+    async with state_of(request)[Database].transaction() as session:
         yield session
-    for credential in session.info.get(CHANGED, ()):
-        known.forget(credential)
+
+
+async def _change_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """The same for an endpoint that changes something."""
+    transaction = state_of(request)[ChangeTransaction]
+    async with transaction(context_of(request.scope).wallet_proof) as session:
+        yield session
 
 
 Caller = Annotated[Principal, Depends(_caller)]
@@ -66,6 +69,6 @@ Registering = Annotated[Principal, Depends(_requires(Scope.REGISTER))]
 Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
 CurrentActor = Annotated[Actor, Depends(_actor)]
-CurrentPeppers = Annotated[Peppers, Depends(_peppers)]
-# `function` scope: a commit that fails must still be able to become the answer.
-ChangeSession = Annotated[AsyncSession, Depends(_changing, scope="function")]
+# `function` scope: a commit that fails has to be able to become the response.
+Session = Annotated[AsyncSession, Depends(_session, scope="function")]
+ChangeSession = Annotated[AsyncSession, Depends(_change_session, scope="function")]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.key_format import is_well_formed, new_key
 from app.access.identity.models import APIKey
@@ -13,6 +12,7 @@ from app.access.identity.schemas import AdminKeyRequest
 from app.control_plane.attestations import signing_key_history
 from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
+from app.core.request.actor import CLI
 from app.core.request.principal import ALL_SCOPES, Scope
 from app.core.settings import Settings
 from app.database.engine import Database

@@ -4,16 +4,14 @@ What it loads is given back at its end: the server would keep it for as long as 
 alone is a tenth of its memory.
 """
 
-import asyncio
 import subprocess
 import sys
-from contextlib import suppress
 
-from app.core.errors import DatabaseUnavailableError, StartupError
+from app.core.errors import StartupError
 from app.core.settings import Settings
-from app.database.engine import revision_of, suffices
+from app.database.revision import is_migrated
 
-COMMAND = [sys.executable, "-c", "from app.cli.main import main; main()", "migrate"]
+COMMAND = [sys.executable, "-m", "app.database.migrate"]
 
 
 def migrate_apart(settings: Settings) -> None:
@@ -23,10 +21,9 @@ def migrate_apart(settings: Settings) -> None:
     environment.
     """
     assert settings.database_url is not None
-    # Where the database does not answer, the migration explains it.
-    with suppress(DatabaseUnavailableError):
-        if suffices(asyncio.run(revision_of(settings.database_url.get_secret_value()))):
-            return
+    if is_migrated(settings.database_url.get_secret_value()):
+        return
+    # It also explains why a database cannot be reached.
     ended = subprocess.run(COMMAND, capture_output=True, text=True, check=False)  # noqa: S603
     if ended.returncode:
         said = ended.stderr.strip().rpartition("error: ")[2]

@@ -12,9 +12,10 @@ from urllib.parse import urlsplit
 
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.core.unknown_settings import warnings
+from app.core.unknown_settings import unknown_variables
 from app.database.engine import database_address, where
-from app.server import run
+from app.server.listener import open_socket
+from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
 from app.standalone.admin_key import ensure_admin_key
 from app.standalone.console import Progress, report, say
@@ -29,13 +30,13 @@ _PROBE_SECONDS = 2
 
 
 def serve() -> None:
-    """Run until Stopped is raised. Raises StartupError; returns after a clean stop.
+    """Run until ShutdownRequested is raised. Raises StartupError; returns after a clean stop.
 
     What was made here is handed on to the gateway and its workers by environment variables.
     """
     # Whatever comes to be in the data directory is this user's alone.
     os.umask(0o077)
-    for line in warnings(os.environ):
+    for line in unknown_variables(os.environ):
         print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:
@@ -61,7 +62,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
         cleanup.callback(directory.unlock)
     for risk in settings.risks:
         say(f"warning: {risk}")
-    listener = cleanup.enter_context(run.open_socket(settings.host, settings.port))
+    listener = cleanup.enter_context(open_socket(settings.host, settings.port))
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
         os.environ["HOKUSAI_KEY_PEPPER"] = directory.pepper()
@@ -97,7 +98,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     stopped = threading.Event()
     cleanup.callback(stopped.set)
     _when_listening(listener, stopped, tell)
-    run.run(settings, listener)
+    run(settings, listener)
 
 
 def _start_children(

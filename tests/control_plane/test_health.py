@@ -8,7 +8,7 @@ from importlib.metadata import version
 import pytest
 
 from app.control_plane import health
-from app.database.engine import newest_revision
+from app.database.revision import newest_revision
 from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway

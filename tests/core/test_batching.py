@@ -25,7 +25,7 @@ class Oracle:
 
     async def busy(self, batch: Batcher[int, int]) -> "asyncio.Future[int]":
         """The answer to 1, which is being found."""
-        first = batch.ask(1)
+        first = batch.submit(1)
         await self.begun.wait()
         return first
 
@@ -35,11 +35,11 @@ def test_each_question_gets_its_own_answer() -> None:
         oracle = Oracle()
         batch = Batcher(oracle, 3)
         first = await oracle.busy(batch)
-        later = [batch.ask(number) for number in range(2, 7)]
+        later = [batch.submit(number) for number in range(2, 7)]
         oracle.go_on.set()
         assert await asyncio.gather(first, *later) == [2, 4, 6, 8, 10, 12]
         assert oracle.asked == [[1], [2, 3, 4], [5, 6]]
-        assert await batch.ask(7) == 14
+        assert await batch.submit(7) == 14
 
     asyncio.run(main())
 
@@ -49,7 +49,7 @@ def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
         oracle = Oracle()
         batch = Batcher(oracle, 2)
         first = await oracle.busy(batch)
-        later = [batch.ask(number) for number in (0, 2, 3)]
+        later = [batch.submit(number) for number in (0, 2, 3)]
         oracle.go_on.set()
         assert await first == 2
         for failed in later[:2]:
@@ -65,7 +65,7 @@ def test_a_question_that_is_taken_back_is_not_asked() -> None:
         oracle = Oracle()
         batch = Batcher(oracle, 3)
         first = await oracle.busy(batch)
-        gone, kept, lost = (batch.ask(number) for number in (2, 3, 0))
+        gone, kept, lost = (batch.submit(number) for number in (2, 3, 0))
         gone.cancel()
         lost.cancel()
         oracle.go_on.set()

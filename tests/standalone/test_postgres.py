@@ -117,12 +117,12 @@ def test_root_runs_it_as_nobody_where_user_namespaces_are_forbidden(tmp_path: Pa
     script = f"""
 import sys
 from pathlib import Path
-from app.standalone import launcher
-source = Path(launcher.__file__).read_text()
+from app.standalone import child_launcher
+source = Path(child_launcher.__file__).read_text()
 refused = "raise OSError(1, 'unshare')"
 source = source.replace("if _libc.unshare(_CLONE_NEWUSER) != 0:", refused + "\\n    if True:")
 Path({str(launcher)!r}).write_text(source)
-launcher.__file__ = {str(launcher)!r}
+child_launcher.__file__ = {str(launcher)!r}
 import psutil
 from app.standalone.postgres import EmbeddedPostgreSQL
 with EmbeddedPostgreSQL(Path({str(private)!r}) / "data", durable=False) as server:

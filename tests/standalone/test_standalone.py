@@ -135,7 +135,7 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(
 # and ends with it; and before anything is loaded.
 MOMENTS = {
     "text": "from app.standalone import serve; serve._serve = lambda *_: exec('kill()')",
-    "first": "from app import lean; lean.start = kill",
+    "first": "from app.server import memory; memory.block_optional_imports_and_pause_gc = kill",
 }
 
 
@@ -146,10 +146,10 @@ def test_a_signal_at_an_unlucky_moment_is_a_clean_stop(
 ) -> None:
     script = f"""
 import builtins, os
-from app import cli
+from app.cli.serve import serve as run_serve
 builtins.kill = lambda: os.kill(os.getpid(), {int(number)})
 {MOMENTS[moment]}
-cli.serve()
+run_serve()
 """
     ended = subprocess.run(
         [sys.executable, "-c", script],

@@ -10,10 +10,10 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.request.actor import CLI
 from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Database

@@ -6,8 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.access.audit import service
 from app.access.audit.schemas import AuditEventView, AuditFilter
-from app.database.engine import Session
-from app.rest.dependencies import Admin
+from app.rest.dependencies import Admin, Session
 from app.rest.pagination import Page, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])

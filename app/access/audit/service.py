@@ -1,7 +1,6 @@
 """Writing and reading the audit log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -9,18 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.models import AuditEvent
 from app.access.audit.schemas import AuditFilter
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, and in which request; the command line acts as `cli` and in none."""
-
-    principal: str
-    request_id: str | None = None
-    client: str | None = None
-
-
-CLI = Actor("cli")
+from app.core.request.actor import Actor
 
 
 def record(

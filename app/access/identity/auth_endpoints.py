@@ -5,18 +5,20 @@ from datetime import datetime
 from fastapi import APIRouter, Request, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
 from app.access.identity import credentials, siwe, tokens
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import WalletCredential
-from app.access.identity.replay_guard import spend
+from app.access.identity.dependencies import CurrentPeppers
+from app.access.identity.replay_guard import consume
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.core.app_state import state_of
 from app.core.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
+from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.database.engine import Session, now
-from app.rest.dependencies import Caller, CurrentPeppers
+from app.database.engine import now
+from app.rest.dependencies import Caller, Session
 
 router = APIRouter(prefix="/api", tags=["auth"])
 # Paths that a caller without a credential may use; they prove who they are by what they send.
@@ -26,7 +28,7 @@ PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 @router.get("/auth/nonce")
 async def nonce(request: Request, session: Session) -> NonceView:
     """A nonce for one SIWE message, good for ten minutes."""
-    _hosts(request.app.state.settings)
+    _hosts(state_of(request)[Settings])
     made = await tokens.new_nonce(session)
     return NonceView(nonce=made.value, expires_at=made.expires_at)
 
@@ -40,7 +42,7 @@ async def token(
     The proof is either the three X-ETH-* headers, or a SIWE message with its signature in the body.
     """
     asked = body or TokenRequest()
-    settings: Settings = request.app.state.settings
+    settings = state_of(request)[Settings]
     if asked.message is not None and asked.signature is not None:
         address, until = await _sign_in(session, asked.message, asked.signature, settings)
     else:
@@ -68,7 +70,7 @@ async def whoami(request: Request, caller: Caller) -> WhoAmI:
         scopes=[scope for scope in Scope if scope in caller.scopes],
         credential=caller.credential,
         address=caller.address,
-        rate_limit=caller.rate_limit or request.app.state.settings.rate_limit,
+        rate_limit=caller.rate_limit or state_of(request)[Settings].rate_limit,
     )
 
 
@@ -112,7 +114,7 @@ async def _prove(session: AsyncSession, request: Request) -> str:
             "A token is given for a wallet's signature. An API key needs none: it serves as "
             "MLFLOW_TRACKING_TOKEN as it is."
         )
-    authenticator: Authenticator = request.app.state.authenticator
+    authenticator = state_of(request)[Authenticator]
     _, proof = authenticator.wallet(credential)
-    await spend(session, proof)
+    await consume(session, proof)
     return proof.address

@@ -12,7 +12,6 @@ from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import is_token, is_well_formed
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
-from app.access.identity.wallet import VerifiedWallet
 from app.core.client_address import in_networks
 from app.core.errors import (
     AddressNotAllowedError,
@@ -25,6 +24,7 @@ from app.core.errors import (
     UnauthenticatedError,
 )
 from app.core.request.principal import WALLET_SCOPES, Principal, Scope
+from app.core.request.wallet_proof import VerifiedWallet
 from app.core.settings import Settings
 from app.database.engine import Database, now
 

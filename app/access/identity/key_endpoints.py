@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, status
 
 from app.access.identity import keys
+from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import (
     AdminKeyRequest,
@@ -15,14 +16,10 @@ from app.access.identity.schemas import (
     RotateRequest,
 )
 from app.access.tenants.workspaces import Workspaces
-from app.database.engine import Session, now
-from app.rest.dependencies import (
-    Admin,
-    Caller,
-    ChangeSession,
-    CurrentActor,
-    CurrentPeppers,
-)
+from app.core.app_state import state_of
+from app.core.settings import Settings
+from app.database.engine import now
+from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
 from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
 
@@ -42,7 +39,7 @@ async def create_own_key(
     actor: CurrentActor,
 ) -> IssuedKey:
     """Make a key for oneself. It shares the caller's limit and can do nothing the caller cannot."""
-    limit: int = request.app.state.settings.rate_limit
+    limit = state_of(request)[Settings].rate_limit
     return issued(*await keys.issue_own(session, peppers, holder, limit, body, actor))
 
 
@@ -65,7 +62,7 @@ async def rotate_own_key(
     body: RotateRequest | None = None,
 ) -> IssuedKey:
     """Replace a key of one's own; the old one works on for the overlap."""
-    limit: int = request.app.state.settings.rate_limit
+    limit = state_of(request)[Settings].rate_limit
     key, until = await keys.find_own(session, key_id, holder, limit)
     return await _rotate(session, peppers, key, body, actor, until)
 
@@ -75,7 +72,7 @@ async def revoke_own_key(
     request: Request, key_id: Label, holder: Caller, session: ChangeSession, actor: CurrentActor
 ) -> None:
     """End a key of one's own at once, and the keys made with it."""
-    limit: int = request.app.state.settings.rate_limit
+    limit = state_of(request)[Settings].rate_limit
     key, _ = await keys.find_own(session, key_id, holder, limit)
     await keys.revoke(session, key, actor)
 
@@ -90,7 +87,7 @@ async def create_key(
     actor: CurrentActor,
 ) -> IssuedKey:
     """Issue a key for a tenant, which is made if it is unknown."""
-    workspaces: Workspaces = request.app.state.workspaces
+    workspaces = state_of(request)[Workspaces]
     await workspaces.try_prepare(body.tenant, actor)
     return issued(*await keys.issue(session, peppers, body, actor))
 
@@ -124,13 +121,19 @@ async def rotate_key(
 
 @admin_router.delete("/admin/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_key(
-    key_id: Label, _: Admin, session: ChangeSession, actor: CurrentActor, line: bool = False
+    key_id: Label,
+    _: Admin,
+    session: ChangeSession,
+    actor: CurrentActor,
+    rotation_chain: bool = False,
 ) -> None:
     """End any key at once, and the keys made with it.
 
-    With `line`, also what it was rotated to or from: whoever stole a key may have rotated it since.
+    `rotation_chain`: also the keys it was rotated to or from, since a thief may have rotated it.
     """
-    await keys.revoke(session, await keys.find(session, key_id), actor, line=line)
+    await keys.revoke(
+        session, await keys.find(session, key_id), actor, rotation_chain=rotation_chain
+    )
 
 
 async def _rotate(

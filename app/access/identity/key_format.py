@@ -11,11 +11,10 @@ import secrets
 import zlib
 from typing import Final
 
+from app.core.redaction import SECRET_PATTERN
+
 KEY_PREFIX: Final = "hk_live_"
 TOKEN_PREFIX: Final = "hk_token_"  # noqa: S105  # names the format, is no secret
-
-# For secret scanners: finds a key or a token in any text.
-SECRET_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
 
 _FULL = re.compile(SECRET_PATTERN)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"

@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.identity.credential_cache import CHANGED, CHANNEL
 from app.access.identity.key_format import hint, new_key
 from app.access.identity.models import APIKey
@@ -16,6 +16,7 @@ from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
 from app.database.engine import now
 
@@ -200,11 +201,12 @@ async def rotate(
     return successor, secret
 
 
-async def revoke(session: AsyncSession, key: APIKey, actor: Actor, *, line: bool = False) -> None:
-    """End a key at once, and every key that its holder made with it. Doing it twice is no error.
+async def revoke(
+    session: AsyncSession, key: APIKey, actor: Actor, *, rotation_chain: bool = False
+) -> None:
+    """Revoke a key at once, and every key that its owner made with it. Idempotent.
 
-    line: also what it was rotated to, and what was rotated to it. Whoever stole a key may
-    have rotated it since.
+    rotation_chain: also the keys it was rotated to or from, since a thief may have rotated it.
     """
     pending, seen = [key], {key.id}
     at = now()
@@ -213,7 +215,7 @@ async def revoke(session: AsyncSession, key: APIKey, actor: Actor, *, line: bool
         # Whoever makes a key with this one, or in its place, has it locked until theirs shows.
         await session.refresh(one, with_for_update=True)
         related = APIKey.parent == one.id
-        if line:
+        if rotation_chain:
             related = or_(related, APIKey.id == one.successor, APIKey.successor == one.id)
         for other in await session.scalars(select(APIKey).where(related)):
             if other.id not in seen:

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity.wallet import VerifiedWallet
 from app.core.batching import Batcher
 from app.core.errors import SpentSignatureError
+from app.core.request.wallet_proof import VerifiedWallet
 from app.database.engine import Database
 
 # One statement whatever their number, so that it is prepared once.
-_SPEND = text(
+_CONSUME = text(
     "insert into spent_signatures (address, digest, expires_at)"
     " select * from unnest(cast(:addresses as text[]), cast(:digests as bytea[]),"
     " cast(:ends as timestamptz[]))"
@@ -23,12 +23,12 @@ MAX_TOGETHER = 200
 Message = tuple[str, bytes]
 
 
-async def spend(session: AsyncSession, proof: VerifiedWallet) -> None:
+async def consume(session: AsyncSession, proof: VerifiedWallet) -> None:
     """Use up a wallet's message, in the transaction of what it authorises.
 
     Raises SpentSignatureError when it already was, by whatever worker.
     """
-    if not await _spend(session, [proof]):
+    if not await _consume(session, [proof]):
         raise _spent()
 
 
@@ -37,20 +37,20 @@ class ReplayGuard:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = Batcher(self._spend, MAX_TOGETHER)
+        self._batcher = Batcher(self._consume, MAX_TOGETHER)
 
-    async def spend(self, proof: VerifiedWallet) -> None:
+    async def consume(self, proof: VerifiedWallet) -> None:
         """Return when the message is used up for good.
 
         Raises SpentSignatureError when it already was, DatabaseUnavailableError.
         """
-        if not await self._batch.ask(proof):
+        if not await self._batcher.submit(proof):
             raise _spent()
 
-    async def _spend(self, proofs: list[VerifiedWallet]) -> list[bool]:
+    async def _consume(self, proofs: list[VerifiedWallet]) -> list[bool]:
         """Of each, whether it was fresh."""
         async with self._database.transaction() as session:
-            fresh = await _spend(session, proofs)
+            fresh = await _consume(session, proofs)
         found = []
         for proof in proofs:
             message = (proof.address, proof.digest)
@@ -60,13 +60,13 @@ class ReplayGuard:
         return found
 
 
-async def _spend(session: AsyncSession, proofs: Sequence[VerifiedWallet]) -> set[Message]:
+async def _consume(session: AsyncSession, proofs: Sequence[VerifiedWallet]) -> set[Message]:
     """Use up those that are fresh, and say which they were."""
     # In one order everywhere, so that two statements with the same messages never wait for each
     # other.
     ordered = sorted(proofs, key=lambda proof: (proof.address, proof.digest))
     rows = await session.execute(
-        _SPEND,
+        _CONSUME,
         {
             "addresses": [proof.address for proof in ordered],
             "digests": [proof.digest for proof in ordered],

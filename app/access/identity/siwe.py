@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.access.identity.wallet import checksum_address, parse_signature, personal_recover
 from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.ethereum import checksum_address, parse_signature, personal_recover
 
 MAX_LENGTH: Final = 8192
 

@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
 from app.core.errors import PermissionDeniedError, SpentSignatureError
+from app.core.request.actor import Actor
 from app.core.request.principal import WALLET_SCOPES, Scope
 from app.database.engine import now
 

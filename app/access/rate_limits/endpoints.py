@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from app.access.rate_limits.limiter import Limiter, wait
+from app.core.app_state import state_of
 from app.core.request.context import context_of
 from app.rest.dependencies import Caller
 
@@ -22,7 +23,7 @@ class LimitsView(BaseModel):
 @router.get("/limits")
 async def limits(request: Request, _: Caller) -> LimitsView:
     """What is left of the caller's limit; the RateLimit-* headers of every answer say the same."""
-    limiter: Limiter = request.app.state.limiter
+    limiter = state_of(request)[Limiter]
     quota = context_of(request.scope).quota
     assert quota is not None  # the limit stands before every endpoint
     return LimitsView(

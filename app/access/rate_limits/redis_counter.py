@@ -82,12 +82,12 @@ class RedisCounter:
         self._share = share
         self._fell_back = fell_back
         self._fallback = MemoryCounter()
-        self._batch = Batcher(self._hit, MAX_TOGETHER)
+        self._batcher = Batcher(self._hit, MAX_TOGETHER)
         # Runs while Redis is away.
         self._recovery: asyncio.Task[None] | None = None
 
     def hit(self, key: str, limit: int, window: float) -> asyncio.Future[Quota]:
-        return self._batch.ask(_Hit(key, limit, window))
+        return self._batcher.submit(_Hit(key, limit, window))
 
     @property
     def address(self) -> str:

@@ -8,9 +8,10 @@ from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.schemas import TenantRequest, TenantView
 from app.access.tenants.workspaces import Workspaces
+from app.core.app_state import state_of
 from app.core.errors import ConflictError
-from app.database.engine import Database, Session
-from app.rest.dependencies import Admin, CurrentActor
+from app.database.engine import Database
+from app.rest.dependencies import Admin, CurrentActor, Session
 from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
@@ -21,8 +22,8 @@ async def create_tenant(
     request: Request, body: TenantRequest, _: Admin, actor: CurrentActor
 ) -> TenantView:
     """Make a tenant and its MLflow workspace; if MLflow is away, the first use makes that."""
-    database: Database = request.app.state.database
-    workspaces: Workspaces = request.app.state.workspaces
+    database = state_of(request)[Database]
+    workspaces = state_of(request)[Workspaces]
     async with database.transaction() as session:
         tenant, is_new = await service.ensure(session, body.name, actor)
     if not is_new:

@@ -6,9 +6,10 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import tenant_name, workspace_for
+from app.core.request.actor import Actor
 
 
 async def ensure(session: AsyncSession, name: str, actor: Actor) -> tuple[Tenant, bool]:

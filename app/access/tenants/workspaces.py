@@ -8,12 +8,12 @@ from typing import Literal
 import structlog
 from sqlalchemy import update
 
-from app.access.audit.service import Actor
 from app.access.rate_limits.limiter import CountedLimit
 from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient

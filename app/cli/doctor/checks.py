@@ -16,7 +16,7 @@ from app.cli.doctor.result import Finding, Level, ok, problem, warning
 from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.core.unknown_settings import warnings
+from app.core.unknown_settings import unknown_variables
 from app.standalone.console import say
 from app.standalone.data_directory import DataDirectory
 from app.telemetry.logs import configure_logs
@@ -47,7 +47,7 @@ async def _examine(settings: Settings, environment: Mapping[str, str]) -> bool:
 
 async def _findings(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Finding]:
     yield ok("settings", "can be read")
-    for line in warnings(environment):
+    for line in unknown_variables(environment):
         yield warning("settings", line.removeprefix("warning: "))
     for risk in settings.risks:
         yield warning("settings", risk)

@@ -10,7 +10,7 @@ from app.cli.doctor.result import Finding, ok, problem
 from app.control_plane.health import NAME, PROBE_SECONDS
 from app.core.errors import StartupError
 from app.core.settings import Settings
-from app.server.run import open_socket
+from app.server.listener import open_socket
 from app.standalone.data_directory import DataDirectory
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 (this asks it, it does not bind)

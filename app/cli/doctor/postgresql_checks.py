@@ -20,14 +20,8 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.core.request.principal import Scope
-from app.database.engine import (
-    Database,
-    in_one_line,
-    newest_revision,
-    now,
-    suffices,
-    where,
-)
+from app.database.engine import Database, in_one_line, now, where
+from app.database.revision import is_sufficient, newest_revision
 
 # The oldest that docs/production.md promises, as PostgreSQL counts.
 OLDEST = 140000
@@ -87,7 +81,7 @@ class PostgreSQLCheck:
         yield _version(number, f"{name} at {address}")
         yield _clock(skew)
         yield _schema(revision)
-        if not suffices(revision):
+        if not is_sufficient(revision):
             for subject in ("keys", "attestations", "admin key"):
                 yield skipped(subject, "not compared with the database before it is migrated")
             return
@@ -193,7 +187,7 @@ def _clock(skew: float) -> Finding:
 
 def _schema(revision: str | None) -> Finding:
     newest = newest_revision()
-    if suffices(revision):
+    if is_sufficient(revision):
         later = f", of a later release than {newest}" if revision != newest else ""
         return ok("schema", f"revision {revision}{later}")
     found = "none" if revision is None else f"revision {revision} instead of {newest}"

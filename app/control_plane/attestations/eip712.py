@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import parse_signature, recover
+from app.core.ethereum import parse_signature, recover
 
 Fields = list[dict[str, str]]
 Types = dict[str, Fields]

@@ -20,14 +20,15 @@ from app.control_plane.attestations.schemas import (
     VerificationView,
 )
 from app.control_plane.attestations.service import Attestations
+from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
-from app.database.engine import Session
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
     CurrentActor,
     Reading,
+    Session,
 )
 
 router = APIRouter(prefix="/api/attestations", tags=["attestations"])
@@ -48,8 +49,7 @@ _CHECKPOINT = "text/plain; charset=utf-8"
 
 
 def _service(request: Request) -> Attestations:
-    service: Attestations = request.app.state.attestations
-    return service
+    return state_of(request)[Attestations]
 
 
 async def _strict(request: Request) -> Any:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.subjects import Subject, Subjects
 from app.control_plane.attestations.witness import compare, run_of_version, witness
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient

@@ -10,9 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
-from app.access.audit.service import Actor
-from app.access.identity.replay_guard import spend
-from app.access.identity.wallet import VerifiedWallet
+from app.access.identity.replay_guard import consume
 from app.control_plane.attestations import (
     canonical_json,
     eas,
@@ -42,7 +40,9 @@ from app.core.errors import (
     UnprocessableError,
 )
 from app.core.redaction import has_secret
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
+from app.core.request.wallet_proof import VerifiedWallet
 from app.database.engine import Database, now
 
 # The guide's name for what it attests.
@@ -97,7 +97,7 @@ class Attestations:
             row = await _repeated(session, asked)
             if row is None:
                 if proof is not None:
-                    await spend(session, proof)
+                    await consume(session, proof)
                 row = self._signed(index, text, data)
                 row.tenant, row.principal = principal.tenant, principal.id
                 row.private = improved.subject.private or (

@@ -10,11 +10,11 @@ from typing import Any
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import checksum_address
 from app.control_plane.attestations import eip712
 from app.control_plane.attestations.checkpoint import CheckpointSigner
 from app.control_plane.attestations.eip712 import TypedData
 from app.core.errors import StartupError
+from app.core.ethereum import checksum_address
 from app.core.settings import Settings
 
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")

@@ -4,14 +4,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 
-from app.access.identity.wallet import checksum_address
 from app.control_plane.contributors import service
 from app.control_plane.contributors.schemas import ContributionView, ContributorView
 from app.control_plane.contributors.service import AttestationsFor
 from app.control_plane.contributors.shares import Address
+from app.core.app_state import state_of
 from app.core.errors import NotFoundError
-from app.database.engine import Session
-from app.rest.dependencies import Reading
+from app.core.ethereum import checksum_address
+from app.rest.dependencies import Reading, Session
 from app.rest.pagination import Cursor, Page, PageSize, decode_number, encode_cursor
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
@@ -24,7 +24,7 @@ async def show_contributor(
     request: Request, address: Wanted, reader: Reading, session: Session
 ) -> ContributorView:
     """What an address contributed, and what came of it."""
-    attestations_for: AttestationsFor = request.app.state.attestations_for
+    attestations_for = state_of(request)[AttestationsFor]
     address = checksum_address(address)
     totals = await service.totals(session, address, reader)
     if totals is None:

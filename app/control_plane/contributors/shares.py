@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from app.access.identity.wallet import checksum_address
 from app.core.errors import UnprocessableError
+from app.core.ethereum import checksum_address
 from app.rest.fields import Label
 from app.rest.json_values import LARGEST_INTEGER, check_document
 

@@ -7,7 +7,9 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.control_plane.reference import page
+from app.core.app_state import state_of
 from app.core.html import HEADERS
+from app.core.settings import Settings
 
 
 class ReferenceEndpoints:
@@ -29,7 +31,7 @@ class ReferenceEndpoints:
     async def page(self, request: Request) -> Response:
         """The page, as HTML, with the address that the gateway has for who asks."""
         text = (await self._made())[1]
-        public_url: str | None = request.app.state.settings.public_url
+        public_url = state_of(request)[Settings].public_url
         address = public_url or str(request.base_url).rstrip("/")
         return HTMLResponse(text.replace(page.ADDRESS, escape(address)), headers=HEADERS)
 

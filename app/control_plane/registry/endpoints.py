@@ -18,10 +18,10 @@ from app.control_plane.registry.schemas import (
     TokenizedRequest,
 )
 from app.control_plane.registry.service import AttestationsOf
+from app.core.app_state import state_of
 from app.core.errors import NotFoundError
 from app.core.request.context import context_of
-from app.database.engine import Session
-from app.rest.dependencies import CurrentActor, Reading, Registering
+from app.rest.dependencies import CurrentActor, Reading, Registering, Session
 from app.rest.fields import Label
 from app.rest.pagination import Page, encode_cursor
 
@@ -122,7 +122,7 @@ async def _register(
     actor: CurrentActor,
     key: str | None,
 ) -> Response:
-    registrations: Registrations = request.app.state.registrations
+    registrations = state_of(request)[Registrations]
     proof = context_of(request.scope).wallet_proof
     answer = await registrations.register(caller, route, body, actor, key, proof)
     headers = {"Location": f"/api/models/{answer.document['model_id']}"}
@@ -132,8 +132,7 @@ async def _register(
 
 
 def _attestations(request: Request) -> AttestationsOf:
-    attestations_of: AttestationsOf = request.app.state.attestations_of
-    return attestations_of
+    return state_of(request)[AttestationsOf]
 
 
 def _unknown() -> NotFoundError:

@@ -7,10 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from app.access.audit.service import Actor
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.deltas import Delta
 from app.control_plane.registry.schemas import Kind, Warn
+from app.core.request.actor import Actor
 
 # The tags by which a version in MLflow leads back to its record.
 OPERATION = "hokusai.op_id"

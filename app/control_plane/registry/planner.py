@@ -8,8 +8,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from app.access.audit.service import Actor
-from app.access.identity.wallet import checksum_address
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.contributors.shares import has_wrong_checksum, shares
 from app.control_plane.registry import service
@@ -26,6 +24,8 @@ from app.control_plane.registry.schemas import (
     Warn,
 )
 from app.core.errors import NotFoundError, UnprocessableError
+from app.core.ethereum import checksum_address
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
 from app.mlflow.client import SYSTEM_METRICS

@@ -24,9 +24,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
-from app.access.audit.service import Actor
-from app.access.identity.replay_guard import spend
-from app.access.identity.wallet import VerifiedWallet
+from app.access.identity.replay_guard import consume
 from app.control_plane.contributors import service as contributors
 from app.control_plane.contributors.service import Improved
 from app.control_plane.idempotency import service as idempotency
@@ -46,7 +44,9 @@ from app.core.errors import (
     UpstreamError,
     UpstreamUnreachableError,
 )
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
+from app.core.request.wallet_proof import VerifiedWallet
 from app.database.engine import Database, now
 from app.mlflow.model_registry import MLflowModels
 
@@ -141,7 +141,7 @@ class Registrations:
                     # It came to nothing just now, and so did the plan that was not made.
                     raise InProgressError("This request was given up. Send it again.")
                 if proof is not None:
-                    await spend(session, proof)
+                    await consume(session, proof)
                 await _begin(session, asked, plan)
             else:
                 # The plan that counts is that of whoever began.

@@ -6,7 +6,6 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity.wallet import checksum_address
 from app.control_plane.registry.metric_direction import improves_downwards
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import (
@@ -16,6 +15,7 @@ from app.control_plane.registry.schemas import (
     ModelView,
     ShortModel,
 )
+from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.rest.pagination import decode_number
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from app.core.request.head import EMPTY_HEAD, RequestHead
 
 if TYPE_CHECKING:
-    from app.access.identity.wallet import VerifiedWallet
     from app.core.request.principal import Principal
     from app.core.request.quota import Quota
+    from app.core.request.wallet_proof import VerifiedWallet
 
 
 @dataclass(slots=True)

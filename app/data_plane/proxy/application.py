@@ -2,10 +2,10 @@
 
 from starlette.types import Receive, Scope, Send
 
-from app.access.audit.service import Actor
 from app.access.identity.replay_guard import ReplayGuard
 from app.access.tenants.workspaces import Workspace, Workspaces
 from app.core.errors import BodyTooLargeError, InvalidParameterError
+from app.core.request.actor import Actor
 from app.core.request.context import RequestContext, context_of
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.principal import Scope as Right
@@ -94,7 +94,7 @@ class Proxy:
         await self._set_body(request, context, route, workspace, receive)
         if context.wallet_proof is not None:
             # As late as possible: a request that the gateway refuses consumes no signature.
-            await self.replay_guard.spend(context.wallet_proof)
+            await self.replay_guard.consume(context.wallet_proof)
         await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
 
     def prepare_without_io(

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from app.access.identity.key_format import (
     KEY_PREFIX,
-    SECRET_PATTERN,
     TOKEN_PREFIX,
     digest,
     hint,
@@ -19,6 +18,7 @@ from app.access.identity.key_format import (
     new_key,
     new_token,
 )
+from app.core.redaction import SECRET_PATTERN
 
 BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # Fixed, so that a change of the format breaks the test before it breaks the users' keys.

@@ -239,7 +239,7 @@ def test_an_admin_ends_the_whole_line_of_a_stolen_key(gateway: RunningGateway, e
         second = good(holder.post(f"/api/keys/{first}/rotate"), 201)
         with gateway.client(second["key"]) as thief:
             ended = {"first": first, "second": second["id"]}[end]
-            good(admin.delete(f"/api/admin/keys/{ended}", params={"line": True}), 204)
+            good(admin.delete(f"/api/admin/keys/{ended}", params={"rotation_chain": True}), 204)
             for client in (holder, thief):
                 wait_until(lambda client=client: client.get(WHOAMI).status_code == 401)  # type: ignore[misc]
 
@@ -294,7 +294,7 @@ def test_a_revocation_finds_the_key_that_is_being_made_just_then(
         cursor.execute(ANOTHER, (made, secrets.token_bytes(32), parent, second))
         if act == "rotated":
             cursor.execute("update api_keys set successor = %s where id = %s", (made, second))
-        line = {"line": act == "rotated"}
+        line = {"rotation_chain": act == "rotated"}
         revoking = pool.submit(admin.delete, f"/api/admin/keys/{first}", params=line)
         wait_until(lambda: somebody_waits(gateway))
         thief.commit()

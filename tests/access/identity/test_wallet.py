@@ -9,15 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity.credentials import WalletCredential
-from app.access.identity.wallet import (
-    VerifiedWallet,
-    checksum_address,
-    parse_signature,
-    personal_digest,
-    personal_recover,
-    verify,
-)
+from app.access.identity.wallet import verify
 from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.ethereum import checksum_address, parse_signature, personal_digest, personal_recover
+from app.core.request.wallet_proof import VerifiedWallet
 
 ACCOUNT = Account.from_key("0x" + "46" * 32)
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

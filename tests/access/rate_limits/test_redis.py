@@ -119,7 +119,7 @@ def test_workers_without_redis_are_refused_at_start(tmp_path: Path) -> None:
     done = run("serve", workers="2", data_dir=str(tmp_path / "data"), port="0")
     assert done.returncode == 2
     assert done.stderr.splitlines() == [
-        "error: HOKUSAI_WORKERS > 1 needs HOKUSAI_REDIS_URL, or each of them counts on its own"
+        "error: HOKUSAI_WORKERS > 1 needs HOKUSAI_REDIS_URL: without it each one counts alone"
     ]
 
 

@@ -396,7 +396,7 @@ def test_a_name_that_is_no_setting(well: Practice) -> None:
     assert said.code == 0
     assert said.lines["settings"] == (
         "warning",
-        "HOKUSAI_DATABSE_URL is no setting and does nothing; the nearest one is "
+        "HOKUSAI_DATABSE_URL is not a setting and is ignored; the most similar one is "
         "HOKUSAI_DATABASE_URL",
     )
 

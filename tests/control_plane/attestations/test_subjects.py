@@ -9,7 +9,6 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.schemas import AttestationRequest
@@ -23,6 +22,7 @@ from app.core.errors import (
     PermissionDeniedError,
     UnprocessableError,
 )
+from app.core.request.actor import Actor
 from app.core.request.principal import WALLET_SCOPES, Principal
 from app.core.settings import Settings
 from app.database.engine import Database

@@ -1,0 +1,19 @@
+"""Who makes a change, as the audit log records it."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """The author of a change.
+
+    principal: the id of a `Principal`, `cli` for the command line, `anonymous` for a caller without
+        one. request_id, client: the request's id and its client address; None on the command line.
+    """
+
+    principal: str
+    request_id: str | None = None
+    client: str | None = None
+
+
+CLI = Actor("cli")
