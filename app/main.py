@@ -39,7 +39,7 @@ from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy import application as data_plane
 from app.data_plane.proxy.application import Proxy
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
@@ -82,7 +82,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
     upstream = UpstreamClient.from_settings(
-        settings, refusal=refusal, failed=metrics.count_upstream_error
+        settings, map_error=map_error, on_failure=metrics.count_upstream_error
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None

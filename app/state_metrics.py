@@ -72,7 +72,7 @@ class StateMetrics:
             metrics.in_flight.set(sum(connection.busy for connection in connections))
             for state, count in pool.connections.items():
                 metrics.upstream_connections.labels(state).set(count)
-            metrics.upstream_connections_max.set(pool.most)
+            metrics.upstream_connections_max.set(pool.max_connections)
             metrics.upstream_waiting.set(pool.waiting)
             used, idle, most = self._database.usage()
             metrics.database_connections.labels("in_use").set(used)

@@ -35,7 +35,7 @@ from app.core.errors import (
 from app.core.request.context import context_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.lifecycle import send_error
+from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
@@ -108,7 +108,7 @@ class Documents:
         self.gap = gap
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.gap)
+        body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, body_timeout=self.gap)
         if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
             strict_json.parse(body)
 

@@ -83,7 +83,7 @@ def test_a_slow_body_that_goes_on_is_taken(impatient: RunningGateway) -> None:
 
 
 def test_a_slow_head_is_refused(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with Wire(gateway) as wire:
         wire.send(b"GET /livez HT")
         answer = wire.answer()
@@ -100,7 +100,7 @@ def test_a_slow_head_is_refused(gateway: RunningGateway, monkeypatch: pytest.Mon
 def test_a_connection_on_which_nothing_is_asked_is_closed(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with Wire(gateway) as wire:
         assert wire.ended
     with Wire(gateway) as wire:
@@ -182,7 +182,7 @@ def test_a_refused_upload_is_readable_for_a_client_that_fears_a_reset(
 def test_an_upload_that_is_slower_than_the_gateway_waits_still_reads_its_refusal(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering_transport, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(lingering_transport, "LINGER_TIMEOUT", 0.1)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(20):

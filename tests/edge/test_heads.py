@@ -23,7 +23,7 @@ from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy.path_policy import upstream_target
-from app.edge.http1 import protocol
+from app.edge.http1 import refusals
 from app.edge.http1.protocol import MAX_HEADS, StrictProtocol
 from app.edge.request_rules import RequestRules, check_line
 
@@ -81,13 +81,13 @@ class Short:
     """Takes each request whose line keeps to the rules, and has answered it at once."""
 
     prefix = FastPath.prefix
-    read = FastPath.read
+    parse_head = FastPath.parse_head
 
     def __init__(self) -> None:
         self.rules = RequestRules(None, ())  # type: ignore[arg-type]
         self.taken: list[Any] = []
 
-    def take(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
+    def try_handle(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
         try:
             check_line(line)
             upstream_target(line.path, line.query)
@@ -102,7 +102,7 @@ class Short:
             more_body=False,
             keep_alive=True,
             message_event=asyncio.Event(),
-            yield_way=lambda: None,
+            hand_over=lambda: None,
         )
 
 
@@ -218,7 +218,7 @@ def test_what_the_short_way_declined_is_not_offered_to_it_again(
     offered = []
     with clients() as (client, _):
         with monkeypatch.context() as patch:
-            patch.setattr(client.short, "take", lambda *given: offered.append(given))
+            patch.setattr(client.short, "try_handle", lambda *given: offered.append(given))
             client.data_received(POST)
         assert len(offered) == 1
         assert len(client.ordinary) == 1
@@ -234,9 +234,9 @@ def test_a_fault_of_ours_is_not_told_to_be_the_clients(
         raise RuntimeError("ours")
 
     log = Mock()
-    monkeypatch.setattr(protocol, "log", log)
+    monkeypatch.setattr(refusals, "log", log)
     with clients() as (client, _):
-        monkeypatch.setattr(client.short, "take", fail)
+        monkeypatch.setattr(client.short, "try_handle", fail)
         client.data_received(GET.replace(b"Accept", b"X-Other"))
         assert client.socket.written.startswith(b"HTTP/1.1 500 ")
         assert client.socket.ended

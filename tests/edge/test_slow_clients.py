@@ -34,8 +34,8 @@ def besieged(
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
-    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 2.0)
+    monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 2.0)
 
 
 async def drip(port: int, first: bytes) -> bytes:

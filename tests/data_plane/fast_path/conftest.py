@@ -14,14 +14,14 @@ from tests.support.gateway import RunningGateway
 @pytest.fixture
 def front(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
     taken: list[bool] = []
-    take = FastPath.take
+    take = FastPath.try_handle
 
     def counting(self: FastPath, *arguments: Any) -> Any:
         cycle = take(self, *arguments)
         taken.append(cycle is not None)
         return cycle
 
-    monkeypatch.setattr(FastPath, "take", counting)
+    monkeypatch.setattr(FastPath, "try_handle", counting)
     with ExitStack() as stack:
 
         def make(act: Act, *, limit: int | None = None, **settings: Any) -> Front:

@@ -33,7 +33,7 @@ def test_a_dataset_is_of_own_experiments_only(gateway: RunningGateway, spelling:
             answer = create(caller, *given, spelling=spelling)
             assert answer.status_code == 404
             assert answer.json()["reason"] == "not_found"
-            assert f"no experiment {foreign!r} of yours" in answer.json()["message"]
+            assert f"Your tenant has no experiment {foreign!r}" in answer.json()["message"]
         # MLflow makes text of a number.
         assert create(caller, int(foreign), spelling=spelling).status_code == 404
         for odd in (float(foreign), [foreign], {"id": foreign}, True):

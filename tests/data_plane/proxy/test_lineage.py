@@ -27,7 +27,7 @@ def test_model_version_names_only_own_runs(gateway: RunningGateway, spelling: st
         ):
             answer = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
             assert answer.status_code == 404
-            assert f"no run {foreign!r} of yours" in answer.json()["message"]
+            assert f"Your tenant has no run {foreign!r}" in answer.json()["message"]
         assert caller.get(f"{API}/model-versions/search").json() == {}
         origin = {"source": f"runs:/{own}/model", spelling: own}
         answer = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})

@@ -12,7 +12,12 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.data_plane.proxy.manifest import Manifest, Route, load_manifest
-from app.data_plane.proxy.route_reference import Help, prefers_html, reference, render_html
+from app.data_plane.proxy.route_reference import (
+    RouteReference,
+    prefers_html,
+    reference,
+    render_html,
+)
 
 MANIFEST = load_manifest()
 
@@ -28,7 +33,7 @@ def answer(accept: bytes | None, method: str = "GET") -> tuple[dict[bytes, bytes
 
     headers = [] if accept is None else [(b"accept", accept)]
     scope = {"type": "http", "method": method, "headers": headers}
-    asyncio.run(Help(MANIFEST)(scope, receive, send))
+    asyncio.run(RouteReference(MANIFEST)(scope, receive, send))
     assert sent[0]["status"] == 200
     return dict(sent[0]["headers"]), sent[1]["body"]
 

@@ -13,8 +13,8 @@ import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.core.min_rate import WINDOW_IN_TIMEOUTS
-from app.data_plane.upstream import splice, transfer
-from app.data_plane.upstream.transfer import TAIL
+from app.data_plane.upstream import splice, spliced_bodies
+from app.data_plane.upstream.spliced_bodies import MIN_SIZE, TAIL
 from app.edge.http1 import lingering_transport
 from tests.support.scripted_upstream import (
     OK,
@@ -83,17 +83,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
 
 def sizes() -> list[int]:
     generator = random.Random(7)
-    edges = [splice.MIN_SIZE, splice.MIN_SIZE + TAIL, splice.MIN_SIZE + splice.PIPE_SIZE]
+    edges = [MIN_SIZE, MIN_SIZE + TAIL, MIN_SIZE + splice.PIPE_SIZE]
     near = [edge + generator.randrange(-70_000, 70_000) for edge in edges for _ in range(4)]
     larger = [generator.randrange(2 * MEGABYTE, 4 * MEGABYTE) for _ in range(4)]
     return [*edges, *(edge + 1 for edge in edges), *near, *larger, len(NOISE)]
 
 
-@pytest.mark.parametrize("least", [0, splice.MIN_SIZE])
+@pytest.mark.parametrize("least", [0, MIN_SIZE])
 def test_bodies_of_any_size_go_up_and_down_unchanged_on_connections_that_are_kept(
     run: Run, monkeypatch: pytest.MonkeyPatch, least: int
 ) -> None:
-    monkeypatch.setattr(transfer, "MIN_SIZE", least)
+    monkeypatch.setattr(spliced_bodies, "MIN_SIZE", least)
     generator = random.Random(11)
 
     async def script(peer: Peer) -> None:
@@ -344,7 +344,7 @@ def test_a_client_that_reads_no_more_is_cut(run: Run) -> None:
 def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstream_is(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 0.5)
 
     async def script(peer: Peer) -> None:
         await peer.answer(head(HUGE))

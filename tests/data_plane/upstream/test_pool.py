@@ -104,7 +104,7 @@ def test_who_waits_for_a_connection_is_told_of_the_end(run: Run) -> None:
     async def main() -> None:
         limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
         pool = Pool("127.0.0.1", 9, None, limits)
-        slots = [pool.request() for _ in range(2)]  # being opened, and in the queue
+        slots = [pool.acquire() for _ in range(2)]  # being opened, and in the queue
         await pool.aclose()
         for slot in slots:
             with pytest.raises(UpstreamUnreachableError):

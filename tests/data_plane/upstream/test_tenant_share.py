@@ -269,7 +269,7 @@ async def nobody_waits_in_vain(pool: Pool) -> None:
                 for caller, queue in pool._queues.items()
                 if not all(slot.done() for slot, _ in queue)
             }
-            assert not any(map(pool._may_have, waiting))
+            assert not any(map(pool._may_hold_more, waiting))
         await asyncio.sleep(0)
 
 
@@ -315,7 +315,7 @@ def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) 
             await until(lambda: not upstream._active and not upstream._pool._opening)
             assert upstream._pool._held == {}
             # From here on nobody is slow, but for a busy machine.
-            upstream._read_timeout = 30
+            upstream._limits = replace(upstream._limits, read_timeout=30)
             upstream._pool._limits = replace(upstream._pool._limits, queue_timeout=30)
             await whole_share(front, mlflow)
 
