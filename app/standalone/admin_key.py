@@ -40,7 +40,7 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
             # Of several replicas that start at the same time, one creates the key.
             await session.execute(select(func.pg_advisory_xact_lock(ADMIN_KEY_LOCK)))
             await peppers.verify_and_record(session)
-            await signing_key_history.check(
+            await signing_key_history.register_attestor(
                 session, Attestor.from_settings(settings), settings.retired_attestors
             )
             admins = select(APIKey.id).where(APIKey.scopes.contains([Scope.ADMIN.value]))

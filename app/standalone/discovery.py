@@ -32,8 +32,3 @@ def discover_settings(settings: Settings) -> Settings:
             )
         found["key_pepper"] = SecretStr(directory.ensure_pepper())
     return settings.model_copy(update=found)
-
-
-def has_attestor_key(settings: Settings) -> bool:
-    """Whether a setting names the key that signs attestations."""
-    return any((settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore))

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
@@ -20,7 +21,6 @@ from app.server.signals import ShutdownRequested, ignore_signals
 from app.standalone.admin_key import ensure_admin_key
 from app.standalone.console import Progress, startup_summary, write_line
 from app.standalone.data_directory import DataDirectory
-from app.standalone.discovery import has_attestor_key
 from app.standalone.migrate_in_child import migrate_in_child
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import OK, Peer, Script, hostile
+from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 from tests.support.training import Training
@@ -79,9 +79,9 @@ class World:
         """The error of a search, with a scripted MLflow behind the gateway."""
 
         async def meet() -> Met:
-            async with hostile(script) as server:
+            async with scripted_upstream(script) as upstream:
                 scheme = settings.pop("scheme", "http")
-                url = f"{scheme}://127.0.0.1:{server.port}"
+                url = f"{scheme}://127.0.0.1:{upstream.port}"
                 options = {"tenancy": "shared", **settings}
                 with RunningGateway(self._new_database(), url, **options) as gateway:
                     key = await asyncio.to_thread(gateway.key)
@@ -482,9 +482,9 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamError)
 def _(world: World) -> Met:
-    async def broken(peer: Peer) -> None:
+    async def broken(connection: UpstreamConnection) -> None:
         while True:
-            await peer.answer(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
+            await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
 
     # The gateway first asks MLflow whether it has workspaces.
     return world.behind(broken, tenancy="workspaces")
@@ -499,35 +499,35 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamTLSError)
 def _(world: World) -> Met:
-    async def plain(peer: Peer) -> None:
-        await peer.send(OK)
+    async def plain(connection: UpstreamConnection) -> None:
+        await connection.send(OK)
 
     return world.behind(plain, scheme="https")
 
 
 @case(errors.UpstreamProtocolError)
 def _(world: World) -> Met:
-    async def nonsense(peer: Peer) -> None:
-        await peer.answer(b"nonsense\r\n\r\n")
+    async def nonsense(connection: UpstreamConnection) -> None:
+        await connection.respond(b"nonsense\r\n\r\n")
 
     return world.behind(nonsense)
 
 
 @case(errors.UpstreamTimeoutError)
 def _(world: World) -> Met:
-    return world.behind(Peer.gone, upstream_read_timeout=0.3)
+    return world.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
 
 
 @case(errors.UpstreamBusyError)
 def _(world: World) -> Met:
     # The first request waits for MLflow; the second finds the only connection in use.
-    async def slow(peer: Peer) -> None:
-        await peer.gone()
+    async def slow(connection: UpstreamConnection) -> None:
+        await connection.wait_closed()
 
     async def meet() -> Met:
-        async with hostile(slow) as server:
+        async with scripted_upstream(slow) as upstream:
             gateway = world.another(
-                f"http://127.0.0.1:{server.port}",
+                f"http://127.0.0.1:{upstream.port}",
                 tenancy="shared",
                 upstream_connections=1,
                 upstream_pool_timeout=0.3,
@@ -535,7 +535,7 @@ def _(world: World) -> Met:
             key = await asyncio.to_thread(gateway.key)
             async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
                 first = asyncio.create_task(http.get(SEARCH, headers=bearer(key), timeout=60))
-                while not server.peers:  # noqa: ASYNC110
+                while not upstream.connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 answer = await asyncio.to_thread(get, gateway, SEARCH, bearer(key))
                 await asyncio.to_thread(raised, client(gateway, key), answer)

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from app.core.errors import SlowRequestError
+from app.core.min_rate import MIN_RATE, WINDOW_IN_TIMEOUTS, MinimumDataRate
 from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow import ChildMLflow
 from tests.support.answers import good
@@ -36,6 +38,21 @@ def besieged(
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 2.0)
     monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 2.0)
+
+
+@pytest.fixture
+def honest_key(besieged: RunningGateway) -> str:
+    """A key of a tenant that keeps to every limit."""
+    return besieged.key()
+
+
+@pytest.fixture
+def slow_key(besieged: RunningGateway) -> str:
+    """A key of another tenant, which the gateway has in its cache."""
+    key = besieged.key()
+    with besieged.client(key) as client:
+        good(client.get(SEARCH))
+    return key
 
 
 async def drip(port: int, first: bytes) -> bytes:
@@ -73,11 +90,10 @@ async def siege(gateway: RunningGateway, key: str, first: bytes, many: int) -> l
 
 
 @pytest.mark.parametrize("kind", ["head", "document", "artifact"])
-def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> None:
-    key = besieged.key()
-    bearer = f"Authorization: Bearer {key}"
-    with besieged.client(key) as known:
-        good(known.get(SEARCH))
+async def test_who_drips_is_refused_and_gone(
+    besieged: RunningGateway, slow_key: str, honest_key: str, kind: str
+) -> None:
+    bearer = f"Authorization: Bearer {slow_key}"
     first = {
         "head": b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Slow: ",
         "document": request(
@@ -92,7 +108,7 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> N
         ),
     }[kind]
     reasons: Counter[str] = Counter()
-    for answer in asyncio.run(siege(besieged, besieged.key(), first, 200)):
+    for answer in await siege(besieged, honest_key, first, 200):
         head, _, body = answer.partition(b"\r\n\r\n")
         reason = json.loads(body)["reason"]
         reasons[reason] += 1
@@ -103,10 +119,9 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> N
     assert reasons["slow_request"] >= (50 if kind == "artifact" else 200)
 
 
-def test_who_does_not_read_is_gone(
-    besieged: RunningGateway, monkeypatch: pytest.MonkeyPatch
+async def test_who_does_not_read_is_gone(
+    besieged: RunningGateway, honest_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = besieged.key()
     made = protocol.StrictProtocol.connection_made
 
     def with_little_room(self: protocol.StrictProtocol, transport: asyncio.Transport) -> None:
@@ -140,11 +155,18 @@ def test_who_does_not_read_is_gone(
                 connection.close()
         return []
 
-    async def besiege() -> None:
-        slow = asyncio.ensure_future(gone(200))
-        try:
-            assert await honest(besieged, key, slow) >= 3
-        finally:
-            await slow
+    slow = asyncio.ensure_future(gone(200))
+    try:
+        assert await honest(besieged, honest_key, slow) >= 3
+    finally:
+        await slow
 
-    asyncio.run(besiege())
+
+def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
+    pace = MinimumDataRate(1.0)
+    for _ in range(10_000):
+        pace.record(1, 0.0)
+    pace.record(1, WINDOW_IN_TIMEOUTS * 1.0)
+    # The next window begins anew: what came before buys no rest.
+    with pytest.raises(SlowRequestError, match="less than"):
+        pace.record(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

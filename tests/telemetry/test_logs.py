@@ -18,7 +18,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import Peer, hostile
+from tests.support.scripted_upstream import UpstreamConnection, scripted_upstream
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
@@ -178,24 +178,21 @@ def test_quiet_levels_write_less(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "but this" in output.getvalue()
 
 
-def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
+async def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
     """So that MLflow's log can be laid beside the gateway's."""
     heads = []
 
-    async def listen(peer: Peer) -> None:
+    async def listen(connection: UpstreamConnection) -> None:
         while True:
-            heads.append(await peer.answer())
+            heads.append(await connection.respond())
 
-    async def ask() -> None:
-        async with hostile(listen) as server:
-            url = f"http://127.0.0.1:{server.port}"
-            with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
-                key = await asyncio.to_thread(gateway.key)
-                headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
-                with gateway.client(key, **headers) as client:
-                    answer = await asyncio.to_thread(client.get, SEARCH)
-                assert answer.headers["x-request-id"] == "train-42"
-
-    asyncio.run(ask())
+    async with scripted_upstream(listen) as upstream:
+        url = f"http://127.0.0.1:{upstream.port}"
+        with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
+            key = await asyncio.to_thread(gateway.key)
+            headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
+            with gateway.client(key, **headers) as client:
+                response = await asyncio.to_thread(client.get, SEARCH)
+            assert response.headers["x-request-id"] == "train-42"
     assert b"\r\nx-request-id: train-42\r\n" in heads[0]
     assert b"\r\ntraceparent: %b\r\n" % TRACE.encode() in heads[0]

@@ -13,13 +13,12 @@ from app.cli.doctor import host_checks
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import CheckResult, Level, ok, problem, warning
-from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
 from app.standalone.console import write_line
 from app.standalone.data_directory import DataDirectory
-from app.standalone.discovery import has_attestor_key
 from app.telemetry.logs import configure_logs
 
 

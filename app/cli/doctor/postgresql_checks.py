@@ -120,9 +120,11 @@ class PostgreSQLCheck:
         return ok("keys", "hashed with the configured pepper")
 
     async def _attestor(self, session: AsyncSession) -> CheckResult:
-        signed = await signing_key_history.known(session)
+        signed = await signing_key_history.known_attestors(session)
         if self.attestor is not None:
-            await signing_key_history.compare(session, self.attestor, self.retired_attestors)
+            await signing_key_history.require_allowed(
+                session, self.attestor, self.retired_attestors
+            )
         elif signed:
             return problem(
                 "attestations",

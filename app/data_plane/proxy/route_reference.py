@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from app.core.html import HEADERS, webpage
+from app.core.html import PAGE_HEADERS, render_page, render_section
 from app.data_plane.proxy.manifest import Manifest, Route
 
 BASE = "/api/mlflow"
@@ -53,7 +53,7 @@ class RouteReference:
             (b"content-length", str(len(body)).encode()),
             (b"vary", b"accept"),
             (b"cache-control", b"private, max-age=300"),
-            *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+            *((name.encode(), value.encode()) for name, value in PAGE_HEADERS.items()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         content = b"" if scope["method"] == "HEAD" else body
@@ -128,22 +128,18 @@ routes of MLflow are not forwarded.</p>
 <footer>Request this page with <code>Accept: application/json</code> to get it as JSON.</footer>
 """
     title = document["title"]
-    return webpage(title, skip="Skip to the routes", header=header, main=main).encode()
+    return render_page(title, skip_link="Skip to the routes", header=header, main=main).encode()
 
 
 def _section(family: dict[str, Any]) -> str:
-    anchor, name = _anchor(family["name"]), escape(family["name"])
-    routes = family["routes"]
+    name, routes = family["name"], family["routes"]
     count = f"{len(routes)} route{'s' if len(routes) > 1 else ''}"
-    return f"""<section id="{anchor}" aria-labelledby="{anchor}-name">
-<div><h2 id="{anchor}-name">{name}</h2><span class="count">{count}</span></div>
-<table>
+    table = f"""<table>
 <thead><tr><th scope="col">Method</th><th scope="col">Path</th>
 <th scope="col">Scope</th></tr></thead>
 <tbody>{"".join(map(_row, routes))}</tbody>
-</table>
-</section>
-"""
+</table>"""
+    return render_section(_anchor(name), name, table, note=count)
 
 
 def _row(route: dict[str, Any]) -> str:

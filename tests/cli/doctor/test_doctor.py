@@ -254,7 +254,9 @@ def test_what_is_no_mlflow(well: Practice) -> None:
         said = well.ask(mlflow_url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
-    said.problem("credential", "MLflow answered 501 to /api/2.0/mlflow/experiments/search. See ")
+    said.problem(
+        "credential", "MLflow responded with 501 to /api/2.0/mlflow/experiments/search. See "
+    )
 
 
 @pytest.fixture(scope="module")

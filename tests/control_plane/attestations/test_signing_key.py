@@ -1,4 +1,4 @@
-"""Where the attestor's key comes from, and what it signs."""
+"""The attestor's key, from the settings, and the typed data that it signs."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from app.control_plane.attestations.eip712 import TypedData, domain
-from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings
 
@@ -22,8 +22,8 @@ ADDRESS = Account.from_key(KEY).address
 PASSWORD = "correct horse"
 
 
-def attestor(**given: Any) -> Attestor:
-    return Attestor.from_settings(Settings(**given))
+def attestor(**settings: Any) -> Attestor:
+    return Attestor.from_settings(Settings(**settings))
 
 
 @pytest.fixture(scope="module")
@@ -34,26 +34,42 @@ def keystore(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("text", [KEY, f"0x{KEY}", f"  {KEY.upper()}\n"])
-def test_the_key_itself_or_a_file_of_it(text: str, tmp_path: Path) -> None:
+def test_the_key_can_be_given_itself_or_in_a_file(text: str, tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(text)
     assert attestor(attestor_key=SecretStr(text)).address == ADDRESS
     assert attestor(attestor_key_file=file).address == ADDRESS
 
 
-def test_an_encrypted_keystore(keystore: Path) -> None:
+def test_the_key_can_be_in_an_encrypted_keystore(keystore: Path) -> None:
     found = attestor(attestor_keystore=keystore, attestor_keystore_password=SecretStr(PASSWORD))
     assert found.address == ADDRESS
 
 
-def test_the_checkpoint_key_belongs_to_the_attestor_key() -> None:
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, False),
+        ({"attestor_keystore_password": "x"}, False),
+        ({"attestor_key": KEY}, True),
+        ({"attestor_key_file": "/x"}, True),
+        ({"attestor_keystore": "/x"}, True),
+    ],
+)
+def test_a_key_is_set_in_one_of_three_settings(settings: dict[str, Any], expected: bool) -> None:
+    assert has_attestor_key(Settings(**settings)) is expected
+
+
+def test_the_checkpoint_key_is_derived_from_the_attestor_key() -> None:
     first, second = attestor(attestor_key=KEY), attestor(attestor_key="2f" * 32)
-    assert str(first.checkpoints.verifier) == str(attestor(attestor_key=KEY).checkpoints.verifier)
-    assert first.checkpoints.verifier.key_id != second.checkpoints.verifier.key_id
+    assert str(first.checkpoint_signer.verifier) == str(
+        attestor(attestor_key=KEY).checkpoint_signer.verifier
+    )
+    assert first.checkpoint_signer.verifier.key_id != second.checkpoint_signer.verifier.key_id
 
 
 @pytest.mark.parametrize(
-    ("given", "setting"),
+    ("settings", "setting"),
     [
         ({}, "HOKUSAI_ATTESTOR_KEY"),
         ({"attestor_key": "12"}, "HOKUSAI_ATTESTOR_KEY"),
@@ -69,14 +85,16 @@ def test_the_checkpoint_key_belongs_to_the_attestor_key() -> None:
         ),
     ],
 )
-def test_what_is_wrong_is_named_and_no_key_is_shown(given: dict[str, Any], setting: str) -> None:
+def test_an_error_names_the_setting_and_shows_no_key(
+    settings: dict[str, Any], setting: str
+) -> None:
     with pytest.raises(StartupError, match=setting) as caught:
-        attestor(**given)
+        attestor(**settings)
     assert KEY not in str(caught.value)
     assert "zzzz" not in str(caught.value)
 
 
-def test_a_wrong_password_is_said_to_be_one(keystore: Path) -> None:
+def test_a_wrong_password_is_reported_as_such(keystore: Path) -> None:
     with pytest.raises(StartupError, match="password does not open"):
         attestor(attestor_keystore=keystore, attestor_keystore_password=SecretStr("wrong"))
 
@@ -117,7 +135,7 @@ SIGNER = attestor(attestor_key=KEY)
 
 
 @given(LETTERS)
-def test_typed_data_hashes_as_eth_account_says(message: dict[str, Any]) -> None:
+def test_typed_data_is_hashed_as_eth_account_hashes_it(message: dict[str, Any]) -> None:
     data = TypedData(domain("Post", "1", 31337, "0x" + "00" * 20), TYPES, "Letter", message)
     theirs = encode_typed_data(domain_data=data.domain, message_types=TYPES, message_data=message)
     assert data.digest() == keccak(b"\x19" + theirs.version + theirs.header + theirs.body)

@@ -1,4 +1,4 @@
-"""Whose part in an improvement is how large."""
+"""The shares of contributors in an improvement."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from app.control_plane.contributors.shares import (
     WHOLE,
-    GivenContribution,
+    ContributionRequest,
     has_wrong_checksum,
     shares,
 )
@@ -15,9 +15,9 @@ from app.core.errors import UnprocessableError
 ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
-def contributions(*weights: int | None) -> list[GivenContribution]:
+def contributions(*weights: int | None) -> list[ContributionRequest]:
     return [
-        GivenContribution(data_hash=str(number), weight_bps=weight)
+        ContributionRequest(data_hash=str(number), weight_bps=weight)
         for number, weight in enumerate(weights)
     ]
 
@@ -36,20 +36,20 @@ def weights_of(*weights: int | None) -> list[int]:
         ([6000, 4000], [6000, 4000]),
     ],
 )
-def test_missing_weights_share_what_is_left(
+def test_contributions_without_a_weight_share_the_rest(
     given_weights: list[int | None], expected: list[int]
 ) -> None:
     assert weights_of(*given_weights) == expected
 
 
 @pytest.mark.parametrize("wrong", [[9999], [10_000, None], [5000, 5001], [9999, None, None]])
-def test_weights_that_do_not_make_a_whole_are_refused(wrong: list[int | None]) -> None:
+def test_weights_that_do_not_add_up_are_refused(wrong: list[int | None]) -> None:
     with pytest.raises(UnprocessableError, match="basis points"):
         weights_of(*wrong)
 
 
 @given(st.lists(st.none() | st.integers(1, WHOLE), min_size=1, max_size=40))
-def test_weights_make_a_whole_or_are_refused(given_weights: list[int | None]) -> None:
+def test_weights_add_up_or_are_refused(given_weights: list[int | None]) -> None:
     try:
         found = weights_of(*given_weights)
     except UnprocessableError:
@@ -59,15 +59,15 @@ def test_weights_make_a_whole_or_are_refused(given_weights: list[int | None]) ->
     assert weights_of(*given_weights) == found
 
 
-def test_samples_are_a_size() -> None:
-    one = GivenContribution.model_validate({"samples": 5, "note": "x"})
-    both = GivenContribution.model_validate({"samples": 5, "data_size": 6, "data_hash": "h"})
+def test_samples_is_another_name_for_data_size() -> None:
+    one = ContributionRequest.model_validate({"samples": 5, "note": "x"})
+    both = ContributionRequest.model_validate({"samples": 5, "data_size": 6, "data_hash": "h"})
     found = shares([one, both], ADDRESS)
     assert [share.data_size for share in found] == [5, 6]
     assert [share.details for share in found] == [{"note": "x"}, {"samples": 5}]
 
 
-def test_only_a_casing_that_claims_a_checksum_can_be_wrong() -> None:
+def test_only_mixed_case_claims_a_checksum() -> None:
     assert not has_wrong_checksum(ADDRESS)
     assert not has_wrong_checksum(ADDRESS.lower())
     assert not has_wrong_checksum("0x" + ADDRESS[2:].upper())

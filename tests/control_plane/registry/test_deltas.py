@@ -1,4 +1,4 @@
-"""What changed from a baseline to what improves on it."""
+"""The differences between two models' metrics."""
 
 import json
 import math
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.control_plane.registry.deltas import deltas
-from app.control_plane.registry.schemas import LARGEST
+from app.control_plane.registry.fields import LARGEST_METRIC
 
-NUMBERS = st.floats(min_value=-LARGEST, max_value=LARGEST)
+NUMBERS = st.floats(min_value=-LARGEST_METRIC, max_value=LARGEST_METRIC)
 
 
-def test_differences_are_those_of_the_decimal_numbers() -> None:
+def test_differences_are_taken_between_decimal_numbers() -> None:
     found = deltas({"a": 0.85}, {"a": 0.88}, {})["a"]
     assert (found.delta, found.improvement) == (0.03, 0.03)
 

@@ -15,7 +15,12 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from tests.support.gateway import RunningGateway
-from tests.support.scripted_upstream import OK, Hostile, Peer, hostile
+from tests.support.scripted_upstream import (
+    OK,
+    ScriptedUpstream,
+    UpstreamConnection,
+    scripted_upstream,
+)
 from tests.support.waiting import wait_until
 from tests.support.wire import Wire, WireAnswer
 
@@ -36,7 +41,7 @@ def ok(body: bytes, *lines: bytes, status: bytes = b"200 OK") -> bytes:
 class Asked:
     """One request as MLflow sees it."""
 
-    peer: Peer
+    connection: UpstreamConnection
     head: bytes
     body: bytes
 
@@ -56,23 +61,22 @@ class MLflow:
     act: Act
     asked: list[Asked] = field(default_factory=list)
     gone: list[int] = field(default_factory=list)
-    server: Hostile | None = None
+    server: ScriptedUpstream | None = None
 
-    async def script(self, peer: Peer) -> None:
+    async def script(self, connection: UpstreamConnection) -> None:
         try:
             while True:
-                head = await peer.head()
+                head = await connection.read_head()
                 found = re.search(rb"content-length: (\d+)", head)
-                asked = Asked(
-                    peer, head, await peer.reader.readexactly(int(found[1]) if found else 0)
-                )
+                length = int(found[1]) if found else 0
+                asked = Asked(connection, head, await connection.reader.readexactly(length))
                 if asked.name == b"warm":
-                    await peer.send(OK)
+                    await connection.send(OK)
                 else:
                     self.asked.append(asked)
                     await self.act(asked)
         finally:
-            self.gone.append(peer.number)
+            self.gone.append(connection.number)
 
     @contextmanager
     def running(self) -> Iterator[str]:
@@ -82,7 +86,7 @@ class MLflow:
         over = asyncio.Event()
 
         async def serve() -> None:
-            async with hostile(self.script) as self.server:
+            async with scripted_upstream(self.script) as self.server:
                 ready.set()
                 await over.wait()
 
@@ -96,7 +100,7 @@ class MLflow:
             loop.call_soon_threadsafe(over.set)
             thread.join(30)
             loop.close()
-            assert self.server.failures == []
+            assert self.server.errors == []
 
 
 @dataclass
@@ -198,7 +202,7 @@ Open = Callable[..., Front]
 
 async def echo(asked: Asked) -> None:
     """Answer with what was asked for."""
-    await asked.peer.send(ok(asked.name))
+    await asked.connection.send(ok(asked.name))
 
 
 def remaining(answer: WireAnswer) -> int:

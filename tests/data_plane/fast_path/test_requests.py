@@ -31,7 +31,7 @@ from tests.support.wire import WireAnswer
 
 
 def test_a_client_that_leaves_ends_the_request_at_mlflow(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone())
+    gate = front(lambda asked: asked.connection.wait_closed())
     with gate.wire() as wire:
         wire.send(gate.get("a"))
         wait_until(lambda: gate.mlflow.asked)
@@ -42,7 +42,7 @@ def test_a_client_that_leaves_ends_the_request_at_mlflow(front: Open) -> None:
 
 
 def test_a_client_that_leaves_with_more_requests_waiting(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone())
+    gate = front(lambda asked: asked.connection.wait_closed())
     with gate.wire() as wire:
         wire.send(gate.get("a") + gate.get("b"))
         wait_until(lambda: gate.mlflow.asked)
@@ -70,7 +70,7 @@ def test_a_body_in_two_segments(front: Open) -> None:
 def test_what_follows_a_body_is_no_part_of_it(front: Open, garbage: bytes) -> None:
     async def slow(asked: Asked) -> None:
         await asyncio.sleep(0.05)
-        await asked.peer.send(ok(asked.body))
+        await asked.connection.send(ok(asked.body))
 
     gate = front(slow)
     with gate.wire() as wire:
@@ -154,7 +154,7 @@ def test_a_limit_is_exact_under_concurrency(front: Open) -> None:
 def test_no_answer_crosses_to_another_connection(front: Open) -> None:
     async def jumble(asked: Asked) -> None:
         await asyncio.sleep(hash(asked.name) % 5 / 1000)
-        await asked.peer.send(ok(asked.name))
+        await asked.connection.send(ok(asked.name))
 
     gate = front(jumble)
 
@@ -204,7 +204,8 @@ def test_the_access_log_has_one_line_for_each_request(
     front: Open, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async def some(asked: Asked) -> None:
-        await asked.peer.send(ok(b"{}", status=b"404 No" if asked.name == b"none" else b"200 OK"))
+        status = b"404 No" if asked.name == b"none" else b"200 OK"
+        await asked.connection.send(ok(b"{}", status=status))
 
     gate = front(some, access_log="all")
     for name in ("a", "none"):
@@ -228,7 +229,7 @@ def test_a_shutdown_lets_a_short_request_finish(front: Open) -> None:
 
     async def held(asked: Asked) -> None:
         await asyncio.to_thread(go.wait, 30)
-        await asked.peer.send(ok(asked.name))
+        await asked.connection.send(ok(asked.name))
 
     gate = front(held)
     with gate.wire() as wire:
@@ -311,7 +312,7 @@ def test_requests_behind_one_whose_message_is_being_spent(front: Open) -> None:
 
 
 def test_a_thousand_that_leave_take_no_connection_with_them(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone(), upstream_connections=4)
+    gate = front(lambda asked: asked.connection.wait_closed(), upstream_connections=4)
 
     def leave(_: int) -> None:
         with gate.wire() as wire:

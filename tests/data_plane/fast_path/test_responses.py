@@ -21,7 +21,7 @@ def test_pipelined_requests_are_answered_in_order(front: Open) -> None:
     async def slow_first(asked: Asked) -> None:
         if asked.name == b"first":
             await asyncio.sleep(0.05)
-        await asked.peer.send(ok(asked.name))
+        await asked.connection.send(ok(asked.name))
 
     gate = front(slow_first)
     with gate.wire() as wire:
@@ -57,7 +57,7 @@ def test_a_short_answer_behind_an_ordinary_one_waits(front: Open) -> None:
 def test_a_refusal_of_mlflows_is_counted_once(front: Open, status: bytes) -> None:
     async def refuse(asked: Asked) -> None:
         body = b'{"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "No."}'
-        await asked.peer.send(ok(body, b"content-type: application/json", status=status))
+        await asked.connection.send(ok(body, b"content-type: application/json", status=status))
 
     gate = front(refuse)
     left = remaining(gate.ask(gate.get("warm")))
@@ -75,11 +75,11 @@ def test_a_chunked_answer_is_framed(front: Open) -> None:
     async def chunks(asked: Asked) -> None:
         head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
         if asked.name == b"parts":
-            await asked.peer.send(head + b"2\r\nab\r\n")
+            await asked.connection.send(head + b"2\r\nab\r\n")
             await asyncio.sleep(0.05)
-            await asked.peer.send(b"1\r\nc\r\n0\r\n\r\n")
+            await asked.connection.send(b"1\r\nc\r\n0\r\n\r\n")
         else:
-            await asked.peer.send(head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+            await asked.connection.send(head + b"2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
 
     gate = front(chunks)
     with gate.wire() as wire:
@@ -100,7 +100,7 @@ def test_what_mlflow_says_beside_its_answer_stays_behind(front: Open) -> None:
     packed = gzip.compress(b"abc")
 
     async def beside(asked: Asked) -> None:
-        await asked.peer.send(
+        await asked.connection.send(
             b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n"
             b"HTTP/1.1 200 OK\r\nset-cookie: a=b\r\nserver: mlflow\r\ncontent-encoding: gzip\r\n"
             b"transfer-encoding: chunked\r\ntrailer: set-cookie\r\n\r\n"
@@ -120,7 +120,7 @@ def test_what_mlflow_says_beside_its_answer_stays_behind(front: Open) -> None:
 
 def test_an_answer_whose_length_is_hop_by_hop_is_framed(front: Open) -> None:
     async def nominate(asked: Asked) -> None:
-        await asked.peer.send(ok(b"abc", b"connection: content-length"))
+        await asked.connection.send(ok(b"abc", b"connection: content-length"))
 
     gate = front(nominate)
     answer = gate.ask(gate.get("a"))
@@ -130,9 +130,9 @@ def test_an_answer_whose_length_is_hop_by_hop_is_framed(front: Open) -> None:
 def test_an_answer_to_head_gets_no_length_of_ours(front: Open) -> None:
     async def chunked(asked: Asked) -> None:
         if asked.name == b"known":
-            await asked.peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n")
+            await asked.connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 7\r\n\r\n")
         else:
-            await asked.peer.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
+            await asked.connection.send(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
 
     gate = front(chunked)
     assert "content-length" not in gate.ask(gate.raw("HEAD", GET + "a")).headers
@@ -145,7 +145,7 @@ def test_a_large_answer_arrives_whole(front: Open, size: int) -> None:
     body = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
 
     async def large(asked: Asked) -> None:
-        await asked.peer.send(ok(body))
+        await asked.connection.send(ok(body))
 
     gate = front(large)
     with gate.wire() as wire:
@@ -159,7 +159,7 @@ def test_a_large_answer_arrives_whole(front: Open, size: int) -> None:
 @pytest.mark.parametrize("status", [b"204 No Content", b"304 Not Modified"])
 def test_an_answer_without_a_body(front: Open, status: bytes) -> None:
     async def empty(asked: Asked) -> None:
-        await asked.peer.send(b"HTTP/1.1 %b\r\netag: x\r\n\r\n" % status)
+        await asked.connection.send(b"HTTP/1.1 %b\r\netag: x\r\n\r\n" % status)
 
     gate = front(empty)
     with gate.wire() as wire:
@@ -188,7 +188,7 @@ def test_an_answer_without_a_body(front: Open, status: bytes) -> None:
 )
 def test_a_broken_answer_gives_502(front: Open, data: bytes) -> None:
     async def broken(asked: Asked) -> None:
-        await asked.peer.send(data)
+        await asked.connection.send(data)
         raise ConnectionError
 
     gate = front(broken)
@@ -203,10 +203,10 @@ def test_a_broken_answer_gives_502(front: Open, data: bytes) -> None:
 
 def test_a_long_answer_that_breaks_off_never_looks_whole(front: Open) -> None:
     async def half(asked: Asked) -> None:
-        await asked.peer.send(
+        await asked.connection.send(
             b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n" + bytes(500_000)
         )
-        asked.peer.reset()
+        asked.connection.reset()
 
     gate = front(half)
     with gate.wire() as wire:
@@ -221,14 +221,14 @@ def test_a_connection_that_died_in_the_pool(front: Open) -> None:
     async def once(asked: Asked) -> None:
         if len(gate.mlflow.asked) == 1:
             raise ConnectionError  # without a byte of an answer
-        await asked.peer.send(ok(asked.name))
+        await asked.connection.send(ok(asked.name))
 
     gate = front(once)
     # A GET is sent again on a new connection, once.
     left = remaining(gate.ask(gate.get("warm")))
     answer = gate.ask(gate.get("a"))
     assert (answer.status, answer.body, remaining(answer)) == (200, b"a", left - 1)
-    assert [asked.peer.number for asked in gate.mlflow.asked] == [0, 1]
+    assert [asked.connection.number for asked in gate.mlflow.asked] == [0, 1]
     # What might have been carried out is not.
     gate.mlflow.asked.clear()
     answer = gate.ask(gate.post("b"))
@@ -237,7 +237,7 @@ def test_a_connection_that_died_in_the_pool(front: Open) -> None:
 
 
 def test_a_silent_mlflow_gives_504(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone(), upstream_read_timeout=0.3)
+    gate = front(lambda asked: asked.connection.wait_closed(), upstream_read_timeout=0.3)
     answer = gate.ask(gate.get("a"))
     assert (answer.status, answer.document["reason"]) == (504, "upstream_read_timeout")
     gate.counted(1, status=504)

@@ -14,8 +14,7 @@ from pydantic import SecretStr
 from app.access.rate_limits import redis_counter
 from tests.data_plane.fast_path.harness import Asked, Front, Open, echo, ok, remaining
 from tests.support.redis import RunningRedis
-from tests.support.scripted_upstream import until
-from tests.support.waiting import wait_until
+from tests.support.waiting import until, wait_until
 from tests.support.wire import Wire
 
 
@@ -28,7 +27,7 @@ class Holding:
     async def __call__(self, asked: Asked) -> None:
         if asked.name == b"held":
             await until(self.go_on.is_set)
-        await asked.peer.send(ok(asked.name))
+        await asked.connection.send(ok(asked.name))
 
 
 def test_above_its_share_a_tenant_waits_and_others_do_not(front: Open) -> None:
@@ -142,9 +141,8 @@ def test_who_has_waited_too_long_gets_503(front: Open) -> None:
 def test_an_mlflow_that_is_away_gives_502(front: Open) -> None:
     async def leave(asked: Asked) -> None:
         assert gate.mlflow.server is not None
-        assert gate.mlflow.server.listener is not None
-        gate.mlflow.server.listener.close()
-        asked.peer.reset()
+        gate.mlflow.server.stop_listening()
+        asked.connection.reset()
 
     gate = front(leave)
     for name in "ab":  # the first loses its connection, the second finds none

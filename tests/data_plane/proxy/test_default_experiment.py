@@ -10,15 +10,8 @@ import httpx
 import pytest
 
 from app.data_plane.proxy.manifest import load_manifest
-from tests.data_plane.proxy.tenant_fixture_data import (
-    V2,
-    V3,
-    World,
-    label_schema,
-    now,
-    otlp_spans,
-    trace_v3,
-)
+from tests.data_plane.proxy.mlflow_documents import label_schema, now, otlp_spans, trace_v3
+from tests.data_plane.proxy.tenant_fixture_data import V2, V3, TenantData
 from tests.support.answers import good
 from tests.support.gateway import RunningGateway
 from tests.support.wallet import Wallet
@@ -193,9 +186,9 @@ def test_0_is_found_in_repeated_ids(newcomer: httpx.Client) -> None:
 
 
 def test_traces_go_to_and_come_from_experiment_0(newcomer: httpx.Client) -> None:
-    world = World(newcomer, "newcomer", "m")
+    owner = TenantData(newcomer, "newcomer", "m")
     trace, spans = f"tr-{secrets.token_hex(16)}", secrets.token_hex(16)
-    good(newcomer.post(f"{V3}/traces", json=trace_v3(trace, "0", world)))
+    good(newcomer.post(f"{V3}/traces", json=trace_v3(trace, "0", owner)))
     sent = newcomer.post(
         "/api/mlflow/v1/traces",
         json=otlp_spans(spans, "s", **{"mlflow.traceRequestId": f'"tr-{spans}"'}),

@@ -1,7 +1,7 @@
-"""Attestations of registered models: what the registry knows of them, and who may see what."""
+"""The evidence of attestations: what the registry and MLflow hold, and who may see it."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -10,9 +10,15 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.tenants.workspaces import Workspaces
-from app.control_plane.attestations.evidence import Evidence
-from app.control_plane.attestations.schemas import AttestationRequest
-from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
+from app.control_plane.attestations.evidence import EvidenceCollector
+from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.lookup import (
+    find_attestation,
+    hashes_by_contributor,
+    hashes_by_model,
+)
+from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
@@ -57,9 +63,9 @@ MODELS = {
 
 
 class Registry:
-    """The registry, as far as attestations see it."""
+    """A model registry with the models of `MODELS`."""
 
-    async def model(
+    async def find(
         self, session: AsyncSession, model_id: str, principal: Principal
     ) -> Subject | None:
         found = MODELS.get(model_id)
@@ -87,13 +93,13 @@ def mlflow(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={})
 
 
-Work = Callable[[Attestations, Database], Coroutine[Any, Any, Any]]
+Work = Callable[[AttestationIssuer, Database], Coroutine[Any, Any, Any]]
 Running = Callable[[Work], Any]
 
 
 @pytest.fixture(scope="module")
-def with_service(new_database: Callable[[], str]) -> Running:
-    """Runs work with a service of its own; what it attests stays in one database."""
+def with_issuer(new_database: Callable[[], str]) -> Running:
+    """Runs a function with an issuer; all of them share one database."""
     url = new_database()
 
     async def wrapped(work: Work) -> Any:
@@ -101,11 +107,10 @@ def with_service(new_database: Callable[[], str]) -> Running:
         control = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
         try:
             workspaces = Workspaces(database, control, "workspaces")
-            evidence = Evidence(database, control, workspaces, Registry())
+            evidence = EvidenceCollector(database, control, workspaces, Registry())
             settings = Settings(attestor_key=SecretStr("a7" * 32))
-            return await work(
-                Attestations(database, evidence, Attestor.from_settings(settings)), database
-            )
+            signer = LogSigner(Attestor.from_settings(settings))
+            return await work(AttestationIssuer(database, evidence, signer), database)
         finally:
             await control.close()
             await database.close()
@@ -113,18 +118,18 @@ def with_service(new_database: Callable[[], str]) -> Running:
     return lambda work: asyncio.run(wrapped(work))
 
 
-def issue(with_service: Running, caller: Principal, **asked: Any) -> Mapping[str, Any]:
-    request = AttestationRequest.model_validate(asked)
+def issue(with_issuer: Running, caller: Principal, **members: Any) -> AttestationView:
+    request = AttestationRequest.model_validate(members)
 
-    async def work(service: Attestations, _: Database) -> Any:
-        return await service.issue(caller, request, Actor(caller.id))
+    async def work(issuer: AttestationIssuer, _: Database) -> Any:
+        return await issuer.issue(caller, request, Actor(caller.id))
 
-    found: Mapping[str, Any] = with_service(work)
-    return found
+    attestation: AttestationView = with_issuer(work)
+    return attestation
 
 
-def test_an_improved_model_brings_its_baseline_and_contributors(with_service: Running) -> None:
-    data = issue(with_service, BOB, model_id="hkm_better")["data"]
+def test_a_registered_improvement_has_its_baseline_and_contributors(with_issuer: Running) -> None:
+    data = issue(with_issuer, BOB, model_id="hkm_better").data
     assert (data["model_id"], data["baseline"]["model_id"]) == ("hkm_better", "hkm_base")
     assert (data["model_name"], data["model_version"]) == ("classifier", "2")
     assert data["delta_one"] == 10.0
@@ -132,61 +137,63 @@ def test_an_improved_model_brings_its_baseline_and_contributors(with_service: Ru
     assert (giver["address"], giver["data_size"]) == (GIVER, 7)
 
 
-def test_of_anothers_baseline_only_registered_metrics_are_shown(with_service: Running) -> None:
-    data = issue(with_service, BOB, model_id="hkm_better")["data"]
+def test_of_another_tenants_baseline_only_registered_metrics_are_attested(
+    with_issuer: Running,
+) -> None:
+    data = issue(with_issuer, BOB, model_id="hkm_better").data
     assert data["baseline"]["metrics"] == {"accuracy": 0.8}
     assert data["metrics"] == {"accuracy": 0.9, "secret_score": 0.2}
     with pytest.raises(ClaimDisagreesError):
         issue(
-            with_service,
+            with_issuer,
             BOB,
             model_id="hkm_better",
             metrics={"baseline": {"secret_score": 0.1}, "improved": {}},
         )
 
 
-def test_nobody_attests_for_another_tenant(with_service: Running) -> None:
+def test_another_tenants_model_cannot_be_attested(with_issuer: Running) -> None:
     with pytest.raises(PermissionDeniedError):
-        issue(with_service, ALICE, model_id="hkm_better")
+        issue(with_issuer, ALICE, model_id="hkm_better")
     with pytest.raises(NotFoundError):
-        issue(with_service, ALICE, model_id="hkm_private")
+        issue(with_issuer, ALICE, model_id="hkm_private")
     with pytest.raises(NotFoundError):
-        issue(with_service, BOB, improved_model_id="hkm_better", baseline_model_id="hkm_none")
+        issue(with_issuer, BOB, improved_model_id="hkm_better", baseline_model_id="hkm_none")
     with pytest.raises(NotFoundError):
-        issue(with_service, BOB, improved_run_id="base")
+        issue(with_issuer, BOB, improved_run_id="base")
 
 
-def test_a_claim_about_a_missing_baseline_is_refused(with_service: Running) -> None:
+def test_claims_about_a_baseline_need_a_baseline(with_issuer: Running) -> None:
     with pytest.raises(UnprocessableError):
         issue(
-            with_service,
+            with_issuer,
             BOB,
             improved_run_id="better",
             metrics={"baseline": {"accuracy": 0.1}, "improved": {}},
         )
 
 
-def test_attestations_are_found_by_model_and_by_contributor(with_service: Running) -> None:
-    public = issue(with_service, BOB, model_id="hkm_better")["hash"]
+def test_attestations_are_found_by_model_and_by_contributor(with_issuer: Running) -> None:
+    public = issue(with_issuer, BOB, model_id="hkm_better").hash
     private = issue(
-        with_service,
+        with_issuer,
         BOB,
         model_id="hkm_private",
         data_contribution={"contributor": GIVER},
-    )["hash"]
+    ).hash
 
-    async def work(_: Attestations, database: Database) -> Any:
+    async def work(_: AttestationIssuer, database: Database) -> Any:
         models = ["hkm_better", "hkm_private", "hkm_base"]
         async with database.transaction() as session:
             return [
                 (
-                    await attestations_of(session, models, caller),
-                    await attestations_for(session, GIVER, caller),
+                    await hashes_by_model(session, models, caller),
+                    await hashes_by_contributor(session, GIVER, caller),
                 )
                 for caller in (BOB, ALICE)
             ]
 
-    (own, own_gifts), (others, other_gifts) = with_service(work)
+    (own, own_gifts), (others, other_gifts) = with_issuer(work)
     assert own["hkm_better"] == others["hkm_better"] == [public]
     assert private in own["hkm_private"]
     assert others["hkm_private"] == own["hkm_base"] == []
@@ -194,13 +201,15 @@ def test_attestations_are_found_by_model_and_by_contributor(with_service: Runnin
     assert other_gifts == [public]
 
 
-def test_a_private_models_attestation_is_its_tenants_only(with_service: Running) -> None:
-    digest = issue(with_service, BOB, model_id="hkm_private")["hash"]
+def test_an_attestation_of_a_private_model_is_visible_to_its_tenant_only(
+    with_issuer: Running,
+) -> None:
+    digest = issue(with_issuer, BOB, model_id="hkm_private").hash
 
-    async def work(service: Attestations, database: Database) -> None:
+    async def work(_: AttestationIssuer, database: Database) -> None:
         async with database.transaction() as session:
-            assert (await service.find(session, digest, BOB)).private
+            assert (await find_attestation(session, digest, BOB)).private
             with pytest.raises(NotFoundError):
-                await service.find(session, digest, ALICE)
+                await find_attestation(session, digest, ALICE)
 
-    with_service(work)
+    with_issuer(work)
