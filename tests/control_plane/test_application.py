@@ -14,17 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.application import create_api
-from app.control_plane.reference.openapi import example, names_something, operations
+from app.control_plane.reference.openapi import example, names_something
 from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import refused
+from tests.control_plane.openapi_document import DOCUMENT, OPERATIONS
 from tests.support.gateway import RunningGateway
-
-# Made without its lifespan: only described, never served.
-DOCUMENT: dict[str, Any] = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
-OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
+from tests.support.responses import refused
 
 
 def concrete(path: str) -> str:

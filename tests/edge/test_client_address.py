@@ -24,12 +24,12 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9, 192.0.2.7, fd00::2", "203.0.113.9"),
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9, 192.0.2.8, fd00::2", "192.0.2.8"),
-        # A peer that is no proxy of ours may write what it likes.
+        # The header of a peer that is not a trusted proxy is ignored.
         ("203.0.113.9", b"1.1.1.1", "203.0.113.9"),
         ("203.0.113.9", b"10.0.0.1", "203.0.113.9"),
-        # A request from inside: all are trusted.
+        # A request from an internal client: all addresses are trusted.
         ("10.0.0.1", b"10.0.0.3, 10.0.0.2", "10.0.0.3"),
-        # What is no address ends the walk at the proxy that passed it on.
+        # An invalid entry ends the search at the proxy that forwarded it.
         ("10.0.0.1", b"1.1.1.1, unknown", "10.0.0.1"),
         ("10.0.0.1", b"1.1.1.1, , 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", b"1.1.1.1, \xff, 10.0.0.2", "10.0.0.2"),
@@ -38,7 +38,7 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("10.0.0.1", b"203.0.113.9:4711", "203.0.113.9"),
         ("10.0.0.1", b"[2001:db8::1]:4711", "2001:db8::1"),
         ("10.0.0.1", b"[2001:db8::1]", "2001:db8::1"),
-        # One address, one form.
+        # Each address has one canonical form.
         ("10.0.0.1", b"2001:DB8:0:0::1", "2001:db8::1"),
         ("::ffff:10.0.0.1", b"::ffff:203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
@@ -46,7 +46,7 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("", b"1.1.1.1", ""),
     ],
 )
-def test_the_client_is_who_the_first_trusted_proxy_was_called_by(
+def test_the_client_is_the_peer_of_the_first_trusted_proxy(
     peer: str, forwarded_for: bytes | None, client: str
 ) -> None:
     assert client_address(peer, forwarded_for, TRUSTED) == client
@@ -64,11 +64,11 @@ def test_the_client_is_who_the_first_trusted_proxy_was_called_by(
         (":socket", ":socket"),
     ],
 )
-def test_without_trusted_proxies_the_header_means_nothing(peer: str, client: str) -> None:
+def test_without_trusted_proxies_the_header_is_ignored(peer: str, client: str) -> None:
     assert client_address(peer, b"1.1.1.1", ()) == client
 
 
-def test_the_walk_is_bounded() -> None:
+def test_the_number_of_header_entries_read_is_bounded() -> None:
     hops = ["203.0.113.9"] + ["10.0.0.2"] * MAX_HOPS
     assert client_address("10.0.0.1", ", ".join(hops).encode(), TRUSTED) == "203.0.113.9"
     hops.append("10.0.0.3")
@@ -76,7 +76,7 @@ def test_the_walk_is_bounded() -> None:
 
 
 @given(forged=st.binary(max_size=200), client=untrusted, chain=st.lists(proxies, max_size=5))
-def test_nothing_that_a_client_writes_changes_its_address(
+def test_no_header_of_a_client_changes_its_address(
     forged: bytes, client: str, chain: list[str]
 ) -> None:
     header = b", ".join([forged, *(hop.encode() for hop in [client, *chain])])
@@ -122,5 +122,7 @@ def test_an_allow_list_holds_addresses(address: str, inside: bool) -> None:
         ("testclient", "testclient"),
     ],
 )
-def test_failures_are_counted_on_a_customer(address: str, counted: str) -> None:
+def test_failures_of_an_ipv6_address_are_counted_by_its_64_bit_network(
+    address: str, counted: str
+) -> None:
     assert failure_address(address) == counted

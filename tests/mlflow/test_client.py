@@ -1,4 +1,4 @@
-"""What the gateway asks of MLflow, and what it makes of the answers; MLflow is played by respx."""
+"""The gateway's own requests to MLflow, and how it reads the responses; respx stands for MLflow."""
 
 from collections.abc import AsyncIterator
 
@@ -31,7 +31,7 @@ async def control(router: respx.Router) -> AsyncIterator[MLflowClient]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (httpx.Response(200, json={"workspaces_enabled": True}), True),
         (httpx.Response(200, json={"workspaces_enabled": False}), False),
@@ -39,23 +39,23 @@ async def control(router: respx.Router) -> AsyncIterator[MLflowClient]:
         (httpx.Response(404, text="Not Found"), False),
     ],
 )
-async def test_workspaces_are_on_only_where_mlflow_says_so(
-    router: respx.Router, control: MLflowClient, answer: httpx.Response, expected: bool
+async def test_workspaces_are_on_only_if_mlflow_says_so(
+    router: respx.Router, control: MLflowClient, response: httpx.Response, expected: bool
 ) -> None:
-    router.get("/api/3.0/mlflow/server-info").mock(answer)
+    router.get("/api/3.0/mlflow/server-info").mock(response)
     assert await control.has_workspaces() is expected
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(201, json={"workspace": {}}), EXISTS])
-async def test_a_workspace_that_exists_is_as_good_as_a_new_one(
-    router: respx.Router, control: MLflowClient, answer: httpx.Response
+@pytest.mark.parametrize("response", [httpx.Response(201, json={"workspace": {}}), EXISTS])
+async def test_a_workspace_that_exists_is_treated_as_success(
+    router: respx.Router, control: MLflowClient, response: httpx.Response
 ) -> None:
-    route = router.post(WORKSPACES, json={"name": "acme"}).mock(answer)
+    route = router.post(WORKSPACES, json={"name": "acme"}).mock(response)
     await control.make_workspace("acme")
     assert route.call_count == 1
 
 
-async def test_the_default_experiment_is_found_where_it_cannot_be_made(
+async def test_the_default_experiment_is_found_if_it_cannot_be_created(
     router: respx.Router, control: MLflowClient
 ) -> None:
     workspace = {"X-MLFLOW-WORKSPACE": "acme"}
@@ -67,7 +67,7 @@ async def test_the_default_experiment_is_found_where_it_cannot_be_made(
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         httpx.Response(500, text="<html>"),
         httpx.Response(401, json={"error_code": "UNAUTHENTICATED", "message": "Who?"}),
@@ -75,32 +75,32 @@ async def test_the_default_experiment_is_found_where_it_cannot_be_made(
         httpx.Response(200, json=["a list"]),
     ],
 )
-async def test_an_answer_that_helps_nobody_is_an_upstream_error(
-    router: respx.Router, control: MLflowClient, answer: httpx.Response
+async def test_an_unusable_response_is_an_upstream_error(
+    router: respx.Router, control: MLflowClient, response: httpx.Response
 ) -> None:
-    router.post(WORKSPACES).mock(answer)
+    router.post(WORKSPACES).mock(response)
     with pytest.raises(UpstreamError, match=WORKSPACES):
         await control.make_workspace("acme")
 
 
 @pytest.mark.parametrize(
-    ("answer", "expected"),
+    ("response", "expected"),
     [
         (httpx.Response(200, json={"model": {}}), True),
         (httpx.Response(404, json={"error_code": "RESOURCE_DOES_NOT_EXIST", "message": ""}), False),
     ],
 )
-async def test_a_model_is_looked_for_in_the_workspace(
-    router: respx.Router, control: MLflowClient, answer: httpx.Response, expected: bool
+async def test_a_model_is_searched_in_the_workspace(
+    router: respx.Router, control: MLflowClient, response: httpx.Response, expected: bool
 ) -> None:
     router.get("/api/2.0/mlflow/logged-models/m-1", headers={"X-MLFLOW-WORKSPACE": "acme"}).mock(
-        answer
+        response
     )
     assert await control.has_model("acme", "m-1") is expected
 
 
 @pytest.mark.parametrize("name", ["../runs/get", "m/1", "", "m-1?x", "m" * 101])
-async def test_what_is_no_model_id_is_not_asked_for(
+async def test_an_invalid_model_id_is_not_sent(
     router: respx.Router, control: MLflowClient, name: str
 ) -> None:
     assert await control.has_model("acme", name) is False

@@ -6,7 +6,7 @@ Those without one have a file of their own: each takes a minute, and two can run
 from pathlib import Path
 
 from tests.control_plane.reference.schemathesis_run import finds_nothing
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 
 
 def test_schemathesis_finds_nothing_as_a_member(tried: RunningGateway, tmp_path: Path) -> None:
@@ -14,4 +14,4 @@ def test_schemathesis_finds_nothing_as_a_member(tried: RunningGateway, tmp_path:
 
 
 def test_schemathesis_finds_nothing_as_an_admin(tried: RunningGateway, tmp_path: Path) -> None:
-    finds_nothing(tried, tried.key(scopes=EVERYTHING), tmp_path)
+    finds_nothing(tried, tried.key(scopes=ALL_SCOPES), tmp_path)
