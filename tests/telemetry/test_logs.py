@@ -1,4 +1,4 @@
-"""What is written to the log, and what is not."""
+"""The log: its lines, and what must not be in it."""
 
 import asyncio
 import io
@@ -30,7 +30,7 @@ def logged(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
 ) -> Iterator[Callable[..., Any]]:
-    """Runs a gateway with settings, and gives it along with what it writes."""
+    """Runs a gateway with settings; yields the gateway and its log."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 
@@ -57,12 +57,12 @@ def requests_in(output: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in lines(output) if line["event"] == "request"]
 
 
-def test_a_line_says_who_asked_what_and_how_it_went(logged: Callable[..., Any]) -> None:
+def test_a_line_has_the_principal_the_request_and_its_result(logged: Callable[..., Any]) -> None:
     with logged(access_log="all") as (gateway, output), gateway.client(gateway.key()) as client:
         principal = client.get("/api/auth/whoami").json()["principal"]
-        answer = client.get(SEARCH)
+        response = client.get(SEARCH)
     line = requests_in(output)[-1]
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["request_id"] == response.headers["x-request-id"]
     assert line["method"] == "GET"
     assert line["route"] == "/api/2.0/mlflow/experiments/search"
     assert line["status"] == 200
@@ -94,7 +94,7 @@ def test_paths_and_queries_are_not_logged(logged: Callable[..., Any]) -> None:
     assert "private" not in output.getvalue()
 
 
-def test_the_console_form_has_a_line_for_each_event(logged: Callable[..., Any]) -> None:
+def test_the_console_format_has_one_line_per_event(logged: Callable[..., Any]) -> None:
     with (
         logged(access_log="all", log_format="console") as (gateway, output),
         gateway.client() as client,
@@ -102,10 +102,10 @@ def test_the_console_form_has_a_line_for_each_event(logged: Callable[..., Any]) 
         request_id = client.get("/api/limits").headers["x-request-id"]
     (line,) = [line for line in output.getvalue().splitlines() if request_id in line]
     assert "status=401" in line
-    assert "\x1b" not in line  # no colours where nobody looks
+    assert "\x1b" not in line  # no colours outside a terminal
 
 
-def test_a_refusal_or_a_fault_of_others_has_no_traceback(logged: Callable[..., Any]) -> None:
+def test_refusals_and_upstream_errors_have_no_traceback(logged: Callable[..., Any]) -> None:
     with (
         logged(mlflow_url=f"http://127.0.0.1:{free_port()}", access_log="all") as (gateway, output),
         gateway.client(gateway.key()) as client,
@@ -120,7 +120,7 @@ def test_a_refusal_or_a_fault_of_others_has_no_traceback(logged: Callable[..., A
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_defect_has_a_traceback_without_secrets(
+def test_an_internal_error_has_a_traceback_without_secrets(
     logged: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, log_format: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
@@ -130,18 +130,18 @@ def test_a_defect_has_a_traceback_without_secrets(
     with logged(log_format=log_format) as (gateway, output):
         gateway_key = gateway.key()
         with gateway.client(gateway_key) as client:
-            answer = client.get("/api/keys")
-    assert answer.status_code == 500
+            response = client.get("/api/keys")
+    assert response.status_code == 500
     text = output.getvalue()
     assert text.count("Traceback") == 1
     assert "RuntimeError: defect about hk_[redacted]" in text
-    assert answer.headers["x-request-id"] in text
-    # Not the values of variables, which a console would like to show.
+    assert response.headers["x-request-id"] in text
+    # Not the values of variables, which structlog can add to tracebacks on a console.
     assert gateway_key not in text
     assert "locals" not in text
 
 
-def test_keys_do_not_pass_in_whatever_form_they_are_logged(
+def test_keys_are_redacted_in_whatever_form_they_are_logged(
     logged: Callable[..., Any],
 ) -> None:
     with logged() as (gateway, output):
@@ -156,13 +156,13 @@ def test_keys_do_not_pass_in_whatever_form_they_are_logged(
     assert key not in output.getvalue()
 
 
-def test_libraries_write_in_the_same_form(logged: Callable[..., Any]) -> None:
+def test_libraries_log_in_the_same_format(logged: Callable[..., Any]) -> None:
     with logged() as (_, output):
         logging.getLogger("library").warning("one word")
     assert [line["level"] for line in lines(output) if line["event"] == "one word"] == ["warning"]
 
 
-def test_quiet_levels_write_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_level_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
@@ -179,7 +179,7 @@ def test_quiet_levels_write_less(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
-    """So that MLflow's log can be laid beside the gateway's."""
+    """So that lines of MLflow's log can be matched with the gateway's."""
     heads = []
 
     async def listen(connection: UpstreamConnection) -> None:

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what they count, who sees them, and that callers cannot make series."""
+"""Prometheus metrics: what they count, who can read them, and that callers cannot add series."""
 
 import re
 import signal
@@ -11,23 +11,23 @@ import pytest
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
+from tests.support.raw_http import request, send_raw
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving, run
+from tests.support.serve_process import ServeProcess, run
 from tests.support.waiting import wait_until
-from tests.support.wire import ask, request
 
 
 @pytest.fixture
 def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway that has counted nothing yet, with metrics on a port of their own."""
+    """A new gateway, with metrics on a separate port."""
     with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
         yield running
 
 
 def exposition(port: int | None) -> str:
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    return answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return response.text
 
 
 def counts(text: str) -> dict[tuple[str, str, str], float]:
@@ -46,9 +46,9 @@ def test_metrics_need_the_scope_admin(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         assert client.get("/metrics").status_code == 403
     with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
-        answer = client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        assert "hokusai_request_seconds_bucket" in answer.text
+        response = client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain; version=")
+        assert "hokusai_request_seconds_bucket" in response.text
 
 
 def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
@@ -69,7 +69,7 @@ def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
     assert found["GET", "/livez", "200"] == 1
 
 
-def test_no_caller_can_make_a_series(fresh: RunningGateway) -> None:
+def test_no_caller_can_create_a_series(fresh: RunningGateway) -> None:
     def ask_around(mark: str) -> None:
         with fresh.client(fresh.key()) as client:
             client.get(f"/{mark}")
@@ -82,7 +82,7 @@ def test_no_caller_can_make_a_series(fresh: RunningGateway) -> None:
             client.get("/livez", headers={"X-Request-ID": mark, "User-Agent": mark})
             client.request("TRACE", f"/{mark}")
             client.request("PURGE", f"/{mark}")
-        ask(fresh, request(f"{mark.upper()} / HTTP/1.1"))
+        send_raw(fresh, request(f"{mark.upper()} / HTTP/1.1"))
 
     port = fresh.settings.metrics_port
     ask_around("one")
@@ -99,11 +99,11 @@ def test_the_metrics_port_serves_metrics_only(fresh: RunningGateway) -> None:
     port = fresh.settings.metrics_port
     assert port != fresh.port
     assert "hokusai_request_seconds" in exposition(port)
-    answer = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
-    assert "key:" not in answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
+    assert "key:" not in response.text
 
 
-def test_a_metrics_port_in_use_is_said_at_start(
+def test_a_metrics_port_in_use_is_reported_at_start(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
     fresh: RunningGateway,
@@ -122,10 +122,10 @@ def test_a_metrics_port_in_use_is_said_at_start(
     assert "Traceback" not in process.stderr
 
 
-def test_workers_are_counted_together(two_workers: tuple[Serving, int]) -> None:
+def test_request_counts_are_summed_over_workers(two_workers: tuple[ServeProcess, int]) -> None:
     serving, port = two_workers
     serving.wait_for_status("/livez", 200)
-    # A connection each, so that both workers get some.
+    # Each request on a new connection, so that both workers get some.
     for _ in range(40):
         httpx.get(f"{serving.url}/version", trust_env=False)
     wait_until(lambda: counts(exposition(port)).get(("GET", "/version", "200")) == 40)
@@ -142,7 +142,7 @@ def test_the_metrics_port_is_not_published_with_the_gateway(
     everywhere = "0.0.0.0"  # noqa: S104 (what is tested is that the metrics stay behind)
     with RunningGateway(new_database(), mlflow_server.url, host=everywhere, metrics_port=port):
         assert "hokusai_request_seconds" in exposition(port)
-        # All of 127.0.0.0/8 is this machine: a port open to all addresses would answer here.
+        # All of 127.0.0.0/8 is this machine: a port bound to all addresses would respond here.
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
 
@@ -153,7 +153,7 @@ def test_the_metrics_port_has_an_address_of_its_own(
     port = free_port()
     own = {"metrics_host": "127.0.0.2", "metrics_port": port}
     with RunningGateway(new_database(), mlflow_server.url, **own):
-        answer = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
-        assert "hokusai_request_seconds" in answer.text
+        response = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
+        assert "hokusai_request_seconds" in response.text
         with pytest.raises(httpx.ConnectError):
             exposition(port)

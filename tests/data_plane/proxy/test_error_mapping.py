@@ -1,4 +1,4 @@
-"""MLflow's errors reach the client in the gateway's one shape."""
+"""Errors of MLflow reach the client in the gateway's error format."""
 
 import json
 
@@ -46,13 +46,13 @@ def test_a_refusal_keeps_status_code_and_message(
         (500, b'["error_code"]'),
     ],
 )
-def test_a_fault_between_mlflow_and_the_gateway_is_a_502(status: int, body: bytes) -> None:
+def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes) -> None:
     error = map_error(status, [], body)
     assert isinstance(error, UpstreamError)
     assert error.status == 502
 
 
-def test_text_that_the_database_cannot_keep_is_the_callers_mistake() -> None:
+def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
     message = "A string literal cannot contain NUL (0x00) characters."
     body = json.dumps({"error_code": "INTERNAL_ERROR", "message": message}).encode()
     error = map_error(500, [], body)
@@ -66,29 +66,29 @@ def test_only_headers_that_a_client_can_act_on_are_kept() -> None:
 
 
 @given(st.integers(400, 599), st.binary() | st.from_regex(rb'\{"(error_code|message)": .*\}'))
-def test_any_answer_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
+def test_any_response_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
     error = map_error(status, [], body)
     assert isinstance(error, GatewayError)
     assert json.loads(error.body("id"))["status"] == error.status
 
 
-def test_the_client_sees_the_one_shape(gateway: RunningGateway) -> None:
+def test_the_client_sees_the_one_error_shape(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
-        answer = client.get(f"{API}/runs/get", params={"run_id": "a" * 32})
-        assert answer.status_code == 404
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
+        response = client.get(f"{API}/runs/get", params={"run_id": "a" * 32})
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+        problem = response.json()
         assert problem["error_code"] == "RESOURCE_DOES_NOT_EXIST"
         assert problem["reason"] == "mlflow_refused"
-        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["request_id"] == response.headers["x-request-id"]
         missing = client.get("/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/none")
         assert missing.headers["content-type"] == "application/problem+json"
         assert missing.status_code in (400, 403, 404)
 
 
-def test_mlflows_statements_stay_behind(gateway: RunningGateway) -> None:
+def test_sql_statements_of_mlflow_are_removed(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         for _ in range(2):
-            answer = client.post(f"{API}/experiments/create", json={"name": "twice"})
-        assert answer.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
-        assert "INSERT" not in answer.text
+            response = client.post(f"{API}/experiments/create", json={"name": "twice"})
+        assert response.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+        assert "INSERT" not in response.text

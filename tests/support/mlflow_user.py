@@ -1,4 +1,4 @@
-"""A user of the gateway: a fresh process in which the MLflow client is set up, and nothing else."""
+"""A user of the gateway: a new process with a configured MLflow client, and nothing else."""
 
 import multiprocessing
 import os
@@ -9,7 +9,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
-Given = ParamSpec("Given")
+Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 
@@ -17,18 +17,18 @@ Result = TypeVar("Result")
 PRELOADED = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas"]
 
 
-class User:
-    """Runs functions of a test module in one process of its own, so that what the MLflow client
-    keeps globally (active runs, tracers, autologging, warnings) cannot reach other tests.
+class MLflowUser:
+    """Calls functions of a test module in one separate process, so that the MLflow client's global
+    state (active runs, tracers, autologging, warnings) cannot affect other tests.
 
-    variables: for its environment, such as MLFLOW_TRACKING_URI.
+    variables: environment variables of the process, such as MLFLOW_TRACKING_URI.
     """
 
     def __init__(self, directory: Path, **variables: str) -> None:
         self._process = ProcessPoolExecutor(
             max_workers=1,
             mp_context=_context(),
-            initializer=_settle,
+            initializer=_set_up,
             initargs=(directory, variables),
         )
 
@@ -38,10 +38,13 @@ class User:
     def __exit__(self, *_: object) -> None:
         self._process.shutdown()
 
-    def does(
-        self, function: Callable[Given, Result], *args: Given.args, **kwargs: Given.kwargs
+    def call(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
     ) -> Result:
-        """What the function returns in the user's process; it raises here what it raises there."""
+        """Call the function in the user's process: returns or raises what it returns or raises."""
         return self._process.submit(function, *args, **kwargs).result()
 
 
@@ -53,6 +56,6 @@ def _context() -> ForkServerContext:
     return context
 
 
-def _settle(directory: Path, variables: dict[str, str]) -> None:
+def _set_up(directory: Path, variables: dict[str, str]) -> None:
     os.chdir(directory)
     os.environ.update(variables)
