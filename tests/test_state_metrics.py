@@ -1,6 +1,5 @@
-"""What an operator is told of the gateway's parts, each brought about for real."""
+"""The metrics of the gateway's components, each provoked by a real request or outage."""
 
-import os
 import secrets
 import signal
 import threading
@@ -11,11 +10,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from prometheus_client import generate_latest
 
 from app import state_metrics
 from app.standalone.mlflow import ChildMLflow
-from app.telemetry.multiprocess import DIRECTORY_VARIABLE, combined_registry
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
 from tests.support.redis import free_port
@@ -23,6 +20,7 @@ from tests.support.serve_process import Serving
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
+from tests.support.two_workers import two_workers
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -31,13 +29,13 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"
 
 @pytest.fixture
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway looks at its dependencies again and again."""
+    """The gateway queries its dependencies ten times a second."""
     monkeypatch.setattr(state_metrics, "INTERVAL", 0.1)
 
 
 @pytest.fixture
 def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway that has counted nothing yet."""
+    """A gateway that has counted no requests yet."""
     with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
         yield running
 
@@ -46,7 +44,7 @@ def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterat
 def narrow(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[tuple[RunningGateway, StallingProxy]]:
-    """A gateway with one connection to MLflow, on which a test may stop what it likes."""
+    """A gateway with one connection to MLflow, and a proxy that can stall its requests."""
     with (
         StallingProxy(mlflow_server.url) as proxy,
         RunningGateway(
@@ -60,7 +58,7 @@ def scrape(gateway: RunningGateway) -> Scrape:
     return Scrape.of(gateway.settings.metrics_port)
 
 
-def test_requests_and_connections_are_told_while_they_last(
+def test_requests_and_connections_are_counted_while_they_last(
     narrow: tuple[RunningGateway, StallingProxy],
 ) -> None:
     gateway, proxy = narrow
@@ -117,7 +115,7 @@ def test_bodies_are_counted_in_bytes(fresh: RunningGateway) -> None:
             assert given == len(body)
 
 
-def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
+def test_upstream_errors_are_counted_by_reason(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with (
@@ -142,7 +140,7 @@ def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
         RunningGateway(new_database(), dead, metrics_port=free_port()) as gateway,
         gateway.client(gateway.key()) as client,
     ):
-        # It is the gateway itself that asks here: for the tenant's workspace.
+        # A request of the gateway itself, which creates the tenant's workspace.
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 502
         found = scrape(gateway)
         away = {"reason": "upstream_unreachable"}
@@ -162,10 +160,10 @@ def test_failed_authentications_are_counted_by_reason(
             client.get("/api/limits", headers={"X-API-Key": "hk_live_wrong"})
             client.get("/api/limits", headers={"X-API-Key": gateway.key()[:-1] + "!"})
             client.get("/api/limits", headers=wallet.headers(-3600))
-            # One too many: it is told to wait, and counted as what it was.
+            # Above the limit: refused with 429, and counted by its own reason.
             last = client.get("/api/limits", headers=wallet.headers() | {"X-ETH-Signature": "00"})
             assert last.json()["reason"] == "too_many_failures"
-            # Wallets sign in at a public door.
+            # The endpoint where wallets sign in is public, and has its own check.
             client.post("/api/auth/token", json={"message": "m", "signature": "0x" + "0" * 130})
         found = scrape(gateway)
         name = "hokusai_authentication_failures_total"
@@ -201,14 +199,14 @@ def test_refusals_are_counted_by_limit(
                     SEARCH, params={"max_results": 1}, headers=headers
                 ).status_code == (status)
         found = scrape(gateway)
-        told = {
+        counted = {
             limit: found.value("hokusai_limited_total", limit=limit)
             for limit in ("principal", "anonymous", "failures", "wallets")
         }
-        assert told == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
+        assert counted == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
 
 
-def test_registrations_are_counted_by_what_came_of_them(fresh: RunningGateway) -> None:
+def test_registrations_are_counted_by_outcome(fresh: RunningGateway) -> None:
     with Training.of(fresh) as training:
         run_id = training.run(accuracy=0.5)
         body = {"run_id": run_id, "model_type": "classification"}
@@ -218,12 +216,12 @@ def test_registrations_are_counted_by_what_came_of_them(fresh: RunningGateway) -
         assert training.register("baseline", **missing).status_code == 404
     found = scrape(fresh)
     name = "hokusai_registrations_total"
-    told = {
+    counted = {
         (dict(labels)["kind"], dict(labels)["outcome"]): value
         for (sample, labels), value in found.samples.items()
         if sample == name
     }
-    assert told == {
+    assert counted == {
         ("baseline", "registered"): 1,
         ("baseline", "replayed"): 1,
         ("baseline", "refused"): 1,
@@ -231,40 +229,40 @@ def test_registrations_are_counted_by_what_came_of_them(fresh: RunningGateway) -
 
 
 @pytest.mark.usefixtures("often")
-def test_what_the_database_and_mlflow_say_is_told(fresh: RunningGateway) -> None:
-    def told(name: str, **labels: str) -> float:
+def test_the_state_of_the_database_and_mlflow_is_exported(fresh: RunningGateway) -> None:
+    def exported(name: str, **labels: str) -> float:
         return scrape(fresh).value(name, **labels)
 
-    wait_until(lambda: told("hokusai_ready", check="upstream") == 1)
-    assert told("hokusai_ready", check="migrations") == 1
+    wait_until(lambda: exported("hokusai_ready", check="upstream") == 1)
+    assert exported("hokusai_ready", check="migrations") == 1
     wait_until(lambda: "hokusai_upstream_info{" in scrape(fresh).text)
     with fresh.client() as client:
         version = client.get("/version").json()["version"]
-    assert told("hokusai_build_info", version=version) == 1
-    assert told("process_resident_memory_bytes") > 1_000_000
-    assert told("process_cpu_seconds_total") > 0
+    assert exported("hokusai_build_info", version=version) == 1
+    assert exported("process_resident_memory_bytes") > 1_000_000
+    assert exported("process_cpu_seconds_total") > 0
 
     with Training.of(fresh) as training:
         model = training.baseline(accuracy=0.5)
         answer = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
         assert answer.status_code == 201, answer.text
-    wait_until(lambda: told("hokusai_attestation_log_entries") == 1)
+    wait_until(lambda: exported("hokusai_attestation_log_entries") == 1)
 
-    # A plan that no reconciler can read stays where it is, and shows.
+    # No reconciler can parse this plan, so the registration stays in the backlog.
     sql(
         fresh,
         "insert into registrations (operation, principal, key, tenant, plan, in_doubt, settle_at,"
         " created_at) values ('o', 'p', 'k', 't', '{}', true, now(), now() - interval '1 hour')",
     )
-    wait_until(lambda: told("hokusai_reconciler_backlog") == 1)
-    assert told("hokusai_reconciler_oldest_seconds") >= 3600
+    wait_until(lambda: exported("hokusai_reconciler_backlog") == 1)
+    assert exported("hokusai_reconciler_oldest_seconds") >= 3600
     sql(fresh, "delete from registrations")
-    wait_until(lambda: told("hokusai_reconciler_backlog") == 0)
-    assert told("hokusai_reconciler_oldest_seconds") == 0
+    wait_until(lambda: exported("hokusai_reconciler_backlog") == 0)
+    assert exported("hokusai_reconciler_oldest_seconds") == 0
 
 
 @pytest.mark.usefixtures("often")
-def test_a_dependency_that_is_away_is_told(
+def test_an_unavailable_dependency_is_exported(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with ExitStack() as longer:
@@ -310,8 +308,14 @@ def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
         assert mark not in found.text
 
 
-def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -> None:
-    serving, port = two_workers
+def test_the_gauges_of_workers_are_summed(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> None:
+    with two_workers(new_database(), mlflow_server.url, tmp_path) as (serving, port):
+        _check_sums(serving, port)
+
+
+def _check_sums(serving: Serving, port: int) -> None:
     serving.wait_for_status("/readyz", 200)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
@@ -321,7 +325,7 @@ def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -
     least = min(one.memory_info().rss for one in workers)
     assert found.value("process_resident_memory_bytes") > 1.5 * least
 
-    # A worker tells all that it has counted before it ends.
+    # A worker exports all that it has counted before it ends.
     out = {"name": "hokusai_body_bytes_total", "direction": "out"}
     before = Scrape.of(port).value(**out)
     with httpx.Client(base_url=serving.url, trust_env=False) as client:
@@ -333,22 +337,11 @@ def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     workers = _workers(serving)
 
-    # What a dead worker held is not told on, nor added to what its successor has.
+    # The gauges of a dead worker are removed, and not added to those of its successor.
     workers[0].kill()
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     assert serving.stop(signal.SIGTERM) == 0
-
-
-def test_a_worker_that_just_begins_spoils_no_exposition(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
-    # prometheus_client makes a file first, and fills it then.
-    (tmp_path / f"counter_{os.getpid()}.db").touch()
-    (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
-    found = Scrape(generate_latest(combined_registry()).decode())
-    assert found.value("process_resident_memory_bytes") > 1_000_000
 
 
 def _workers(serving: Serving) -> list[psutil.Process]:
