@@ -23,6 +23,7 @@ from tests.support.serve_process import ServeProcess
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
+from tests.support.two_workers import two_workers
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -310,8 +311,14 @@ def test_callers_create_a_bounded_number_of_series(fresh: RunningGateway) -> Non
         assert mark not in found.text
 
 
-def test_state_metrics_are_summed_over_workers(two_workers: tuple[ServeProcess, int]) -> None:
-    serving, port = two_workers
+def test_state_metrics_are_summed_over_workers(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> None:
+    with two_workers(new_database(), mlflow_server.url, tmp_path) as (serving, port):
+        _check_sums(serving, port)
+
+
+def _check_sums(serving: ServeProcess, port: int) -> None:
     serving.wait_for_status("/readyz", 200)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
