@@ -93,7 +93,7 @@ def test_concurrent_requests_share_one_run_of_the_checks(
         assert [request.target for request in mlflow.requests] == ["/health"]
 
 
-def test_a_caller_that_leaves_does_not_cancel_the_checks_for_others() -> None:
+async def test_a_caller_that_leaves_does_not_cancel_the_checks_for_others() -> None:
     go_on = asyncio.Event()
 
     class Database:
@@ -108,22 +108,19 @@ def test_a_caller_that_leaves_does_not_cancel_the_checks_for_others() -> None:
         async def is_alive(self) -> bool:
             return True
 
-    async def run() -> None:
-        database = Database()
-        checks = health.ReadinessChecks(
-            database,  # type: ignore[arg-type]
-            MLflow(),  # type: ignore[arg-type]
-            needs_workspaces=False,
-        )
-        first, other = (asyncio.create_task(checks()) for _ in range(2))
-        await asyncio.sleep(0)
-        first.cancel()
-        await asyncio.wait([first])
-        go_on.set()
-        assert all(check.ready for check in (await other).values())
-        assert database.calls == 1
-
-    asyncio.run(run())
+    database = Database()
+    checks = health.ReadinessChecks(
+        database,  # type: ignore[arg-type]
+        MLflow(),  # type: ignore[arg-type]
+        needs_workspaces=False,
+    )
+    first, other = (asyncio.create_task(checks()) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.wait([first])
+    go_on.set()
+    assert all(check.ready for check in (await other).values())
+    assert database.calls == 1
 
 
 def test_without_mlflow_it_is_alive_and_not_ready(new_database: Callable[[], str]) -> None:
