@@ -35,7 +35,7 @@ from app.core.errors import (
 from app.core.request.context import context_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.lifecycle import send_error
+from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
@@ -108,7 +108,9 @@ class BodyReader:
         self.body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.body_timeout)
+        body: bytes | None = await read_body(
+            receive, limit=MAX_DOCUMENT, body_timeout=self.body_timeout
+        )
         if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
             strict_json.parse(body)
 
@@ -145,7 +147,7 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
         # The token endpoint, which is behind the layer that counts all other failures.
-        state_of(request)[Metrics].not_authenticated(error.reason)
+        state_of(request)[Metrics].count_authentication_failure(error.reason)
     return _ErrorResponse(error)
 
 

@@ -109,7 +109,7 @@ async def readyz(request: Request, response: Response) -> Readiness:
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
     state = state_of(request)
     checks = await state[ReadinessChecks]()
-    state[Metrics].found_ready({name: check.ready for name, check in checks.items()})
+    state[Metrics].set_readiness({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503

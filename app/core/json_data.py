@@ -13,8 +13,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def check_json_data(value: object, *, allow_nul: bool) -> None:
     """Raises ValueError, whose text is a clause for an error message, for unportable data.
 
-    That is a number that is not finite, an integer above 2^53 - 1, a key that is not text, half of
-    a surrogate pair, more than 32 levels, and a value that JSON does not have.
+    That is a number that is not finite, an integer above 2^53 - 1, a key that is not text, an
+    unpaired surrogate, more than 32 levels, and a value that JSON does not have.
     allow_nul: whether text may contain NUL, which PostgreSQL cannot store.
     """
     _check(value, MAX_DEPTH, allow_nul)
@@ -22,18 +22,18 @@ def check_json_data(value: object, *, allow_nul: bool) -> None:
 
 def _check(value: object, levels: int, allow_nul: bool) -> None:
     if levels == 0:
-        raise ValueError(f"the data is nested more than {MAX_DEPTH} levels deep")
+        raise ValueError(f"must not be nested more than {MAX_DEPTH} levels deep")
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise ValueError("a key is not text")  # noqa: TRY004 - as for all other data
+                raise ValueError("a key must be text")  # noqa: TRY004 - as for all other data
             _check(key, levels - 1, allow_nul)
             _check(inner, levels - 1, allow_nul)
     elif isinstance(value, str):
         if not allow_nul and "\0" in value:
-            raise ValueError("a text contains NUL")
+            raise ValueError("text must not contain NUL")
         if not value.isascii() and _SURROGATE.search(value):
-            raise ValueError("a text contains half of a surrogate pair")
+            raise ValueError("text must not contain an unpaired surrogate")
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner, levels - 1, allow_nul)
@@ -45,6 +45,6 @@ def _check(value: object, levels: int, allow_nul: bool) -> None:
             )
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
-            raise ValueError("an integer is above 2^53 - 1: send it as text")
+            raise ValueError("an integer must be between -(2^53 - 1) and 2^53 - 1: send it as text")
     elif value is not None:
         raise ValueError(f"{type(value).__name__} is not a type of JSON")

@@ -6,18 +6,16 @@ from typing import Annotated, Any
 from pydantic import AfterValidator
 
 from app.core.json_data import check_json_data
-from app.core.redaction import has_secret
+from app.rest.fields import refuse_secret
 
 
 def check_document(value: Any) -> Any:
-    """The JSON value itself, if every reader reads the same in it and PostgreSQL can store it.
+    """Return a JSON value that every parser reads the same and that PostgreSQL can store.
 
-    Raises ValueError for what `check_json_data` refuses, for NUL, and for an API key or token,
-    which must not be stored in clear.
+    Raises ValueError for what `check_json_data` refuses, for NUL, and for an API key or token.
     """
     check_json_data(value, allow_nul=False)
-    if has_secret(json.dumps(value)):
-        raise ValueError("this holds an API key or token, which must not be kept in clear")
+    refuse_secret(json.dumps(value))
     return value
 
 

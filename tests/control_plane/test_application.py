@@ -19,8 +19,8 @@ from app.control_plane.reference.openapi import can_be_not_found, example, opera
 from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import refused
 
 # Without a lifespan, since it is only described and never served.
 DOCUMENT: dict[str, Any] = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]

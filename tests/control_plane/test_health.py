@@ -10,10 +10,10 @@ import pytest
 from app.control_plane import health
 from app.database.revision import newest_revision
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
-from tests.support.recording_upstream import Recorder
+from tests.support.recording_upstream import RecordingUpstream
 from tests.support.redis import free_port
+from tests.support.responses import good
 from tests.support.sql import sql
 
 
@@ -83,14 +83,14 @@ def test_concurrent_requests_share_one_run_of_the_checks(
 ) -> None:
     monkeypatch.setattr(health, "CACHE_SECONDS", 3600.0)
     with (
-        Recorder() as mlflow,
+        RecordingUpstream() as mlflow,
         RunningGateway(new_database(), mlflow.url, tenancy="shared") as gateway,
         gateway.client() as client,
     ):
         with ThreadPoolExecutor(20) as pool:
             responses = list(pool.map(lambda _: client.get("/readyz"), range(100)))
         assert {response.status_code for response in responses} == {200}
-        assert [seen.target for seen in mlflow.seen] == ["/health"]
+        assert [request.target for request in mlflow.requests] == ["/health"]
 
 
 async def test_a_caller_that_leaves_does_not_cancel_the_checks_for_others() -> None:

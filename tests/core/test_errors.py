@@ -1,10 +1,11 @@
-"""Every error of the gateway, caused by a request over HTTP.
+"""Every error response of the gateway, provoked by a real request.
 
-Each case causes one class of GatewayError, from the edge to the upstream. All of them have to have
-the common form; and where MLflow's own client can get one, it has to raise it readably.
+Each case provokes one subclass of GatewayError, from the edge to MLflow. All responses must have
+the same form; and where MLflow's own client can provoke the error, it must raise it readably.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,21 +20,21 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
 
 from app.access.identity import keys
-from app.access.identity.key_format import new_token
+from app.access.identity.key_format import new_key, new_token
 from app.access.tenants.workspaces import Workspaces
 from app.core import errors
-from app.core.errors import GatewayError
+from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.raw_http import RawResponse, request, send_raw
 from tests.support.redis import free_port
+from tests.support.responses import good
 from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
-from tests.support.wire import WireAnswer, ask, request
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
@@ -43,17 +44,17 @@ FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 
 @dataclass
 class Met:
-    """A failure that happened: the answer, and how to make MLflow's client meet the same."""
+    """A provoked error: the response, and a call of MLflow's client that provokes it as well."""
 
-    answer: WireAnswer
+    answer: RawResponse
     client: Callable[[], object] | None = None
-    # Where they are not the same for every error of its class.
+    # If they differ from those of the class.
     status: int | None = None
     code: str | None = None
 
 
 class World:
-    """The gateways that the cases need; those with settings of their own are made on demand."""
+    """The gateways that the cases need; those with other settings are started on demand."""
 
     def __init__(
         self,
@@ -68,14 +69,14 @@ class World:
         self._stack = stack
 
     def another(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
-        """A gateway with other settings, until the test is over."""
+        """A gateway with other settings, until the end of the test."""
         database = settings.pop("database", None) or self._new_database()
         url = mlflow_url or self.gateway.settings.mlflow_url
         assert url is not None
         return self._stack.enter_context(RunningGateway(database, url, **settings))
 
     def behind(self, script: Script, **settings: Any) -> Met:
-        """What a search meets whose MLflow does as the script says, on each connection."""
+        """The error of a search, with a scripted MLflow behind the gateway."""
 
         async def meet() -> Met:
             async with scripted_upstream(script) as upstream:
@@ -95,13 +96,13 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> WireAnswer:
+def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> RawResponse:
     with gateway.client() as http:
         answer = http.request(method, path, **options)
-    return WireAnswer(answer.status_code, dict(answer.headers), answer.content)
+    return RawResponse(answer.status_code, dict(answer.headers), answer.content)
 
 
-def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> WireAnswer:
+def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> RawResponse:
     return send(gateway, "GET", path, headers=headers)
 
 
@@ -120,12 +121,12 @@ def store(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -
     return RestStore(lambda: creds(gateway, key, path))
 
 
-# MLflow's client repeats requests with these for some minutes, and then reports the status only.
+# MLflow's client retries these, and its exception then has only the status.
 REPEATED = {408, 429, 500, 502, 503, 504}
 
 
-def raised(call: Callable[[], object], answer: WireAnswer) -> None:
-    """MLflow's client raises this error with the gateway's error code and message."""
+def raised(call: Callable[[], object], answer: RawResponse) -> None:
+    """MLflow's client raises this error with the gateway's error_code and message."""
     with pytest.raises(MlflowException) as caught:
         call()
     if answer.status in REPEATED:
@@ -146,12 +147,12 @@ def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
     return register
 
 
-# --- the request itself ---
+# --- 4xx: the request is malformed or invalid ---
 
 
 @case(errors.MalformedRequestError)
 def _(world: World) -> Met:
-    return Met(ask(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
+    return Met(send_raw(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
 
 
 @case(errors.AmbiguousCredentialsError)
@@ -183,7 +184,7 @@ def _(world: World) -> Met:
         trainer = Trainer(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.NotMintableError)
@@ -191,7 +192,7 @@ def _(world: World) -> Met:
     with world.gateway.client(world.gateway.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.SmallImprovementError)
@@ -199,7 +200,7 @@ def _(world: World) -> Met:
     with world.gateway.client(world.gateway.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.MethodNotAllowedError)
@@ -237,10 +238,10 @@ def _(world: World) -> Met:
 def _(world: World) -> Met:
     impatient = world.another(body_timeout=0.2)
     key = f"Authorization: Bearer {impatient.key()}"
-    return Met(ask(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
+    return Met(send_raw(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
 
 
-# --- who ---
+# --- 401, 403 ---
 
 
 @case(errors.UnauthenticatedError)
@@ -343,13 +344,13 @@ def _(world: World) -> Met:
     return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
 
 
-@case(errors.SignInOffError)
+@case(errors.SignInDisabledError)
 def _(world: World) -> Met:
     everywhere = "0.0.0.0"  # noqa: S104 (it is never bound: what counts is that the setting says so)
     return Met(get(world.another(host=everywhere), "/api/auth/nonce"))
 
 
-# --- what ---
+# --- 404, 409 ---
 
 
 @case(errors.NotFoundError)
@@ -400,11 +401,11 @@ def _(world: World) -> Met:
 
 
 def registered(training: Training, **body: Any) -> Met:
-    """What a tokenized registration of a new run meets."""
+    """The response to a tokenized registration of a new run."""
     body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
     key = body.pop("key", None)
     answer = training.register("tokenized", key, run_id=training.run(), **body)
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.TokenTakenError)
@@ -427,7 +428,7 @@ def _(world: World) -> Met:
     with Training.of(world.gateway) as training:
         body = {"run_id": training.run(a=1.0), "model_type": "c"}
         assert training.register("baseline", "busy", **body).status_code == 201
-        # As if another gateway were still at it.
+        # As if another gateway were processing it.
         sql(
             world.gateway,
             "update idempotent_requests set answer = null, status = null, holder = 'another',"
@@ -435,10 +436,10 @@ def _(world: World) -> Met:
             training.client.get("/api/auth/whoami").json()["principal"],
         )
         answer = training.register("baseline", "busy", **body)
-        return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+        return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
-# --- how much ---
+# --- 429 ---
 
 
 @case(errors.RateLimitedError)
@@ -463,18 +464,18 @@ def _(world: World) -> Met:
     return Met(get(gateway, SEARCH, Wallet().headers()))
 
 
-# --- ours, or the upstream's ---
+# --- 5xx ---
 
 
 @case(errors.InternalError)
 def _(world: World) -> Met:
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a defect of ours: hk_secret")
+        raise RuntimeError("an internal error: hk_secret")
 
-    world.monkeypatch.setattr(keys, "page", fail)
-    world.monkeypatch.setattr(Workspaces, "known", fail)
+    world.monkeypatch.setattr(keys, "list_keys", fail)
+    world.monkeypatch.setattr(Workspaces, "cached", fail)
     key = world.gateway.key()
-    # The same in both halves.
+    # The same in both planes.
     assert get(world.gateway, SEARCH, bearer(key)).document["reason"] == "internal_error"
     return Met(get(world.gateway, "/api/keys", bearer(key)), client(world.gateway, key))
 
@@ -485,7 +486,7 @@ def _(world: World) -> Met:
         while True:
             await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
 
-    # MLflow has to say first whether it keeps tenants apart.
+    # The gateway first asks MLflow whether it has workspaces.
     return world.behind(broken, tenancy="workspaces")
 
 
@@ -519,7 +520,7 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamBusyError)
 def _(world: World) -> Met:
-    # MLflow takes its time; the second request finds the only connection taken.
+    # The first request waits for MLflow; the second finds the only connection in use.
     async def slow(connection: UpstreamConnection) -> None:
         await connection.wait_closed()
 
@@ -552,15 +553,15 @@ def _(world: World) -> Met:
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
-# --- the walk ---
+# --- all of them ---
 
-# Errors before the rate limit is counted have no RateLimit headers.
+# Sent before the request is counted, so without RateLimit headers.
 UNCOUNTED = {
     errors.MalformedRequestError,
     errors.TargetTooLongError,
     errors.HeadersTooLargeError,
 }
-# Whose messages contain words of MLflow or pydantic.
+# Their messages are partly those of pydantic and MLflow.
 FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}
 
 
@@ -571,7 +572,7 @@ def world(
     new_database: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[World]:
-    # MLflow's client would wait and try again for minutes.
+    # MLflow's client would retry for minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with ExitStack() as stack:
         yield World(gateway, new_database, monkeypatch, stack)
@@ -584,17 +585,17 @@ def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
         yield from kinds(kind)
 
 
-def test_every_error_class_has_a_case() -> None:
+def test_every_class_of_errors_has_a_case() -> None:
     assert set(CASES) == set(kinds(GatewayError)) - FAMILIES
 
 
-def test_every_error_class_has_a_reason_of_its_own() -> None:
+def test_every_class_has_its_own_reason() -> None:
     reasons = [kind.reason for kind in CASES]
     assert len(set(reasons)) == len(reasons)
 
 
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.reason)
-def test_an_error_has_the_common_form(world: World, error: type[GatewayError]) -> None:
+def test_an_error_response_has_the_documented_form(world: World, error: type[GatewayError]) -> None:
     met = CASES[error](world)
     answer = met.answer
     assert answer.headers["content-type"] == "application/problem+json", answer.body
@@ -621,24 +622,77 @@ def test_an_error_has_the_common_form(world: World, error: type[GatewayError]) -
     assert ("retry-after" in answer.headers) == waits
     assert ("www-authenticate" in answer.headers) == (error.status == 401)
     assert ("allow" in answer.headers) == (error.status == 405)
-    if error.closes:
+    if error.closes_connection:
         assert answer.headers["connection"] == "close"
     if met.client is not None:
         raised(met.client, answer)
 
 
-def test_a_request_id_of_the_caller_is_returned(gateway: RunningGateway) -> None:
+def test_the_request_id_of_the_client_is_returned(gateway: RunningGateway) -> None:
     for path in (SEARCH, "/api/keys", "/none"):
         answer = get(gateway, path, {"X-Request-ID": "train-42.a_b"})
         assert answer.headers["x-request-id"] == answer.document["request_id"] == "train-42.a_b"
 
 
 @pytest.mark.parametrize("bad", ["", "a" * 65, "a b", "a;b", "<script>"])
-def test_a_harmful_request_id_is_replaced(gateway: RunningGateway, bad: str) -> None:
+def test_an_invalid_request_id_is_replaced(gateway: RunningGateway, bad: str) -> None:
     answer = get(gateway, SEARCH, {"X-Request-ID": bad})
     assert answer.headers["x-request-id"] == answer.document["request_id"] != bad
 
 
-def test_generated_request_ids_are_unique(gateway: RunningGateway) -> None:
+def test_request_ids_are_unique(gateway: RunningGateway) -> None:
     ids = {get(gateway, "/none").headers["x-request-id"] for _ in range(20)}
     assert len(ids) == 20
+
+
+# --- rendering ---
+
+
+def test_headers_and_body_of_an_error_response() -> None:
+    error = errors.MethodNotAllowedError("Use GET.", headers=[(b"allow", b"GET")])
+    headers, body = render(error, "id-1")
+    assert headers == [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"allow", b"GET"),
+    ]
+    assert json.loads(body) == {
+        "type": "urn:hokusai:problem:method_not_allowed",
+        "title": "Method Not Allowed",
+        "status": 405,
+        "detail": "Use GET.",
+        "error_code": "ENDPOINT_NOT_FOUND",
+        "message": "Use GET.",
+        "reason": "method_not_allowed",
+        "request_id": "id-1",
+    }
+
+
+def test_a_response_that_ends_the_connection_says_so() -> None:
+    headers, _ = render(errors.InternalError(), "id-1", closes_connection=True)
+    assert headers[-1] == (b"connection", b"close")
+
+
+def test_retry_after_is_in_whole_seconds() -> None:
+    error = errors.RateLimitedError("Wait.", retry_after=7)
+    assert (b"retry-after", b"7") in render(error, "id-1")[0]
+    for default in (errors.InProgressError("Wait."), errors.DatabaseUnavailableError("Wait.")):
+        assert default.headers == ((b"retry-after", b"1"),)
+
+
+def test_further_members_are_part_of_the_document() -> None:
+    error = errors.StaleSignatureError("Old.", extra={"server_time": "2026-03-01T12:00:00+00:00"})
+    assert json.loads(error.body("id-1"))["server_time"] == "2026-03-01T12:00:00+00:00"
+
+
+def test_a_key_in_a_message_is_redacted() -> None:
+    key = new_key()
+    body = errors.MLflowRefusalError(400, "BAD_REQUEST", f"no such name: {key}").body("id-1")
+    assert key.encode() not in body
+    assert b"no such name: hk_[redacted]" in body
+
+
+def test_reasons_lists_every_reason() -> None:
+    reasons = {kind.reason for kind in kinds(errors.GatewayError)}
+    assert reasons | {errors.GatewayError.reason} == errors.REASONS

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.core import strict_json
 from app.core.errors import InvalidParameterError
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 
 OWN, MLFLOW = "/api/keys", "/api/mlflow/api/2.0/mlflow/experiments/create"
 BAD = {

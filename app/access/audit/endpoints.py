@@ -1,4 +1,4 @@
-"""The audit log over HTTP, for admins."""
+"""The endpoint that lists the audit log, for admins."""
 
 from typing import Annotated
 
@@ -14,10 +14,10 @@ router = APIRouter(prefix="/api", tags=["admin"])
 
 @router.get("/admin/audit")
 async def list_events(
-    _: Admin, session: Session, wanted: Annotated[AuditFilter, Query()]
+    _: Admin, session: Session, query: Annotated[AuditFilter, Query()]
 ) -> Page[AuditEventView]:
-    """Who did what, newest first."""
-    found = await service.events(session, wanted)
+    """List the audit log: who changed what and when, newest first."""
+    found = await service.list_events(session, query)
     return Page.of(
-        found, wanted.limit, key=lambda event: event.id, view=AuditEventView.model_validate
+        found, query.limit, key=lambda event: event.id, view=AuditEventView.model_validate
     )

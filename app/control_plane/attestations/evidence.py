@@ -110,7 +110,7 @@ class EvidenceCollector:
 
         Of another tenant's model only the metrics that were registered with it are shown.
         """
-        workspace = self._workspaces.known(subject.tenant) or await self._workspaces.prepare(
+        workspace = self._workspaces.cached(subject.tenant) or await self._workspaces.ensure(
             subject.tenant, Actor(principal.id)
         )
         run_id = subject.run_id

@@ -24,7 +24,7 @@ from app.control_plane.idempotency.service import (
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database, now
 
 
@@ -42,7 +42,7 @@ class AttestationIssuer:
         request: AttestationRequest,
         actor: Actor,
         idempotency_key: str | None = None,
-        proof: VerifiedWallet | None = None,
+        proof: WalletProof | None = None,
     ) -> AttestationView:
         """Issue an attestation, or return the one that the same request got before.
 

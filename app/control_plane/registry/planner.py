@@ -56,7 +56,7 @@ class Planner:
         baseline = None
         if isinstance(request, ImprovedRequest):
             baseline = await self._baseline(principal, request.baseline_model_id)
-        workspace = (await self._workspaces.of(principal, actor)).name
+        workspace = (await self._workspaces.get_or_create(principal, actor)).name
         model = await resolve(self._mlflow, workspace, reference)
         metrics, not_finite = _metrics(request, model)
         if request.primary_metric is not None and request.primary_metric not in metrics:

@@ -37,7 +37,7 @@ from app.core.errors import (
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient
 
@@ -73,7 +73,7 @@ class Registrations:
         request: RegistrationRequest,
         actor: Actor,
         idempotency_key: str | None = None,
-        proof: VerifiedWallet | None = None,
+        proof: WalletProof | None = None,
     ) -> StoredResponse:
         """Register a model, or return the response that the same request got before.
 
@@ -110,7 +110,7 @@ class Registrations:
         principal: Principal,
         request: RegistrationRequest,
         actor: Actor,
-        proof: VerifiedWallet | None,
+        proof: WalletProof | None,
     ) -> StoredResponse:
         async with self._database.transaction() as session:
             response = await idempotency.find_response(session, identity)

@@ -9,8 +9,8 @@ import httpx
 import psycopg2
 import pytest
 
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
@@ -19,7 +19,7 @@ AUDIT = "/api/admin/audit"
 
 @pytest.fixture(scope="module")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 

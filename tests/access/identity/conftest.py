@@ -7,13 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 
 
 @pytest.fixture(scope="session")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
     """A client of the shared gateway with every scope, in a tenant of its own."""
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity import credential_cache
-from app.access.identity.credential_cache import LIFETIME, CredentialCache, KnownCredential
+from app.access.identity.credential_cache import LIFETIME, CachedCredential, CredentialCache
 from app.core.errors import ExpiredKeyError
 from app.core.request.principal import Principal
 
@@ -21,10 +21,10 @@ class Clock:
         return self.now
 
 
-def credential(name: str) -> KnownCredential:
+def credential(name: str) -> CachedCredential:
     principal = Principal(id=f"key:{name}", credential=name, tenant="t", scopes=frozenset())
-    return KnownCredential(
-        id=name, principal=principal, expires_at=None, expired=lambda: ExpiredKeyError("over")
+    return CachedCredential(
+        id=name, principal=principal, expires_at=None, expiry_error=lambda: ExpiredKeyError("over")
     )
 
 
@@ -66,7 +66,7 @@ def test_a_lookup_that_began_before_a_notification_is_not_remembered() -> None:
     one = memory(Clock())
     began = one.generation
     # Meanwhile the key is revoked: the lookup may have read it as it was before.
-    one.forget("a")
+    one.invalidate("a")
     one.put(b"a", credential("a"), began)
     assert one.get(b"a") is None
     one.put(b"a", credential("a"), one.generation)
@@ -77,7 +77,7 @@ def test_a_lookup_that_began_before_the_connection_was_lost_is_not_remembered() 
     one = memory(Clock())
     began = one.generation
     one.listening = False
-    one.forget_all()
+    one.clear()
     one.listening = True
     one.put(b"a", credential("a"), began)
     assert one.get(b"a") is None
@@ -108,7 +108,7 @@ def test_forgetting_one_leaves_the_others() -> None:
         one.put(name.encode(), credential(name), one.generation)
     # The same key under two peppers.
     one.put(b"a again", credential("a"), one.generation)
-    one.forget("a")
+    one.invalidate("a")
     assert [one.get(digest) is None for digest in (b"a", b"a again", b"b")] == [True, True, False]
 
 
@@ -165,7 +165,7 @@ def test_no_order_of_events_keeps_a_revoked_key_alive(actions: list[tuple[str, i
                     undelivered.append(number)
             case "deliver":
                 for key in undelivered:
-                    one.forget(str(key))
+                    one.invalidate(str(key))
                 told |= set(undelivered)
                 undelivered = []
             case "wait":

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
@@ -42,7 +42,7 @@ os.environ["MLFLOW_TRACKING_PASSWORD"] = "hk_live_mistyped"
 try:
     mlflow.search_experiments()
 except MlflowException as error:
-    assert "This is not an API key" in str(error), error
+    assert "This is not a valid API key" in str(error), error
 else:
     raise AssertionError("a mistyped key was taken")
 print("all", len(set(runs)))

@@ -6,8 +6,8 @@ from ipaddress import ip_network
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 
 WHOAMI = "/api/auth/whoami"
 

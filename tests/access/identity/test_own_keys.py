@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, MEMBER, RunningGateway
+from tests.support.gateway import ALL_SCOPES, MEMBER_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
@@ -22,7 +22,7 @@ LOOPBACK = ["127.0.0.0/8"]
 
 @contextmanager
 def holder(
-    gateway: RunningGateway, scopes: Sequence[Scope] = MEMBER, **request: Any
+    gateway: RunningGateway, scopes: Sequence[Scope] = MEMBER_SCOPES, **request: Any
 ) -> Iterator[httpx.Client]:
     with gateway.client(gateway.key(scopes=scopes, **request)) as client:
         yield client
@@ -142,7 +142,7 @@ def test_unknown_fields_are_refused(gateway: RunningGateway) -> None:
 def test_a_lesser_key_has_no_power_over_a_greater_one(
     gateway: RunningGateway, less: dict[str, Any], act: str
 ) -> None:
-    with holder(gateway, EVERYTHING) as client, gateway.client(make(client, **less)["key"]) as low:
+    with holder(gateway, ALL_SCOPES) as client, gateway.client(make(client, **less)["key"]) as low:
         target = f"/api/keys/{own(client)}"
         answer = low.post(f"{target}/rotate") if act == "rotate" else low.delete(target)
         refused(answer, 403, "permission_denied")

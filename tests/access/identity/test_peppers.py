@@ -11,8 +11,8 @@ from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 
 WHOAMI = "/api/auth/whoami"
@@ -32,7 +32,7 @@ def check(url: str, current: str, *retired: str) -> None:
         database = Database(settings.database_url.get_secret_value(), connections=1)
         try:
             async with database.transaction() as session:
-                await Peppers.from_settings(settings).check(session)
+                await Peppers.from_settings(settings).verify_and_record(session)
         finally:
             await database.close()
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.access.identity.key_format import new_key, new_token
 from app.core.request.principal import Scope
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

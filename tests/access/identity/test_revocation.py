@@ -18,8 +18,8 @@ from app.access.identity.credential_cache import CredentialCache
 from app.core.request.principal import Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
@@ -60,7 +60,7 @@ def test_a_key_is_ended_where_it_was_ended_before_anybody_is_told(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, ends: str
 ) -> None:
     with (
-        patch.object(CredentialCache, "_notified", lambda *_: None),
+        patch.object(CredentialCache, "_on_notification", lambda *_: None),
         RunningGateway(new_database(), mlflow_server.url) as gateway,
         gateway.client(gateway.key()) as client,
         gateway.client(gateway.key(scopes=list(Scope))) as admin,
@@ -88,7 +88,7 @@ def test_every_gateway_hears_that_a_key_has_ended(pair: Pair, act: str) -> None:
     clients = [gateway.client(key) for gateway in pair]
     assert statuses(clients) == {200}
     key_id = good(clients[0].get(WHOAMI))["credential"]
-    with other.client(other.key(scopes=EVERYTHING)) as admin:
+    with other.client(other.key(scopes=ALL_SCOPES)) as admin:
         if act == "revoke":
             good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
         else:
@@ -107,7 +107,7 @@ def test_a_gateway_whose_listener_was_cut_trusts_nothing_it_remembers(pair: Pair
     wait_until(lambda: both_listen(pair))
     key = one.key()
     clients = [gateway.client(key) for gateway in pair]
-    admin = other.client(other.key(scopes=EVERYTHING))
+    admin = other.client(other.key(scopes=ALL_SCOPES))
     assert statuses([*clients, admin]) == {200}
     key_id = good(clients[0].get(WHOAMI))["credential"]
     cut = set(listening(one))
@@ -222,7 +222,7 @@ def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
         assert gateway.settings.database_url is not None
         database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
         try:
-            await cleanup.once(database, used)
+            await cleanup.run_once(database, used)
         finally:
             await database.close()
 
@@ -232,7 +232,7 @@ def run_upkeep(gateway: RunningGateway, used: dict[str, float]) -> None:
 @pytest.mark.parametrize("end", ["first", "second"])
 def test_an_admin_ends_the_whole_line_of_a_stolen_key(gateway: RunningGateway, end: str) -> None:
     with (
-        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
         gateway.client(gateway.key()) as holder,
     ):
         first = good(holder.get("/api/auth/whoami"))["credential"]
@@ -282,7 +282,7 @@ def test_a_revocation_finds_the_key_that_is_being_made_just_then(
     made = secrets.token_hex(8)
     with (
         gateway.client(gateway.key()) as mine,
-        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
         transaction(gateway) as (thief, cursor),
         ThreadPoolExecutor(1) as pool,
     ):

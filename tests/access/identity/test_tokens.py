@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

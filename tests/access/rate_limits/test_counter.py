@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.access.rate_limits.counter import Counter, MemoryCounter, counted
+from app.access.rate_limits.counter import Counter, MemoryCounter, resolve
 from app.access.rate_limits.redis_counter import PREFIX, RedisCounter
 from app.core.request.quota import Quota
 from tests.support.redis import RunningRedis
@@ -125,7 +125,7 @@ def test_redis_is_exact_for_two_processes_at_once(
     key = uuid.uuid4().hex
 
     async def play(one: RedisCounter) -> list[Quota]:
-        other = RedisCounter(redis.url, share=2)
+        other = RedisCounter(redis.url, processes=2)
         counters = [one, other]
         hits = [counters[turn % 2].hit(key, limit, WINDOW) for turn in range(requests)]
         quotas = await asyncio.gather(*hits)
@@ -183,7 +183,7 @@ def test_two_limits_may_share_one_count(redis: RunningRedis, kind: str) -> None:
 
     async def play(counter: Counter) -> list[bool]:
         limits = (5, 2, 2, 5, 5, 2, 5, 5)
-        return [(await counted(counter.hit(key, limit, WINDOW))).allowed for limit in limits]
+        return [(await resolve(counter.hit(key, limit, WINDOW))).allowed for limit in limits]
 
     passed = asyncio.run(play(MemoryCounter())) if kind == "memory" else _with_redis(redis, play)
     assert passed == [True, True, False, True, True, False, True, False]
@@ -191,7 +191,7 @@ def test_two_limits_may_share_one_count(redis: RunningRedis, kind: str) -> None:
 
 def _with_redis(redis: RunningRedis, play: Callable[[RedisCounter], Awaitable[T]]) -> T:
     async def run() -> T:
-        counter = RedisCounter(redis.url, share=2)
+        counter = RedisCounter(redis.url, processes=2)
         try:
             return await play(counter)
         finally:

@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.redis import free_port
+from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
 LIMIT = 10
@@ -124,7 +124,7 @@ def test_a_wallet_and_its_token_share_the_limit(strict: RunningGateway) -> None:
 
 
 def test_an_admin_gives_a_limit_over_http(strict: RunningGateway) -> None:
-    admin = strict.key(scopes=EVERYTHING, rate_limit=1000)
+    admin = strict.key(scopes=ALL_SCOPES, rate_limit=1000)
     body = {"tenant": "limited", "name": "slow", "scopes": [Scope.READ], "rate_limit": 2}
     with strict.client(admin) as client:
         made = good(client.post("/api/admin/keys", json=body), 201)

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
@@ -21,7 +21,7 @@ CREATE_RUN = "/api/mlflow/api/2.0/mlflow/runs/create"
 
 @pytest.fixture(scope="module")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 
@@ -179,7 +179,7 @@ def test_a_tenant_is_made_while_mlflow_is_away_and_its_workspace_on_first_use(
     name, other = unused(), unused()
     with (
         RunningGateway(url, "http://127.0.0.1:9") as cut_off,
-        cut_off.client(cut_off.key(scopes=EVERYTHING)) as admin,
+        cut_off.client(cut_off.key(scopes=ALL_SCOPES)) as admin,
     ):
         made = good(admin.post(TENANTS, json={"name": name}), 201)
         assert made["ready"] is False
@@ -192,7 +192,7 @@ def test_a_tenant_is_made_while_mlflow_is_away_and_its_workspace_on_first_use(
         for key in (issued["key"], running.key(name)):
             with running.client(key) as client:
                 good(client.get(SEARCH, params={"max_results": 1}))
-        with running.client(running.key(scopes=EVERYTHING)) as admin:
+        with running.client(running.key(scopes=ALL_SCOPES)) as admin:
             ready = {one["name"]: one["ready"] for one in listed(admin)}
         assert ready[name]
         assert ready[other]

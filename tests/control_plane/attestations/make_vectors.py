@@ -14,8 +14,8 @@ from typing import Any
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.trainer import CONTRIBUTOR, Trainer
 
 VECTORS = Path(__file__).parents[3] / "hokusai-ml-platform" / "tests" / "vectors"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support import node
-from tests.support.answers import good
+from tests.support.responses import good
 from tests.support.trainer import Trainer
 
 HERE = Path(__file__).parent / "interop"

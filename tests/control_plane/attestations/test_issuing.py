@@ -10,8 +10,8 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.wallet import Wallet
 
@@ -288,7 +288,7 @@ def test_issuing_and_revoking_are_audited(gateway: RunningGateway, trainer: Trai
     document = good(trainer.attest(kind="claimed", metrics={"accuracy": 0.123}), 201)
     path = f"/api/attestations/{document['hash']}/revoke"
     good(trainer.client.post(path, json={"reason": "a typo"}))
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as admin:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin:
         page = good(admin.get("/api/admin/audit", params={"subject": document["hash"]}))
     assert [event["action"] for event in page["items"]] == [
         "attestation.revoked",

@@ -7,7 +7,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from tests.support.answers import good, refused
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hokusai.verify import LogExport, Result, verify
 
-from tests.support.answers import good
+from tests.support.responses import good
 from tests.support.trainer import Trainer
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.training import Training
 

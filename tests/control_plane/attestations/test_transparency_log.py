@@ -10,8 +10,8 @@ from hokusai.verify.merkle import consistency_holds
 
 from app.control_plane.attestations import merkle
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 

@@ -16,8 +16,8 @@ from app.control_plane.attestations import merkle
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import is_valid, verify
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import Trainer
 
 ALL = {"hash", "signature", "signer", "inclusion", "revoked", "eas"}

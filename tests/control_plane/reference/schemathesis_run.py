@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.control_plane.test_application import OPERATIONS
+from tests.control_plane.openapi_document import OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.programs import run
 

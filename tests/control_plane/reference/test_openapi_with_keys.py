@@ -6,7 +6,7 @@ Other callers are in another file, so that both run at the same time: each test 
 from pathlib import Path
 
 from tests.control_plane.reference.schemathesis_run import assert_conforms
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 
 
 def test_the_gateway_conforms_for_a_member(tested_gateway: RunningGateway, tmp_path: Path) -> None:
@@ -14,4 +14,4 @@ def test_the_gateway_conforms_for_a_member(tested_gateway: RunningGateway, tmp_p
 
 
 def test_the_gateway_conforms_for_an_admin(tested_gateway: RunningGateway, tmp_path: Path) -> None:
-    assert_conforms(tested_gateway, tested_gateway.key(scopes=EVERYTHING), tmp_path)
+    assert_conforms(tested_gateway, tested_gateway.key(scopes=ALL_SCOPES), tmp_path)

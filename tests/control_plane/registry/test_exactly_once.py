@@ -13,7 +13,7 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy, Stop

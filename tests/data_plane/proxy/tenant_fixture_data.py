@@ -1,4 +1,4 @@
-"""A tenant with one of everything that an MLflow client can create, all of it marked as its own."""
+"""A tenant with one object of every kind in MLflow, all marked as its own."""
 
 import json
 import secrets

@@ -34,7 +34,7 @@ def attacker(gateway: RunningGateway) -> Iterator[TenantData]:
 
 @pytest.mark.parametrize("field", ["model_id", "modelId", "mo\\u0064el_id"])
 @pytest.mark.parametrize("batch", [False, True])
-def test_a_metric_reaches_no_model_of_another_tenant(
+def test_a_metric_is_not_logged_to_a_model_of_another_tenant(
     victim: TenantData, attacker: TenantData, batch: bool, field: str
 ) -> None:
     before = victim.client.get(f"{V2}/logged-models/{victim.model}").json()
@@ -49,7 +49,7 @@ def test_a_metric_reaches_no_model_of_another_tenant(
     assert victim.client.get(f"{V2}/logged-models/{victim.model}").json() == before
 
 
-def test_a_trace_takes_no_assessment_of_another_tenant(
+def test_a_trace_does_not_take_over_an_assessment_of_another_tenant(
     victim: TenantData, attacker: TenantData
 ) -> None:
     url = f"{V3}/traces/{victim.trace}/assessments/{victim.assessment}"

@@ -322,7 +322,7 @@ def test_the_victim_reads_the_same_as_before(
     assert view_of(victim) == view_before
 
 
-def test_both_may_own_the_same_names(gateway: RunningGateway) -> None:
+def test_two_tenants_may_use_the_same_names(gateway: RunningGateway) -> None:
     name = "third_party_models"
     for tenant in ("namesake-one", "namesake-two"):
         with gateway.client(gateway.key(tenant)) as client:

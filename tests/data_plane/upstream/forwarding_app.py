@@ -19,7 +19,7 @@ from app.data_plane.upstream.headers import request_headers
 from app.data_plane.upstream.request import UpstreamRequest
 from app.data_plane.upstream.splice import Splice
 from app.edge.http1.protocol import StrictProtocol
-from tests.support.prompt_server import PromptServer
+from tests.support.quick_shutdown_server import QuickShutdownServer
 from tests.support.scripted_upstream import Script, ScriptedUpstream, scripted_upstream
 from tests.support.waiting import until
 
@@ -127,7 +127,7 @@ class ForwardingApp:
                 raise
             body = error.body("id")
             headers = [(b"content-length", b"%d" % len(body)), *error.headers]
-            if error.closes:
+            if error.closes_connection:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": error.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -171,7 +171,7 @@ class ForwardingApp:
         return await self.send(b"GET %b HTTP/1.1\r\nhost: gateway\r\n%b\r\n" % (target, lines))
 
     async def wait_finished(self, count: int = 1) -> None:
-        """Wait until so many requests are over in the gateway."""
+        """Wait until the app has finished this number of requests."""
         await until(lambda: self.finished >= count)
 
 
@@ -206,7 +206,7 @@ class Forwarding:
                 date_header=False,
                 timeout_graceful_shutdown=1,
             )
-            server = PromptServer(config)
+            server = QuickShutdownServer(config)
             sock = socket.socket()
             sock.bind(("127.0.0.1", 0))
             app.port = sock.getsockname()[1]
@@ -216,7 +216,7 @@ class Forwarding:
                 with mock.patch.object(Splice, "run", _recording_run(app)):
                     yield app
             finally:
-                server.end()
+                server.stop()
                 await task
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Answers: what reaches the client of what the upstream sends, and what never may."""
+"""Responses of the upstream: what reaches the client, and what must not."""
 
 import asyncio
 import gzip
@@ -41,7 +41,7 @@ def length(size: int) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size
 
 
-async def test_a_request_goes_on_with_the_allowed_headers_and_the_upstreams_host(
+async def test_a_request_is_forwarded_with_allowed_headers_and_the_upstreams_host(
     forwarding: Forwarding,
 ) -> None:
     heads: list[bytes] = []
@@ -87,10 +87,10 @@ async def test_a_request_goes_on_with_the_allowed_headers_and_the_upstreams_host
         "interim",
     ],
 )
-async def test_every_framing_arrives_whole(
+async def test_every_framing_arrives_complete(
     forwarding: Forwarding, wire: bytes, body: bytes
 ) -> None:
-    await arrives_whole(forwarding, wire, body)
+    await arrives_complete(forwarding, wire, body)
 
 
 @all_event_loops_and_copy_modes
@@ -103,13 +103,13 @@ async def test_every_framing_arrives_whole(
     ],
     ids=["length", "chunked", "close"],
 )
-async def test_every_framing_of_a_large_body_arrives_whole(
+async def test_every_framing_of_a_large_body_arrives_complete(
     forwarding: Forwarding, wire: bytes, body: bytes
 ) -> None:
-    await arrives_whole(forwarding, wire, body)
+    await arrives_complete(forwarding, wire, body)
 
 
-async def arrives_whole(forwarding: Forwarding, wire: bytes, body: bytes) -> None:
+async def arrives_complete(forwarding: Forwarding, wire: bytes, body: bytes) -> None:
     """Fails unless the client gets exactly this body, and no header of interim responses or of
     trailers.
     """
@@ -127,7 +127,7 @@ async def arrives_whole(forwarding: Forwarding, wire: bytes, body: bytes) -> Non
         assert app.errors == []
 
 
-async def test_an_answer_may_come_byte_by_byte(forwarding: Forwarding) -> None:
+async def test_a_response_may_arrive_byte_by_byte(forwarding: Forwarding) -> None:
     wire = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + chunks(b"hello", b"!", trailers=b"a: b\r\n")
 
     async def script(connection: UpstreamConnection) -> None:
@@ -153,7 +153,7 @@ async def test_an_answer_may_come_byte_by_byte(forwarding: Forwarding) -> None:
         ),
     ],
 )
-async def test_answers_without_a_body_end_with_their_head(
+async def test_responses_without_a_body_end_with_their_head(
     forwarding: Forwarding, request_: bytes, wire: bytes
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -171,7 +171,7 @@ async def test_answers_without_a_body_end_with_their_head(
         assert len(upstream.connections) == 1
 
 
-async def test_a_small_answer_is_two_messages_and_no_task(forwarding: Forwarding) -> None:
+async def test_a_small_response_is_two_asgi_messages(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond()
 
@@ -180,7 +180,7 @@ async def test_a_small_answer_is_two_messages_and_no_task(forwarding: Forwarding
         assert app.sent == ["http.response.start", "http.response.body"]
 
 
-async def test_compressed_bytes_are_passed_on_as_they_are(forwarding: Forwarding) -> None:
+async def test_compressed_bodies_are_forwarded_unchanged(forwarding: Forwarding) -> None:
     packed = gzip.compress(b"x" * 10_000)
     wire = (
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
@@ -195,7 +195,7 @@ async def test_compressed_bytes_are_passed_on_as_they_are(forwarding: Forwarding
         assert response.header(b"content-encoding") == b"gzip"
 
 
-async def test_hop_by_hop_headers_cookies_and_the_servers_name_stay_behind(
+async def test_hop_by_hop_headers_cookies_and_the_server_header_are_removed(
     forwarding: Forwarding,
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -243,12 +243,10 @@ NOT_HTTP = {
 
 
 @pytest.mark.parametrize("wire", NOT_HTTP.values(), ids=NOT_HTTP.keys())
-async def test_a_broken_answer_is_an_error_and_not_an_answer(
-    forwarding: Forwarding, wire: bytes
-) -> None:
+async def test_an_invalid_response_becomes_a_502(forwarding: Forwarding, wire: bytes) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(wire)
-        # Not closed from this side where the gateway can tell by itself.
+        # The server does not close where the gateway can recognize the error without that.
         if wire and not wire.endswith((b"content-le", b"hello")):
             await connection.wait_closed()
 
@@ -271,14 +269,14 @@ async def test_a_broken_answer_is_an_error_and_not_an_answer(
     ids=["length", "in-chunk", "no-last-chunk", "no-trailers", "bad-chunk", "too-long"],
 )
 @pytest.mark.parametrize("reset", [False, True])
-async def test_a_body_that_breaks_off_never_looks_whole(
+async def test_a_truncated_body_never_looks_complete(
     forwarding: Forwarding, wire: bytes, reset: bool
 ) -> None:
     head, _, body = wire.partition(b"\r\n\r\n")
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
-        # The head and a little first, so that the response has begun before it breaks.
+        # The head and a few bytes first, so that the response has begun before it is truncated.
         await connection.send(head + b"\r\n\r\n" + body[:2])
         await asyncio.sleep(0.05)
         await connection.send(body[2:])
@@ -295,7 +293,7 @@ async def test_a_body_that_breaks_off_never_looks_whole(
 
 
 @pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n", length(5) + b"he"])
-async def test_a_stall_before_the_answer_is_a_504(forwarding: Forwarding, wire: bytes) -> None:
+async def test_a_stall_before_the_response_is_a_504(forwarding: Forwarding, wire: bytes) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(wire)
         await connection.wait_closed()
@@ -306,7 +304,7 @@ async def test_a_stall_before_the_answer_is_a_504(forwarding: Forwarding, wire: 
         assert isinstance(app.errors[0], UpstreamTimeoutError)
 
 
-async def test_a_stall_in_the_answer_cuts_it(forwarding: Forwarding) -> None:
+async def test_a_stall_within_the_response_aborts_it(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(CHUNKED + b"5\r\nhello\r\n")
         await connection.wait_closed()
@@ -318,7 +316,7 @@ async def test_a_stall_in_the_answer_cuts_it(forwarding: Forwarding) -> None:
         assert isinstance(app.errors[0], UpstreamTimeoutError)
 
 
-async def test_time_counts_between_bytes_not_in_all(forwarding: Forwarding) -> None:
+async def test_the_read_timeout_is_between_bytes_and_not_in_total(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(CHUNKED)
         for _ in range(8):
@@ -344,10 +342,10 @@ async def test_overhead_between_chunks_is_bounded(forwarding: Forwarding) -> Non
         assert isinstance(app.errors[0], UpstreamProtocolError)
 
 
-async def leave(
+async def disconnect(
     app: ForwardingApp, upstream: ScriptedUpstream, request: bytes, *, after: bytes
 ) -> None:
-    """Ask, read until `after` has come, go away; return when the upstream side is closed."""
+    """Send a request, read until `after`, disconnect, and wait until the gateway has ended it."""
     reader, writer = await app.connect()
     writer.write(request)
     if after:
@@ -366,26 +364,26 @@ GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
     [(b"", b""), (CHUNKED + b"5\r\nhello\r\n", b"hello")],
     ids=["before-the-head", "in-the-body"],
 )
-async def test_a_client_that_leaves_ends_the_upstream_request(
+async def test_a_client_that_disconnects_ends_the_upstream_request(
     forwarding: Forwarding, wire: bytes, after: bytes
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(wire)
         await connection.wait_closed()
-        gone.set()
+        closed.set()
 
     async with forwarding(script, read_timeout=60) as (app, upstream):
-        await leave(app, upstream, GET, after=after)
-        await asyncio.wait_for(gone.wait(), 5)
+        await disconnect(app, upstream, GET, after=after)
+        await asyncio.wait_for(closed.wait(), 5)
         assert app.errors == []
-        # Taken for a stale connection, it would have been asked again.
+        # If it were taken for a stale connection, the request would have been sent again.
         assert len(upstream.connections) == 1
 
 
-async def test_an_endless_download_ends_when_the_client_leaves(forwarding: Forwarding) -> None:
-    gone = asyncio.Event()
+async def test_an_endless_download_ends_when_the_client_disconnects(forwarding: Forwarding) -> None:
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(b"HTTP/1.1 200 OK\r\n\r\n")
@@ -393,16 +391,16 @@ async def test_an_endless_download_ends_when_the_client_leaves(forwarding: Forwa
             while True:
                 await connection.send(b"x" * 100_000)
         finally:
-            gone.set()
+            closed.set()
 
     async with forwarding(script) as (app, upstream):
-        await leave(app, upstream, GET, after=b"xxxx")
-        await asyncio.wait_for(gone.wait(), 5)
+        await disconnect(app, upstream, GET, after=b"xxxx")
+        await asyncio.wait_for(closed.wait(), 5)
         assert app.errors == []
 
 
 @all_event_loops_and_copy_modes
-async def test_a_client_that_does_not_read_holds_the_upstream_back(forwarding: Forwarding) -> None:
+async def test_a_client_that_does_not_read_slows_the_upstream_down(forwarding: Forwarding) -> None:
     sent = 0
 
     async def script(connection: UpstreamConnection) -> None:
@@ -420,7 +418,7 @@ async def test_a_client_that_does_not_read_holds_the_upstream_back(forwarding: F
         while before != sent:
             before = sent
             await asyncio.sleep(0.3)
-        # What fits into the sockets' and our own buffers.
+        # What fits into the buffers of the sockets and of the gateway.
         assert sent < 50_000_000
         while len(await reader.read(1_000_000)) and sent < 200_000_000:
             pass
@@ -428,7 +426,7 @@ async def test_a_client_that_does_not_read_holds_the_upstream_back(forwarding: F
         writer.close()
 
 
-async def test_a_client_that_stops_reading_does_not_hold_its_connection_for_ever(
+async def test_a_client_that_stops_reading_is_disconnected(
     forwarding: Forwarding,
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -445,7 +443,7 @@ async def test_a_client_that_stops_reading_does_not_hold_its_connection_for_ever
         writer.close()
 
 
-async def test_nobody_listening_is_unreachable(forwarding: Forwarding) -> None:
+async def test_a_port_on_which_nothing_listens_is_unreachable(forwarding: Forwarding) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # but does not listen
         async with forwarding.app(f"http://127.0.0.1:{taken.getsockname()[1]}") as app:

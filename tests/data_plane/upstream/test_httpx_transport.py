@@ -1,4 +1,4 @@
-"""The same pool under an ordinary httpx client."""
+"""The upstream client as the transport of an httpx client."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,7 +8,8 @@ import pytest
 
 from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
 from app.data_plane.upstream.client import UpstreamClient
-from app.data_plane.upstream.connection import READ_AHEAD, WHOLE_BODY
+from app.data_plane.upstream.connection import READ_AHEAD
+from app.data_plane.upstream.response_reader import WHOLE_BODY
 from tests.data_plane.upstream.received_request import ReceivedRequest
 from tests.support.scripted_upstream import (
     OK,
@@ -38,7 +39,7 @@ async def serve(connection: UpstreamConnection) -> None:
         )
 
 
-async def test_json_goes_up_and_comes_back() -> None:
+async def test_json_is_sent_and_received() -> None:
     async with scripted_upstream(serve) as upstream, client(upstream) as http:
         for _ in range(3):
             response = await http.post("/api?x=%20", json={"a": 1})
@@ -47,7 +48,7 @@ async def test_json_goes_up_and_comes_back() -> None:
         assert len(http.cookies) == 0
 
 
-async def test_a_generator_goes_up_chunked() -> None:
+async def test_a_generator_is_sent_chunked() -> None:
     async def body() -> AsyncIterator[bytes]:
         for _ in range(3):
             yield b"x" * 100_000
@@ -59,7 +60,7 @@ async def test_a_generator_goes_up_chunked() -> None:
         assert len(upstream.connections) == 1
 
 
-async def test_a_chunk_may_come_in_reads_as_large_as_there_are() -> None:
+async def test_a_chunk_may_be_much_larger_than_one_read() -> None:
     size = 10 * READ_AHEAD
     written = asyncio.Event()
 
@@ -77,12 +78,12 @@ async def test_a_chunk_may_come_in_reads_as_large_as_there_are() -> None:
         client(upstream) as http,
         http.stream("GET", "/") as response,
     ):
-        # What is not read yet waits in the socket, and comes at once.
+        # What has not been read waits in the socket, and is received at once.
         await written.wait()
         assert await response.aread() == b"x" * size
 
 
-async def test_an_answer_that_is_nearly_whole_with_the_first_read_comes_whole() -> None:
+async def test_a_response_that_is_almost_complete_after_the_first_read_arrives_complete() -> None:
     size = WHOLE_BODY + READ_AHEAD
 
     async def script(connection: UpstreamConnection) -> None:
@@ -98,7 +99,7 @@ async def test_an_answer_that_is_nearly_whole_with_the_first_read_comes_whole() 
         assert response.content == b"x" * size
 
 
-async def test_a_generator_that_fails_leaves_no_whole_upload() -> None:
+async def test_a_generator_that_fails_leaves_no_complete_upload() -> None:
     upload = ReceivedRequest()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -115,7 +116,7 @@ async def test_a_generator_that_fails_leaves_no_whole_upload() -> None:
         assert not upload.complete
 
 
-async def test_an_answer_streams_and_its_connection_comes_back() -> None:
+async def test_a_response_is_streamed_and_its_connection_reused() -> None:
     go = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -137,21 +138,21 @@ async def test_an_answer_streams_and_its_connection_comes_back() -> None:
         assert len(upstream.connections) == 1
 
 
-async def test_an_answer_closed_early_closes_its_connection() -> None:
-    gone = asyncio.Event()
+async def test_closing_a_response_early_closes_its_connection() -> None:
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\nabc")
         await connection.wait_closed()
-        gone.set()
+        closed.set()
 
     async with scripted_upstream(script) as upstream, client(upstream) as http:
         async with http.stream("GET", "/") as response:
             assert response.status_code == 200
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 5)
 
 
-async def test_compressed_answers_are_httpx_business() -> None:
+async def test_httpx_decompresses_responses() -> None:
     import gzip
 
     packed = gzip.compress(b"hello")
@@ -166,7 +167,7 @@ async def test_compressed_answers_are_httpx_business() -> None:
         assert (await http.get("/")).text == "hello"
 
 
-async def test_the_errors_are_the_gateways() -> None:
+async def test_errors_are_those_of_the_gateway() -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         if connection.number == 0:

@@ -1,4 +1,4 @@
-"""Bodies large enough to go past the process: every rule holds there as for copied ones."""
+"""Bodies that are large enough to be spliced: the same rules hold as for copied bodies."""
 
 import asyncio
 import hashlib
@@ -12,8 +12,8 @@ import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.core.min_rate import WINDOW_IN_TIMEOUTS
-from app.data_plane.upstream import splice, transfer
-from app.data_plane.upstream.transfer import TAIL
+from app.data_plane.upstream import splice, spliced_bodies
+from app.data_plane.upstream.spliced_bodies import MIN_SIZE, TAIL
 from app.edge.http1 import lingering_transport
 from tests.data_plane.upstream.forwarding_app import (
     Forwarding,
@@ -31,10 +31,10 @@ from tests.support.waiting import until
 pytestmark = all_event_loops_and_copy_modes
 
 MEGABYTE = 1024 * 1024
-# No two blocks of it alike, so that nothing can be lost, repeated or exchanged unseen.
+# No two blocks are equal, so that no loss, repetition or exchange goes unnoticed.
 NOISE = random.Random(4).randbytes(9 * MEGABYTE)
 GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
-# More than all buffers on the way hold.
+# More than all buffers between client and upstream hold.
 HUGE = 500 * MEGABYTE
 
 
@@ -54,50 +54,50 @@ def length(request: bytes) -> int:
     return int(rest.partition(b"\r")[0]) if found else 0
 
 
-async def take_upload(connection: UpstreamConnection) -> bytes:
-    """Take one request and its body: the sum of it."""
+async def read_upload(connection: UpstreamConnection) -> bytes:
+    """Read one request; return the SHA-256 of its body in hexadecimal."""
     left = length(await connection.read_head())
-    whole = hashlib.sha256()
+    sha256 = hashlib.sha256()
     while left:
         data = await connection.reader.readexactly(min(left, 65536))
-        whole.update(data)
+        sha256.update(data)
         left -= len(data)
-    return whole.hexdigest().encode()
+    return sha256.hexdigest().encode()
 
 
 def pieces(body: bytes, generator: random.Random) -> list[bytes]:
-    """The body in pieces of any size."""
+    """The body, cut at random places."""
     cuts = sorted(generator.randrange(len(body)) for _ in range(generator.randrange(6)))
     return [body[a:b] for a, b in zip([0, *cuts], [*cuts, len(body)], strict=True)]
 
 
 def was_spliced(app: ForwardingApp) -> bool:
-    """Whether a body has gone past; True too where none may, to be of use in conditions."""
+    """Whether a body was spliced; also True if splicing is off, for use in assertions."""
     return app.spliced is None or bool(app.spliced)
 
 
 def sizes() -> list[int]:
     generator = random.Random(7)
-    edges = [splice.MIN_SIZE, splice.MIN_SIZE + TAIL, splice.MIN_SIZE + splice.PIPE_SIZE]
+    edges = [MIN_SIZE, MIN_SIZE + TAIL, MIN_SIZE + splice.PIPE_SIZE]
     near = [edge + generator.randrange(-70_000, 70_000) for edge in edges for _ in range(4)]
     larger = [generator.randrange(2 * MEGABYTE, 4 * MEGABYTE) for _ in range(4)]
     return [*edges, *(edge + 1 for edge in edges), *near, *larger, len(NOISE)]
 
 
-@pytest.mark.parametrize("least", [0, splice.MIN_SIZE])
-async def test_bodies_of_any_size_go_up_and_down_unchanged_on_connections_that_are_kept(
-    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch, least: int
+@pytest.mark.parametrize("min_size", [0, MIN_SIZE])
+async def test_bodies_of_any_size_are_transferred_unchanged_on_kept_connections(
+    forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch, min_size: int
 ) -> None:
-    monkeypatch.setattr(transfer, "MIN_SIZE", least)
+    monkeypatch.setattr(spliced_bodies, "MIN_SIZE", min_size)
     generator = random.Random(11)
 
     async def script(connection: UpstreamConnection) -> None:
         while True:
             request = await connection.read_head()
             left = length(request)
-            whole = hashlib.sha256(await connection.reader.readexactly(left)).hexdigest().encode()
+            digest = hashlib.sha256(await connection.reader.readexactly(left)).hexdigest().encode()
             if request.startswith(b"PUT"):
-                await connection.send(head(len(whole)) + whole)
+                await connection.send(head(len(digest)) + digest)
                 continue
             size = int(request.split()[1][1:])
             for piece in pieces(head(size) + NOISE[:size], generator):
@@ -108,7 +108,7 @@ async def test_bodies_of_any_size_go_up_and_down_unchanged_on_connections_that_a
         reader, writer = await app.connect()
         for size in sizes():
             body = NOISE[-size:]
-            # What comes in one piece with the end of a body belongs to the next request.
+            # Bytes received together with the end of a body belong to the next request.
             raw = put(size) + body + b"GET /%d HTTP/1.1\r\nhost: g\r\n\r\n" % size
             for piece in pieces(raw, generator):
                 writer.write(piece)
@@ -121,19 +121,19 @@ async def test_bodies_of_any_size_go_up_and_down_unchanged_on_connections_that_a
         assert app.errors == []
         assert len(upstream.connections) == 1
         if app.spliced is not None:
-            assert len(app.spliced) > (10 if least else len(sizes()))
+            assert len(app.spliced) > (10 if min_size else len(sizes()))
             assert sum(app.spliced) > 10 * MEGABYTE
 
 
 async def read_answer_exactly(reader: asyncio.StreamReader) -> bytes:
-    """The body of one response, and nothing of what follows it."""
+    """The body of one response, without reading beyond it."""
     return await reader.readexactly(length(await reader.readuntil(b"\r\n\r\n")))
 
 
-async def test_a_large_upload_that_is_asked_for(forwarding: Forwarding) -> None:
+async def test_a_large_upload_after_100_continue(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
-        whole = await take_upload(connection)
-        await connection.send(head(len(whole)) + whole)
+        digest = await read_upload(connection)
+        await connection.send(head(len(digest)) + digest)
 
     async with forwarding(script) as (app, _):
         reader, writer = await app.connect()
@@ -146,8 +146,8 @@ async def test_a_large_upload_that_is_asked_for(forwarding: Forwarding) -> None:
         writer.close()
 
 
-async def test_both_sides_may_be_slow(forwarding: Forwarding) -> None:
-    """Whoever takes slowly holds the other back; nothing is lost on the way."""
+async def test_client_and_upstream_may_both_be_slow(forwarding: Forwarding) -> None:
+    """The slower side slows the other down; nothing is lost."""
 
     async def slowly(reader: asyncio.StreamReader, size: int) -> AsyncIterator[bytes]:
         while size:
@@ -157,11 +157,11 @@ async def test_both_sides_may_be_slow(forwarding: Forwarding) -> None:
             await asyncio.sleep(0.01)
 
     async def script(connection: UpstreamConnection) -> None:
-        whole = hashlib.sha256()
+        sha256 = hashlib.sha256()
         async for data in slowly(connection.reader, length(await connection.read_head())):
-            whole.update(data)
+            sha256.update(data)
         await connection.send(head(len(NOISE)) + NOISE)
-        assert whole.digest() == hashlib.sha256(NOISE * 3).digest()
+        assert sha256.digest() == hashlib.sha256(NOISE * 3).digest()
         await connection.wait_closed()
 
     async with forwarding(script) as (app, _):
@@ -170,10 +170,10 @@ async def test_both_sides_may_be_slow(forwarding: Forwarding) -> None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
         writer.write(put(3 * len(NOISE)) + NOISE * 3)
         assert length(await reader.readuntil(b"\r\n\r\n")) == len(NOISE)
-        whole = hashlib.sha256()
+        sha256 = hashlib.sha256()
         async for data in slowly(reader, len(NOISE)):
-            whole.update(data)
-        assert whole.digest() == hashlib.sha256(NOISE).digest()
+            sha256.update(data)
+        assert sha256.digest() == hashlib.sha256(NOISE).digest()
         assert app.errors == []
         writer.close()
 
@@ -181,7 +181,7 @@ async def test_both_sides_may_be_slow(forwarding: Forwarding) -> None:
 # --- downloads ---
 
 
-async def test_an_answer_whose_body_begins_like_a_head_stays_in_order(
+async def test_a_body_that_begins_like_a_response_head_stays_in_order(
     forwarding: Forwarding,
 ) -> None:
     body = b"HTTP/1.1 is what this file is about. " + NOISE[: 4 * MEGABYTE]
@@ -189,14 +189,14 @@ async def test_an_answer_whose_body_begins_like_a_head_stays_in_order(
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         await connection.send(head(len(body)))
-        # The response's head is with the client when the first of the body comes.
+        # The client has the response's head before the body is sent.
         await begun.wait()
         await connection.send(body)
         await connection.wait_closed()
 
     begun = asyncio.Event()
     async with forwarding(script) as (app, _):
-        # A client that takes little at a time, so that not all can be written at once.
+        # A client with a small receive buffer, so that the body cannot be written at once.
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.connect(("127.0.0.1", app.port))
@@ -211,7 +211,7 @@ async def test_an_answer_whose_body_begins_like_a_head_stays_in_order(
 
 
 @pytest.mark.parametrize("how", ["end", "reset", "stall"])
-async def test_an_answer_that_breaks_off_is_cut_and_never_looks_whole(
+async def test_a_truncated_response_is_aborted_and_never_looks_complete(
     forwarding: Forwarding, how: str
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -235,7 +235,7 @@ async def test_an_answer_that_breaks_off_is_cut_and_never_looks_whole(
 
 
 @pytest.mark.parametrize("surplus", [b"x", b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nno"])
-async def test_an_answer_that_is_longer_than_it_said_is_never_whole(
+async def test_a_response_longer_than_its_content_length_is_never_complete(
     forwarding: Forwarding, surplus: bytes
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -250,7 +250,7 @@ async def test_an_answer_that_is_longer_than_it_said_is_never_whole(
         assert was_spliced(app)
 
 
-async def test_time_counts_between_bytes(forwarding: Forwarding) -> None:
+async def test_the_read_timeout_is_between_bytes(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(head(8 * MEGABYTE))
         for start in range(0, 8 * MEGABYTE, MEGABYTE):
@@ -265,10 +265,10 @@ async def test_time_counts_between_bytes(forwarding: Forwarding) -> None:
 
 @pytest.mark.parametrize("resets", [False, True])
 @pytest.mark.parametrize("endless", [False, True])
-async def test_a_client_that_leaves_in_an_answer_ends_it(
+async def test_a_client_that_disconnects_during_a_response_ends_it(
     forwarding: Forwarding, endless: bool, resets: bool
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(head(HUGE) + NOISE)
@@ -276,7 +276,7 @@ async def test_a_client_that_leaves_in_an_answer_ends_it(
             while endless:
                 await connection.send(NOISE)
         await connection.wait_closed()
-        gone.set()
+        closed.set()
 
     async with forwarding(script, read_timeout=60) as (app, upstream):
         reader, writer = await app.connect()
@@ -286,41 +286,41 @@ async def test_a_client_that_leaves_in_an_answer_ends_it(
             reset(writer)
         else:
             writer.close()
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 10)
         await app.wait_finished()
         assert app.errors == []
         assert len(upstream.connections) == 1
         assert was_spliced(app)
-        # What the client did get counts, but for what was read before the splice began.
+        # The bytes that the client got are counted, apart from those read before the splice.
         assert all(size > 3 * MEGABYTE for _, size in app.byte_counts)
 
 
-async def test_a_client_that_reads_no_more_is_cut(forwarding: Forwarding) -> None:
-    gone = asyncio.Event()
+async def test_a_client_that_stops_reading_is_aborted(forwarding: Forwarding) -> None:
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(head(HUGE))
         with suppress(ConnectionError):
             for _ in range(HUGE // len(NOISE)):
                 await connection.send(NOISE)
-        gone.set()
+        closed.set()
 
     async with forwarding(script, read_timeout=0.5) as (app, _):
         reader, writer = await app.connect()
         writer.write(GET)
         await reader.readexactly(2 * MEGABYTE)
         await app.wait_finished()
-        # Nothing of MLflow's, and not counted as such.
+        # Not an error of the upstream, and not counted as one.
         assert isinstance(app.errors[0], SlowRequestError)
-        await asyncio.wait_for(gone.wait(), 10)
+        await asyncio.wait_for(closed.wait(), 10)
         assert was_spliced(app)
         writer.close()
 
 
-async def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstream_is(
+async def test_a_client_that_stops_reading_is_aborted_whatever_the_read_timeout(
     forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 0.5)
+    monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 0.5)
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(head(HUGE))
@@ -334,7 +334,7 @@ async def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstre
         await reader.readexactly(2 * MEGABYTE)
         await app.wait_finished()
         assert was_spliced(app)
-        if app.spliced is not None:  # otherwise it is uvicorn's own protocol, which waits
+        if app.spliced is not None:  # without splicing, uvicorn's own protocol waits
             assert app.errors == []
         writer.close()
 
@@ -343,18 +343,18 @@ async def test_a_client_may_not_leave_an_answer_lying_however_patient_the_upstre
 
 
 @pytest.mark.parametrize("resets", [False, True])
-async def test_a_client_that_leaves_in_its_body_leaves_no_whole_upload(
+async def test_a_client_that_disconnects_during_its_body_leaves_no_complete_upload(
     forwarding: Forwarding, resets: bool
 ) -> None:
     got = bytearray()
-    over = asyncio.Event()
+    done = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         with suppress(ConnectionError):
             while data := await connection.reader.read(65536):
                 got.extend(data)
-        over.set()
+        done.set()
 
     async with forwarding(script) as (app, _):
         _, writer = await app.connect()
@@ -364,7 +364,7 @@ async def test_a_client_that_leaves_in_its_body_leaves_no_whole_upload(
             reset(writer)
         else:
             writer.close()
-        await asyncio.wait_for(over.wait(), 10)
+        await asyncio.wait_for(done.wait(), 10)
         await app.wait_finished()
         assert app.errors == []
         assert got == NOISE[: len(got)]
@@ -372,15 +372,15 @@ async def test_a_client_that_leaves_in_its_body_leaves_no_whole_upload(
         assert was_spliced(app)
 
 
-async def test_a_client_that_leaves_while_the_upstream_takes_nothing(
+async def test_a_client_that_disconnects_while_the_upstream_does_not_read(
     forwarding: Forwarding,
 ) -> None:
-    over = asyncio.Event()
+    done = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         await connection.reader.readexactly(2 * MEGABYTE)
-        await over.wait()
+        await done.wait()
 
     async with forwarding(script, read_timeout=1) as (app, _):
         _, writer = await app.connect()
@@ -389,18 +389,18 @@ async def test_a_client_that_leaves_while_the_upstream_takes_nothing(
         sending.cancel()
         reset(writer)
         await app.wait_finished()
-        if app.spliced is not None:  # a copied one runs into the time limit
+        if app.spliced is not None:  # with copying, the read timeout expires
             assert app.errors == []
             assert app.spliced
-        over.set()
+        done.set()
 
 
-async def test_a_client_that_falls_silent_in_its_body_is_slow(forwarding: Forwarding) -> None:
-    over = asyncio.Event()
+async def test_a_client_that_stops_sending_its_body_is_too_slow(forwarding: Forwarding) -> None:
+    done = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.wait_closed()
-        over.set()
+        done.set()
 
     async with forwarding(script, body_timeout=0.4) as (app, _):
         response = await app.send(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
@@ -409,10 +409,10 @@ async def test_a_client_that_falls_silent_in_its_body_is_slow(forwarding: Forwar
         assert isinstance(app.errors[0], SlowRequestError)
         assert was_spliced(app)
         assert all(size > 3 * MEGABYTE for size, _ in app.byte_counts)
-        await asyncio.wait_for(over.wait(), 10)
+        await asyncio.wait_for(done.wait(), 10)
 
 
-async def test_a_body_that_drips_is_slow(forwarding: Forwarding) -> None:
+async def test_a_body_sent_byte_by_byte_is_too_slow(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.wait_closed()
 
@@ -421,23 +421,25 @@ async def test_a_body_that_drips_is_slow(forwarding: Forwarding) -> None:
         reader, writer = await app.connect()
         writer.write(put(len(NOISE)) + NOISE[: 4 * MEGABYTE])
         response = asyncio.ensure_future(read_response(reader))
-        drops = 0
+        bytes_sent = 0
         while not response.done():
             writer.write(b"x")
-            drops += 1
+            bytes_sent += 1
             await asyncio.wait([response], timeout=gap / 5)
-        # Never a silence that is too long, and more than one window of them.
-        assert drops > WINDOW_IN_TIMEOUTS
+        # No pause was too long, and there were more bytes than one window of pauses.
+        assert bytes_sent > WINDOW_IN_TIMEOUTS
         assert (await response).status == 400
         assert "bytes a second" in str(app.errors[0])
         assert was_spliced(app)
         writer.close()
 
 
-async def test_a_slow_body_outlives_the_upstreams_silence(forwarding: Forwarding) -> None:
+async def test_the_read_timeout_does_not_run_while_a_large_body_is_sent(
+    forwarding: Forwarding,
+) -> None:
     async def script(connection: UpstreamConnection) -> None:
-        whole = await take_upload(connection)
-        await connection.send(head(len(whole)) + whole)
+        digest = await read_upload(connection)
+        await connection.send(head(len(digest)) + digest)
 
     async with forwarding(script, read_timeout=0.4, body_timeout=3) as (app, _):
         reader, writer = await app.connect()
@@ -451,13 +453,13 @@ async def test_a_slow_body_outlives_the_upstreams_silence(forwarding: Forwarding
         writer.close()
 
 
-async def test_an_upstream_that_takes_no_more_is_a_504(forwarding: Forwarding) -> None:
-    over = asyncio.Event()
+async def test_an_upstream_that_stops_reading_is_a_504(forwarding: Forwarding) -> None:
+    done = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         await connection.reader.readexactly(2 * MEGABYTE)
-        await over.wait()
+        await done.wait()
 
     async with forwarding(script, read_timeout=0.5) as (app, _):
         reader, writer = await app.connect()
@@ -466,13 +468,13 @@ async def test_an_upstream_that_takes_no_more_is_a_504(forwarding: Forwarding) -
         assert (response.status, response.complete) == (504, True)
         assert isinstance(app.errors[0], UpstreamTimeoutError)
         assert was_spliced(app)
-        over.set()
+        done.set()
         sending.cancel()
         writer.close()
 
 
 async def flood(writer: asyncio.StreamWriter) -> None:
-    """Send a huge body, as far as it goes."""
+    """Send a huge body until the connection ends."""
     writer.write(put(HUGE))
     with suppress(ConnectionError):
         for _ in range(HUGE // MEGABYTE):
@@ -482,7 +484,7 @@ async def flood(writer: asyncio.StreamWriter) -> None:
 
 @pytest.mark.parametrize("then", ["stays", "ends", "resets"])
 @pytest.mark.parametrize("read", [0, 3 * MEGABYTE])
-async def test_an_early_answer_reaches_a_client_that_goes_on_sending(
+async def test_an_early_response_reaches_a_client_that_continues_to_send(
     forwarding: Forwarding, read: int, then: str
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -492,7 +494,7 @@ async def test_an_early_answer_reaches_a_client_that_goes_on_sending(
         if then == "stays":
             await connection.wait_closed()
         else:
-            # Not before the response has been read: the reset may overtake it that both cause.
+            # After the response has been read: otherwise the reset may overtake it.
             await asyncio.sleep(0.2)
         if then == "resets":
             connection.reset()
@@ -513,7 +515,7 @@ async def test_an_early_answer_reaches_a_client_that_goes_on_sending(
 
 
 @pytest.mark.parametrize("how", ["end", "reset"])
-async def test_an_upstream_that_leaves_in_an_upload_is_a_502(
+async def test_an_upstream_that_closes_during_an_upload_is_a_502(
     forwarding: Forwarding, how: str
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -532,14 +534,16 @@ async def test_an_upstream_that_leaves_in_an_upload_is_a_502(
         writer.close()
 
 
-# --- what it takes ---
+# --- resources ---
 
 
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-async def test_many_at_once_leave_room_for_others_and_give_all_back(forwarding: Forwarding) -> None:
+async def test_many_large_transfers_let_others_pass_and_release_all_descriptors(
+    forwarding: Forwarding,
+) -> None:
     many = 20
 
     async def script(connection: UpstreamConnection) -> None:
@@ -575,26 +579,26 @@ async def test_many_at_once_leave_room_for_others_and_give_all_back(forwarding: 
         assert app.errors == []
 
 
-async def test_however_transfers_end_everything_is_given_back(forwarding: Forwarding) -> None:
+async def test_all_descriptors_are_released_however_transfers_end(forwarding: Forwarding) -> None:
     generator = random.Random(5)
 
     async def script(connection: UpstreamConnection) -> None:
         while True:
             request = await connection.read_head()
-            ends = generator.choice(("whole", "whole", "early", "reset", "close"))
-            part = len(NOISE) if ends == "whole" else generator.randrange(len(NOISE))
+            ends = generator.choice(("complete", "complete", "early", "reset", "close"))
+            part = len(NOISE) if ends == "complete" else generator.randrange(len(NOISE))
             if request.startswith(b"PUT"):
                 await connection.reader.readexactly(part)
-                if ends in ("whole", "early"):
+                if ends in ("complete", "early"):
                     await connection.send(OK)
             elif request.startswith(b"GET /small"):
-                ends = "whole"
+                ends = "complete"
                 await connection.send(OK)
             else:
                 await connection.send(head(len(NOISE)) + NOISE[:part])
             if ends == "reset":
                 connection.reset()
-            if ends != "whole":
+            if ends != "complete":
                 return
 
     async def one(app: ForwardingApp) -> None:
@@ -629,7 +633,7 @@ async def test_however_transfers_end_everything_is_given_back(forwarding: Forwar
     assert faults == []
 
 
-async def test_an_answer_is_whole_though_the_upstream_resets_after_it(
+async def test_a_response_is_complete_although_the_upstream_resets_after_it(
     forwarding: Forwarding,
 ) -> None:
     size = 2 * MEGABYTE
@@ -646,7 +650,7 @@ async def test_an_answer_is_whole_though_the_upstream_resets_after_it(
         assert app.errors == []
 
 
-async def test_without_room_for_a_pipe_bodies_are_copied(
+async def test_bodies_are_copied_if_no_pipe_can_be_made(
     forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def none() -> tuple[int, int]:
@@ -654,8 +658,10 @@ async def test_without_room_for_a_pipe_bodies_are_copied(
 
     async def script(connection: UpstreamConnection) -> None:
         while True:
-            whole = await take_upload(connection)
-            await connection.send(head(len(NOISE)) + NOISE if whole == EMPTY else head(64) + whole)
+            digest = await read_upload(connection)
+            await connection.send(
+                head(len(NOISE)) + NOISE if digest == EMPTY else head(64) + digest
+            )
 
     assert splice.supported()
     monkeypatch.setattr(splice, "_pipe", none)

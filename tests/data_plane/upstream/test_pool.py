@@ -1,4 +1,4 @@
-"""Connections: kept, repeated on, limited, secured."""
+"""The pool of connections: reuse, retries, limits, the queue, TLS."""
 
 import asyncio
 import os
@@ -37,11 +37,11 @@ from tests.support.waiting import until
 GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
 
 
-def dies_when_used_again(heads: list[bytes]) -> Script:
+def reset_when_reused(heads: list[bytes]) -> Script:
     async def script(connection: UpstreamConnection) -> None:
         heads.append(await connection.respond(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
         if connection.number == 0:
-            # Reads the next request, as a server does that closes at the same moment.
+            # Reads the next request, like a server that closes at the same moment.
             heads.append(await connection.read_head())
             connection.reset()
         else:
@@ -51,12 +51,12 @@ def dies_when_used_again(heads: list[bytes]) -> Script:
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE"])
-async def test_a_connection_that_died_in_the_pool_is_replaced_once(
+async def test_a_pooled_connection_that_was_closed_is_replaced_once(
     forwarding: Forwarding, method: bytes
 ) -> None:
     heads: list[bytes] = []
 
-    async with forwarding(dies_when_used_again(heads)) as (app, upstream):
+    async with forwarding(reset_when_reused(heads)) as (app, upstream):
         assert (await app.get()).status == 200
         response = await app.send(method + b" / HTTP/1.1\r\nhost: g\r\n\r\n")
         assert response.status == 200
@@ -75,29 +75,29 @@ async def test_a_connection_that_died_in_the_pool_is_replaced_once(
     ],
 )
 @pytest.mark.parametrize("buffered", [False, True])
-async def test_what_may_have_had_an_effect_is_not_repeated(
+async def test_a_request_that_may_have_had_an_effect_is_not_repeated(
     forwarding: Forwarding, raw: bytes, buffered: bool
 ) -> None:
     heads: list[bytes] = []
 
-    async with forwarding(dies_when_used_again(heads), buffered=buffered) as (app, upstream):
+    async with forwarding(reset_when_reused(heads), buffered=buffered) as (app, upstream):
         await app.get()
         assert (await app.send(raw)).status == 502
         assert isinstance(app.errors[0], UpstreamProtocolError)
         assert len(upstream.connections) == 1
 
 
-async def test_what_nobody_thought_of_when_connecting_is_an_answer_too(
+async def test_an_unexpected_error_while_connecting_is_a_500(
     forwarding: Forwarding,
 ) -> None:
     async with forwarding.app("http://mlflow..svc:5000") as app:
         assert (await app.get()).status == 500
 
 
-async def test_who_waits_for_a_connection_is_told_of_the_end() -> None:
+async def test_closing_the_pool_fails_the_requests_that_wait_for_a_connection() -> None:
     limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
     pool = Pool("127.0.0.1", 9, None, limits)
-    slots = [pool.request() for _ in range(2)]  # being opened, and in the queue
+    slots = [pool.acquire() for _ in range(2)]  # the first is being opened, the second in the queue
     await pool.aclose()
     for slot in slots:
         with pytest.raises(UpstreamUnreachableError):
@@ -105,7 +105,7 @@ async def test_who_waits_for_a_connection_is_told_of_the_end() -> None:
 
 
 @pytest.mark.parametrize(("slow", "status"), [(False, 200), (True, 502)])
-async def test_a_refused_connection_is_tried_once_more(
+async def test_a_refused_connection_is_retried_once(
     forwarding: Forwarding, slow: bool, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = Pool._connect
@@ -115,7 +115,7 @@ async def test_a_refused_connection_is_tried_once_more(
         nonlocal tries
         tries += 1
         if tries == 1:
-            # One that took all of its time is not tried again.
+            # A connection that timed out is not tried again.
             raise UpstreamUnreachableError("No.") from (TimeoutError() if slow else OSError())
         return await connect(self)
 
@@ -129,7 +129,7 @@ async def test_a_refused_connection_is_tried_once_more(
         assert (tries, len(upstream.connections)) == ((1, 0) if slow else (2, 1))
 
 
-async def test_a_fresh_connection_that_dies_is_not_replaced(forwarding: Forwarding) -> None:
+async def test_a_new_connection_that_is_reset_is_not_replaced(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         connection.reset()
@@ -139,7 +139,7 @@ async def test_a_fresh_connection_that_dies_is_not_replaced(forwarding: Forwardi
         assert len(upstream.connections) == 1
 
 
-async def test_a_replacement_that_dies_is_not_replaced(forwarding: Forwarding) -> None:
+async def test_a_replacement_that_is_reset_is_not_replaced(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         if connection.number == 0:
             await connection.respond()
@@ -153,7 +153,7 @@ async def test_a_replacement_that_dies_is_not_replaced(forwarding: Forwarding) -
 
 
 @pytest.mark.parametrize("late", [b"", OK, b"x"], ids=["closed", "a-response", "a-byte"])
-async def test_a_connection_that_changes_while_it_rests_is_dropped(
+async def test_an_idle_connection_that_is_closed_or_gets_bytes_is_dropped(
     forwarding: Forwarding, late: bytes
 ) -> None:
     closed = asyncio.Event()
@@ -173,13 +173,13 @@ async def test_a_connection_that_changes_while_it_rests_is_dropped(
         await app.get()
         await closed.wait()
         await asyncio.sleep(0.05)
-        # A POST would not be repeated, so a dead connection would show.
+        # A POST is not retried, so that the use of a dead connection would show.
         response = await app.send(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")
         assert (response.status, response.body) == (200, b"ok")
         assert len(upstream.connections) == 2
 
 
-async def test_a_connection_rests_no_longer_than_it_may(forwarding: Forwarding) -> None:
+async def test_an_idle_connection_is_closed_after_its_timeout(forwarding: Forwarding) -> None:
     closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -201,7 +201,7 @@ async def test_a_connection_rests_no_longer_than_it_may(forwarding: Forwarding) 
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
     ],
 )
-async def test_a_connection_that_the_server_ends_is_not_used_again(
+async def test_a_connection_that_the_server_closes_is_not_reused(
     forwarding: Forwarding, wire: bytes
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -214,7 +214,9 @@ async def test_a_connection_that_the_server_ends_is_not_used_again(
         assert len(upstream.connections) == 2
 
 
-async def test_the_limit_holds_and_the_queue_is_in_order(forwarding: Forwarding) -> None:
+async def test_the_limit_of_connections_holds_and_the_queue_is_in_order(
+    forwarding: Forwarding,
+) -> None:
     order: list[bytes] = []
 
     async def script(connection: UpstreamConnection) -> None:
@@ -234,7 +236,7 @@ async def test_the_limit_holds_and_the_queue_is_in_order(forwarding: Forwarding)
         assert len(upstream.connections) == 2
 
 
-async def test_the_queue_moves_on_when_connections_are_cut(forwarding: Forwarding) -> None:
+async def test_the_queue_advances_when_connections_are_closed(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(
             b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
@@ -246,7 +248,7 @@ async def test_the_queue_moves_on_when_connections_are_cut(forwarding: Forwardin
         assert len(upstream.connections) == 8
 
 
-async def test_waiting_too_long_for_a_connection_is_busy(forwarding: Forwarding) -> None:
+async def test_waiting_too_long_for_a_connection_is_a_503(forwarding: Forwarding) -> None:
     release = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -265,7 +267,9 @@ async def test_waiting_too_long_for_a_connection_is_busy(forwarding: Forwarding)
         assert (await first).status == 200
 
 
-async def test_a_client_that_leaves_the_queue_is_never_sent_on(forwarding: Forwarding) -> None:
+async def test_a_client_that_disconnects_in_the_queue_is_not_forwarded(
+    forwarding: Forwarding,
+) -> None:
     release = asyncio.Event()
     targets: list[bytes] = []
 
@@ -289,7 +293,7 @@ async def test_a_client_that_leaves_the_queue_is_never_sent_on(forwarding: Forwa
         assert targets == [b"/first", b"/last"]
 
 
-async def test_closing_ends_what_is_in_flight(forwarding: Forwarding) -> None:
+async def test_closing_the_client_ends_requests_in_flight(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond(b"")
         await connection.wait_closed()
@@ -306,7 +310,7 @@ async def test_closing_ends_what_is_in_flight(forwarding: Forwarding) -> None:
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """An own authority that signed for 127.0.0.1; its certificate, and the server's with key."""
+    """Files with a self-signed certificate for 127.0.0.1: without its key, and with it."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
@@ -339,10 +343,10 @@ def certificates(folder: Path) -> tuple[Path, Path]:
 
 
 def opened_twice() -> list[str]:
-    """The sockets that this process has open under more than one number."""
+    """The sockets that this process has open under more than one file descriptor."""
     opened: Counter[str] = Counter()
     for number in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # one that was open for a moment
+        with suppress(FileNotFoundError):  # it was closed meanwhile
             opened[os.readlink(f"/proc/self/fd/{number}")] += 1
     return [what for what, times in opened.items() if times > 1 and what.startswith("socket:")]
 
@@ -354,8 +358,10 @@ def server_context(server: Path) -> ssl.SSLContext:
 
 
 @all_event_loops_and_copy_modes
-async def test_tls_carries_large_bodies_and_is_kept(forwarding: Forwarding, tmp_path: Path) -> None:
-    """Nothing of it may go past the process that encrypts and decrypts it."""
+async def test_tls_connections_carry_large_bodies_and_are_reused(
+    forwarding: Forwarding, tmp_path: Path
+) -> None:
+    """Encrypted bodies cannot be spliced, since the process encrypts and decrypts them."""
     authority, server_pem = certificates(tmp_path)
     body = bytes(range(256)) * 20_000
 
@@ -387,7 +393,7 @@ async def test_tls_carries_large_bodies_and_is_kept(forwarding: Forwarding, tmp_
 
 
 @pytest.mark.parametrize("trouble", ["unknown-authority", "other-name", "no-tls"])
-async def test_an_upstream_that_is_not_who_it_should_be(
+async def test_an_upstream_without_a_valid_certificate_gets_no_request(
     forwarding: Forwarding, tmp_path: Path, trouble: str
 ) -> None:
     authority, server_pem = certificates(tmp_path)

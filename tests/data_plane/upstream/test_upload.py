@@ -1,4 +1,4 @@
-"""Request bodies: what goes up, when it stops, and what the upstream never gets to see whole."""
+"""Request bodies: how they are forwarded, when that stops, and what is never sent completely."""
 
 import asyncio
 
@@ -93,7 +93,9 @@ async def upload_twice(forwarding: Forwarding, buffered: bool, raw: bytes, body:
         assert len(upstream.connections) == 1
 
 
-async def test_expect_is_answered_here_and_not_passed_on(forwarding: Forwarding) -> None:
+async def test_expect_continue_is_handled_by_the_gateway_and_not_forwarded(
+    forwarding: Forwarding,
+) -> None:
     upload = ReceivedRequest()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -124,30 +126,30 @@ TOO_LARGE = b"HTTP/1.1 413 Too Large\r\ncontent-length: 5\r\n\r\nlarge"
     ids=["length", "chunked"],
 )
 @pytest.mark.parametrize("chunked", [False, True])
-async def test_an_answer_may_come_before_the_body_has_gone(
+async def test_a_response_may_arrive_before_the_body_is_sent(
     forwarding: Forwarding, early: bytes, chunked: bool
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.read_head()
         await connection.send(early)
-        # Nothing more is read here: the rest of the body has nowhere to go.
+        # The server reads no more, so that the rest of the body cannot be sent.
         await asyncio.sleep(0.2)
         await connection.wait_closed()
-        gone.set()
+        closed.set()
 
     async with forwarding(script) as (app, _):
         raw = put_chunked(*[LARGE] * 4) if chunked else put(LARGE * 4)
         response = await app.send(raw)
         assert (response.status, response.body, response.complete) == (413, b"large", True)
         assert response.header(b"connection") == b"close"
-        await asyncio.wait_for(gone.wait(), 5)
+        await asyncio.wait_for(closed.wait(), 5)
         await app.wait_finished()
         assert app.errors == []
 
 
-async def test_an_early_answer_reaches_a_client_that_waits_with_its_body(
+async def test_an_early_response_reaches_a_client_that_has_stopped_sending(
     forwarding: Forwarding,
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -160,14 +162,14 @@ async def test_an_early_answer_reaches_a_client_that_waits_with_its_body(
         assert app.errors == []
 
 
-async def abandon(app: ForwardingApp, upstream: ScriptedUpstream, raw: bytes) -> None:
+async def disconnect(app: ForwardingApp, upstream: ScriptedUpstream, raw: bytes) -> None:
     reader, writer = await app.connect()
     writer.write(raw)
     await writer.drain()
     async with asyncio.timeout(10):
-        while not upstream.connections:  # noqa: ASYNC110 - the server of the tests tells nobody
+        while not upstream.connections:  # noqa: ASYNC110 - the scripted upstream does not notify
             await asyncio.sleep(0.02)
-    # What was sent before the end has to have been passed on.
+    # The bytes sent before the end must have been forwarded.
     await asyncio.sleep(0.1)
     writer.close()
     await asyncio.wait_for(app.wait_finished(), 5)
@@ -179,39 +181,39 @@ async def abandon(app: ForwardingApp, upstream: ScriptedUpstream, raw: bytes) ->
     [put(b"hello", size=10), put_chunked(b"hello", end=b""), put_chunked(b"hello", end=b"0\r\n")],
     ids=["length", "chunked", "last-chunk"],
 )
-async def test_a_client_that_leaves_in_the_middle_leaves_no_whole_upload(
+async def test_a_client_that_disconnects_in_its_body_leaves_no_complete_upload(
     forwarding: Forwarding, raw: bytes
 ) -> None:
     upload = ReceivedRequest()
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         try:
             await upload.read(connection)
         finally:
-            gone.set()
+            closed.set()
 
     async with forwarding(script) as (app, upstream):
-        await abandon(app, upstream, raw)
-        await asyncio.wait_for(gone.wait(), 5)
+        await disconnect(app, upstream, raw)
+        await asyncio.wait_for(closed.wait(), 5)
         assert app.errors == []
         assert not upload.complete
         assert upload.body == b"hello"
 
 
-async def test_a_client_that_leaves_after_its_body_ends_the_upstream_request(
+async def test_a_client_that_disconnects_after_its_body_ends_the_upstream_request(
     forwarding: Forwarding,
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await ReceivedRequest().read(connection)
         await connection.wait_closed()
-        gone.set()
+        closed.set()
 
     async with forwarding(script, read_timeout=60) as (app, upstream):
-        await abandon(app, upstream, put(b"hello"))
-        await asyncio.wait_for(gone.wait(), 5)
+        await disconnect(app, upstream, put(b"hello"))
+        await asyncio.wait_for(closed.wait(), 5)
         assert app.errors == []
 
 
@@ -220,7 +222,7 @@ async def test_a_client_that_leaves_after_its_body_ends_the_upstream_request(
     [put(b"hello", size=10), put_chunked(b"hello", end=b""), put(b"", size=5)],
     ids=["length", "chunked", "before-the-first-byte"],
 )
-async def test_a_silent_client_is_slow(forwarding: Forwarding, raw: bytes) -> None:
+async def test_a_client_that_stops_sending_is_too_slow(forwarding: Forwarding, raw: bytes) -> None:
     upload = ReceivedRequest()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -232,11 +234,11 @@ async def test_a_silent_client_is_slow(forwarding: Forwarding, raw: bytes) -> No
         assert isinstance(app.errors[0], SlowRequestError)
         assert not upload.complete
         if not raw.endswith(b"hello") and b"chunked" not in raw:
-            assert upstream.connections == []  # no connection is held for it
+            assert upstream.connections == []  # no connection is taken for it
 
 
-async def test_a_slow_upload_outlives_the_upstreams_silence(forwarding: Forwarding) -> None:
-    """The upstream has nothing to say while the body is coming."""
+async def test_the_read_timeout_does_not_run_while_a_body_is_sent(forwarding: Forwarding) -> None:
+    """The upstream need not respond before the body is complete."""
     upload = ReceivedRequest()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -278,7 +280,7 @@ async def test_a_declared_length_has_the_same_limit(forwarding: Forwarding) -> N
 
 
 @all_event_loops_and_copy_modes
-async def test_an_upstream_that_does_not_read_holds_the_client_back_and_times_out(
+async def test_an_upstream_that_does_not_read_slows_the_client_down_and_times_out(
     forwarding: Forwarding,
 ) -> None:
     async def script(connection: UpstreamConnection) -> None:
@@ -296,7 +298,7 @@ async def test_an_upstream_that_does_not_read_holds_the_client_back_and_times_ou
                 taken += 100_000
         except (TimeoutError, ConnectionError):
             pass
-        # What fits into the sockets' and our own buffers.
+        # What fits into the buffers of the sockets and of the gateway.
         assert taken < 50_000_000
         assert (await read_response(reader)).status == 504
         assert isinstance(app.errors[0], UpstreamTimeoutError)
@@ -304,10 +306,10 @@ async def test_an_upstream_that_does_not_read_holds_the_client_back_and_times_ou
 
 
 @pytest.mark.parametrize(("length", "body"), [(10, b"hello"), (3, b"hello")], ids=["short", "long"])
-async def test_a_body_that_is_not_its_length_is_never_whole_upstream(
+async def test_a_body_that_contradicts_its_length_is_never_complete_upstream(
     forwarding: Forwarding, length: int, body: bytes
 ) -> None:
-    """The server in front checks this already; a layer between may not."""
+    """uvicorn checks this already; a layer between might not."""
     upload = ReceivedRequest()
 
     async def script(connection: UpstreamConnection) -> None:
@@ -326,7 +328,7 @@ async def test_a_body_that_is_not_its_length_is_never_whole_upstream(
         assert not upload.complete
 
 
-async def test_a_fault_of_the_layer_that_reads_is_not_swallowed(forwarding: Forwarding) -> None:
+async def test_an_error_while_reading_the_body_is_raised(forwarding: Forwarding) -> None:
     async def script(connection: UpstreamConnection) -> None:
         await connection.wait_closed()
 

@@ -1,3 +1,5 @@
+"""The client address: X-Forwarded-For counts only as far as trusted proxies have written it."""
+
 from ipaddress import ip_address, ip_network
 
 import pytest
@@ -20,16 +22,16 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("10.0.0.1", b"", "10.0.0.1"),
         ("10.0.0.1", b"203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"  203.0.113.9\t", "203.0.113.9"),
-        # The client wrote the first entry itself.
+        # The client has written the first entry itself.
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9, 192.0.2.7, fd00::2", "203.0.113.9"),
         ("10.0.0.1", b"1.1.1.1, 203.0.113.9, 192.0.2.8, fd00::2", "192.0.2.8"),
-        # A peer that is no proxy of ours may write what it likes.
+        # The header of a peer that is not a trusted proxy is ignored.
         ("203.0.113.9", b"1.1.1.1", "203.0.113.9"),
         ("203.0.113.9", b"10.0.0.1", "203.0.113.9"),
-        # A request from inside: all are trusted.
+        # A request from inside: all addresses are trusted.
         ("10.0.0.1", b"10.0.0.3, 10.0.0.2", "10.0.0.3"),
-        # What is no address ends the walk at the proxy that passed it on.
+        # An entry that is not an address ends the search at the proxy that wrote it.
         ("10.0.0.1", b"1.1.1.1, unknown", "10.0.0.1"),
         ("10.0.0.1", b"1.1.1.1, , 10.0.0.2", "10.0.0.2"),
         ("10.0.0.1", b"1.1.1.1, \xff, 10.0.0.2", "10.0.0.2"),
@@ -38,7 +40,7 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("10.0.0.1", b"203.0.113.9:4711", "203.0.113.9"),
         ("10.0.0.1", b"[2001:db8::1]:4711", "2001:db8::1"),
         ("10.0.0.1", b"[2001:db8::1]", "2001:db8::1"),
-        # One address, one form.
+        # An address has one form.
         ("10.0.0.1", b"2001:DB8:0:0::1", "2001:db8::1"),
         ("::ffff:10.0.0.1", b"::ffff:203.0.113.9", "203.0.113.9"),
         ("10.0.0.1", b"203.0.113.9, ::ffff:10.0.0.2", "203.0.113.9"),
@@ -46,7 +48,7 @@ proxies = st.ip_addresses(network="10.0.0.0/8").map(str)
         ("", b"1.1.1.1", ""),
     ],
 )
-def test_the_client_is_who_the_first_trusted_proxy_was_called_by(
+def test_the_client_is_the_peer_of_the_first_trusted_proxy(
     peer: str, forwarded_for: bytes | None, client: str
 ) -> None:
     assert client_address(peer, forwarded_for, TRUSTED) == client
@@ -64,11 +66,11 @@ def test_the_client_is_who_the_first_trusted_proxy_was_called_by(
         (":socket", ":socket"),
     ],
 )
-def test_without_trusted_proxies_the_header_means_nothing(peer: str, client: str) -> None:
+def test_without_trusted_proxies_the_header_is_ignored(peer: str, client: str) -> None:
     assert client_address(peer, b"1.1.1.1", ()) == client
 
 
-def test_the_walk_is_bounded() -> None:
+def test_the_number_of_examined_entries_is_bounded() -> None:
     hops = ["203.0.113.9"] + ["10.0.0.2"] * MAX_HOPS
     assert client_address("10.0.0.1", ", ".join(hops).encode(), TRUSTED) == "203.0.113.9"
     hops.append("10.0.0.3")
@@ -76,7 +78,7 @@ def test_the_walk_is_bounded() -> None:
 
 
 @given(forged=st.binary(max_size=200), client=untrusted, chain=st.lists(proxies, max_size=5))
-def test_nothing_that_a_client_writes_changes_its_address(
+def test_a_client_cannot_change_its_own_address(
     forged: bytes, client: str, chain: list[str]
 ) -> None:
     header = b", ".join([forged, *(hop.encode() for hop in [client, *chain])])
@@ -84,7 +86,7 @@ def test_nothing_that_a_client_writes_changes_its_address(
 
 
 @given(peer=addresses, header=st.binary())
-def test_the_result_is_an_address_whatever_the_header(peer: str, header: bytes) -> None:
+def test_the_result_is_an_address_for_any_header(peer: str, header: bytes) -> None:
     client = client_address(peer, header, TRUSTED)
     assert str(ip_address(client)) == client
 
@@ -104,7 +106,7 @@ def test_the_result_is_an_address_whatever_the_header(peer: str, header: bytes) 
         ("testclient", False),
     ],
 )
-def test_an_allow_list_holds_addresses(address: str, inside: bool) -> None:
+def test_an_address_is_in_one_of_the_networks(address: str, inside: bool) -> None:
     assert in_networks(address, TRUSTED) is inside
     assert in_networks(address, ()) is False
 
@@ -122,5 +124,5 @@ def test_an_allow_list_holds_addresses(address: str, inside: bool) -> None:
         ("testclient", "testclient"),
     ],
 )
-def test_failures_are_counted_on_a_customer(address: str, counted: str) -> None:
+def test_limits_count_on_an_ipv4_address_or_a_64_of_ipv6(address: str, counted: str) -> None:
     assert failure_address(address) == counted

@@ -1,4 +1,4 @@
-"""What an operator is told of the gateway's parts, each brought about for real."""
+"""Metrics about the state of the gateway's parts; each state is really produced."""
 
 import os
 import secrets
@@ -15,14 +15,15 @@ from prometheus_client import generate_latest
 
 from app import state_metrics
 from app.standalone.mlflow import ChildMLflow
-from app.telemetry.multiprocess import SHARED, all_workers
+from app.telemetry.multiprocess import DIRECTORY_VARIABLE, combined_registry
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving
+from tests.support.serve_process import ServeProcess
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
+from tests.support.two_workers import two_workers
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -30,23 +31,23 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway looks at its dependencies again and again."""
+def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the interval at which the gateway checks its dependencies."""
     monkeypatch.setattr(state_metrics, "INTERVAL", 0.1)
 
 
 @pytest.fixture
 def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway that has counted nothing yet."""
+    """A new gateway."""
     with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
         yield running
 
 
 @pytest.fixture
-def narrow(
+def one_connection(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[tuple[RunningGateway, StallingProxy]]:
-    """A gateway with one connection to MLflow, on which a test may stop what it likes."""
+    """A gateway with one connection to MLflow, on which a test can hold requests."""
     with (
         StallingProxy(mlflow_server.url) as proxy,
         RunningGateway(
@@ -60,10 +61,10 @@ def scrape(gateway: RunningGateway) -> Scrape:
     return Scrape.of(gateway.settings.metrics_port)
 
 
-def test_requests_and_connections_are_told_while_they_last(
-    narrow: tuple[RunningGateway, StallingProxy],
+def test_requests_and_connections_in_progress_are_reported(
+    one_connection: tuple[RunningGateway, StallingProxy],
 ) -> None:
-    gateway, proxy = narrow
+    gateway, proxy = one_connection
     with gateway.client(gateway.key()) as client:
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 200
         found = scrape(gateway)
@@ -74,7 +75,7 @@ def test_requests_and_connections_are_told_while_they_last(
         assert found.value("hokusai_database_connections", state="in_use") == 0
 
         proxy.stall("before", "experiments/search")
-        asking = [
+        threads = [
             threading.Thread(
                 target=httpx.get,
                 args=(gateway.url + SEARCH,),
@@ -82,7 +83,7 @@ def test_requests_and_connections_are_told_while_they_last(
             )
             for _ in range(2)
         ]
-        for one in asking:
+        for one in threads:
             one.start()
         assert proxy.held.wait(60)
         wait_until(lambda: scrape(gateway).value("hokusai_upstream_waiting") == 1)
@@ -91,7 +92,7 @@ def test_requests_and_connections_are_told_while_they_last(
         assert found.value("hokusai_requests_in_flight") == 2
         assert found.value("hokusai_client_connections") == 3
         proxy.release()
-        for one in asking:
+        for one in threads:
             one.join()
         wait_until(lambda: scrape(gateway).value("hokusai_requests_in_flight") == 0)
         assert scrape(gateway).value("hokusai_upstream_waiting") == 0
@@ -117,7 +118,7 @@ def test_bodies_are_counted_in_bytes(fresh: RunningGateway) -> None:
             assert given == len(body)
 
 
-def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
+def test_upstream_errors_are_counted_by_reason(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with (
@@ -142,7 +143,7 @@ def test_errors_of_the_way_to_mlflow_are_counted_by_reason(
         RunningGateway(new_database(), dead, metrics_port=free_port()) as gateway,
         gateway.client(gateway.key()) as client,
     ):
-        # It is the gateway itself that asks here: for the tenant's workspace.
+        # The failed request is the gateway's own, which creates the tenant's workspace.
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 502
         found = scrape(gateway)
         away = {"reason": "upstream_unreachable"}
@@ -162,10 +163,10 @@ def test_failed_authentications_are_counted_by_reason(
             client.get("/api/limits", headers={"X-API-Key": "hk_live_wrong"})
             client.get("/api/limits", headers={"X-API-Key": gateway.key()[:-1] + "!"})
             client.get("/api/limits", headers=wallet.headers(-3600))
-            # One too many: it is told to wait, and counted as what it was.
+            # One failure too many: it is refused, and still counted by its own reason.
             last = client.get("/api/limits", headers=wallet.headers() | {"X-ETH-Signature": "00"})
             assert last.json()["reason"] == "too_many_failures"
-            # Wallets sign in at a public door.
+            # Wallets sign in at a public endpoint.
             client.post("/api/auth/token", json={"message": "m", "signature": "0x" + "0" * 130})
         found = scrape(gateway)
         name = "hokusai_authentication_failures_total"
@@ -201,14 +202,14 @@ def test_refusals_are_counted_by_limit(
                     SEARCH, params={"max_results": 1}, headers=headers
                 ).status_code == (status)
         found = scrape(gateway)
-        told = {
+        counts = {
             limit: found.value("hokusai_limited_total", limit=limit)
             for limit in ("principal", "anonymous", "failures", "wallets")
         }
-        assert told == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
+        assert counts == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
 
 
-def test_registrations_are_counted_by_what_came_of_them(fresh: RunningGateway) -> None:
+def test_registrations_are_counted_by_outcome(fresh: RunningGateway) -> None:
     with Training.of(fresh) as training:
         run_id = training.run(accuracy=0.5)
         body = {"run_id": run_id, "model_type": "classification"}
@@ -218,53 +219,53 @@ def test_registrations_are_counted_by_what_came_of_them(fresh: RunningGateway) -
         assert training.register("baseline", **missing).status_code == 404
     found = scrape(fresh)
     name = "hokusai_registrations_total"
-    told = {
+    counts = {
         (dict(labels)["kind"], dict(labels)["outcome"]): value
         for (sample, labels), value in found.samples.items()
         if sample == name
     }
-    assert told == {
+    assert counts == {
         ("baseline", "registered"): 1,
         ("baseline", "replayed"): 1,
         ("baseline", "refused"): 1,
     }
 
 
-@pytest.mark.usefixtures("often")
-def test_what_the_database_and_mlflow_say_is_told(fresh: RunningGateway) -> None:
-    def told(name: str, **labels: str) -> float:
+@pytest.mark.usefixtures("frequent_checks")
+def test_the_state_of_database_and_mlflow_is_reported(fresh: RunningGateway) -> None:
+    def value(name: str, **labels: str) -> float:
         return scrape(fresh).value(name, **labels)
 
-    wait_until(lambda: told("hokusai_ready", check="upstream") == 1)
-    assert told("hokusai_ready", check="migrations") == 1
+    wait_until(lambda: value("hokusai_ready", check="upstream") == 1)
+    assert value("hokusai_ready", check="migrations") == 1
     wait_until(lambda: "hokusai_upstream_info{" in scrape(fresh).text)
     with fresh.client() as client:
         version = client.get("/version").json()["version"]
-    assert told("hokusai_build_info", version=version) == 1
-    assert told("process_resident_memory_bytes") > 1_000_000
-    assert told("process_cpu_seconds_total") > 0
+    assert value("hokusai_build_info", version=version) == 1
+    assert value("process_resident_memory_bytes") > 1_000_000
+    assert value("process_cpu_seconds_total") > 0
 
     with Training.of(fresh) as training:
         model = training.baseline(accuracy=0.5)
-        answer = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
-        assert answer.status_code == 201, answer.text
-    wait_until(lambda: told("hokusai_attestation_log_entries") == 1)
+        response = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
+        assert response.status_code == 201, response.text
+    wait_until(lambda: value("hokusai_attestation_log_entries") == 1)
 
-    # A plan that no reconciler can read stays where it is, and shows.
+    # A plan that no reconciler can read remains in the backlog.
     sql(
         fresh,
         "insert into registrations (operation, principal, key, tenant, plan, in_doubt, settle_at,"
         " created_at) values ('o', 'p', 'k', 't', '{}', true, now(), now() - interval '1 hour')",
     )
-    wait_until(lambda: told("hokusai_reconciler_backlog") == 1)
-    assert told("hokusai_reconciler_oldest_seconds") >= 3600
+    wait_until(lambda: value("hokusai_reconciler_backlog") == 1)
+    assert value("hokusai_reconciler_oldest_seconds") >= 3600
     sql(fresh, "delete from registrations")
-    wait_until(lambda: told("hokusai_reconciler_backlog") == 0)
-    assert told("hokusai_reconciler_oldest_seconds") == 0
+    wait_until(lambda: value("hokusai_reconciler_backlog") == 0)
+    assert value("hokusai_reconciler_oldest_seconds") == 0
 
 
-@pytest.mark.usefixtures("often")
-def test_a_dependency_that_is_away_is_told(
+@pytest.mark.usefixtures("frequent_checks")
+def test_an_unreachable_dependency_is_reported(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with ExitStack() as longer:
@@ -276,7 +277,7 @@ def test_a_dependency_that_is_away_is_told(
         assert scrape(gateway).value("hokusai_ready", check="migrations") == 1
 
 
-def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
+def test_callers_create_a_bounded_number_of_series(fresh: RunningGateway) -> None:
     def everything(mark: str) -> None:
         key = fresh.key(f"t-{mark}")
         with fresh.client(key) as client:
@@ -310,8 +311,14 @@ def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
         assert mark not in found.text
 
 
-def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -> None:
-    serving, port = two_workers
+def test_state_metrics_are_summed_over_workers(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> None:
+    with two_workers(new_database(), mlflow_server.url, tmp_path) as (serving, port):
+        _check_sums(serving, port)
+
+
+def _check_sums(serving: ServeProcess, port: int) -> None:
     serving.wait_for_status("/readyz", 200)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
@@ -321,7 +328,7 @@ def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -
     least = min(one.memory_info().rss for one in workers)
     assert found.value("process_resident_memory_bytes") > 1.5 * least
 
-    # A worker tells all that it has counted before it ends.
+    # Before a worker ends, it writes all of its counts.
     out = {"name": "hokusai_body_bytes_total", "direction": "out"}
     before = Scrape.of(port).value(**out)
     with httpx.Client(base_url=serving.url, trust_env=False) as client:
@@ -333,24 +340,24 @@ def test_workers_tell_together_what_each_has(two_workers: tuple[Serving, int]) -
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     workers = _workers(serving)
 
-    # What a dead worker held is not told on, nor added to what its successor has.
+    # The state of a dead worker is neither reported nor added to its successor's.
     workers[0].kill()
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     assert serving.stop(signal.SIGTERM) == 0
 
 
-def test_a_worker_that_just_begins_spoils_no_exposition(
+def test_a_worker_that_is_starting_breaks_no_scrape(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv(SHARED, str(tmp_path))
-    # prometheus_client makes a file first, and fills it then.
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
+    # prometheus_client creates a file, and fills it afterwards.
     (tmp_path / f"counter_{os.getpid()}.db").touch()
     (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
-    found = Scrape(generate_latest(all_workers()).decode())
+    found = Scrape(generate_latest(combined_registry()).decode())
     assert found.value("process_resident_memory_bytes") > 1_000_000
 
 
-def _workers(serving: Serving) -> list[psutil.Process]:
+def _workers(serving: ServeProcess) -> list[psutil.Process]:
     children = psutil.Process(serving.process.pid).children()
     return [one for one in children if "spawn_main" in " ".join(one.cmdline())]
