@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.identity.peppers import Peppers
 from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
 from app.core.settings import load_settings
-from app.core.validation_errors import place, words
+from app.core.validation_errors import problems_with
 from app.database.engine import Database, in_one_line
 from app.standalone.discovery import settings_of_running
 from app.telemetry.logs import configure_logs
@@ -28,13 +28,19 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(schema: type[M], arguments: dict[str, Any]) -> M:
-    """The arguments as an HTTP request's body; a wrong one is one line on stderr, exit code 1."""
+def validated(schema: type[M], arguments: dict[str, Any], **options: str) -> M:
+    """The arguments as an HTTP request's body; a wrong one is one line on stderr, exit code 1.
+
+    options: by the name of a member of the body, the option that gives it, if that is not called
+    like the member.
+    """
     try:
         return schema.model_validate(arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        _fail(f"{place(first)}: {words(first)}")
+        first = problems_with(schema, error)[0]
+        name = first.where.partition("[")[0]
+        option = options.get(name, f"--{name.replace('_', '-')}")
+        _fail(f"{option}: {first.problem}")
 
 
 def run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:

@@ -11,11 +11,14 @@ import re
 from typing import Any
 
 from app.core.errors import UnprocessableError
+from app.core.strict_json import syntax
 
 # What JavaScript reads exactly (RFC 7493, section 2.2).
 LARGEST_INTEGER = 2**53 - 1
 DEEPEST = 32
 
+_TOO_DEEP = f"The data is nested more than {DEEPEST} levels deep."
+_TOO_LARGE = "An integer is above 2^53 - 1: send it as text."
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -40,10 +43,18 @@ def parse(text: str | bytes) -> Any:
 
     A key that is there twice, and a number that no double holds, are refused.
     """
+    if not text.strip():
+        raise UnprocessableError("This is empty, and must be a JSON document.")
     try:
         data = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnprocessableError(f"This is not JSON that everybody reads alike: {error}") from None
+    except UnicodeDecodeError:
+        raise UnprocessableError("This is not JSON in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise UnprocessableError(f"This is not valid JSON: {syntax(error)}.") from None
+    except RecursionError:
+        raise UnprocessableError(_TOO_DEEP) from None
+    except ValueError:  # Python's own limit of digits
+        raise UnprocessableError(_TOO_LARGE) from None
     _check(data, DEEPEST)
     return data
 
@@ -51,17 +62,17 @@ def parse(text: str | bytes) -> Any:
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key is in one object twice")
+        raise UnprocessableError("This is not valid JSON: an object has a key twice.")
     return found
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+    raise UnprocessableError(f"This is not valid JSON: {name} is not a JSON number.")
 
 
 def _check(value: Any, levels: int) -> None:
     if levels == 0:
-        raise UnprocessableError(f"The data is nested more than {DEEPEST} levels deep.")
+        raise UnprocessableError(_TOO_DEEP)
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -82,6 +93,6 @@ def _check(value: Any, levels: int) -> None:
             )
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
-            raise UnprocessableError("An integer is above 2^53 - 1: send it as text.")
+            raise UnprocessableError(_TOO_LARGE)
     elif value is not None:
-        raise UnprocessableError(f"{type(value).__name__} is not a kind of JSON data.")
+        raise UnprocessableError("A value is of a kind that JSON does not have.")

@@ -23,6 +23,7 @@ from app.control_plane.attestations.service import Attestations
 from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
+from app.core.text_pattern import TextPattern
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
@@ -45,6 +46,12 @@ PUBLIC = frozenset(
 )
 
 TreeSize = Annotated[int, Query(ge=0, le=2**53)]
+ChainModelId = Annotated[
+    str,
+    TextPattern(
+        r"^(0|[1-9][0-9]{0,76})$", "must be a whole number of 1 to 77 digits, without leading zeros"
+    ),
+]
 _CHECKPOINT = "text/plain; charset=utf-8"
 
 
@@ -235,7 +242,7 @@ async def mint_request(
     caller: Attesting,
     session: Session,
     service: Service,
-    chain_model_id: Annotated[str | None, Query(pattern=r"^(0|[1-9][0-9]{0,76})$")] = None,
+    chain_model_id: ChainModelId | None = None,
 ) -> MintRequestView:
     """The chain side's MintRequest (EIP-712), unsigned and signed; valid for a day.
 

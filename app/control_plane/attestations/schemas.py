@@ -3,18 +3,20 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.control_plane.contributors.shares import GivenContribution
+from app.control_plane.contributors.shares import GivenContribution, GivenContributions
+from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
 
 Kind = Literal["witnessed", "claimed"]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Metrics = Annotated[dict[Label, Number], ByLabel]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["9f" * 32])]
-Contributions = (
-    GivenContribution | Annotated[list[GivenContribution], Field(min_length=1, max_length=500)]
-)
+Hash = Annotated[
+    str,
+    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
+    Field(examples=["9f" * 32]),
+]
 
 _REQUEST: dict[str, Any] = {
     "baseline_run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",
@@ -37,6 +39,24 @@ class ClaimedPair(BaseModel):
     improved: Metrics
 
 
+def _is_pair(given: object) -> bool:
+    """Whether metrics are given of both models: each is an object, where a metric is a number."""
+    both = (given.get("baseline"), given.get("improved")) if isinstance(given, dict) else ()
+    return isinstance(given, ClaimedPair) or any(isinstance(one, dict) for one in both)
+
+
+# Which alternative it is decides what is said of it: not what it lacks of the other.
+GivenMetrics = Annotated[
+    Annotated[Metrics, Tag("object")] | Annotated[ClaimedPair, Tag("ClaimedPair")],
+    Discriminator(lambda given: "ClaimedPair" if _is_pair(given) else "object"),
+]
+ModelVersion = Annotated[
+    Annotated[str, Tag("string")] | Annotated[int, Tag("integer")],
+    Discriminator(lambda given: "string" if isinstance(given, str) else "integer"),
+    Field(examples=["3"]),
+]
+
+
 class AttestationRequest(BaseModel):
     """What to attest: one model, or one and the baseline that it improves on."""
 
@@ -57,14 +77,14 @@ class AttestationRequest(BaseModel):
         default=None, description="One model; an improved one brings its baseline with it."
     )
     model_name: Label | None = Field(default=None, description="With `model_version`: one model.")
-    model_version: Annotated[str | int, Field(examples=["3"])] | None = None
-    metrics: Metrics | ClaimedPair | None = Field(
+    model_version: ModelVersion | None = None
+    metrics: GivenMetrics | None = Field(
         default=None,
         description="The caller's numbers: of the improved model, or as "
         "`{baseline: {...}, improved: {...}}` of both. Compared with MLflow's where `witnessed`.",
         examples=[{"accuracy": 0.88}],
     )
-    data_contribution: Contributions | None = Field(
+    data_contribution: GivenContributions | None = Field(
         default=None, description="By default what the registry knows of a registered model."
     )
     primary_metric: Label | None = None

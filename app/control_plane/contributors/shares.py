@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
 from app.core.errors import UnprocessableError
 from app.core.ethereum import checksum_address
@@ -56,6 +56,14 @@ class GivenContribution(BaseModel):
         default=None, description="Another name for data_size."
     )
     data_hash: Label | None = None
+
+
+# Which of the two it is decides what is said of it: not what it lacks of the other.
+GivenContributions = Annotated[
+    Annotated[GivenContribution, Tag("object")]
+    | Annotated[list[GivenContribution], Field(min_length=1, max_length=500), Tag("array")],
+    Discriminator(lambda given: "array" if isinstance(given, list) else "object"),
+]
 
 
 class Share(BaseModel):

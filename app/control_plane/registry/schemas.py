@@ -9,13 +9,16 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Discriminator,
     Field,
-    Tag,
     model_validator,
 )
 
-from app.control_plane.contributors.shares import Address, GivenContribution, Share
+from app.control_plane.contributors.shares import (
+    Address,
+    GivenContribution,
+    GivenContributions,
+    Share,
+)
 from app.control_plane.registry.deltas import Delta
 from app.control_plane.registry.model_uri import (
     PATH_PATTERN,
@@ -24,6 +27,7 @@ from app.control_plane.registry.model_uri import (
     check_name,
 )
 from app.core.errors import UnprocessableError
+from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
 from app.rest.json_values import Document
 from app.rest.pagination import Cursor, PageSize
@@ -35,7 +39,7 @@ LARGEST = 1e300
 
 def _bounded(number: float) -> float:
     if abs(number) > LARGEST:
-        raise ValueError(f"a number has to lie between -{LARGEST:g} and {LARGEST:g}")
+        raise ValueError(f"must lie between -{LARGEST:g} and {LARGEST:g}")
     return number
 
 
@@ -58,9 +62,11 @@ _TAG = re.compile(r"[\w.\- :]+(?:/[\w.\- :]+)*")
 
 def _tag_key(key: str) -> str:
     if _TAG.fullmatch(key) is None or {".", ".."} & set(key.split("/")):
-        raise ValueError("a tag's name has letters, digits and _ . - : / and spaces")
+        raise ValueError(
+            "must have only letters, digits, spaces and _ . - : with single / between them"
+        )
     if key.lower().startswith(("hokusai.", "mlflow.")):
-        raise ValueError("tags that begin with hokusai. or mlflow. are the server's own")
+        raise ValueError("must not begin with hokusai. or mlflow., which are the server's own")
     return key
 
 
@@ -74,7 +80,12 @@ def _tag_value(value: object) -> object:
 Tags = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_tag_key)],
-        Annotated[str, BeforeValidator(_tag_value), Field(max_length=5000, pattern=r"^[^\x00]*$")],
+        Annotated[
+            str,
+            BeforeValidator(_tag_value),
+            Field(max_length=5000),
+            TextPattern(r"^[^\x00]*$", "must not contain the character NUL"),
+        ],
     ],
     Field(max_length=100),
 ]
@@ -87,14 +98,6 @@ _ONE_MODEL: list[dict[str, Any]] = [
         "properties": {given: {"type": "string"}, other: {"type": "null"}},
     }
     for given, other in (("model_uri", "run_id"), ("run_id", "model_uri"))
-]
-
-
-# Which of the two it is decides what is said of it: not what it lacks of the other.
-GivenContributions = Annotated[
-    Annotated[GivenContribution, Tag("single")]
-    | Annotated[list[GivenContribution], Field(min_length=1, max_length=500), Tag("list")],
-    Discriminator(lambda given: "list" if isinstance(given, list) else "single"),
 ]
 
 
@@ -214,10 +217,12 @@ class TokenizedRequest(_Registration):
     model_name: ModelName = Field(description="In MLflow.")
     token_id: Annotated[
         str,
-        Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-            description="Unique in the registry, whatever its casing.",
+        TextPattern(
+            r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a "
+            "letter or digit",
         ),
+        Field(description="Unique in the registry, whatever its casing."),
     ]
     metric_name: Label
     baseline_value: Number
