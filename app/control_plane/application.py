@@ -172,11 +172,16 @@ async def _validation_error(
     )
 
 
+# What stands in each part of a request but its body.
+_KINDS = {"query": "query parameter", "path": "path parameter", "header": "header"}
+
+
 def _spoken(where: str) -> str:
     """A place as a sentence names it, such as `query parameter limit`."""
-    part, _, name = where.partition(".")
-    kinds = {"query": "query parameter", "path": "path parameter", "header": "header"}
-    return f"{kinds[part]} {name}" if part in kinds else where
+    for part, kind in _KINDS.items():
+        if where.startswith(part):
+            return f"{kind} {where.removeprefix(part).removeprefix('.')}"
+    return where
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
