@@ -1,4 +1,4 @@
-"""The JSON Schema of what an endpoint takes, from which a wrong request is explained."""
+"""The JSON Schema of an endpoint's requests, which says what is valid in an error message."""
 
 import asyncio
 from typing import Any
@@ -10,13 +10,13 @@ from app.core.json_schema import Schema, inlined
 
 
 class RequestSchemas:
-    """The schemas of routes, each made when it is first needed, and kept."""
+    """The schemas of routes, each made when it is first needed, and then cached."""
 
     def __init__(self) -> None:
         self._made: dict[str, Schema] = {}
 
     async def of(self, route: APIRoute) -> Schema:
-        """An object of `body`, `query`, `path` and `header`, in which pydantic places errors."""
+        """An object with `body`, `query`, `path` and `header`, where the places of errors begin."""
         schema = self._made.get(route.unique_id)
         if schema is None:
             # In a thread, because it takes tens of milliseconds.

@@ -1,4 +1,4 @@
-"""Reads from a JSON Schema what belongs at one place of a document, and says it in words."""
+"""Finds the JSON Schema of one place in a document, and describes it in plain words."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ Schema = dict[str, Any]
 def inlined(schema: Schema, root: Schema) -> Schema:
     """A schema with each reference (`#/…`, into `root`) replaced by what it refers to.
 
-    A definition that contains itself is replaced by `{}`, any value, where it does.
+    Where a definition refers to itself, the reference is replaced by `{}`, which allows any value.
     """
     result: Schema = _inlined(schema, root, ())
     return result
 
 
 def alternatives(schema: Schema) -> list[Schema]:
-    """The alternatives that a schema gives a choice of, without null; else the schema alone."""
+    """The alternatives of a union, without null; of any other schema, the schema itself."""
     for union in ("anyOf", "oneOf"):
-        # Beside a type they only add conditions to it.
+        # In a schema with a type, they only add conditions.
         if union in schema and "type" not in schema:
             return [
                 inner
@@ -29,7 +29,7 @@ def alternatives(schema: Schema) -> list[Schema]:
 
 
 def member(schema: Schema, name: str | int) -> Schema | None:
-    """The schema of an object's member, or of a list's item; None if the schema has none for it."""
+    """The schema of an object's member, or of a list's item; None if there is none."""
     if isinstance(name, int):
         found = schema.get("items")
     else:
@@ -41,9 +41,9 @@ def member(schema: Schema, name: str | int) -> Schema | None:
 
 
 def in_words(schema: Schema) -> str:
-    """What a schema asks for, such as `a whole number from 1 to 1000`; it follows "must be"."""
+    """The values that a schema allows, such as `a whole number from 1 to 1000`, after "must be"."""
     found = dict.fromkeys(_one_in_words(one) for one in alternatives(schema))
-    # Of `a list` and `a list of 1 to 5 entries` the first says it all.
+    # `a list` includes `a list of 1 to 5 entries`.
     return " or ".join(
         one for one in found if not any(one.startswith(f"{other} ") for other in found)
     )

@@ -226,7 +226,7 @@ class Settings(BaseSettings):
             return None
         try:
             parts = urlsplit(value.get_secret_value())
-        except ValueError:  # whose message would show the password
+        except ValueError:  # its message would show the password
             parts = urlsplit("")
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
             raise ValueError("must be a redis://, rediss:// or unix:// URL")
@@ -290,7 +290,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         lines = [
-            # What concerns several settings is at no place, and names them itself.
+            # A problem of several settings has no place, and names them itself.
             f"HOKUSAI_{one.where.upper()}: {one.problem}" if one.where else one.problem
             for one in problems_with(Settings, error)
         ]

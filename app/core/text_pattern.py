@@ -1,4 +1,4 @@
-"""Forms of text, for programs and for people."""
+"""Patterns of text fields, with an error message for people."""
 
 import re
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from pydantic_core import CoreSchema, core_schema
 
 @dataclass(frozen=True)
 class TextPattern:
-    """Metadata of a `str` field: the form that its whole text must have.
+    """Metadata of a `str` field: a pattern that its whole text must match.
 
-    regex: the form as a regular expression, which the OpenAPI document shows. problem: what a
-    person reads about another text, such as `must be 64 hexadecimal digits`.
+    regex: the regular expression, which the OpenAPI document shows.
+    problem: the error message for other text, such as `must be 64 hexadecimal digits`.
     """
 
     regex: str
@@ -28,7 +28,7 @@ class TextPattern:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        # A field may describe a narrower form, which is checked later.
+        # A field may show a narrower pattern, which is checked later.
         return {"pattern": self.regex, **handler(schema)}
 
     def _checked(self, text: str) -> str:

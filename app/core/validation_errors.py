@@ -1,8 +1,8 @@
-"""What pydantic found wrong with a value, in words for the person who sent it.
+"""Describes pydantic's validation errors in plain words, for the person who sent the value.
 
 pydantic's own messages speak of Python (`valid dictionary or instance of KeyRequest`), show regular
 expressions, and put the types of unions into the place. Here the words are made from the kind of
-error and from the JSON Schema, which says what would be right.
+error and from the JSON Schema, which says which values are valid.
 """
 
 import json
@@ -21,16 +21,16 @@ from app.core.redaction import has_secret, redact
 Error = Mapping[str, Any]
 Place = Sequence[str | int]
 
-# A person reads no more of them; one body can hold many thousands.
+# A person reads no more of them; one body can have many thousands.
 MOST_PROBLEMS = 20
-# The most characters of a name that a caller chose.
+# A longer name that a caller chose is shortened to this number of characters.
 _LONGEST_NAME = 80
 
 _PLAIN_NAME = re.compile(r"[\w-]+")
 # The last part of a place that is not a member of an object, but a member's name.
 _NAME_ITSELF = "[key]"
 
-# The kinds of errors that are about more than what the schema says of a value.
+# The kinds of errors that the schema of a value does not explain.
 _WORDS = {
     "json_invalid": "must be valid JSON",
     "string_unicode": "must be text in UTF-8",
@@ -40,14 +40,18 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong. where: such as `body.scopes[0]`, empty for the whole of a value."""
+    """One thing that is wrong.
+
+    where: the place, such as `body.scopes[0]`; empty for the value as a whole.
+    problem: what is wrong there, and which values are valid.
+    """
 
     where: str
     problem: str
 
 
 def problems_of(errors: Sequence[Error], schema: Schema) -> list[Problem]:
-    """What is wrong, each thing once, and no more than MOST_PROBLEMS.
+    """The problems that the errors describe, without duplicates, at most MOST_PROBLEMS.
 
     schema: the JSON Schema of what was validated, without references (`json_schema.inlined`).
     """
@@ -60,7 +64,7 @@ def problems_of(errors: Sequence[Error], schema: Schema) -> list[Problem]:
 
 
 def problems_with(model: type[BaseModel], error: ValidationError) -> list[Problem]:
-    """The same for the error of a model's own validation."""
+    """`problems_of` for an error that the validation of `model` raised."""
     schema = model.model_json_schema()
     return problems_of(error.errors(include_url=False), inlined(schema, schema))
 
@@ -68,30 +72,30 @@ def problems_with(model: type[BaseModel], error: ValidationError) -> list[Proble
 def _problem(error: Error, schema: Schema) -> Problem:
     place = list(error["loc"])
     is_name = len(place) > 1 and place[-1] == _NAME_ITSELF and error.get("input") == place[-2]
-    names, parent, asked = _follow(place[:-1] if is_name else place, schema, error["type"])
+    names, parent, expected = _follow(place[:-1] if is_name else place, schema, error["type"])
     where = _where(names)
     if is_name:
-        asked = {**parent.get("propertyNames", {}), "type": "string"}
-        return Problem(where, f"the name {_words(error, asked)}")
+        expected = {**parent.get("propertyNames", {}), "type": "string"}
+        return Problem(where, f"the name {_words(error, expected)}")
     if error["type"] == "extra_forbidden":
         return Problem(where, _unknown(str(names[-1]), list(parent.get("properties", ()))))
-    return Problem(where, _words(error, asked))
+    return Problem(where, _words(error, expected))
 
 
-def _words(error: Error, asked: Schema | None) -> str:
+def _words(error: Error, expected: Schema | None) -> str:
     kind = error["type"]
     if kind in ("value_error", "assertion_error"):
-        # Raised by a validator of ours, in words of ours.
+        # Raised by one of the app's own validators, in plain words.
         return str(error["ctx"]["error"])
     if kind in _WORDS:
         return _WORDS[kind]
-    if asked is None:
+    if expected is None:
         return "is missing" if kind == "missing" else "is not valid here"
     if kind == "missing":
-        return f"is missing, and must be {in_words(asked)}"
+        return f"is missing, and must be {in_words(expected)}"
     if kind == "finite_number":
-        return f"must be finite: {in_words(asked)}"
-    return f"must be {in_words(asked)}"
+        return f"must be finite: {in_words(expected)}"
+    return f"must be {in_words(expected)}"
 
 
 def _unknown(name: str, known: list[str]) -> str:
@@ -107,8 +111,8 @@ def _follow(
 ) -> tuple[list[str | int], Schema, Schema | None]:
     """The names of a place as the sender knows them, and the schemas of its parent and of itself.
 
-    pydantic writes into a place which alternative of a union it tried, as if that were a member.
-    A value of a wrong type could have been any of them.
+    pydantic adds to a place which alternative of a union it tried, as if that were a member; the
+    names leave it out. For a value of a wrong type the schema is that of the whole union.
     """
     names: list[str | int] = []
     parent: Schema = {}
@@ -132,7 +136,7 @@ def _follow(
 def _alternative(choice: list[Schema], tried: str, name: str | int | None = None) -> Schema | None:
     """The alternative that pydantic calls `tried`, or else one that has a member of this name.
 
-    An alternative is called by its title, or by its type in JSON Schema, where it is a `Tag`.
+    pydantic names an alternative by its `Tag`, which is its title or type in the JSON Schema.
     """
     for keyword in ("title", "type"):
         for one in choice:

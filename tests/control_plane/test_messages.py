@@ -1,4 +1,4 @@
-"""What a person reads of a wrong request: plain words of what is wrong, and where.
+"""The response to a wrong request says in plain words what is wrong, and where.
 
 Every operation of the OpenAPI document is sent wrong requests that are made from its own schemas,
 so that a new endpoint is covered as soon as it exists.
@@ -25,11 +25,11 @@ from tests.support.plain_words import what_is_not_plain
 
 Document = dict[str, Any]
 
-# Made without its lifespan: only described, never served.
+# Made without a lifespan, because it is never served.
 DOCUMENT: Document = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
 OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
 
-# Stands for what Python's encoder of JSON does not write.
+# Is replaced by a number that Python's JSON encoder does not write.
 INFINITE = "<infinite>"
 SIMPLE: list[Any] = [
     *[None, True, -1, 1.5, 1e308, 10**400, INFINITE],
@@ -54,7 +54,7 @@ CONTENT_TYPES = ["text/plain", "application/x-www-form-urlencoded", "application
 
 @dataclass(frozen=True)
 class Wrong:
-    """A wrong request, or one that is only odd. is_one: whether one thing is wrong with it."""
+    """A wrong or unusual request. is_one: whether at most one thing is wrong with it."""
 
     method: str
     target: str
@@ -64,14 +64,14 @@ class Wrong:
 
 
 def bodies(schema: Document) -> Iterator[tuple[Any, bool]]:
-    """Wrong and odd values of a schema, and of each whether one thing is wrong with it."""
+    """Wrong and unusual values of a schema; with each, whether at most one thing is wrong."""
     yield from ((value, True) for value in SIMPLE)
     yield from ((value, False) for value in CONTAINERS)
     yield from inside(schema)
 
 
 def inside(schema: Document) -> Iterator[tuple[Any, bool]]:
-    """The same, of the right type, with something wrong inside."""
+    """The same for values of the right type that have something wrong in them."""
     schema = resolve(DOCUMENT, schema)
     for union in ("anyOf", "oneOf"):
         if union in schema and "type" not in schema:
@@ -112,7 +112,7 @@ def parameters(method: str, path: str, place: str) -> dict[str, Document]:
 
 
 def target(method: str, path: str, **instead: str) -> str:
-    """A path with good values in it, or others instead."""
+    """A path with valid parameters, except for the given ones."""
     good = {
         name: str(schema.get("examples", ["none"])[0])
         for name, schema in parameters(method, path, "path").items()
@@ -146,18 +146,18 @@ def wrong_requests(method: str, path: str) -> Iterator[Wrong]:
             yield Wrong(method, here, written(value), is_one=is_one)
 
 
-def faults(sent: Wrong, answer: httpx.Response) -> Iterator[str]:
+def faults(sent: Wrong, response: httpx.Response) -> Iterator[str]:
     """What is wrong with how a request was refused."""
-    if answer.status_code < 400:
+    if response.status_code < 400:
         return
-    if answer.status_code >= 500:
-        yield f"status {answer.status_code}"
-    if answer.headers["content-type"] != "application/problem+json":
-        yield f"content-type {answer.headers['content-type']}"
-    problem = answer.json()
+    if response.status_code >= 500:
+        yield f"status {response.status_code}"
+    if response.headers["content-type"] != "application/problem+json":
+        yield f"content-type {response.headers['content-type']}"
+    problem = response.json()
     message = problem["message"]
     if not (
-        problem["status"] == answer.status_code
+        problem["status"] == response.status_code
         and problem["type"] == f"urn:hokusai:problem:{problem['reason']}"
         and problem["reason"] in REASONS
         and problem["title"]
@@ -178,7 +178,7 @@ def faults(sent: Wrong, answer: httpx.Response) -> Iterator[str]:
 
 
 def is_sent(sent: Wrong, where: str, problem: str) -> bool:
-    """Whether a place is one of the request, or of what is missing in it."""
+    """Whether a place exists in the request, or is that of a missing member."""
     part, rest = re.fullmatch(r"(\w+)(.*)", where, re.DOTALL).groups()  # type: ignore[union-attr]
     if part != "body":
         return bool(re.fullmatch(r'\.[\w-]+|\["x+…"\]', rest))
@@ -202,8 +202,8 @@ def is_sent(sent: Wrong, where: str, problem: str) -> bool:
 
 
 @pytest.fixture(scope="module")
-def everybody(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    """A client that may do everything."""
+def client(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    """A client with all scopes."""
     key = gateway.key(scopes=list(Scope))
     with gateway.client(key, **{"Content-Type": "application/json"}) as client:
         yield client
@@ -214,25 +214,25 @@ def send(client: httpx.Client, sent: Wrong) -> httpx.Response:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_a_refusal_is_in_plain_words(everybody: httpx.Client, method: str, path: str) -> None:
+def test_a_refusal_is_in_plain_words(client: httpx.Client, method: str, path: str) -> None:
     found = {
-        fault: (answer.text[:1000], sent.target[:200], (sent.body or b"")[:500])
+        fault: (response.text[:1000], sent.target[:200], (sent.body or b"")[:500])
         for sent in wrong_requests(method, path)
-        for answer in [send(everybody, sent)]
-        for fault in faults(sent, answer)
+        for response in [send(client, sent)]
+        for fault in faults(sent, response)
     }
     assert found == {}
 
 
 @pytest.mark.parametrize("path", DOCUMENT["paths"])
-def test_a_wrong_method_is_refused_in_plain_words(everybody: httpx.Client, path: str) -> None:
+def test_a_wrong_method_is_refused_in_plain_words(client: httpx.Client, path: str) -> None:
     known = DOCUMENT["paths"][path]
     for method in METHODS - {"HEAD", *map(str.upper, known)}:
         sent = Wrong(method, target(next(iter(known)), path), b"{}")
-        assert list(faults(sent, send(everybody, sent))) == [], method
+        assert list(faults(sent, send(client, sent))) == [], method
 
 
-def test_each_alternative_of_a_union_is_explained_alone(everybody: httpx.Client) -> None:
+def test_each_alternative_of_a_union_is_explained_alone(client: httpx.Client) -> None:
     run = {"improved_run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10"}
     weight = {"weight_bps": 0}
     baseline = {"baseline": {"a": 1}, "improvd": {"a": 1}}
@@ -253,43 +253,43 @@ def test_each_alternative_of_a_union_is_explained_alone(everybody: httpx.Client)
             },
         ),
     ):
-        answer = everybody.post("/api/attestations", json={**run, **given})
-        found = {one["where"]: one["problem"] for one in answer.json()["problems"]}
+        response = client.post("/api/attestations", json={**run, **given})
+        found = {one["where"]: one["problem"] for one in response.json()["problems"]}
         assert set(found) == set(problems), given
         for where, words in problems.items():
             assert words in found[where]
 
 
-def test_a_member_that_is_not_known_is_told_the_known_ones(everybody: httpx.Client) -> None:
-    answer = everybody.post("/api/keys", json={"name": "n", "scope": ["read"]})
-    (problem,) = answer.json()["problems"]
+def test_for_an_unknown_member_the_known_ones_are_listed(client: httpx.Client) -> None:
+    response = client.post("/api/keys", json={"name": "n", "scope": ["read"]})
+    (problem,) = response.json()["problems"]
     assert problem["where"] == "body.scope"
     assert "did you mean scopes?" in problem["problem"]
     assert "name, scopes, rate_limit, expires_in_days, allowed_networks" in problem["problem"]
-    answer = everybody.get("/api/models", params={"Limit": 5})
-    assert "query parameter Limit: is not known here: did you mean limit?" in answer.text
+    response = client.get("/api/models", params={"Limit": 5})
+    assert "query parameter Limit: is not known here: did you mean limit?" in response.text
 
 
-def test_what_is_wrong_is_said_with_what_would_be_right(everybody: httpx.Client) -> None:
-    answer = everybody.get("/api/keys", params={"limit": "many"})
-    assert answer.json()["problems"] == [
+def test_what_is_wrong_is_said_with_what_would_be_right(client: httpx.Client) -> None:
+    response = client.get("/api/keys", params={"limit": "many"})
+    assert response.json()["problems"] == [
         {"where": "query.limit", "problem": "must be a whole number from 1 to 1000"}
     ]
-    assert answer.json()["message"] == (
+    assert response.json()["message"] == (
         "query parameter limit: must be a whole number from 1 to 1000"
     )
-    answer = everybody.post("/api/keys", json={"name": "n", "scopes": ["root"]})
-    assert answer.json()["message"] == (
+    response = client.post("/api/keys", json={"name": "n", "scopes": ["root"]})
+    assert response.json()["message"] == (
         "body.scopes[0]: must be one of read, write, register, attest, admin"
     )
-    answer = everybody.get("/api/attestations/ABC")
-    assert answer.json()["message"] == (
+    response = client.get("/api/attestations/ABC")
+    assert response.json()["message"] == (
         "path parameter digest: must be 64 hexadecimal digits in lower case"
     )
 
 
-def test_no_more_problems_than_a_person_reads(everybody: httpx.Client) -> None:
-    answer = everybody.post("/api/keys", json={f"member {number}": 1 for number in range(1000)})
-    problem = answer.json()
+def test_no_more_problems_than_a_person_reads(client: httpx.Client) -> None:
+    response = client.post("/api/keys", json={f"member {number}": 1 for number in range(1000)})
+    problem = response.json()
     assert len(problem["problems"]) == MOST_PROBLEMS
     assert problem["message"].endswith("; and more")

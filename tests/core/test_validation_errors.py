@@ -1,4 +1,4 @@
-"""What is said of errors that pydantic finds, whatever their kind."""
+"""Every validation error of pydantic is described in plain words."""
 
 from typing import Any, get_args
 

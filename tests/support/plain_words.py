@@ -1,4 +1,4 @@
-"""Tells whether a message is in plain words, or shows the inside of Python, pydantic or the app."""
+"""Checks that a message is in plain words, without details of Python, pydantic or the app."""
 
 import ast
 import re
@@ -24,7 +24,7 @@ _PYDANTIC = re.compile(
 def what_is_not_plain(message: str) -> list[str]:
     """The parts of a message that somebody who does not know its program would not understand.
 
-    What stands in quotes is the reader's own, or an example.
+    Text in quotes is not examined: it is the reader's own, or an example.
     """
     message = _QUOTED.sub('""', message)
     patterns = (_BRACKETED_TYPE, _REGULAR_EXPRESSION, _PYTHON, _PYDANTIC, _class_names())
