@@ -22,7 +22,7 @@ Error = Mapping[str, Any]
 Place = Sequence[str | int]
 
 # A person reads no more of them; one body can hold many thousands.
-MOST_PROBLEMS = 20
+MOST_PROBLEMS = 10
 # The most characters of a name that a caller chose.
 _LONGEST_NAME = 80
 
