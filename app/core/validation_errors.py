@@ -22,7 +22,7 @@ Error = Mapping[str, Any]
 Place = Sequence[str | int]
 
 # A person reads no more of them; one body can have many thousands.
-MOST_PROBLEMS = 20
+MOST_PROBLEMS = 10
 # A longer name that a caller chose is shortened to this number of characters.
 _LONGEST_NAME = 80
 
