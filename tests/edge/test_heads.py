@@ -218,7 +218,9 @@ def test_a_request_is_offered_to_the_fast_path_once(
     offered = []
     with clients() as (client, _):
         with monkeypatch.context() as patch:
-            patch.setattr(client.fast_path, "try_handle", lambda *arguments: offered.append(arguments))
+            patch.setattr(
+                client.fast_path, "try_handle", lambda *arguments: offered.append(arguments)
+            )
             client.data_received(POST)
         assert len(offered) == 1
         assert len(client.asgi_cycles) == 1
