@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from hokusai.core import current
+from hokusai.core import registry
 from hokusai.errors import (
     CredentialError,
     InputError,
@@ -24,7 +24,7 @@ CONTRIBUTION = {"contributor": "0x742d35Cc6634C0532925a3b844Bc9e7595f62341", "sa
 
 @pytest.fixture(autouse=True)
 def _no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(current, "_last", None)
+    monkeypatch.setattr(registry, "_default_registry", None)
 
 
 def test_without_a_gateway_the_attestation_is_unsigned_and_says_so() -> None:

@@ -18,6 +18,7 @@ from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
 from hokusai.errors import AnswerError, AuthenticationError, CredentialError
 from hokusai.gateway_url import GatewayAddress
+from hokusai.wallet_signer import WalletSigner
 from scripted import Answer, Pause, Request, Reset, ScriptedServer, problem
 
 PRIVATE_KEY = "0x" + "11" * 32
@@ -48,8 +49,7 @@ def signer(request: Request) -> str:
 
 @pytest.fixture
 def authorizer(server: ScriptedServer, pause: Pause) -> WalletAuthorizer:
-    wallet = HokusaiAuth(PRIVATE_KEY, f"{server.origin}/api")
-    return WalletAuthorizer(wallet, make_client(server, pause))
+    return WalletAuthorizer(WalletSigner(PRIVATE_KEY), make_client(server, pause))
 
 
 def test_each_request_is_signed_afresh(server: ScriptedServer) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from hokusai.__version__ import __version__
+
 if TYPE_CHECKING:
     from hokusai.auth import HokusaiAuth
     from hokusai.core import ModelRegistry
@@ -22,8 +24,6 @@ __all__ = [
     "RegisteredModel",
     "__version__",
 ]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Attestation": "hokusai.results",

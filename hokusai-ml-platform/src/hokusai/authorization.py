@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Callable, Mapping, Protocol
 
-from hokusai.auth.wallet import HokusaiAuth
+from hokusai.credentials import Credential
 from hokusai.errors import AnswerError, AuthenticationError
-
-if TYPE_CHECKING:
-    from hokusai.client import GatewayClient
-    from hokusai.credentials import Credential
+from hokusai.wallet_signer import WalletSigner
 
 # A token is replaced when this part of its life is over, or so many seconds before its end.
 USED = 0.8
@@ -30,6 +27,27 @@ class Authorizer(Protocol):
 
     def renew(self, used: str) -> bool:
         """After a refusal: whether a request that had the header `used` is worth repeating."""
+        ...
+
+
+class TokenClient(Protocol):
+    """What exchanging a signature for a token needs of a client; `GatewayClient` provides it.
+
+    Attributes:
+        last_date: The `Date` header of the newest response, or an empty string.
+    """
+
+    last_date: str
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        sign: Callable[[], Mapping[str, str]],
+        repeatable: bool,
+    ) -> Any:
+        """Send a request whose authentication headers `sign` makes, and return the JSON."""
         ...
 
 
@@ -54,9 +72,9 @@ class WalletAuthorizer:
     one token.
     """
 
-    def __init__(self, wallet: HokusaiAuth, client: GatewayClient) -> None:
+    def __init__(self, signer: WalletSigner, client: TokenClient) -> None:
         """client: one without a credential, for the exchange itself."""
-        self._wallet = wallet
+        self._signer = signer
         self._client = client
         self._lock = threading.Lock()
         self._header = ""
@@ -95,7 +113,7 @@ class WalletAuthorizer:
 
     def _ask(self) -> dict[str, object]:
         found: dict[str, object] = self._client.request(
-            "POST", "/auth/token", sign=self._wallet.get_auth_headers, repeatable=True
+            "POST", "/auth/token", sign=self._signer.headers, repeatable=True
         )
         return found
 
@@ -105,12 +123,12 @@ class WalletAuthorizer:
             at = parsedate_to_datetime(self._client.last_date).timestamp()
         except (TypeError, ValueError, IndexError):
             return False
-        self._wallet.skew = at - time.time()
+        self._signer.clock_skew = at - time.time()
         return True
 
 
-def authorizer(credential: Credential, client: GatewayClient) -> Authorizer:
+def authorizer(credential: Credential, client: TokenClient) -> Authorizer:
     """For a credential; `client` is one without, of the gateway that it is for."""
     if credential.is_wallet:
-        return WalletAuthorizer(HokusaiAuth(credential.secret, client.address.api), client)
+        return WalletAuthorizer(WalletSigner(credential.secret), client)
     return KeyAuthorizer(credential.secret)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-import hokusai
+from hokusai.__version__ import __version__
 from hokusai.authorization import RENEWABLE, Authorizer, authorizer
 from hokusai.credentials import Credential, find_credential
 from hokusai.errors import (
@@ -228,7 +228,7 @@ class GatewayClient:
         # A forked child must not write into its parent's connections.
         if self._session is None or self._pid != os.getpid():
             session = requests.Session()
-            session.headers["User-Agent"] = f"hokusai-python/{hokusai.__version__}"
+            session.headers["User-Agent"] = f"hokusai-python/{__version__}"
             # A gateway sets no cookie; one that a proxy sets would tell callers apart.
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             self._session, self._pid = session, os.getpid()

@@ -13,7 +13,7 @@ from typing import Any, Sequence
 
 import click
 
-import hokusai
+from hokusai.__version__ import __version__
 from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
 from hokusai.cli.log import log
@@ -28,7 +28,7 @@ REFUSED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(hokusai.__version__, prog_name="hokusai")
+@click.version_option(__version__, prog_name="hokusai")
 def cli() -> None:
     """Register models with Hokusai, have improvements attested, and verify attestations.
 

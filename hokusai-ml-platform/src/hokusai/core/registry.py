@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 from hokusai.api import GatewayAPI
 from hokusai.auth import plugin
 from hokusai.client import RETRY_SECONDS, GatewayClient
-from hokusai.core.current import set_current
 from hokusai.core.inputs import Contribution, Source, check_address, contributions, description
 from hokusai.credentials import find_credential
 from hokusai.errors import ConfigurationError, CredentialError, HokusaiError, InputError
@@ -58,7 +57,7 @@ class ModelRegistry:
         self.client = GatewayClient(address, credential, retry_seconds=retry_seconds)
         self.api = GatewayAPI(self.client)
         self._adopt()
-        set_current(self)
+        _set_default_registry(self)
 
     def __repr__(self) -> str:
         return f"ModelRegistry({self.tracking_uri!r})"
@@ -392,3 +391,16 @@ def _run_of(kind: str) -> Iterator[Run]:
         return
     with mlflow.start_run(run_name=f"hokusai-{kind}") as run:
         yield run
+
+
+_default_registry: ModelRegistry | None = None
+
+
+def _set_default_registry(registry: ModelRegistry) -> None:
+    global _default_registry  # noqa: PLW0603 - MLflow has one tracking URI for a process too
+    _default_registry = registry
+
+
+def default_registry() -> ModelRegistry | None:
+    """Return the process-wide default registry: the `ModelRegistry` created last, or None."""
+    return _default_registry

@@ -6,8 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
-from hokusai.core.current import current
-from hokusai.core.registry import ModelRegistry
+from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ class ExperimentManager:
     """
 
     def __init__(self, registry: ModelRegistry | None = None) -> None:
-        found = registry or current()
+        found = registry or default_registry()
         if found is None:
             raise ConfigurationError("There is no registry. Make a ModelRegistry first.")
         self.registry = found

@@ -10,8 +10,7 @@ from typing import Any, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
 from hokusai.client import GatewayClient
-from hokusai.core.current import current
-from hokusai.core.registry import ModelRegistry
+from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import (
     ConfigurationError,
     CredentialError,
@@ -104,13 +103,13 @@ class PerformanceTracker:
         return delta, _unsigned(baseline, improved, delta, body["data_contribution"])
 
     def _api(self) -> GatewayAPI:
-        registry = self._registry or current()
+        registry = self._registry or default_registry()
         return registry.api if registry is not None else GatewayAPI(GatewayClient.connect())
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         import mlflow
 
-        registry = self._registry or current()
+        registry = self._registry or default_registry()
         if registry is None or mlflow.get_tracking_uri() != registry.tracking_uri:
             return
         if mlflow.active_run() is not None:
