@@ -49,12 +49,12 @@ def make_client(
     """A client of the stand-in that waits in the clock of `pause` only."""
     from hokusai.client import GatewayClient
     from hokusai.credentials import Credential
-    from hokusai.gateway_url import GatewayAddress
-    from hokusai.rate_limit import Pacer
+    from hokusai.gateway_url import GatewayURL
+    from hokusai.rate_limit import RateLimiter
 
     return GatewayClient(
-        GatewayAddress.parse(server.url),
+        GatewayURL.parse(server.url),
         Credential("hk_live_of_the_tests", False, "a test"),
-        pacer=Pacer(sleep=pause.sleep, clock=pause.clock),
+        rate_limiter=RateLimiter(sleep=pause.sleep, clock=pause.clock),
         **dict(options or {}),
     )

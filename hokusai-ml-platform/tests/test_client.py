@@ -30,7 +30,7 @@ from hokusai.errors import (
     UnreachableError,
     ValidationError,
 )
-from hokusai.gateway_url import GatewayAddress
+from hokusai.gateway_url import GatewayURL
 from scripted import Answer, HalfAnswer, Pause, Request, Reset, ScriptedServer, problem
 
 GOOD = Answer(201, {"model_id": "hkm_1"})
@@ -333,7 +333,7 @@ def test_what_json_cannot_hold_is_not_sent(client: GatewayClient, server: Script
 def test_plain_http_to_another_machine_is_warned_of() -> None:
     with pytest.warns(InsecureConnectionWarning, match=r"plain HTTP to gateway\.example"):
         GatewayClient(
-            GatewayAddress.parse("http://gateway.example/api"), Credential("k", False, "a test")
+            GatewayURL.parse("http://gateway.example/api"), Credential("k", False, "a test")
         )
 
 

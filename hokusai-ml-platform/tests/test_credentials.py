@@ -9,8 +9,8 @@ import pytest
 
 from hokusai.credentials import (
     credentials_path,
-    find_credential,
-    forget_credential,
+    delete_credential,
+    resolve_credential,
     store_credential,
 )
 from hokusai.errors import CredentialError
@@ -19,7 +19,7 @@ HERE = "https://registry.hokus.ai:443"
 
 
 def found(variables: dict[str, str], **arguments: str) -> tuple[str, bool]:
-    credential = find_credential(HERE, environment=variables, **arguments)
+    credential = resolve_credential(HERE, environment=variables, **arguments)
     assert credential is not None
     return credential.secret, credential.is_wallet
 
@@ -46,26 +46,26 @@ def test_the_order_is_argument_then_variables_then_the_stored_one(tmp_path: Path
 
 def test_two_arguments_are_one_too_many() -> None:
     with pytest.raises(CredentialError, match="not both"):
-        find_credential(HERE, "a", "b")
+        resolve_credential(HERE, "a", "b")
 
 
 @pytest.mark.parametrize("secret", ["", "two words", "tail\r\nX-Evil: 1", "schlüssel"])
 def test_what_no_header_can_hold_is_refused_and_not_repeated(secret: str) -> None:
     with pytest.raises(CredentialError) as refused:
-        find_credential(HERE, secret)
+        resolve_credential(HERE, secret)
 
     assert not secret or secret not in str(refused.value)
 
 
 def test_the_secret_is_not_in_its_representation() -> None:
-    assert "hk_live" not in repr(find_credential(HERE, "hk_live_secret"))
+    assert "hk_live" not in repr(resolve_credential(HERE, "hk_live_secret"))
 
 
 def test_a_stored_key_is_for_its_own_gateway_only() -> None:
     store_credential(HERE, "hk_live_stored")
 
     for other in ("https://registry.hokus.ai:8443", "http://registry.hokus.ai:80", "https://x:443"):
-        assert find_credential(other) is None
+        assert resolve_credential(other) is None
 
 
 def test_the_file_is_its_owners_and_keeps_the_other_gateways() -> None:
@@ -76,9 +76,9 @@ def test_the_file_is_its_owners_and_keeps_the_other_gateways() -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [file.name for file in path.parent.iterdir()] == ["credentials"]
-    assert forget_credential(HERE)
-    assert not forget_credential(HERE)
-    other = find_credential("https://other:443")
+    assert delete_credential(HERE)
+    assert not delete_credential(HERE)
+    other = resolve_credential("https://other:443")
     assert other is not None
     assert other.secret == "two"
 
@@ -88,7 +88,7 @@ def test_a_file_that_others_can_read_is_refused() -> None:
     path.chmod(0o644)
 
     with pytest.raises(CredentialError, match="chmod 600"):
-        find_credential(HERE)
+        resolve_credential(HERE)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\0"])
@@ -97,7 +97,7 @@ def test_a_spoiled_file_is_told_not_ignored(content: str) -> None:
     path.write_text(content)
 
     with pytest.raises(CredentialError, match="credentials"):
-        find_credential(HERE)
+        resolve_credential(HERE)
 
 
 def test_a_relative_configuration_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hokusai.errors import ConfigurationError
-from hokusai.gateway_url import GatewayAddress
+from hokusai.gateway_url import GatewayURL
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from hokusai.gateway_url import GatewayAddress
     ],
 )
 def test_every_form_leads_to_the_same_gateway(url: str) -> None:
-    address = GatewayAddress.parse(url)
+    address = GatewayURL.parse(url)
 
     assert address.origin == "https://registry.hokus.ai:443"
     assert address.api == "https://registry.hokus.ai/api"
@@ -27,7 +27,7 @@ def test_every_form_leads_to_the_same_gateway(url: str) -> None:
 
 
 def test_a_gateway_may_stand_below_a_path_and_on_a_port() -> None:
-    address = GatewayAddress.parse("http://[::1]:8000/models/api/mlflow")
+    address = GatewayURL.parse("http://[::1]:8000/models/api/mlflow")
 
     assert address.origin == "http://[::1]:8000"
     assert address.tracking == "http://[::1]:8000/models/api/mlflow"
@@ -50,12 +50,12 @@ def test_a_gateway_may_stand_below_a_path_and_on_a_port() -> None:
 )
 def test_what_is_no_gateway_is_refused(url: str) -> None:
     with pytest.raises(ConfigurationError, match="gateway"):
-        GatewayAddress.parse(url)
+        GatewayURL.parse(url)
 
 
 def test_a_credential_in_the_url_is_refused_and_not_repeated() -> None:
     with pytest.raises(ConfigurationError) as refused:
-        GatewayAddress.parse("https://user:hk_live_secret@host/api/mlflow")
+        GatewayURL.parse("https://user:hk_live_secret@host/api/mlflow")
 
     assert "hk_live_secret" not in str(refused.value)
 
@@ -66,13 +66,13 @@ def test_the_default_is_the_first_variable_that_names_a_gateway() -> None:
         "HOKUSAI_API_ENDPOINT": "https://second",
         "MLFLOW_TRACKING_URI": "https://third",
     }
-    assert GatewayAddress.find(None, everything).api == "https://first/api"
+    assert GatewayURL.resolve(None, everything).api == "https://first/api"
     del everything["HOKUSAI_URL"]
-    assert GatewayAddress.find(None, everything).api == "https://second/api"
+    assert GatewayURL.resolve(None, everything).api == "https://second/api"
     del everything["HOKUSAI_API_ENDPOINT"]
-    assert GatewayAddress.find(None, everything).api == "https://third/api"
+    assert GatewayURL.resolve(None, everything).api == "https://third/api"
 
 
 def test_a_local_store_in_the_environment_is_not_taken_for_a_gateway() -> None:
     with pytest.raises(ConfigurationError, match="HOKUSAI_URL"):
-        GatewayAddress.find(None, {"MLFLOW_TRACKING_URI": "file:///tmp/mlruns"})
+        GatewayURL.resolve(None, {"MLFLOW_TRACKING_URI": "file:///tmp/mlruns"})

@@ -12,7 +12,7 @@ import pandas
 import pytest
 
 from hokusai.errors import InputError
-from hokusai.json_encoding import encode, plain
+from hokusai.json_encoding import encode_json, to_json_data
 
 
 @pytest.mark.parametrize(
@@ -31,7 +31,7 @@ from hokusai.json_encoding import encode, plain
     ],
 )
 def test_what_programs_hold_becomes_json(value: Any, expected: Any) -> None:
-    found = plain(value)
+    found = to_json_data(value)
 
     assert found == expected
     assert json.loads(json.dumps(found, allow_nan=False)) == expected
@@ -41,12 +41,12 @@ def test_what_programs_hold_becomes_json(value: Any, expected: Any) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), numpy.float32("nan")])
 def test_numbers_that_are_not_finite_are_refused_with_their_place(value: float) -> None:
     with pytest.raises(InputError, match=r"metadata\['deep'\]\[1\] is"):
-        plain({"deep": [1, value]}, "metadata")
+        to_json_data({"deep": [1, value]}, "metadata")
 
 
 def test_other_objects_are_refused_with_their_place() -> None:
     with pytest.raises(InputError, match=r"metadata\['model'\] is a object"):
-        plain({"model": object()}, "metadata")
+        to_json_data({"model": object()}, "metadata")
 
 
 def test_what_holds_itself_is_refused() -> None:
@@ -54,8 +54,8 @@ def test_what_holds_itself_is_refused() -> None:
     round_trip.append(round_trip)
 
     with pytest.raises(InputError, match="holds itself"):
-        plain(round_trip)
+        to_json_data(round_trip)
 
 
 def test_the_same_document_has_the_same_bytes() -> None:
-    assert encode({"b": 1, "a": 2}) == encode({"a": 2, "b": 1})
+    assert encode_json({"b": 1, "a": 2}) == encode_json({"a": 2, "b": 1})

@@ -14,7 +14,7 @@ from hokusai.auth.plugin import HokusaiRequestAuthProvider, RequestAuth
 from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
 from hokusai.errors import CredentialError
-from hokusai.gateway_url import GatewayAddress
+from hokusai.gateway_url import GatewayURL
 from scripted import Answer, Pause, Request, ScriptedServer, problem
 
 PATH = "/api/2.0/mlflow/runs/create"
@@ -25,7 +25,7 @@ def _nobody_is_active(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     import mlflow
 
     before = mlflow.get_tracking_uri()
-    monkeypatch.setattr(plugin, "active", plugin._Active())
+    monkeypatch.setattr(plugin, "active", plugin._ActiveClients())
     monkeypatch.setenv("MLFLOW_TRACKING_AUTH", "")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     yield
@@ -57,7 +57,7 @@ def test_the_registrys_credential_takes_the_place_of_mlflows(
 def test_the_last_registry_counts(server: ScriptedServer, pause: Pause) -> None:
     plugin.activate(make_client(server, pause))
     plugin.activate(
-        GatewayClient(GatewayAddress.parse(server.url), Credential("second", False, "a test"))
+        GatewayClient(GatewayURL.parse(server.url), Credential("second", False, "a test"))
     )
     send(server.url)
 
@@ -98,7 +98,7 @@ def test_a_redirect_to_another_host_loses_the_credential(
 
 
 def test_without_a_credential_the_request_is_not_sent(server: ScriptedServer) -> None:
-    plugin.activate(GatewayClient(GatewayAddress.parse(server.url)))
+    plugin.activate(GatewayClient(GatewayURL.parse(server.url)))
 
     with pytest.raises(CredentialError, match="HOKUSAI_API_KEY"):
         send(server.url)
@@ -145,7 +145,7 @@ def test_an_upload_is_repeated_whole_with_a_new_token(
         body.seek(2)
     server.answers(gateway)
     wallet = Credential("0x" + "11" * 32, True, "a test")
-    plugin.activate(GatewayClient(GatewayAddress.parse(server.url), wallet))
+    plugin.activate(GatewayClient(GatewayURL.parse(server.url), wallet))
     answer = send(server.url, data=body)
 
     assert answer.json() == {"got": "weights"}

@@ -17,7 +17,7 @@ from hokusai.authorization import WalletAuthorizer
 from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
 from hokusai.errors import AnswerError, AuthenticationError, CredentialError
-from hokusai.gateway_url import GatewayAddress
+from hokusai.gateway_url import GatewayURL
 from hokusai.wallet_signer import WalletSigner
 from scripted import Answer, Pause, Request, Reset, ScriptedServer, problem
 
@@ -164,7 +164,7 @@ def test_a_token_that_is_not_known_any_more_is_renewed_once(
         return Answer(200, {"tenant": ADDRESS.lower()})
 
     server.answers(gateway)
-    address = GatewayAddress.parse(server.url)
+    address = GatewayURL.parse(server.url)
     client = GatewayClient(address, Credential(PRIVATE_KEY, True, "a test"))
     assert client.request("GET", "/auth/whoami") == {"tenant": ADDRESS.lower()}
     known.clear()

@@ -25,7 +25,7 @@ __all__ = [
     "__version__",
 ]
 
-_HOMES = {
+_DEFINED_IN = {
     "Attestation": "hokusai.results",
     "ExperimentManager": "hokusai.tracking",
     "HokusaiAuth": "hokusai.auth",
@@ -38,8 +38,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     # Imported when asked for: `hokusai.verify` alone needs neither requests nor MLflow.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _DEFINED_IN:
+        return getattr(importlib.import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

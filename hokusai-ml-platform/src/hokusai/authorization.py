@@ -12,10 +12,10 @@ from hokusai.errors import AnswerError, AuthenticationError
 from hokusai.wallet_signer import WalletSigner
 
 # A token is replaced when this part of its life is over, or so many seconds before its end.
-USED = 0.8
-SPARE_SECONDS = 300.0
+TOKEN_LIFETIME_FRACTION = 0.8
+RENEWAL_MARGIN_SECONDS = 300.0
 # Reasons for which a new token helps.
-RENEWABLE = frozenset({"token_expired", "token_invalid"})
+REJECTED_TOKEN_REASONS = frozenset({"token_expired", "token_invalid"})
 
 
 class Authorizer(Protocol):
@@ -25,7 +25,7 @@ class Authorizer(Protocol):
         """`Bearer <key or token>`; may ask the gateway for a token."""
         ...
 
-    def renew(self, used: str) -> bool:
+    def invalidate(self, used: str) -> bool:
         """After a refusal: whether a request that had the header `used` is worth repeating."""
         ...
 
@@ -45,7 +45,7 @@ class TokenClient(Protocol):
         path: str,
         *,
         sign: Callable[[], Mapping[str, str]],
-        repeatable: bool,
+        idempotent: bool,
     ) -> Any:
         """Send a request whose authentication headers `sign` makes, and return the JSON."""
         ...
@@ -60,7 +60,7 @@ class KeyAuthorizer:
     def header(self) -> str:
         return self._header
 
-    def renew(self, used: str) -> bool:
+    def invalidate(self, used: str) -> bool:
         return False
 
 
@@ -89,7 +89,7 @@ class WalletAuthorizer:
                 self._exchange()
             return self._header
 
-    def renew(self, used: str) -> bool:
+    def invalidate(self, used: str) -> bool:
         with self._lock:
             # Another thread may have renewed it since.
             if self._header == used:
@@ -106,14 +106,14 @@ class WalletAuthorizer:
         token, seconds = answer.get("access_token"), answer.get("expires_in")
         if not isinstance(token, str) or not isinstance(seconds, (int, float)):
             raise AnswerError("The gateway's answer to the wallet's signature has no token.")
-        life = max(seconds * USED, seconds - SPARE_SECONDS)
+        life = max(seconds * TOKEN_LIFETIME_FRACTION, seconds - RENEWAL_MARGIN_SECONDS)
         self._header = f"Bearer {token}"
         self._until = time.monotonic() + life
         self._wall_until = time.time() + life
 
     def _ask(self) -> dict[str, object]:
         found: dict[str, object] = self._client.request(
-            "POST", "/auth/token", sign=self._signer.headers, repeatable=True
+            "POST", "/auth/token", sign=self._signer.headers, idempotent=True
         )
         return found
 
@@ -127,7 +127,7 @@ class WalletAuthorizer:
         return True
 
 
-def authorizer(credential: Credential, client: TokenClient) -> Authorizer:
+def make_authorizer(credential: Credential, client: TokenClient) -> Authorizer:
     """For a credential; `client` is one without, of the gateway that it is for."""
     if credential.is_wallet:
         return WalletAuthorizer(WalletSigner(credential.secret), client)

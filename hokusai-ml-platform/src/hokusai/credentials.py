@@ -29,7 +29,7 @@ class Credential:
     source: str
 
 
-def find_credential(
+def resolve_credential(
     origin: str,
     api_key: str | None = None,
     private_key: str | None = None,
@@ -102,7 +102,7 @@ def store_credential(
     return path
 
 
-def forget_credential(origin: str, environment: Mapping[str, str] | None = None) -> bool:
+def delete_credential(origin: str, environment: Mapping[str, str] | None = None) -> bool:
     """Remove a gateway's key: whether there was one."""
     path = credentials_path(environment)
     stored = _read(path)

@@ -15,7 +15,7 @@ _PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class GatewayAddress:
+class GatewayURL:
     """The address of one gateway.
 
     origin: scheme, host and port, `https://registry.hokus.ai:443`; credentials are kept by it.
@@ -28,7 +28,7 @@ class GatewayAddress:
     tracking: str
 
     @classmethod
-    def parse(cls, url: str) -> GatewayAddress:
+    def parse(cls, url: str) -> GatewayURL:
         """From the gateway's root, its `/api` or its `/api/mlflow`.
 
         Raises ConfigurationError for what is no URL of a gateway, and for a URL that carries a
@@ -60,9 +60,9 @@ class GatewayAddress:
         return cls(origin=origin_of(url), api=root + path, tracking=f"{root}{path}/mlflow")
 
     @classmethod
-    def find(
+    def resolve(
         cls, url: str | None = None, environment: Mapping[str, str] | None = None
-    ) -> GatewayAddress:
+    ) -> GatewayURL:
         """The given one, or else that of the environment (`VARIABLES`).
 
         Raises ConfigurationError when neither is there.

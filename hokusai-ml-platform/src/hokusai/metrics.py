@@ -8,7 +8,7 @@ from typing import Any, Mapping
 from hokusai.errors import MetricError
 
 
-def checked(metrics: Mapping[str, Any], whose: str) -> dict[str, float]:
+def validate_metrics(metrics: Mapping[str, Any], whose: str) -> dict[str, float]:
     """The metrics as floats, NumPy's scalars too. Raises MetricError, which names the metric."""
     if not isinstance(metrics, Mapping):
         raise MetricError(f"The {whose} metrics have to be a mapping of names to numbers.")
@@ -28,7 +28,7 @@ def _number(value: Any, what: str) -> float:
     return number
 
 
-def differences(baseline: Mapping[str, float], improved: Mapping[str, float]) -> dict[str, float]:
+def metric_deltas(baseline: Mapping[str, float], improved: Mapping[str, float]) -> dict[str, float]:
     """Improved minus baseline for each metric of the baseline, whichever way is better.
 
     Raises MetricError where the improved model lacks one, or there is none at all.
@@ -43,7 +43,7 @@ def differences(baseline: Mapping[str, float], improved: Mapping[str, float]) ->
     return {name: improved[name] - value for name, value in baseline.items()}
 
 
-def in_metadata(metadata: Mapping[str, Any]) -> dict[str, float]:
+def metrics_in_metadata(metadata: Mapping[str, Any]) -> dict[str, float]:
     """The metrics that the gateway reads from a registration's metadata: the numbers under
     `metrics`, or else those at its top. Raises MetricError for one that is not finite.
     """

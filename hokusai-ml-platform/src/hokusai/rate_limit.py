@@ -11,12 +11,12 @@ from typing import Callable, Mapping
 log = logging.getLogger("hokusai")
 
 # In its last twentieth a window's requests are spread over what is left of it.
-SPREAD = 20
+THROTTLED_PART = 20
 # Shorter waits are nobody's business.
-WORTH_SAYING = 1.0
+MIN_REPORTED_SECONDS = 1.0
 
 
-class Pacer:
+class RateLimiter:
     """The state of one caller's limit at one gateway, shared by the SDK and the MLflow client.
 
     The gateway counts in fixed windows and says in every answer what is left (`RateLimit-*`
@@ -36,7 +36,7 @@ class Pacer:
         self._remaining = 0
         self._end = 0.0  # of the window, on our clock; past before the first answer
 
-    def wait(self) -> float:
+    def acquire(self) -> float:
         """Before a request: wait as long as the limit asks for; the seconds waited.
 
         The count is taken here, so that threads share what is left between them.
@@ -51,20 +51,20 @@ class Pacer:
                     pause = self._pause(left)
                     self._remaining -= 1
                     break
-            announce(left, f"the rate limit of {self._limit} requests is used up")
+            report_wait(left, f"the rate limit of {self._limit} requests is used up")
             self.sleep(left)
             waited += left
         if pause > 0:
-            announce(pause, f"few requests are left of the rate limit of {self._limit}")
+            report_wait(pause, f"few requests are left of the rate limit of {self._limit}")
             self.sleep(pause)
         return waited + pause
 
     def _pause(self, left: float) -> float:
-        if self._remaining > self._limit // SPREAD:
+        if self._remaining > self._limit // THROTTLED_PART:
             return 0.0
         return left / (self._remaining + 1)
 
-    def note(self, headers: Mapping[str, str]) -> None:
+    def update(self, headers: Mapping[str, str]) -> None:
         """After an answer: what it says of the limit, if anything."""
         try:
             limit = int(headers["RateLimit-Limit"])
@@ -81,9 +81,9 @@ class Pacer:
             self._limit, self._remaining, self._end = limit, remaining, end
 
 
-def announce(seconds: float, why: str) -> None:
+def report_wait(seconds: float, why: str) -> None:
     """Tell that the SDK waits: in the log, and on the terminal if there is one."""
-    if seconds < WORTH_SAYING:
+    if seconds < MIN_REPORTED_SECONDS:
         return
     log.info("Waiting %.0f seconds: %s.", seconds, why)
     if sys.stderr is not None and sys.stderr.isatty():

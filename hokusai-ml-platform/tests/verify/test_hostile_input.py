@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hokusai.verify import DocumentError, LogExport, verify
-from hokusai.verify.checkpoint import LogKey, read_checkpoint
+from hokusai.verify.checkpoint import LogKey, parse_checkpoint
 from vector_file import IMPROVEMENT, KNOWN, VECTORS, changed, leaves
 
 EXPORT = LogExport.read(VECTORS["log_pages"])
@@ -80,7 +80,7 @@ def test_any_text_is_judged(text: Any) -> None:
 def test_any_checkpoint_is_judged(note: str) -> None:
     key = LogKey(KNOWN["log"]["key"])
     try:
-        found = read_checkpoint(note, [key])
+        found = parse_checkpoint(note, [key])
     except ValueError:
         found = None
     if found is None:

@@ -16,11 +16,11 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from hokusai.authorization import RENEWABLE
+from hokusai.authorization import REJECTED_TOKEN_REASONS
 from hokusai.client import GatewayClient
-from hokusai.credentials import find_credential
+from hokusai.credentials import resolve_credential
 from hokusai.errors import ConfigurationError, CredentialError
-from hokusai.gateway_url import GatewayAddress, origin_of
+from hokusai.gateway_url import GatewayURL, origin_of
 
 NAME = "hokusai"
 
@@ -35,7 +35,7 @@ class HokusaiRequestAuthProvider:
         return RequestAuth()
 
 
-class _Active:
+class _ActiveClients:
     """The client whose credential MLflow's requests to its gateway have: the last one activated."""
 
     def __init__(self) -> None:
@@ -44,44 +44,44 @@ class _Active:
 
     def set(self, client: GatewayClient) -> None:
         with self._lock:
-            self._clients[client.address.tracking] = client
+            self._clients[client.url.tracking] = client
 
-    def find(self, url: str) -> GatewayClient | None:
+    def for_url(self, url: str) -> GatewayClient | None:
         """For the URL of a request; None where it goes to no gateway that we know."""
         with self._lock:
             for tracking, client in self._clients.items():
-                if _below(url, tracking):
+                if _is_below(url, tracking):
                     return client
-            address = _configured()
-            if address is None or not _below(url, address.tracking):
+            address = _configured_url()
+            if address is None or not _is_below(url, address.tracking):
                 return None
             # Nobody made a registry, as in a child process: what the environment has.
-            found = GatewayClient(address, find_credential(address.origin))
+            found = GatewayClient(address, resolve_credential(address.origin))
             self._clients[address.tracking] = found
             return found
 
 
-def _below(url: str, tracking: str) -> bool:
+def _is_below(url: str, tracking: str) -> bool:
     return origin_of(url) == origin_of(tracking) and url.startswith(tracking + "/")
 
 
-def _configured() -> GatewayAddress | None:
+def _configured_url() -> GatewayURL | None:
     import mlflow
 
     for url in (mlflow.get_tracking_uri(), os.environ.get("HOKUSAI_URL")):
         with contextlib.suppress(ConfigurationError):
-            return GatewayAddress.parse(url or "")
+            return GatewayURL.parse(url or "")
     return None
 
 
-active = _Active()
+active = _ActiveClients()
 
 
 class RequestAuth(AuthBase):
     """Authenticates one request of MLflow's to the gateway, and keeps to the rate limit."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        client = active.find(request.url or "")
+        client = active.for_url(request.url or "")
         if client is None:
             return request
         if client.authorizer is None:
@@ -89,16 +89,16 @@ class RequestAuth(AuthBase):
             if "Authorization" in request.headers:
                 return request
             raise CredentialError(
-                f"There is no credential for {client.address.origin} in this process. Set "
+                f"There is no credential for {client.url.origin} in this process. Set "
                 "HOKUSAI_API_KEY or HOKUSAI_PRIVATE_KEY."
             )
-        client.pacer.wait()
+        client.rate_limiter.acquire()
         request.headers["Authorization"] = client.authorizer.header()
-        request.register_hook("response", _Answer(client, request))
+        request.register_hook("response", _ResponseHook(client, request))
         return request
 
 
-class _Answer:
+class _ResponseHook:
     """Looks at the answer: notes the limit, and repeats once with a new token if that helps."""
 
     def __init__(self, client: GatewayClient, request: requests.PreparedRequest) -> None:
@@ -112,14 +112,14 @@ class _Answer:
         self, response: requests.Response, *_: Any, **kwargs: Any
     ) -> requests.Response | None:
         if response.status_code != 401:
-            self._client.pacer.note(response.headers)
+            self._client.rate_limiter.update(response.headers)
             return None
-        if self._repeated or _reason(response) not in RENEWABLE:
+        if self._repeated or _reason(response) not in REJECTED_TOKEN_REASONS:
             return None
         request = response.request
         authorizer = self._client.authorizer
         used = request.headers.get("Authorization", "")
-        if authorizer is None or not authorizer.renew(used):
+        if authorizer is None or not authorizer.invalidate(used):
             return None
         body: Any = request.body
         if self._start is not None:
@@ -133,7 +133,7 @@ class _Answer:
         repeated: requests.Response = response.connection.send(again, **kwargs)
         repeated.history.append(response)
         repeated.request = again
-        self._client.pacer.note(repeated.headers)
+        self._client.rate_limiter.update(repeated.headers)
         return repeated
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hokusai.client import GatewayClient
-from hokusai.gateway_url import GatewayAddress
+from hokusai.gateway_url import GatewayURL
 from hokusai.wallet_signer import WalletSigner
 
 DEFAULT_API = "https://registry.hokus.ai/api"
@@ -61,7 +61,7 @@ class HokusaiAuth:
             UnreachableError: There was no response.
         """
         if self._client is None:
-            self._client = GatewayClient(GatewayAddress.parse(self.api_base))
+            self._client = GatewayClient(GatewayURL.parse(self.api_base))
         return self._client.request(
-            method, endpoint, json=json, sign=self.get_auth_headers, repeatable=False
+            method, endpoint, json=json, sign=self.get_auth_headers, idempotent=False
         )

@@ -8,7 +8,7 @@ import sys
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import record, say, write_json
+from hokusai.cli.output import write_json, write_line, write_record
 
 _PRIVATE_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 # Nobody's key is longer; standard input may be anything.
@@ -28,25 +28,27 @@ def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
     from hokusai.api import GatewayAPI
     from hokusai.cli import trusted_attestors
     from hokusai.client import GatewayClient
-    from hokusai.credentials import find_credential, store_credential
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.credentials import resolve_credential, store_credential
+    from hokusai.gateway_url import GatewayURL
 
-    address = GatewayAddress.find(url)
+    address = GatewayURL.resolve(url)
     key = _key(with_key_stdin)
     if _PRIVATE_KEY.fullmatch(key):
         raise click.UsageError(
             "This looks like a wallet's private key, which is not stored. Set HOKUSAI_PRIVATE_KEY, "
             "or make an API key with the wallet."
         )
-    client = GatewayClient(address, find_credential(address.origin, api_key=key))
+    client = GatewayClient(address, resolve_credential(address.origin, api_key=key))
     identity = GatewayAPI(client).whoami()
     path = store_credential(address.origin, key)
-    say(f"Signed in to {address.origin} as {identity['principal']} (tenant {identity['tenant']}).")
-    say(f"The key is in {path}, for you alone to read.")
-    found = find_credential(address.origin)
+    write_line(
+        f"Signed in to {address.origin} as {identity['principal']} (tenant {identity['tenant']})."
+    )
+    write_line(f"The key is in {path}, for you alone to read.")
+    found = resolve_credential(address.origin)
     if found is not None and found.source != str(path):
-        say(f"As long as {found.source} is set, that is used and not this key.")
-    say(trusted_attestors.pin(client, repin))
+        write_line(f"As long as {found.source} is set, that is used and not this key.")
+    write_line(trusted_attestors.pin(client, repin))
 
 
 def _key(with_key_stdin: bool) -> str:
@@ -65,14 +67,14 @@ def _key(with_key_stdin: bool) -> str:
 @url_option
 def logout(url: str | None) -> None:
     """Forget the key that is stored for a gateway. It stays good until it is revoked there."""
-    from hokusai.credentials import forget_credential
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.credentials import delete_credential
+    from hokusai.gateway_url import GatewayURL
 
-    origin = GatewayAddress.find(url).origin
-    if forget_credential(origin):
-        say(f"The key for {origin} is forgotten here. At the gateway it is still good.")
+    origin = GatewayURL.resolve(url).origin
+    if delete_credential(origin):
+        write_line(f"The key for {origin} is forgotten here. At the gateway it is still good.")
     else:
-        say(f"No key was stored for {origin}.")
+        write_line(f"No key was stored for {origin}.")
 
 
 @click.command()
@@ -81,7 +83,7 @@ def logout(url: str | None) -> None:
 def whoami(url: str | None, as_json: bool) -> None:
     """Who the gateway takes you for."""
     found = connect(url).whoami()
-    write_json(dict(found)) if as_json else record(found)
+    write_json(dict(found)) if as_json else write_record(found)
 
 
 @click.command()
@@ -93,7 +95,7 @@ def limits(url: str | None, as_json: bool) -> None:
     if as_json:
         write_json(dict(found))
     else:
-        say(
+        write_line(
             f"{found['remaining']} of {found['limit']} requests are left for the next "
             f"{found['reset']} seconds."
         )

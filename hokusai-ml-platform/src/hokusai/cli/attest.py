@@ -8,15 +8,15 @@ from typing import Any, Sequence
 import click
 
 from hokusai.cli.options import (
-    Pair,
+    KeyValue,
     connect,
     contribution_options,
-    contributions_of,
+    data_contribution_of,
     json_option,
-    metrics_of,
+    metrics_from_pairs,
     url_option,
 )
-from hokusai.cli.output import numbers, record, write_json
+from hokusai.cli.output import format_metrics, write_json, write_record
 from hokusai.errors import ConfigurationError
 
 
@@ -33,7 +33,7 @@ from hokusai.errors import ConfigurationError
 @click.option(
     "--metric",
     "metrics",
-    type=Pair(number=True),
+    type=KeyValue(number=True),
     multiple=True,
     metavar="NAME=NUMBER",
     help="Your number of the improved model, which MLflow's is compared with.",
@@ -41,7 +41,7 @@ from hokusai.errors import ConfigurationError
 @click.option(
     "--baseline-metric",
     "baseline_metrics",
-    type=Pair(number=True),
+    type=KeyValue(number=True),
     multiple=True,
     metavar="NAME=NUMBER",
     help="Your number of the baseline.",
@@ -79,9 +79,9 @@ def attest(
         raise click.UsageError("Say what to attest: a model id, or two runs.")
     if fetch is not None and subject:
         raise click.UsageError("--fetch gets an attestation that there is, and takes no others.")
-    given: Any = metrics_of(metrics)
+    given: Any = metrics_from_pairs(metrics)
     if baseline_metrics:
-        given = {"baseline": metrics_of(baseline_metrics), "improved": given or {}}
+        given = {"baseline": metrics_from_pairs(baseline_metrics), "improved": given or {}}
     if fetch is not None:
         found = connect(url).attestation(fetch)
     else:
@@ -90,7 +90,7 @@ def attest(
                 "kind": "claimed" if claimed else "witnessed",
                 "model_id": model_id,
                 "metrics": given,
-                "data_contribution": contributions_of(
+                "data_contribution": data_contribution_of(
                     contributions, contributor, samples, data_hash, data
                 ),
                 **named,
@@ -112,11 +112,11 @@ def attest(
         return
     data_of = found["data"]
     points = found["delta_one"]
-    record(
+    write_record(
         {
             "attestation": found["hash"],
             "kind": found["kind"],
-            "metrics": numbers(data_of["metrics"]),
+            "metrics": format_metrics(data_of["metrics"]),
             "primary metric": data_of["primary_metric"],
             "improvement": None if points is None else f"{points:g} percentage points",
             "signed by": found["signature"]["signer"],

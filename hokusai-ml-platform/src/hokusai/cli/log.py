@@ -52,7 +52,7 @@ def export(url: str | None, output: TextIO) -> None:
 
 def _get(url: str | None, path: str, **query: Any) -> Any:
     from hokusai.client import GatewayClient
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.gateway_url import GatewayURL
 
-    client = GatewayClient(GatewayAddress.find(url))
+    client = GatewayClient(GatewayURL.resolve(url))
     return client.request("GET", f"/attestations/log{path}", params=query, anonymous=True)

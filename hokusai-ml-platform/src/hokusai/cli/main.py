@@ -18,7 +18,7 @@ from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
 from hokusai.cli.log import log
 from hokusai.cli.models import models
-from hokusai.cli.output import clean
+from hokusai.cli.output import sanitize
 from hokusai.cli.register import register
 from hokusai.cli.verify import verify
 from hokusai.errors import ConfigurationError, HokusaiError, HokusaiWarning, InputError
@@ -93,9 +93,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"hokusai: {clean(' '.join(message.split()))}", err=True)
+    click.echo(f"hokusai: {sanitize(' '.join(message.split()))}", err=True)
     return code
 
 
 def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"hokusai: warning: {clean(' '.join(str(message).split()))}", err=True)
+    click.echo(f"hokusai: warning: {sanitize(' '.join(str(message).split()))}", err=True)

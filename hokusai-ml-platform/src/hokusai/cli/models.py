@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, Mapping
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import console, numbers, record, table, text, write_json
+from hokusai.cli.output import (
+    cell,
+    format_metrics,
+    make_console,
+    write_json,
+    write_record,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -46,7 +53,7 @@ def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> N
     if not shown:
         click.echo("No model.", err=True)
         return
-    table(
+    write_table(
         ["MODEL", "KIND", "MLFLOW", "TYPE", "TENANT", "METRICS"],
         (
             [
@@ -55,7 +62,7 @@ def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> N
                 f"{model['mlflow_name']}/{model['mlflow_version']}",
                 model["model_type"],
                 model["tenant"],
-                numbers(model["metrics"]),
+                format_metrics(model["metrics"]),
             ]
             for model in shown
         ),
@@ -74,7 +81,7 @@ def show(model_id: str, url: str | None, as_json: bool) -> None:
 
 def show_model(model: Mapping[str, Any]) -> None:
     """A model, for people."""
-    record(
+    write_record(
         {
             "model": model["model_id"],
             "kind": model["kind"],
@@ -82,7 +89,7 @@ def show_model(model: Mapping[str, Any]) -> None:
             "type": model["model_type"],
             "tenant": model["tenant"],
             "run": model["run_id"],
-            "metrics": numbers(model["metrics"]),
+            "metrics": format_metrics(model["metrics"]),
             "baseline": model["baseline_model_id"],
             "delta": _deltas(model["delta"]),
             "contributors": [_share(share) for share in model["contributors"]],
@@ -115,7 +122,7 @@ def lineage(model_id: str, url: str | None, as_json: bool) -> None:
         made = Tree(label) if parent is None else parent.add(label)
         branches[node["model"]["model_id"]] = made
     if found["root"] in branches:
-        console().print(branches[found["root"]])
+        make_console().print(branches[found["root"]])
     if not found["complete"]:
         click.echo("There are more models than are shown here.", err=True)
 
@@ -124,14 +131,14 @@ def _label(node: Mapping[str, Any], mark: str) -> Text:
     model = node["model"]
     parts = [
         f"{model['model_id']}  {model['kind']}  {model['mlflow_name']}/{model['mlflow_version']}",
-        _deltas(node["delta"]) or numbers(model["metrics"]),
+        _deltas(node["delta"]) or format_metrics(model["metrics"]),
         "by " + ", ".join(_share(share) for share in node["contributors"])
         if node["contributors"]
         else "",
         f"{len(node['attestations'])} attested" if node["attestations"] else "",
         mark,
     ]
-    return text("  ".join(part for part in parts if part))
+    return cell("  ".join(part for part in parts if part))
 
 
 def _deltas(delta: Mapping[str, Any]) -> str:

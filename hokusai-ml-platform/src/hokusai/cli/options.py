@@ -33,7 +33,7 @@ def connect(url: str | None) -> GatewayAPI:
 
 
 # click has a generic ParamType from 8.4 on only.
-class Document(click.ParamType):  # type: ignore[type-arg]
+class JSONObject(click.ParamType):  # type: ignore[type-arg]
     """A JSON object, or `@FILE` that holds one."""
 
     name = "json"
@@ -60,7 +60,7 @@ class Document(click.ParamType):  # type: ignore[type-arg]
         return found
 
 
-class Pair(click.ParamType):  # type: ignore[type-arg]
+class KeyValue(click.ParamType):  # type: ignore[type-arg]
     """NAME=VALUE, the value as text or as a number."""
 
     def __init__(self, number: bool) -> None:
@@ -83,7 +83,7 @@ class Pair(click.ParamType):  # type: ignore[type-arg]
             self.fail(f"{found!r} is not a number", param, ctx)
 
 
-def metrics_of(pairs: Sequence[tuple[str, float]]) -> dict[str, float] | None:
+def metrics_from_pairs(pairs: Sequence[tuple[str, float]]) -> dict[str, float] | None:
     """The metrics that were given, or None for none. Raises UsageError for one given twice."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -91,7 +91,7 @@ def metrics_of(pairs: Sequence[tuple[str, float]]) -> dict[str, float] | None:
     return found or None
 
 
-def contributions_of(
+def data_contribution_of(
     given: Sequence[Mapping[str, Any]],
     contributor: str | None,
     samples: int | None,
@@ -136,7 +136,7 @@ def contribution_options(command: Command) -> Command:
         click.option(
             "--contribution",
             "contributions",
-            type=Document(),
+            type=JSONObject(),
             multiple=True,
             metavar="JSON",
             help="A whole contribution, or @FILE; several times for several contributors.",

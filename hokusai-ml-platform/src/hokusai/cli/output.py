@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 _WIDTH = 500
 
 
-def clean(text: object) -> str:
+def sanitize(cell: object) -> str:
     """The text without what steers terminals: control characters, changes of direction."""
     return "".join(
-        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(text)
+        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(cell)
     )
 
 
-def say(text: str) -> None:
+def write_line(cell: str) -> None:
     """A line for people, on standard output."""
-    click.echo(clean(text))
+    click.echo(sanitize(cell))
 
 
 def write_json(document: Any) -> None:
@@ -37,7 +37,7 @@ def write_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=True, default=dict))
 
 
-def console() -> Console:
+def make_console() -> Console:
     """Where tables and trees go."""
     from rich.console import Console
 
@@ -45,18 +45,18 @@ def console() -> Console:
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
-def text(value: object) -> Text:
+def cell(value: object) -> Text:
     """A cell: None is empty, and a list one entry after the other."""
     from rich.text import Text
 
     if value is None:
         return Text("")
     if isinstance(value, (list, tuple)):
-        return Text(", ".join(clean(each) for each in value))
-    return Text(clean(value))
+        return Text(", ".join(sanitize(each) for each in value))
+    return Text(sanitize(value))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Rows under headings; the first column is never cut."""
     from rich.table import Table
 
@@ -64,11 +64,11 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     for number, heading in enumerate(headings):
         made.add_column(heading, no_wrap=number == 0, overflow="fold")
     for row in rows:
-        made.add_row(*(text(value) for value in row))
-    console().print(made)
+        made.add_row(*(cell(value) for value in row))
+    make_console().print(made)
 
 
-def record(document: Mapping[str, object]) -> None:
+def write_record(document: Mapping[str, object]) -> None:
     """One thing, a line for each of its members that has a value."""
     from rich.table import Table
 
@@ -77,10 +77,10 @@ def record(document: Mapping[str, object]) -> None:
     made.add_column(overflow="fold")
     for name, value in document.items():
         if value not in (None, [], {}, ""):
-            made.add_row(name, text(value))
-    console().print(made)
+            made.add_row(name, cell(value))
+    make_console().print(made)
 
 
-def numbers(metrics: Mapping[str, Any]) -> str:
+def format_metrics(metrics: Mapping[str, Any]) -> str:
     """Metrics in one cell."""
     return ", ".join(f"{name} {value:g}" for name, value in metrics.items())

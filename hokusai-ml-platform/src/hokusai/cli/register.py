@@ -8,13 +8,13 @@ import click
 
 from hokusai.cli.models import show_model
 from hokusai.cli.options import (
-    Document,
-    Pair,
+    JSONObject,
+    KeyValue,
     connect,
     contribution_options,
-    contributions_of,
+    data_contribution_of,
     json_option,
-    metrics_of,
+    metrics_from_pairs,
     url_option,
 )
 from hokusai.cli.output import write_json
@@ -36,12 +36,12 @@ def _model_options(command: Command) -> Command:
         json_option,
         url_option,
         click.option("--idempotency-key", metavar="KEY", help="Names this registration."),
-        click.option("--metadata", type=Document(), metavar="JSON", help="Any object, or @FILE."),
+        click.option("--metadata", type=JSONObject(), metavar="JSON", help="Any object, or @FILE."),
         click.option("--primary-metric", metavar="NAME", help="The one that counts."),
         click.option(
             "--metric",
             "metrics",
-            type=Pair(number=True),
+            type=KeyValue(number=True),
             multiple=True,
             metavar="NAME=NUMBER",
             help="By default those of the run.",
@@ -98,7 +98,9 @@ def improved(
         "model_type": model_type,
         "name": name,
         "contributor_address": contributor,
-        "data_contribution": contributions_of(contributions, contributor, samples, data_hash, data),
+        "data_contribution": data_contribution_of(
+            contributions, contributor, samples, data_hash, data
+        ),
     }
     _register("improved", body, **given)
 
@@ -109,7 +111,7 @@ def improved(
 @click.option("--metric-name", required=True, help="What the model is measured by.")
 @click.option("--baseline-value", type=float, required=True, help="What it has to beat.")
 @click.option("--type", "model_type", help="What it is for.")
-@click.option("--tag", "tags", type=Pair(number=False), multiple=True, metavar="NAME=TEXT")
+@click.option("--tag", "tags", type=KeyValue(number=False), multiple=True, metavar="NAME=TEXT")
 @_model_options
 def tokenized(
     model_name: str,
@@ -154,7 +156,7 @@ def _register(
         raise click.UsageError("--path goes with --run.")
     if experiment is not None and directory is None:
         raise click.UsageError("--experiment goes with --model.")
-    numbers = metrics_of(metrics)
+    metrics_by_name = metrics_from_pairs(metrics)
     api = connect(url)
     if directory is not None:
         from hokusai.cli.upload import upload
@@ -162,7 +164,7 @@ def _register(
         if body.get("baseline_model_id"):
             # A baseline that is not there should be found out before a model is uploaded.
             api.model(body["baseline_model_id"])
-        run_id, artifact_path = upload(url, directory, experiment, numbers or {}), "model"
+        run_id, artifact_path = upload(url, directory, experiment, metrics_by_name or {}), "model"
     found = api.register(
         kind,
         {
@@ -170,7 +172,7 @@ def _register(
             "run_id": run_id,
             "artifact_path": artifact_path,
             "model_uri": model_uri,
-            "metrics": numbers,
+            "metrics": metrics_by_name,
             "primary_metric": primary_metric,
             "metadata": metadata,
         },

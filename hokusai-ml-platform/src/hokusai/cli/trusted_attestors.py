@@ -49,7 +49,7 @@ def pin(client: GatewayClient, again: bool = False) -> str:
     """
     from hokusai.verify.trust import Trust
 
-    origin = client.address.origin
+    origin = client.url.origin
     try:
         known = ask(client)
         Trust.from_well_known(known)
@@ -72,8 +72,8 @@ def ask(client: GatewayClient) -> Mapping[str, Any]:
     """What a gateway says of its attestor."""
     from hokusai.client import GatewayClient
 
-    root = client.address.api[: -len("/api")]
-    stranger = GatewayClient(dataclasses.replace(client.address, api=root))
+    root = client.url.api[: -len("/api")]
+    stranger = GatewayClient(dataclasses.replace(client.url, api=root))
     found: Mapping[str, Any] = stranger.request(
         "GET", "/.well-known/hokusai-attestor.json", anonymous=True
     )

@@ -12,7 +12,7 @@ from typing import Iterator, Mapping
 
 import click
 
-from hokusai.cli.output import clean
+from hokusai.cli.output import sanitize
 
 DEFAULT_EXPERIMENT = "hokusai-cli"
 
@@ -79,6 +79,6 @@ def _with_progress(files: list[Path]) -> Iterator[Path]:
     ) as progress:
         task = progress.add_task("Uploading", total=sum(sizes.values()))
         for path, size in sizes.items():
-            progress.update(task, description=f"Uploading {clean(path.name)}")
+            progress.update(task, description=f"Uploading {sanitize(path.name)}")
             yield path
             progress.advance(task, size)

@@ -8,7 +8,7 @@ from typing import Any, Sequence
 import click
 
 from hokusai.cli.options import json_option
-from hokusai.cli.output import clean, write_json
+from hokusai.cli.output import sanitize, write_json
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("--  ", "yellow")}
@@ -62,7 +62,7 @@ def verify(
     if consistency is not None:
         given["consistency"] = parse(_read(consistency))
     if export is not None:
-        given["log"] = LogExport.read(_read(export, log_export.LARGEST))
+        given["log"] = LogExport.read(_read(export, log_export.MAX_BYTES))
     report = check(_read(file), **given)
     passed = report.complete if strict else report.ok
     if as_json:
@@ -70,9 +70,9 @@ def verify(
         return 0 if passed else 1
     for each in report.checks:
         mark, colour = _MARKS[each.result.value]
-        click.echo(click.style(mark, fg=colour) + clean(f"{each.name:12} {each.detail}"))
+        click.echo(click.style(mark, fg=colour) + sanitize(f"{each.name:12} {each.detail}"))
     if whence:
-        click.echo(f"Trusted: {clean(whence)}.")
+        click.echo(f"Trusted: {sanitize(whence)}.")
     if passed:
         verdict = f"It holds: {report.kind}, signed by {report.signer}."
     elif report.ok:
@@ -81,16 +81,16 @@ def verify(
         verdict = "It does not hold."
     else:
         verdict = "Nothing speaks against it, but whose word it is nobody has told: --attestor."
-    click.echo(clean(verdict))
+    click.echo(sanitize(verdict))
     return 0 if passed else 1
 
 
 def _read(path: str, largest: int | None = None) -> bytes:
     from hokusai.errors import DocumentError
     from hokusai.verify.attestation import read_file
-    from hokusai.verify.strict_json import LARGEST
+    from hokusai.verify.strict_json import MAX_BYTES
 
-    limit = largest or LARGEST
+    limit = largest or MAX_BYTES
     if path != "-":
         return read_file(path, limit)
     found = sys.stdin.buffer.read(limit + 1)
@@ -103,11 +103,11 @@ def _pinned(url: str | None) -> tuple[Any, str]:
     """What `hokusai login` noted of a gateway, and which one; that of the only one by default."""
     from hokusai.cli import trusted_attestors
     from hokusai.errors import ConfigurationError
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.gateway_url import GatewayURL
 
     noted = trusted_attestors.pinned()
     try:
-        origin = GatewayAddress.find(url).origin
+        origin = GatewayURL.resolve(url).origin
     except ConfigurationError:
         if url is not None:
             raise

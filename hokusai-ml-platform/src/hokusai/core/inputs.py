@@ -6,14 +6,14 @@ import re
 from typing import Any, Mapping, Sequence
 
 from hokusai.errors import InputError
-from hokusai.json_encoding import plain
-from hokusai.metrics import checked, in_metadata
+from hokusai.json_encoding import to_json_data
+from hokusai.metrics import metrics_in_metadata, validate_metrics
 
 Contribution = Mapping[str, Any]
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 
-class Source:
+class ModelSource:
     """Where a model is: in memory, or in MLflow."""
 
     def __init__(
@@ -32,7 +32,7 @@ class Source:
         self.flavor = flavor
         self.details = details
 
-    def check(self) -> None:
+    def validate(self) -> None:
         given = [self.model is not None, self.model_uri is not None, self.run_id is not None]
         if sum(given) != 1:
             raise InputError("Give one of the model itself, model_uri= and run_id=.")
@@ -45,23 +45,23 @@ class Source:
             )
 
 
-def description(
+def metric_fields(
     metadata: Mapping[str, Any] | None,
     metrics: Mapping[str, Any] | None,
     primary_metric: str | None,
     higher_is_better: Mapping[str, bool] | None,
 ) -> dict[str, Any]:
     if metadata is not None:
-        in_metadata(metadata)  # which names a metric that is not finite
+        metrics_in_metadata(metadata)  # which names a metric that is not finite
     return {
-        "metadata": plain(metadata, "metadata"),
-        "metrics": None if metrics is None else checked(metrics, "given"),
+        "metadata": to_json_data(metadata, "metadata"),
+        "metrics": None if metrics is None else validate_metrics(metrics, "given"),
         "primary_metric": primary_metric,
-        "higher_is_better": plain(higher_is_better, "higher_is_better"),
+        "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
     }
 
 
-def contributions(
+def contribution_list(
     given: Contribution | Sequence[Contribution] | None,
 ) -> list[Contribution]:
     if given is None:
@@ -72,7 +72,7 @@ def contributions(
     return items
 
 
-def check_address(address: object) -> None:
+def validate_address(address: object) -> None:
     """Before a model is uploaded. The gateway looks at the checksum."""
     if address is None:
         return

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 from hokusai.api import GatewayAPI
 from hokusai.auth import plugin
 from hokusai.client import RETRY_SECONDS, GatewayClient
-from hokusai.core.inputs import Contribution, Source, check_address, contributions, description
-from hokusai.credentials import find_credential
+from hokusai.core.inputs import (
+    Contribution,
+    ModelSource,
+    contribution_list,
+    metric_fields,
+    validate_address,
+)
+from hokusai.credentials import resolve_credential
 from hokusai.errors import ConfigurationError, CredentialError, HokusaiError, InputError
 from hokusai.flavors import log_model
-from hokusai.gateway_url import GatewayAddress
-from hokusai.json_encoding import plain
-from hokusai.metrics import checked, in_metadata
+from hokusai.gateway_url import GatewayURL
+from hokusai.json_encoding import to_json_data
+from hokusai.metrics import metrics_in_metadata, validate_metrics
 from hokusai.results import (
     Attestation,
     Identity,
@@ -52,8 +58,8 @@ class ModelRegistry:
         *,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        address = GatewayAddress.find(url)
-        credential = find_credential(address.origin, api_key, private_key)
+        address = GatewayURL.resolve(url)
+        credential = resolve_credential(address.origin, api_key, private_key)
         self.client = GatewayClient(address, credential, retry_seconds=retry_seconds)
         self.api = GatewayAPI(self.client)
         self._adopt()
@@ -65,7 +71,7 @@ class ModelRegistry:
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking and registry URI: the gateway's `/api/mlflow`."""
-        return self.client.address.tracking
+        return self.client.url.tracking
 
     # --- registering ---
 
@@ -108,12 +114,12 @@ class ModelRegistry:
             "model_type": model_type,
             "name": name,
             "private": private or None,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
         return self._register(
             "baseline",
             body,
-            Source(
+            ModelSource(
                 model,
                 model_uri,
                 run_id,
@@ -154,21 +160,21 @@ class ModelRegistry:
         count, as `PerformanceTracker.track_improvement` logs them. The rest is as in
         `register_baseline`.
         """
-        given = contributions(data_contribution)
+        given = contribution_list(data_contribution)
         named = [item.get("contributor") for item in given] or [None]
         for address in (*named, contributor_address):
-            check_address(address)
+            validate_address(address)
         if contributor_address is None and None in named:
             raise InputError("contributor_address is missing: whose data it was.")
         body = {
             "baseline_model_id": baseline_model_id,
             "contributor_address": contributor_address,
-            "data_contribution": plain(data_contribution, "data_contribution"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "model_type": model_type,
             "name": name,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = Source(
+        source = ModelSource(
             improved_model,
             model_uri,
             run_id,
@@ -221,14 +227,14 @@ class ModelRegistry:
             "model_name": model_name,
             "token_id": token_id,
             "metric_name": metric_name,
-            "baseline_value": checked({"baseline_value": baseline_value}, "given")[
+            "baseline_value": validate_metrics({"baseline_value": baseline_value}, "given")[
                 "baseline_value"
             ],
-            "additional_tags": plain(additional_tags, "additional_tags"),
+            "additional_tags": to_json_data(additional_tags, "additional_tags"),
             "model_type": model_type,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = Source(
+        source = ModelSource(
             model,
             model_uri,
             run_id,
@@ -288,10 +294,10 @@ class ModelRegistry:
             "model_name": model_name,
             "model_version": model_version,
             "kind": kind,
-            "metrics": plain(metrics, "metrics"),
-            "data_contribution": plain(data_contribution, "data_contribution"),
+            "metrics": to_json_data(metrics, "metrics"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "primary_metric": primary_metric,
-            "higher_is_better": plain(higher_is_better, "higher_is_better"),
+            "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
         }
         return self.api.attest(body, idempotency_key)
 
@@ -323,7 +329,7 @@ class ModelRegistry:
 
         if self.client.authorizer is None:
             raise CredentialError(
-                f"There is no credential for {self.client.address.origin}. Set "
+                f"There is no credential for {self.client.url.origin}. Set "
                 "MLFLOW_TRACKING_TOKEN or HOKUSAI_API_KEY to an API key, HOKUSAI_PRIVATE_KEY to a "
                 "wallet's key, or run `hokusai login`."
             )
@@ -342,9 +348,9 @@ class ModelRegistry:
         plugin.activate(self.client)
 
     def _register(
-        self, kind: str, body: dict[str, Any], source: Source, idempotency_key: str | None
+        self, kind: str, body: dict[str, Any], source: ModelSource, idempotency_key: str | None
     ) -> RegisteredModel:
-        source.check()
+        source.validate()
         if source.model is None:
             located = {
                 "model_uri": source.model_uri,
@@ -352,7 +358,7 @@ class ModelRegistry:
                 "artifact_path": source.artifact_path,
             }
             return self.api.register(kind, {**body, **located}, idempotency_key)
-        metrics = body.get("metrics") or in_metadata(body.get("metadata") or {})
+        metrics = body.get("metrics") or metrics_in_metadata(body.get("metadata") or {})
         self.activate()
         with _run_of(kind) as run:
             logged = log_model(

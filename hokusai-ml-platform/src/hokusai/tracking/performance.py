@@ -19,8 +19,8 @@ from hokusai.errors import (
     UnreachableError,
     UnsignedAttestationWarning,
 )
-from hokusai.json_encoding import plain
-from hokusai.metrics import checked, differences
+from hokusai.json_encoding import to_json_data
+from hokusai.metrics import metric_deltas, validate_metrics
 from hokusai.results import Attestation
 
 # Whoever trains without a gateway should not wait for one for long.
@@ -63,22 +63,22 @@ class PerformanceTracker:
         Raises MetricError for metrics that are no finite numbers or cannot be compared, and
         GatewayError for what the gateway refuses.
         """
-        baseline = checked(baseline_metrics, "baseline")
-        improved = checked(improved_metrics, "improved")
-        delta = differences(baseline, improved)
+        baseline = validate_metrics(baseline_metrics, "baseline")
+        improved = validate_metrics(improved_metrics, "improved")
+        delta = metric_deltas(baseline, improved)
         witnessed = _witnessed(
             [baseline_run_id, baseline_model_id], [improved_run_id, improved_model_id]
         )
         body: dict[str, Any] = {
             "kind": "witnessed" if witnessed else "claimed",
             "metrics": {"baseline": baseline, "improved": improved},
-            "data_contribution": plain(data_contribution, "data_contribution"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "baseline_run_id": baseline_run_id,
             "improved_run_id": improved_run_id,
             "baseline_model_id": baseline_model_id,
             "improved_model_id": improved_model_id,
             "primary_metric": primary_metric,
-            "higher_is_better": plain(higher_is_better, "higher_is_better"),
+            "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
         }
         try:
             attestation = self._api().attest(body, idempotency_key, retry_seconds=RETRY_SECONDS)

@@ -8,21 +8,21 @@ import os
 from typing import Any, Callable, Iterable, Mapping
 
 from hokusai.errors import DocumentError, InputError
-from hokusai.verify import envelope, merkle, typed_data
-from hokusai.verify.checkpoint import Checkpoint, read_checkpoint
+from hokusai.verify import eas, eip712, merkle
+from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
 from hokusai.verify.ethereum import from_hex, recover
-from hokusai.verify.log_export import LogExport
-from hokusai.verify.parts import (
-    Fails,
-    Unchecked,
+from hokusai.verify.json_fields import (
+    CheckFailed,
+    NotChecked,
     hashes_at,
     integer_at,
     object_at,
     part,
     text_at,
 )
+from hokusai.verify.log_export import LogExport
 from hokusai.verify.report import Check, Report, Result
-from hokusai.verify.strict_json import LARGEST, canonical, parse, plain, same
+from hokusai.verify.strict_json import MAX_BYTES, canonical_json, checked_copy, equal_json, parse
 from hokusai.verify.trust import Trust
 
 NAME = "HokusaiAttestation"
@@ -55,14 +55,16 @@ def verify(
     `checkpoint` that is none, and InputError for an address or key that is none. Whatever else is
     wrong with the attestation is in the report.
     """
-    given = parse(attestation) if isinstance(attestation, (str, bytes)) else plain(attestation)
+    given = (
+        parse(attestation) if isinstance(attestation, (str, bytes)) else checked_copy(attestation)
+    )
     if not isinstance(given, dict):
         raise DocumentError("An attestation is a JSON object.")
     trust = Trust.of(attestors, log_keys)
     if known is not None:
         trust |= Trust.from_well_known(known)
     if consistency is not None:
-        consistency = plain(consistency)
+        consistency = checked_copy(consistency)
         if not isinstance(consistency, dict):
             raise DocumentError("A consistency proof is a JSON object.")
         if checkpoint is None:
@@ -75,7 +77,7 @@ def _held(checkpoint: Any, trust: Trust) -> Checkpoint:
     if not isinstance(checkpoint, str):
         raise InputError("A checkpoint is a text, as GET /api/attestations/log gives it.")
     try:
-        return read_checkpoint(checkpoint, trust.log_keys)
+        return parse_checkpoint(checkpoint, trust.log_keys)
     except ValueError as error:
         raise DocumentError(f"What you hold is no checkpoint of a log: {error}.") from None
 
@@ -88,7 +90,7 @@ def verify_file(path: str | os.PathLike[str], **trusted: Any) -> Report:
     return verify(read_file(path), **trusted)
 
 
-def read_file(path: str | os.PathLike[str], largest: int = LARGEST) -> bytes:
+def read_file(path: str | os.PathLike[str], largest: int = MAX_BYTES) -> bytes:
     """A file's bytes. Raises DocumentError if it cannot be read, or is larger than `largest`."""
     try:
         with open(path, "rb") as file:
@@ -149,9 +151,9 @@ class _Verification:
     def _check(self, name: str, check: Callable[[], str]) -> Check:
         try:
             return Check(name, Result.HOLDS, check())
-        except Fails as reason:
+        except CheckFailed as reason:
             return Check(name, Result.FAILS, str(reason))
-        except Unchecked as reason:
+        except NotChecked as reason:
             return Check(name, Result.UNCHECKED, str(reason))
         except (DocumentError, ValueError) as error:
             return Check(name, Result.FAILS, str(error))
@@ -159,12 +161,12 @@ class _Verification:
     def _check_hash(self) -> str:
         text, digest = text_at(self._document, "bytes"), text_at(self._document, "hash")
         if hashlib.sha256(text.encode()).hexdigest() != digest:
-            raise Fails("the bytes have another SHA-256 than the hash says")
+            raise CheckFailed("the bytes have another SHA-256 than the hash says")
         data = parse(text)
         if not isinstance(data, dict) or data.get("kind") not in KINDS:
-            raise Fails("the bytes are not the data of an attestation")
-        if canonical(data) != text:
-            raise Fails("the bytes are not in the form that is hashed: sorted JSON")
+            raise CheckFailed("the bytes are not the data of an attestation")
+        if canonical_json(data) != text:
+            raise CheckFailed("the bytes are not in the form that is hashed: sorted JSON")
         # What stands beside the bytes is there for convenience, and must not say otherwise.
         beside = {
             "data": data,
@@ -173,38 +175,40 @@ class _Verification:
             "delta_one": data.get("delta_one"),
         }
         for name, value in beside.items():
-            if name in self._document and not same(self._document[name], value):
-                raise Fails(f"{name} is not what the bytes say")
+            if name in self._document and not equal_json(self._document[name], value):
+                raise CheckFailed(f"{name} is not what the bytes say")
         if self._document.get("proof") is not None:
-            raise Fails("proof has to be null: there is no kind of proof yet")
+            raise CheckFailed("proof has to be null: there is no kind of proof yet")
         self._data = data
         return "the hash is that of the bytes, and the bytes say what the document says"
 
     def _check_signature(self) -> str:
         if self._document.get("kind") == "unsigned":
-            raise Fails("it is unsigned: no gateway has seen it")
+            raise CheckFailed("it is unsigned: no gateway has seen it")
         given = object_at(self._document, "signature")
         message, domain = object_at(given, "message"), object_at(given, "domain")
         digest = text_at(self._document, "hash")
-        if part(given, "primaryType") != TYPE or part(given, "types") != typed_data.listed(
-            TYPE, typed_data.ATTESTATION
+        if part(given, "primaryType") != TYPE or part(given, "types") != eip712.listed(
+            TYPE, eip712.ATTESTATION
         ):
-            raise Fails("the signature is over another type than an attestation's")
+            raise CheckFailed("the signature is over another type than an attestation's")
         if (part(domain, "name"), part(domain, "version")) != (NAME, VERSION):
-            raise Fails("the signature is for another domain than that of attestations")
+            raise CheckFailed("the signature is for another domain than that of attestations")
         if part(message, "attestationHash") != f"0x{digest}":
-            raise Fails("the signature is over another hash")
+            raise CheckFailed("the signature is over another hash")
         signer = recover(
-            typed_data.digest(domain, TYPE, typed_data.ATTESTATION, message),
+            eip712.digest(domain, TYPE, eip712.ATTESTATION, message),
             from_hex(text_at(given, "signature")),
         )
         if signer.lower() != text_at(given, "signer").lower():
-            raise Fails(f"the signature is {signer}'s, and not that of the signer who is named")
+            raise CheckFailed(
+                f"the signature is {signer}'s, and not that of the signer who is named"
+            )
         if self._data is not None:
             if part(message, "kind") != self._data["kind"]:
-                raise Fails("the signature is over another kind of attestation")
+                raise CheckFailed("the signature is over another kind of attestation")
             if self._data.get("issuer", signer) != signer:
-                raise Fails(f"the data names another issuer than {signer}, who signed")
+                raise CheckFailed(f"the data names another issuer than {signer}, who signed")
         self._check_time(integer_at(message, "issuedAt"))
         self._signer = signer
         return f"signed by {signer}"
@@ -221,41 +225,43 @@ class _Verification:
         except (ValueError, OverflowError, OSError):
             same_second = False
         if not same_second:
-            raise Fails("created_at is not the time that was signed")
+            raise CheckFailed("created_at is not the time that was signed")
 
     def _check_signer(self) -> str:
         if self._signer is None:
-            raise Unchecked("the signature does not hold, so it is nobody's")
+            raise NotChecked("the signature does not hold, so it is nobody's")
         if not self._trust.attestors:
-            raise Unchecked(f"signed by {self._signer}, which you have not told me to trust")
+            raise NotChecked(f"signed by {self._signer}, which you have not told me to trust")
         if self._signer not in self._trust.attestors:
-            raise Fails(f"signed by {self._signer}, which is not an attestor that you trust")
+            raise CheckFailed(f"signed by {self._signer}, which is not an attestor that you trust")
         return f"{self._signer} is an attestor that you trust"
 
     def _check_eas(self) -> str:
         if self._document.get("eas") is None:
-            raise Unchecked("there is no EAS envelope")
+            raise NotChecked("there is no EAS envelope")
         if self._data is None:
-            raise Unchecked("the hash does not hold, so there is nothing to compare it with")
-        signer = envelope.signer_of(
+            raise NotChecked("the hash does not hold, so there is nothing to compare it with")
+        signer = eas.envelope_signer(
             object_at(self._document, "eas"), text_at(self._document, "hash"), self._data["kind"]
         )
         if self._signer is not None and signer != self._signer:
-            raise Fails(f"the envelope is signed by {signer}, and the attestation by somebody else")
+            raise CheckFailed(
+                f"the envelope is signed by {signer}, and the attestation by somebody else"
+            )
         return f"an EAS off-chain attestation of the same hash, signed by {signer}"
 
     def _check_checkpoint(self) -> str:
         if self._document.get("log") is None:
-            raise Unchecked("the document has no part of the log with it")
-        shown = read_checkpoint(text_at(self._document, "log", "checkpoint"), self._trust.log_keys)
+            raise NotChecked("the document has no part of the log with it")
+        shown = parse_checkpoint(text_at(self._document, "log", "checkpoint"), self._trust.log_keys)
         self._shown = shown
         if not self._trust.log_keys:
-            raise Unchecked(
+            raise NotChecked(
                 f"it is one of the log {shown.origin} at size {shown.size}; you have not given the "
                 "key of the log"
             )
         if shown.signed_by is None:
-            raise Fails("it is not signed by a key of the log that you trust")
+            raise CheckFailed("it is not signed by a key of the log that you trust")
         self._believed.append(shown)
         return f"{shown.origin} at size {shown.size}, signed by {shown.signed_by}"
 
@@ -263,26 +269,26 @@ class _Verification:
         held = self._given
         assert held is not None
         if self._trust.log_keys and held.signed_by is None:
-            raise Fails("the checkpoint that you hold is not signed by a key that you trust")
+            raise CheckFailed("the checkpoint that you hold is not signed by a key that you trust")
         self._held = held
         # Whoever holds a checkpoint believes it, also without the key.
         self._believed.append(held)
         shown = self._shown
         if shown is None:
-            raise Unchecked("the document has no checkpoint to compare with yours")
+            raise NotChecked("the document has no checkpoint to compare with yours")
         if held.origin != shown.origin:
-            raise Fails(
+            raise CheckFailed(
                 f"your checkpoint is one of {held.origin}, the document's of {shown.origin}"
             )
         first, second = sorted((held, shown), key=lambda each: each.size)
         if first.size == second.size:
             if first.root != second.root:
-                raise Fails(
+                raise CheckFailed(
                     f"the log has shown two different trees of {first.size} entries: keep both "
                     "checkpoints, they prove it"
                 )
         elif not self._grew(first, second):
-            raise Unchecked(
+            raise NotChecked(
                 f"yours is of size {held.size} and the document's of {shown.size}: ask for /api/"
                 f"attestations/log/proof?first={first.size}&second={second.size}"
             )
@@ -300,13 +306,15 @@ class _Verification:
             if sizes == (first.size, second.size):
                 proof = hashes_at(self._consistency, "proof")
                 if not merkle.consistency_holds(*sizes, proof, first.root, second.root):
-                    raise Fails("the proof does not lead from the one checkpoint to the other")
+                    raise CheckFailed(
+                        "the proof does not lead from the one checkpoint to the other"
+                    )
                 return True
         if self._export is not None:
             roots = self._export.roots(first.size, second.size)
             if len(roots) == 2:
                 if roots != {first.size: first.root, second.size: second.root}:
-                    raise Fails("the exported entries do not make both checkpoints")
+                    raise CheckFailed("the exported entries do not make both checkpoints")
                 return True
         return False
 
@@ -314,14 +322,16 @@ class _Verification:
         assert self._export is not None
         known = [each for each in (self._held, self._shown) if each is not None]
         if not known:
-            raise Unchecked("there is no checkpoint to compare the export with")
+            raise NotChecked("there is no checkpoint to compare the export with")
         roots = self._export.roots(*(each.size for each in known))
         for each in known:
             if each.size in roots and roots[each.size] != each.root:
-                raise Fails(f"its entries are not those of the checkpoint of size {each.size}")
+                raise CheckFailed(
+                    f"its entries are not those of the checkpoint of size {each.size}"
+                )
         covered = [each for each in self._believed if each.size in roots]
         if not covered:
-            raise Unchecked(
+            raise NotChecked(
                 f"none of its {len(self._export.entries)} entries is under a checkpoint that is "
                 "signed by a key that you trust"
             )
@@ -329,27 +339,27 @@ class _Verification:
 
     def _check_inclusion(self) -> str:
         if self._document.get("log") is None:
-            raise Unchecked("the document has no part of the log with it")
+            raise NotChecked("the document has no part of the log with it")
         log, digest = object_at(self._document, "log"), text_at(self._document, "hash")
         index, size = integer_at(log, "index"), integer_at(log, "tree_size")
         entry = parse(text_at(log, "entry"))
         if part(entry, "kind") != "attested" or part(entry, "attestation") != digest:
-            raise Fails("the entry is about something else")
+            raise CheckFailed("the entry is about something else")
         if self._signer is not None:
             if entry.get("signer", self._signer) != self._signer:
-                raise Fails("the entry names another signer")
+                raise CheckFailed("the entry names another signer")
             if integer_at(self._document, "signature", "message", "nonce") != index:
-                raise Fails("the signature is for another place in the log")
+                raise CheckFailed("the signature is for another place in the log")
         shown = self._shown
         if shown is None:
-            raise Fails("there is no checkpoint that the proof could lead to")
+            raise CheckFailed("there is no checkpoint that the proof could lead to")
         if shown.size != size:
-            raise Fails("the proof is for another size of the log than the checkpoint")
+            raise CheckFailed("the proof is for another size of the log than the checkpoint")
         leaf = merkle.leaf_hash(text_at(log, "entry").encode())
         if not merkle.inclusion_holds(leaf, index, size, hashes_at(log, "proof"), shown.root):
-            raise Fails("the proof does not lead to the checkpoint's root")
+            raise CheckFailed("the proof does not lead to the checkpoint's root")
         if not any((shown.size, shown.root) == (each.size, each.root) for each in self._believed):
-            raise Unchecked(
+            raise NotChecked(
                 "the proof leads to the checkpoint's root, but nobody whom you trust stands behind "
                 "that checkpoint"
             )
@@ -357,18 +367,18 @@ class _Verification:
 
     def _check_revocation(self) -> str:
         if self._document.get("revoked") is not None:
-            raise Fails("the document itself says that it was revoked")
+            raise CheckFailed("the document itself says that it was revoked")
         if self._export is None:
-            raise Unchecked("only the log can tell whether it was revoked: give an export of it")
+            raise NotChecked("only the log can tell whether it was revoked: give an export of it")
         digest = text_at(self._document, "hash")
         found = self._export.revocation(digest)
         if found is not None:
-            raise Fails(f"entry {found[0]} of the log revokes it: {found[1]}")
+            raise CheckFailed(f"entry {found[0]} of the log revokes it: {found[1]}")
         entries = self._export.entries
         roots = self._export.roots(*(each.size for each in self._believed))
         covered = [each.size for each in self._believed if roots.get(each.size) == each.root]
         if not covered:
-            raise Unchecked(
+            raise NotChecked(
                 f"none of {len(entries)} exported entries revokes it, but nobody whom you trust "
                 "stands behind them"
             )

@@ -14,7 +14,7 @@ from Crypto.Signature import eddsa
 _ED25519 = b"\x01"
 _SIGNATURE_MARK = "\N{EM DASH} "
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
-_LARGEST = 64 * 1024
+_MAX_CHARACTERS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class LogKey:
 _SUBJECT_PUBLIC_KEY_INFO = bytes.fromhex("302a300506032b6570032100")
 
 
-def read_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
+def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
     """The checkpoint in a signed note, and whether one of the keys has signed it.
 
     Raises ValueError for what is not a checkpoint in a signed note.
     """
-    if len(note) > _LARGEST:
+    if len(note) > _MAX_CHARACTERS:
         raise ValueError("a checkpoint has at most 64 KiB")
     body, separator, signatures = note.rpartition("\n\n")
     if not separator or not signatures.endswith("\n"):

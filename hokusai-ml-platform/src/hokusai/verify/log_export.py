@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from hokusai.errors import DocumentError
-from hokusai.verify import merkle, parts
-from hokusai.verify.strict_json import parse, plain
+from hokusai.verify import json_fields, merkle
+from hokusai.verify.strict_json import checked_copy, parse
 
 # A million entries; each has some 250 bytes, and twice that in a page.
-LARGEST = 512 * 1024 * 1024
+MAX_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -29,15 +29,15 @@ class LogExport:
         if isinstance(export, (str, bytes)):
             pages = _pages_of(export)
         elif isinstance(export, list):
-            pages = [plain(page) for page in export]
+            pages = [checked_copy(page) for page in export]
         else:
-            pages = [plain(export)]
+            pages = [checked_copy(export)]
         entries: list[str] = []
         try:
             for page in pages:
-                for entry in parts.list_at(page, "entries"):
+                for entry in json_fields.list_at(page, "entries"):
                     entries.append(_entry_at(entry, len(entries)))
-        except parts.Fails as reason:
+        except json_fields.CheckFailed as reason:
             raise DocumentError(f"This is not an export of the log: {reason}.") from None
         return cls(tuple(entries))
 
@@ -54,19 +54,19 @@ class LogExport:
             try:
                 entry = parse(text)
                 if (
-                    parts.text_at(entry, "kind") == "revoked"
-                    and parts.text_at(entry, "attestation") == digest
+                    json_fields.text_at(entry, "kind") == "revoked"
+                    and json_fields.text_at(entry, "attestation") == digest
                 ):
-                    return index, parts.text_at(entry, "reason")
-            except (DocumentError, parts.Fails):
+                    return index, json_fields.text_at(entry, "reason")
+            except (DocumentError, json_fields.CheckFailed):
                 continue
         return None
 
 
 def _entry_at(entry: Any, index: int) -> str:
-    if parts.integer_at(entry, "index") != index:
-        raise parts.Fails(f"entry {index} is not where it has to be")
-    return parts.text_at(entry, "entry")
+    if json_fields.integer_at(entry, "index") != index:
+        raise json_fields.CheckFailed(f"entry {index} is not where it has to be")
+    return json_fields.text_at(entry, "entry")
 
 
 def _pages_of(text: str | bytes) -> list[Any]:
@@ -77,5 +77,5 @@ def _pages_of(text: str | bytes) -> list[Any]:
         except DocumentError:
             # One document, written over several lines.
             pass
-    found = parse(text, LARGEST)
+    found = parse(text, MAX_BYTES)
     return found if isinstance(found, list) else [found]

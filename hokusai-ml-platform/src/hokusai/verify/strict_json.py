@@ -14,17 +14,17 @@ from typing import Any, Mapping
 from hokusai.errors import DocumentError
 
 # An attestation of 500 contributors and 1,000 metrics has about 1 MB.
-LARGEST = 8 * 1024 * 1024
-DEEPEST = 64
-_MOST_PARTS = 1_000_000
+MAX_BYTES = 8 * 1024 * 1024
+MAX_DEPTH = 64
+_MAX_VALUES = 1_000_000
 # What JavaScript reads exactly (RFC 7493, section 2.2): 16 digits.
-_LARGEST_INTEGER = 2**53 - 1
+_MAX_INTEGER = 2**53 - 1
 
 _MARK = re.compile(r'["\\\[\]{}]')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def parse(text: str | bytes, largest: int = LARGEST) -> Any:
+def parse(text: str | bytes, largest: int = MAX_BYTES) -> Any:
     """JSON as plain Python data. `largest`: in bytes, or characters.
 
     Raises DocumentError for what is not JSON, what readers would not agree on (a key twice, a
@@ -39,7 +39,7 @@ def parse(text: str | bytes, largest: int = LARGEST) -> Any:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise DocumentError("This is not text in UTF-8.") from None
-    _measure(text)
+    _check_depth(text)
     try:
         data = json.loads(
             text,
@@ -50,23 +50,23 @@ def parse(text: str | bytes, largest: int = LARGEST) -> Any:
         )
     except (ValueError, RecursionError) as error:
         raise DocumentError(f"This is not JSON that everybody reads alike: {error}") from None
-    return plain(data)
+    return checked_copy(data)
 
 
-def plain(value: Any) -> Any:
+def checked_copy(value: Any) -> Any:
     """A copy of JSON data in dict, list, str, int, float, bool and None.
 
     Raises DocumentError for any other kind of data, and as `parse` does.
     """
-    return _Copy().of(value, DEEPEST)
+    return _Copy().of(value, MAX_DEPTH)
 
 
-def canonical(data: Any) -> str:
+def canonical_json(data: Any) -> str:
     """The text that is hashed: `json.dumps(data, sort_keys=True)`, the guide's form."""
     return json.dumps(data, sort_keys=True, allow_nan=False)
 
 
-def same(one: Any, other: Any) -> bool:
+def equal_json(one: Any, other: Any) -> bool:
     """Whether two plain documents say the same. 1 and 1.0 do, since JavaScript writes either as
     1; 1 and true do not.
     """
@@ -74,28 +74,28 @@ def same(one: Any, other: Any) -> bool:
         return (
             isinstance(other, dict)
             and one.keys() == other.keys()
-            and all(same(value, other[key]) for key, value in one.items())
+            and all(equal_json(value, other[key]) for key, value in one.items())
         )
     if isinstance(one, list):
         return (
             isinstance(other, list)
             and len(one) == len(other)
-            and all(same(*pair) for pair in zip(one, other))
+            and all(equal_json(*pair) for pair in zip(one, other))
         )
     return isinstance(one, bool) == isinstance(other, bool) and bool(one == other)
 
 
 class _Copy:
     def __init__(self) -> None:
-        self._parts = 0
+        self._values = 0
 
     def of(self, value: Any, levels: int) -> Any:
-        self._parts += 1
+        self._values += 1
         if levels == 0:
-            raise DocumentError(f"The document is nested more than {DEEPEST} levels deep.")
+            raise DocumentError(f"The document is nested more than {MAX_DEPTH} levels deep.")
         # Few characters can stand for many parts where one object is in several places.
-        if self._parts > _MOST_PARTS:
-            raise DocumentError(f"The document has more than {_MOST_PARTS} parts.")
+        if self._values > _MAX_VALUES:
+            raise DocumentError(f"The document has more than {_MAX_VALUES} parts.")
         if isinstance(value, str):
             if _SURROGATE.search(value):
                 raise DocumentError("A text has half of a surrogate pair, which is no character.")
@@ -103,7 +103,7 @@ class _Copy:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            if abs(value) > _LARGEST_INTEGER:
+            if abs(value) > _MAX_INTEGER:
                 raise DocumentError("An integer is above 2^53 - 1.")
             return int(value)
         if isinstance(value, float):
@@ -122,7 +122,7 @@ class _Copy:
         return str(self.of(key, 1))
 
 
-def _measure(text: str) -> None:
+def _check_depth(text: str) -> None:
     """Refuse what is nested too deeply, by its brackets alone and in one pass."""
     levels, inside, skipped = 0, False, -1
     for mark in _MARK.finditer(text):
@@ -138,8 +138,8 @@ def _measure(text: str) -> None:
             inside = True
         elif character in "[{":
             levels += 1
-            if levels > DEEPEST:
-                raise DocumentError(f"The document is nested more than {DEEPEST} levels deep.")
+            if levels > MAX_DEPTH:
+                raise DocumentError(f"The document is nested more than {MAX_DEPTH} levels deep.")
         elif character in "]}":
             levels -= 1
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Iterable, Mapping
 
 from hokusai.errors import DocumentError, InputError
-from hokusai.verify import parts
+from hokusai.verify import json_fields
 from hokusai.verify.checkpoint import LogKey
 from hokusai.verify.ethereum import checksum_address
-from hokusai.verify.strict_json import plain
+from hokusai.verify.strict_json import checked_copy
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,18 @@ class Trust:
         """From what `/.well-known/hokusai-attestor.json` answered, once, over a connection that
         one trusts. Raises DocumentError for another document.
         """
-        found = plain(document)
+        found = checked_copy(document)
         try:
-            attestors = [parts.text_at(found, "signer"), *parts.texts_at(found, "signers")]
-            keys = [parts.text_at(found, "log", "key"), *parts.texts_at(found, "log", "keys")]
+            attestors = [
+                json_fields.text_at(found, "signer"),
+                *json_fields.texts_at(found, "signers"),
+            ]
+            keys = [
+                json_fields.text_at(found, "log", "key"),
+                *json_fields.texts_at(found, "log", "keys"),
+            ]
             return cls.of(attestors, dict.fromkeys(keys))
-        except (parts.Fails, InputError) as reason:
+        except (json_fields.CheckFailed, InputError) as reason:
             raise DocumentError(
                 f"This is not what a gateway says of its attestor: {reason}"
             ) from None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Mapping
 
-from hokusai.verify import typed_data
+from hokusai.verify import eip712
 from hokusai.verify.ethereum import from_hex, keccak, recover
-from hokusai.verify.parts import Fails, integer_at, object_at, part, text_at
+from hokusai.verify.json_fields import CheckFailed, integer_at, object_at, part, text_at
 
 NAME = "EAS Attestation"
 TYPE = "Attest"
@@ -14,34 +14,34 @@ VERSION = 2
 SCHEMA = "bytes32 attestationHash,string kind"
 
 
-def signer_of(envelope: Mapping[str, Any], digest: str, kind: str) -> str:
+def envelope_signer(envelope: Mapping[str, Any], digest: str, kind: str) -> str:
     """Who signed an envelope over an attestation's hash (64 hexadecimal digits) and kind.
 
     Raises Fails, or ValueError, for an envelope that is of something else or does not hold.
     """
     given = object_at(envelope, "sig")
     message, domain = object_at(given, "message"), object_at(given, "domain")
-    if part(given, "primaryType") != TYPE or part(given, "types") != typed_data.listed(
-        TYPE, typed_data.ATTEST
+    if part(given, "primaryType") != TYPE or part(given, "types") != eip712.listed(
+        TYPE, eip712.ATTEST
     ):
-        raise Fails("it is not of the type of EAS's off-chain attestations, version 2")
+        raise CheckFailed("it is not of the type of EAS's off-chain attestations, version 2")
     if integer_at(given, "version") != VERSION or integer_at(message, "version") != VERSION:
-        raise Fails("it is of another version than 2")
+        raise CheckFailed("it is of another version than 2")
     if part(domain, "name") != NAME:
-        raise Fails("it is for another domain than that of EAS")
+        raise CheckFailed("it is for another domain than that of EAS")
     if part(message, "schema") != _schema_uid() or part(message, "data") != _data(digest, kind):
-        raise Fails("it attests something else")
-    hashed = typed_data.digest(domain, TYPE, typed_data.ATTEST, message)
+        raise CheckFailed("it attests something else")
+    hashed = eip712.digest(domain, TYPE, eip712.ATTEST, message)
     if _uid(message) != text_at(given, "uid"):
-        raise Fails("its uid is not that of its message")
+        raise CheckFailed("its uid is not that of its message")
     signature = object_at(given, "signature")
     v = integer_at(signature, "v")
     if v > 255:
-        raise Fails("the signature's v is neither 27 nor 28")
+        raise CheckFailed("the signature's v is neither 27 nor 28")
     r_s = from_hex(text_at(signature, "r")) + from_hex(text_at(signature, "s"))
     signer = recover(hashed, r_s + bytes((v,)))
     if signer.lower() != text_at(envelope, "signer").lower():
-        raise Fails(f"it is signed by {signer}, and not by the signer that it names")
+        raise CheckFailed(f"it is signed by {signer}, and not by the signer that it names")
     return signer
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Mapping
 
 
-class Fails(Exception):  # noqa: N818 - a verdict, not an error
+class CheckFailed(Exception):  # noqa: N818 - a verdict, not an error
     """A check does not hold, for this reason."""
 
 
-class Unchecked(Exception):  # noqa: N818 - a verdict, not an error
+class NotChecked(Exception):  # noqa: N818 - a verdict, not an error
     """A check could not be made, for this reason."""
 
 
@@ -17,7 +17,7 @@ def part(document: Any, *path: str) -> Any:
     """What is at a path, such as `"log", "index"`. Raises Fails where there is nothing."""
     for step in path:
         if not isinstance(document, Mapping) or step not in document:
-            raise Fails(f"{'.'.join(path)} is missing")
+            raise CheckFailed(f"{'.'.join(path)} is missing")
         document = document[step]
     return document
 
@@ -26,7 +26,7 @@ def object_at(document: Any, *path: str) -> Mapping[str, Any]:
     """An object at a path. Raises Fails for anything else, as the next ones do."""
     found = part(document, *path)
     if not isinstance(found, Mapping):
-        raise Fails(f"{'.'.join(path)} is not an object")
+        raise CheckFailed(f"{'.'.join(path)} is not an object")
     return found
 
 
@@ -34,7 +34,7 @@ def list_at(document: Any, *path: str) -> list[Any]:
     """A list at a path."""
     found = part(document, *path)
     if not isinstance(found, list):
-        raise Fails(f"{'.'.join(path)} is not a list")
+        raise CheckFailed(f"{'.'.join(path)} is not a list")
     return found
 
 
@@ -42,7 +42,7 @@ def text_at(document: Any, *path: str) -> str:
     """A text at a path."""
     found = part(document, *path)
     if not isinstance(found, str):
-        raise Fails(f"{'.'.join(path)} is not text")
+        raise CheckFailed(f"{'.'.join(path)} is not text")
     return found
 
 
@@ -50,7 +50,7 @@ def texts_at(document: Any, *path: str) -> list[str]:
     """A list of texts at a path."""
     found = list_at(document, *path)
     if not all(isinstance(item, str) for item in found):
-        raise Fails(f"{'.'.join(path)} has a member that is not text")
+        raise CheckFailed(f"{'.'.join(path)} has a member that is not text")
     return found
 
 
@@ -58,7 +58,7 @@ def integer_at(document: Any, *path: str) -> int:
     """An integer from zero on at a path."""
     found = part(document, *path)
     if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise Fails(f"{'.'.join(path)} is not a whole number from 0 on")
+        raise CheckFailed(f"{'.'.join(path)} is not a whole number from 0 on")
     return found
 
 
@@ -71,6 +71,6 @@ def hashes_at(document: Any, *path: str) -> list[bytes]:
         except ValueError:
             raw = b""
         if len(raw) != 32:
-            raise Fails(f"{'.'.join(path)} has a member that is not 64 hexadecimal digits")
+            raise CheckFailed(f"{'.'.join(path)} has a member that is not 64 hexadecimal digits")
         found.append(raw)
     return found
