@@ -284,7 +284,7 @@ def test_a_load_balancers_own_401_is_still_one(
 ) -> None:
     server.answers(Answer(401, text="<html>"))
 
-    with pytest.raises(AuthenticationError, match="answered 401"):
+    with pytest.raises(AuthenticationError, match="status 401"):
         client.request("GET", "/limits")
 
 

@@ -45,7 +45,7 @@ def test_numbers_that_are_not_finite_are_refused_with_their_place(value: float) 
 
 
 def test_other_objects_are_refused_with_their_place() -> None:
-    with pytest.raises(InputError, match=r"metadata\['model'\] is a object"):
+    with pytest.raises(InputError, match=r"metadata\['model'\] has the type object"):
         to_json_data({"model": object()}, "metadata")
 
 
@@ -53,7 +53,7 @@ def test_what_holds_itself_is_refused() -> None:
     round_trip: list[Any] = []
     round_trip.append(round_trip)
 
-    with pytest.raises(InputError, match="holds itself"):
+    with pytest.raises(InputError, match="contains itself"):
         to_json_data(round_trip)
 
 

@@ -28,7 +28,7 @@ def _no_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_a_gateway_the_attestation_is_unsigned_and_says_so() -> None:
-    with pytest.warns(UnsignedAttestationWarning, match="No gateway is named"):
+    with pytest.warns(UnsignedAttestationWarning, match="There is no gateway URL"):
         delta, attestation = PerformanceTracker().track_improvement(
             {"accuracy": 0.85}, {"accuracy": 0.92}, CONTRIBUTION
         )

@@ -118,7 +118,7 @@ def test_from_signing_in_to_verifying(
     shown = command("attest", improved["model_id"], "-o", "attestation.json").stdout
     assert "3 percentage points" in shown
     verified = command("verify", "attestation.json")
-    assert "It holds: witnessed, signed by 0x" in verified.stdout
+    assert "The attestation holds: witnessed, signed by 0x" in verified.stdout
     command("verify", "attestation.json", "--strict", code=1)
     command("log", "export", "-o", "log.jsonl")
     command("log", "checkpoint", "-o", "checkpoint.txt")
@@ -132,7 +132,7 @@ def test_from_signing_in_to_verifying(
     document = json.loads((tmp_path / "attestation.json").read_text())
     document["data"]["metrics"]["accuracy"] = 0.99
     (tmp_path / "attestation.json").write_text(json.dumps(document))
-    assert "It does not hold." in command("verify", "attestation.json", code=1).stdout
+    assert "The attestation does not hold." in command("verify", "attestation.json", code=1).stdout
 
     assert "of" in command("limits").stdout
     command("logout")
@@ -218,4 +218,4 @@ def test_the_known_document_is_enough_to_verify(
         answer: httpx.Response = anyone.get("/.well-known/hokusai-attestor.json")
     (tmp_path / "known.json").write_text(answer.text)
     done = command("verify", "claimed.json", "--known", "known.json")
-    assert "It holds: claimed, signed by" in done.stdout
+    assert "The attestation holds: claimed, signed by" in done.stdout

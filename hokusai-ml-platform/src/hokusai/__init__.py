@@ -1,4 +1,8 @@
-"""Train anywhere, register with Hokusai: the client of the Hokusai registry gateway."""
+"""The Python SDK of the Hokusai registry gateway: register models, have improvements attested.
+
+The names below are imported from their modules on first use, so that `import hokusai.verify` loads
+neither MLflow nor an HTTP client.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +41,6 @@ _DEFINED_IN = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: `hokusai.verify` alone needs neither requests nor MLflow.
     if name in _DEFINED_IN:
         return getattr(importlib.import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

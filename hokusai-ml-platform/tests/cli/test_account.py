@@ -64,10 +64,10 @@ def test_login_stores_a_good_key_for_its_owner_only(
     assert found.secret == KEY
     # From now on it is found, and the gateway's attestor is known.
     assert json.loads(command("whoami", "--url", server.url, "--json").out) == IDENTITY
-    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
     done = command("logout", "--url", server.url)
     assert (done.code, stored_credential(server.origin)) == (0, None)
-    assert "still good" in done.out
+    assert "still accepts" in done.out
 
 
 def test_login_says_what_goes_before_the_stored_key(
@@ -144,11 +144,11 @@ def test_other_attestors_are_not_taken_silently(
     typed(KEY)
     done = command("login", "--url", server.url, "--with-key-stdin")
     assert done.code == 0
-    assert "names other attestors now" in done.out
-    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
+    assert "has other attestors now" in done.out
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
     typed(KEY)
-    command("login", "--url", server.url, "--with-key-stdin", "--repin")
-    assert trusted_attestors.pinned()[server.origin]["signer"] == other
+    command("login", "--url", server.url, "--with-key-stdin", "--replace-attestors")
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == other
 
 
 def test_a_gateway_without_an_attestor_can_be_signed_in_to(
@@ -158,8 +158,8 @@ def test_a_gateway_without_an_attestor_can_be_signed_in_to(
     typed(KEY)
     done = command("login", "--url", server.url, "--with-key-stdin")
     assert done.code == 0
-    assert "could not be noted" in done.out
-    assert trusted_attestors.pinned() == {}
+    assert "could not be stored" in done.out
+    assert trusted_attestors.stored_attestors() == {}
 
 
 def test_limits(command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:

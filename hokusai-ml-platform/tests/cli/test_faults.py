@@ -133,7 +133,7 @@ def test_what_nobody_foresaw_is_told_without_its_text(
     monkeypatch.setattr(entry.cli, "main", fail)
     done = command("limits")
     assert done.code == 1
-    assert done.err.startswith("hokusai: RuntimeError, which should not happen.")
+    assert done.err.startswith("hokusai: An internal error occurred: RuntimeError.")
     monkeypatch.setenv("HOKUSAI_DEBUG", "1")
     with pytest.raises(RuntimeError):
         command("limits")

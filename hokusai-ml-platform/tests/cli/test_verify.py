@@ -28,7 +28,7 @@ def written(directory: Path, name: str, document: Any) -> str:
 def test_a_named_attestor_is_enough(command: Command, file: str) -> None:
     done = command("verify", file, "--attestor", SIGNER)
     assert done.code == 0
-    assert f"It holds: witnessed, signed by {SIGNER}." in done.out
+    assert f"The attestation holds: witnessed, signed by {SIGNER}." in done.out
     assert "-- " in done.out
     assert command("verify", file, "--attestor", SIGNER, "--strict").code == 1
 
@@ -36,7 +36,7 @@ def test_a_named_attestor_is_enough(command: Command, file: str) -> None:
 def test_nobody_named_is_not_good(command: Command, file: str) -> None:
     done = command("verify", file)
     assert done.code == 1
-    assert f"signed by {SIGNER}, which you have not told me to trust" in done.out
+    assert f"signed by {SIGNER}, but you have named no attestor to trust" in done.out
 
 
 def test_everything_can_be_checked(command: Command, file: str, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_tampering_is_code_1(command: Command, tmp_path: Path, case: dict[str, A
     document = changed(IMPROVEMENT, tuple(case["path"].split(".")), case["value"])
     done = command("verify", written(tmp_path, "a.json", document), "--attestor", SIGNER)
     assert done.code == 1
-    assert "It does not hold." in done.out
+    assert "The attestation does not hold." in done.out
 
 
 @pytest.mark.parametrize("text", ["", "not JSON", "[]", "[" * 100_000, '{"a": 1, "a": 2}', "NaN"])
@@ -92,7 +92,7 @@ def test_what_is_no_document_is_code_2(command: Command, tmp_path: Path, text: s
 def test_what_is_no_checkpoint_is_code_2(command: Command, file: str, tmp_path: Path) -> None:
     done = command("verify", file, "--checkpoint", written(tmp_path, "held", "a,b\n1,2\n"))
     assert (done.code, done.out) == (2, "")
-    assert "is no checkpoint of a log" in done.err
+    assert "is not a valid checkpoint" in done.err
 
 
 def test_wrong_keys_are_code_2(command: Command, file: str, tmp_path: Path) -> None:
@@ -108,14 +108,16 @@ def test_what_login_noted_is_trusted(
     command: Command, file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted = {name: KNOWN[name] for name in ("signer", "signers", "log")}
-    trusted_attestors.path().parent.mkdir(parents=True)
-    trusted_attestors.path().write_text(json.dumps({"https://registry.hokus.ai:443": noted}))
+    trusted_attestors.attestors_path().parent.mkdir(parents=True)
+    trusted_attestors.attestors_path().write_text(
+        json.dumps({"https://registry.hokus.ai:443": noted})
+    )
     done = command("verify", file)
     assert done.code == 0
-    assert "noted of https://registry.hokus.ai:443" in done.out
+    assert "stored for https://registry.hokus.ai:443" in done.out
     # Of several gateways none is guessed; a named one is taken.
     other = {**noted, "signer": "0x" + "11" * 20, "signers": []}
-    trusted_attestors.path().write_text(
+    trusted_attestors.attestors_path().write_text(
         json.dumps({"https://registry.hokus.ai:443": noted, "https://other.example:443": other})
     )
     assert command("verify", file).code == 1

@@ -1,70 +1,78 @@
-"""Reaching into a document whose every part may be missing, or of another kind."""
+"""Reading members of a document in which any member may be missing or have another type."""
 
 from __future__ import annotations
 
 from typing import Any, Mapping
 
 
-class CheckFailed(Exception):  # noqa: N818 - a verdict, not an error
-    """A check does not hold, for this reason."""
+class CheckFailed(Exception):  # noqa: N818 - an outcome of a check, not an error
+    """A check fails; the message is the reason."""
 
 
-class NotChecked(Exception):  # noqa: N818 - a verdict, not an error
-    """A check could not be made, for this reason."""
+class NotChecked(Exception):  # noqa: N818 - an outcome of a check, not an error
+    """A check cannot be made; the message is the reason."""
 
 
-def part(document: Any, *path: str) -> Any:
-    """What is at a path, such as `"log", "index"`. Raises Fails where there is nothing."""
-    for step in path:
-        if not isinstance(document, Mapping) or step not in document:
+def member(document: Any, *path: str) -> Any:
+    """Return the value at a path of names, such as `"log", "index"`.
+
+    Raises:
+        CheckFailed: There is none.
+    """
+    for name in path:
+        if not isinstance(document, Mapping) or name not in document:
             raise CheckFailed(f"{'.'.join(path)} is missing")
-        document = document[step]
+        document = document[name]
     return document
 
 
 def object_at(document: Any, *path: str) -> Mapping[str, Any]:
-    """An object at a path. Raises Fails for anything else, as the next ones do."""
-    found = part(document, *path)
-    if not isinstance(found, Mapping):
+    """Return the JSON object at a path.
+
+    Raises:
+        CheckFailed: There is none, or it has another type. The functions below raise it likewise.
+    """
+    value = member(document, *path)
+    if not isinstance(value, Mapping):
         raise CheckFailed(f"{'.'.join(path)} is not an object")
-    return found
+    return value
 
 
 def list_at(document: Any, *path: str) -> list[Any]:
-    """A list at a path."""
-    found = part(document, *path)
-    if not isinstance(found, list):
-        raise CheckFailed(f"{'.'.join(path)} is not a list")
-    return found
+    """Return the list at a path."""
+    value = member(document, *path)
+    if isinstance(value, list):
+        return value
+    raise CheckFailed(f"{'.'.join(path)} is not a list")
 
 
 def text_at(document: Any, *path: str) -> str:
-    """A text at a path."""
-    found = part(document, *path)
-    if not isinstance(found, str):
-        raise CheckFailed(f"{'.'.join(path)} is not text")
-    return found
+    """Return the string at a path."""
+    value = member(document, *path)
+    if isinstance(value, str):
+        return value
+    raise CheckFailed(f"{'.'.join(path)} is not text")
 
 
 def texts_at(document: Any, *path: str) -> list[str]:
-    """A list of texts at a path."""
-    found = list_at(document, *path)
-    if not all(isinstance(item, str) for item in found):
+    """Return the list of strings at a path."""
+    values = list_at(document, *path)
+    if not all(isinstance(item, str) for item in values):
         raise CheckFailed(f"{'.'.join(path)} has a member that is not text")
-    return found
+    return values
 
 
 def integer_at(document: Any, *path: str) -> int:
-    """An integer from zero on at a path."""
-    found = part(document, *path)
-    if not isinstance(found, int) or isinstance(found, bool) or found < 0:
-        raise CheckFailed(f"{'.'.join(path)} is not a whole number from 0 on")
-    return found
+    """Return the integer at a path, which must not be negative."""
+    value = member(document, *path)
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise CheckFailed(f"{'.'.join(path)} is not a non-negative integer")
+    return value
 
 
 def hashes_at(document: Any, *path: str) -> list[bytes]:
-    """A list of hashes, each 64 hexadecimal digits, as 32 bytes each."""
-    found = []
+    """Return the list of hashes at a path, each 64 hexadecimal digits, as 32 bytes each."""
+    hashes = []
     for item in list_at(document, *path):
         try:
             raw = bytes.fromhex(item) if isinstance(item, str) and len(item) == 64 else b""
@@ -72,5 +80,5 @@ def hashes_at(document: Any, *path: str) -> list[bytes]:
             raw = b""
         if len(raw) != 32:
             raise CheckFailed(f"{'.'.join(path)} has a member that is not 64 hexadecimal digits")
-        found.append(raw)
-    return found
+        hashes.append(raw)
+    return hashes
