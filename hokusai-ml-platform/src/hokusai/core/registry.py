@@ -177,7 +177,7 @@ class ModelRegistry(GatewayCalls):
         Args:
             baseline_model_id: The registered model that it improves on.
             improved_model: The model in memory.
-            contributor_address: The Ethereum address of whoever contributed the data; applies to
+            contributor_address: The Ethereum address of the contributor of the data; applies to
                 each contribution without a `contributor` of its own.
             data_contribution: One contribution or several. Each may have `contributor`,
                 `data_size` or `samples`, `data_hash`, `weight_bps` (its share in basis points),

@@ -1,4 +1,4 @@
-"""Verifying an attestation from documents alone: nothing is sent to a gateway or anybody else."""
+"""Verifying an attestation from documents alone, without sending any request."""
 
 from __future__ import annotations
 
