@@ -114,8 +114,6 @@ def test_a_key_in_the_query_is_ignored(gateway: RunningGateway) -> None:
 
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
-
-
 ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
