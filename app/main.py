@@ -23,23 +23,25 @@ from app.access.tenants.workspaces import Workspaces
 from app.control_plane import application as control_plane
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestation_endpoints
-from app.control_plane.attestations.evidence import Evidence
+from app.control_plane.attestations.evidence import EvidenceCollector
+from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.lookup import hashes_by_contributor, hashes_by_model
 from app.control_plane.attestations.registry_subjects import RegisteredModels
-from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.contributors.service import AttestationsFor
-from app.control_plane.health import Checks
+from app.control_plane.contributors.service import AttestationsByContributor
+from app.control_plane.health import ReadinessChecks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
-from app.control_plane.registry.service import AttestationsOf
+from app.control_plane.registry.service import AttestationsByModel
 from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy import application as data_plane
 from app.data_plane.proxy.application import Proxy
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
@@ -82,7 +84,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
     upstream = UpstreamClient.from_settings(
-        settings, refusal=refusal, failed=metrics.count_upstream_error
+        settings, map_error=map_error, on_failure=metrics.count_upstream_error
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
@@ -92,8 +94,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
     workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallet_limit)
-    evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
-    attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
+    evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
+    log_signer = LogSigner(attestor, settings.retired_attestors)
+    attestation_issuer = AttestationIssuer(database, evidence, log_signer)
     planner = Planner(database, mlflow, workspaces)
     registrations = Registrations(
         database, mlflow, planner, settings.registration_lease, metrics.count_registration
@@ -120,7 +123,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             yield
 
     api = control_plane.create_api(lifespan)
-    checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
+    checks = ReadinessChecks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
     api.state.services = AppState(
         {
             Settings: settings,
@@ -131,17 +134,18 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             ChangeTransaction: ChangeTransactions(database, credential_cache),
             Workspaces: workspaces,
             Limiter: limiter,
-            Attestations: attestations,
+            LogSigner: log_signer,
+            AttestationIssuer: attestation_issuer,
             Registrations: registrations,
-            AttestationsOf: attestations_of,
-            AttestationsFor: attestations_for,
-            Checks: checks,
+            AttestationsByModel: hashes_by_model,
+            AttestationsByContributor: hashes_by_contributor,
+            ReadinessChecks: checks,
         }
     )
 
     replay_guard = ReplayGuard(database)
     proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)
-    app: ASGIApp = PlaneRouter(proxy, control_plane.Documents(api, settings.body_timeout))
+    app: ASGIApp = PlaneRouter(proxy, control_plane.BodyReader(api, settings.body_timeout))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)

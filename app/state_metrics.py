@@ -15,7 +15,7 @@ from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
 from app.control_plane.attestations import transparency_log as attestation_log
-from app.control_plane.health import NAME, Checks
+from app.control_plane.health import NAME, ReadinessChecks
 from app.control_plane.registry import reconciler
 from app.core.errors import GatewayError
 from app.data_plane.fast_path import FastPath
@@ -44,7 +44,7 @@ class StateMetrics:
         upstream: UpstreamClient,
         database: Database,
         mlflow: MLflowClient,
-        checks: Checks,
+        checks: ReadinessChecks,
     ) -> None:
         self._metrics = metrics
         self._fast_path = fast_path
@@ -72,7 +72,7 @@ class StateMetrics:
             metrics.in_flight.set(sum(connection.busy for connection in connections))
             for state, count in pool.connections.items():
                 metrics.upstream_connections.labels(state).set(count)
-            metrics.upstream_connections_max.set(pool.most)
+            metrics.upstream_connections_max.set(pool.max_connections)
             metrics.upstream_waiting.set(pool.waiting)
             used, idle, most = self._database.usage()
             metrics.database_connections.labels("in_use").set(used)

@@ -1,8 +1,9 @@
-"""What counting one request costs, in CPU time: our counters against those of `limits`.
+"""The CPU time of counting one request: the gateway's counters beside those of `limits`.
 
     python -m benchmarks.limits [redis://127.0.0.1:6379]
 
-Without a URL only the ones in memory are measured. Redis' own CPU time is not in the figures.
+Without a URL, only the counters in memory are measured. The figures do not include the CPU time of
+Redis itself.
 """
 
 import asyncio
@@ -30,9 +31,9 @@ AT_ONCE = 32
 
 
 async def measure(name: str, hit: Callable[[], Awaitable[object]], times: int) -> None:
-    """Print the CPU time of one hit in microseconds, the best of five, one by one and at once."""
+    """Print the CPU time of one hit in µs, with one task and with several; the best of five."""
 
-    async def some() -> None:
+    async def repeat() -> None:
         for _ in range(times // AT_ONCE):
             await hit()
 
@@ -40,9 +41,9 @@ async def measure(name: str, hit: Callable[[], Awaitable[object]], times: int) -
     for tasks in (1, AT_ONCE):
         rounds = []
         for _ in range(5):
-            began = time.process_time()
-            await asyncio.gather(*(some() for _ in range(tasks)))
-            rounds.append((time.process_time() - began) / (times // AT_ONCE * tasks))
+            started = time.process_time()
+            await asyncio.gather(*(repeat() for _ in range(tasks)))
+            rounds.append((time.process_time() - started) / (times // AT_ONCE * tasks))
         costs.append(min(rounds) * 1e6)
     print(f"{name:40} {costs[0]:8.1f} {costs[1]:8.1f}")
 
@@ -73,7 +74,7 @@ async def main(url: str | None) -> None:
 
 
 async def measure_limits(name: str, storage: Storage, key: str, times: int) -> None:
-    """The same with what a header needs: one call to count, one to ask what is left."""
+    """The same with `limits`: one call to count, and one for the headers' values."""
     limit = RateLimitItemPerSecond(PLENTY, WINDOW)
     strategy = FixedWindowRateLimiter(storage)
 

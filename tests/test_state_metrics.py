@@ -1,5 +1,6 @@
-"""The metrics of the gateway's components, each provoked by a real request or outage."""
+"""Metrics about the state of the gateway's parts; each state is really produced."""
 
+import os
 import secrets
 import signal
 import threading
@@ -10,13 +11,15 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from prometheus_client import generate_latest
 
 from app import state_metrics
 from app.standalone.mlflow import ChildMLflow
+from app.telemetry.multiprocess import DIRECTORY_VARIABLE, combined_registry
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving
+from tests.support.serve_process import ServeProcess
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
@@ -28,23 +31,23 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"
 
 
 @pytest.fixture
-def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The gateway queries its dependencies ten times a second."""
+def frequent_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shortens the interval at which the gateway checks its dependencies."""
     monkeypatch.setattr(state_metrics, "INTERVAL", 0.1)
 
 
 @pytest.fixture
 def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway that has counted no requests yet."""
+    """A new gateway."""
     with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
         yield running
 
 
 @pytest.fixture
-def narrow(
+def one_connection(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[tuple[RunningGateway, StallingProxy]]:
-    """A gateway with one connection to MLflow, and a proxy that can stall its requests."""
+    """A gateway with one connection to MLflow, on which a test can hold requests."""
     with (
         StallingProxy(mlflow_server.url) as proxy,
         RunningGateway(
@@ -58,10 +61,10 @@ def scrape(gateway: RunningGateway) -> Scrape:
     return Scrape.of(gateway.settings.metrics_port)
 
 
-def test_requests_and_connections_are_counted_while_they_last(
-    narrow: tuple[RunningGateway, StallingProxy],
+def test_requests_and_connections_in_progress_are_reported(
+    one_connection: tuple[RunningGateway, StallingProxy],
 ) -> None:
-    gateway, proxy = narrow
+    gateway, proxy = one_connection
     with gateway.client(gateway.key()) as client:
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 200
         found = scrape(gateway)
@@ -72,7 +75,7 @@ def test_requests_and_connections_are_counted_while_they_last(
         assert found.value("hokusai_database_connections", state="in_use") == 0
 
         proxy.stall("before", "experiments/search")
-        asking = [
+        threads = [
             threading.Thread(
                 target=httpx.get,
                 args=(gateway.url + SEARCH,),
@@ -80,7 +83,7 @@ def test_requests_and_connections_are_counted_while_they_last(
             )
             for _ in range(2)
         ]
-        for one in asking:
+        for one in threads:
             one.start()
         assert proxy.held.wait(60)
         wait_until(lambda: scrape(gateway).value("hokusai_upstream_waiting") == 1)
@@ -89,7 +92,7 @@ def test_requests_and_connections_are_counted_while_they_last(
         assert found.value("hokusai_requests_in_flight") == 2
         assert found.value("hokusai_client_connections") == 3
         proxy.release()
-        for one in asking:
+        for one in threads:
             one.join()
         wait_until(lambda: scrape(gateway).value("hokusai_requests_in_flight") == 0)
         assert scrape(gateway).value("hokusai_upstream_waiting") == 0
@@ -140,7 +143,7 @@ def test_upstream_errors_are_counted_by_reason(
         RunningGateway(new_database(), dead, metrics_port=free_port()) as gateway,
         gateway.client(gateway.key()) as client,
     ):
-        # A request of the gateway itself, which creates the tenant's workspace.
+        # The failed request is the gateway's own, which creates the tenant's workspace.
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 502
         found = scrape(gateway)
         away = {"reason": "upstream_unreachable"}
@@ -160,10 +163,10 @@ def test_failed_authentications_are_counted_by_reason(
             client.get("/api/limits", headers={"X-API-Key": "hk_live_wrong"})
             client.get("/api/limits", headers={"X-API-Key": gateway.key()[:-1] + "!"})
             client.get("/api/limits", headers=wallet.headers(-3600))
-            # Above the limit: refused with 429, and counted by its own reason.
+            # One failure too many: it is refused, and still counted by its own reason.
             last = client.get("/api/limits", headers=wallet.headers() | {"X-ETH-Signature": "00"})
             assert last.json()["reason"] == "too_many_failures"
-            # The endpoint where wallets sign in is public, and has its own check.
+            # Wallets sign in at a public endpoint.
             client.post("/api/auth/token", json={"message": "m", "signature": "0x" + "0" * 130})
         found = scrape(gateway)
         name = "hokusai_authentication_failures_total"
@@ -199,11 +202,11 @@ def test_refusals_are_counted_by_limit(
                     SEARCH, params={"max_results": 1}, headers=headers
                 ).status_code == (status)
         found = scrape(gateway)
-        counted = {
+        counts = {
             limit: found.value("hokusai_limited_total", limit=limit)
             for limit in ("principal", "anonymous", "failures", "wallets")
         }
-        assert counted == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
+        assert counts == {"principal": 1, "anonymous": 2, "failures": 0, "wallets": 1}
 
 
 def test_registrations_are_counted_by_outcome(fresh: RunningGateway) -> None:
@@ -216,53 +219,53 @@ def test_registrations_are_counted_by_outcome(fresh: RunningGateway) -> None:
         assert training.register("baseline", **missing).status_code == 404
     found = scrape(fresh)
     name = "hokusai_registrations_total"
-    counted = {
+    counts = {
         (dict(labels)["kind"], dict(labels)["outcome"]): value
         for (sample, labels), value in found.samples.items()
         if sample == name
     }
-    assert counted == {
+    assert counts == {
         ("baseline", "registered"): 1,
         ("baseline", "replayed"): 1,
         ("baseline", "refused"): 1,
     }
 
 
-@pytest.mark.usefixtures("often")
-def test_the_state_of_the_database_and_mlflow_is_exported(fresh: RunningGateway) -> None:
-    def exported(name: str, **labels: str) -> float:
+@pytest.mark.usefixtures("frequent_checks")
+def test_the_state_of_database_and_mlflow_is_reported(fresh: RunningGateway) -> None:
+    def value(name: str, **labels: str) -> float:
         return scrape(fresh).value(name, **labels)
 
-    wait_until(lambda: exported("hokusai_ready", check="upstream") == 1)
-    assert exported("hokusai_ready", check="migrations") == 1
+    wait_until(lambda: value("hokusai_ready", check="upstream") == 1)
+    assert value("hokusai_ready", check="migrations") == 1
     wait_until(lambda: "hokusai_upstream_info{" in scrape(fresh).text)
     with fresh.client() as client:
         version = client.get("/version").json()["version"]
-    assert exported("hokusai_build_info", version=version) == 1
-    assert exported("process_resident_memory_bytes") > 1_000_000
-    assert exported("process_cpu_seconds_total") > 0
+    assert value("hokusai_build_info", version=version) == 1
+    assert value("process_resident_memory_bytes") > 1_000_000
+    assert value("process_cpu_seconds_total") > 0
 
     with Training.of(fresh) as training:
         model = training.baseline(accuracy=0.5)
-        answer = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
-        assert answer.status_code == 201, answer.text
-    wait_until(lambda: exported("hokusai_attestation_log_entries") == 1)
+        response = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
+        assert response.status_code == 201, response.text
+    wait_until(lambda: value("hokusai_attestation_log_entries") == 1)
 
-    # No reconciler can parse this plan, so the registration stays in the backlog.
+    # A plan that no reconciler can read remains in the backlog.
     sql(
         fresh,
         "insert into registrations (operation, principal, key, tenant, plan, in_doubt, settle_at,"
         " created_at) values ('o', 'p', 'k', 't', '{}', true, now(), now() - interval '1 hour')",
     )
-    wait_until(lambda: exported("hokusai_reconciler_backlog") == 1)
-    assert exported("hokusai_reconciler_oldest_seconds") >= 3600
+    wait_until(lambda: value("hokusai_reconciler_backlog") == 1)
+    assert value("hokusai_reconciler_oldest_seconds") >= 3600
     sql(fresh, "delete from registrations")
-    wait_until(lambda: exported("hokusai_reconciler_backlog") == 0)
-    assert exported("hokusai_reconciler_oldest_seconds") == 0
+    wait_until(lambda: value("hokusai_reconciler_backlog") == 0)
+    assert value("hokusai_reconciler_oldest_seconds") == 0
 
 
-@pytest.mark.usefixtures("often")
-def test_an_unavailable_dependency_is_exported(
+@pytest.mark.usefixtures("frequent_checks")
+def test_an_unreachable_dependency_is_reported(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with ExitStack() as longer:
@@ -274,7 +277,7 @@ def test_an_unavailable_dependency_is_exported(
         assert scrape(gateway).value("hokusai_ready", check="migrations") == 1
 
 
-def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
+def test_callers_create_a_bounded_number_of_series(fresh: RunningGateway) -> None:
     def everything(mark: str) -> None:
         key = fresh.key(f"t-{mark}")
         with fresh.client(key) as client:
@@ -308,14 +311,14 @@ def test_callers_make_a_bounded_number_of_series(fresh: RunningGateway) -> None:
         assert mark not in found.text
 
 
-def test_the_gauges_of_workers_are_summed(
+def test_state_metrics_are_summed_over_workers(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
 ) -> None:
     with two_workers(new_database(), mlflow_server.url, tmp_path) as (serving, port):
         _check_sums(serving, port)
 
 
-def _check_sums(serving: Serving, port: int) -> None:
+def _check_sums(serving: ServeProcess, port: int) -> None:
     serving.wait_for_status("/readyz", 200)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
@@ -325,7 +328,7 @@ def _check_sums(serving: Serving, port: int) -> None:
     least = min(one.memory_info().rss for one in workers)
     assert found.value("process_resident_memory_bytes") > 1.5 * least
 
-    # A worker exports all that it has counted before it ends.
+    # Before a worker ends, it writes all of its counts.
     out = {"name": "hokusai_body_bytes_total", "direction": "out"}
     before = Scrape.of(port).value(**out)
     with httpx.Client(base_url=serving.url, trust_env=False) as client:
@@ -337,13 +340,24 @@ def _check_sums(serving: Serving, port: int) -> None:
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     workers = _workers(serving)
 
-    # The gauges of a dead worker are removed, and not added to those of its successor.
+    # The state of a dead worker is neither reported nor added to its successor's.
     workers[0].kill()
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 7)
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
     assert serving.stop(signal.SIGTERM) == 0
 
 
-def _workers(serving: Serving) -> list[psutil.Process]:
+def test_a_worker_that_is_starting_breaks_no_scrape(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(DIRECTORY_VARIABLE, str(tmp_path))
+    # prometheus_client creates a file, and fills it afterwards.
+    (tmp_path / f"counter_{os.getpid()}.db").touch()
+    (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
+    found = Scrape(generate_latest(combined_registry()).decode())
+    assert found.value("process_resident_memory_bytes") > 1_000_000
+
+
+def _workers(serving: ServeProcess) -> list[psutil.Process]:
     children = psutil.Process(serving.process.pid).children()
     return [one for one in children if "spawn_main" in " ".join(one.cmdline())]

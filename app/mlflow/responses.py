@@ -9,8 +9,8 @@ from app.core.errors import MLflowRefusalError, UpstreamError
 ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 # MLflow sends the second code for an id that cannot exist.
 MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"})
-# These statuses concern the gateway's own credential (401, 403) or the moment (408, 429), so they
-# are no decision about the request.
+# These statuses are about the gateway's own credential (401, 403) or the present load (408, 429),
+# and not about the request.
 _NO_DECISION = frozenset({401, 403, 408, 429})
 
 
@@ -34,15 +34,15 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
     path = response.request.url.path
     if not response.is_success:
         raise UpstreamError(
-            f"MLflow answered {response.status_code} to {path}. Try again; if it goes on, tell the "
-            "operator the request id."
+            f"MLflow responded with {response.status_code} to {path}. Try again; if it goes on, "
+            "tell the operator the request id."
         )
     try:
         document = response.json()
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise UpstreamError(f"MLflow's answer to {path} is not a JSON object.")
+        raise UpstreamError(f"MLflow's response to {path} is not a JSON object.")
     return document
 
 

@@ -26,15 +26,15 @@ from app.core import errors
 from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.raw_http import RawResponse, request, send_raw
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import OK, Peer, Script, hostile
+from tests.support.responses import good
+from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
-from tests.support.wire import WireAnswer, ask, request
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
@@ -46,7 +46,7 @@ FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 class Met:
     """A provoked error: the response, and a call of MLflow's client that provokes it as well."""
 
-    answer: WireAnswer
+    answer: RawResponse
     client: Callable[[], object] | None = None
     # If they differ from those of the class.
     status: int | None = None
@@ -79,9 +79,9 @@ class World:
         """The error of a search, with a scripted MLflow behind the gateway."""
 
         async def meet() -> Met:
-            async with hostile(script) as server:
+            async with scripted_upstream(script) as upstream:
                 scheme = settings.pop("scheme", "http")
-                url = f"{scheme}://127.0.0.1:{server.port}"
+                url = f"{scheme}://127.0.0.1:{upstream.port}"
                 options = {"tenancy": "shared", **settings}
                 with RunningGateway(self._new_database(), url, **options) as gateway:
                     key = await asyncio.to_thread(gateway.key)
@@ -96,13 +96,13 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> WireAnswer:
+def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> RawResponse:
     with gateway.client() as http:
         answer = http.request(method, path, **options)
-    return WireAnswer(answer.status_code, dict(answer.headers), answer.content)
+    return RawResponse(answer.status_code, dict(answer.headers), answer.content)
 
 
-def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> WireAnswer:
+def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> RawResponse:
     return send(gateway, "GET", path, headers=headers)
 
 
@@ -125,7 +125,7 @@ def store(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -
 REPEATED = {408, 429, 500, 502, 503, 504}
 
 
-def raised(call: Callable[[], object], answer: WireAnswer) -> None:
+def raised(call: Callable[[], object], answer: RawResponse) -> None:
     """MLflow's client raises this error with the gateway's error_code and message."""
     with pytest.raises(MlflowException) as caught:
         call()
@@ -152,7 +152,7 @@ def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
 
 @case(errors.MalformedRequestError)
 def _(world: World) -> Met:
-    return Met(ask(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
+    return Met(send_raw(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
 
 
 @case(errors.AmbiguousCredentialsError)
@@ -184,7 +184,7 @@ def _(world: World) -> Met:
         trainer = Trainer(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.NotMintableError)
@@ -192,7 +192,7 @@ def _(world: World) -> Met:
     with world.gateway.client(world.gateway.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.SmallImprovementError)
@@ -200,7 +200,7 @@ def _(world: World) -> Met:
     with world.gateway.client(world.gateway.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.MethodNotAllowedError)
@@ -238,7 +238,7 @@ def _(world: World) -> Met:
 def _(world: World) -> Met:
     impatient = world.another(body_timeout=0.2)
     key = f"Authorization: Bearer {impatient.key()}"
-    return Met(ask(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
+    return Met(send_raw(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
 
 
 # --- 401, 403 ---
@@ -405,7 +405,7 @@ def registered(training: Training, **body: Any) -> Met:
     body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
     key = body.pop("key", None)
     answer = training.register("tokenized", key, run_id=training.run(), **body)
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.TokenTakenError)
@@ -436,7 +436,7 @@ def _(world: World) -> Met:
             training.client.get("/api/auth/whoami").json()["principal"],
         )
         answer = training.register("baseline", "busy", **body)
-        return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+        return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 # --- 429 ---
@@ -482,9 +482,9 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamError)
 def _(world: World) -> Met:
-    async def broken(peer: Peer) -> None:
+    async def broken(connection: UpstreamConnection) -> None:
         while True:
-            await peer.answer(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
+            await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
 
     # The gateway first asks MLflow whether it has workspaces.
     return world.behind(broken, tenancy="workspaces")
@@ -499,35 +499,35 @@ def _(world: World) -> Met:
 
 @case(errors.UpstreamTLSError)
 def _(world: World) -> Met:
-    async def plain(peer: Peer) -> None:
-        await peer.send(OK)
+    async def plain(connection: UpstreamConnection) -> None:
+        await connection.send(OK)
 
     return world.behind(plain, scheme="https")
 
 
 @case(errors.UpstreamProtocolError)
 def _(world: World) -> Met:
-    async def nonsense(peer: Peer) -> None:
-        await peer.answer(b"nonsense\r\n\r\n")
+    async def nonsense(connection: UpstreamConnection) -> None:
+        await connection.respond(b"nonsense\r\n\r\n")
 
     return world.behind(nonsense)
 
 
 @case(errors.UpstreamTimeoutError)
 def _(world: World) -> Met:
-    return world.behind(Peer.gone, upstream_read_timeout=0.3)
+    return world.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
 
 
 @case(errors.UpstreamBusyError)
 def _(world: World) -> Met:
     # The first request waits for MLflow; the second finds the only connection in use.
-    async def slow(peer: Peer) -> None:
-        await peer.gone()
+    async def slow(connection: UpstreamConnection) -> None:
+        await connection.wait_closed()
 
     async def meet() -> Met:
-        async with hostile(slow) as server:
+        async with scripted_upstream(slow) as upstream:
             gateway = world.another(
-                f"http://127.0.0.1:{server.port}",
+                f"http://127.0.0.1:{upstream.port}",
                 tenancy="shared",
                 upstream_connections=1,
                 upstream_pool_timeout=0.3,
@@ -535,7 +535,7 @@ def _(world: World) -> Met:
             key = await asyncio.to_thread(gateway.key)
             async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
                 first = asyncio.create_task(http.get(SEARCH, headers=bearer(key), timeout=60))
-                while not server.peers:  # noqa: ASYNC110
+                while not upstream.connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 answer = await asyncio.to_thread(get, gateway, SEARCH, bearer(key))
                 await asyncio.to_thread(raised, client(gateway, key), answer)
@@ -694,4 +694,5 @@ def test_a_key_in_a_message_is_redacted() -> None:
 
 
 def test_reasons_lists_every_reason() -> None:
-    assert {kind.reason for kind in kinds(GatewayError)} | {GatewayError.reason} == errors.REASONS
+    reasons = {kind.reason for kind in kinds(errors.GatewayError)}
+    assert reasons | {errors.GatewayError.reason} == errors.REASONS

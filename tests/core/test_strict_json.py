@@ -1,4 +1,4 @@
-"""JSON that parsers read differently is refused, by the gateway's endpoints and before MLflow."""
+"""Ambiguous JSON is refused, by the gateway's own endpoints and before anything reaches MLflow."""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.core import strict_json
 from app.core.errors import InvalidParameterError
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 
 OWN, MLFLOW = "/api/keys", "/api/mlflow/api/2.0/mlflow/experiments/create"
 BAD = {
@@ -50,7 +50,7 @@ def test_ambiguous_json_is_refused(member: httpx.Client, path: str, name: str) -
     assert word in refused(member.post(path, content=body), 400, "invalid_parameter")["message"]
 
 
-# Bodies of routes that the gateway otherwise does not parse, by what is wrong with them.
+# Bodies of a route that the gateway does not look into otherwise, by what is wrong with them.
 LOST = {
     "half a surrogate pair": b'{"run_id": "a", "key": "b", "value": "\\ud800"}',
     "the other half": b'{"run_id": "a", "key": "b", "value": "x\\uDFFFy"}',
@@ -64,7 +64,7 @@ LOST = {
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("name", LOST)
-def test_text_that_mlflow_would_damage_is_refused_on_every_route(
+def test_text_that_mlflow_would_lose_is_refused_on_every_route(
     member: httpx.Client, name: str, chunked: bool
 ) -> None:
     body = iter([LOST[name]]) if chunked else LOST[name]
@@ -74,9 +74,7 @@ def test_text_that_mlflow_would_damage_is_refused_on_every_route(
 
 @pytest.mark.parametrize("value", ["\U0001f600", "\\ud800", "\\\\ud800", "a\u00e4", "ab" * 2000])
 @pytest.mark.parametrize("ascii_only", [False, True])
-def test_other_text_is_forwarded_to_mlflow(
-    member: httpx.Client, value: str, ascii_only: bool
-) -> None:
+def test_other_text_reaches_mlflow(member: httpx.Client, value: str, ascii_only: bool) -> None:
     path = "/api/mlflow/api/2.0/mlflow"
     created = good(member.post(f"{path}/runs/create", json={"experiment_id": "0"}))
     run = created["run"]["info"]["run_id"]
@@ -87,13 +85,13 @@ def test_other_text_is_forwarded_to_mlflow(
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/Problem+JSON; a=b"])
-def test_every_media_type_of_json_is_parsed_strictly(member: httpx.Client, media_type: str) -> None:
+def test_every_media_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
     headers = {"Content-Type": media_type}
     answer = member.post(OWN, content=BAD["NUL"][0], headers=headers)
     refused(answer, 400, "invalid_parameter")
 
 
-def test_an_escaped_backslash_before_u0000_is_not_nul(member: httpx.Client) -> None:
+def test_text_that_only_resembles_nul_is_accepted(member: httpx.Client) -> None:
     body = b'{"name": "a\\\\u0000 \\\\ud800 \\ud83d\\ude00"}'
     assert good(member.post(OWN, content=body), 201)["name"] == "a\\u0000 \\ud800 \U0001f600"
 
@@ -115,7 +113,7 @@ def test_nul_in_a_target_is_refused(member: httpx.Client, path: str) -> None:
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_checking_the_text_of_any_body_raises_no_other_error(body: bytes) -> None:
+def test_the_check_of_text_passes_or_refuses_any_body(body: bytes) -> None:
     with suppress(InvalidParameterError):
         strict_json.check_text(body)
 
@@ -131,13 +129,13 @@ def test_checking_the_text_of_any_body_raises_no_other_error(body: bytes) -> Non
     ),
     st.booleans(),
 )
-def test_a_value_is_parsed_to_itself(value: Any, ascii_only: bool) -> None:
+def test_portable_json_is_parsed_to_its_value(value: Any, ascii_only: bool) -> None:
     assert strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @given(st.binary(max_size=200) | st.text('[]{}",:\\u0dE+-.1', max_size=60).map(str.encode))
-def test_parsing_any_bytes_raises_no_other_error(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with suppress(InvalidParameterError):
         value = strict_json.parse(body)
-        # What is accepted is UTF-8, and means the same to another parser.
+        # What was parsed is valid UTF-8 and has one meaning.
         assert json.loads(body.decode()) == value

@@ -1,4 +1,4 @@
-"""What the fuzzers feed: each takes any bytes, and raises for a defect only."""
+"""The targets of the fuzzers: each accepts any bytes, and raises only for a defect."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime

@@ -1,9 +1,8 @@
 """The requests that MLflowClient sends, and how it reads the responses. respx plays MLflow."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import httpx
 import pytest
@@ -13,7 +12,6 @@ from app.core.errors import MLflowRefusalError, UpstreamError
 from app.mlflow.client import MLflowClient
 from app.mlflow.resources import LoggedModel, ModelVersion, Run
 
-T = TypeVar("T")
 URL = "http://mlflow.test"
 CREDENTIAL = "Basic c2VjcmV0"
 API = "/api/2.0/mlflow"
@@ -31,22 +29,6 @@ MISSING = error(404, "RESOURCE_DOES_NOT_EXIST")
 INVALID = error(400, "INVALID_PARAMETER_VALUE")
 
 
-def call(router: respx.Router, method: Callable[[MLflowClient], Awaitable[T]]) -> T:
-    """What one call of the client returns. Every request has to carry the credential."""
-
-    async def run() -> T:
-        transport = httpx.MockTransport(router.async_handler)
-        client = MLflowClient(URL, transport, authorization=CREDENTIAL)
-        try:
-            return await method(client)
-        finally:
-            await client.close()
-
-    result = asyncio.run(run())
-    assert all(call.request.headers["authorization"] == CREDENTIAL for call in router.calls)
-    return result
-
-
 def sent(route: respx.Route, number: int = 0) -> Any:
     """The JSON body of a request to a route, the first one by default."""
     return json.loads(route.calls[number].request.content)
@@ -57,15 +39,25 @@ def router() -> respx.Router:
     return respx.Router(base_url=URL, assert_all_called=True)
 
 
+@pytest.fixture
+async def client(router: respx.Router) -> AsyncIterator[MLflowClient]:
+    """The client of the router's MLflow. Checks that every request carries the credential."""
+    transport = httpx.MockTransport(router.async_handler)
+    opened = MLflowClient(URL, transport, authorization=CREDENTIAL)
+    yield opened
+    await opened.close()
+    assert all(call.request.headers["authorization"] == CREDENTIAL for call in router.calls)
+
+
 # --- the server ---
 
 
 @pytest.mark.parametrize(("status", "alive"), [(200, True), (503, False)])
-def test_is_alive_reads_the_status_of_health(
-    router: respx.Router, status: int, alive: bool
+async def test_is_alive_reads_the_status_of_health(
+    router: respx.Router, client: MLflowClient, status: int, alive: bool
 ) -> None:
     router.get("/health").respond(status)
-    assert call(router, MLflowClient.is_alive) is alive
+    assert await client.is_alive() is alive
 
 
 @pytest.mark.parametrize(
@@ -76,25 +68,27 @@ def test_is_alive_reads_the_status_of_health(
         (httpx.Response(404, text="3.17.2"), None),
     ],
 )
-def test_the_server_version_is_none_unless_mlflow_states_one(
-    router: respx.Router, response: httpx.Response, version: str | None
+async def test_the_server_version_is_none_unless_mlflow_states_one(
+    router: respx.Router, client: MLflowClient, response: httpx.Response, version: str | None
 ) -> None:
     router.get("/version").mock(response)
-    assert call(router, MLflowClient.server_version) == version
+    assert await client.server_version() == version
 
 
 @pytest.mark.parametrize(("status", "accepted"), [(200, True), (401, False), (403, False)])
-def test_a_credential_is_rejected_by_401_and_403(
-    router: respx.Router, status: int, accepted: bool
+async def test_a_credential_is_rejected_by_401_and_403(
+    router: respx.Router, client: MLflowClient, status: int, accepted: bool
 ) -> None:
     router.get(f"{API}/experiments/search").respond(status, json={})
-    assert call(router, MLflowClient.accepts_credential) is accepted
+    assert await client.accepts_credential() is accepted
 
 
-def test_any_other_failure_tells_nothing_about_the_credential(router: respx.Router) -> None:
+async def test_any_other_failure_tells_nothing_about_the_credential(
+    router: respx.Router, client: MLflowClient
+) -> None:
     router.get(f"{API}/experiments/search").respond(500)
     with pytest.raises(UpstreamError):
-        call(router, MLflowClient.accepts_credential)
+        await client.accepts_credential()
 
 
 @pytest.mark.parametrize(
@@ -106,43 +100,49 @@ def test_any_other_failure_tells_nothing_about_the_credential(router: respx.Rout
         (httpx.Response(404, text="Not Found"), False),
     ],
 )
-def test_workspaces_are_enabled_only_if_mlflow_says_so(
-    router: respx.Router, response: httpx.Response, expected: bool
+async def test_workspaces_are_enabled_only_if_mlflow_says_so(
+    router: respx.Router, client: MLflowClient, response: httpx.Response, expected: bool
 ) -> None:
     router.get(f"{API_3}/server-info").mock(response)
-    assert call(router, MLflowClient.has_workspaces) is expected
+    assert await client.has_workspaces() is expected
 
 
-def test_server_info_is_returned_unchanged(router: respx.Router) -> None:
+async def test_server_info_is_returned_unchanged(
+    router: respx.Router, client: MLflowClient
+) -> None:
     router.get(f"{API_3}/server-info").respond(json={"store_type": "sql", "more": [1]})
-    assert call(router, MLflowClient.server_info) == {"store_type": "sql", "more": [1]}
+    assert await client.server_info() == {"store_type": "sql", "more": [1]}
 
 
 # --- workspaces ---
 
 
 @pytest.mark.parametrize("response", [httpx.Response(201, json={"workspace": {}}), EXISTS])
-def test_creating_a_workspace_that_exists_succeeds(
-    router: respx.Router, response: httpx.Response
+async def test_creating_a_workspace_that_exists_succeeds(
+    router: respx.Router, client: MLflowClient, response: httpx.Response
 ) -> None:
     route = router.post(f"{API_3}/workspaces", json={"name": "acme"}).mock(response)
-    call(router, lambda client: client.create_workspace("acme"))
+    await client.create_workspace("acme")
     assert route.call_count == 1
 
 
-def test_the_default_experiment_is_created(router: respx.Router) -> None:
+async def test_the_default_experiment_is_created(
+    router: respx.Router, client: MLflowClient
+) -> None:
     route = router.post(f"{API}/experiments/create", headers=IN_ACME)
     route.respond(json={"experiment_id": "3"})
-    assert call(router, lambda client: client.ensure_default_experiment("acme")) == "3"
+    assert await client.ensure_default_experiment("acme") == "3"
     assert sent(route) == {"name": "Default"}
 
 
-def test_the_default_experiment_is_looked_up_if_it_exists(router: respx.Router) -> None:
+async def test_the_default_experiment_is_looked_up_if_it_exists(
+    router: respx.Router, client: MLflowClient
+) -> None:
     router.post(f"{API}/experiments/create", headers=IN_ACME).mock(EXISTS)
     router.get(
         f"{API}/experiments/get-by-name", params={"experiment_name": "Default"}, headers=IN_ACME
     ).respond(json={"experiment": {"experiment_id": "7"}})
-    assert call(router, lambda client: client.ensure_default_experiment("acme")) == "7"
+    assert await client.ensure_default_experiment("acme") == "7"
 
 
 # --- whether a workspace holds something ---
@@ -165,8 +165,9 @@ def test_the_default_experiment_is_looked_up_if_it_exists(router: respx.Router) 
         (f"{API_3}/datasets/d-1", {}, lambda client: client.has_dataset("acme", "d-1")),
     ],
 )
-def test_resources_are_looked_up_in_the_workspace(
+async def test_resources_are_looked_up_in_the_workspace(
     router: respx.Router,
+    client: MLflowClient,
     path: str,
     params: dict[str, str],
     method: Callable[[MLflowClient], Awaitable[bool]],
@@ -174,21 +175,23 @@ def test_resources_are_looked_up_in_the_workspace(
     expected: bool,
 ) -> None:
     router.get(path, params=params, headers=IN_ACME).mock(response)
-    assert call(router, method) is expected
+    assert await method(client) is expected
 
 
 @pytest.mark.parametrize("bad_id", ["../runs/get", "m/1", "", "m-1?x", "m" * 101])
-def test_an_id_that_would_change_the_path_is_never_sent(router: respx.Router, bad_id: str) -> None:
-    assert call(router, lambda client: client.has_logged_model("acme", bad_id)) is False
-    assert call(router, lambda client: client.has_dataset("acme", bad_id)) is False
+async def test_an_id_that_would_change_the_path_is_never_sent(
+    router: respx.Router, client: MLflowClient, bad_id: str
+) -> None:
+    assert await client.has_logged_model("acme", bad_id) is False
+    assert await client.has_dataset("acme", bad_id) is False
     assert not router.calls
 
 
 @pytest.mark.parametrize("bad_id", ["", "a", "1234567890", "-1"])
-def test_an_experiment_id_that_mlflow_fails_on_is_never_sent(
-    router: respx.Router, bad_id: str
+async def test_an_experiment_id_that_mlflow_fails_on_is_never_sent(
+    router: respx.Router, client: MLflowClient, bad_id: str
 ) -> None:
-    assert call(router, lambda client: client.has_experiment("acme", bad_id)) is False
+    assert await client.has_experiment("acme", bad_id) is False
     assert not router.calls
 
 
@@ -200,85 +203,89 @@ def test_an_experiment_id_that_mlflow_fails_on_is_never_sent(
         (MISSING, False),
     ],
 )
-def test_artifacts_exist_if_mlflow_lists_files(
-    router: respx.Router, response: httpx.Response, expected: bool
+async def test_artifacts_exist_if_mlflow_lists_files(
+    router: respx.Router, client: MLflowClient, response: httpx.Response, expected: bool
 ) -> None:
     router.get(f"{API}/artifacts/list", params={"run_id": "r1", "path": "model"}).mock(response)
-    assert call(router, lambda client: client.has_artifacts("acme", "r1", "model")) is expected
+    assert await client.has_artifacts("acme", "r1", "model") is expected
 
 
 # --- runs and logged models ---
 
 
-def test_no_workspace_header_is_sent_to_a_shared_mlflow(router: respx.Router) -> None:
+async def test_no_workspace_header_is_sent_to_a_shared_mlflow(
+    router: respx.Router, client: MLflowClient
+) -> None:
     route = router.get(f"{API}/runs/get").mock(MISSING)
-    assert call(router, lambda client: client.run(None, "r1")) is None
+    assert await client.run(None, "r1") is None
     assert "x-mlflow-workspace" not in route.calls[0].request.headers
 
 
-def test_a_run_is_read(router: respx.Router) -> None:
+async def test_a_run_is_read(router: respx.Router, client: MLflowClient) -> None:
     info = {"run_id": "r1", "experiment_id": "7", "artifact_uri": RUN.artifact_uri}
     router.get(f"{API}/runs/get", params={"run_id": "r1"}, headers=IN_ACME).respond(
         json={"run": {"info": info, "data": {}}}
     )
-    assert call(router, lambda client: client.run("acme", "r1")) == RUN
+    assert await client.run("acme", "r1") == RUN
 
 
-def test_a_logged_model_is_read(router: respx.Router) -> None:
+async def test_a_logged_model_is_read(router: respx.Router, client: MLflowClient) -> None:
     route = router.get(f"{API}/logged-models/m-1", headers=IN_ACME)
     route.respond(json={"model": {"info": {"model_id": "m-1", "source_run_id": "r1"}}})
-    assert call(router, lambda client: client.logged_model("acme", "m-1")) == LoggedModel(
-        "m-1", "r1", 0
-    )
+    assert await client.logged_model("acme", "m-1") == LoggedModel("m-1", "r1", 0)
 
 
 def logged(model_id: str, name: str = "forest", run_id: str = "r1") -> dict[str, Any]:
     return {"info": {"model_id": model_id, "name": name, "source_run_id": run_id}}
 
 
-def test_logged_models_of_a_run_are_collected_over_all_pages(router: respx.Router) -> None:
+async def test_logged_models_of_a_run_are_collected_over_all_pages(
+    router: respx.Router, client: MLflowClient
+) -> None:
     others = [logged("m-2", run_id="r2"), logged("m-3", name="tree")]
     route = router.post(f"{API}/logged-models/search", headers=IN_ACME)
     route.side_effect = [
         httpx.Response(200, json={"models": [logged("m-1"), *others], "next_page_token": "t"}),
         httpx.Response(200, json={"models": [logged("m-4")]}),
     ]
-    found = call(router, lambda client: client.logged_models_of_run("acme", RUN, "forest"))
+    found = await client.logged_models_of_run("acme", RUN, "forest")
     assert [model.model_id for model in found] == ["m-1", "m-4"]
     assert sent(route) == {"experiment_ids": ["7"], "filter": "name = 'forest'"}
     assert sent(route, 1)["page_token"] == "t"
 
 
-def test_a_name_with_a_quote_is_not_put_into_the_filter(router: respx.Router) -> None:
+async def test_a_name_with_a_quote_is_not_put_into_the_filter(
+    router: respx.Router, client: MLflowClient
+) -> None:
     route = router.post(f"{API}/logged-models/search")
     route.respond(json={"models": [logged("m-1", name="it's"), logged("m-2")]})
-    found = call(router, lambda client: client.logged_models_of_run("acme", RUN, "it's"))
+    found = await client.logged_models_of_run("acme", RUN, "it's")
     assert [model.model_id for model in found] == ["m-1"]
     assert "filter" not in sent(route)
 
 
-def test_mlflow_2_has_no_logged_models(router: respx.Router) -> None:
+async def test_mlflow_2_has_no_logged_models(router: respx.Router, client: MLflowClient) -> None:
     router.post(f"{API}/logged-models/search").respond(404, text="Not Found")
-    assert call(router, lambda client: client.logged_models_of_run("acme", RUN, "forest")) == []
+    assert await client.logged_models_of_run("acme", RUN, "forest") == []
 
 
 # --- the model registry ---
 
 
-def test_a_model_version_is_read(router: respx.Router) -> None:
+async def test_a_model_version_is_read(router: respx.Router, client: MLflowClient) -> None:
     router.get(f"{API}/model-versions/get", params={"name": "n", "version": "2"}).respond(
         json={"model_version": {"name": "n", "version": "2", "run_id": ""}}
     )
-    found = call(router, lambda client: client.model_version("acme", "n", "2"))
+    found = await client.model_version("acme", "n", "2")
     assert found == ModelVersion("n", "2", None)
 
 
 @pytest.mark.parametrize("response", [httpx.Response(200, json={}), EXISTS])
-def test_creating_a_registered_model_that_exists_succeeds(
-    router: respx.Router, response: httpx.Response
+async def test_creating_a_registered_model_that_exists_succeeds(
+    router: respx.Router, client: MLflowClient, response: httpx.Response
 ) -> None:
     route = router.post(f"{API}/registered-models/create", headers=IN_ACME).mock(response)
-    call(router, lambda client: client.create_registered_model("acme", "n"))
+    await client.create_registered_model("acme", "n")
     assert sent(route) == {"name": "n"}
 
 
@@ -286,10 +293,12 @@ def create_version(client: MLflowClient) -> Awaitable[str]:
     return client.create_model_version("acme", "n", "runs:/r1/model", "r1", None, {"k": "v"})
 
 
-def test_a_model_version_is_created_with_its_tags(router: respx.Router) -> None:
+async def test_a_model_version_is_created_with_its_tags(
+    router: respx.Router, client: MLflowClient
+) -> None:
     route = router.post(f"{API}/model-versions/create", headers=IN_ACME)
     route.respond(json={"model_version": {"version": 4}})
-    assert call(router, create_version) == "4"
+    assert await create_version(client) == "4"
     assert sent(route) == {
         "name": "n",
         "source": "runs:/r1/model",
@@ -298,26 +307,32 @@ def test_a_model_version_is_created_with_its_tags(router: respx.Router) -> None:
     }
 
 
-def test_a_refused_write_carries_mlflows_own_words(router: respx.Router) -> None:
+async def test_a_refused_write_carries_mlflows_own_words(
+    router: respx.Router, client: MLflowClient
+) -> None:
     router.post(f"{API}/model-versions/create").mock(INVALID)
     with pytest.raises(MLflowRefusalError, match=r"What MLflow says\.") as caught:
-        call(router, create_version)
+        await create_version(client)
     assert (caught.value.status, caught.value.error_code) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_a_failed_write_is_no_refusal(router: respx.Router) -> None:
+async def test_a_failed_write_is_no_refusal(router: respx.Router, client: MLflowClient) -> None:
     router.post(f"{API}/model-versions/create").mock(error(500, "INTERNAL_ERROR"))
     with pytest.raises(UpstreamError):
-        call(router, create_version)
+        await create_version(client)
 
 
-def test_each_tag_is_set_by_a_request_of_its_own(router: respx.Router) -> None:
+async def test_each_tag_is_set_by_a_request_of_its_own(
+    router: respx.Router, client: MLflowClient
+) -> None:
     route = router.post(f"{API}/model-versions/set-tag").respond(json={})
-    call(router, lambda client: client.set_version_tags("acme", "n", "1", {"a": "1", "b": "2"}))
+    await client.set_version_tags("acme", "n", "1", {"a": "1", "b": "2"})
     assert [sent(route, number)["key"] for number in range(2)] == ["a", "b"]
 
 
-def test_versions_with_a_tag_are_sorted_by_name_and_number(router: respx.Router) -> None:
+async def test_versions_with_a_tag_are_sorted_by_name_and_number(
+    router: respx.Router, client: MLflowClient
+) -> None:
     query = {"filter": "tags.`hokusai.op_id` = 'x'", "max_results": "1000"}
     router.get(f"{API}/model-versions/search", params=query, headers=IN_ACME).respond(
         json={
@@ -328,14 +343,14 @@ def test_versions_with_a_tag_are_sorted_by_name_and_number(router: respx.Router)
             ]
         }
     )
-    found = call(router, lambda client: client.versions_with_tag("acme", "hokusai.op_id", "x"))
+    found = await client.versions_with_tag("acme", "hokusai.op_id", "x")
     assert [(one.name, one.version) for one in found] == [("a", "9"), ("a", "10"), ("b", "1")]
 
 
 @pytest.mark.parametrize("response", [httpx.Response(200, json={}), MISSING])
-def test_deleting_a_version_that_does_not_exist_succeeds(
-    router: respx.Router, response: httpx.Response
+async def test_deleting_a_version_that_does_not_exist_succeeds(
+    router: respx.Router, client: MLflowClient, response: httpx.Response
 ) -> None:
     route = router.delete(f"{API}/model-versions/delete", headers=IN_ACME).mock(response)
-    call(router, lambda client: client.delete_version("acme", "n", "1"))
+    await client.delete_version("acme", "n", "1")
     assert sent(route) == {"name": "n", "version": "1"}

@@ -16,7 +16,7 @@ def response(status: int, json: object = None, text: str | None = None) -> httpx
 
 
 @pytest.mark.parametrize(
-    ("given", "code"),
+    ("received", "code"),
     [
         (response(400, {"error_code": "INVALID_PARAMETER_VALUE"}), "INVALID_PARAMETER_VALUE"),
         (response(200, {"error_code": "INVALID_PARAMETER_VALUE"}), None),
@@ -24,8 +24,8 @@ def response(status: int, json: object = None, text: str | None = None) -> httpx
         (response(500, ["a list"]), None),
     ],
 )
-def test_the_error_code_is_that_of_a_failure(given: httpx.Response, code: str | None) -> None:
-    assert error_code(given) == code
+def test_the_error_code_is_that_of_a_failure(received: httpx.Response, code: str | None) -> None:
+    assert error_code(received) == code
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_the_object_of_a_success_is_returned() -> None:
 
 
 @pytest.mark.parametrize(
-    "given",
+    "received",
     [
         response(500, text="<html>"),
         response(401, {"error_code": "UNAUTHENTICATED", "message": "Who?"}),
@@ -54,10 +54,10 @@ def test_the_object_of_a_success_is_returned() -> None:
     ],
 )
 def test_an_unexpected_response_is_an_upstream_error_that_names_the_route(
-    given: httpx.Response,
+    received: httpx.Response,
 ) -> None:
     with pytest.raises(UpstreamError, match=REQUEST.url.path.replace(".", r"\.")):
-        json_object(given)
+        json_object(received)
 
 
 def test_a_4xx_with_an_error_code_is_a_refusal() -> None:

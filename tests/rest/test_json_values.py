@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from app.access.identity.key_format import new_key
-from app.rest.json_values import LARGEST_INTEGER, MAX_DEPTH, Document, check_document
+from app.core.json_data import LARGEST_INTEGER, MAX_DEPTH
+from app.rest.json_values import Document, check_document
 
 document: TypeAdapter[dict[str, Any]] = TypeAdapter(Document)
 

@@ -1,4 +1,4 @@
-"""What users of the SDK do, in processes of their own (tests/support/user.py)."""
+"""What users of the SDK do, in processes of their own (tests/support/mlflow_user.py)."""
 
 import json
 import os

@@ -8,19 +8,19 @@ import pytest
 from app.access.identity.key_format import new_token
 from tests.sdk import reader
 from tests.support.gateway import RunningGateway
-from tests.support.user import User
+from tests.support.mlflow_user import MLflowUser
 from tests.support.wallet import Wallet
 
 
 @pytest.fixture
-def user(gateway: RunningGateway, tmp_path: Path) -> Iterator[User]:
+def user(gateway: RunningGateway, tmp_path: Path) -> Iterator[MLflowUser]:
     """A user with one key, in the variable that MLflow knows too."""
-    with User(tmp_path, HOKUSAI_URL=gateway.url, MLFLOW_TRACKING_TOKEN=gateway.key()) as one:
+    with MLflowUser(tmp_path, HOKUSAI_URL=gateway.url, MLFLOW_TRACKING_TOKEN=gateway.key()) as one:
         yield one
 
 
-def test_a_random_forest_is_logged_registered_and_loaded(user: User) -> None:
-    found = user.does(reader.register_forest)
+def test_a_random_forest_is_logged_registered_and_loaded(user: MLflowUser) -> None:
+    found = user.call(reader.register_forest)
 
     assert found["model_id"].startswith("hkm_")
     assert found["metrics"] == found["run_metrics"] == {"accuracy": 0.9}
@@ -30,8 +30,8 @@ def test_a_random_forest_is_logged_registered_and_loaded(user: User) -> None:
     assert (found["run_status"], found["active"]) == ("FINISHED", False)
 
 
-def test_models_of_one_run_stay_apart(user: User) -> None:
-    found = user.does(reader.register_kinds)
+def test_models_of_one_run_stay_apart(user: MLflowUser) -> None:
+    found = user.call(reader.register_kinds)
 
     assert {name: result["predicts"] for name, result in found.items()} == {
         "python_model": [2, 4],
@@ -42,8 +42,8 @@ def test_models_of_one_run_stay_apart(user: User) -> None:
     assert len({result["run_id"] for result in found.values()}) == 1
 
 
-def test_an_improvement_is_tracked_registered_and_witnessed(user: User) -> None:
-    found = user.does(reader.improve)
+def test_an_improvement_is_tracked_registered_and_witnessed(user: MLflowUser) -> None:
+    found = user.call(reader.improve)
 
     assert found["delta"]["accuracy"] == pytest.approx(0.07)
     assert found["recorded"] == pytest.approx(0.07)
@@ -60,15 +60,15 @@ def test_an_improvement_is_tracked_registered_and_witnessed(user: User) -> None:
     assert found["mine"] == found["ids"]
 
 
-def test_a_claim_that_mlflow_does_not_bear_out_is_refused(user: User) -> None:
-    problem = user.does(reader.witness_a_lie)
+def test_a_claim_that_mlflow_does_not_bear_out_is_refused(user: MLflowUser) -> None:
+    problem = user.call(reader.witness_a_lie)
 
     assert problem["reason"] == "claim_disagrees"
     assert "0.6" in str(problem["disagreements"])
 
 
-def test_experiments_nest_fail_and_leave_no_trace(user: User) -> None:
-    found = user.does(reader.experiments)
+def test_experiments_nest_fail_and_leave_no_trace(user: MLflowUser) -> None:
+    found = user.call(reader.experiments)
 
     assert found["experiments"] == ["outer", "inner", "outer", "before"]
     assert found["parent"]
@@ -83,12 +83,14 @@ def test_each_registry_uses_its_own_key_for_mlflow_too(
 ) -> None:
     first, second = gateway.key("sdk-first"), gateway.key("sdk-second")
     # The key of the environment is nobody's.
-    with User(tmp_path, HOKUSAI_URL=gateway.url, MLFLOW_TRACKING_TOKEN="hk_live_other") as user:
-        assert user.does(reader.two_registries, first, second) == ["sdk-second", "sdk-first"]
+    with MLflowUser(
+        tmp_path, HOKUSAI_URL=gateway.url, MLFLOW_TRACKING_TOKEN="hk_live_other"
+    ) as user:
+        assert user.call(reader.two_registries, first, second) == ["sdk-second", "sdk-first"]
 
 
-def test_a_model_is_never_logged_to_another_store(user: User) -> None:
-    assert user.does(reader.changed_store) == "ConfigurationError"
+def test_a_model_is_never_logged_to_another_store(user: MLflowUser) -> None:
+    assert user.call(reader.changed_store) == "ConfigurationError"
 
 
 def test_a_wallet_works_for_mlflow_and_the_sdk_and_outlives_its_token(
@@ -96,8 +98,8 @@ def test_a_wallet_works_for_mlflow_and_the_sdk_and_outlives_its_token(
 ) -> None:
     wallet = Wallet()
     key = wallet._account.key.hex()
-    with User(tmp_path, HOKUSAI_URL=gateway.url, HOKUSAI_PRIVATE_KEY=key) as user:
-        found = user.does(reader.wallet_run, [new_token(), new_token()])
+    with MLflowUser(tmp_path, HOKUSAI_URL=gateway.url, HOKUSAI_PRIVATE_KEY=key) as user:
+        found = user.call(reader.wallet_run, [new_token(), new_token()])
 
     assert found["tenants"] == {wallet.tenant}
     assert found["renewed"]
@@ -112,14 +114,14 @@ def test_more_requests_than_the_limit_all_arrive(gateway: RunningGateway, tmp_pa
         settings.database_url.get_secret_value(), settings.mlflow_url or "", rate_window=2
     ) as hasty:
         key = hasty.key(rate_limit=20)
-        with User(tmp_path, HOKUSAI_URL=hasty.url, HOKUSAI_API_KEY=key) as user:
-            found = user.does(reader.hurry, 45)
+        with MLflowUser(tmp_path, HOKUSAI_URL=hasty.url, HOKUSAI_API_KEY=key) as user:
+            found = user.call(reader.hurry, 45)
 
     assert found == {"logged": 45, "limit": 20}
 
 
-def test_what_is_in_mlflow_already_is_registered_by_its_uri(user: User) -> None:
-    found = user.does(reader.hand_over_uri)
+def test_what_is_in_mlflow_already_is_registered_by_its_uri(user: MLflowUser) -> None:
+    found = user.call(reader.hand_over_uri)
 
     assert found["same"]
     assert found["metrics"] == {"accuracy": 0.7}
@@ -132,12 +134,12 @@ def test_without_a_credential_each_first_use_says_so(
     gateway: RunningGateway, tmp_path: Path
 ) -> None:
     variables = {"HOKUSAI_URL": gateway.url, "XDG_CONFIG_HOME": str(tmp_path)}
-    with User(tmp_path, **variables) as user:
-        told = user.does(reader.nobody)
+    with MLflowUser(tmp_path, **variables) as user:
+        told = user.call(reader.nobody)
 
     assert len(told) == 4
     assert all("HOKUSAI_API_KEY" in text for text in told), told
 
 
-def test_an_improvement_on_nothing_uploads_nothing(user: User) -> None:
-    assert user.does(reader.improve_nothing) == "0"
+def test_an_improvement_on_nothing_uploads_nothing(user: MLflowUser) -> None:
+    assert user.call(reader.improve_nothing) == "0"

@@ -5,18 +5,18 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.redis import RunningRedis, free_port
-from tests.support.serve_process import Serving
+from tests.support.serve_process import ServeProcess
 
 
 @contextmanager
 def two_workers(
     database_url: str, mlflow_url: str, directory: Path
-) -> Iterator[tuple[Serving, int]]:
+) -> Iterator[tuple[ServeProcess, int]]:
     """The process, and the port of its metrics. Each worker opens up to 7 connections to MLflow."""
     port = free_port()
     with (
         RunningRedis(directory) as redis,
-        Serving(
+        ServeProcess(
             directory / "data",
             workers="2",
             metrics_port=str(port),

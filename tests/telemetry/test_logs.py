@@ -18,7 +18,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import Peer, hostile
+from tests.support.scripted_upstream import UpstreamConnection, scripted_upstream
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
@@ -182,12 +182,12 @@ def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
     """So that MLflow's log can be laid beside the gateway's."""
     heads = []
 
-    async def listen(peer: Peer) -> None:
+    async def listen(peer: UpstreamConnection) -> None:
         while True:
-            heads.append(await peer.answer())
+            heads.append(await peer.respond())
 
     async def ask() -> None:
-        async with hostile(listen) as server:
+        async with scripted_upstream(listen) as server:
             url = f"http://127.0.0.1:{server.port}"
             with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
                 key = await asyncio.to_thread(gateway.key)

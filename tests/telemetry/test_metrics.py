@@ -14,11 +14,11 @@ from app.standalone.mlflow import ChildMLflow
 from app.telemetry.metrics import Metrics, serve_metrics
 from tests.support.gateway import RunningGateway
 from tests.support.metrics import Scrape
+from tests.support.raw_http import request, send_raw
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving, run
+from tests.support.serve_process import ServeProcess, run
 from tests.support.two_workers import two_workers
 from tests.support.waiting import wait_until
-from tests.support.wire import ask, request
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_callers_cannot_create_series(fresh: RunningGateway) -> None:
             client.get("/livez", headers={"X-Request-ID": mark, "User-Agent": mark})
             client.request("TRACE", f"/{mark}")
             client.request("PURGE", f"/{mark}")
-        ask(fresh, request(f"{mark.upper()} / HTTP/1.1"))
+        send_raw(fresh, request(f"{mark.upper()} / HTTP/1.1"))
 
     port = fresh.settings.metrics_port
     ask_around("one")
@@ -133,7 +133,7 @@ def test_the_counters_of_workers_are_summed(
         _check_sums(serving, port)
 
 
-def _check_sums(serving: Serving, port: int) -> None:
+def _check_sums(serving: ServeProcess, port: int) -> None:
     serving.wait_for_status("/livez", 200)
     # A new connection each time, so that both workers accept some.
     for _ in range(40):

@@ -1,5 +1,6 @@
 """Every way in which the SDK fails, drawn as a tree.
 
+```text
 HokusaiError
 ├── ConfigurationError          the URL, or something else that the caller set
 │   └── CredentialError         no credential, or one that cannot be used
@@ -22,6 +23,7 @@ HokusaiError
     │   └── IdempotencyKeyReusedError
     ├── RateLimitedError            429
     └── ServerError                 5xx
+```
 """
 
 from __future__ import annotations

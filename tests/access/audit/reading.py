@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.answers import good
+from tests.support.responses import good
 
 AUDIT = "/api/admin/audit"
 

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from tests.access.audit.reading import AUDIT, changes, events, unused
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 
 
 def test_filters_are_combined(gateway: RunningGateway, admin: httpx.Client) -> None:

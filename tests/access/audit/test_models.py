@@ -5,8 +5,8 @@ import psycopg2
 import pytest
 
 from tests.access.audit.reading import unused
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 
 

@@ -5,8 +5,8 @@ from datetime import datetime
 import httpx
 
 from tests.access.audit.reading import changes, events, unused
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

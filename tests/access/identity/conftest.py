@@ -9,14 +9,14 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.signing_in import HOST
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.sql import sql
 
 
 @pytest.fixture(scope="session")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
     """A client of the shared gateway with every scope, in a separate tenant."""
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.answers import good
+from tests.support.responses import good
 
 TOKEN = "/api/auth/token"
 NONCE = "/api/auth/nonce"

@@ -11,8 +11,8 @@ from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.conftest import Pair
 from tests.access.identity.signing_in import CREATE, HOST, NONCE, TOKEN, bearer, nonce
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"

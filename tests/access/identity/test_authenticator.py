@@ -21,8 +21,8 @@ from app.core.request.principal import WALLET_SCOPES
 from app.core.settings import Settings
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

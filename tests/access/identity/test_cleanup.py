@@ -12,8 +12,8 @@ from app.core.request.principal import Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.conftest import listening
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.access.identity.key_format import is_well_formed
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 
 WHOAMI = "/api/auth/whoami"

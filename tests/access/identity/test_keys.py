@@ -12,8 +12,8 @@ import psycopg2
 import pytest
 
 from app.core.request.principal import Scope
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, MEMBER, RunningGateway
+from tests.support.gateway import ALL_SCOPES, MEMBER_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
@@ -24,7 +24,7 @@ LOOPBACK = ["127.0.0.0/8"]
 
 @contextmanager
 def own_client(
-    gateway: RunningGateway, scopes: Sequence[Scope] = MEMBER, **request: Any
+    gateway: RunningGateway, scopes: Sequence[Scope] = MEMBER_SCOPES, **request: Any
 ) -> Iterator[httpx.Client]:
     with gateway.client(gateway.key(scopes=scopes, **request)) as client:
         yield client
@@ -145,7 +145,7 @@ def test_a_key_cannot_change_a_key_with_more_rights(
     gateway: RunningGateway, less: dict[str, Any], act: str
 ) -> None:
     with (
-        own_client(gateway, EVERYTHING) as client,
+        own_client(gateway, ALL_SCOPES) as client,
         gateway.client(create(client, **less)["key"]) as low,
     ):
         target = f"/api/keys/{own(client)}"
@@ -286,7 +286,7 @@ def test_an_admin_revokes_the_rotation_chain_of_a_stolen_key(
     gateway: RunningGateway, end: str
 ) -> None:
     with (
-        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
         gateway.client(gateway.key()) as owner,
     ):
         first = good(owner.get("/api/auth/whoami"))["credential"]
@@ -336,7 +336,7 @@ def test_a_revocation_includes_a_key_that_is_being_created(
     made = secrets.token_hex(8)
     with (
         gateway.client(gateway.key()) as mine,
-        gateway.client(gateway.key(scopes=EVERYTHING)) as admin,
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
         transaction(gateway) as (thief, cursor),
         ThreadPoolExecutor(1) as pool,
     ):

@@ -16,8 +16,8 @@ from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead
 from app.core.request.principal import Principal, Scope
 from tests.access.identity.conftest import traces
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

@@ -13,8 +13,8 @@ from app.core.errors import StartupError
 from app.core.settings import Settings
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 
 WHOAMI = "/api/auth/whoami"

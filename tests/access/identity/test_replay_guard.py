@@ -8,8 +8,8 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.conftest import Pair
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

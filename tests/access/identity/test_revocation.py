@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from tests.access.identity.conftest import Pair, listening
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING
+from tests.support.gateway import ALL_SCOPES
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 
@@ -28,7 +28,7 @@ def test_every_gateway_is_notified_of_a_revocation_or_rotation(pair: Pair, act: 
     clients = [gateway.client(key) for gateway in pair]
     assert statuses(clients) == {200}
     key_id = good(clients[0].get(WHOAMI))["credential"]
-    with other.client(other.key(scopes=EVERYTHING)) as admin:
+    with other.client(other.key(scopes=ALL_SCOPES)) as admin:
         if act == "revoke":
             good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
         else:
@@ -47,7 +47,7 @@ def test_a_lost_listener_clears_the_cache_and_reconnects(pair: Pair) -> None:
     wait_until(lambda: both_listen(pair))
     key = one.key()
     clients = [gateway.client(key) for gateway in pair]
-    admin = other.client(other.key(scopes=EVERYTHING))
+    admin = other.client(other.key(scopes=ALL_SCOPES))
     assert statuses([*clients, admin]) == {200}
     key_id = good(clients[0].get(WHOAMI))["credential"]
     cut = set(listening(one))

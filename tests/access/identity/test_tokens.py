@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from tests.access.identity.signing_in import CREATE, HOST, NONCE, TOKEN, bearer, nonce
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 

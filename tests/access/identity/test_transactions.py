@@ -15,8 +15,8 @@ from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database, now
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.conftest import listening
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.waiting import wait_until
 
 WHOAMI = "/api/auth/whoami"

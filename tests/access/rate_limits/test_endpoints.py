@@ -1,7 +1,7 @@
 """The endpoint that shows the caller's rate limit."""
 
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 
 
 def test_limits_shows_the_state_of_the_callers_limit(strict: RunningGateway) -> None:

@@ -23,8 +23,8 @@ from app.core.request.principal import Principal, Scope
 from app.core.request.quota import Quota
 from app.core.settings import Settings
 from tests.access.rate_limits.conftest import LIMIT
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
 
@@ -118,7 +118,7 @@ def test_a_wallet_and_its_token_share_the_limit(strict: RunningGateway) -> None:
 
 
 def test_an_admin_sets_the_limit_of_a_key(strict: RunningGateway) -> None:
-    admin = strict.key(scopes=EVERYTHING, rate_limit=1000)
+    admin = strict.key(scopes=ALL_SCOPES, rate_limit=1000)
     body = {"tenant": "limited", "name": "slow", "scopes": [Scope.READ], "rate_limit": 2}
     with strict.client(admin) as client:
         made = good(client.post("/api/admin/keys", json=body), 201)

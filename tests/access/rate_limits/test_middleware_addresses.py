@@ -7,9 +7,9 @@ import httpx
 import pytest
 
 from app.access.identity.key_format import new_key
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
+from tests.support.responses import good, refused
 
 FAILURES = 20
 ANONYMOUS = 5

@@ -13,9 +13,9 @@ import pytest
 from app.access.identity.key_format import new_key
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.redis import free_port
+from tests.support.responses import good
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
 WINDOW = 3600
@@ -176,7 +176,7 @@ def test_the_mlflow_client_waits_for_retry_after(
             timeout=280,
             check=False,
         )
-        with running.client(running.key(scopes=EVERYTHING)) as admin:
+        with running.client(running.key(scopes=ALL_SCOPES)) as admin:
             metrics = admin.get("/metrics").text
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "logged True"

@@ -17,10 +17,10 @@ from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.main import create_app
 from tests.access.rate_limits.conftest import Log
-from tests.support.answers import good
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.redis import RunningRedis, free_port
-from tests.support.serve_process import Serving, run
+from tests.support.responses import good
+from tests.support.serve_process import ServeProcess, run
 from tests.support.waiting import wait_until
 
 WHOAMI = "/api/auth/whoami"
@@ -94,7 +94,7 @@ def test_two_gateways_share_one_limit(redis: RunningRedis, start: Start) -> None
 def test_two_worker_processes_share_one_limit(
     redis: RunningRedis, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
-    with Serving(
+    with ServeProcess(
         tmp_path / "data",
         database_url=new_database(),
         mlflow_url=f"http://127.0.0.1:{free_port()}",
@@ -154,7 +154,7 @@ def test_each_process_counts_its_share_while_redis_is_unavailable(
             assert tally(answers) == {200: 3, 429: 7}
             assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"3"}
             assert log.count("limits.redis_lost") == 1
-            with gateway.client(gateway.key(scopes=EVERYTHING)) as admin:
+            with gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin:
                 metrics = admin.get("/metrics").text
             counted = re.search(r"^hokusai_limit_fallbacks_total (\d+)", metrics, re.MULTILINE)
             assert counted is not None
@@ -285,7 +285,7 @@ def test_a_wrong_password_appears_nowhere(
         with start(url, rate_limit=1000, log_level="debug") as gateway:
             log.begin()
             logging.getLogger().setLevel(logging.DEBUG)
-            with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+            with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
                 answers = [good(client.get(WHOAMI)), client.get("/metrics").text]
     assert log.count("limits.redis_lost") == 1
     assert log.count(PASSWORD) == 0

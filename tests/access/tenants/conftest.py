@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 
 TENANTS = "/api/admin/tenants"
@@ -17,7 +17,7 @@ TENANTS = "/api/admin/tenants"
 
 @pytest.fixture(scope="module")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.access.tenants.conftest import TENANTS, in_mlflow, listed, unused, workspace_events
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"

@@ -15,8 +15,8 @@ from app.core.request.principal import Principal, Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
 from tests.access.tenants.conftest import TENANTS, in_mlflow, listed, unused, workspace_events
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
@@ -127,7 +127,7 @@ def test_a_workspace_is_created_on_first_use_if_mlflow_was_unavailable(
     name, other = unused(), unused()
     with (
         RunningGateway(url, "http://127.0.0.1:9") as cut_off,
-        cut_off.client(cut_off.key(scopes=EVERYTHING)) as admin,
+        cut_off.client(cut_off.key(scopes=ALL_SCOPES)) as admin,
     ):
         made = good(admin.post(TENANTS, json={"name": name}), 201)
         assert made["ready"] is False
@@ -140,7 +140,7 @@ def test_a_workspace_is_created_on_first_use_if_mlflow_was_unavailable(
         for key in (issued["key"], running.key(name)):
             with running.client(key) as client:
                 good(client.get(SEARCH, params={"max_results": 1}))
-        with running.client(running.key(scopes=EVERYTHING)) as admin:
+        with running.client(running.key(scopes=ALL_SCOPES)) as admin:
             ready = {one["name"]: one["ready"] for one in listed(admin)}
         assert ready[name]
         assert ready[other]

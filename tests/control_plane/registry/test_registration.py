@@ -1,4 +1,4 @@
-"""Registering models that are in MLflow: what is taken, what is answered, what MLflow then has."""
+"""Registering models over HTTP: requests, responses, and what MLflow has afterwards."""
 
 import secrets
 from collections.abc import Callable
@@ -16,14 +16,14 @@ GUIDES_ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
 CHECKSUMMED = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
-def test_a_baseline_answers_all_that_was_given(training: Training) -> None:
+def test_the_response_holds_all_that_was_registered(training: Training) -> None:
     run = training.run(accuracy=0.85)
     metadata = {"dataset": "customers_v1", "metrics": {"accuracy": 0.85, "note": "x"}, "n": [None]}
-    answer = training.register(
+    response = training.register(
         "baseline", run_id=run, model_type="Churn prediction", metadata=metadata
     )
-    assert answer.status_code == 201, answer.text
-    model = answer.json()
+    assert response.status_code == 201, response.text
+    model = response.json()
     assert model["kind"] == "baseline"
     assert model["model_id"].startswith("hkm_")
     assert len(model["model_id"]) == 26
@@ -39,11 +39,11 @@ def test_a_baseline_answers_all_that_was_given(training: Training) -> None:
     assert not model["private"]
     assert model["baseline_model_id"] is None
     assert (model["contributors"], model["delta"], model["warnings"]) == ([], {}, [])
-    assert answer.headers["location"] == f"/api/models/{model['model_id']}"
-    assert training.get(answer.headers["location"]) == model
+    assert response.headers["location"] == f"/api/models/{model['model_id']}"
+    assert training.get(response.headers["location"]) == model
 
 
-def test_the_version_in_mlflow_leads_back_to_the_record(training: Training) -> None:
+def test_the_version_in_mlflow_has_tags_with_the_ids_of_the_record(training: Training) -> None:
     model = training.baseline(accuracy=0.5)
     found = training.versions(f"name = '{model['mlflow_name']}'")
     assert [version["version"] for version in found] == ["1"]
@@ -54,7 +54,7 @@ def test_the_version_in_mlflow_leads_back_to_the_record(training: Training) -> N
     assert tags["hokusai.kind"] == "baseline"
 
 
-def test_metrics_come_from_the_first_place_that_has_any(training: Training) -> None:
+def test_metrics_come_from_the_first_source_that_has_any(training: Training) -> None:
     run = training.run(accuracy=0.1, loss=0.2)
     cases: list[tuple[dict[str, Any], dict[str, float]]] = [
         (
@@ -70,7 +70,7 @@ def test_metrics_come_from_the_first_place_that_has_any(training: Training) -> N
         assert model["metrics"] == expected
 
 
-def test_numbers_of_a_run_that_are_not_finite_are_left_out_with_a_warning(
+def test_metrics_of_a_run_that_are_not_finite_are_left_out_with_a_warning(
     training: Training,
 ) -> None:
     run = training.run(accuracy=0.1)
@@ -81,7 +81,7 @@ def test_numbers_of_a_run_that_are_not_finite_are_left_out_with_a_warning(
     assert [warning["code"] for warning in model["warnings"]] == ["metric_not_finite"]
 
 
-def test_a_registered_version_is_adopted_once(training: Training) -> None:
+def test_an_existing_version_can_be_registered_once(training: Training) -> None:
     run, name = training.run(accuracy=0.5), f"mine {secrets.token_hex(4)}"
     training.mlflow("registered-models/create", name=name)
     training.mlflow("model-versions/create", name=name, source=f"runs:/{run}/model", run_id=run)
@@ -98,7 +98,7 @@ def test_a_registered_version_is_adopted_once(training: Training) -> None:
     assert model["model_id"] in again.json()["message"]
 
 
-def test_a_registered_version_can_be_registered_under_another_name(training: Training) -> None:
+def test_an_existing_version_can_be_registered_under_another_name(training: Training) -> None:
     first = training.baseline(accuracy=0.5)
     uri = f"models:/{first['mlflow_name']}/1"
     other = training.registered("baseline", model_uri=uri, model_type="c", name="under.another")
@@ -119,7 +119,7 @@ def test_a_logged_model_is_found_by_its_id_and_by_its_run(training: Training) ->
         assert (version["source"], version["run_id"]) == (f"models:/{logged}", run)
 
 
-def test_a_tokenized_model(training: Training) -> None:
+def test_a_tokenized_model_is_registered(training: Training) -> None:
     token = f"churn-{secrets.token_hex(4)}"
     run = training.run(f1_score=0.81)
     model = training.registered(
@@ -171,7 +171,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("baseline", {"name": "a/b"}, "slash"),
     ("baseline", {"name": "a:b"}, "colon"),
     ("baseline", {"name": " "}, "1 to 256"),
-    ("baseline", {"run_id": "5d0f..."}, "run_id and artifact_path name no model"),
+    ("baseline", {"run_id": "5d0f..."}, "run_id and artifact_path do not name a model"),
     ("baseline", {"artifact_path": "../model"}, "artifact_path"),
     ("baseline", {"artifact_path": "a%2fb"}, "artifact_path"),
     ("baseline", {"metrics": {"a": "1"}}, "number"),
@@ -210,16 +210,16 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
 
 
 def written(training: Training) -> tuple[int, int, int]:
-    """How many registered models and versions MLflow has, and records the registry."""
+    """The number of registered models and of versions in MLflow, and of records in the registry."""
     names = training.get("/api/mlflow/api/2.0/mlflow/registered-models/search")
     versions = training.versions()
     records = training.models(tenant=training.tenant, limit=1000)
     return len(names.get("registered_models", [])), len(versions), len(records)
 
 
-@pytest.mark.parametrize(("kind", "body", "said"), BAD)
-def test_what_is_wrong_is_refused_before_anything_is_written(
-    training: Training, kind: str, body: dict[str, Any], said: str
+@pytest.mark.parametrize(("kind", "body", "words"), BAD)
+def test_an_invalid_request_is_refused_before_anything_is_written(
+    training: Training, kind: str, body: dict[str, Any], words: str
 ) -> None:
     bodies: dict[str, dict[str, Any]] = {
         "baseline": {"model_type": "c"},
@@ -236,40 +236,40 @@ def test_what_is_wrong_is_refused_before_anything_is_written(
         fixed = {"baseline_model_id": training.baseline(a=1)["model_id"]}
     run = training.run(a=1)
     before = written(training)
-    answer = training.register(kind, **{"run_id": run, **fixed, **body})
-    assert answer.status_code == 422, answer.text
-    assert said in answer.json()["message"]
-    assert len(answer.json().get("problems", [])) <= 1
+    response = training.register(kind, **{"run_id": run, **fixed, **body})
+    assert response.status_code == 422, response.text
+    assert words in response.json()["message"]
+    assert len(response.json().get("problems", [])) <= 1
     assert written(training) == before
 
 
-def test_numbers_that_json_does_not_know_are_refused(training: Training) -> None:
+def test_numbers_that_are_not_finite_are_refused(training: Training) -> None:
     run = training.run()
     for number in ("NaN", "Infinity", "-Infinity", "1e999"):
         for place in ('"metrics": {"a": %s}', '"metadata": {"a": [%s]}'):
             text = '{"run_id": "%s", "model_type": "c", %s}' % (run, place % number)  # noqa: UP031
-            answer = training.client.post(
+            response = training.client.post(
                 "/api/models/baseline",
                 content=text,
                 headers={"Content-Type": "application/json"},
             )
-            # 1e999 is JSON, and no number of ours; the others are no JSON.
+            # 1e999 is valid JSON, but too large for a double; the others are not valid JSON.
             status, reason = (
                 (422, "validation_failed") if number == "1e999" else (400, "invalid_parameter")
             )
-            assert answer.status_code == status, answer.text
-            assert answer.json()["reason"] == reason
+            assert response.status_code == status, response.text
+            assert response.json()["reason"] == reason
 
 
 def test_text_with_nul_is_refused_before_anything_is_written(training: Training) -> None:
     run, before = training.run(), written(training)
-    answer = training.register("baseline", run_id=run, model_type="c", metadata={"a": "nul\0"})
-    assert answer.status_code == 400, answer.text
-    assert "NUL" in answer.json()["message"]
+    response = training.register("baseline", run_id=run, model_type="c", metadata={"a": "nul\0"})
+    assert response.status_code == 400, response.text
+    assert "NUL" in response.json()["message"]
     assert written(training) == before
 
 
-def test_what_is_nobodys_or_another_tenants_cannot_be_registered(
+def test_a_missing_model_and_another_tenants_are_not_found(
     training: Training, stranger: Training
 ) -> None:
     foreign = stranger.baseline(accuracy=0.5)
@@ -282,20 +282,22 @@ def test_what_is_nobodys_or_another_tenants_cannot_be_registered(
         {"model_uri": "models:/absent/1"},
         {"run_id": training.run(None)},
     ):
-        answer = training.register("baseline", model_type="c", **naming)
-        assert answer.status_code == 404, answer.text
-        assert answer.json()["reason"] == "not_found"
+        response = training.register("baseline", model_type="c", **naming)
+        assert response.status_code == 404, response.text
+        assert response.json()["reason"] == "not_found"
 
 
-def test_a_source_that_may_change_its_meaning_is_refused(training: Training) -> None:
+def test_a_uri_that_may_mean_another_model_later_is_refused(training: Training) -> None:
     name = training.baseline(a=1)["mlflow_name"]
     for uri in (f"models:/{name}/latest", f"models:/{name}@best", "s3://a/b", f"models:/{name}"):
-        answer = training.register("baseline", model_uri=uri, model_type="c")
-        assert answer.status_code == 422, answer.text
-        assert "model_uri" in answer.json()["message"]
+        response = training.register("baseline", model_uri=uri, model_type="c")
+        assert response.status_code == 422, response.text
+        assert "model_uri" in response.json()["message"]
 
 
-def test_scopes(gateway: RunningGateway, training: Training) -> None:
+def test_registering_needs_the_scope_register_and_reading_the_scope_read(
+    gateway: RunningGateway, training: Training
+) -> None:
     run = training.run(a=1)
     body = {"run_id": run, "model_type": "c"}
     with gateway.client(gateway.key(training.tenant, [Scope.READ, Scope.WRITE])) as client:
@@ -320,7 +322,7 @@ def test_registrations_are_audited(gateway: RunningGateway, training: Training) 
     assert found[0]["details"]["mlflow_name"] == model["mlflow_name"]
 
 
-def test_a_wallets_message_registers_once(gateway: RunningGateway) -> None:
+def test_a_wallets_message_registers_one_model(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client(gateway.key(wallet.tenant)) as client:
         training = Training(client, wallet.tenant)
@@ -337,14 +339,14 @@ def test_a_wallets_message_registers_once(gateway: RunningGateway) -> None:
         other = client.post("/api/models/baseline", json=bodies[1], headers=signed)
         assert other.status_code == 401
         assert other.json()["reason"] == "signature_spent"
-        # The same request again changes nothing, so it needs no other message.
+        # A repetition changes nothing, so the used message authorises it.
         again = client.post("/api/models/baseline", json=bodies[0], headers=signed)
         assert (again.status_code, again.content) == (201, first.content)
         fresh = client.post("/api/models/baseline", json=bodies[1], headers=wallet.headers())
         assert fresh.status_code == 201
 
 
-def test_tenants_that_share_one_mlflow(
+def test_models_are_registered_in_an_mlflow_that_tenants_share(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     with (

@@ -1,7 +1,6 @@
-"""Attestations of registered models: what the registry knows of them, and who may see what."""
+"""The evidence of attestations: what the registry and MLflow hold, and who may see it."""
 
-import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -10,9 +9,15 @@ from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.tenants.workspaces import Workspaces
-from app.control_plane.attestations.evidence import Evidence
-from app.control_plane.attestations.schemas import AttestationRequest
-from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
+from app.control_plane.attestations.evidence import EvidenceCollector
+from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.lookup import (
+    find_attestation,
+    hashes_by_contributor,
+    hashes_by_model,
+)
+from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
@@ -57,9 +62,9 @@ MODELS = {
 
 
 class Registry:
-    """The registry, as far as attestations see it."""
+    """A model registry with the models of `MODELS`."""
 
-    async def model(
+    async def find(
         self, session: AsyncSession, model_id: str, principal: Principal
     ) -> Subject | None:
         found = MODELS.get(model_id)
@@ -87,44 +92,39 @@ def mlflow(request: httpx.Request) -> httpx.Response:
     return httpx.Response(200, json={})
 
 
-Work = Callable[[Attestations, Database], Coroutine[Any, Any, Any]]
-Running = Callable[[Work], Any]
-
-
 @pytest.fixture(scope="module")
-def with_service(new_database: Callable[[], str]) -> Running:
-    """Runs work with a service of its own; what it attests stays in one database."""
-    url = new_database()
-
-    async def wrapped(work: Work) -> Any:
-        database = Database(url, connections=2)
-        control = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
-        try:
-            workspaces = Workspaces(database, control, "workspaces")
-            evidence = Evidence(database, control, workspaces, Registry())
-            settings = Settings(attestor_key=SecretStr("a7" * 32))
-            return await work(
-                Attestations(database, evidence, Attestor.from_settings(settings)), database
-            )
-        finally:
-            await control.close()
-            await database.close()
-
-    return lambda work: asyncio.run(wrapped(work))
+def database_url(new_database: Callable[[], str]) -> str:
+    """One database for all tests."""
+    return new_database()
 
 
-def issue(with_service: Running, caller: Principal, **asked: Any) -> Mapping[str, Any]:
-    request = AttestationRequest.model_validate(asked)
-
-    async def work(service: Attestations, _: Database) -> Any:
-        return await service.issue(caller, request, Actor(caller.id))
-
-    found: Mapping[str, Any] = with_service(work)
-    return found
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    opened = Database(database_url, connections=2)
+    yield opened
+    await opened.close()
 
 
-def test_an_improved_model_brings_its_baseline_and_contributors(with_service: Running) -> None:
-    data = issue(with_service, BOB, model_id="hkm_better")["data"]
+@pytest.fixture
+async def issuer(database: Database) -> AsyncIterator[AttestationIssuer]:
+    """An issuer whose MLflow is `mlflow` and whose registry is `Registry`."""
+    client = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
+    workspaces = Workspaces(database, client, "workspaces")
+    evidence = EvidenceCollector(database, client, workspaces, Registry())
+    settings = Settings(attestor_key=SecretStr("a7" * 32))
+    yield AttestationIssuer(database, evidence, LogSigner(Attestor.from_settings(settings)))
+    await client.close()
+
+
+async def issue(issuer: AttestationIssuer, caller: Principal, **members: Any) -> AttestationView:
+    request = AttestationRequest.model_validate(members)
+    return await issuer.issue(caller, request, Actor(caller.id))
+
+
+async def test_a_registered_improvement_has_its_baseline_and_contributors(
+    issuer: AttestationIssuer,
+) -> None:
+    data = (await issue(issuer, BOB, model_id="hkm_better")).data
     assert (data["model_id"], data["baseline"]["model_id"]) == ("hkm_better", "hkm_base")
     assert (data["model_name"], data["model_version"]) == ("classifier", "2")
     assert data["delta_one"] == 10.0
@@ -132,61 +132,56 @@ def test_an_improved_model_brings_its_baseline_and_contributors(with_service: Ru
     assert (giver["address"], giver["data_size"]) == (GIVER, 7)
 
 
-def test_of_anothers_baseline_only_registered_metrics_are_shown(with_service: Running) -> None:
-    data = issue(with_service, BOB, model_id="hkm_better")["data"]
+async def test_of_another_tenants_baseline_only_registered_metrics_are_attested(
+    issuer: AttestationIssuer,
+) -> None:
+    data = (await issue(issuer, BOB, model_id="hkm_better")).data
     assert data["baseline"]["metrics"] == {"accuracy": 0.8}
     assert data["metrics"] == {"accuracy": 0.9, "secret_score": 0.2}
     with pytest.raises(ClaimDisagreesError):
-        issue(
-            with_service,
+        await issue(
+            issuer,
             BOB,
             model_id="hkm_better",
             metrics={"baseline": {"secret_score": 0.1}, "improved": {}},
         )
 
 
-def test_nobody_attests_for_another_tenant(with_service: Running) -> None:
+async def test_another_tenants_model_cannot_be_attested(issuer: AttestationIssuer) -> None:
     with pytest.raises(PermissionDeniedError):
-        issue(with_service, ALICE, model_id="hkm_better")
+        await issue(issuer, ALICE, model_id="hkm_better")
     with pytest.raises(NotFoundError):
-        issue(with_service, ALICE, model_id="hkm_private")
+        await issue(issuer, ALICE, model_id="hkm_private")
     with pytest.raises(NotFoundError):
-        issue(with_service, BOB, improved_model_id="hkm_better", baseline_model_id="hkm_none")
+        await issue(issuer, BOB, improved_model_id="hkm_better", baseline_model_id="hkm_none")
     with pytest.raises(NotFoundError):
-        issue(with_service, BOB, improved_run_id="base")
+        await issue(issuer, BOB, improved_run_id="base")
 
 
-def test_a_claim_about_a_missing_baseline_is_refused(with_service: Running) -> None:
+async def test_claims_about_a_baseline_need_a_baseline(issuer: AttestationIssuer) -> None:
     with pytest.raises(UnprocessableError):
-        issue(
-            with_service,
+        await issue(
+            issuer,
             BOB,
             improved_run_id="better",
             metrics={"baseline": {"accuracy": 0.1}, "improved": {}},
         )
 
 
-def test_attestations_are_found_by_model_and_by_contributor(with_service: Running) -> None:
-    public = issue(with_service, BOB, model_id="hkm_better")["hash"]
-    private = issue(
-        with_service,
-        BOB,
-        model_id="hkm_private",
-        data_contribution={"contributor": GIVER},
-    )["hash"]
+async def test_attestations_are_found_by_model_and_by_contributor(
+    issuer: AttestationIssuer, database: Database
+) -> None:
+    public = (await issue(issuer, BOB, model_id="hkm_better")).hash
+    contribution = {"contributor": GIVER}
+    issued = await issue(issuer, BOB, model_id="hkm_private", data_contribution=contribution)
+    private = issued.hash
 
-    async def work(_: Attestations, database: Database) -> Any:
-        models = ["hkm_better", "hkm_private", "hkm_base"]
-        async with database.transaction() as session:
-            return [
-                (
-                    await attestations_of(session, models, caller),
-                    await attestations_for(session, GIVER, caller),
-                )
-                for caller in (BOB, ALICE)
-            ]
-
-    (own, own_gifts), (others, other_gifts) = with_service(work)
+    models = ["hkm_better", "hkm_private", "hkm_base"]
+    async with database.transaction() as session:
+        own = await hashes_by_model(session, models, BOB)
+        others = await hashes_by_model(session, models, ALICE)
+        own_gifts = await hashes_by_contributor(session, GIVER, BOB)
+        other_gifts = await hashes_by_contributor(session, GIVER, ALICE)
     assert own["hkm_better"] == others["hkm_better"] == [public]
     assert private in own["hkm_private"]
     assert others["hkm_private"] == own["hkm_base"] == []
@@ -194,13 +189,12 @@ def test_attestations_are_found_by_model_and_by_contributor(with_service: Runnin
     assert other_gifts == [public]
 
 
-def test_a_private_models_attestation_is_its_tenants_only(with_service: Running) -> None:
-    digest = issue(with_service, BOB, model_id="hkm_private")["hash"]
+async def test_an_attestation_of_a_private_model_is_visible_to_its_tenant_only(
+    issuer: AttestationIssuer, database: Database
+) -> None:
+    digest = (await issue(issuer, BOB, model_id="hkm_private")).hash
 
-    async def work(service: Attestations, database: Database) -> None:
-        async with database.transaction() as session:
-            assert (await service.find(session, digest, BOB)).private
-            with pytest.raises(NotFoundError):
-                await service.find(session, digest, ALICE)
-
-    with_service(work)
+    async with database.transaction() as session:
+        assert (await find_attestation(session, digest, BOB)).private
+        with pytest.raises(NotFoundError):
+            await find_attestation(session, digest, ALICE)

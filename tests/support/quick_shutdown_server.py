@@ -1,4 +1,4 @@
-"""uvicorn, without the tenths of a second that it lets pass while it ends."""
+"""uvicorn, without the delays in its shutdown."""
 
 import asyncio
 import socket
@@ -6,27 +6,27 @@ from typing import Any
 
 import uvicorn
 
-# Between two looks at whether the connections are closed.
-_SECONDS = 0.002
+# Between two checks whether the connections are closed.
+_POLL_SECONDS = 0.002
 
 
-class PromptServer(uvicorn.Server):
-    """uvicorn's server, for tests that start hundreds: it ends once it is told to.
+class QuickShutdownServer(uvicorn.Server):
+    """Stops as soon as `stop` is called, for tests that start hundreds of servers.
 
-    By itself it looks ten times a second whether it should, and waits a tenth more even where no
-    connection is open. What it does is the same: it closes its listeners, asks the connections to
-    close, waits for them and their tasks for the grace period, and ends the application.
+    uvicorn itself polls ten times a second, and waits another tenth even without an open
+    connection. The steps are the same: it closes its listeners and idle connections, waits for the
+    others and their tasks for the grace period, and ends the application's lifespan.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._ending = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def end(self) -> None:
-        """Begin to end, from any thread. The server has started."""
+    def stop(self) -> None:
+        """Begin the shutdown; from any thread. The server must have started."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._ending.set)
+        self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
@@ -34,7 +34,7 @@ class PromptServer(uvicorn.Server):
 
     async def main_loop(self) -> None:
         await self.on_tick(0)
-        await self._ending.wait()
+        await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         listeners: list[Any] = [*self.servers, *(sockets or [])]
@@ -45,9 +45,9 @@ class PromptServer(uvicorn.Server):
             connection.shutdown()
         try:
             async with asyncio.timeout(self.config.timeout_graceful_shutdown):
-                # uvicorn tells nobody when they are gone.
+                # uvicorn does not notify when they are closed.
                 while state.connections or state.tasks:  # noqa: ASYNC110
-                    await asyncio.sleep(_SECONDS)
+                    await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             for task in state.tasks:
                 task.cancel("the grace period is over")

@@ -1,4 +1,4 @@
-"""The log of attestations, read and checked as somebody would who trusts nobody."""
+"""The transparency log of attestations, fetched and verified without trust in the gateway."""
 
 from typing import Any
 
@@ -6,17 +6,18 @@ import httpx
 from hokusai.verify import LogExport
 
 from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
-from tests.support.answers import good
+from tests.support.responses import good
 
 
 def verified_log(client: httpx.Client, *earlier: Checkpoint) -> tuple[Checkpoint, list[str]]:
-    """The newest checkpoint and all entries, which are found to be what it signs.
+    """The newest checkpoint, and the entries that it signs.
 
-    earlier: checkpoints of the same log; each has to be the root of as many first entries.
+    earlier: checkpoints of the same log; each must be the root of as many first entries.
     """
-    known = good(client.get("/.well-known/hokusai-attestor.json"))
-    note = good_text(client.get("/api/attestations/log"))
-    checkpoint = CheckpointVerifier.parse(known["log"]["key"]).open(note)
+    keys = good(client.get("/.well-known/hokusai-attestor.json"))
+    note = client.get("/api/attestations/log")
+    assert note.status_code == 200, note.text
+    checkpoint = CheckpointVerifier.parse(keys["log"]["key"]).open(note.text)
     pages: list[dict[str, Any]] = []
     start: int | None = 0
     while start is not None:
@@ -28,9 +29,3 @@ def verified_log(client: httpx.Client, *earlier: Checkpoint) -> tuple[Checkpoint
     for one in (*earlier, checkpoint):
         assert export.roots(one.size)[one.size] == one.root
     return checkpoint, list(export.entries[: checkpoint.size])
-
-
-def good_text(answer: httpx.Response) -> str:
-    """The text of an answer that has to be good."""
-    assert answer.status_code == 200, answer.text
-    return answer.text

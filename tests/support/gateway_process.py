@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, which a test can stop, or kill in the middle."""
+"""A gateway in its own process, which a test can stop, kill and start again."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ from tests.support.waiting import wait_until
 
 
 class GatewayProcess:
-    """`hokusai-gateway serve` in front of what is there; `settings` as keywords.
+    """`hokusai-gateway serve` with these settings; it runs while the `with` block lasts.
 
-    directory: for its log and its data; gateways of one database may share it.
-    Runs while the block lasts. Within it, the test may end it and start it again on its port.
+    directory: for its log and its data; gateways with the same database may share it.
+    Within the block, the test may end the process and start it again on the same port.
     """
 
     def __init__(self, directory: Path, port: int, **settings: str) -> None:
@@ -34,7 +34,7 @@ class GatewayProcess:
     def __enter__(self) -> Self:
         self.start()
         try:
-            wait_until(self.answers)
+            wait_until(self.is_live)
         except BaseException:
             self.kill()
             raise
@@ -45,17 +45,17 @@ class GatewayProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process that was started last."""
+        """The id of the process that was started last."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def admin_key(self) -> str:
-        """The first admin key of the database, where this gateway or one beside it made it."""
+        """The database's first admin key, which this gateway or another in its directory made."""
         return (self._data / "admin.key").read_text().strip()
 
     def start(self) -> None:
-        """Start it, without waiting until it answers."""
+        """Start the process, without waiting until it serves."""
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", "from app.cli.main import main; main()", "serve"],
@@ -65,31 +65,31 @@ class GatewayProcess:
             )
 
     def terminate(self) -> None:
-        """SIGTERM: it drains and ends by itself."""
+        """Send SIGTERM: it drains its connections, then ends by itself."""
         assert self._process is not None
         self._process.terminate()
 
     def wait(self, seconds: float) -> int:
-        """Its exit code; raises subprocess.TimeoutExpired where it does not end."""
+        """The exit code. Raises subprocess.TimeoutExpired if it does not end in time."""
         assert self._process is not None
         return self._process.wait(seconds)
 
     def kill(self) -> None:
-        """SIGKILL: nothing is cleaned up. Doing it twice is no error."""
+        """Send SIGKILL: nothing is cleaned up. A second call does nothing."""
         if self._process is None:
             return
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
-    def answers(self) -> bool:
-        """Whether it lives. Raises AssertionError with what it logged if it has ended."""
+    def is_live(self) -> bool:
+        """Whether /livez responds. Raises AssertionError with its log if the process has ended."""
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text()
         return self.status("/livez") == 200
 
     def status(self, path: str) -> int | None:
-        """The status of a GET, None where there is no answer."""
+        """The status of a GET; None if there is no response."""
         try:
             return httpx.get(f"{self.url}{path}", trust_env=False, timeout=10).status_code
         except httpx.TransportError:

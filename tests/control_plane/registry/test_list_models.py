@@ -1,4 +1,4 @@
-"""GET /api/models: filters and pages."""
+"""Listing registered models: filters and pages."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -16,14 +16,14 @@ OTHER = "0x" + "ab" * 20
 
 @pytest.fixture(scope="module")
 def quiet(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway whose registry holds what this module registers."""
+    """A gateway whose registry has the models of this module only."""
     with RunningGateway(new_database(), mlflow_server.url) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def world(quiet: RunningGateway) -> Iterator[tuple[Training, dict[str, dict[str, Any]]]]:
-    """A reader, and models of two tenants by a name of ours."""
+def catalogue(quiet: RunningGateway) -> Iterator[tuple[Training, dict[str, dict[str, Any]]]]:
+    """A tenant that reads, and four models of two tenants, by name."""
     with Training.of(quiet) as one, Training.of(quiet) as two:
         base = one.registered(
             "baseline",
@@ -49,8 +49,8 @@ def world(quiet: RunningGateway) -> Iterator[tuple[Training, dict[str, dict[str,
         yield two, {"base": base, "better": better, "token": token, "other": other}
 
 
-def test_filters(world: tuple[Training, dict[str, dict[str, Any]]]) -> None:
-    reader, models = world
+def test_filters_select_models(catalogue: tuple[Training, dict[str, dict[str, Any]]]) -> None:
+    reader, models = catalogue
     cases: list[tuple[dict[str, str], list[str]]] = [
         ({}, ["other", "token", "better", "base"]),
         ({"kind": "baseline"}, ["other", "base"]),
@@ -65,18 +65,20 @@ def test_filters(world: tuple[Training, dict[str, dict[str, Any]]]) -> None:
         ({"kind": "baseline", "type": "fraud"}, ["other"]),
         ({"type": "' or 1=1 --"}, []),
     ]
-    for wanted, expected in cases:
-        found = [model["model_id"] for model in reader.models(**wanted)]
-        assert found == [models[name]["model_id"] for name in expected], wanted
+    for conditions, expected in cases:
+        found = [model["model_id"] for model in reader.models(**conditions)]
+        assert found == [models[name]["model_id"] for name in expected], conditions
 
 
-def test_pages_hold_every_model_once(world: tuple[Training, dict[str, dict[str, Any]]]) -> None:
-    reader, models = world
+def test_pages_contain_every_model_once(
+    catalogue: tuple[Training, dict[str, dict[str, Any]]],
+) -> None:
+    reader, models = catalogue
     found: list[str] = []
     cursor: str | None = None
     while True:
-        wanted = {"limit": 3} | ({"cursor": cursor} if cursor else {})
-        page = reader.client.get("/api/models", params=wanted).json()
+        query = {"limit": 3} | ({"cursor": cursor} if cursor else {})
+        page = reader.client.get("/api/models", params=query).json()
         found += [model["model_id"] for model in page["items"]]
         cursor = page["next"]
         if cursor is None:
@@ -85,7 +87,7 @@ def test_pages_hold_every_model_once(world: tuple[Training, dict[str, dict[str, 
 
 
 @pytest.mark.parametrize(
-    ("wanted", "status"),
+    ("query", "status"),
     [
         ({"kind": "absent"}, 422),
         ({"contributor": "0x123..."}, 422),
@@ -96,14 +98,14 @@ def test_pages_hold_every_model_once(world: tuple[Training, dict[str, dict[str, 
         ({"name": "\x01"}, 422),
     ],
 )
-def test_what_is_no_filter_is_refused(
-    training: Training, wanted: dict[str, str], status: int
+def test_an_invalid_filter_is_refused(
+    training: Training, query: dict[str, str], status: int
 ) -> None:
-    answer = training.client.get("/api/models", params=wanted)
-    assert answer.status_code == status, answer.text
+    response = training.client.get("/api/models", params=query)
+    assert response.status_code == status, response.text
 
 
-def test_an_unknown_model_is_404(training: Training) -> None:
+def test_an_unknown_model_is_not_found(training: Training) -> None:
     for path in ("hkm_absent", f"hkm_{secrets.token_urlsafe(16)}/lineage", "%C3%A4"):
-        answer = training.client.get(f"/api/models/{path}")
-        assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+        response = training.client.get(f"/api/models/{path}")
+        assert (response.status_code, response.json()["reason"]) == (404, "not_found")

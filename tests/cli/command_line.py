@@ -1,4 +1,4 @@
-"""`hokusai-gateway` as a function call: starting Python for each command takes long."""
+"""`hokusai-gateway` in this process, because starting Python for each command takes long."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ class CommandLine:
         self._capsys = capsys
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end; `environment` is on top of what is there."""
+        """Run a command to its end; `environment` adds variables."""
         code = 0
         with self._monkeypatch.context() as patch:
             for name, value in environment.items():
