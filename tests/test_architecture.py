@@ -35,6 +35,7 @@ def test_the_tree_keeps_every_contract(tree: Path) -> None:
 
 LAYERS = "Imports run downwards"
 CIRCLES = "No package contains a circle of imports"
+CONTROL_PLANE = "In the control plane"
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,11 @@ CIRCLES = "No package contains a circle of imports"
         ("app.edge.date_header", "app.main", LAYERS),
         ("app.new_package.new", "app.core.errors", LAYERS),  # a package that has no layer
         ("app.data_plane.upstream.headers", "app.data_plane.proxy.manifest", "In the data plane"),
+        (
+            "app.control_plane.contributors.shares",
+            "app.control_plane.registry.deltas",
+            CONTROL_PLANE,
+        ),
         ("app.access.tenants.names", "app.access.tenants.endpoints", CIRCLES),
         ("app.database.engine", "migrations.tables", "Nothing imports the migrations"),
     ],

@@ -280,6 +280,6 @@ def test_a_key_is_no_name(gateway: RunningGateway) -> None:
     assert problem["problems"] == [
         {
             "where": "body.name",
-            "problem": "this holds an API key or token, which must not be kept in clear",
+            "problem": "must not contain an API key or token, which would be stored in clear",
         }
     ]

@@ -1,4 +1,4 @@
-"""`hokusai-gateway keys …`: create, list, rotate and revoke API keys, as the admin endpoints do."""
+"""`hokusai-gateway keys`: creates, lists, rotates and revokes API keys."""
 
 from datetime import timedelta
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from app.access.identity.key_endpoints import issued, view
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, RotateRequest
 from app.cli.output import AsJSON, print_all, print_one
-from app.cli.running import ALL, run, validated
+from app.cli.running import ALL_ROWS, run_in_transaction, validated
 from app.core.request.actor import CLI
 from app.core.request.principal import Scope
 
@@ -21,19 +21,19 @@ keys_app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_i
 
 @keys_app.command("create")
 def create_key(
-    tenant: Annotated[str, typer.Option(help="Made if it is unknown.")],
+    tenant: Annotated[str, typer.Option(help="Created if it does not exist.")],
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scope: Annotated[
-        list[Scope] | None, typer.Option(help="May be repeated; all but admin by default.")
+        list[Scope] | None, typer.Option(help="Repeatable; default: all scopes but admin.")
     ] = None,
-    rate_limit: Annotated[int | None, typer.Option(help="Requests a minute.")] = None,
-    expires_in_days: Annotated[int, typer.Option(help="0 for never.")] = 90,
+    rate_limit: Annotated[int | None, typer.Option(help="Requests per minute.")] = None,
+    expires_in_days: Annotated[int, typer.Option(help="0: it does not expire.")] = 90,
     network: Annotated[
-        list[str] | None, typer.Option(help="CIDR block that the key works from; repeatable.")
+        list[str] | None, typer.Option(help="CIDR block in which the key may be used; repeatable.")
     ] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """Issue a key. It is printed once and cannot be shown again."""
+    """Create a key. It is printed once and cannot be shown again."""
     arguments: dict[str, Any] = {
         "tenant": tenant,
         "name": name,
@@ -48,38 +48,39 @@ def create_key(
     async def create(session: AsyncSession, peppers: Peppers) -> BaseModel:
         return issued(*await keys.issue(session, peppers, request, CLI))
 
-    print_one(run(create), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
+    print_one(run_in_transaction(create), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
 
 
 @keys_app.command("list")
 def list_keys(
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="List only this tenant's keys.")] = None,
     as_json: AsJSON = False,
 ) -> None:
-    """List the keys, without the keys themselves."""
+    """List the keys: id, state and hint, but not the secrets themselves."""
 
-    async def listed(session: AsyncSession, _: Peppers) -> list[BaseModel]:
-        return [view(key) for key in await keys.page(session, tenant=tenant, limit=ALL)]
+    async def read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
+        return [view(key) for key in await keys.list_keys(session, tenant=tenant, limit=ALL_ROWS)]
 
-    print_all(run(listed), as_json, ("id", "state", "tenant", "name", "hint", "expires_at"))
+    print_all(
+        run_in_transaction(read), as_json, ("id", "state", "tenant", "name", "hint", "expires_at")
+    )
 
 
 @keys_app.command("rotate")
 def rotate_key(
     key_id: str,
-    overlap_seconds: Annotated[int, typer.Option(help="How long the old key works on.")] = 86400,
+    overlap_seconds: Annotated[int, typer.Option(help="How long the old key stays valid.")] = 86400,
     as_json: AsJSON = False,
 ) -> None:
-    """Replace a key; the old one works on for the overlap."""
-
+    """Replace a key by a new one; the old one stays valid for the overlap."""
     request = validated(RotateRequest, {"overlap_seconds": overlap_seconds})
 
     async def rotate(session: AsyncSession, peppers: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         overlap = timedelta(seconds=request.overlap_seconds)
         return issued(*await keys.rotate(session, peppers, key, overlap, CLI))
 
-    print_one(run(rotate), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
+    print_one(run_in_transaction(rotate), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
 
 
 @keys_app.command("revoke")
@@ -88,16 +89,17 @@ def revoke_key(
     rotation_chain: Annotated[
         bool,
         typer.Option(
-            "--rotation-chain", help="Also the keys it was rotated to or from: for a stolen key."
+            "--rotation-chain",
+            help="Also revoke the keys it was rotated to or from, as for a stolen key.",
         ),
     ] = False,
     as_json: AsJSON = False,
 ) -> None:
-    """End a key at once, and the keys made with it."""
+    """Revoke a key immediately, and all keys that were created with it."""
 
     async def revoke(session: AsyncSession, _: Peppers) -> BaseModel:
-        key = await keys.find(session, key_id)
+        key = await keys.get_key(session, key_id)
         await keys.revoke(session, key, CLI, rotation_chain=rotation_chain)
         return view(key)
 
-    print_one(run(revoke), as_json, ("id", "state", "revoked_at"))
+    print_one(run_in_transaction(revoke), as_json, ("id", "state", "revoked_at"))

@@ -1,4 +1,4 @@
-"""`hokusai-gateway`: the entry point of all its commands."""
+"""The entry point of `hokusai-gateway`."""
 
 import sys
 
@@ -6,14 +6,14 @@ from app.core.errors import StartupError
 
 
 def main() -> None:
-    """Run a command; a StartupError is reported in one line, exit code 2."""
+    """Run a command. A StartupError is printed in one line, with exit code 2."""
     try:
         if sys.argv[1:] == ["serve"]:
             from app.cli.serve import serve
 
             serve()
         else:
-            # Imported here, so that the process that serves does not load the other commands.
+            # Imported here, so that the serving process does not load Typer and other commands.
             from app.cli.commands import app
 
             app(prog_name="hokusai-gateway")

@@ -1,4 +1,4 @@
-"""What a command prints: a table for people, or JSON for scripts."""
+"""Prints the result of a command: a table for people, or JSON for scripts."""
 
 import json
 from typing import Annotated
@@ -10,7 +10,7 @@ AsJSON = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 
 def print_one(record: BaseModel, as_json: bool, columns: tuple[str, ...]) -> None:
-    """Print one record: a line for each column, or JSON."""
+    """Print one record: one line per column, or a JSON object."""
     if as_json:
         typer.echo(record.model_dump_json(indent=2))
         return
@@ -19,7 +19,7 @@ def print_one(record: BaseModel, as_json: bool, columns: tuple[str, ...]) -> Non
 
 
 def print_all(records: list[BaseModel], as_json: bool, columns: tuple[str, ...]) -> None:
-    """Print records: a row each, or one JSON array."""
+    """Print records: one row each below a header, or a JSON array."""
     if as_json:
         typer.echo(json.dumps([record.model_dump(mode="json") for record in records], indent=2))
         return

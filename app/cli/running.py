@@ -1,6 +1,7 @@
-"""Runs one database transaction for a command.
+"""Runs a command in one database transaction.
 
-It needs HOKUSAI_DATABASE_URL and HOKUSAI_KEY_PEPPER, or the data directory of a running `serve`.
+The database and the pepper are those of HOKUSAI_DATABASE_URL and HOKUSAI_KEY_PEPPER, or those in
+the data directory of a running `serve`.
 """
 
 import asyncio
@@ -18,18 +19,21 @@ from app.access.identity.peppers import Peppers
 from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
 from app.core.settings import load_settings
 from app.core.validation_errors import place, words
-from app.database.engine import Database, in_one_line
-from app.standalone.discovery import settings_of_running
+from app.database.engine import Database, driver_message
+from app.standalone.discovery import discover_settings
 from app.telemetry.logs import configure_logs
 
-# A list on the command line is not paged.
-ALL = 1_000_000
+# The limit of a list on the command line, which has no pages.
+ALL_ROWS = 1_000_000
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
 def validated(schema: type[M], arguments: dict[str, Any]) -> M:
-    """The arguments as an HTTP request's body; a wrong one is one line on stderr, exit code 1."""
+    """The arguments, validated like the body of an HTTP request.
+
+    An invalid one is printed in one line on standard error, with exit code 1.
+    """
     try:
         return schema.model_validate(arguments)
     except ValidationError as error:
@@ -37,16 +41,16 @@ def validated(schema: type[M], arguments: dict[str, Any]) -> M:
         _fail(f"{place(first)}: {words(first)}")
 
 
-def run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
-    """Run `act` in one transaction; a GatewayError is reported in one line, exit code 1.
+def run_in_transaction(action: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
+    """Run `action` in one transaction, and return its result.
 
-    Raises StartupError where the database cannot be reached, is not migrated, or belongs to
-    another pepper.
+    A GatewayError is printed in one line on standard error, with exit code 1. Raises StartupError
+    where the database cannot be reached, is not migrated, or was used with another pepper.
     """
-    own = load_settings()
-    settings = settings_of_running(own)
+    configured = load_settings()
+    settings = discover_settings(configured)
     if not structlog.is_configured():
-        # An error is reported in one line at the end.
+        # Warnings would repeat what the one-line error says.
         configure_logs(settings.model_copy(update={"log_level": "error"}))
 
     async def in_transaction() -> T:
@@ -55,22 +59,22 @@ def run(act: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:
         try:
             async with database.transaction() as session:
                 peppers = Peppers.from_settings(settings)
-                await peppers.check(session)
-                return await act(session, peppers)
+                await peppers.verify_and_record(session)
+                return await action(session, peppers)
         finally:
             await database.close()
 
     try:
         return asyncio.run(in_transaction())
     except (DatabaseUnavailableError, SQLAlchemyError, asyncpg.PostgresError) as error:
-        if own.database_url is None:
+        if configured.database_url is None:
             raise StartupError(
-                f"the database in {own.data_dir} does not answer: it runs while "
-                "`hokusai-gateway serve` does, which has to be started first"
+                f"the database in {configured.data_dir} is not running: start "
+                "`hokusai-gateway serve` first, which runs it"
             ) from error
         raise StartupError(
-            f"cannot use the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}; "
-            "`hokusai-gateway migrate` prepares it"
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}; if it is "
+            "new, run `hokusai-gateway migrate` first"
         ) from error
     except GatewayError as error:
         _fail(error.message)

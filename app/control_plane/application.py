@@ -1,4 +1,4 @@
-"""Hokusai's own endpoints: an ordinary FastAPI application behind the edge."""
+"""The control plane: Hokusai's own endpoints, as a FastAPI application behind the edge."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -35,15 +35,15 @@ from app.core.errors import (
 from app.core.request.context import context_of
 from app.core.validation_errors import place, words
 from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.lifecycle import send_error
+from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 DESCRIPTION = (
-    "What a third party reaches when it trains a model anywhere and registers it with Hokusai. "
-    "MLflow's own REST API is below /api/mlflow: GET /api/mlflow/api/2.0/mlflow/help lists it."
+    "The API with which third parties register the models that they train with Hokusai. MLflow's "
+    "own REST API is below /api/mlflow; GET /api/mlflow/api/2.0/mlflow/help lists it."
 )
 
 PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
@@ -64,19 +64,18 @@ ROUTERS = (
 
 
 def create_api(lifespan: Lifespan) -> FastAPI:
-    """The routers and the error handlers; `lifespan` fills `app.state`."""
+    """The FastAPI application. lifespan: runs while the gateway serves."""
     api = FastAPI(
         title="Hokusai registry gateway",
         description=DESCRIPTION,
         version=version(health.NAME),
-        # As they are: FastAPI builds the routes of a router that is included anew, for each to have
-        # what the inclusion says, and here it says nothing.
+        # Passed directly: `include_router` would build every route a second time.
         routes=[route for router in ROUTERS for route in router.routes],
         lifespan=lifespan,
-        openapi_url=None,  # FastAPI writes the document anew for each request
-        docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
+        openapi_url=None,  # FastAPI would serialize the document for each request
+        docs_url=None,  # FastAPI's page loads its scripts from other hosts
         redoc_url=None,
-        redirect_slashes=False,  # a client turns a redirected POST into a GET, and reports nothing
+        redirect_slashes=False,  # clients silently turn a redirected POST into a GET
         exception_handlers={
             GatewayError: _gateway_error,
             RequestValidationError: _validation_error,
@@ -85,34 +84,37 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         },
     )
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
-    described = ReferenceEndpoints(api)
+    reference = ReferenceEndpoints(api)
 
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
 
-    api.add_route("/openapi.json", described.document, include_in_schema=False)
-    api.add_route("/docs", described.page, include_in_schema=False)
+    api.add_route("/openapi.json", reference.document, include_in_schema=False)
+    api.add_route("/docs", reference.page, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
     return api
 
 
-class Documents:
-    """ASGI middleware around the FastAPI half: its bodies are documents, bounded in size and time.
+class BodyReader:
+    """ASGI middleware that reads the body of a request, within bounds of size and time.
 
-    It reads the body before FastAPI does, which would turn our errors into errors of its own, and
-    takes JSON in any encoding, with keys that come twice.
+    It does so before FastAPI, which would turn the gateway's errors into errors of its own, and
+    which accepts JSON in any encoding and with repeated keys.
+    body_timeout: seconds, as HOKUSAI_BODY_TIMEOUT.
     """
 
-    def __init__(self, app: ASGIApp, gap: float) -> None:
+    def __init__(self, app: ASGIApp, body_timeout: float) -> None:
         self.app = app
-        self.gap = gap
+        self.body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.gap)
+        body: bytes | None = await read_body(
+            receive, limit=MAX_DOCUMENT, body_timeout=self.body_timeout
+        )
         if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
             strict_json.parse(body)
 
-        async def whole() -> Message:
+        async def replay() -> Message:
             nonlocal body
             if body is None:
                 return await receive()
@@ -121,7 +123,7 @@ class Documents:
             return message
 
         try:
-            await self.app(scope, whole, send)
+            await self.app(scope, replay, send)
         finally:
             route = scope.get("route")
             if route is not None:
@@ -129,7 +131,7 @@ class Documents:
 
 
 class _ErrorResponse(Response):
-    """An error as a Starlette response, by the one renderer."""
+    """A GatewayError as a Starlette response; `send_error` renders it, as everywhere."""
 
     def __init__(self, error: GatewayError) -> None:
         super().__init__()
@@ -144,8 +146,8 @@ class _ErrorResponse(Response):
 async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
-        # At the door where wallets sign in, behind the layer that counts all others.
-        state_of(request)[Metrics].not_authenticated(error.reason)
+        # The token endpoint, which is behind the layer that counts all other failures.
+        state_of(request)[Metrics].count_authentication_failure(error.reason)
     return _ErrorResponse(error)
 
 
@@ -159,38 +161,38 @@ async def _validation_error(request: Request, error: Exception) -> Response:
             UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
         )
     problems = [{"where": place(problem), "problem": words(problem)} for problem in error.errors()]
-    # The input itself is not repeated: it may hold a secret that was put in the wrong place.
+    # The input is not repeated, since it may contain a secret that was put in the wrong place.
     message = "; ".join(f"{problem['where']}: {problem['problem']}" for problem in problems)
     return _ErrorResponse(UnprocessableError(message, extra={"problems": problems}))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """FastAPI's own errors: no such route, no such method, a body that is not JSON."""
+    """FastAPI's own errors: an unknown route, an unknown method, a body that cannot be read."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        known: GatewayError = UnknownRouteError("There is no such endpoint. GET /docs lists them.")
-    elif error.status_code == 405:
+        message = "There is no such endpoint. GET /docs lists all endpoints."
+        return _ErrorResponse(UnknownRouteError(message))
+    if error.status_code == 405:
         allow = ", ".join(_methods(request))
-        known = MethodNotAllowedError(
-            f"{request.method} is not possible here; it takes {allow}.",
-            headers=[(b"allow", allow.encode())],
-        )
-    else:
-        known = InvalidParameterError("The body cannot be read. Send one JSON document in UTF-8.")
-    return _ErrorResponse(known)
+        message = f"{request.method} is not allowed for this path; allowed: {allow}."
+        headers = [(b"allow", allow.encode())]
+        return _ErrorResponse(MethodNotAllowedError(message, headers=headers))
+    message = "The body cannot be read. Send one JSON document in UTF-8."
+    return _ErrorResponse(InvalidParameterError(message))
 
 
 def _methods(request: Request) -> list[str]:
-    """What the path takes; Starlette names the methods of the first route only.
+    """The methods that a path allows, in the routes with the fewest parameters that match it.
 
-    A path that is spelled out is not another one's parameter, though a GET of it would be read so.
+    Starlette lists the methods of the first matching route only. And a path such as
+    `/api/models/baseline` is a route of its own, although `/api/models/{model_id}` matches it too.
     """
-    found: dict[int, set[str]] = {}
+    by_parameters: dict[int, set[str]] = {}
     for route in request.app.router.routes:
         for method in METHODS:
             if route.matches({**request.scope, "method": method})[0] is Match.FULL:
-                found.setdefault(route.path.count("{"), set()).add(method)
-    return sorted(found[min(found)]) if found else []
+                by_parameters.setdefault(route.path.count("{"), set()).add(method)
+    return sorted(by_parameters[min(by_parameters)]) if by_parameters else []
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:

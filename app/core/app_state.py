@@ -1,4 +1,4 @@
-"""The services that endpoints use, by type: `state_of(request)[Limiter]` is a `Limiter`."""
+"""A typed container of services: `state_of(request)[Limiter]` is a `Limiter`."""
 
 from collections.abc import Mapping
 from typing import Any, TypeVar
@@ -9,22 +9,23 @@ T = TypeVar("T")
 
 
 class AppState:
-    """One object for each type; built once, where the application is assembled.
+    """One service for each type; filled once, by `app.main`.
 
-    A key may be a Protocol: a package then gets what it needs of one above it without importing it.
+    services: by their type. A key may be a Protocol, so that a package can use a service of a
+    package that it must not import.
     """
 
     def __init__(self, services: Mapping[type[Any], object]) -> None:
         self._services = dict(services)
 
     def __getitem__(self, kind: type[T]) -> T:
-        """The object registered for a type. Raises KeyError for one that was not registered."""
+        """The service that is registered for a type. Raises KeyError if there is none."""
         service: Any = self._services[kind]
         found: T = service
         return found
 
 
 def state_of(request: Request) -> AppState:
-    """The state of the application that serves a request."""
+    """The services of the application that handles a request."""
     state: AppState = request.app.state.services
     return state

@@ -9,12 +9,13 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Collects items while an earlier batch is being processed, and processes them together.
+    """Collects items while a batch is being processed, and processes them as the next batch.
 
-    Under load an item costs a small part of a round trip and holds no connection of its own.
+    Under load, many items share one round trip and one connection.
 
-    process: takes a batch and returns one result for each item, in their order; an exception of it
-    is raised to each caller of the batch. max_size: the most items in one batch.
+    process: takes a batch and returns one result for each item, in the same order. If it raises,
+        every item of the batch fails with that exception.
+    max_size: the maximum number of items in a batch.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class Batcher(Generic[Item, Result]):
         self._task: asyncio.Task[None] | None = None
 
     def submit(self, item: Item) -> asyncio.Future[Result]:
-        """The future result of an item. Cancelling it withdraws an item that still waits."""
+        """The future result of an item. Cancelling it removes an item that is not processed yet."""
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, result))

@@ -1,7 +1,7 @@
-"""Ethereum addresses and signatures: EIP-55 checksums, EIP-191 messages, recovery of a signer.
+"""Ethereum addresses and signatures: EIP-55 checksums, EIP-191 messages, recovery of the signer.
 
-coincurve (libsecp256k1) recovers the signer directly, in half the time that eth_account takes and a
-hundredth of what pure Python takes; without coincurve this module cannot be imported.
+The signer is recovered by coincurve (libsecp256k1): in half the time that eth_account takes, and a
+hundredth of what pure Python takes. There is no fallback: the import fails without coincurve.
 """
 
 import re
@@ -27,13 +27,13 @@ def is_address(text: str) -> bool:
 
 
 def checksum_address(text: str) -> str:
-    """An address of any casing in its EIP-55 form.
+    """An address, in upper, lower or mixed case, with the checksum of EIP-55.
 
-    Raises UnprocessableError when it is not `0x` and 40 hexadecimal digits.
+    Raises UnprocessableError if it is not `0x` and 40 hexadecimal digits.
     """
     if not is_address(text):
         raise UnprocessableError(
-            "This is not an Ethereum address, which is 0x and 40 hexadecimal digits."
+            "This is not a valid Ethereum address: 0x and 40 hexadecimal digits."
         )
     return _checksum(text[2:].lower())
 
@@ -41,7 +41,7 @@ def checksum_address(text: str) -> str:
 def parse_signature(text: str) -> bytes:
     """The 65 bytes (r, s, v) of a signature in hexadecimal, with or without `0x`.
 
-    Raises InvalidSignatureError when it has another form.
+    Raises InvalidSignatureError for any other text.
     """
     match = _SIGNATURE.fullmatch(text)
     if match is None:
@@ -52,48 +52,46 @@ def parse_signature(text: str) -> bytes:
 
 
 def personal_digest(message: bytes) -> bytes:
-    """The 32 bytes that `personal_sign` signs for a message (EIP-191, version 0x45)."""
+    """The 32-byte hash that `personal_sign` signs for a message (EIP-191, version 0x45)."""
     return keccak(b"\x19Ethereum Signed Message:\n%d%b" % (len(message), message))
 
 
 def personal_recover(message: bytes, signature: bytes) -> str:
-    """The address, in EIP-55 form, whose `personal_sign` over the message gave the signature.
+    """The address (EIP-55) that signed a message with `personal_sign`.
 
-    `signature` is r, s and v in 65 bytes. Raises InvalidSignatureError when it is of no key at
-    all, has its s in the upper half of the order (EIP-2), or a v other than 27 and 28.
+    signature: r, s and v in 65 bytes. Raises InvalidSignatureError if no key could have made it,
+    if its s is in the upper half of the curve's order (EIP-2), or if its v is not 27 or 28.
     """
     return recover(personal_digest(message), signature)
 
 
 def recover(digest: bytes, signature: bytes) -> str:
-    """The address, in EIP-55 form, whose key signed the 32 bytes of `digest`.
-
-    Raises InvalidSignatureError as `personal_recover` does.
-    """
+    """The address (EIP-55) that signed a 32-byte hash. Raises as `personal_recover` does."""
     if len(signature) != SIGNATURE_BYTES:
         raise InvalidSignatureError(
-            f"The signature has {len(signature)} bytes; r, s and v take {SIGNATURE_BYTES}."
+            f"The signature has {len(signature)} bytes; r, s and v are {SIGNATURE_BYTES} bytes."
         )
-    # libsecp256k1 recovers from all of these, which would give one message several signatures.
+    # libsecp256k1 accepts other values of v and s, so one message would have several signatures.
     v = signature[64]
     if v not in (27, 28):
         raise InvalidSignatureError(f"The signature's last byte, v, is {v}; it has to be 27 or 28.")
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
         raise InvalidSignatureError(
-            "The signature's s is in the upper half of the curve's order, which EIP-2 rules out."
+            "The signature's s is in the upper half of the curve's order, which EIP-2 forbids."
         )
     recoverable = signature[:64] + bytes((v - 27,))
     try:
         key = PublicKey.from_signature_and_message(recoverable, digest, hasher=None)
     except ValueError:
-        raise InvalidSignatureError("The signature is not one of any key.") from None
+        raise InvalidSignatureError("No key could have made this signature.") from None
     return _address_of(key.format(compressed=False))
 
 
-# The same few wallets call again and again; to hash costs half of what the curve does.
+# Cached, because a few wallets send most of the requests, and the hash takes half as long as the
+# recovery itself.
 @lru_cache(maxsize=4096)
 def _address_of(public_key: bytes) -> str:
-    """The address, in EIP-55 form, of a public key: 65 bytes, uncompressed (SEC 1)."""
+    """The address (EIP-55) of a public key: 65 bytes, uncompressed (SEC 1)."""
     return _checksum(keccak(public_key[1:])[12:].hex())
 
 

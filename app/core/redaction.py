@@ -1,16 +1,16 @@
-"""Removes API keys and access tokens from log lines and messages: the last line of defence."""
+"""Replaces API keys and access tokens in log lines and error messages, as the last safeguard."""
 
 import re
 from typing import Final
 
-# For secret scanners: finds an API key or an access token in any text.
+# Matches an API key or an access token in any text; also documented for secret scanners.
 SECRET_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
 
 _SECRET = re.compile(SECRET_PATTERN)
 
 
 def has_secret(text: str) -> bool:
-    """Whether a text contains what has the form of an API key or an access token."""
+    """Whether a text contains something of the form of an API key or an access token."""
     return "hk_" in text and _SECRET.search(text) is not None
 
 

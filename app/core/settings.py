@@ -1,4 +1,4 @@
-"""Every setting of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit and default."""
+"""Every setting of the gateway: environment variable `HOKUSAI_<NAME>`, unit and default value."""
 
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -14,10 +14,10 @@ from app.core.ethereum import is_address
 from app.core.validation_errors import words
 
 Network = IPv4Network | IPv6Network
-# The fewest characters of a pepper: too many to find by trying.
+# The minimum length of a pepper in characters: too long to guess by brute force.
 MIN_PEPPER = 16
 AccessLog = Literal["all", "errors", "none"]
-# A year: more is a mistake, and some clocks overflow.
+# A year: a longer time is a mistake, and overflows in some clocks.
 MAX_SECONDS = 366 * 24 * 3600
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
@@ -29,7 +29,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="HOKUSAI_",
-        # A variable that a template left empty counts as not set.
+        # An empty variable, as templates produce it, counts as not set.
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
@@ -40,15 +40,15 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: Count = 1
-    # The address that users see; SIWE messages must name its host and port. Without it there is no
-    # Sign-In with Ethereum, unless only this machine reaches the gateway.
+    # The gateway's URL as users see it; SIWE messages must name its host and port. Without it,
+    # Sign-In with Ethereum is disabled, except for a gateway that only this machine can reach.
     public_url: str | None = None
-    # Reverse proxies whose X-Forwarded-For is believed, as CIDR blocks separated by commas.
+    # Reverse proxies whose X-Forwarded-For is trusted, as CIDR blocks separated by commas.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     # Browser origins that may call the API, separated by commas; none by default.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
-    # What the gateway needs. `hokusai-gateway serve` starts what is not set.
+    # Services that the gateway needs. `hokusai-gateway serve` starts those that are not set.
     data_dir: Path = Path(".hokusai")
     database_url: SecretStr | None = None
     database_connections: Count = 10
@@ -61,13 +61,14 @@ class Settings(BaseSettings):
     # `workspaces`: a tenant is an MLflow workspace. `shared`: all tenants see one MLflow.
     tenancy: Literal["workspaces", "shared"] = "workspaces"
 
-    # Identity. The pepper is the secret that API keys are hashed with.
+    # Identity. The pepper is the secret key of the HMAC that API keys and tokens are stored as.
     key_pepper: SecretStr | None = None
-    # Peppers of earlier versions, oldest first, separated by commas: their keys remain valid.
+    # Earlier peppers, oldest first, separated by commas: API keys made with them remain valid.
     retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     # How old a wallet's signed message may be, and how far ahead of the gateway's clock.
     signature_max_age: Seconds = 300
     signature_clock_skew: Seconds = 60
+    # The lifetime of a wallet's token, if the request for it names none.
     token_seconds: int = Field(default=3600, ge=900, le=3600)
 
     # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
@@ -78,7 +79,7 @@ class Settings(BaseSettings):
     attestor_keystore_password: SecretStr | None = None
     # Addresses of earlier attestors of the same database, separated by commas.
     retired_attestors: Annotated[tuple[str, ...], NoDecode] = ()
-    # The domain of signatures (EIP-155, EIP-712).
+    # The domain of the attestor's signatures (EIP-155, EIP-712).
     chain_id: Count = 1
     verifying_contract: str = "0x0000000000000000000000000000000000000000"
     # The contract of the Ethereum Attestation Service on that chain, and its version.
@@ -87,35 +88,35 @@ class Settings(BaseSettings):
     # The name in the log's checkpoints; one log keeps one name.
     log_origin: Annotated[str, Field(pattern=r"^[^\s+]+$")] = "hokusai.registry/attestations"
 
-    # Registration: how long a gateway has a registration to itself before another one may resume
-    # it; longer than one request to MLflow takes.
+    # Registration: how long one gateway works on a registration exclusively before another one may
+    # resume it; longer than one request to MLflow takes.
     registration_lease: Seconds = 120
 
-    # Rate limits.
+    # Rate limits. Requests per window of a principal whose key has no limit of its own.
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.
     rate_window: Count = 60
     # Failed authentications, and anonymous requests, per client address.
     failure_limit: Count = 100
     anonymous_limit: Count = 100
-    # New wallets per client address and hour: each creates a workspace permanently.
+    # New wallets per client address and hour: each creates an MLflow workspace permanently.
     new_wallet_limit: Count = 30
     # How many gateways share the limits: while Redis is unreachable, each enforces its share alone.
     replicas: Count = 1
 
-    # Time and size at the edge and upstream.
+    # Sizes and timeouts of requests and of connections to MLflow. The largest request body.
     max_upload: Bytes = 50 * 1024**3
     # Whether users can reach the object store that MLflow signs URLs for. If not, their clients
     # transfer all artifacts through the gateway.
     direct_artifacts: bool = True
-    # The longest silence in the middle of a request's body.
+    # The longest wait for the next part of a request's body.
     body_timeout: Seconds = 30
     connect_timeout: Seconds = 5
     # The longest wait for MLflow's next byte. Together with the waits for a connection it is less
-    # than the MLflow client's timeout of 120 s, so that the client receives the error.
+    # than the MLflow client's own timeout of 120 s, so that the client receives the error response.
     upstream_read_timeout: Seconds = 105
     upstream_connections: Count = 100
-    # The share that one tenant may use of the connections that no other tenant uses; 1: all.
+    # The share of the connections not used by other tenants that one tenant may use; 1: all.
     upstream_tenant_share: float = Field(default=0.5, gt=0, le=1)
     # The longest wait for a free connection to MLflow.
     upstream_pool_timeout: Seconds = 5
@@ -128,7 +129,7 @@ class Settings(BaseSettings):
     # Logs and metrics.
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    # A log line per request: for all, for those with a 4xx or 5xx response, or for none.
+    # Which requests get a log line: all, those with a 4xx or 5xx response, or none.
     access_log: AccessLog = "errors"
     # The port of Prometheus metrics; without one they are at /metrics, for admins.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
@@ -138,8 +139,8 @@ class Settings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
-        # pydantic's own message says neither which network is wrong nor why. Of two validators of
-        # this mode the later one in the source runs first.
+        # Converted here because pydantic's own message says neither which network is wrong nor why.
+        # Of two `before` validators the later one in the source, `_split`, runs first.
         return tuple(map(ip_network, value)) if isinstance(value, tuple) else value
 
     @field_validator(
@@ -180,14 +181,14 @@ class Settings(BaseSettings):
 
     @field_validator("mlflow_authorization")
     @classmethod
-    def _in_one_line(cls, value: SecretStr | None) -> SecretStr | None:
+    def _without_newline(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().isprintable():
             raise ValueError("must be one line: remove the newline at its end")
         return value
 
     @field_validator("key_pepper")
     @classmethod
-    def _not_to_be_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MIN_PEPPER:
             raise ValueError(
                 f"must have at least {MIN_PEPPER} characters; `openssl rand -hex 32` makes one"
@@ -239,7 +240,7 @@ class Settings(BaseSettings):
 
     @property
     def risks(self) -> list[str]:
-        """A warning for each setting that works, but endangers data if it was set by mistake."""
+        """A warning for each setting that is valid, but endangers data if set by mistake."""
         found = []
         if self.tenancy == "shared":
             found.append(
@@ -248,16 +249,17 @@ class Settings(BaseSettings):
         if self.registration_lease <= self.upstream_read_timeout:
             found.append(
                 f"HOKUSAI_REGISTRATION_LEASE={self.registration_lease:g}: a registration may be "
-                "resumed while MLflow still works on it; more than HOKUSAI_UPSTREAM_READ_TIMEOUT "
-                f"({self.upstream_read_timeout:g}) is safe"
+                "resumed while MLflow still works on it; use more than "
+                f"HOKUSAI_UPSTREAM_READ_TIMEOUT ({self.upstream_read_timeout:g})"
             )
         return found
 
     @cached_property
     def public_hosts(self) -> frozenset[str]:
-        """The `host[:port]` values that a SIWE message may name (ERC-4361); empty if unknown.
+        """The values of `host[:port]` that a SIWE message may name (ERC-4361); empty if unknown.
 
-        Without HOKUSAI_PUBLIC_URL they are known only for a gateway on a loopback address.
+        They follow from HOKUSAI_PUBLIC_URL. Without it they are known only for a gateway that
+        listens on a loopback address and has no proxy in front.
         """
         if self.public_url is not None:
             return frozenset({urlsplit(self.public_url).netloc})
@@ -274,7 +276,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises StartupError with a line that names each wrong setting."""
+    """The settings of the environment. Raises StartupError that names each invalid setting."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Finds variables of the environment that look like settings of the gateway but set nothing."""
+"""Warns of environment variables `HOKUSAI_*` that are not settings, such as misspelled ones."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -8,9 +8,9 @@ from types import MappingProxyType
 from app.core.settings import Settings
 
 PREFIX = "HOKUSAI_"
-# Variables of the SDK and the examples, which may be set in the shell that starts a gateway.
+# Variables of the SDK and the examples, which may be set in the same shell as the gateway's.
 CLIENTS = frozenset({"URL", "API_ENDPOINT", "API_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"})
-# Settings that were renamed, by their old names.
+# Renamed settings: old name → new name.
 RENAMED = MappingProxyType(
     {
         "BODY_GAP": "BODY_TIMEOUT",
@@ -23,15 +23,15 @@ RENAMED = MappingProxyType(
         "WALLET_PAST": "SIGNATURE_MAX_AGE",
     }
 )
-# Kubernetes sets these in every container for a Service whose name begins with `hokusai-`.
+# Kubernetes sets these in every container, for each Service whose name begins with `hokusai-`.
 _SERVICE = re.compile(r"\w+_(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)")
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """A warning for each variable that sets nothing: its new name, or the most similar setting.
+    """A warning for each variable that is ignored, with its new name or the most similar setting.
 
-    environment: names and values; a value is never repeated, since it may be a secret. Case does
-    not count, as for the settings themselves.
+    environment: names and values. A value is never repeated, since it may be a secret. Names are
+    compared without regard to case, like those of the settings.
     """
     settings = {name.upper() for name in Settings.model_fields}
     for variable in sorted(environment):

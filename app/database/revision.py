@@ -1,4 +1,4 @@
-"""The revision of the database's schema, and whether this code can use it."""
+"""The revision of the database's schema, and whether this release can use it."""
 
 import asyncio
 from functools import cache
@@ -12,21 +12,21 @@ MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
 @cache
 def newest_revision() -> str:
-    """The revision that this code was written for: the number of the newest migration."""
+    """The revision that this release needs: the number of the newest migration."""
     return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
 
 
 def is_sufficient(found: str | None) -> bool:
-    """Whether this code can use a schema of the revision `found` (None: not migrated).
+    """Whether this release can use a schema of revision `found`; None means never migrated.
 
-    A later revision is sufficient too: a migration removes nothing that the release before it uses
+    A later revision is sufficient too: a migration removes nothing that the previous release uses
     (docs/operations.md).
     """
     return found is not None and found.isdecimal() and int(found) >= int(newest_revision())
 
 
 async def revision_of(url: str) -> str | None:
-    """The revision of the schema at a `postgresql+asyncpg://` URL; None without one.
+    """The schema's revision of the database at a URL; None if it was never migrated.
 
     Raises DatabaseUnavailableError.
     """
@@ -38,9 +38,9 @@ async def revision_of(url: str) -> str | None:
 
 
 def is_migrated(url: str) -> bool:
-    """Whether the schema at a URL is recent enough; False also where PostgreSQL is unreachable.
+    """Whether the schema of the database at a URL is sufficient; False if it is unreachable.
 
-    For commands: it runs an event loop of its own.
+    For commands only: it starts an event loop.
     """
     try:
         return is_sufficient(asyncio.run(revision_of(url)))

@@ -1,4 +1,4 @@
-"""FastAPI dependencies that endpoints share: the caller, a scope, a database session."""
+"""FastAPI dependencies of all endpoints: the caller, its scopes, and the database session."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
@@ -12,25 +12,26 @@ from app.core.errors import UnauthenticatedError
 from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Principal, Scope
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
 
 
 class ChangeTransaction(Protocol):
-    """Opens the transaction of an endpoint that changes something.
+    """Opens the database transaction of an endpoint that changes something.
 
-    wallet_proof: the signed message that authorises the change, consumed in the same transaction.
+    wallet_proof: the wallet's message that authorises the change. It is consumed in the same
+    transaction, so that it authorises no second change. None for other credentials.
     """
 
     def __call__(
-        self, wallet_proof: VerifiedWallet | None
+        self, wallet_proof: WalletProof | None
     ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 def _caller(request: Request) -> Principal:
     principal = context_of(request.scope).principal
     if principal is None:
-        # Only a path that is open to anybody reaches an endpoint without a principal.
+        # Only a public path reaches its endpoint without a principal.
         raise UnauthenticatedError("This needs an API key or a wallet's signature.")
     return principal
 
@@ -51,13 +52,13 @@ def _actor(request: Request) -> Actor:
 
 
 async def _session(request: Request) -> AsyncIterator[AsyncSession]:
-    """One transaction for an endpoint, committed before the response is sent."""
+    """The transaction of an endpoint; it is committed before the response is sent."""
     async with state_of(request)[Database].transaction() as session:
         yield session
 
 
 async def _change_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """The same for an endpoint that changes something."""
+    """The same for an endpoint that changes something: see `ChangeTransaction`."""
     transaction = state_of(request)[ChangeTransaction]
     async with transaction(context_of(request.scope).wallet_proof) as session:
         yield session
@@ -69,6 +70,7 @@ Registering = Annotated[Principal, Depends(_requires(Scope.REGISTER))]
 Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
 CurrentActor = Annotated[Actor, Depends(_actor)]
-# `function` scope: a commit that fails has to be able to become the response.
+# With FastAPI's `function` scope, the commit precedes the response, so that its failure becomes an
+# error response.
 Session = Annotated[AsyncSession, Depends(_session, scope="function")]
 ChangeSession = Annotated[AsyncSession, Depends(_change_session, scope="function")]

@@ -1,4 +1,4 @@
-"""The gateway as uvicorn runs it, in this process or in a worker process."""
+"""The gateway as uvicorn runs it: in this process, or in a worker process."""
 
 import asyncio
 import ctypes
@@ -21,41 +21,41 @@ if TYPE_CHECKING:
 
 _PR_SET_PDEATHSIG = 1
 
-# Why the application of this process did not start.
+# The error because of which the application of this process did not start.
 _failure: StartupError | None = None
 
 
 def application() -> "Application":
-    """The factory that uvicorn calls; ends the process where the application cannot be built."""
+    """uvicorn's factory: builds the application, and ends the process where that fails."""
     memory.block_optional_imports_and_pause_gc()
-    # Imported here, so that the parent of several workers does not load what only they need.
+    # Imported here, so that the parent of several workers does not load what only workers need.
     from app.main import create_app
 
     parent = multiprocessing.parent_process()
     if parent is not None and sys.platform == "linux":
-        # Otherwise a worker whose parent was killed would go on holding the port.
+        # Otherwise a worker whose parent was killed would keep running and hold the port.
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
         if os.getppid() != parent.pid:
-            # The parent was killed while this worker was still loading.
+            # The parent was killed while this worker was starting.
             sys.exit(STARTUP_FAILURE)
     try:
         return Application(create_app())
     except StartupError as error:
-        _remember(error)
+        _record_failure(error)
         sys.exit(STARTUP_FAILURE)
 
 
 def startup_failure() -> StartupError | None:
-    """Why the application of this process did not start; None if it did."""
+    """The error because of which the application did not start in this process, if there is one."""
     return _failure
 
 
 class Application:
-    """The gateway, whose StartupError is reported in one line, without a traceback."""
+    """Wraps the gateway, so that a StartupError is reported in one line, without a traceback."""
 
     def __init__(self, gateway: "Gateway") -> None:
         self.gateway = gateway
-        # uvicorn's protocol reads it from the application.
+        # The HTTP protocol (app/edge/http1/protocol.py) reads it from the application.
         self.fast_path = gateway.fast_path
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
@@ -81,19 +81,19 @@ class Application:
         try:
             await self.gateway(scope, receive, hold_back_failure)
         except StartupError as error:
-            _remember(error)
+            _record_failure(error)
             failed = {"type": "lifespan.startup.failed", "message": ""}
         except asyncio.CancelledError:
-            failed = None  # a second signal ends the process at once, which is not a failure
+            failed = None  # a second signal ends the process at once; that is not a failure
         finally:
             if failed is not None:
                 await send(failed)
 
 
-def _remember(error: StartupError) -> None:
+def _record_failure(error: StartupError) -> None:
     global _failure  # noqa: PLW0603 (uvicorn's factory has no other way to return an error)
     _failure = error
-    # uvicorn would add a line of its own that says less.
+    # uvicorn would log a second, less specific line.
     logging.getLogger("uvicorn.error").disabled = True
     if multiprocessing.parent_process() is not None:
         print(f"error: {error}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Connection draining: not ready for a while before the listener closes."""
+"""Connection draining: the gateway reports "not ready" for some time before it stops."""
 
 import asyncio
 import signal
@@ -17,10 +17,12 @@ log = structlog.get_logger()
 def drain_on_sigterm(state: MutableMapping[str, Any], delay: float) -> None:
     """At the next SIGTERM, report "not ready" for `delay` seconds, and only then stop.
 
-    A load balancer then sends requests elsewhere before the listener closes. state: that of the
-    ASGI lifespan; its entry `draining` becomes true. Requests are served as usual meanwhile. A
-    second SIGTERM, or a Ctrl-C, ends the wait. Call it in the event loop, after uvicorn has
-    installed its signal handlers; it does nothing without a delay or outside of the main thread.
+    So a load balancer sends requests elsewhere before the listener closes. Requests are served as
+    usual until then. A second SIGTERM, or Ctrl-C, ends the delay.
+
+    state: the state of the ASGI lifespan; its entry `draining` becomes true.
+    Call it in the event loop, after uvicorn has installed its signal handlers. It does nothing
+    where the delay is 0, or outside of the main thread.
     """
     stop = signal.getsignal(signal.SIGTERM)
     if delay <= 0 or not callable(stop):
@@ -34,7 +36,7 @@ def drain_on_sigterm(state: MutableMapping[str, Any], delay: float) -> None:
             stop(number, frame)
             return
         state[DRAINING] = True
-        # A signal may interrupt the event loop anywhere.
+        # A signal handler may interrupt the event loop anywhere, so it only schedules a call.
         loop.call_soon_threadsafe(wait, number, frame)
 
     def wait(number: int, frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""The socket that the gateway listens on, bound before anything slow starts."""
+"""The socket that the gateway listens on; bound before anything slow starts."""
 
 import socket
 
@@ -6,19 +6,21 @@ from app.core.errors import StartupError
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """A TCP socket bound to the address; port 0 takes a free one.
+    """A TCP socket bound to the address. Port 0 takes a free port.
 
-    It refuses connections until uvicorn listens on it. Raises StartupError where the address
-    cannot be had.
+    Connections are refused until uvicorn listens on it. Raises StartupError where the address
+    cannot be bound.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
     except OSError as error:
-        raise StartupError(f"HOKUSAI_HOST={host} is no address of this machine: {error}") from None
+        raise StartupError(
+            f"HOKUSAI_HOST={host} is not an address of this machine: {error}"
+        ) from None
     listener = socket.socket(family, kind, protocol)
-    # A port whose last connections are still being closed may be taken again.
+    # Otherwise a port could not be bound while its last connections are still closing.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

@@ -1,17 +1,18 @@
 """Memory of the serving process: blocks optional imports, and tunes the garbage collector.
 
-To be called before anything else is imported, in a process that does nothing but serve.
+For a process that only serves, before it imports anything else.
 """
 
 import gc
 import sys
 
-# Libraries import these if they are installed, and nothing here ever calls them: 9 MB in all. A
-# module that is None in `sys.modules` raises ImportError, for which each of the libraries is made.
+# Libraries import these if they are installed, but the gateway never uses them: 9 MB in all. The
+# import of a module that is None in `sys.modules` raises ImportError, which each of the libraries
+# handles.
 BLOCKED_IMPORTS = (
-    "rich",  # structlog's coloured tracebacks; ours are plain
+    "rich",  # structlog's coloured tracebacks; the gateway's are plain
     "httpx._main",  # httpx's command line, with click, Pygments and rich
-    "pydantic.v1",  # FastAPI checks whether a model is one of Pydantic 1
+    "pydantic.v1",  # FastAPI's support for models of Pydantic 1
     "cffi",  # PyCryptodome is as fast with ctypes
 )
 
@@ -19,8 +20,8 @@ BLOCKED_IMPORTS = (
 def block_optional_imports_and_pause_gc() -> None:
     """Block `BLOCKED_IMPORTS`, and pause the garbage collector until `freeze_gc`.
 
-    Hardly anything that is created while modules load is garbage, and collecting again and again
-    took a fifth of the start.
+    Almost no object that is created during imports is garbage, and repeated collections took a
+    fifth of the start.
     """
     for name in BLOCKED_IMPORTS:
         sys.modules.setdefault(name, None)  # type: ignore[arg-type]
@@ -28,6 +29,6 @@ def block_optional_imports_and_pause_gc() -> None:
 
 
 def freeze_gc() -> None:
-    """Collect garbage again, but never examine the objects that exist now: they stay."""
+    """Resume garbage collection, without the objects that exist now: they are permanent."""
     gc.freeze()
     gc.enable()

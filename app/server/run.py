@@ -1,4 +1,4 @@
-"""Runs uvicorn: its options, one process or several workers, and the end of both."""
+"""Runs uvicorn, in one process or with several workers, until it is stopped."""
 
 import asyncio
 import socket
@@ -11,18 +11,18 @@ from app.core.errors import StartupError
 from app.core.settings import Settings
 from app.server.application import startup_failure
 
-# Longer than the idle time of the usual reverse proxies (60 s), which know whether a request is
-# about to be sent and should therefore be the side that closes.
+# Longer than the idle timeout of common reverse proxies (60 s). The proxy should close an idle
+# connection first, because only it knows whether it is about to send a request.
 KEEP_ALIVE_SECONDS = 75
 # A worker that does not respond to its parent within this time is replaced. uvicorn's default of
-# 5 seconds is less than a worker needs to load on a busy machine: it would be replaced forever.
+# 5 seconds is less than a worker needs to start on a busy machine, so it would be replaced forever.
 _WORKER_SECONDS = 20
 
 
 def uvicorn_options(settings: Settings) -> dict[str, Any]:
-    """uvicorn's options, also for the tests' servers: no header and no log line of its own."""
+    """uvicorn's options; the tests' servers use them too. uvicorn adds no headers and no logs."""
     return {
-        # Stated, because uvicorn takes every callable that is not a coroutine function for ASGI 2.
+        # Without it, uvicorn takes a callable that is not a coroutine function for ASGI 2.
         "interface": "asgi3",
         "loop": "uvloop",
         "http": protocol,
@@ -41,7 +41,8 @@ def uvicorn_options(settings: Settings) -> dict[str, Any]:
 def protocol(**options: Any) -> asyncio.Protocol:
     """Create the protocol of one client connection.
 
-    A function, because a worker of uvicorn loads what this option refers to before anything else.
+    A function with an import in it, because a uvicorn worker resolves this option before it blocks
+    the optional imports.
     """
     from app.edge.http1.protocol import StrictProtocol
 
@@ -49,12 +50,12 @@ def protocol(**options: Any) -> asyncio.Protocol:
 
 
 def run(settings: Settings, listener: socket.socket) -> None:
-    """Serve until SIGINT or SIGTERM, then drain.
+    """Serve until SIGINT or SIGTERM, then drain and return.
 
-    At SIGTERM the gateway is first not ready for `drain_delay` seconds, if that is set. Then it
-    takes no new connections, and requests in flight have `shutdown_grace_period` seconds to finish.
-    Each worker builds the application from the environment. Raises StartupError where the
-    application does not start.
+    At SIGTERM the gateway first reports "not ready" for `drain_delay` seconds, if that is set.
+    Then it accepts no new connections, and requests in flight have `shutdown_grace_period` seconds
+    to finish. Each worker builds the application from the environment. Raises StartupError where
+    the application does not start.
     """
     config = uvicorn.Config(
         "app.server.application:application",
@@ -65,11 +66,11 @@ def run(settings: Settings, listener: socket.socket) -> None:
     )
     if settings.workers > 1:
         from app.server.workers import Workers
-        from app.telemetry.metrics import served
-        from app.telemetry.multiprocess import shared_by_workers
+        from app.telemetry.metrics import serve_metrics
+        from app.telemetry.multiprocess import metrics_directory
 
         supervisor = Workers(config, sockets=[listener])
-        with shared_by_workers(), served(settings.metrics_host, settings.metrics_port):
+        with metrics_directory(), serve_metrics(settings.metrics_host, settings.metrics_port):
             supervisor.run()
         failed = any(worker.process.exitcode == STARTUP_FAILURE for worker in supervisor.processes)
     else:

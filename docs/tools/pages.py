@@ -20,6 +20,10 @@ SDK = ROOT / "hokusai-ml-platform" / "src" / "hokusai"
 OUTSIDE = {
     "README.md": "project.md",
     "CHANGELOG.md": "changelog.md",
+    "CODE_OF_CONDUCT.md": "code-of-conduct.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "SECURITY.md": "reporting.md",
+    "hokusai-ml-platform/CHANGELOG.md": "sdk-changelog.md",
     "benchmarks/README.md": "benchmarks.md",
 }
 # Directories that a generated page lists: the page of each.

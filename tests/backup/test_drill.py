@@ -60,7 +60,7 @@ class Installation:
             "GATEWAY_DATABASE_URL": self.gateway_database.replace("://", "+asyncpg://"),
             "MLFLOW_DATABASE_URL": self.mlflow_database,
             "ARTIFACTS_DIR": str(self.artifacts),
-            "PG_BIN": str(self.postgres.programs),
+            "PG_BIN": str(self.postgres.bin_directory),
         }
 
 
@@ -293,10 +293,10 @@ def test_a_restore_touches_nothing_that_is_in_use_or_not_as_written(
     elif full == "changed":
         with (backup / "mlflow.dump").open("ab") as dump:
             dump.write(b"x")
-        said = "is not as it was written"
+        said = "is damaged"
     else:
         backup = tmp_path
-        said = "is no backup"
+        said = "is not a backup"
     done = script("restore.sh", backup, variables)
     assert done.returncode != 0
     assert said in done.stderr

@@ -218,8 +218,8 @@ def test_an_unreachable_database_is_one_line(shell: Shell) -> None:
 def test_the_database_of_a_serve_that_has_ended_is_one_line(shell: Shell, tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "data")
     directory.create()
-    directory.pepper()
-    directory.note_database(f"postgresql://postgres@/hokusai?host={tmp_path}/postgres")
+    directory.ensure_pepper()
+    directory.write_database_url(f"postgresql://postgres@/hokusai?host={tmp_path}/postgres")
     given = {"HOKUSAI_DATA_DIR": str(tmp_path / "data")}
     said = shell.fails(2, "keys", "list", without="HOKUSAI_DATABASE_URL", **given)
     assert "`hokusai-gateway serve`" in said

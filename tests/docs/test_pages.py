@@ -15,6 +15,10 @@ def repository(tmp_path: Path) -> Path:
     for name, text in {
         "README.md": "# The project\n\n[docs](docs/README.md), [code](app/)\n",
         "CHANGELOG.md": "# Changelog\n",
+        "CODE_OF_CONDUCT.md": "# Code of conduct\n",
+        "CONTRIBUTING.md": "# Contributing\n",
+        "SECURITY.md": "# Security policy\n",
+        "hokusai-ml-platform/CHANGELOG.md": "# Changelog of the SDK\n",
         "benchmarks/README.md": "# Benchmarks\n",
         "app/main.py": "",
         "deploy/alerts.yml": "groups: []\n",

@@ -85,7 +85,7 @@ def test_a_slow_body_that_continues_is_accepted(impatient: RunningGateway) -> No
 
 
 def test_a_slow_head_is_refused(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with RawConnection(gateway) as connection:
         connection.send(b"GET /livez HT")
         response = connection.read_response()
@@ -102,7 +102,7 @@ def test_a_slow_head_is_refused(gateway: RunningGateway, monkeypatch: pytest.Mon
 def test_an_unused_connection_is_closed(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
     with RawConnection(gateway) as connection:
         assert connection.closed_by_gateway
     with RawConnection(gateway) as connection:
@@ -194,7 +194,7 @@ def test_the_refusal_of_an_upload_is_readable_for_http_client(
 def test_the_refusal_of_a_slow_upload_is_readable(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering_transport, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(lingering_transport, "LINGER_TIMEOUT", 0.1)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(20):

@@ -23,7 +23,7 @@ from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy.path_policy import upstream_target
-from app.edge.http1 import protocol
+from app.edge.http1 import refusals
 from app.edge.http1.protocol import MAX_HEADS, StrictProtocol
 from app.edge.request_rules import RequestRules, check_line
 
@@ -81,20 +81,20 @@ class FastPathStub:
     """Handles each request with a valid request line, and completes it at once."""
 
     prefix = FastPath.prefix
-    read = FastPath.read
+    parse_head = FastPath.parse_head
 
     def __init__(self) -> None:
         self.rules = RequestRules(None, ())  # type: ignore[arg-type]
         self.handled: list[Any] = []
 
-    def take(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
+    def try_handle(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
         try:
             check_line(line)
             upstream_target(line.path, line.query)
         except GatewayError:
             return None
         if ADDRESS_HEADER not in head.headers:
-            head.digest = b"of a key"
+            head.key_digest = b"of a key"
         self.handled.append((line, head.raw, head.headers, head.length, body))
         return SimpleNamespace(
             response_started=True,
@@ -102,7 +102,7 @@ class FastPathStub:
             more_body=False,
             keep_alive=True,
             message_event=asyncio.Event(),
-            yield_way=lambda: None,
+            hand_over=lambda: None,
         )
 
 
@@ -234,7 +234,7 @@ def test_an_internal_error_is_not_reported_as_the_clients(
         raise RuntimeError("internal")
 
     log = Mock()
-    monkeypatch.setattr(protocol, "log", log)
+    monkeypatch.setattr(refusals, "log", log)
     with clients() as (client, _):
         monkeypatch.setattr(client.fast_path, "take", fail)
         client.data_received(GET.replace(b"Accept", b"X-Other"))

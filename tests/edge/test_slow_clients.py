@@ -36,7 +36,7 @@ def attacked(
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 2.0)
     monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 2.0)
 
 
@@ -167,8 +167,8 @@ async def test_clients_that_do_not_read_are_closed(
 def test_the_minimum_rate_counts_only_time_spent_waiting_for_the_client() -> None:
     rate = MinimumDataRate(1.0)
     for _ in range(10_000):
-        rate.came(1, 0.0)
-    rate.came(1, WINDOW_IN_TIMEOUTS * 1.0)
+        rate.record(1, 0.0)
+    rate.record(1, WINDOW_IN_TIMEOUTS * 1.0)
     # The next window is measured alone: earlier bytes do not count.
     with pytest.raises(SlowRequestError, match="less than"):
-        rate.came(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)
+        rate.record(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

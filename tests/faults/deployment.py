@@ -11,7 +11,7 @@ import psutil
 import psycopg2
 
 from app.database.migrate import migrate
-from app.standalone.managed_service import Supervised
+from app.standalone.managed_service import ManagedService
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway
@@ -144,7 +144,7 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _kill(server: Supervised) -> None:
+def _kill(server: ManagedService) -> None:
     """Send SIGKILL to all processes of a server."""
     leader = psutil.Process(server.pid)
     for process in [leader, *leader.children(recursive=True)]:

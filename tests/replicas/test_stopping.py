@@ -173,7 +173,7 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
-    def served(self, start: int, name: str) -> bool:
+    def served_by(self, start: int, name: str) -> bool:
         """Whether the gateway of this name gave one of the responses from `start` on."""
         return name in {by for by, _ in self.responses[start:]}
 
@@ -230,7 +230,7 @@ def test_a_rolling_restart_loses_no_request(
                 replica.start()
                 balancer.wait_for(name, "UP")
                 began = len(traffic.responses)
-                wait_until(lambda began=began, name=name: traffic.served(began, name))  # type: ignore[misc]
+                wait_until(lambda began=began, name=name: traffic.served_by(began, name))  # type: ignore[misc]
         assert traffic.failures == []
         assert {status for _, status in traffic.responses} == {200}
         assert {by for by, _ in traffic.responses} == {"one", "other"}

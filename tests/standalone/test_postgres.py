@@ -11,7 +11,7 @@ import psycopg2
 import pytest
 
 from app.core.errors import StartupError
-from app.standalone.dependencies import neighbour_database
+from app.standalone.dependencies import ensure_mlflow_database
 from app.standalone.postgres import EmbeddedPostgreSQL
 
 
@@ -57,7 +57,7 @@ def test_an_incomplete_cluster_of_an_interrupted_start_is_replaced(tmp_path: Pat
 def test_a_directory_too_long_for_a_socket_path_works(tmp_path: Path) -> None:
     deep = tmp_path / ("d" * 100)
     with EmbeddedPostgreSQL(deep, durable=False) as server:
-        socket_file = Path(server.location)
+        socket_file = Path(server.socket_path)
         assert query(server.url("postgres"), "SELECT 1") == [(1,)]
         assert socket_file.parent.stat().st_mode & 0o777 == 0o700
     assert not socket_file.parent.exists()
@@ -142,8 +142,8 @@ with EmbeddedPostgreSQL(Path({str(private)!r}) / "data", durable=False) as serve
 def test_mlflow_gets_a_database_on_the_operators_server(postgres: EmbeddedPostgreSQL) -> None:
     postgres.create_database("shop")
     given = postgres.url("shop").replace("postgresql://", "postgresql+asyncpg://")
-    found = neighbour_database(given)
-    assert found == neighbour_database(given)
+    found = ensure_mlflow_database(given)
+    assert found == ensure_mlflow_database(given)
     assert query(found, "SELECT current_database()") == [("shop_mlflow",)]
 
 
@@ -152,4 +152,4 @@ def test_a_role_that_may_not_create_databases_is_reported(
 ) -> None:
     postgres.create_database("leased", "tenant")
     with pytest.raises(StartupError, match=r"leased_mlflow.*HOKUSAI_MLFLOW_URL"):
-        neighbour_database(postgres.url("leased", "tenant"))
+        ensure_mlflow_database(postgres.url("leased", "tenant"))

@@ -1,4 +1,4 @@
-"""FastAPI dependencies of the endpoints for keys and tokens."""
+"""FastAPI dependencies of the endpoints for API keys and tokens."""
 
 from typing import Annotated
 

@@ -1,7 +1,7 @@
-"""Ethereum signatures: who signed the message that came with a request.
+"""Verifies the wallet's signature in the X-ETH-* headers of a request.
 
-The message is the one of the integration guide, `Hokusai API Access - <time>`, signed as EIP-191
-`personal_sign`.
+The signed message is that of docs/integration-guide.md, `Hokusai API Access - <time>`, signed with
+`personal_sign` (EIP-191).
 """
 
 import re
@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from app.access.identity.credentials import WalletCredential
 from app.core.errors import InvalidSignatureError, StaleSignatureError
 from app.core.ethereum import is_address, parse_signature, personal_digest, recover
-from app.core.request.wallet_proof import VerifiedWallet
+from app.core.request.wallet_proof import WalletProof
 
-# Python's isoformat() leaves a zero fraction out; other languages write three digits.
+# Python's isoformat() omits a fraction of zero; other languages write three digits.
 _MESSAGE = re.compile(
     r"Hokusai API Access - "
     r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?)(?:Z|\+00:00)?"
@@ -20,51 +20,51 @@ _MESSAGE = re.compile(
 
 
 def verify(
-    credential: WalletCredential, now: datetime, past: float, ahead: float
-) -> VerifiedWallet:
-    """Check the headers of the guide's HokusaiAuth class against the clock and the curve.
+    credential: WalletCredential, now: datetime, max_age: float, clock_skew: float
+) -> WalletProof:
+    """Verify the time of a wallet's message, and its signature.
 
-    `now` is an aware time. The time in the message is UTC and may lie `past` seconds back and
-    `ahead` seconds ahead of it, both inclusive. The address may be in any casing, since it is the
-    signature that proves it. Raises StaleSignatureError outside the window, InvalidSignatureError
-    for everything else, each with the reason.
+    now: timezone-aware. The time in the message is in UTC; it may be up to `max_age` seconds before
+    `now` and up to `clock_skew` seconds after. The address may be in any casing, since the
+    signature proves it. Raises StaleSignatureError for the time, InvalidSignatureError for anything
+    else.
     """
     if not is_address(credential.address):
         raise InvalidSignatureError(
-            "X-ETH-Address is not an Ethereum address: 0x and 40 hexadecimal digits."
+            "X-ETH-Address is not a valid Ethereum address: 0x and 40 hexadecimal digits."
         )
     signed_at = _time_in(credential.message)
-    # Before the curve is asked: an old message costs no recovery.
+    # Verified first, because recovering the signer is expensive.
     age = (now - signed_at).total_seconds()
-    if age > past:
+    if age > max_age:
         raise StaleSignatureError(
-            f"The signed message is {age:.0f} seconds old and may be {past:.0f}. Sign a new one "
-            "for every request, with the time in UTC.",
+            f"The signed message is {age:.0f} seconds old; {max_age:.0f} are allowed. Sign a new "
+            "message for every request, with the time in UTC.",
             extra={"server_time": now.isoformat()},
         )
-    if -age > ahead:
+    if -age > clock_skew:
         raise StaleSignatureError(
-            f"The signed message is {-age:.0f} seconds ahead of the gateway's clock and may be "
-            f"{ahead:.0f}. Check your clock, and that the time is in UTC.",
+            f"The signed message is {-age:.0f} seconds ahead of the gateway's clock; "
+            f"{clock_skew:.0f} are allowed. Check your clock, and that the time is in UTC.",
             extra={"server_time": now.isoformat()},
         )
     digest = personal_digest(credential.message.encode())
     address = recover(digest, parse_signature(credential.signature))
     if address.lower() != credential.address.lower():
-        raise InvalidSignatureError(
-            f"The signature over X-ETH-Message is not one of {credential.address}."
-        )
-    return VerifiedWallet(address, digest, signed_at + timedelta(seconds=past))
+        raise InvalidSignatureError(f"X-ETH-Message was not signed by {credential.address}.")
+    return WalletProof(address, digest, signed_at + timedelta(seconds=max_age))
 
 
 def _time_in(message: str) -> datetime:
     match = _MESSAGE.fullmatch(message)
     if match is None:
         raise InvalidSignatureError(
-            "X-ETH-Message has to read `Hokusai API Access - <time>`, with the time in UTC as in "
+            "X-ETH-Message must be `Hokusai API Access - <time>`, with the time in UTC such as "
             "2026-01-31T23:59:59.123456."
         )
     try:
         return datetime.fromisoformat(match[1]).replace(tzinfo=UTC)
     except ValueError:
-        raise InvalidSignatureError("The time in X-ETH-Message does not exist.") from None
+        raise InvalidSignatureError(
+            "The time in X-ETH-Message is not a valid date and time."
+        ) from None

@@ -1,4 +1,4 @@
-"""Who makes a change, as the audit log records it."""
+"""The author of a change, as the audit log records it."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,10 @@ from dataclasses import dataclass
 class Actor:
     """The author of a change.
 
-    principal: the id of a `Principal`, `cli` for the command line, `anonymous` for a caller without
-        one. request_id, client: the request's id and its client address; None on the command line.
+    principal: the id of a `Principal`; `cli` for the command line, `anonymous` for a request
+        without a credential.
+    request_id: the id of the request; None on the command line.
+    client: the client address of the request; None on the command line.
     """
 
     principal: str

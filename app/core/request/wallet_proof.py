@@ -1,17 +1,17 @@
-"""What a verified signature of a wallet proves."""
+"""A wallet's signed message, once its signature is verified."""
 
 from dataclasses import dataclass
 from datetime import datetime
 
 
 @dataclass(frozen=True, slots=True)
-class VerifiedWallet:
-    """A wallet that has signed a message.
+class WalletProof:
+    """Proof that a wallet has signed a message.
 
-    address: in EIP-55 form.
-    digest: the 32 bytes that were signed. With the address it names this use of the wallet in the
-        replay store; the signature's own bytes would not, since one message has many signatures.
-    expires_at: when the message turns stale, until when a replay store has to remember it.
+    address: the wallet's address (EIP-55).
+    digest: the 32-byte hash that was signed. Address and digest identify the message for replay
+        protection; the bytes of the signature do not, since a message has many valid signatures.
+    expires_at: when the message becomes stale; replay protection keeps it until then.
     """
 
     address: str

@@ -1,8 +1,9 @@
-"""What the parts of the HTTP/1.1 server need of each other, as `typing.Protocol`s.
+"""What the parts of the HTTP/1.1 server need of each other, as `typing.Protocol`s for annotations.
 
 At run time the protocol, its transport, the zero-copy channel and the fast path refer to one
-another. In their annotations they name these types instead of each other's classes, so that no two
-modules import each other, and `app.edge` imports nothing of `app.data_plane`.
+another. In annotations they name these types instead of each other's classes, so that no two
+modules import each other, and `app.edge` imports nothing of `app.data_plane`. Nothing is checked at
+run time.
 """
 
 import asyncio
@@ -18,10 +19,7 @@ from app.core.request.head import RequestHead, RequestLine
 
 
 class ServerConnection(Protocol):
-    """What a client's transport and the zero-copy channel need of the protocol.
-
-    cycle: the request that came last. running: the request that is being answered.
-    """
+    """`StrictProtocol`, as the client's transport and the zero-copy channel use it."""
 
     cycle: RequestResponseCycle
     flow: FlowControl
@@ -32,17 +30,13 @@ class ServerConnection(Protocol):
     @property
     def running(self) -> RequestResponseCycle: ...
 
-    def cut_unread(self, seconds: float) -> None: ...
+    def check_send_timeout(self, silent: float) -> None: ...
 
-    def send_held(self) -> None: ...
+    def flush_head(self) -> None: ...
 
 
 class ClientConnection(Protocol):
-    """What the fast path needs of the protocol.
-
-    busy: whether a request is being answered. stalled: whether the client reads nothing of what is
-    written for it.
-    """
+    """`StrictProtocol`, as the fast path and the metrics use it."""
 
     transport: asyncio.Transport
 
@@ -50,15 +44,18 @@ class ClientConnection(Protocol):
     def busy(self) -> bool: ...
 
     @property
-    def stalled(self) -> bool: ...
+    def write_paused(self) -> bool: ...
 
-    def answer(self, data: bytes, *, close: bool) -> None: ...
+    def respond(self, data: bytes, *, close: bool) -> None: ...
 
-    def hand_over(self, taken: "FastPathCycle", app: ASGIApp) -> None: ...
+    def hand_over(self, replaced: "FastPathCycle", app: ASGIApp) -> None: ...
 
 
 class FastPathCycle(Protocol):
-    """What the protocol needs of a request on the fast path, besides what uvicorn asks of it."""
+    """`app.data_plane.fast_path.FastPathCycle`, as the protocol uses it.
+
+    It also has the attributes that uvicorn expects of its own cycles.
+    """
 
     keep_alive: bool
 
@@ -68,22 +65,19 @@ class FastPathCycle(Protocol):
     @property
     def context(self) -> RequestContext: ...
 
-    def yield_way(self) -> None: ...
+    def hand_over(self) -> None: ...
 
 
 class FastPath(Protocol):
-    """What the protocol needs of the fast path.
-
-    prefix: of the paths that it serves. connections: the server's open connections.
-    """
+    """`app.data_plane.fast_path.FastPath`, as the protocol uses it."""
 
     connections: AbstractSet[ClientConnection]
 
     @property
     def prefix(self) -> bytes: ...
 
-    def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None: ...
+    def parse_head(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None: ...
 
-    def take(
-        self, protocol: ClientConnection, line: RequestLine, head: RequestHead, body: bytes
+    def try_handle(
+        self, connection: ClientConnection, line: RequestLine, head: RequestHead, body: bytes
     ) -> FastPathCycle | None: ...

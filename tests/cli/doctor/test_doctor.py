@@ -420,15 +420,15 @@ def test_a_data_directory_that_serve_has_used(healthy: Doctor, tmp_path: Path) -
     """Files of a data directory are used; that its PostgreSQL is stopped is not a problem."""
     directory = DataDirectory(tmp_path / "data")
     directory.create()
-    directory.note_database(healthy.settings["database_url"])
-    directory.make_attestor_key()
-    directory.pepper()
+    directory.write_database_url(healthy.settings["database_url"])
+    directory.ensure_attestor_key()
+    directory.ensure_pepper()
     report = healthy.run(without=ALONE)
     report.problem("keys", "pepper 1 is not the one")
     report = healthy.run(without=("database_url",))
     assert report.code == 0, report.output
     assert re.match(r"\d+\.\d+ at ", report.lines["PostgreSQL"][1])
-    directory.note_database("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
+    directory.write_database_url("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
     report = healthy.run(without=("database_url",))
     assert report.code == 0, report.output
     assert report.levels()["PostgreSQL"] == "skipped"

@@ -22,14 +22,14 @@ def start_harness(
 ) -> Iterator[StartHarness]:
     """Starts the gateway for the rest of the test. limit: the key's requests per minute."""
     handled: list[bool] = []
-    take = FastPath.take
+    take = FastPath.try_handle
 
     def recording_take(self: FastPath, *arguments: Any) -> Any:
         cycle = take(self, *arguments)
         handled.append(cycle is not None)
         return cycle
 
-    monkeypatch.setattr(FastPath, "take", recording_take)
+    monkeypatch.setattr(FastPath, "try_handle", recording_take)
     with ExitStack() as stack:
 
         def start(

@@ -33,7 +33,7 @@ def test_a_dataset_belongs_to_own_experiments_only(gateway: RunningGateway, spel
             response = create(caller, *given, spelling=spelling)
             assert response.status_code == 404
             assert response.json()["reason"] == "not_found"
-            assert f"no experiment {foreign!r} of yours" in response.json()["message"]
+            assert f"Your tenant has no experiment {foreign!r}" in response.json()["message"]
         # MLflow converts a number to text.
         assert create(caller, int(foreign), spelling=spelling).status_code == 404
         for odd in (float(foreign), [foreign], {"id": foreign}, True):

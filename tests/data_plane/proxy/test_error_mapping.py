@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from tests.support.gateway import RunningGateway
 
 API = "/api/mlflow/api/2.0/mlflow"
@@ -22,15 +22,15 @@ API = "/api/mlflow/api/2.0/mlflow"
         (404, {"detail": "Not here"}, "RESOURCE_DOES_NOT_EXIST", "Not here"),
         (422, {"detail": [{"loc": ["x"]}]}, "INVALID_PARAMETER_VALUE", '[{"loc": ["x"]}]'),
         (500, {"detail": "Oops"}, "INTERNAL_ERROR", "Oops"),
-        (404, "<html>", "RESOURCE_DOES_NOT_EXIST", "MLflow answered 404."),
-        (416, "", "BAD_REQUEST", "MLflow answered 416."),
+        (404, "<html>", "RESOURCE_DOES_NOT_EXIST", "MLflow responded with 404."),
+        (416, "", "BAD_REQUEST", "MLflow responded with 416."),
     ],
 )
 def test_a_refusal_keeps_status_code_and_message(
     status: int, body: object, code: str | None, message: str
 ) -> None:
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    error = refusal(status, [], raw)
+    error = map_error(status, [], raw)
     assert isinstance(error, MLflowRefusalError)
     assert (error.status, error.message) == (status, message)
     assert error.error_code == code or (isinstance(body, dict) and code is None)
@@ -47,7 +47,7 @@ def test_a_refusal_keeps_status_code_and_message(
     ],
 )
 def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes) -> None:
-    error = refusal(status, [], body)
+    error = map_error(status, [], body)
     assert isinstance(error, UpstreamError)
     assert error.status == 502
 
@@ -55,19 +55,19 @@ def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes
 def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
     message = "A string literal cannot contain NUL (0x00) characters."
     body = json.dumps({"error_code": "INTERNAL_ERROR", "message": message}).encode()
-    error = refusal(500, [], body)
+    error = map_error(500, [], body)
     assert isinstance(error, InvalidParameterError)
     assert "NUL" in error.message
 
 
 def test_only_headers_that_a_client_can_act_on_are_kept() -> None:
     headers = [(b"retry-after", b"3"), (b"set-cookie", b"a=b"), (b"content-length", b"9")]
-    assert refusal(429, headers, b"").headers == ((b"retry-after", b"3"),)
+    assert map_error(429, headers, b"").headers == ((b"retry-after", b"3"),)
 
 
 @given(st.integers(400, 599), st.binary() | st.from_regex(rb'\{"(error_code|message)": .*\}'))
 def test_any_response_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
-    error = refusal(status, [], body)
+    error = map_error(status, [], body)
     assert isinstance(error, GatewayError)
     assert json.loads(error.body("id"))["status"] == error.status
 

@@ -27,7 +27,7 @@ def test_model_version_names_only_own_runs(gateway: RunningGateway, spelling: st
         ):
             response = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
             assert response.status_code == 404
-            assert f"no run {foreign!r} of yours" in response.json()["message"]
+            assert f"Your tenant has no run {foreign!r}" in response.json()["message"]
         assert caller.get(f"{API}/model-versions/search").json() == {}
         origin = {"source": f"runs:/{own}/model", spelling: own}
         response = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})

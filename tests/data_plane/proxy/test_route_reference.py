@@ -11,7 +11,12 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.data_plane.proxy.manifest import Manifest, Route, load_manifest
-from app.data_plane.proxy.route_reference import Help, prefers_html, reference, render_html
+from app.data_plane.proxy.route_reference import (
+    RouteReference,
+    prefers_html,
+    reference,
+    render_html,
+)
 
 MANIFEST = load_manifest()
 
@@ -27,7 +32,7 @@ async def response(accept: bytes | None, method: str = "GET") -> tuple[dict[byte
 
     headers = [] if accept is None else [(b"accept", accept)]
     scope = {"type": "http", "method": method, "headers": headers}
-    await Help(MANIFEST)(scope, receive, send)
+    await RouteReference(MANIFEST)(scope, receive, send)
     assert sent[0]["status"] == 200
     return dict(sent[0]["headers"]), sent[1]["body"]
 

@@ -127,7 +127,7 @@ class ForwardingApp:
                 raise
             body = error.body("id")
             headers = [(b"content-length", b"%d" % len(body)), *error.headers]
-            if error.closes:
+            if error.closes_connection:
                 headers.append((b"connection", b"close"))
             await send({"type": "http.response.start", "status": error.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})

@@ -8,7 +8,8 @@ import pytest
 
 from app.core.errors import UpstreamProtocolError, UpstreamTimeoutError
 from app.data_plane.upstream.client import UpstreamClient
-from app.data_plane.upstream.connection import READ_AHEAD, WHOLE_BODY
+from app.data_plane.upstream.connection import READ_AHEAD
+from app.data_plane.upstream.response_reader import WHOLE_BODY
 from tests.data_plane.upstream.received_request import ReceivedRequest
 from tests.support.scripted_upstream import (
     OK,

@@ -12,8 +12,8 @@ import pytest
 
 from app.core.errors import SlowRequestError, UpstreamProtocolError, UpstreamTimeoutError
 from app.core.min_rate import WINDOW_IN_TIMEOUTS
-from app.data_plane.upstream import splice, transfer
-from app.data_plane.upstream.transfer import TAIL
+from app.data_plane.upstream import splice, spliced_bodies
+from app.data_plane.upstream.spliced_bodies import MIN_SIZE, TAIL
 from app.edge.http1 import lingering_transport
 from tests.data_plane.upstream.forwarding_app import (
     Forwarding,
@@ -78,17 +78,17 @@ def was_spliced(app: ForwardingApp) -> bool:
 
 def sizes() -> list[int]:
     generator = random.Random(7)
-    edges = [splice.MIN_SIZE, splice.MIN_SIZE + TAIL, splice.MIN_SIZE + splice.PIPE_SIZE]
+    edges = [MIN_SIZE, MIN_SIZE + TAIL, MIN_SIZE + splice.PIPE_SIZE]
     near = [edge + generator.randrange(-70_000, 70_000) for edge in edges for _ in range(4)]
     larger = [generator.randrange(2 * MEGABYTE, 4 * MEGABYTE) for _ in range(4)]
     return [*edges, *(edge + 1 for edge in edges), *near, *larger, len(NOISE)]
 
 
-@pytest.mark.parametrize("min_size", [0, splice.MIN_SIZE])
+@pytest.mark.parametrize("min_size", [0, MIN_SIZE])
 async def test_bodies_of_any_size_are_transferred_unchanged_on_kept_connections(
     forwarding: Forwarding, monkeypatch: pytest.MonkeyPatch, min_size: int
 ) -> None:
-    monkeypatch.setattr(transfer, "MIN_SIZE", min_size)
+    monkeypatch.setattr(spliced_bodies, "MIN_SIZE", min_size)
     generator = random.Random(11)
 
     async def script(connection: UpstreamConnection) -> None:

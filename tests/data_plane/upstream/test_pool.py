@@ -97,7 +97,7 @@ async def test_an_unexpected_error_while_connecting_is_a_500(
 async def test_closing_the_pool_fails_the_requests_that_wait_for_a_connection() -> None:
     limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
     pool = Pool("127.0.0.1", 9, None, limits)
-    slots = [pool.request() for _ in range(2)]  # the first is being opened, the second in the queue
+    slots = [pool.acquire() for _ in range(2)]  # the first is being opened, the second in the queue
     await pool.aclose()
     for slot in slots:
         with pytest.raises(UpstreamUnreachableError):

@@ -255,7 +255,7 @@ async def watch_for_needless_waiting(pool: Pool) -> None:
                 for caller, queue in pool._queues.items()
                 if not all(slot.done() for slot, _ in queue)
             }
-            assert not any(map(pool._may_have, waiting))
+            assert not any(map(pool._may_hold_more, waiting))
         await asyncio.sleep(0)
 
 
@@ -302,7 +302,7 @@ async def test_the_full_share_is_available_after_all_faults_at_once(
         await until(lambda: not upstream._active and not upstream._pool._opening)
         assert upstream._pool._held == {}
         # From here on, only a busy machine causes delays.
-        upstream._read_timeout = 30
+        upstream._limits = replace(upstream._limits, read_timeout=30)
         upstream._pool._limits = replace(upstream._pool._limits, queue_timeout=30)
         await check_full_share(app, mlflow)
 
