@@ -218,7 +218,9 @@ def test_a_request_is_offered_to_the_fast_path_once(
     offered = []
     with clients() as (client, _):
         with monkeypatch.context() as patch:
-            patch.setattr(client.fast_path, "take", lambda *arguments: offered.append(arguments))
+            patch.setattr(
+                client.fast_path, "try_handle", lambda *arguments: offered.append(arguments)
+            )
             client.data_received(POST)
         assert len(offered) == 1
         assert len(client.asgi_cycles) == 1
@@ -236,7 +238,7 @@ def test_an_internal_error_is_not_reported_as_the_clients(
     log = Mock()
     monkeypatch.setattr(refusals, "log", log)
     with clients() as (client, _):
-        monkeypatch.setattr(client.fast_path, "take", fail)
+        monkeypatch.setattr(client.fast_path, "try_handle", fail)
         client.data_received(GET.replace(b"Accept", b"X-Other"))
         assert client.socket.written.startswith(b"HTTP/1.1 500 ")
         assert client.socket.closed
