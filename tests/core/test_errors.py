@@ -53,8 +53,8 @@ class Met:
     code: str | None = None
 
 
-class World:
-    """The gateways that the cases need; those with other settings are started on demand."""
+class Gateways:
+    """The gateways of the cases: a shared one, and others that a case starts with its settings."""
 
     def __init__(
         self,
@@ -63,15 +63,15 @@ class World:
         monkeypatch: pytest.MonkeyPatch,
         stack: ExitStack,
     ) -> None:
-        self.gateway = gateway
+        self.shared = gateway
         self.monkeypatch = monkeypatch
         self._new_database = new_database
         self._stack = stack
 
-    def another(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
+    def start(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
         """A gateway with other settings, until the end of the test."""
         database = settings.pop("database", None) or self._new_database()
-        url = mlflow_url or self.gateway.settings.mlflow_url
+        url = mlflow_url or self.shared.settings.mlflow_url
         assert url is not None
         return self._stack.enter_context(RunningGateway(database, url, **settings))
 
@@ -136,11 +136,11 @@ def raised(call: Callable[[], object], answer: RawResponse) -> None:
     assert answer.document["message"] in str(caught.value)
 
 
-CASES: dict[type[GatewayError], Callable[[World], Met]] = {}
+CASES: dict[type[GatewayError], Callable[[Gateways], Met]] = {}
 
 
-def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
-    def register(meet: Callable[[World], Met]) -> None:
+def case(error: type[GatewayError]) -> Callable[[Callable[[Gateways], Met]], None]:
+    def register(meet: Callable[[Gateways], Met]) -> None:
         assert error not in CASES
         CASES[error] = meet
 
@@ -151,36 +151,36 @@ def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
 
 
 @case(errors.MalformedRequestError)
-def _(world: World) -> Met:
-    return Met(send_raw(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
+def _(gateways: Gateways) -> Met:
+    return Met(send_raw(gateways.shared, request("GET /livez HTTP/1.1", "X_Y: a")))
 
 
 @case(errors.AmbiguousCredentialsError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
-    return Met(get(world.gateway, SEARCH, bearer(key) | {"X-API-Key": key}))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
+    return Met(get(gateways.shared, SEARCH, bearer(key) | {"X-API-Key": key}))
 
 
 @case(errors.InvalidParameterError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     body = {"name": "a", "artifact_location": "file:///etc"}
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json=body),
-        lambda: store(world.gateway, key).create_experiment("a", artifact_location="file:///etc"),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json=body),
+        lambda: store(gateways.shared, key).create_experiment("a", artifact_location="file:///etc"),
     )
 
 
 @case(errors.UnprocessableError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     return Met(
-        send(world.gateway, "POST", "/api/keys", headers=bearer(world.gateway.key()), json={})
+        send(gateways.shared, "POST", "/api/keys", headers=bearer(gateways.shared.key()), json={})
     )
 
 
 @case(errors.ClaimDisagreesError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         trainer = Trainer(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
@@ -188,55 +188,55 @@ def _(world: World) -> Met:
 
 
 @case(errors.NotMintableError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
     return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.SmallImprovementError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
     return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.MethodNotAllowedError)
-def _(world: World) -> Met:
-    return Met(send(world.gateway, "PUT", "/api/keys", headers=bearer(world.gateway.key())))
+def _(gateways: Gateways) -> Met:
+    return Met(send(gateways.shared, "PUT", "/api/keys", headers=bearer(gateways.shared.key())))
 
 
 @case(errors.BodyTooLargeError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     name = "a" * 3_000_000
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": name}),
-        lambda: store(world.gateway, key).create_experiment(name),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json={"name": name}),
+        lambda: store(gateways.shared, key).create_experiment(name),
     )
 
 
 @case(errors.TargetTooLongError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     path = f"{SEARCH}&filter={'a' * 9000}"
     return Met(
-        get(world.gateway, path, bearer(key)),
-        lambda: store(world.gateway, key).get_experiment_by_name("a" * 9000),
+        get(gateways.shared, path, bearer(key)),
+        lambda: store(gateways.shared, key).get_experiment_by_name("a" * 9000),
     )
 
 
 @case(errors.HeadersTooLargeError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     key = "a" * 33_000
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.SlowRequestError)
-def _(world: World) -> Met:
-    impatient = world.another(body_timeout=0.2)
+def _(gateways: Gateways) -> Met:
+    impatient = gateways.start(body_timeout=0.2)
     key = f"Authorization: Bearer {impatient.key()}"
     return Met(send_raw(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
 
@@ -245,77 +245,77 @@ def _(world: World) -> Met:
 
 
 @case(errors.UnauthenticatedError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH), client(world.gateway, None))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH), client(gateways.shared, None))
 
 
 @case(errors.InvalidKeyError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH, bearer("wrong")), client(world.gateway, "wrong"))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH, bearer("wrong")), client(gateways.shared, "wrong"))
 
 
 @case(errors.ExpiredKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key("expired", expires_in_days=1)
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key("expired", expires_in_days=1)
     sql(
-        world.gateway,
+        gateways.shared,
         "update api_keys set expires_at = now() - interval '1 day' where tenant = 'expired'",
     )
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.RevokedKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key("revoked")
-    sql(world.gateway, "update api_keys set revoked_at = now() where tenant = 'revoked'")
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key("revoked")
+    sql(gateways.shared, "update api_keys set revoked_at = now() where tenant = 'revoked'")
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.RotatedKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
-    with world.gateway.client(key) as http:
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
+    with gateways.shared.client(key) as http:
         own = http.get("/api/keys").json()["items"][0]["id"]
         http.post(f"/api/keys/{own}/rotate", json={"overlap_seconds": 0}).raise_for_status()
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.InvalidTokenError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     token = new_token()
-    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+    return Met(get(gateways.shared, SEARCH, bearer(token)), client(gateways.shared, token))
 
 
 @case(errors.ExpiredTokenError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     wallet = Wallet()
-    with world.gateway.client() as http:
+    with gateways.shared.client() as http:
         answer = http.post("/api/auth/token", headers=wallet.headers())
     token = answer.json()["access_token"]
     sql(
-        world.gateway,
+        gateways.shared,
         "update access_tokens set expires_at = now() - interval '1 day' where address = %s",
         wallet.address,
     )
-    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+    return Met(get(gateways.shared, SEARCH, bearer(token)), client(gateways.shared, token))
 
 
 @case(errors.InvalidSignatureError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     headers = Wallet().headers() | {"X-ETH-Address": Wallet().address}
-    return Met(get(world.gateway, SEARCH, headers))
+    return Met(get(gateways.shared, SEARCH, headers))
 
 
 @case(errors.StaleSignatureError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH, Wallet().headers(-3600)))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH, Wallet().headers(-3600)))
 
 
 @case(errors.SpentSignatureError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     headers = Wallet().headers()
     first, second = (
-        send(world.gateway, "POST", CREATE, headers=headers, json={"name": name})
+        send(gateways.shared, "POST", CREATE, headers=headers, json={"name": name})
         for name in ("one", "two")
     )
     assert first.status == 200
@@ -323,77 +323,79 @@ def _(world: World) -> Met:
 
 
 @case(errors.PermissionDeniedError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     body = {"name": "above", "scopes": ["admin"]}
-    key = bearer(world.gateway.key())
-    return Met(send(world.gateway, "POST", "/api/keys", headers=key, json=body))
+    key = bearer(gateways.shared.key())
+    return Met(send(gateways.shared, "POST", "/api/keys", headers=key, json=body))
 
 
 @case(errors.MissingScopeError)
-def _(world: World) -> Met:
-    key = world.gateway.key(scopes=[Scope.READ])
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key(scopes=[Scope.READ])
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": "a"}),
-        lambda: store(world.gateway, key).create_experiment("a"),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json={"name": "a"}),
+        lambda: store(gateways.shared, key).create_experiment("a"),
     )
 
 
 @case(errors.AddressNotAllowedError)
-def _(world: World) -> Met:
-    key = world.gateway.key(allowed_networks=["203.0.113.0/24"])
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key(allowed_networks=["203.0.113.0/24"])
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.SignInDisabledError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     everywhere = "0.0.0.0"  # noqa: S104 (it is never bound: what counts is that the setting says so)
-    return Met(get(world.another(host=everywhere), "/api/auth/nonce"))
+    return Met(get(gateways.start(host=everywhere), "/api/auth/nonce"))
 
 
 # --- 404, 409 ---
 
 
 @case(errors.NotFoundError)
-def _(world: World) -> Met:
-    return Met(send(world.gateway, "DELETE", "/api/keys/none", headers=bearer(world.gateway.key())))
+def _(gateways: Gateways) -> Met:
+    return Met(
+        send(gateways.shared, "DELETE", "/api/keys/none", headers=bearer(gateways.shared.key()))
+    )
 
 
 @case(errors.UnknownRouteError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     return Met(
-        get(world.gateway, "/api/api/2.0/mlflow/experiments/search", bearer(key)),
-        client(world.gateway, key, "/api"),
+        get(gateways.shared, "/api/api/2.0/mlflow/experiments/search", bearer(key)),
+        client(gateways.shared, key, "/api"),
     )
 
 
 @case(errors.RouteRefusedError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     return Met(
-        get(world.gateway, "/api/mlflow/api/2.0/mlflow/webhooks", bearer(key)),
-        lambda: Registry(lambda: creds(world.gateway, key)).list_webhooks(),
+        get(gateways.shared, "/api/mlflow/api/2.0/mlflow/webhooks", bearer(key)),
+        lambda: Registry(lambda: creds(gateways.shared, key)).list_webhooks(),
     )
 
 
 @case(errors.MLflowRefusalError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     path = "/api/mlflow/api/2.0/mlflow/runs/get?run_id=0123456789abcdef0123456789abcdef"
     return Met(
-        get(world.gateway, path, bearer(key)),
-        lambda: store(world.gateway, key).get_run("0123456789abcdef0123456789abcdef"),
+        get(gateways.shared, path, bearer(key)),
+        lambda: store(gateways.shared, key).get_run("0123456789abcdef0123456789abcdef"),
         status=404,
         code="RESOURCE_DOES_NOT_EXIST",
     )
 
 
 @case(errors.ConflictError)
-def _(world: World) -> Met:
-    headers = bearer(world.gateway.key(scopes=[Scope.ADMIN]))
-    name = f"conflict-{id(world)}"
+def _(gateways: Gateways) -> Met:
+    headers = bearer(gateways.shared.key(scopes=[Scope.ADMIN]))
+    name = f"conflict-{id(gateways)}"
     answers = [
-        send(world.gateway, "POST", "/api/admin/tenants", headers=headers, json={"name": name})
+        send(gateways.shared, "POST", "/api/admin/tenants", headers=headers, json={"name": name})
         for _ in range(2)
     ]
     assert answers[0].status == 201
@@ -409,28 +411,28 @@ def registered(training: Training, **body: Any) -> Met:
 
 
 @case(errors.TokenTakenError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as holder, Training.of(world.gateway) as other:
-        token = f"token-{id(world)}"
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as holder, Training.of(gateways.shared) as other:
+        token = f"token-{id(gateways)}"
         assert registered(holder, token_id=token).answer.status == 201
         return registered(other, token_id=token)
 
 
 @case(errors.KeyReusedError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as training:
-        assert registered(training, token_id=f"reused-{id(world)}", key="k").answer.status == 201
-        return registered(training, token_id=f"other-{id(world)}", key="k")
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        assert registered(training, token_id=f"reused-{id(gateways)}", key="k").answer.status == 201
+        return registered(training, token_id=f"other-{id(gateways)}", key="k")
 
 
 @case(errors.InProgressError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as training:
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
         body = {"run_id": training.run(a=1.0), "model_type": "c"}
         assert training.register("baseline", "busy", **body).status_code == 201
         # As if another gateway were processing it.
         sql(
-            world.gateway,
+            gateways.shared,
             "update idempotent_requests set answer = null, status = null, holder = 'another',"
             " lease_until = now() + interval '1 minute' where principal = %s",
             training.client.get("/api/auth/whoami").json()["principal"],
@@ -443,23 +445,23 @@ def _(world: World) -> Met:
 
 
 @case(errors.RateLimitedError)
-def _(world: World) -> Met:
-    gateway = world.another(rate_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(rate_limit=1)
     key = gateway.key()
     get(gateway, "/api/limits", bearer(key))
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
 @case(errors.TooManyFailuresError)
-def _(world: World) -> Met:
-    gateway = world.another(failure_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(failure_limit=1)
     get(gateway, SEARCH, bearer("wrong"))
     return Met(get(gateway, SEARCH, bearer("wrong")), client(gateway, "wrong"))
 
 
 @case(errors.TooManyWalletsError)
-def _(world: World) -> Met:
-    gateway = world.another(new_wallet_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(new_wallet_limit=1)
     assert get(gateway, SEARCH, Wallet().headers()).status == 200
     return Met(get(gateway, SEARCH, Wallet().headers()))
 
@@ -468,65 +470,65 @@ def _(world: World) -> Met:
 
 
 @case(errors.InternalError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("an internal error: hk_secret")
 
-    world.monkeypatch.setattr(keys, "list_keys", fail)
-    world.monkeypatch.setattr(Workspaces, "cached", fail)
-    key = world.gateway.key()
+    gateways.monkeypatch.setattr(keys, "list_keys", fail)
+    gateways.monkeypatch.setattr(Workspaces, "cached", fail)
+    key = gateways.shared.key()
     # The same in both planes.
-    assert get(world.gateway, SEARCH, bearer(key)).document["reason"] == "internal_error"
-    return Met(get(world.gateway, "/api/keys", bearer(key)), client(world.gateway, key))
+    assert get(gateways.shared, SEARCH, bearer(key)).document["reason"] == "internal_error"
+    return Met(get(gateways.shared, "/api/keys", bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.UpstreamError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     async def broken(connection: UpstreamConnection) -> None:
         while True:
             await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
 
     # The gateway first asks MLflow whether it has workspaces.
-    return world.behind(broken, tenancy="workspaces")
+    return gateways.behind(broken, tenancy="workspaces")
 
 
 @case(errors.UpstreamUnreachableError)
-def _(world: World) -> Met:
-    gateway = world.another(f"http://127.0.0.1:{free_port()}")
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(f"http://127.0.0.1:{free_port()}")
     key = gateway.key()
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
 @case(errors.UpstreamTLSError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     async def plain(connection: UpstreamConnection) -> None:
         await connection.send(OK)
 
-    return world.behind(plain, scheme="https")
+    return gateways.behind(plain, scheme="https")
 
 
 @case(errors.UpstreamProtocolError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     async def nonsense(connection: UpstreamConnection) -> None:
         await connection.respond(b"nonsense\r\n\r\n")
 
-    return world.behind(nonsense)
+    return gateways.behind(nonsense)
 
 
 @case(errors.UpstreamTimeoutError)
-def _(world: World) -> Met:
-    return world.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
+def _(gateways: Gateways) -> Met:
+    return gateways.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
 
 
 @case(errors.UpstreamBusyError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     # The first request waits for MLflow; the second finds the only connection in use.
     async def slow(connection: UpstreamConnection) -> None:
         await connection.wait_closed()
 
     async def meet() -> Met:
         async with scripted_upstream(slow) as upstream:
-            gateway = world.another(
+            gateway = gateways.start(
                 f"http://127.0.0.1:{upstream.port}",
                 tenancy="shared",
                 upstream_connections=1,
@@ -546,10 +548,10 @@ def _(world: World) -> Met:
 
 
 @case(errors.DatabaseUnavailableError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    gateway = world.another(database=nowhere)
-    key = world.gateway.key()
+    gateway = gateways.start(database=nowhere)
+    key = gateways.shared.key()
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
@@ -566,16 +568,16 @@ FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}
 
 
 @pytest.fixture
-def world(
+def gateways(
     gateway: RunningGateway,
     mlflow_server: ChildMLflow,
     new_database: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
+) -> Iterator[Gateways]:
     # MLflow's client would retry for minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with ExitStack() as stack:
-        yield World(gateway, new_database, monkeypatch, stack)
+        yield Gateways(gateway, new_database, monkeypatch, stack)
 
 
 def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -595,8 +597,10 @@ def test_every_class_has_its_own_reason() -> None:
 
 
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.reason)
-def test_an_error_response_has_the_documented_form(world: World, error: type[GatewayError]) -> None:
-    met = CASES[error](world)
+def test_an_error_response_has_the_documented_form(
+    gateways: Gateways, error: type[GatewayError]
+) -> None:
+    met = CASES[error](gateways)
     answer = met.answer
     assert answer.headers["content-type"] == "application/problem+json", answer.body
     document = answer.document

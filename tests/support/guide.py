@@ -1,7 +1,7 @@
-"""Runs the Python of docs/integration-guide.md, as a reader would who pastes it into a file.
+"""Runs the Python code of docs/integration-guide.md, as if a reader had pasted it into a file.
 
-The guide is the contract with the users: its code is taken as it stands. Filled in is only what it
-leaves open: the host, the key, the data, an address, and functions such as `train_model(data)`.
+The guide is the contract with the users, so its code is run unchanged. Only what it leaves open is
+filled in: the host, the key, the data, an address, and functions such as `train_model(data)`.
 """
 
 import re
@@ -40,7 +40,7 @@ data.to_csv("contributed_data.csv", index=False)
 """
 
 # MLflow clients from 3.14 on save scikit-learn models with skops, which refuses random forests
-# unless it is told to trust them. No server can choose that: the reader has to.
+# unless they are listed as trusted. Only the reader's program can do that.
 _CLOUDPICKLE = """
 import functools
 import mlflow.sklearn

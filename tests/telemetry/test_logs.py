@@ -60,9 +60,9 @@ def requests_in(output: io.StringIO) -> list[dict[str, Any]]:
 def test_the_line_of_a_request_has_its_caller_route_and_outcome(logged: Callable[..., Any]) -> None:
     with logged(access_log="all") as (gateway, output), gateway.client(gateway.key()) as client:
         principal = client.get("/api/auth/whoami").json()["principal"]
-        answer = client.get(SEARCH)
+        response = client.get(SEARCH)
     line = requests_in(output)[-1]
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["request_id"] == response.headers["x-request-id"]
     assert line["method"] == "GET"
     assert line["route"] == "/api/2.0/mlflow/experiments/search"
     assert line["status"] == 200
@@ -130,12 +130,12 @@ def test_an_internal_error_has_a_traceback_without_secrets(
     with logged(log_format=log_format) as (gateway, output):
         gateway_key = gateway.key()
         with gateway.client(gateway_key) as client:
-            answer = client.get("/api/keys")
-    assert answer.status_code == 500
+            response = client.get("/api/keys")
+    assert response.status_code == 500
     text = output.getvalue()
     assert text.count("Traceback") == 1
     assert "RuntimeError: internal error about hk_[redacted]" in text
-    assert answer.headers["x-request-id"] in text
+    assert response.headers["x-request-id"] in text
     # The default console formatter would show the values of local variables.
     assert gateway_key not in text
     assert "locals" not in text
@@ -178,24 +178,21 @@ def test_lines_below_the_level_are_not_logged(monkeypatch: pytest.MonkeyPatch) -
     assert "but this" in output.getvalue()
 
 
-def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
-    """So that MLflow's log can be laid beside the gateway's."""
+async def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
+    """So that lines of MLflow's log can be matched with the gateway's."""
     heads = []
 
-    async def listen(peer: UpstreamConnection) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            heads.append(await peer.respond())
+            heads.append(await connection.respond())
 
-    async def ask() -> None:
-        async with scripted_upstream(listen) as server:
-            url = f"http://127.0.0.1:{server.port}"
-            with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
-                key = await asyncio.to_thread(gateway.key)
-                headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
-                with gateway.client(key, **headers) as client:
-                    answer = await asyncio.to_thread(client.get, SEARCH)
-                assert answer.headers["x-request-id"] == "train-42"
-
-    asyncio.run(ask())
+    async with scripted_upstream(script) as upstream:
+        url = f"http://127.0.0.1:{upstream.port}"
+        with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
+            key = await asyncio.to_thread(gateway.key)
+            headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
+            with gateway.client(key, **headers) as client:
+                response = await asyncio.to_thread(client.get, SEARCH)
+            assert response.headers["x-request-id"] == "train-42"
     assert b"\r\nx-request-id: train-42\r\n" in heads[0]
     assert b"\r\ntraceparent: %b\r\n" % TRACE.encode() in heads[0]

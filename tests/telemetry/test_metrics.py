@@ -29,9 +29,9 @@ def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterat
 
 
 def exposition(port: int | None) -> str:
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    return answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return response.text
 
 
 def counts(text: str) -> dict[tuple[str, str, str], float]:
@@ -50,9 +50,9 @@ def test_metrics_need_the_scope_admin(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         assert client.get("/metrics").status_code == 403
     with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
-        answer = client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        assert "hokusai_request_seconds_bucket" in answer.text
+        response = client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain; version=")
+        assert "hokusai_request_seconds_bucket" in response.text
 
 
 def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
@@ -103,8 +103,8 @@ def test_the_metrics_port_serves_metrics_only(fresh: RunningGateway) -> None:
     port = fresh.settings.metrics_port
     assert port != fresh.port
     assert "hokusai_request_seconds" in exposition(port)
-    answer = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
-    assert "key:" not in answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
+    assert "key:" not in response.text
 
 
 def test_a_metrics_port_in_use_is_reported_at_start(
@@ -163,8 +163,8 @@ def test_the_metrics_port_has_its_own_address(
     port = free_port()
     own = {"metrics_host": "127.0.0.2", "metrics_port": port}
     with RunningGateway(new_database(), mlflow_server.url, **own):
-        answer = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
-        assert "hokusai_request_seconds" in answer.text
+        response = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
+        assert "hokusai_request_seconds" in response.text
         with pytest.raises(httpx.ConnectError):
             exposition(port)
 

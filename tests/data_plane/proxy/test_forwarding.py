@@ -242,7 +242,7 @@ def secret(recorded: RunningGateway) -> str:
 
 
 @pytest.fixture
-def front(
+def recorded_client(
     recorded: RunningGateway, upstream: RecordingUpstream, secret: str
 ) -> Iterator[httpx.Client]:
     """A client of the recorded gateway; the upstream's response is reset."""
@@ -263,34 +263,42 @@ def test_the_upstream_sees_its_own_credential_and_never_the_users(
     with recorded.client() as client:
         good(client.get(RUNS, headers={**headers, "Cookie": f"session={secret}"}))
     assert upstream.last.header("authorization") == ["Basic dXBzdHJlYW0="]
-    told = str(upstream.last)
-    assert secret not in told
-    assert basic not in told
+    received = str(upstream.last)
+    assert secret not in received
+    assert basic not in received
     assert upstream.last.header("cookie") == []
 
 
-def test_the_host_header_is_the_upstreams(front: httpx.Client, upstream: RecordingUpstream) -> None:
-    good(front.get(RUNS, headers={"Host": "elsewhere.example", "X-Forwarded-Host": "evil"}))
+def test_the_host_header_is_the_upstreams(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
+    good(
+        recorded_client.get(RUNS, headers={"Host": "elsewhere.example", "X-Forwarded-Host": "evil"})
+    )
     assert upstream.last.header("host") == [f"127.0.0.1:{upstream.port}"]
     assert upstream.last.header("x-forwarded-host") == []
 
 
 @pytest.mark.parametrize("given", [b"my-request.1", b"not allowed in a log \xe9", None])
 def test_the_request_id_is_sent_upstream_and_returned(
-    front: httpx.Client, upstream: RecordingUpstream, given: bytes | None
+    recorded_client: httpx.Client, upstream: RecordingUpstream, given: bytes | None
 ) -> None:
-    response = front.get(RUNS, headers=[] if given is None else [(b"X-Request-ID", given)])
-    told = response.headers["x-request-id"]
-    assert upstream.last.header("x-request-id") == [told]
-    assert (told.encode() == given) == (given == b"my-request.1")
+    response = recorded_client.get(
+        RUNS, headers=[] if given is None else [(b"X-Request-ID", given)]
+    )
+    returned = response.headers["x-request-id"]
+    assert upstream.last.header("x-request-id") == [returned]
+    assert (returned.encode() == given) == (given == b"my-request.1")
 
 
-def test_the_trace_context_is_forwarded(front: httpx.Client, upstream: RecordingUpstream) -> None:
+def test_the_trace_context_is_forwarded(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     context = {
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "tracestate": "vendor=1",
     }
-    good(front.get(RUNS, headers=context))
+    good(recorded_client.get(RUNS, headers=context))
     assert {name: upstream.last.header(name) for name in context} == {
         name: [value] for name, value in context.items()
     }
@@ -298,14 +306,14 @@ def test_the_trace_context_is_forwarded(front: httpx.Client, upstream: Recording
 
 @pytest.mark.parametrize("given", [None, "203.0.113.9", "::1, 127.0.0.1"])
 def test_the_client_address_is_always_set_by_the_gateway(
-    front: httpx.Client, upstream: RecordingUpstream, given: str | None
+    recorded_client: httpx.Client, upstream: RecordingUpstream, given: str | None
 ) -> None:
-    good(front.get(RUNS, headers={"X-Forwarded-For": given} if given else {}))
+    good(recorded_client.get(RUNS, headers={"X-Forwarded-For": given} if given else {}))
     assert upstream.last.header("x-forwarded-for") == ["127.0.0.1"]
 
 
 def test_hop_by_hop_headers_stay_on_their_side(
-    front: httpx.Client, upstream: RecordingUpstream
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
     upstream.headers += [
         ("Connection", "X-Hop, keep-alive"),
@@ -317,7 +325,7 @@ def test_hop_by_hop_headers_stay_on_their_side(
         ("Alt-Svc", 'h2="other"'),
         ("X-End", "1"),
     ]
-    response = front.get(
+    response = recorded_client.get(
         RUNS,
         headers={
             "Connection": "User-Agent, close",
@@ -353,27 +361,31 @@ def test_hop_by_hop_headers_stay_on_their_side(
 
 
 def test_chunked_json_goes_upstream_with_a_length(
-    front: httpx.Client, upstream: RecordingUpstream
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
     pieces = [b'{"run_id": "1", ', b'"key": "k", "value": "v"}']
-    good(front.post(f"{V2}/runs/set-tag", content=iter(pieces)))
+    good(recorded_client.post(f"{V2}/runs/set-tag", content=iter(pieces)))
     assert upstream.last.header("transfer-encoding") == []
     assert upstream.last.header("content-length") == [str(len(b"".join(pieces)))]
     assert upstream.last.body == b"".join(pieces)
 
 
-def test_an_artifact_keeps_its_framing(front: httpx.Client, upstream: RecordingUpstream) -> None:
-    good(front.put(f"{FILES}/1/f", content=iter([b"a", b"b"])))
+def test_an_artifact_keeps_its_framing(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
+    good(recorded_client.put(f"{FILES}/1/f", content=iter([b"a", b"b"])))
     assert upstream.last.header("transfer-encoding") == ["chunked"]
     assert upstream.last.header("content-length") == []
     assert upstream.last.body == b"ab"
-    good(front.put(f"{FILES}/1/f", content=b"abc"))
+    good(recorded_client.put(f"{FILES}/1/f", content=b"abc"))
     assert upstream.last.header("content-length") == ["3"]
     assert upstream.last.header("transfer-encoding") == []
 
 
-def test_a_get_has_no_framing_at_all(front: httpx.Client, upstream: RecordingUpstream) -> None:
-    good(front.get(RUNS))
+def test_a_get_has_no_framing_at_all(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
+    good(recorded_client.get(RUNS))
     names = {name for name, _ in upstream.last.headers}
     assert not names & {"content-length", "transfer-encoding"}
 
@@ -403,12 +415,12 @@ def test_the_target_arrives_as_it_was_sent(
 
 
 def test_a_gzip_response_arrives_unchanged(
-    front: httpx.Client, upstream: RecordingUpstream
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
     packed = gzip.compress(b'{"a": "' + b"x" * 100_000 + b'"}')
     upstream.headers.append(("Content-Encoding", "gzip"))
     upstream.body = packed
-    with front.stream("GET", RUNS, headers={"Accept-Encoding": "gzip"}) as response:
+    with recorded_client.stream("GET", RUNS, headers={"Accept-Encoding": "gzip"}) as response:
         assert b"".join(response.iter_raw()) == packed
         assert response.headers["content-encoding"] == "gzip"
         assert response.headers["content-length"] == str(len(packed))
@@ -417,45 +429,49 @@ def test_a_gzip_response_arrives_unchanged(
 
 @pytest.mark.parametrize("wish", ["identity", "br;q=1.0, gzip;q=0.5"])
 def test_accept_encoding_is_forwarded_unchanged(
-    front: httpx.Client, upstream: RecordingUpstream, wish: str
+    recorded_client: httpx.Client, upstream: RecordingUpstream, wish: str
 ) -> None:
-    good(front.get(RUNS, headers={"Accept-Encoding": wish}))
+    good(recorded_client.get(RUNS, headers={"Accept-Encoding": wish}))
     assert upstream.last.header("accept-encoding") == [wish]
 
 
-def test_a_head_has_the_headers_of_a_get(front: httpx.Client, upstream: RecordingUpstream) -> None:
+def test_a_head_has_the_headers_of_a_get(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.body = b'{"a": 1}'
-    response = front.head(RUNS)
+    response = recorded_client.head(RUNS)
     assert (response.status_code, response.content) == (200, b"")
     assert response.headers["content-length"] == "8"
     assert upstream.last.method == "HEAD"
     # The connection is reused for the next request.
-    assert good(front.get(RUNS)) == {"a": 1}
+    assert good(recorded_client.get(RUNS)) == {"a": 1}
 
 
 def test_a_304_and_its_condition_are_forwarded(
-    front: httpx.Client, upstream: RecordingUpstream
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
     upstream.status, upstream.body = 304, b""
     upstream.headers = [("ETag", '"1"')]
     conditions = {"If-None-Match": '"1"', "If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"}
-    response = front.get(f"{FILES}/1/f", headers=conditions)
+    response = recorded_client.get(f"{FILES}/1/f", headers=conditions)
     assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", '"1"')
     for name, value in conditions.items():
         assert upstream.last.header(name.lower()) == [value]
 
 
 def test_repeated_response_headers_stay_separate(
-    front: httpx.Client, upstream: RecordingUpstream
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
     upstream.headers += [("Link", "<a>"), ("Link", "<b>")]
-    assert front.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
+    assert recorded_client.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
 
 
-def test_no_redirect_is_followed(front: httpx.Client, upstream: RecordingUpstream) -> None:
+def test_no_redirect_is_followed(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.status = 302
     upstream.headers.append(("Location", f"{upstream.url}/elsewhere"))
-    assert front.get(RUNS).status_code == 302
+    assert recorded_client.get(RUNS).status_code == 302
     assert [request.target for request in upstream.requests] == [RUNS.removeprefix("/api/mlflow")]
 
 

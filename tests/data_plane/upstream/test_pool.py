@@ -226,11 +226,11 @@ async def test_the_limit_of_connections_holds_and_the_queue_is_in_order(
             await connection.send(OK)
 
     async with forwarding(script, max_connections=2) as (app, upstream):
-        asks = []
+        requests = []
         for i in range(12):
-            asks.append(asyncio.ensure_future(app.get(b"/%d" % i)))
+            requests.append(asyncio.ensure_future(app.get(b"/%d" % i)))
             await asyncio.sleep(0.005)
-        responses = await asyncio.gather(*asks)
+        responses = await asyncio.gather(*requests)
         assert {response.status for response in responses} == {200}
         assert order == [b"/%d" % i for i in range(12)]
         assert len(upstream.connections) == 2
@@ -299,11 +299,11 @@ async def test_closing_the_client_ends_requests_in_flight(forwarding: Forwarding
         await connection.wait_closed()
 
     async with forwarding(script, max_connections=1) as (app, upstream):
-        asks = [asyncio.ensure_future(app.get()) for _ in range(2)]
+        requests = [asyncio.ensure_future(app.get()) for _ in range(2)]
         await until(lambda: upstream.connections)
         await asyncio.sleep(0.05)
         await app.upstream.aclose()
-        assert [response.status for response in await asyncio.gather(*asks)] == [502, 502]
+        assert [response.status for response in await asyncio.gather(*requests)] == [502, 502]
 
 
 # --- TLS ---
