@@ -1,3 +1,5 @@
+"""SIWE messages (EIP-4361) are parsed strictly, and verified for host, time and signature."""
+
 import string
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -50,7 +52,7 @@ def check(message: SIWEMessage, now: datetime = NOW) -> None:
     validate(message, hosts=HOSTS, now=now, max_age=MAX_AGE, clock_skew=CLOCK_SKEW)
 
 
-def test_every_field_is_read() -> None:
+def test_every_field_is_parsed() -> None:
     assert parse(FULL) == SIWEMessage(
         scheme="https",
         domain="registry.hokus.ai",
@@ -70,7 +72,7 @@ def test_every_field_is_read() -> None:
     )
 
 
-def test_a_message_without_optional_fields_is_read() -> None:
+def test_a_message_without_optional_fields_is_parsed() -> None:
     text = (
         "registry.hokus.ai wants you to sign in with your Ethereum account:\n"
         f"{ACCOUNT.address.lower()}\n\n\n"
@@ -102,7 +104,7 @@ def test_the_signature_of_another_message_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("old", "new", "words"),
     [
         (" wants you", " wants  you", "begin with the line"),
         ("https://registry.hokus.ai wants", "//registry.hokus.ai wants", "begin with the line"),
@@ -137,20 +139,20 @@ def test_the_signature_of_another_message_is_refused() -> None:
         ("claim.json", "claim.json\n", "form `- URI`"),
     ],
 )
-def test_a_message_off_the_grammar_is_refused(old: str, new: str, said: str) -> None:
+def test_a_malformed_line_is_refused(old: str, new: str, words: str) -> None:
     text = FULL.replace(old, new, 1)
     assert text != FULL
-    with pytest.raises(InvalidSignatureError, match=said):
+    with pytest.raises(InvalidSignatureError, match=words):
         parse(text)
 
 
 @pytest.mark.parametrize("count", range(1, 10))
-def test_a_message_that_stops_short_is_refused(count: int) -> None:
+def test_a_truncated_message_is_refused(count: int) -> None:
     with pytest.raises(InvalidSignatureError):
         parse("\n".join(FULL.split("\n")[:count]))
 
 
-def test_a_message_has_a_longest_length() -> None:
+def test_a_message_has_a_maximum_length() -> None:
     with pytest.raises(InvalidSignatureError, match="longer than"):
         parse(replace(MESSAGE, statement="a" * MAX_LENGTH).text())
 
@@ -195,7 +197,7 @@ def test_a_host_may_have_a_port_and_any_casing() -> None:
         ({"not_before": NOW + timedelta(seconds=61)}, False),
     ],
 )
-def test_a_message_has_its_time(change: dict[str, datetime], fresh: bool) -> None:
+def test_a_message_is_fresh_or_stale(change: dict[str, datetime], fresh: bool) -> None:
     message = parse(replace(MESSAGE, **change).text())  # type: ignore[arg-type]
     if fresh:
         check(message)
@@ -206,7 +208,7 @@ def test_a_message_has_its_time(change: dict[str, datetime], fresh: bool) -> Non
 
 
 @pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
-def test_the_ends_of_time_are_stale_and_nothing_worse(time: str) -> None:
+def test_extreme_times_are_stale(time: str) -> None:
     text = MESSAGE.text().replace("2026-03-01T12:00:00Z", time)
     with pytest.raises(StaleSignatureError):
         check(parse(text))
@@ -240,7 +242,7 @@ messages = st.builds(
 
 
 @given(messages)
-def test_what_is_written_reads_back_the_same(message: SIWEMessage) -> None:
+def test_a_formatted_message_is_parsed_to_the_same(message: SIWEMessage) -> None:
     assert parse(message.text()) == message
 
 
@@ -250,7 +252,7 @@ def test_what_is_written_reads_back_the_same(message: SIWEMessage) -> None:
     length=st.integers(0, 20),
     new=st.text(max_size=20) | st.sampled_from(["\n", "\n\n", "URI: ", "Nonce: ", "\r", "%", "["]),
 )
-def test_a_mutated_message_is_read_or_refused_and_nothing_worse(
+def test_parsing_a_changed_message_raises_no_other_error(
     message: SIWEMessage, start: int, length: int, new: str
 ) -> None:
     text = message.text()
@@ -265,6 +267,6 @@ def test_a_mutated_message_is_read_or_refused_and_nothing_worse(
 
 
 @given(st.text())
-def test_no_text_upsets_the_reader(text: str) -> None:
+def test_parsing_any_text_raises_no_other_error(text: str) -> None:
     with pytest.raises(InvalidSignatureError):
         parse(text)

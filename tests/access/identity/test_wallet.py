@@ -103,7 +103,7 @@ def test_other_ways_to_write_a_time_in_utc_are_accepted(zone: str, fraction: str
         "Hokusai API Access - 2026-03-01T12:00:60",
     ],
 )
-def test_a_message_of_another_form_is_refused(message: str) -> None:
+def test_a_malformed_message_is_refused(message: str) -> None:
     with pytest.raises(InvalidSignatureError, match="X-ETH-Message"):
         check(sign(message))
 
@@ -125,19 +125,19 @@ def test_the_window_is_measured_from_the_time_in_the_message(age: float, fresh: 
 
 
 @pytest.mark.parametrize("year", ["0001", "9999"])
-def test_the_ends_of_time_are_stale_and_nothing_worse(year: str) -> None:
+def test_extreme_times_are_stale(year: str) -> None:
     with pytest.raises(StaleSignatureError):
         check(sign(f"Hokusai API Access - {year}-12-31T23:59:59.999999"))
 
 
 @pytest.mark.parametrize("casing", [str, str.lower, lambda text: "0x" + text[2:].upper()])
-def test_the_address_may_come_in_any_casing(casing: Callable[[str], str]) -> None:
+def test_the_address_may_be_in_any_casing(casing: Callable[[str], str]) -> None:
     address = casing(ACCOUNT.address)
     wallet = check(WalletCredential(address, GOOD.message, GOOD.signature))
     assert wallet.address == ACCOUNT.address
 
 
-def test_a_wrong_mixed_casing_of_the_right_address_is_accepted() -> None:
+def test_an_address_with_a_wrong_checksum_is_accepted() -> None:
     address = "0x" + ACCOUNT.address[2:].swapcase()
     assert check(WalletCredential(address, GOOD.message, GOOD.signature)).address != address
 
@@ -156,7 +156,7 @@ def test_a_wrong_mixed_casing_of_the_right_address_is_accepted() -> None:
         "0x" + "g" * 40,
     ],
 )
-def test_what_is_no_address_is_refused(address: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidSignatureError, match="X-ETH-Address"):
         check(WalletCredential(address, GOOD.message, GOOD.signature))
 
@@ -174,13 +174,13 @@ def test_the_signature_of_another_message_is_refused() -> None:
 
 
 @pytest.mark.parametrize("signature", ["", "zz", GOOD.signature[:-2], GOOD.signature + "00"])
-def test_a_signature_of_another_form_is_refused(signature: str) -> None:
+def test_a_malformed_signature_is_refused(signature: str) -> None:
     with pytest.raises(InvalidSignatureError, match="65 bytes in hexadecimal"):
         check(WalletCredential(GOOD.address, GOOD.message, signature))
 
 
 @given(st.integers(0, 64), st.integers(1, 255))
-def test_no_mutation_of_a_signature_proves_the_wallet(position: int, change: int) -> None:
+def test_a_changed_signature_does_not_prove_the_wallet(position: int, change: int) -> None:
     mutated = bytearray(RAW)
     mutated[position] ^= change
     with pytest.raises(InvalidSignatureError):
@@ -188,7 +188,7 @@ def test_no_mutation_of_a_signature_proves_the_wallet(position: int, change: int
 
 
 @given(st.binary(min_size=65, max_size=65), st.sampled_from([27, 28]))
-def test_random_bytes_prove_nothing(signature: bytes, v: int) -> None:
+def test_random_bytes_are_not_a_valid_signature(signature: bytes, v: int) -> None:
     with pytest.raises(InvalidSignatureError):
         check(with_signature(signature[:64] + bytes([v])))
 
@@ -198,6 +198,6 @@ def test_random_bytes_prove_nothing(signature: bytes, v: int) -> None:
     message=st.text() | st.text().map("Hokusai API Access - {}".format) | st.just(GOOD.message),
     signature=st.text() | st.text(alphabet="0123456789abcdefx"),
 )
-def test_whatever_comes_is_refused_cleanly(address: str, message: str, signature: str) -> None:
+def test_any_other_text_is_refused(address: str, message: str, signature: str) -> None:
     with pytest.raises(InvalidSignatureError):
         check(WalletCredential(address, message, signature))

@@ -1,4 +1,4 @@
-"""Who has no good credential: failures and anonymous requests, for each client address."""
+"""The limits per client address: failed authentications, and anonymous requests."""
 
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -18,7 +18,7 @@ PROBES = ("/livez", "/version")
 
 @pytest.fixture(scope="module")
 def public(database: str) -> Iterator[RunningGateway]:
-    """A gateway behind a proxy whose word on addresses is taken, so that tests may have many."""
+    """A gateway behind a trusted proxy, so that the tests can use many client addresses."""
     mlflow = f"http://127.0.0.1:{free_port()}"
     with RunningGateway(
         database,
@@ -32,7 +32,7 @@ def public(database: str) -> Iterator[RunningGateway]:
 
 
 def at(gateway: RunningGateway, address: str, key: str | None = None) -> httpx.Client:
-    """A client at an address."""
+    """A client with an address."""
     return gateway.client(key, **{"X-Forwarded-For": address})
 
 
@@ -40,9 +40,9 @@ def statuses(client: httpx.Client, path: str, times: int) -> list[int]:
     return [client.get(path).status_code for _ in range(times)]
 
 
-def test_a_thousand_bad_tries_do_not_lock_out_the_owner(public: RunningGateway) -> None:
+def test_a_thousand_failures_do_not_lock_out_the_owner(public: RunningGateway) -> None:
     key = public.key()
-    # The known key with its end changed, and keys that are well-formed and unknown.
+    # The owner's key with another last character, and well-formed keys that do not exist.
     mistyped = key[:-1] + ("a" if key[-1] != "a" else "b")
     whoami = "/api/auth/whoami"
     tried: list[int] = []
@@ -52,7 +52,7 @@ def test_a_thousand_bad_tries_do_not_lock_out_the_owner(public: RunningGateway) 
             answer = thief.get(whoami, headers={"Authorization": f"Bearer {bad}"})
             tried.append(answer.status_code)
             if turn % 100 == 0:
-                # From the same address; and nobody's tries are counted on the owner.
+                # From the same address; the failures do not count for the owner.
                 mine = owner.get(whoami)
                 assert good(mine)["rate_limit"] == 1_000_000
                 assert mine.headers["RateLimit-Remaining"] == str(999_999 - turn // 100)
@@ -63,7 +63,7 @@ def test_a_thousand_bad_tries_do_not_lock_out_the_owner(public: RunningGateway) 
         good(elsewhere.get(whoami))
 
 
-def test_a_credential_that_was_never_seen_passes_after_others_failures(
+def test_a_valid_credential_passes_after_failures_of_others_at_its_address(
     public: RunningGateway,
 ) -> None:
     with at(public, "192.0.2.10") as stranger:
@@ -85,7 +85,7 @@ def test_failures_are_counted_by_address(public: RunningGateway) -> None:
     assert first.headers["RateLimit-Remaining"] == str(FAILURES - 1)
 
 
-def test_a_whole_customer_network_of_ipv6_counts_as_one(public: RunningGateway) -> None:
+def test_an_ipv6_64_counts_as_one_address(public: RunningGateway) -> None:
     found = []
     for host in range(FAILURES + 1):
         with at(public, f"2001:db8:1:2::{host:x}") as client:
@@ -104,7 +104,7 @@ def test_a_key_used_from_a_forbidden_network_counts_as_a_failure(public: Running
         good(inside.get("/api/limits"))
 
 
-def test_an_anonymous_flood_is_limited_by_address(public: RunningGateway) -> None:
+def test_anonymous_requests_are_limited_by_address(public: RunningGateway) -> None:
     key = public.key()
     with at(public, "192.0.2.40") as flood, at(public, "192.0.2.41") as other:
         found = statuses(flood, "/openapi.json", 5 * ANONYMOUS)
@@ -115,7 +115,7 @@ def test_an_anonymous_flood_is_limited_by_address(public: RunningGateway) -> Non
         assert statuses(owner, "/api/auth/whoami", 2 * ANONYMOUS) == [200] * 2 * ANONYMOUS
 
 
-def test_bad_signatures_for_a_token_are_limited_by_address(public: RunningGateway) -> None:
+def test_invalid_signatures_for_a_token_are_limited_by_address(public: RunningGateway) -> None:
     headers = {"X-ETH-Address": "0x0", "X-ETH-Message": "?", "X-ETH-Signature": "00"}
     with at(public, "192.0.2.50") as client:
         found = [
@@ -126,7 +126,7 @@ def test_bad_signatures_for_a_token_are_limited_by_address(public: RunningGatewa
 
 
 @pytest.mark.parametrize("path", PROBES)
-def test_probes_are_never_limited(public: RunningGateway, path: str) -> None:
+def test_health_checks_are_never_limited(public: RunningGateway, path: str) -> None:
     with at(public, "192.0.2.60") as client:
         statuses(client, "/openapi.json", ANONYMOUS + 1)
         answers = [client.get(path) for _ in range(3 * ANONYMOUS)]

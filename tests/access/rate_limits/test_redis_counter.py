@@ -1,4 +1,4 @@
-"""One count for all gateways in Redis, and what happens while it is away."""
+"""Redis counts for all gateways together; without it, each process counts its share."""
 
 import asyncio
 import logging
@@ -31,25 +31,25 @@ Start = Callable[..., RunningGateway]
 
 @pytest.fixture
 def start(database: str) -> Start:
-    """Makes gateways without MLflow, with a window that no test sees the end of."""
+    """Starts gateways without MLflow, with a window longer than any test."""
     mlflow = f"http://127.0.0.1:{free_port()}"
 
     def make(redis_url: str, **overrides: object) -> RunningGateway:
-        given = {"rate_window": 3600, "redis_url": SecretStr(redis_url), **overrides}
-        return RunningGateway(database, mlflow, **given)
+        settings = {"rate_window": 3600, "redis_url": SecretStr(redis_url), **overrides}
+        return RunningGateway(database, mlflow, **settings)
 
     return make
 
 
 @pytest.fixture
 def own_redis(tmp_path: Path) -> Iterator[RunningRedis]:
-    """A Redis that the test may stop."""
+    """A Redis that the test may stop or pause."""
     with RunningRedis(tmp_path) as running:
         yield running
 
 
 def flood(urls: list[str], key: str, requests: int, *, reuse: bool = True) -> list[httpx.Response]:
-    """As many requests at once, spread over gateways; on as many connections if not `reuse`."""
+    """Concurrent requests, spread over gateways; each on a new connection if not `reuse`."""
     headers = {"Authorization": f"Bearer {key}"} | ({} if reuse else {"Connection": "close"})
 
     async def send() -> list[httpx.Response]:
@@ -65,7 +65,7 @@ def flood(urls: list[str], key: str, requests: int, *, reuse: bool = True) -> li
 
 
 def tally(answers: list[httpx.Response]) -> dict[int, int]:
-    """How many answers there are of each status."""
+    """The number of responses by status."""
     statuses = [answer.status_code for answer in answers]
     return {status: statuses.count(status) for status in sorted(set(statuses))}
 
@@ -76,7 +76,7 @@ def limit_of(client: httpx.Client) -> int:
     return int(answer.headers["RateLimit-Limit"])
 
 
-# --- together ---
+# --- counting together ---
 
 
 @pytest.mark.usefixtures("patience")
@@ -86,12 +86,12 @@ def test_128_requests_at_once_are_counted_exactly(redis: RunningRedis, start: St
 
 
 @pytest.mark.usefixtures("patience")
-def test_two_gateways_let_one_limit_through(redis: RunningRedis, start: Start) -> None:
+def test_two_gateways_share_one_limit(redis: RunningRedis, start: Start) -> None:
     with start(redis.url, rate_limit=60) as one, start(redis.url, rate_limit=60) as other:
         assert tally(flood([one.url, other.url], one.key(), 128)) == {200: 60, 429: 68}
 
 
-def test_two_worker_processes_let_one_limit_through(
+def test_two_worker_processes_share_one_limit(
     redis: RunningRedis, new_database: Callable[[], str], tmp_path: Path
 ) -> None:
     with ServeProcess(
@@ -106,7 +106,7 @@ def test_two_worker_processes_let_one_limit_through(
         url = serving.url
         serving.wait_for_status("/livez", 200)
         answers: list[httpx.Response] = []
-        # A request's id begins with what is the worker's own.
+        # The first part of a request id is that of the worker.
         while len({answer.headers["X-Request-ID"].split("-")[0] for answer in answers}) < 2:
             answers += flood([url], serving.admin_key, 120, reuse=False)
             assert len(answers) < 5000
@@ -125,7 +125,9 @@ def test_workers_without_redis_are_refused_at_start(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("patience")
 @pytest.mark.parametrize("kind", ["unix", "password"])
-def test_other_ways_to_reach_redis(kind: str, tmp_path: Path, start: Start, log: Log) -> None:
+def test_redis_may_be_reached_by_a_socket_or_with_a_password(
+    kind: str, tmp_path: Path, start: Start, log: Log
+) -> None:
     with RunningRedis(tmp_path, PASSWORD if kind == "password" else None) as running:
         url = f"unix://{running.socket}" if kind == "unix" else running.url
         with start(url, rate_limit=7) as gateway:
@@ -136,13 +138,13 @@ def test_other_ways_to_reach_redis(kind: str, tmp_path: Path, start: Start, log:
     assert log.count(PASSWORD) == 0
 
 
-# --- away ---
+# --- without Redis ---
 
 
-def test_each_process_counts_its_part_while_redis_is_away(
+def test_each_process_counts_its_share_while_redis_is_unavailable(
     own_redis: RunningRedis, start: Start, log: Log
 ) -> None:
-    # Two workers on each of two replicas share 12.
+    # Two replicas with two workers each share a limit of 12.
     with start(own_redis.url, rate_limit=12, workers=2, replicas=2) as gateway:
         log.begin()
         with gateway.client(gateway.key()) as client:
@@ -163,7 +165,7 @@ def test_each_process_counts_its_part_while_redis_is_away(
 
 
 @pytest.mark.parametrize("rate_limit", [1, 3])
-def test_the_smallest_part_is_one(start: Start, rate_limit: int) -> None:
+def test_the_smallest_share_is_one(start: Start, rate_limit: int) -> None:
     nowhere = f"redis://127.0.0.1:{free_port()}"
     with (
         start(nowhere, rate_limit=rate_limit, workers=2, replicas=4) as gateway,
@@ -172,7 +174,7 @@ def test_the_smallest_part_is_one(start: Start, rate_limit: int) -> None:
         assert tally([client.get(WHOAMI) for _ in range(3)]) == {200: 1, 429: 2}
 
 
-def test_redis_may_be_absent_at_start(tmp_path: Path, start: Start) -> None:
+def test_redis_may_be_unavailable_at_start(tmp_path: Path, start: Start) -> None:
     redis = RunningRedis(tmp_path)
     with start(redis.url, rate_limit=1000) as gateway, gateway.client(gateway.key()) as client:
         assert [client.get(WHOAMI).status_code for _ in range(20)] == [200] * 20
@@ -180,7 +182,7 @@ def test_redis_may_be_absent_at_start(tmp_path: Path, start: Start) -> None:
             wait_until(lambda: client.get(WHOAMI).is_success and redis.command("DBSIZE") == 2)
 
 
-def test_a_redis_that_hangs_stalls_no_request_for_long(
+def test_a_hanging_redis_delays_no_request_for_long(
     own_redis: RunningRedis, start: Start, log: Log
 ) -> None:
     with start(own_redis.url, rate_limit=1000) as gateway:
@@ -196,50 +198,42 @@ def test_a_redis_that_hangs_stalls_no_request_for_long(
             assert tally(flood([gateway.url], key, 128)) == {200: 128}
 
 
-def test_a_redis_that_hangs_is_waited_for_once(
+async def test_only_one_request_waits_for_a_hanging_redis(
     own_redis: RunningRedis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # If each of these waited, the test would not end in time.
+    # If each request waited for the timeout, the test would not end in time.
     monkeypatch.setattr(redis_counter, "REDIS_SECONDS", 3.0)
     fallbacks = 0
 
-    def fell_back() -> None:
+    def on_fallback() -> None:
         nonlocal fallbacks
         fallbacks += 1
 
-    async def play() -> None:
-        counter = RedisCounter(own_redis.url, processes=1, on_fallback=fell_back)
-        own_redis.pause()
-        for _ in range(1000):
-            await counter.hit("key", 10_000, 3600)
-        await counter.close()
-
-    asyncio.run(play())
+    counter = RedisCounter(own_redis.url, processes=1, on_fallback=on_fallback)
+    own_redis.pause()
+    for _ in range(1000):
+        await counter.hit("key", 10_000, 3600)
+    await counter.close()
     assert fallbacks == 1000
 
 
-def test_counts_are_exact_again_after_a_hang(own_redis: RunningRedis) -> None:
+async def test_counts_are_exact_again_after_redis_has_resumed(own_redis: RunningRedis) -> None:
     fallbacks: list[None] = []
 
-    async def play() -> int:
-        counter = RedisCounter(
-            own_redis.url, processes=1, on_fallback=lambda: fallbacks.append(None)
-        )
-        own_redis.pause()
-        await asyncio.gather(*(counter.hit("hung", 10, 3600) for _ in range(100)))
-        own_redis.resume()
-        while fallbacks:
-            fallbacks.clear()
-            await asyncio.sleep(0.05)
-            await counter.hit("watched", 1000, 3600)
-        quotas = await asyncio.gather(*(counter.hit("after", 50, 3600) for _ in range(200)))
-        await counter.close()
-        return sum(quota.allowed for quota in quotas)
-
-    assert asyncio.run(play()) == 50
+    counter = RedisCounter(own_redis.url, processes=1, on_fallback=lambda: fallbacks.append(None))
+    own_redis.pause()
+    await asyncio.gather(*(counter.hit("hung", 10, 3600) for _ in range(100)))
+    own_redis.resume()
+    while fallbacks:
+        fallbacks.clear()
+        await asyncio.sleep(0.05)
+        await counter.hit("watched", 1000, 3600)
+    quotas = await asyncio.gather(*(counter.hit("after", 50, 3600) for _ in range(200)))
+    await counter.close()
+    assert sum(quota.allowed for quota in quotas) == 50
 
 
-def test_a_redis_that_cannot_write_is_as_good_as_gone(
+def test_a_read_only_redis_is_treated_as_unavailable(
     own_redis: RunningRedis, start: Start, log: Log
 ) -> None:
     own_redis.command("CONFIG", "SET", "min-replicas-to-write", 1)
@@ -252,7 +246,7 @@ def test_a_redis_that_cannot_write_is_as_good_as_gone(
     assert log.count("limits.redis_lost") == 1
 
 
-# --- wrong settings ---
+# --- invalid settings ---
 
 
 @pytest.mark.parametrize(
@@ -269,7 +263,9 @@ def test_a_redis_that_cannot_write_is_as_good_as_gone(
         PASSWORD,
     ],
 )
-def test_a_bad_url_ends_the_start_in_one_line(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_invalid_url_is_refused_at_start_in_one_line(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("HOKUSAI_DATABASE_URL", "postgresql://127.0.0.1/none")
     monkeypatch.setenv("HOKUSAI_MLFLOW_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("HOKUSAI_KEY_PEPPER", "pepper of the tests")
@@ -281,7 +277,7 @@ def test_a_bad_url_ends_the_start_in_one_line(url: str, monkeypatch: pytest.Monk
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_wrong_password_is_told_nowhere(
+def test_a_wrong_password_appears_nowhere(
     tmp_path: Path, start: Start, log: Log, caplog: pytest.LogCaptureFixture
 ) -> None:
     with RunningRedis(tmp_path, "another password") as running:
@@ -298,7 +294,7 @@ def test_a_wrong_password_is_told_nowhere(
     assert PASSWORD not in repr(gateway.settings)
 
 
-def test_settings_hide_the_password() -> None:
+def test_settings_do_not_show_the_password() -> None:
     settings = Settings(redis_url=SecretStr(f"redis://:{PASSWORD}@127.0.0.1"))
     assert PASSWORD not in repr(settings)
     assert PASSWORD not in settings.model_dump_json()

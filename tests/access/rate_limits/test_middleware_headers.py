@@ -1,4 +1,4 @@
-"""RateLimit-Limit, -Remaining and -Reset, whoever answers; and the client that obeys a 429."""
+"""Every response has the RateLimit-* headers; and MLflow's client waits for Retry-After."""
 
 import math
 import os
@@ -27,16 +27,16 @@ def limited(database: str, mlflow_server: ChildMLflow) -> Iterator[RunningGatewa
         yield running
 
 
-def assert_told(answer: httpx.Response, status: int) -> None:
-    """The answer has this status, and each of the three headers once."""
+def assert_has_headers(answer: httpx.Response, status: int) -> None:
+    """The response has this status, and each of the three headers once."""
     assert answer.status_code == status, answer.text
-    told = {}
+    found = {}
     for name in ("limit", "remaining", "reset"):
         values = answer.headers.get_list(f"ratelimit-{name}")
         assert len(values) == 1, answer.headers
-        told[name] = int(values[0])
-    assert 0 <= told["remaining"] < told["limit"]
-    assert 0 < told["reset"] <= WINDOW
+        found[name] = int(values[0])
+    assert 0 <= found["remaining"] < found["limit"]
+    assert 0 < found["reset"] <= WINDOW
 
 
 @pytest.mark.parametrize(
@@ -55,29 +55,29 @@ def assert_told(answer: httpx.Response, status: int) -> None:
         ("GET", "/api/mlflow/../../etc/passwd", 400),
     ],
 )
-def test_answers_to_a_known_caller(
+def test_responses_to_a_principal_have_the_headers(
     limited: RunningGateway, method: str, path: str, status: int
 ) -> None:
     with limited.client(limited.key()) as client:
-        # httpx would tidy the path up.
+        # Sets the target as it is: httpx would normalise the path.
         request = client.build_request(method, "/", content=b"{}" if method == "POST" else None)
         target = path.encode()
         request.extensions["target"] = target
         request.headers["Content-Type"] = "application/json"
-        assert_told(client.send(request), status)
+        assert_has_headers(client.send(request), status)
 
 
-def test_a_missing_scope(limited: RunningGateway) -> None:
+def test_a_403_has_the_headers(limited: RunningGateway) -> None:
     with limited.client(limited.key(scopes=[Scope.READ])) as client:
         answer = client.post(f"{MLFLOW}/experiments/create", json={"name": "not mine to make"})
-    assert_told(answer, 403)
+    assert_has_headers(answer, 403)
 
 
-def test_a_limit_that_is_used_up(limited: RunningGateway) -> None:
+def test_a_429_has_the_headers(limited: RunningGateway) -> None:
     with limited.client(limited.key(rate_limit=1)) as client:
-        assert_told(client.get(f"{MLFLOW}/experiments/get?experiment_id=0"), 200)
+        assert_has_headers(client.get(f"{MLFLOW}/experiments/get?experiment_id=0"), 200)
         answer = client.get(f"{MLFLOW}/experiments/get?experiment_id=0")
-    assert_told(answer, 429)
+    assert_has_headers(answer, 429)
     assert int(answer.headers["Retry-After"]) > 0
 
 
@@ -91,45 +91,47 @@ def test_a_limit_that_is_used_up(limited: RunningGateway) -> None:
         ({"X-ETH-Address": "0x0"}, 401),
     ],
 )
-def test_answers_to_nobody(limited: RunningGateway, headers: dict[str, str], status: int) -> None:
+def test_responses_to_invalid_credentials_have_the_headers(
+    limited: RunningGateway, headers: dict[str, str], status: int
+) -> None:
     with limited.client(**headers) as client:
-        assert_told(client.get("/api/auth/whoami"), status)
-        assert_told(client.get(f"{MLFLOW}/runs/get"), status)
+        assert_has_headers(client.get("/api/auth/whoami"), status)
+        assert_has_headers(client.get(f"{MLFLOW}/runs/get"), status)
 
 
-def test_a_network_that_is_not_allowed(limited: RunningGateway) -> None:
+def test_an_address_that_is_not_allowed_gets_the_headers(limited: RunningGateway) -> None:
     with limited.client(limited.key(allowed_networks=["198.51.100.0/24"])) as client:
-        assert_told(client.get("/api/auth/whoami"), 403)
+        assert_has_headers(client.get("/api/auth/whoami"), 403)
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/api/auth/nonce"])
-def test_public_answers(limited: RunningGateway, path: str) -> None:
+def test_public_responses_have_the_headers(limited: RunningGateway, path: str) -> None:
     with limited.client() as client:
-        assert_told(client.get(path), 200)
+        assert_has_headers(client.get(path), 200)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version"])
-def test_probes_are_told_nothing(limited: RunningGateway, path: str) -> None:
+def test_health_checks_have_no_headers(limited: RunningGateway, path: str) -> None:
     with limited.client() as client:
         answer = client.get(path)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.startswith("ratelimit")]
 
 
-def test_answers_without_a_database_or_an_upstream(limited: RunningGateway) -> None:
+def test_errors_of_the_database_and_mlflow_have_the_headers(limited: RunningGateway) -> None:
     nowhere = f"127.0.0.1:{free_port()}"
     with (
         RunningGateway(f"postgresql://{nowhere}/none", f"http://{nowhere}") as broken,
         broken.client(new_key()) as client,
     ):
-        assert_told(client.get("/api/auth/whoami"), 503)
+        assert_has_headers(client.get("/api/auth/whoami"), 503)
     url = limited.settings.database_url
     assert url is not None
     with (
         RunningGateway(url.get_secret_value(), f"http://{nowhere}") as lonely,
         lonely.client(lonely.key()) as client,
     ):
-        assert_told(client.get(f"{MLFLOW}/experiments/get?experiment_id=0"), 502)
+        assert_has_headers(client.get(f"{MLFLOW}/experiments/get?experiment_id=0"), 502)
 
 
 LOGGING = """
@@ -143,7 +145,7 @@ print("logged", sorted(point.step for point in history) == list(range(250)))
 
 
 def seconds_for_100_metrics(gateway: RunningGateway) -> float:
-    """How long this machine takes for them now, without a limit."""
+    """How long this machine takes to log 100 metrics now, without a limit."""
     with gateway.client(gateway.key(rate_limit=1000)) as client:
         body = {"experiment_id": "0", "start_time": 0}
         run = good(client.post(f"{MLFLOW}/runs/create", json=body))["run"]["info"]["run_id"]
@@ -154,10 +156,10 @@ def seconds_for_100_metrics(gateway: RunningGateway) -> float:
         return 4 * (time.monotonic() - began)
 
 
-def test_a_stock_client_logs_250_metrics_at_100_per_window(
+def test_the_mlflow_client_waits_for_retry_after(
     limited: RunningGateway, database: str, mlflow_server: ChildMLflow
 ) -> None:
-    # A minute made short, but with room for 100: on a slow machine it would never be used up.
+    # A short window, but long enough for 100 requests on a slow machine.
     window = math.ceil(2 + 2 * seconds_for_100_metrics(limited))
     with RunningGateway(database, mlflow_server.url, rate_limit=100, rate_window=window) as running:
         environment = {

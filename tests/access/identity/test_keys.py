@@ -1,5 +1,6 @@
-"""Keys that holders make and change for themselves: never more than they have."""
+"""Keys that owners create and change for themselves, never with more rights than they have."""
 
+import secrets
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from app.core.request.principal import Scope
@@ -21,19 +23,19 @@ LOOPBACK = ["127.0.0.0/8"]
 
 
 @contextmanager
-def holder(
+def own_client(
     gateway: RunningGateway, scopes: Sequence[Scope] = MEMBER_SCOPES, **request: Any
 ) -> Iterator[httpx.Client]:
     with gateway.client(gateway.key(scopes=scopes, **request)) as client:
         yield client
 
 
-def make(client: httpx.Client, **asked: Any) -> Any:
-    return good(client.post("/api/keys", json={"name": "mine", **asked}), 201)
+def create(client: httpx.Client, **fields: Any) -> Any:
+    return good(client.post("/api/keys", json={"name": "mine", **fields}), 201)
 
 
 def own(client: httpx.Client) -> str:
-    """The id of the key that a client presents."""
+    """The id of the key that a client uses."""
     return str(good(client.get(WHOAMI))["credential"])
 
 
@@ -41,10 +43,10 @@ def end(key: Any) -> datetime:
     return datetime.fromisoformat(key["expires_at"])
 
 
-def test_a_key_of_ones_own_speaks_for_the_same_principal(gateway: RunningGateway) -> None:
-    with holder(gateway, rate_limit=1000) as client:
+def test_an_own_key_has_the_same_principal(gateway: RunningGateway) -> None:
+    with own_client(gateway, rate_limit=1000) as client:
         me = good(client.get(WHOAMI))
-        made = make(client)
+        made = create(client)
         assert made["principal"] == me["principal"]
         assert (made["scopes"], made["tenant"]) == (me["scopes"], me["tenant"])
         assert (made["rate_limit"], made["parent"]) == (1000, me["credential"])
@@ -53,13 +55,13 @@ def test_a_key_of_ones_own_speaks_for_the_same_principal(gateway: RunningGateway
         assert again == {**me, "credential": made["id"]}
 
 
-def test_one_sees_ones_own_keys_only(gateway: RunningGateway) -> None:
+def test_an_owner_sees_only_its_own_keys(gateway: RunningGateway) -> None:
     tenant = "shared by two keys"
     with (
         gateway.client(gateway.key(tenant)) as one,
         gateway.client(gateway.key(tenant)) as other,
     ):
-        made = make(one)
+        made = create(one)
         listed = {key["id"] for key in good(one.get("/api/keys"))["items"]}
         assert listed == {own(one), made["id"]}
         assert {key["id"] for key in good(other.get("/api/keys"))["items"]} == {own(other)}
@@ -67,7 +69,7 @@ def test_one_sees_ones_own_keys_only(gateway: RunningGateway) -> None:
         rest = good(one.get("/api/keys", params={"limit": 1, "cursor": page["next"]}))
         assert {page["items"][0]["id"], rest["items"][0]["id"]} == listed
         assert rest["next"] is None
-        # A foreign key is as unknown as one that does not exist.
+        # The response is the same as for a key that does not exist.
         refused(other.delete(f"/api/keys/{made['id']}"), 404, "not_found")
         refused(other.post(f"/api/keys/{made['id']}/rotate"), 404, "not_found")
 
@@ -83,49 +85,49 @@ def test_one_sees_ones_own_keys_only(gateway: RunningGateway) -> None:
         {"allowed_networks": ["127.0.0.1/32", "::/0"]},
     ],
 )
-def test_nothing_can_be_raised(gateway: RunningGateway, asked: dict[str, Any]) -> None:
+def test_an_own_key_cannot_have_more_rights(gateway: RunningGateway, asked: dict[str, Any]) -> None:
     scopes = [Scope.READ, Scope.WRITE]
-    with holder(gateway, scopes, rate_limit=50, allowed_networks=LOOPBACK) as client:
+    with own_client(gateway, scopes, rate_limit=50, allowed_networks=LOOPBACK) as client:
         answer = client.post("/api/keys", json={"name": "more", **asked})
         refused(answer, 403, "permission_denied")
         assert len(good(client.get("/api/keys"))["items"]) == 1
 
 
-def test_a_key_without_a_limit_of_its_own_may_not_ask_for_more_than_the_default(
+def test_a_key_without_its_own_limit_cannot_exceed_the_default(
     gateway: RunningGateway,
 ) -> None:
-    with holder(gateway) as client:
-        make(client, rate_limit=1_000_000)
+    with own_client(gateway) as client:
+        create(client, rate_limit=1_000_000)
     with (
         RunningGateway(
             gateway.settings.database_url.get_secret_value(),  # type: ignore[union-attr]
             "http://127.0.0.1:9",
             rate_limit=100,
         ) as other,
-        holder(other) as client,
+        own_client(other) as client,
     ):
-        make(client, rate_limit=100)
+        create(client, rate_limit=100)
         answer = client.post("/api/keys", json={"name": "more", "rate_limit": 101})
         refused(answer, 403, "permission_denied")
 
 
-def test_the_end_is_no_later_than_the_holders_own(gateway: RunningGateway) -> None:
-    with holder(gateway, expires_in_days=2) as client:
+def test_an_own_key_expires_no_later_than_the_owners(gateway: RunningGateway) -> None:
+    with own_client(gateway, expires_in_days=2) as client:
         (mine,) = good(client.get("/api/keys"))["items"]
         for asked in ({}, {"expires_in_days": 30}, {"expires_in_days": None}):
-            assert end(make(client, **asked)) == end(mine)
-        assert end(make(client, expires_in_days=1)) < end(mine)
+            assert end(create(client, **asked)) == end(mine)
+        assert end(create(client, expires_in_days=1)) < end(mine)
 
 
 def test_networks_are_inherited(gateway: RunningGateway) -> None:
-    with holder(gateway, allowed_networks=LOOPBACK) as client:
-        assert make(client)["allowed_networks"] == LOOPBACK
-        narrow = make(client, allowed_networks=["127.0.0.1"])
+    with own_client(gateway, allowed_networks=LOOPBACK) as client:
+        assert create(client)["allowed_networks"] == LOOPBACK
+        narrow = create(client, allowed_networks=["127.0.0.1"])
         assert narrow["allowed_networks"] == ["127.0.0.1/32"]
 
 
 def test_unknown_fields_are_refused(gateway: RunningGateway) -> None:
-    with holder(gateway) as client:
+    with own_client(gateway) as client:
         answer = client.post("/api/keys", json={"name": "n", "tenant": "another"})
         refused(answer, 422, "validation_failed")
 
@@ -139,49 +141,52 @@ def test_unknown_fields_are_refused(gateway: RunningGateway) -> None:
         {"allowed_networks": LOOPBACK},
     ],
 )
-def test_a_lesser_key_has_no_power_over_a_greater_one(
+def test_a_key_cannot_change_a_key_with_more_rights(
     gateway: RunningGateway, less: dict[str, Any], act: str
 ) -> None:
-    with holder(gateway, ALL_SCOPES) as client, gateway.client(make(client, **less)["key"]) as low:
+    with (
+        own_client(gateway, ALL_SCOPES) as client,
+        gateway.client(create(client, **less)["key"]) as low,
+    ):
         target = f"/api/keys/{own(client)}"
         answer = low.post(f"{target}/rotate") if act == "rotate" else low.delete(target)
         refused(answer, 403, "permission_denied")
         good(client.get(WHOAMI))
 
 
-def test_rotating_a_sibling_cannot_outlive_ones_own_key(gateway: RunningGateway) -> None:
-    with holder(gateway, expires_in_days=None) as client:
-        short = make(client, expires_in_days=1)
+def test_rotating_a_sibling_does_not_outlive_the_callers_key(gateway: RunningGateway) -> None:
+    with own_client(gateway, expires_in_days=None) as client:
+        short = create(client, expires_in_days=1)
         with gateway.client(short["key"]) as low:
             rotated = good(low.post(f"/api/keys/{own(client)}/rotate"), 201)
         assert end(rotated) <= end(short)
 
 
-def test_one_rotates_ones_own_key(gateway: RunningGateway) -> None:
-    with holder(gateway, expires_in_days=5) as client:
+def test_an_owner_rotates_its_own_key(gateway: RunningGateway) -> None:
+    with own_client(gateway, expires_in_days=5) as client:
         old = own(client)
         new = good(client.post(f"/api/keys/{old}/rotate", json={"overlap_seconds": 60}), 201)
         left = end(new) - datetime.now(UTC)
         assert timedelta(days=4, hours=23) < left <= timedelta(days=5)
-        # Both work; the old one can no longer make a key that outlives its overlap.
-        made = make(client)
+        # Both work; the old one can no longer create a key that outlives its overlap.
+        made = create(client)
         assert end(made) - datetime.now(UTC) <= timedelta(seconds=60)
         refused(client.post(f"/api/keys/{old}/rotate"), 409, "conflict")
 
 
-def test_a_key_that_is_rotated_twice_at_once_has_one_successor(gateway: RunningGateway) -> None:
-    with holder(gateway) as client, ThreadPoolExecutor(6) as pool:
+def test_concurrent_rotations_create_one_successor(gateway: RunningGateway) -> None:
+    with own_client(gateway) as client, ThreadPoolExecutor(6) as pool:
         path = f"/api/keys/{own(client)}/rotate"
         answers = list(pool.map(lambda _: client.post(path), range(6)))
         assert sorted(answer.status_code for answer in answers) == [201] + [409] * 5
         assert len(good(client.get("/api/keys"))["items"]) == 2
 
 
-def test_revocation_reaches_the_keys_made_with_a_key(gateway: RunningGateway) -> None:
-    with holder(gateway) as client:
-        child = make(client)
+def test_revocation_includes_the_keys_created_with_a_key(gateway: RunningGateway) -> None:
+    with own_client(gateway) as client:
+        child = create(client)
         with gateway.client(child["key"]) as mine:
-            grandchild = make(mine)
+            grandchild = create(mine)
             rotated = good(mine.post(f"/api/keys/{grandchild['id']}/rotate"), 201)
         keys = [child["key"], grandchild["key"], rotated["key"]]
         clients = [gateway.client(key) for key in keys]
@@ -195,11 +200,13 @@ def test_revocation_reaches_the_keys_made_with_a_key(gateway: RunningGateway) ->
             one.close()
 
 
-def test_revocation_follows_the_line_of_rotations(gateway: RunningGateway) -> None:
-    with holder(gateway) as client:
-        child = make(client)
+def test_revoking_a_successor_revokes_keys_created_before_the_rotation(
+    gateway: RunningGateway,
+) -> None:
+    with own_client(gateway) as client:
+        child = create(client)
         new = good(client.post(f"/api/keys/{own(client)}/rotate"), 201)
-        late = make(client)  # made with the old key, in its overlap
+        late = create(client)  # created with the old key, in its overlap
     with gateway.client(new["key"]) as client:
         good(client.delete(f"/api/keys/{new['id']}"), 204)
     states = dict(
@@ -211,19 +218,19 @@ def test_revocation_follows_the_line_of_rotations(gateway: RunningGateway) -> No
     )
     assert states[child["id"]]
     assert states[new["id"]]
-    assert not states[late["id"]]  # its parent is the old key, which is still there to be revoked
+    assert not states[late["id"]]  # its parent is the old key, which is not revoked
 
 
-def test_one_ends_a_single_key(gateway: RunningGateway) -> None:
-    with holder(gateway) as client:
-        made = make(client)
+def test_an_owner_revokes_a_single_key(gateway: RunningGateway) -> None:
+    with own_client(gateway) as client:
+        made = create(client)
         good(client.delete(f"/api/keys/{made['id']}"), 204)
         with gateway.client(made["key"]) as mine:
             refused(mine.get(WHOAMI), 401, "key_revoked")
         good(client.get(WHOAMI))
 
 
-def test_a_wallet_makes_keys_for_itself(gateway: RunningGateway) -> None:
+def test_a_wallet_creates_keys_for_itself(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client() as client:
         answer = client.post("/api/keys", json={"name": "mine"}, headers=wallet.headers())
@@ -246,7 +253,7 @@ def test_a_wallet_makes_keys_for_itself(gateway: RunningGateway) -> None:
         good(client.delete(path, headers=wallet.headers()), 204)
 
 
-def test_a_token_manages_no_keys(gateway: RunningGateway) -> None:
+def test_a_token_cannot_manage_keys(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client() as client:
         made = good(client.post("/api/keys", json={"name": "mine"}, headers=wallet.headers()), 201)
@@ -261,7 +268,7 @@ def test_a_token_manages_no_keys(gateway: RunningGateway) -> None:
             refused(answer, 403, "permission_denied")
 
 
-def test_a_key_of_a_wallet_can_do_no_more_than_itself(gateway: RunningGateway) -> None:
+def test_a_restricted_key_of_a_wallet_cannot_gain_rights(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client() as client:
         whole, part = (
@@ -272,3 +279,102 @@ def test_a_key_of_a_wallet_can_do_no_more_than_itself(gateway: RunningGateway) -
         refused(client.post(f"/api/keys/{whole['id']}/rotate"), 403, "permission_denied")
         answer = client.post("/api/keys", json={"name": "n", "scopes": ["write"]})
         refused(answer, 403, "permission_denied")
+
+
+@pytest.mark.parametrize("end", ["first", "second"])
+def test_an_admin_revokes_the_rotation_chain_of_a_stolen_key(
+    gateway: RunningGateway, end: str
+) -> None:
+    with (
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
+        gateway.client(gateway.key()) as owner,
+    ):
+        first = good(owner.get("/api/auth/whoami"))["credential"]
+        second = good(owner.post(f"/api/keys/{first}/rotate"), 201)
+        with gateway.client(second["key"]) as thief:
+            ended = {"first": first, "second": second["id"]}[end]
+            good(admin.delete(f"/api/admin/keys/{ended}", params={"rotation_chain": True}), 204)
+            for client in (owner, thief):
+                wait_until(lambda client=client: client.get(WHOAMI).status_code == 401)  # type: ignore[misc]
+
+
+def test_a_key_created_with_another_never_outlives_it(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key(expires_in_days=2)) as parent:
+        child = good(parent.post("/api/keys", json={"name": "n"}), 201)
+        (limit,) = {key["expires_at"] for key in parent.get("/api/keys").json()["items"]}
+    for _ in range(2):
+        with gateway.client(child["key"]) as client:
+            rotated = client.post(f"/api/keys/{child['id']}/rotate", json={"overlap_seconds": 0})
+            child = good(rotated, 201)
+        assert child["expires_at"] == limit
+
+
+def test_a_key_created_by_a_wallet_expires(gateway: RunningGateway) -> None:
+    wallet = Wallet()
+    with gateway.client() as client:
+        body = {"name": "n", "expires_in_days": None}
+        key = good(client.post("/api/keys", json=body, headers=wallet.headers()), 201)
+    life = datetime.fromisoformat(key["expires_at"]) - datetime.now(UTC)
+    assert timedelta(days=89) < life <= timedelta(days=90)
+
+
+# Creates a key with another one, or as its successor, as the gateway does. The %s are the new key's
+# id, digest and parent, and the id of the other.
+ANOTHER = """
+insert into api_keys (id, digest, parent, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at)
+select %s, %s, %s, principal, tenant, name, scopes, pepper_version, hint,
+    allowed_networks, created_at, created_by, expires_at from api_keys where id = %s
+"""
+
+
+@pytest.mark.parametrize("act", ["made", "rotated"])
+def test_a_revocation_includes_a_key_that_is_being_created(
+    gateway: RunningGateway, act: str
+) -> None:
+    """A thief must not keep a key that was created while the stolen key was being revoked."""
+    made = secrets.token_hex(8)
+    with (
+        gateway.client(gateway.key()) as mine,
+        gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin,
+        transaction(gateway) as (thief, cursor),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        first = good(mine.get(WHOAMI))["credential"]
+        path = "/api/keys" if act == "made" else f"/api/keys/{first}/rotate"
+        second = good(mine.post(path, json={"name": "second"} if act == "made" else {}), 201)["id"]
+        cursor.execute("select 1 from api_keys where id = %s for update", (second,))
+        parent = second if act == "made" else None
+        cursor.execute(ANOTHER, (made, secrets.token_bytes(32), parent, second))
+        if act == "rotated":
+            cursor.execute("update api_keys set successor = %s where id = %s", (made, second))
+        line = {"rotation_chain": act == "rotated"}
+        revoking = pool.submit(admin.delete, f"/api/admin/keys/{first}", params=line)
+        wait_until(lambda: waits_for_lock(gateway))
+        thief.commit()
+        good(revoking.result(), 204)
+    ((revoked,),) = sql(gateway, "select revoked_at from api_keys where id = %s", made)
+    assert revoked is not None
+
+
+@contextmanager
+def transaction(gateway: RunningGateway) -> Iterator[tuple[Any, Any]]:
+    assert gateway.settings.database_url is not None
+    url = gateway.settings.database_url.get_secret_value()
+    connection = psycopg2.connect(url.replace("+asyncpg", ""))
+    try:
+        with connection.cursor() as cursor:
+            yield connection, cursor
+    finally:
+        connection.close()
+
+
+def waits_for_lock(gateway: RunningGateway) -> bool:
+    """Whether a transaction waits for a row that another one has locked."""
+    return bool(
+        sql(
+            gateway,
+            "select 1 from pg_stat_activity where datname = current_database()"
+            " and wait_event_type = 'Lock'",
+        )
+    )

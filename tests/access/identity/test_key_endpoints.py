@@ -1,4 +1,4 @@
-"""Keys as an admin issues, lists, rotates and revokes them."""
+"""An admin issues, lists, rotates and revokes keys."""
 
 import secrets
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ def create(client: httpx.Client, **asked: Any) -> Any:
 
 
 def pages(client: httpx.Client, path: str, **params: Any) -> list[list[Any]]:
-    """Every page of a list, following the cursors."""
+    """All pages of a list."""
     found = []
     cursor = None
     while True:
@@ -36,7 +36,7 @@ def pages(client: httpx.Client, path: str, **params: Any) -> list[list[Any]]:
             return found
 
 
-def test_a_key_is_issued_with_defaults_for_a_tenant_that_is_made(
+def test_a_key_is_issued_with_defaults_for_a_new_tenant(
     gateway: RunningGateway, admin: httpx.Client
 ) -> None:
     tenant = unused()
@@ -60,7 +60,7 @@ def test_a_key_is_issued_with_defaults_for_a_tenant_that_is_made(
     assert [one["tenant"] for one in pages(admin, "/api/admin/keys", tenant=tenant)[0]] == [tenant]
 
 
-def test_a_key_is_issued_as_asked(admin: httpx.Client) -> None:
+def test_a_key_is_issued_with_the_requested_values(admin: httpx.Client) -> None:
     made = create(
         admin,
         scopes=["attest", "read"],
@@ -102,7 +102,7 @@ def test_a_key_is_issued_as_asked(admin: httpx.Client) -> None:
         ({"scope": ["read"]}, "scope"),
     ],
 )
-def test_what_is_wrong_is_refused_before_anything_is_written(
+def test_an_invalid_request_is_refused_before_anything_is_written(
     gateway: RunningGateway, admin: httpx.Client, body: dict[str, Any], where: str
 ) -> None:
     def counts() -> list[tuple[Any, ...]]:
@@ -121,7 +121,7 @@ def test_what_is_wrong_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"x"', b"\xff"])
-def test_what_is_no_document_is_refused(admin: httpx.Client, body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_refused(admin: httpx.Client, body: bytes) -> None:
     answer = admin.post(
         "/api/admin/keys", content=body, headers={"Content-Type": "application/json"}
     )
@@ -139,7 +139,7 @@ def test_a_key_is_shown_once(gateway: RunningGateway, admin: httpx.Client) -> No
         good(client.get(WHOAMI))
         assert secret not in client.get("/api/keys").text
     assert secret not in admin.get("/api/admin/audit", params={"subject": made["id"]}).text
-    # Nor is it in any column of the database.
+    # It is in no column of the database either.
     rows = sql(gateway, "select api_keys::text from api_keys where id = %s", made["id"])
     assert secret[8:51] not in str(rows)
 
@@ -153,17 +153,17 @@ def test_keys_are_listed_by_tenant_and_principal_in_pages(admin: httpx.Client) -
     (one,) = pages(admin, "/api/admin/keys", principal=f"key:{min(made)}")[0]
     assert one["id"] == min(made)
     assert pages(admin, "/api/admin/keys", tenant=unused()) == [[]]
-    # A page that is exactly full has no next one.
+    # A last page that is full has no cursor.
     assert len(pages(admin, "/api/admin/keys", tenant=tenant, limit=5)) == 1
 
 
 @pytest.mark.parametrize("limit", [0, -1, 1001, "all"])
-def test_a_page_has_a_bounded_size(admin: httpx.Client, limit: object) -> None:
+def test_the_size_of_a_page_is_bounded(admin: httpx.Client, limit: object) -> None:
     answer = admin.get("/api/admin/keys", params={"limit": str(limit)})
     refused(answer, 422, "validation_failed")
 
 
-def test_a_rotated_key_works_on_for_the_overlap(
+def test_a_rotated_key_keeps_working_for_the_overlap(
     gateway: RunningGateway, admin: httpx.Client
 ) -> None:
     old = create(admin, scopes=["read"], rate_limit=9, allowed_networks=["127.0.0.0/8"])
@@ -182,16 +182,16 @@ def test_a_rotated_key_works_on_for_the_overlap(
     assert listed[old["id"]]["state"] == "active"
 
 
-def test_an_overlap_of_zero_ends_the_old_key_at_once(
+def test_an_overlap_of_zero_expires_the_old_key_at_once(
     gateway: RunningGateway, admin: httpx.Client
 ) -> None:
     old = create(admin)
     with gateway.client(old["key"]) as client:
-        good(client.get(WHOAMI))  # the gateway remembers it now
+        good(client.get(WHOAMI))  # the key is in the cache now
         rotated = admin.post(f"/api/admin/keys/{old['id']}/rotate", json={"overlap_seconds": 0})
         new = good(rotated, 201)
         gone = client.get(WHOAMI)
-        # The word goes round by notification; a second is what is promised.
+        # The gateway may be notified after the response.
         while gone.status_code == 200:
             gone = client.get(WHOAMI)
         refused(gone, 401, "key_rotated")
@@ -199,7 +199,9 @@ def test_an_overlap_of_zero_ends_the_old_key_at_once(
         good(client.get(WHOAMI))
 
 
-def test_the_overlap_never_lengthens_a_life(gateway: RunningGateway, admin: httpx.Client) -> None:
+def test_the_overlap_does_not_extend_the_old_key(
+    gateway: RunningGateway, admin: httpx.Client
+) -> None:
     old = create(admin, expires_in_days=1)
     good(
         admin.post(f"/api/admin/keys/{old['id']}/rotate", json={"overlap_seconds": 30 * 86400}), 201
@@ -208,7 +210,7 @@ def test_the_overlap_never_lengthens_a_life(gateway: RunningGateway, admin: http
     assert end == datetime.fromisoformat(old["expires_at"])
 
 
-def test_what_is_rotated_revoked_or_expired_is_not_rotated(
+def test_a_rotated_revoked_or_expired_key_cannot_be_rotated(
     gateway: RunningGateway, admin: httpx.Client
 ) -> None:
     rotated, revoked, expired = (create(admin) for _ in range(3))
@@ -231,9 +233,7 @@ def test_unknown_keys_are_not_found(admin: httpx.Client) -> None:
     refused(admin.delete("/api/admin/keys/0123456789abcdef"), 404, "not_found")
 
 
-def test_revoking_twice_is_no_error_and_changes_nothing(
-    gateway: RunningGateway, admin: httpx.Client
-) -> None:
+def test_revoking_twice_changes_nothing(gateway: RunningGateway, admin: httpx.Client) -> None:
     key = create(admin)
     good(admin.delete(f"/api/admin/keys/{key['id']}"), 204)
     first = sql(gateway, "select revoked_at from api_keys where id = %s", key["id"])
@@ -245,6 +245,6 @@ def test_revoking_twice_is_no_error_and_changes_nothing(
     assert state == "revoked"
 
 
-def test_an_admin_may_issue_to_the_tenant_of_a_wallet(admin: httpx.Client) -> None:
+def test_an_admin_may_issue_a_key_for_the_tenant_of_a_wallet(admin: httpx.Client) -> None:
     made = create(admin, tenant="0xAB" + "12" * 19)
     assert made["tenant"] == "0xab" + "12" * 19
