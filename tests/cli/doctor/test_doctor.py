@@ -1,4 +1,7 @@
-"""`hokusai-gateway doctor`, as an operator runs it: its output and its exit code."""
+"""`hokusai-gateway doctor`, as an operator runs it: its output and its exit code.
+
+Longer than most files here: one test for each line that the doctor prints, over one fixture.
+"""
 
 import os
 import re
