@@ -2,6 +2,8 @@
 
 Each case provokes one subclass of GatewayError, from the edge to MLflow. All responses must have
 the same form; and where MLflow's own client can provoke the error, it must raise it readably.
+
+Longer than most files here: it has a case for each of the errors, in the order of their module.
 """
 
 import asyncio
