@@ -159,8 +159,8 @@ def test_an_unreachable_database(healthy: Doctor) -> None:
         ("postgresql://u:hid@den@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hid@den/hid@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hidden@127.0.0.1:port/x", "HOKUSAI_DATABASE_URL cannot be read"),
-        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: the only options"),
-        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: a port"),
+        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: only sslmode"),
+        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: the port"),
     ],
 )
 def test_no_part_of_a_password_is_shown(healthy: Doctor, url: str, text: str) -> None:
