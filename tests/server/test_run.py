@@ -26,7 +26,7 @@ def test_requests_have_the_grace_period_to_finish_and_at_least_a_second(
 
 async def test_each_connection_gets_the_strict_protocol() -> None:
     config = uvicorn.Config("unused", **uvicorn_options(Settings()))
-    config.load_app = lambda: None  # type: ignore[method-assign,assignment,return-value]
+    config.load_app = lambda: None  # type: ignore[method-assign]
     config.loaded_app = None
     config.encoded_headers = []
     state = uvicorn.Server(config).server_state
