@@ -34,9 +34,13 @@ def log(gateway: RunningGateway) -> Iterator[list[logging.LogRecord]]:
     """The log records of all loggers while the test runs."""
     collector = _Collector()
     root = logging.getLogger()
+    # A gateway of an earlier test may have set another level.
+    level = root.level
+    root.setLevel(logging.INFO)
     root.addHandler(collector)
     yield collector.records
     root.removeHandler(collector)
+    root.setLevel(level)
 
 
 def traces(records: list[logging.LogRecord]) -> list[Any]:
