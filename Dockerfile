@@ -1,12 +1,14 @@
-# The gateway alone: PostgreSQL, MLflow and Redis are services beside it (docker-compose.yml).
+# The gateway only: PostgreSQL, MLflow and Redis are separate services (docker-compose.yml).
 #
-# A tag can be moved; a digest cannot. To build on one that was looked at:
+# A tag can be moved to another image, a digest cannot. To build on a digest:
 #   docker buildx imagetools inspect python:3.13.15-slim-trixie
 #   docker build --build-arg BASE=python:3.13.15-slim-trixie@sha256:... .
-ARG BASE=python:3.13.15-slim-trixie
+# Dependabot raises the version in a FROM, and reads none in an ARG.
+ARG BASE=base
+FROM python:3.13.15-slim-trixie AS base
 
 FROM ${BASE} AS build
-# pip and the build backend stay in an environment of their own, which is left behind.
+# pip and the build backend are in a separate environment, which the final image does not contain.
 COPY requirements-build.lock requirements.lock /src/
 RUN python -m venv /build \
     && /build/bin/pip install --no-cache-dir --only-binary :all: --require-hashes \
@@ -14,7 +16,7 @@ RUN python -m venv /build \
     && python -m venv --without-pip /venv \
     && /build/bin/pip --python /venv/bin/python install --no-cache-dir --only-binary :all: \
         --require-hashes --requirement /src/requirements.lock
-COPY pyproject.toml README.md /src/
+COPY pyproject.toml README.md LICENSE /src/
 COPY app /src/app
 COPY migrations /src/migrations
 RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolation \
@@ -24,7 +26,7 @@ RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolatio
 
 FROM ${BASE}
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin hokusai \
-    # The first admin key is written to the data directory, and nothing else.
+    # The data directory has only the first admin key.
     && install --directory --owner hokusai --mode 0700 /data
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
@@ -34,7 +36,7 @@ ENV PATH=/venv/bin:$PATH \
     HOKUSAI_PORT=8000 \
     HOKUSAI_DATA_DIR=/data \
     HOKUSAI_LOG_FORMAT=json
-# A number, so that Kubernetes can see that it is not root's.
+# A number, so that Kubernetes can verify that the user is not root.
 USER 10001
 WORKDIR /data
 VOLUME /data

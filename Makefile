@@ -1,20 +1,20 @@
 # The commands of this repository; `make` alone lists them.
 #
-#   PYTHON=...   the interpreter to make the environment with (3.11 or later)
+#   PYTHON=...   the interpreter for the environment (3.11 or later)
 #   ARGS=...     further arguments for pytest: make test ARGS="-k serve -x"
 #                or for the benchmark: make bench ARGS="small --rounds 9"
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test test-clients check chaos slow bench soak peers lock clean
+.PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 SDK := hokusai-ml-platform
 
-# $(PYTHON) if it is given, or the first of the usual names. Each is run before it is believed:
-# a name can exist and not work, or be an older Python.
+# $(PYTHON) if it is set, or the first of the usual names. Each is tried, because a command may exist
+# but not work, or be an older Python.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
 define find_python
 for python in $(CANDIDATES); do \
@@ -38,9 +38,13 @@ dev: $(VENV)/.installed-dev
 serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow, on HOKUSAI_PORT (8000).
 	@$(BIN)/hokusai-gateway serve
 
-# Three for two processors, since much of their time is waiting.
+# Three processes for two processors, because they spend much of their time waiting.
 test: $(VENV)/.installed-dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+# What needs no MLflow server, and none of the long files: see `--quick` in tests/conftest.py.
+quick: $(VENV)/.installed-dev ## Run a selection of the tests, in about a minute.
+	@$(BIN)/python -m pytest --quick --quiet --numprocesses 2 --dist loadfile $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
@@ -50,11 +54,34 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd $(SDK) && ../$(BIN)/mypy
+	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
 
-# Three minutes are some seven rounds. The bound on one test is that of the whole, and some more.
+# Tests of speed and memory measure the measuring, so they are left out.
+coverage: $(VENV)/.installed-dev ## Run the tests with branch coverage; less than 95 % of app/ or of the SDK fails.
+	@$(BIN)/coverage erase
+	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
+	    --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage report --include='app/*' --fail-under=95
+	@$(BIN)/coverage report --include='$(SDK)/src/*' --fail-under=95
+
+# Warnings are errors, and so are links and anchors that lead nowhere.
+docs: $(VENV)/.installed-docs ## Build the site of docs/ in site/, and check its links; needs npm.
+	@rm -rf site
+	@$(BIN)/python -m docs.tools.pages
+	@$(BIN)/zensical build --clean --strict
+	@$(BIN)/python -m docs.tools.links site
+	@echo "The site is in site/; open site/index.html"
+
+docs-serve: docs ## Build the site and serve it on http://127.0.0.1:8001.
+	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8001
+
+hooks: $(VENV)/.installed-dev ## Check format, lint, types and layers before each commit, from now on.
+	@$(BIN)/pre-commit install
+
+# Three minutes are about seven rounds. The timeout of one test covers the whole run, with a reserve.
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
 	@$(BIN)/python -m pytest tests/faults/test_chaos.py -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
@@ -67,7 +94,7 @@ bench: $(VENV)/.installed ## Measure the gateway beside its peers; needs nginx, 
 soak: $(VENV)/.installed ## Watch the gateway's memory over 200,000 requests; needs nginx and wrk.
 	@$(BIN)/python -m benchmarks.run soak $(ARGS)
 
-# Each in an environment of its own, since they want other versions of what the gateway stands on.
+# Each in its own environment, because they need other versions of the gateway's dependencies.
 PEERS := basic-auth oidc-auth
 peers: $(PEERS:%=$(VENV)/peers/%/.installed) ## Install what `make bench` measures beside the gateway's own MLflow.
 
@@ -81,7 +108,7 @@ $(VENV)/peers/%/.installed: benchmarks/peers/%.lock
 	@touch $@
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.installed: requirements-standalone.lock pyproject.toml
@@ -94,20 +121,26 @@ $(VENV)/.installed: requirements-standalone.lock pyproject.toml
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# What only tests and checks need comes on top: `make serve` does not wait for it. The SDK is
-# installed as it lies here; what it depends on is in the lock file already.
+# Packages that only tests and checks need are installed separately, so that `make serve` does not
+# wait for them. The SDK is installed in editable mode; the lock file has its dependencies.
 $(VENV)/.installed-dev: requirements-dev.lock $(SDK)/pyproject.toml $(VENV)/.installed
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable $(SDK)
 	@touch $@
 
-# The build backend is locked too, since pip would fetch any version of it otherwise.
+# The packages that these tools share with the others are locked at the same versions.
+$(VENV)/.installed-docs: requirements-docs.lock $(VENV)/.installed
+	@echo "Installing the tools for the site"
+	@$(PIP) install --require-hashes --requirement requirements-docs.lock
+	@touch $@
+
+# The build backend is locked too, because pip would otherwise install any version of it.
 BUILD := hatchling editables
 UV_COMPILE = "$$tool/bin/uv" pip compile --quiet --universal --generate-hashes \
     --no-emit-index-url --no-header --no-annotate
 COMPILE = $(UV_COMPILE) --python-version 3.11
-# The pip of older Pythons asks for a pin with extras where a package is required with extras.
+# For a package with extras, pip of older Pythons needs a pin that names the extras.
 FOR_CLIENTS = --fork-strategy fewest --no-strip-extras
 CLIENTS := $(patsubst tests/clients/python%.in,%,$(wildcard tests/clients/python*.in))
 
@@ -125,6 +158,8 @@ lock: ## Remake the lock files after a change of dependencies; ARGS=--upgrade ta
 	    --constraint requirements-dev.lock --output-file requirements.lock; \
 	$(COMPILE) "$$tool/build.in" \
 	    --constraint requirements-dev.lock --output-file requirements-build.lock; \
+	$(COMPILE) $(ARGS) --group docs \
+	    --constraint requirements-dev.lock --output-file requirements-docs.lock; \
 	$(COMPILE) $(ARGS) deploy/mlflow/requirements.in \
 	    --output-file deploy/mlflow/requirements.lock; \
 	for peer in $(PEERS); do \

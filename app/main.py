@@ -1,4 +1,4 @@
-"""The whole assembly, from top to bottom."""
+"""Assembles the gateway: every component is created, and connected to the others, here."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
@@ -14,28 +14,34 @@ from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import ReplayGuard
+from app.access.identity.transactions import ChangeTransactions
 from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.access.rate_limits.policy import Policy
 from app.access.tenants.workspaces import Workspaces
-from app.control_plane import application as own
+from app.control_plane import application as control_plane
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestation_endpoints
-from app.control_plane.attestations.evidence import Evidence
+from app.control_plane.attestations.evidence import EvidenceCollector
+from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.lookup import hashes_by_contributor, hashes_by_model
 from app.control_plane.attestations.registry_subjects import RegisteredModels
-from app.control_plane.attestations.service import Attestations, attestations_for, attestations_of
 from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.health import Checks
+from app.control_plane.contributors.service import AttestationsByContributor
+from app.control_plane.health import ReadinessChecks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
+from app.control_plane.registry.service import AttestationsByModel
+from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
-from app.data_plane.proxy import application
+from app.data_plane.proxy import application as data_plane
 from app.data_plane.proxy.application import Proxy
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
@@ -43,32 +49,33 @@ from app.edge.cors import CrossOrigin, Preflight
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowClient
-from app.mlflow.model_registry import MLflowModels
-from app.server import memory
+from app.rest.dependencies import ChangeTransaction
 from app.state_metrics import StateMetrics
 from app.telemetry.logs import configure_logs
-from app.telemetry.metrics import Metrics, served
+from app.telemetry.metrics import Metrics, serve_metrics
 
+# Pairs of method and path that need no credential.
 PUBLIC = (
-    own.PUBLIC
+    control_plane.PUBLIC
     | health.PUBLIC
     | auth_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
-    | application.PUBLIC
+    | data_plane.PUBLIC
 )
-# Probes come often and from inside: no limit may turn them away.
+# Health checks are frequent, and must never be refused with 429.
 UNLIMITED = health.PUBLIC
 
 
 def create_app(settings: Settings | None = None) -> "Gateway":
-    """The gateway as an ASGI application.
+    """Create the gateway as an ASGI application; settings: by default, those of the environment.
 
-    The order of the layers: lifecycle (id, errors, metrics) → request rules → limit on failures →
-    identity → rate limit → the proxy, or FastAPI. Raises StartupError for a wrong setting.
+    A request passes the layers in this order: lifecycle (request id, errors, metrics) → request
+    rules → failure limit → identity → rate limit → proxy or FastAPI. Raises StartupError for an
+    invalid setting.
     """
     settings = settings or load_settings()
     if settings.database_url is None or settings.mlflow_url is None:
-        raise StartupError("HOKUSAI_DATABASE_URL and HOKUSAI_MLFLOW_URL have to be set")
+        raise StartupError("HOKUSAI_DATABASE_URL and HOKUSAI_MLFLOW_URL must be set")
     configure_logs(settings)
     metrics = Metrics()
     peppers = Peppers.from_settings(settings)
@@ -77,22 +84,22 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings.database_url.get_secret_value(), connections=settings.database_connections
     )
     upstream = UpstreamClient.from_settings(
-        settings, refusal=refusal, failed=metrics.upstream_failed
+        settings, map_error=map_error, on_failure=metrics.count_upstream_error
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
     mlflow = MLflowClient(settings.mlflow_url, upstream, authorization=mlflow_credential)
-    known = CredentialCache()
-    authenticator = Authenticator(settings, database, peppers, known)
+    credential_cache = CredentialCache()
+    authenticator = Authenticator(settings, database, peppers, credential_cache)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
     workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallet_limit)
-    evidence = Evidence(database, mlflow, workspaces, RegisteredModels())
-    attestations = Attestations(database, evidence, attestor, settings.retired_attestors)
-    models = MLflowModels(mlflow)
-    planner = Planner(database, models, workspaces)
+    evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
+    log_signer = LogSigner(attestor, settings.retired_attestors)
+    attestation_issuer = AttestationIssuer(database, evidence, log_signer)
+    planner = Planner(database, mlflow, workspaces)
     registrations = Registrations(
-        database, models, planner, settings.registration_lease, metrics.registered
+        database, mlflow, planner, settings.registration_lease, metrics.count_registration
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
 
@@ -104,41 +111,44 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(counter.close)
             if settings.workers == 1:
                 stack.enter_context(
-                    served(settings.metrics_host, settings.metrics_port, metrics.registry)
+                    serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            memory.started()
             for task in (
-                known.listen(database),
-                run_periodically(database, known),
+                credential_cache.listen(database),
+                run_periodically(database, credential_cache),
                 reconciler.run(),
                 state_metrics.run(),
             ):
                 stack.callback(asyncio.create_task(task).cancel)
             yield
 
-    api = own.create_api(lifespan)
-    api.state.settings = settings
-    api.state.metrics = metrics
-    api.state.peppers = peppers
-    api.state.database = database
-    api.state.mlflow = mlflow
-    api.state.authenticator = authenticator
-    api.state.known = known
-    api.state.workspaces = workspaces
-    api.state.limiter = limiter
-    api.state.attestations = attestations
-    api.state.registrations = registrations
-    api.state.attestations_of = attestations_of
-    api.state.attestations_for = attestations_for
-    checks = Checks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
-    api.state.checks = checks
+    api = control_plane.create_api(lifespan)
+    checks = ReadinessChecks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
+    api.state.services = AppState(
+        {
+            Settings: settings,
+            Metrics: metrics,
+            Peppers: peppers,
+            Database: database,
+            Authenticator: authenticator,
+            ChangeTransaction: ChangeTransactions(database, credential_cache),
+            Workspaces: workspaces,
+            Limiter: limiter,
+            LogSigner: log_signer,
+            AttestationIssuer: attestation_issuer,
+            Registrations: registrations,
+            AttestationsByModel: hashes_by_model,
+            AttestationsByContributor: hashes_by_contributor,
+            ReadinessChecks: checks,
+        }
+    )
 
     replay_guard = ReplayGuard(database)
     proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)
-    app: ASGIApp = Halves(proxy, own.Documents(api, settings.body_timeout))
+    app: ASGIApp = PlaneRouter(proxy, control_plane.BodyReader(api, settings.body_timeout))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
-    app = failures = FailureLimit(app, limiter, metrics.not_authenticated)
+    app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
     cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
     if cross_origin is not None:
         app = Preflight(app, cross_origin)
@@ -151,14 +161,18 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     return Gateway(app, api, fast_path)
 
 
-class Halves:
-    """The proxy takes its requests before FastAPI's router, which costs more than the rest."""
+class PlaneRouter:
+    """Routes a request to the data plane (paths below /api/mlflow) or to the control plane.
+
+    Without it, requests to the proxy would pass FastAPI's router, which takes longer than all other
+    layers together.
+    """
 
     def __init__(self, proxy: ASGIApp, api: ASGIApp) -> None:
         self.proxy = proxy
         self.api = api
 
-    # Here and below: what has nothing to do afterwards hands on, and costs no coroutine.
+    # Not `async`, here and below: returning the inner coroutine avoids creating another one.
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         path: bytes = scope["raw_path"]
         if path.startswith(PREFIX) and path[len(PREFIX) : len(PREFIX) + 1] in (b"", b"/"):
@@ -167,9 +181,9 @@ class Halves:
 
 
 class Gateway:
-    """Start and end are FastAPI's; every request takes the way through the middleware.
+    """The ASGI application: requests pass the middleware, the lifespan is that of FastAPI.
 
-    express: the short way, which the server's protocol offers to a request first.
+    fast_path: the server's protocol passes requests to it first: see `FastPath`.
     """
 
     def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath) -> None:
@@ -184,11 +198,11 @@ class Gateway:
 def _counter(settings: Settings, metrics: Metrics) -> Counter:
     if settings.redis_url is None:
         return MemoryCounter()
-    # Not loaded without need: it is a twelfth of the process's memory.
+    # Imported only if needed, because redis-py takes a twelfth of the process's memory.
     from app.access.rate_limits.redis_counter import RedisCounter
 
     return RedisCounter(
         settings.redis_url.get_secret_value(),
-        share=settings.workers * settings.replicas,
-        fell_back=metrics.limit_fallbacks.inc,
+        processes=settings.workers * settings.replicas,
+        on_fallback=metrics.limit_fallbacks.inc,
     )

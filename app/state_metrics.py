@@ -1,13 +1,12 @@
-"""What the parts of the gateway know of themselves, as metrics.
+"""Copies the state of the gateway's components into the metrics.
 
-Each part keeps plain integers, so that a request costs no more than an addition; here they are
-read. What has to be asked of PostgreSQL and MLflow is asked every few seconds, however often
-Prometheus comes.
+Each component counts in plain integers, so that a request costs it only an addition. They are read
+here, before each exposition. PostgreSQL and MLflow are queried every few seconds, independently of
+how often Prometheus scrapes.
 """
 
 import asyncio
 import os
-import re
 from importlib.metadata import version
 from threading import Lock
 
@@ -16,7 +15,7 @@ from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
 from app.control_plane.attestations import transparency_log as attestation_log
-from app.control_plane.health import NAME, Checks
+from app.control_plane.health import NAME, ReadinessChecks
 from app.control_plane.registry import reconciler
 from app.core.errors import GatewayError
 from app.data_plane.fast_path import FastPath
@@ -25,18 +24,16 @@ from app.database.engine import Database
 from app.edge.lifecycle import RequestLifecycle
 from app.mlflow.client import MLflowClient
 from app.telemetry.metrics import Metrics
-from app.telemetry.multiprocess import SHARED
+from app.telemetry.multiprocess import DIRECTORY_VARIABLE
 
 log = structlog.get_logger()
 
-# Seconds between two looks at PostgreSQL and MLflow; less than between two of Prometheus'.
+# Seconds between two queries of PostgreSQL and MLflow; shorter than a usual scrape interval.
 INTERVAL = 10.0
-# MLflow's word for its version becomes a label.
-VERSION = re.compile(r"[0-9A-Za-z.+-]{1,40}")
 
 
 class StateMetrics:
-    """Brings `metrics` up to date with the parts of the gateway."""
+    """Keeps `metrics` up to date with the state of the other components."""
 
     def __init__(
         self,
@@ -47,18 +44,19 @@ class StateMetrics:
         upstream: UpstreamClient,
         database: Database,
         mlflow: MLflowClient,
-        checks: Checks,
+        checks: ReadinessChecks,
     ) -> None:
         self._metrics = metrics
-        self._express = fast_path
-        self._envelope = lifecycle
+        self._fast_path = fast_path
+        self._lifecycle = lifecycle
         self._limits = limiter.limits
         self._upstream = upstream
         self._database = database
         self._mlflow = mlflow
         self._checks = checks
-        self._told: dict[tuple[str, str], int] = {}
-        # Prometheus' requests are answered in threads of their own.
+        # The totals that the counters have been increased by so far, by counter and label.
+        self._exported: dict[tuple[str, str], int] = {}
+        # Requests to the metrics port are served in separate threads.
         self._lock = Lock()
         self._upstream_version: str | None = None
         metrics.build.labels(version(NAME)).set(1)
@@ -66,76 +64,78 @@ class StateMetrics:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read what is known without asking anybody."""
+        """Copy the state that is in memory."""
         with self._lock:
             metrics, pool = self._metrics, self._upstream.usage()
-            connections = list(self._express.connections)
+            connections = list(self._fast_path.connections)
             metrics.client_connections.set(len(connections))
             metrics.in_flight.set(sum(connection.busy for connection in connections))
             for state, count in pool.connections.items():
                 metrics.upstream_connections.labels(state).set(count)
-            metrics.upstream_connections_max.set(pool.most)
+            metrics.upstream_connections_max.set(pool.max_connections)
             metrics.upstream_waiting.set(pool.waiting)
             used, idle, most = self._database.usage()
             metrics.database_connections.labels("in_use").set(used)
             metrics.database_connections.labels("idle").set(idle)
             metrics.database_connections_max.set(most)
-            self._count(metrics.body_bytes, "in", self._envelope.bytes_in)
-            self._count(metrics.body_bytes, "out", self._envelope.bytes_out)
+            self._increase_to(metrics.body_bytes, "in", self._lifecycle.bytes_in)
+            self._increase_to(metrics.body_bytes, "out", self._lifecycle.bytes_out)
             for limit in self._limits:
-                self._count(metrics.limited, limit.name, limit.refused)
+                self._increase_to(metrics.limited, limit.name, limit.refused)
 
     async def run(self) -> None:
-        """Ask PostgreSQL and MLflow every few seconds until cancelled."""
+        """Query PostgreSQL and MLflow every few seconds, until cancelled."""
         try:
             while True:
                 await asyncio.sleep(INTERVAL)
-                await self._look()
+                await self._try_update()
         finally:
-            # What was counted since the last time would be lost with this process.
-            self._share()
+            # Otherwise what this worker counted since the last time would be lost.
+            self._refresh_shared()
 
-    def _share(self) -> None:
-        """Tell the other workers' readers what only this process knows."""
-        if SHARED in os.environ:
+    def _refresh_shared(self) -> None:
+        """Refresh the metrics that the other workers' expositions include.
+
+        An exposition refreshes only the metrics of its own process.
+        """
+        if DIRECTORY_VARIABLE in os.environ:
             self.refresh()
 
-    async def _look(self) -> None:
+    async def _try_update(self) -> None:
         try:
-            self._share()
-            await self.ask()
+            self._refresh_shared()
+            await self.update_from_dependencies()
         except GatewayError as error:
-            log.debug("gauges.postponed", reason=error.reason)
+            log.debug("state_metrics.postponed", reason=error.reason)
         except Exception:
-            log.exception("gauges.failed")
+            log.exception("state_metrics.failed")
 
-    async def ask(self) -> None:
-        """Look at the dependencies, and at what the database has to tell.
+    async def update_from_dependencies(self) -> None:
+        """Update the metrics that come from PostgreSQL and MLflow, and the results of /readyz.
 
         Raises DatabaseUnavailableError, UpstreamError and UpstreamBusyError.
         """
         metrics = self._metrics
         checks = await self._checks()
-        metrics.found_ready({name: check.ready for name, check in checks.items()})
+        metrics.set_readiness({name: check.ready for name, check in checks.items()})
         async with self._database.transaction() as session:
             backlog, oldest = await reconciler.backlog(session)
             entries = await attestation_log.size(session)
         metrics.backlog.set(backlog)
         metrics.oldest.set(oldest)
         metrics.log_entries.set(entries)
-        self._tell_version(await self._mlflow.version())
+        self._set_upstream_version(await self._mlflow.server_version() or "unknown")
 
-    def _tell_version(self, given: str) -> None:
-        found = given if VERSION.fullmatch(given) else "unknown"
-        if found == self._upstream_version:
+    def _set_upstream_version(self, current: str) -> None:
+        if current == self._upstream_version:
             return
         if self._upstream_version is not None:
             self._metrics.upstream_build.labels(self._upstream_version).set(0)
-        self._metrics.upstream_build.labels(found).set(1)
-        self._upstream_version = found
+        self._metrics.upstream_build.labels(current).set(1)
+        self._upstream_version = current
 
-    def _count(self, counter: Counter, label: str, total: int) -> None:
-        """Bring a counter up to an integer that only grows."""
+    def _increase_to(self, counter: Counter, label: str, total: int) -> None:
+        """Increase a counter to a total that never decreases."""
         key = (counter._name, label)
-        counter.labels(label).inc(total - self._told.get(key, 0))
-        self._told[key] = total
+        counter.labels(label).inc(total - self._exported.get(key, 0))
+        self._exported[key] = total

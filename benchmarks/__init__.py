@@ -1,1 +1,1 @@
-"""The gateway measured beside its peers; README.md says what and how."""
+"""Measures the gateway beside other proxies and servers; README.md describes what and how."""

@@ -1,9 +1,9 @@
-"""What stands behind all proxies: a stub of MLflow that costs next to nothing.
+"""The server behind all proxies: a stub of MLflow that costs almost nothing.
 
-`python -m benchmarks.backend PORT`. It answers what the gateway asks MLflow for a new tenant, one
-`runs/get`, and artifacts: the name of one is its size in bytes, uploads are counted and forgotten,
-and one named `stall` is never read.
-It speaks just enough HTTP/1.1 for a well-behaved proxy: no pipelining, no chunked request.
+`python -m benchmarks.backend PORT`. It responds to the gateway's requests for a new tenant, to
+`runs/get` with one run, and to requests for artifacts: a download has as many bytes as the
+artifact's name says, an upload is read and discarded, and one to the name `stall` is never read.
+It supports the part of HTTP/1.1 that a proxy needs: no pipelining, no chunked requests.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import uvloop
 ARTIFACTS = b"/api/2.0/mlflow-artifacts/artifacts/"
 BLOCK = bytes(256 * 1024)
 
-# As MLflow answers for a short training run.
+# MLflow's response for a short training run.
 RUN = {
     "run": {
         "info": {
@@ -50,18 +50,18 @@ RUN = {
 }
 
 
-def _answer(document: object) -> bytes:
+def _response(document: object) -> bytes:
     body = json.dumps(document).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
     return head % len(body) + body
 
 
-DONE = _answer({})
-ANSWERS = {
-    b"GET /api/2.0/mlflow/runs/get": _answer(RUN),
-    b"GET /api/3.0/mlflow/server-info": _answer({"workspaces_enabled": True}),
+DONE = _response({})
+RESPONSES = {
+    b"GET /api/2.0/mlflow/runs/get": _response(RUN),
+    b"GET /api/3.0/mlflow/server-info": _response({"workspaces_enabled": True}),
     b"POST /api/3.0/mlflow/workspaces": DONE,
-    b"POST /api/2.0/mlflow/experiments/create": _answer({"experiment_id": "1"}),
+    b"POST /api/2.0/mlflow/experiments/create": _response({"experiment_id": "1"}),
     b"GET /health": DONE,
 }
 
@@ -71,17 +71,18 @@ class Backend(asyncio.Protocol):
 
     def __init__(self) -> None:
         self._head = b""
-        # Bytes that are still to come of a request's body, and to go of an answer's.
-        self._coming = 0
-        self._going = 0
-        self._answer = DONE
+        # Bytes of the request's body that are still to be received, and of the response's body
+        # that are still to be sent.
+        self._to_receive = 0
+        self._to_send = 0
+        self._response = DONE
         self._paused = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        if self._coming:
+        if self._to_receive:
             self._receive(len(data))
             return
         self._head += data
@@ -93,17 +94,17 @@ class Backend(asyncio.Protocol):
         request = head[: head.index(b" HTTP/")].partition(b"?")[0]
         method, _, path = request.partition(b" ")
         if path.startswith(ARTIFACTS) and method == b"GET":
-            self._going = int(path[len(ARTIFACTS) :])
+            self._to_send = int(path[len(ARTIFACTS) :])
             self._transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\n"
-                b"Content-Length: %d\r\n\r\n" % self._going
+                b"Content-Length: %d\r\n\r\n" % self._to_send
             )
             self._send()
             return
         if path == ARTIFACTS + b"stall":
             self._transport.pause_reading()
-        self._answer = ANSWERS.get(request, DONE)
-        self._coming = _content_length(head) if method != b"GET" else 0
+        self._response = RESPONSES.get(request, DONE)
+        self._to_receive = _content_length(head) if method != b"GET" else 0
         self._receive(rest)
 
     def pause_writing(self) -> None:
@@ -114,15 +115,15 @@ class Backend(asyncio.Protocol):
         self._send()
 
     def _receive(self, size: int) -> None:
-        self._coming -= size
-        if self._coming <= 0:
-            self._coming = 0
-            self._transport.write(self._answer)
+        self._to_receive -= size
+        if self._to_receive <= 0:
+            self._to_receive = 0
+            self._transport.write(self._response)
 
     def _send(self) -> None:
-        while self._going and not self._paused and not self._transport.is_closing():
-            block = BLOCK[: self._going]
-            self._going -= len(block)
+        while self._to_send and not self._paused and not self._transport.is_closing():
+            block = BLOCK[: self._to_send]
+            self._to_send -= len(block)
             self._transport.write(block)
 
 

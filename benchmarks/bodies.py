@@ -1,4 +1,4 @@
-"""One large body, up and down, beside nginx as it comes and nginx tuned for such bodies."""
+"""One large body, up and down, beside nginx with its defaults and nginx tuned for such bodies."""
 
 from argparse import Namespace
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ MAX_PEAK = 80
 
 
 def run(stack: Stack, options: Namespace) -> Iterator[Table]:
-    """`upload` and `download`, with a Content-Length."""
+    """Run `upload` and `download`, both with a Content-Length."""
     size = options.megabytes * 1_000_000
     targets = [stack.nginx, stack.tuned, stack.gateway, stack.textbook]
     for title, measure in (("upload", upload), ("download", download)):

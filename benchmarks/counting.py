@@ -1,4 +1,4 @@
-"""Small requests with limits in Redis, beside those that are counted in memory."""
+"""Small requests with rate limits counted in Redis, beside limits counted in memory."""
 
 import subprocess
 import time
@@ -16,7 +16,7 @@ from benchmarks.stack import RUN, start_backend, start_gateway
 
 
 def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
-    """`counting-1` and so on: how many connections. Redis' own CPU time is not in the figures."""
+    """Run `counting-<connections>`. The figures do not include the CPU time of Redis itself."""
     backend = start_backend(launcher)
     url = _start_redis(launcher)
     gateways = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from benchmarks.launcher import ROOT, Target, bare_environment, python
+from benchmarks.launcher import ROOT, Target, clean_environment, python
 from benchmarks.peers import Servers
 from benchmarks.processes import cpu_seconds
 from benchmarks.report import Table, alternate
@@ -15,24 +15,24 @@ from benchmarks.report import Table, alternate
 
 @dataclass(frozen=True)
 class Journey:
-    """seconds: of the client's time; cpu: seconds of the servers' CPU time."""
+    """seconds: duration for the client; cpu: CPU time of the servers, in seconds."""
 
     seconds: float
     cpu: float
 
 
 def run(servers: Servers, options: Namespace) -> Iterator[Table]:
-    """`journey`: one client, one journey a round, after one that is not counted."""
-    measures = {target.name: partial(_travel, servers, target) for target in servers.all}
+    """Run `journey`: one client, one journey per round, after one that is not measured."""
+    measures = {target.name: partial(_measure, servers, target) for target in servers.all}
     rounds = alternate("journey", options.journeys, measures)
     yield Table("journey", rounds, "direct", ("seconds", "cpu"))
 
 
-def _travel(servers: Servers, target: Target) -> Journey:
+def _measure(servers: Servers, target: Target) -> Journey:
     pids = {target.pid, servers.direct.pid if target is servers.gateway else target.pid}
     client = subprocess.Popen(
         python("-W", "ignore", "-m", "benchmarks.journey_client", "2"),
-        env={**bare_environment(), **_settings(target)},
+        env={**clean_environment(), **_settings(target)},
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -51,7 +51,7 @@ def _travel(servers: Servers, target: Target) -> Journey:
 
 
 def _settings(target: Target) -> dict[str, str]:
-    """What a user of this server has in the environment."""
+    """The environment variables of an MLflow client of this server."""
     kind, _, secret = target.authorization.partition(" ")
     settings = {
         "MLFLOW_TRACKING_URI": target.base,

@@ -1,6 +1,6 @@
-"""A training journey with the MLflow client, over and over: the seconds of each, a line each.
+"""Repeats a training journey with the MLflow client, and prints the seconds of each on a line.
 
-`python -m benchmarks.journey_client TIMES`. Where the server is and who calls is in the
+`python -m benchmarks.journey_client TIMES`. The server and the credential come from the
 environment, as for every MLflow client.
 """
 
@@ -17,7 +17,7 @@ ARTIFACT_BYTES = 5_000_000
 
 
 def journey(name: str) -> None:
-    """Train, log, register, and look at what came of it."""
+    """Log a run and an artifact, register a model, search for the run, and download."""
     mlflow.set_experiment("journey")
     with mlflow.start_run(run_name=name) as run, tempfile.TemporaryDirectory() as directory:
         mlflow.log_params({"learning_rate": 0.001, "batch_size": 32, "epochs": STEPS})
@@ -32,17 +32,17 @@ def journey(name: str) -> None:
     client.create_model_version(name, f"{run.info.artifact_uri}/model", run.info.run_id)
     found = mlflow.search_runs(experiment_names=["journey"], max_results=5)
     if run.info.run_id not in set(found["run_id"]):
-        raise RuntimeError("the run is not among those that were found")
+        raise RuntimeError("the search did not find the run")
     with tempfile.TemporaryDirectory() as directory:
         path = mlflow.artifacts.download_artifacts(
             run_id=run.info.run_id, artifact_path="model/weights.bin", dst_path=directory
         )
         if Path(path).stat().st_size != ARTIFACT_BYTES:
-            raise RuntimeError("the artifact came back in another size")
+            raise RuntimeError("the downloaded artifact has another size")
 
 
 if __name__ == "__main__":
     for number in range(int(sys.argv[1])):
-        began = time.perf_counter()
+        started = time.perf_counter()
         journey(f"model-{time.time_ns()}-{number}")
-        print(time.perf_counter() - began, flush=True)
+        print(time.perf_counter() - started, flush=True)

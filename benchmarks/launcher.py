@@ -17,20 +17,20 @@ import httpx
 from app.standalone.postgres import EmbeddedPostgreSQL
 
 ROOT = Path(__file__).resolve().parent.parent
-# MLflow loads for half a minute on a busy machine.
+# MLflow takes half a minute to start on a busy machine.
 START_SECONDS = 180
 
 
 class MissingError(Exception):
-    """Something that the benchmark needs is not there."""
+    """A program or package that the benchmark needs is not installed."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """What is measured: a server, by name.
+    """A server to be measured.
 
-    base: the URL before MLflow's own path; authorization: the header's value with which it lets
-    a caller in.
+    base: the URL in front of MLflow's own path; authorization: the value of the header
+    `Authorization` that the server accepts.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Target:
 
 
 class Launcher:
-    """What runs for as long as `launched` lasts. directory: for all that it writes."""
+    """Starts servers, which are stopped when `launched` ends. directory: for their files."""
 
     def __init__(self, directory: Path, cleanup: ExitStack) -> None:
         self.directory = directory
@@ -48,7 +48,7 @@ class Launcher:
         self._postgres: EmbeddedPostgreSQL | None = None
 
     def database(self, name: str) -> str:
-        """The URL of a new database, on a PostgreSQL of the benchmark's own."""
+        """The URL of a new database, on a PostgreSQL that only the benchmark uses."""
         if self._postgres is None:
             self._postgres = self.cleanup.enter_context(
                 EmbeddedPostgreSQL(self.directory / "postgres", durable=False)
@@ -67,20 +67,21 @@ class Launcher:
         directory: Path = ROOT,
         pause: float = 0.1,
     ) -> int:
-        """Start a server and wait until `url` answers, asked every `pause` s: its process id.
+        """Start a server, wait until a GET of `url` succeeds, and return the process id.
 
-        Raises RuntimeError with the end of its log where it does not.
+        pause: seconds between two attempts. Raises RuntimeError, with the end of the server's log,
+        where the server does not start.
         """
         log = self.directory / f"{name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
-                env={**bare_environment(), **(environment or {})},
+                env={**clean_environment(), **(environment or {})},
                 cwd=directory,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the benchmark, which stops its servers in order.
+                # Ctrl-C reaches only the benchmark, which then stops its servers in order.
                 start_new_session=True,
             )
         self.cleanup.callback(stop, process)
@@ -99,14 +100,14 @@ class Launcher:
 
 @contextmanager
 def launched() -> Iterator[Launcher]:
-    """A launcher whose servers end with the block."""
+    """A launcher; its servers are stopped at the end of the block."""
     with ExitStack() as cleanup:
         directory = Path(cleanup.enter_context(TemporaryDirectory(prefix="hokusai-bench-")))
         yield Launcher(directory, cleanup)
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End a process, by force after ten seconds. One that has ended is no error."""
+    """Stop a process; kill it after ten seconds. That it has ended already is not an error."""
     process.terminate()
     try:
         process.wait(10)
@@ -116,8 +117,8 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def program(name: str) -> str:
-    """The path of a program. Raises MissingError."""
-    # nginx is installed where only root looks.
+    """The path of a program. Raises MissingError where it is not installed."""
+    # nginx is installed in a directory that only root has in its PATH.
     found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if found is None:
         raise MissingError(
@@ -127,7 +128,7 @@ def program(name: str) -> str:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -135,15 +136,15 @@ def free_port() -> int:
 
 
 def python(*arguments: str) -> list[str]:
-    """A command of the interpreter that runs this."""
+    """A command line of the interpreter that runs this."""
     return [sys.executable, *arguments]
 
 
-def bare_environment() -> dict[str, str]:
-    """Ours, without settings of a gateway or an MLflow that may run beside this.
+def clean_environment() -> dict[str, str]:
+    """This process's environment, without settings of the gateway and of MLflow.
 
-    And without the one that lets Python write no bytecode: an installed package has its own, and a
-    checkout without any would be compiled anew for each start.
+    And without PYTHONDONTWRITEBYTECODE: an installed package has bytecode, and a checkout without
+    it would be compiled again at each start.
     """
     return {
         name: value

@@ -1,4 +1,4 @@
-"""How long the connection to MLflow outlives a client that left."""
+"""How long the connection to MLflow stays open after the client has disconnected."""
 
 import asyncio
 import queue
@@ -13,25 +13,25 @@ import uvloop
 
 from benchmarks.backend import ARTIFACTS, Backend
 from benchmarks.launcher import Launcher, Target, free_port
-from benchmarks.load import begin
+from benchmarks.load import begin_request
 from benchmarks.report import Table, Verdict, alternate, values
 from benchmarks.stack import start_proxies
 
 MAX_SECONDS = 0.5
-# Whatever is still open after this is not closed for the client's sake.
+# A connection that is open after this time, in seconds, was not closed because of the client.
 PATIENCE = 10.0
 SIZE = 10_000_000_000
 
 
 @dataclass(frozen=True)
 class Left:
-    """Seconds from the client's close to the upstream's; `PATIENCE` where it was not closed."""
+    """seconds: from the client's close until MLflow's connection closed; at most `PATIENCE`."""
 
     seconds: float
 
 
 def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
-    """`left-in-answer`: in the middle of a download; `left-before`: while MLflow is silent."""
+    """Run `left-in-answer`, in the middle of a download, and `left-before`, before a response."""
     upstream = _Upstream()
     targets = [
         target
@@ -48,25 +48,28 @@ def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
 
 def _leave(upstream: "_Upstream", target: Target, artifact: str) -> Left:
     upstream.forget()
-    connection = begin(target, "GET", artifact)
-    upstream.asked.get(timeout=PATIENCE)
+    connection = begin_request(target, "GET", artifact)
+    upstream.requested.get(timeout=PATIENCE)
     if artifact != "silent":
-        # The answer holds the socket as well.
-        with connection.getresponse() as answer:
-            answer.read(1_000_000)
+        # The response object keeps the socket open as well.
+        with connection.getresponse() as response:
+            response.read(1_000_000)
     connection.close()
-    began = time.monotonic()
+    left_at = time.monotonic()
     try:
-        return Left(max(0.0, upstream.closed.get(timeout=PATIENCE) - began))
+        return Left(max(0.0, upstream.closed.get(timeout=PATIENCE) - left_at))
     except queue.Empty:
         return Left(PATIENCE)
 
 
 class _Upstream:
-    """The stub of MLflow in a thread of this process, which tells when it is asked and left."""
+    """The stub of MLflow in a thread of this process.
+
+    requested, closed: the times of requests for artifacts, and of the ends of their connections.
+    """
 
     def __init__(self) -> None:
-        self.asked: queue.Queue[float] = queue.Queue()
+        self.requested: queue.Queue[float] = queue.Queue()
         self.closed: queue.Queue[float] = queue.Queue()
         port = free_port()
         started = threading.Event()
@@ -75,8 +78,8 @@ class _Upstream:
         self.target = Target("direct", f"http://127.0.0.1:{port}", 0, "")
 
     def forget(self) -> None:
-        """Drop what an earlier request left."""
-        self.asked = queue.Queue()
+        """Discard the times of earlier requests."""
+        self.requested = queue.Queue()
         self.closed = queue.Queue()
 
     def _run(self, port: int, started: threading.Event) -> None:
@@ -98,7 +101,7 @@ class _Connection(Backend):
     def data_received(self, data: bytes) -> None:
         if data.startswith(b"GET " + ARTIFACTS):
             self._artifact = True
-            self._upstream.asked.put(time.monotonic())
+            self._upstream.requested.put(time.monotonic())
             if b"/silent " in data.partition(b"\r\n")[0]:
                 return
         super().data_received(data)

@@ -1,8 +1,9 @@
-"""What counting one request costs, in CPU time: our counters against those of `limits`.
+"""The CPU time of counting one request: the gateway's counters beside those of `limits`.
 
     python -m benchmarks.limits [redis://127.0.0.1:6379]
 
-Without a URL only the ones in memory are measured. Redis' own CPU time is not in the figures.
+Without a URL, only the counters in memory are measured. The figures do not include the CPU time of
+Redis itself.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 
-from app.access.rate_limits.counter import MemoryCounter, counted
+from app.access.rate_limits.counter import MemoryCounter, resolve
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.policy import Policy
 from app.access.rate_limits.redis_counter import RedisCounter
@@ -30,9 +31,9 @@ AT_ONCE = 32
 
 
 async def measure(name: str, hit: Callable[[], Awaitable[object]], times: int) -> None:
-    """Print the CPU time of one hit in microseconds, the best of five, one by one and at once."""
+    """Print the CPU time of one hit in µs, with one task and with several; the best of five."""
 
-    async def some() -> None:
+    async def repeat() -> None:
         for _ in range(times // AT_ONCE):
             await hit()
 
@@ -40,9 +41,9 @@ async def measure(name: str, hit: Callable[[], Awaitable[object]], times: int) -
     for tasks in (1, AT_ONCE):
         rounds = []
         for _ in range(5):
-            began = time.process_time()
-            await asyncio.gather(*(some() for _ in range(tasks)))
-            rounds.append((time.process_time() - began) / (times // AT_ONCE * tasks))
+            started = time.process_time()
+            await asyncio.gather(*(repeat() for _ in range(tasks)))
+            rounds.append((time.process_time() - started) / (times // AT_ONCE * tasks))
         costs.append(min(rounds) * 1e6)
     print(f"{name:40} {costs[0]:8.1f} {costs[1]:8.1f}")
 
@@ -56,14 +57,16 @@ async def main(url: str | None) -> None:
         "", principal=Principal("key:0123456789abcdef", "key", "t", frozenset())
     )
     await measure(
-        "memory, the whole limit of a request", lambda: limiter.principal.hit(context), 320_000
+        "memory, the whole limit of a request",
+        lambda: resolve(limiter.principal.hit(context)),
+        320_000,
     )
     memory = MemoryCounter()
-    await measure("memory, our counter", lambda: counted(memory.hit(key, PLENTY, WINDOW)), 320_000)
+    await measure("memory, our counter", lambda: resolve(memory.hit(key, PLENTY, WINDOW)), 320_000)
     await measure_limits("memory, `limits`", MemoryStorage(), key, 32_000)
     if url is None:
         return
-    redis = RedisCounter(url, share=1)
+    redis = RedisCounter(url, processes=1)
     await measure("Redis, our counter", lambda: redis.hit(key, PLENTY, WINDOW), 6_400)
     await redis.close()
     storage = RedisStorage(f"async+{url}", implementation="redispy")
@@ -71,7 +74,7 @@ async def main(url: str | None) -> None:
 
 
 async def measure_limits(name: str, storage: Storage, key: str, times: int) -> None:
-    """The same with what a header needs: one call to count, one to ask what is left."""
+    """The same with `limits`: one call to count, and one for the headers' values."""
     limit = RateLimitItemPerSecond(PLENTY, WINDOW)
     strategy = FixedWindowRateLimiter(storage)
 

@@ -1,4 +1,4 @@
-"""The two loads: many small requests, and one large body."""
+"""The two kinds of load: many small requests, and one large body."""
 
 import http.client
 import re
@@ -14,7 +14,7 @@ from benchmarks.processes import cpu_seconds, peak_bytes, reset_peak
 
 HERE = Path(__file__).parent
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
-# As the MLflow client sends them.
+# The headers that the MLflow client sends.
 HEADERS = {
     "User-Agent": "mlflow-python-client/3.17.2",
     "X-MLflow-Client-Version": "3.17.2",
@@ -28,7 +28,7 @@ _UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 
 @dataclass(frozen=True)
 class Small:
-    """One round of small requests. cpu: µs of CPU time a request; p50 and p99: ms."""
+    """One round of small requests. cpu: µs of CPU time per request; p50 and p99: ms."""
 
     requests: int
     cpu: float
@@ -39,7 +39,7 @@ class Small:
 
 @dataclass(frozen=True)
 class Large:
-    """One large body. rate: MB/s; cpu: seconds of CPU time a GB; peak: MB of resident memory."""
+    """One large body. rate: MB/s; cpu: s of CPU time per GB; peak: MB of resident memory."""
 
     rate: float
     cpu: float
@@ -48,7 +48,7 @@ class Large:
 
 @dataclass(frozen=True)
 class Script:
-    """A script of wrk's that makes the requests, and its arguments."""
+    """A Lua script with which wrk builds the requests, and the script's arguments."""
 
     path: Path
     arguments: Sequence[str] = ()
@@ -63,9 +63,9 @@ def small_requests(
     script: Script | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Small:
-    """Ask for `path` over and over, by wrk: a GET, or what the script makes of it.
+    """Request `path` repeatedly with wrk: by GET, or as the script says.
 
-    headers: instead of the target's credential. Raises RuntimeError for any answer that is not 2xx.
+    headers: instead of the target's credential. Raises RuntimeError for a response other than 2xx.
     """
     if headers is None:
         headers = {"Authorization": target.authorization} if target.authorization else {}
@@ -79,13 +79,13 @@ def small_requests(
     before = cpu_seconds(target.pid)
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     cpu = cpu_seconds(target.pid) - before
-    count = int(_find(r"(\d+) requests in", text)[0])
+    count = int(_match(r"(\d+) requests in", text)[0])
     if "Non-2xx" in text or "Socket errors" in text or not count:
         raise RuntimeError(f"{target.name} failed:\n{text}")
     return Small(
         requests=count,
         cpu=cpu / count * 1e6,
-        rate=float(_find(r"Requests/sec:\s+([\d.]+)", text)[0]),
+        rate=float(_match(r"Requests/sec:\s+([\d.]+)", text)[0]),
         p50=_milliseconds("50%", text),
         p99=_milliseconds("99%", text),
     )
@@ -102,25 +102,25 @@ def download(target: Target, size: int) -> Large:
 
 
 def transfer(target: Target, method: str, size: int) -> None:
-    """One body, as `upload` and `download`. Raises RuntimeError where it did not come whole."""
-    connection = begin(target, method, str(size), size if method == "PUT" else None)
+    """Transfer one body. Raises RuntimeError where it did not arrive completely."""
+    connection = begin_request(target, method, str(size), size if method == "PUT" else None)
     if method == "PUT":
         for start in range(0, size, len(BLOCK)):
             connection.send(memoryview(BLOCK)[: size - start])
-    answer = connection.getresponse()
+    response = connection.getresponse()
     buffer = bytearray(len(BLOCK))
     received = 0
-    while count := answer.readinto(buffer):
+    while count := response.readinto(buffer):
         received += count
     connection.close()
-    if answer.status != http.client.OK or (method == "GET" and received != size):
-        raise RuntimeError(f"{target.name}: {answer.status} and {received} bytes to {method}")
+    if response.status != http.client.OK or (method == "GET" and received != size):
+        raise RuntimeError(f"{target.name}: {response.status} and {received} bytes to {method}")
 
 
-def begin(
+def begin_request(
     target: Target, method: str, artifact: str, length: int | None = None
 ) -> http.client.HTTPConnection:
-    """A connection on which the head of a request for an artifact was sent."""
+    """A connection on which the head of a request for an artifact has been sent."""
     url = urlsplit(target.base)
     connection = http.client.HTTPConnection(url.hostname or "", url.port, timeout=300)
     connection.putrequest(method, f"{url.path}{ARTIFACTS}/{artifact}")
@@ -133,20 +133,20 @@ def begin(
 
 def _measured(target: Target, method: str, size: int) -> Large:
     reset_peak(target.pid)
-    before, began = cpu_seconds(target.pid), time.perf_counter()
+    cpu_before, started = cpu_seconds(target.pid), time.perf_counter()
     transfer(target, method, size)
-    seconds = time.perf_counter() - began
-    cpu = cpu_seconds(target.pid) - before
+    seconds = time.perf_counter() - started
+    cpu = cpu_seconds(target.pid) - cpu_before
     return Large(size / seconds / 1e6, cpu / size * 1e9, peak_bytes(target.pid) / 1e6)
 
 
 def _milliseconds(percentile: str, text: str) -> float:
-    value, unit = _find(rf"{percentile}\s+([\d.]+)(us|ms|s|m)", text)
+    value, unit = _match(rf"{percentile}\s+([\d.]+)(us|ms|s|m)", text)
     return float(value) * _UNITS[unit]
 
 
-def _find(pattern: str, text: str) -> tuple[str, ...]:
+def _match(pattern: str, text: str) -> tuple[str, ...]:
     found = re.search(pattern, text)
     if found is None:
-        raise RuntimeError(f"wrk wrote something else than expected:\n{text}")
+        raise RuntimeError(f"cannot read the output of wrk:\n{text}")
     return found.groups()

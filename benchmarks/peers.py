@@ -1,7 +1,7 @@
-"""Real MLflow servers: by itself, behind the gateway, and with the authentication of its peers.
+"""Real MLflow servers: alone, behind the gateway, and with two other authentication solutions.
 
-The peers have environments of their own under .venv/peers, which `make peers` makes from the lock
-files in benchmarks/peers. All run MLflow 3.17.2 with one worker, on one PostgreSQL.
+These two, the peers, have their own environments in .venv/peers, which `make peers` creates from
+the lock files in benchmarks/peers. All run MLflow 3.17.2 with one worker, on one PostgreSQL.
 """
 
 import base64
@@ -12,14 +12,14 @@ from pathlib import Path
 
 import httpx
 
-from benchmarks.launcher import ROOT, Launcher, MissingError, Target, bare_environment, free_port
+from benchmarks.launcher import ROOT, Launcher, MissingError, Target, clean_environment, free_port
 from benchmarks.stack import start_gateway
 
 PEERS = ROOT / ".venv" / "peers"
-PASSWORD = "a password of the benchmark"  # noqa: S105 (it opens nothing that outlives the run)
+PASSWORD = "a password of the benchmark"  # noqa: S105 (valid only during the run)
 USER = "admin"
 UVICORN = "--timeout-keep-alive 75 --timeout-worker-healthcheck 120 --loop uvloop --no-access-log"
-# Makes what a login in a browser would: a user of mlflow-oidc-auth, and a token.
+# Creates what a login in a browser would create: a user of mlflow-oidc-auth, and a token.
 NEW_USER = """
 import datetime
 from mlflow_oidc_auth.store import store
@@ -31,7 +31,7 @@ print(store.create_user_token("admin", "benchmark", ends, "admin")[1])
 
 @dataclass(frozen=True)
 class Servers:
-    """direct: the MLflow that the gateway stands before; peers: each an MLflow of its own."""
+    """direct: the MLflow behind the gateway; peers: each with an MLflow of its own."""
 
     direct: Target
     gateway: Target
@@ -50,7 +50,7 @@ def require_peers() -> None:
 
 
 def start_servers(launcher: Launcher) -> Servers:
-    """Start all of it. Raises MissingError or RuntimeError."""
+    """Start all servers. Raises MissingError or RuntimeError."""
     require_peers()
     python = Path(sys.executable)
     direct = _mlflow(launcher, "direct", python, "--enable-workspaces")
@@ -62,7 +62,7 @@ def start_servers(launcher: Launcher) -> Servers:
 
 
 def _basic_auth(launcher: Launcher) -> Target:
-    """MLflow's own app as it comes: its default configuration, users in SQLite."""
+    """MLflow's own basic-auth app in its default configuration, with users in SQLite."""
     return _mlflow(
         launcher,
         "basic-auth",
@@ -77,29 +77,29 @@ def _basic_auth(launcher: Launcher) -> Target:
 
 
 def _oidc_auth(launcher: Launcher) -> Target:
-    """mlflow-oidc-auth with an access token, as its users' MLflow clients have one."""
+    """mlflow-oidc-auth, called with an access token like that of its users' MLflow clients."""
     python = PEERS / "oidc-auth" / "bin" / "python"
     environment = {
         "SECRET_KEY": PASSWORD,
         "OIDC_USERS_DB_URI": launcher.database("oidc_users").replace(
             "postgresql://", "postgresql+psycopg2://"
         ),
-        # It is never asked: a token is checked against the database.
+        # Never requested, because a token is checked against the database.
         "OIDC_DISCOVERY_URL": "http://127.0.0.1:9/.well-known/openid-configuration",
         "OIDC_CLIENT_ID": "benchmark",
         "OIDC_CLIENT_SECRET": PASSWORD,
     }
-    made = subprocess.run(
+    created = subprocess.run(
         [python, "-c", NEW_USER],
-        env={**bare_environment(), **environment},
+        env={**clean_environment(), **environment},
         cwd=launcher.directory,
         capture_output=True,
         text=True,
         check=False,
     )
-    if made.returncode:
-        raise RuntimeError(f"oidc-auth has no token:\n{made.stderr[-2000:]}")
-    token = made.stdout.split()[-1]
+    if created.returncode:
+        raise RuntimeError(f"could not create a token of oidc-auth:\n{created.stderr[-2000:]}")
+    token = created.stdout.split()[-1]
     return _mlflow(
         launcher,
         "oidc-auth",
@@ -143,13 +143,13 @@ def _mlflow(
 
 
 def new_run(target: Target) -> str:
-    """The id of a run with some metrics and parameters, for `runs/get`."""
+    """Create a run with some metrics and parameters for `runs/get`; return its id."""
     headers = {"Authorization": target.authorization} if target.authorization else {}
     with httpx.Client(headers=headers, trust_env=False, timeout=60) as client:
 
         def post(route: str, **body: object) -> httpx.Response:
-            answer = client.post(f"{target.base}/api/2.0/mlflow/{route}", json=body)
-            return answer.raise_for_status()
+            response = client.post(f"{target.base}/api/2.0/mlflow/{route}", json=body)
+            return response.raise_for_status()
 
         experiment = post("experiments/create", name="runs").json()["experiment_id"]
         run = post("runs/create", experiment_id=experiment).json()["run"]["info"]["run_id"]

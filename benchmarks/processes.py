@@ -1,4 +1,4 @@
-"""What a process costs, as Linux counts it in /proc: itself and its children together."""
+"""CPU time and memory of a process with its descendants, read from Linux' /proc."""
 
 import os
 from pathlib import Path
@@ -7,28 +7,28 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time so far, in seconds; counted in steps of 10 ms."""
-    # The name in parentheses may hold spaces; the fields after it are numbered from 3 in proc(5).
+    """User and system time so far, in seconds, with a resolution of 10 ms."""
+    # The name in parentheses may contain spaces. proc(5) numbers the fields after it from 3.
     fields = [
-        Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split() for one in _tree(pid)
+        Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split() for member in _tree(pid)
     ]
     return sum(int(field[11]) + int(field[12]) for field in fields) / _TICKS
 
 
 def reset_peak(pid: int) -> None:
-    """Let the peak of resident memory start again from what is resident now."""
-    for one in _tree(pid):
-        Path(f"/proc/{one}/clear_refs").write_text("5")
+    """Reset the recorded peak of resident memory to the present value."""
+    for member in _tree(pid):
+        Path(f"/proc/{member}/clear_refs").write_text("5")
 
 
 def peak_bytes(pid: int) -> int:
-    """The peak of resident memory since the start, or since `reset_peak`."""
-    return sum(_memory(one, "VmHWM") for one in _tree(pid))
+    """The peak of resident memory since the start or the last `reset_peak`, in bytes."""
+    return sum(_memory(member, "VmHWM") for member in _tree(pid))
 
 
 def resident_bytes(pid: int) -> int:
-    """What is resident now."""
-    return sum(_memory(one, "VmRSS") for one in _tree(pid))
+    """The resident memory now, in bytes."""
+    return sum(_memory(member, "VmRSS") for member in _tree(pid))
 
 
 def _memory(pid: int, name: str) -> int:

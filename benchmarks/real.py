@@ -1,4 +1,4 @@
-"""`runs/get` against a real MLflow: by itself, behind the gateway, and with its peers."""
+"""`runs/get` of a real MLflow: alone, behind the gateway, and with the peers."""
 
 import statistics
 from argparse import Namespace
@@ -15,17 +15,17 @@ from benchmarks.report import Rounds, Table, Verdict, alternate, median_ratio, v
 from benchmarks.stack import TENANT
 
 CONNECTIONS = (1, 4)
-# The same MLflow, asked for the gateway's run in the workspace that it is in: what is left of a
-# difference to the gateway is the gateway's.
+# MLflow without the gateway, but with a request for the run in the gateway's workspace: the rest of
+# the difference to the gateway is caused by the gateway itself.
 TENANCY = "workspace"
-# Basic-auth takes a quarter of a second of CPU for a request, and its requests wait for each other.
+# A request takes basic-auth a quarter of a second of CPU time, and requests wait for each other.
 LEAST_SECONDS = 8
 
 
 @dataclass(frozen=True)
-class Answered:
-    """One round. cpu: µs a request of all processes that it took; proxy: the part of it, in
-    percent of MLflow's, that the gateway took; p50 and p99: ms."""
+class Round:
+    """One round. cpu: CPU time of all servers per request, in µs; proxy: the gateway's CPU time in
+    percent of MLflow's; p50 and p99: ms."""
 
     requests: int
     cpu: float
@@ -36,14 +36,14 @@ class Answered:
 
 
 def run(servers: Servers, options: Namespace) -> Iterator[Table]:
-    """`mlflow-1` and so on: how many connections."""
+    """Run `mlflow-<connections>`."""
     paths = {
         target.name: f"/api/2.0/mlflow/runs/get?run_id={new_run(target)}" for target in servers.all
     }
     paths[TENANCY] = paths["gateway"]
     seconds = max(LEAST_SECONDS, options.seconds)
     for connections in CONNECTIONS:
-        load = partial(_ask, servers, paths, connections)
+        load = partial(_measure, servers, paths, connections)
         for name in paths:
             load(name, seconds)
         title = f"mlflow-{connections}"
@@ -52,22 +52,22 @@ def run(servers: Servers, options: Namespace) -> Iterator[Table]:
         yield Table(title, rounds, "direct", ("rate", "cpu"), _verdicts(title, rounds))
 
 
-def _ask(
+def _measure(
     servers: Servers, paths: dict[str, str], connections: int, name: str, seconds: int
-) -> Answered:
-    target = next((one for one in servers.all if one.name == name), servers.direct)
+) -> Round:
+    target = next((server for server in servers.all if server.name == name), servers.direct)
     workspace = {WORKSPACE.decode(): workspace_for(TENANT)} if name == TENANCY else None
     upstream = servers.direct.pid if target is servers.gateway else target.pid
     before = cpu_seconds(upstream)
     small = small_requests(
         target, paths[name], connections=connections, seconds=seconds, headers=workspace
     )
-    behind = (cpu_seconds(upstream) - before) / small.requests * 1e6
-    through = small.cpu if target is servers.gateway else 0.0
-    return Answered(
+    mlflow = (cpu_seconds(upstream) - before) / small.requests * 1e6
+    gateway = small.cpu if target is servers.gateway else 0.0
+    return Round(
         requests=small.requests,
-        cpu=behind + through,
-        proxy=through / behind * 100,
+        cpu=mlflow + gateway,
+        proxy=gateway / mlflow * 100,
         rate=small.rate,
         p50=small.p50,
         p99=small.p99,

@@ -1,7 +1,7 @@
-"""Figures of several servers side by side: their ratios, medians and spreads.
+"""Compares figures of several servers: ratios, medians and spreads.
 
-A ratio is taken within each round, where both sides met the same machine, and the median of the
-rounds is told with the least and the greatest.
+A ratio is computed within each round, in which both servers had the same conditions. Reported are
+the median of the rounds, the minimum and the maximum.
 """
 
 import statistics
@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
-# Figures of each round, by the name of the server. A figure is a dataclass of numbers.
+# By the name of the server: the figures of each round, as a dataclass of numbers.
 Rounds = dict[str, list[Any]]
 Measured = TypeVar("Measured")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the gateway has to keep to: at most `bound`, or at least."""
+    """A target of the gateway, with the measured figure: at most `bound`, or at least."""
 
     what: str
     figure: float
@@ -27,14 +27,17 @@ class Verdict:
 
     def line(self) -> str:
         met = self.figure <= self.bound if self.at_most else self.figure >= self.bound
-        found = f"{self.what}: {short(self.figure)} {self.unit}"
+        figure = f"{self.what}: {short(self.figure)} {self.unit}"
         side = "at most" if self.at_most else "at least"
-        return f"{'met   ' if met else 'MISSED'} {found} (target: {side} {self.bound:g})"
+        return f"{'met   ' if met else 'MISSED'} {figure} (target: {side} {self.bound:g})"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One load: every server's rounds, and the figures of which a ratio to `base` is told."""
+    """One load: the rounds of every server.
+
+    ratios: the figures whose ratio to the server `base` is reported.
+    """
 
     name: str
     rounds: Rounds
@@ -43,11 +46,11 @@ class Table:
     verdicts: Sequence[Verdict] = ()
 
     def lines(self) -> list[str]:
-        """A line for each server: median (least-greatest) of each figure, then the ratios."""
+        """A line for each server: median (minimum-maximum) of each figure, then the ratios."""
         first = next(iter(self.rounds.values()))[0]
         rows = [[self.name, *asdict(first), *(f"{name} x {self.base}" for name in self.ratios)]]
         for server, measured in self.rounds.items():
-            figures = [asdict(one) for one in measured]
+            figures = [asdict(round_) for round_ in measured]
             cells = [spread([figure[name] for figure in figures]) for name in figures[0]]
             times = [spread(ratios(self.rounds, name, server, self.base)) for name in self.ratios]
             rows.append([server, *cells, *times])
@@ -58,7 +61,7 @@ class Table:
 def alternate(
     title: str, rounds: int, measures: Mapping[str, Callable[[], Measured]]
 ) -> dict[str, list[Measured]]:
-    """Measure all servers in turn, round after round."""
+    """In each round, measure the servers one after the other."""
     results: dict[str, list[Measured]] = {name: [] for name in measures}
     for number in range(1, rounds + 1):
         print(f"{title}: round {number} of {rounds}", file=sys.stderr, flush=True)
@@ -68,9 +71,9 @@ def alternate(
 
 
 def ratios(rounds: Rounds, figure: str, server: str, base: str) -> list[float]:
-    """One figure of a server against that of another, round by round."""
+    """The ratio of a server's figure to that of the server `base`, for each round."""
     pairs = zip(values(rounds, figure, server), values(rounds, figure, base), strict=True)
-    return [one / other if other else float("inf") for one, other in pairs]
+    return [value / other if other else float("inf") for value, other in pairs]
 
 
 def median_ratio(rounds: Rounds, figure: str, server: str, base: str) -> float:
@@ -80,15 +83,15 @@ def median_ratio(rounds: Rounds, figure: str, server: str, base: str) -> float:
 
 def values(rounds: Rounds, figure: str, server: str) -> list[float]:
     """One figure of a server in every round."""
-    return [getattr(one, figure) for one in rounds[server]]
+    return [getattr(round_, figure) for round_ in rounds[server]]
 
 
 def spread(numbers: Sequence[float]) -> str:
-    """Median (least-greatest)."""
+    """The text "median (minimum-maximum)"."""
     median, least, greatest = statistics.median(numbers), min(numbers), max(numbers)
     return " ".join((short(median), f"({short(least)}-{short(greatest)})"))
 
 
 def short(value: float) -> str:
-    """Three digits, or all before the point."""
+    """Three significant digits, or a whole number from 100 on."""
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,6 +1,6 @@
-"""`make bench`: the servers side by side, round after round, and the ratios between them.
+"""`make bench`: measures the servers side by side in rounds, and prints the ratios between them.
 
-Runs are chosen by name: `make bench ARGS="small bodies"`. What each is: see README.md.
+Runs are selected by name: `make bench ARGS="small bodies"`. README.md describes each.
 """
 
 import argparse
@@ -35,16 +35,16 @@ from benchmarks.report import Table
 from benchmarks.stack import start_stack
 
 RESULTS = Path(__file__).parent / "results"
-# Before the stub of MLflow, before real ones, and with servers of their own.
+# Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
 OWN = ("counting", "leaving", "start")
-# Minutes long, and not a comparison: asked for by name (`make soak`).
-SELDOM = ("soak",)
+# Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
+ONLY_BY_NAME = ("soak",)
 
 
 def main() -> int:
-    """Measure, print, and write a file of results; the exit code."""
+    """Measure, print, and write a file with the results. Returns the exit code."""
     options = _options()
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
@@ -70,35 +70,35 @@ def main() -> int:
 
 
 def _measure(options: argparse.Namespace) -> Iterator[Table]:
-    """Each kind of servers runs alone, so that none takes memory or CPU from another."""
-    chosen = options.runs
-    if set(STUB) & set(chosen):
+    """Run the groups of servers one after the other, so that they do not share CPU and memory."""
+    selected = options.runs
+    if set(STUB) & set(selected):
         with launched() as launcher:
             stack = start_stack(launcher)
-            if "small" in chosen:
+            if "small" in selected:
                 yield from small.run(stack, options)
-            if "wallet" in chosen:
+            if "wallet" in selected:
                 yield from wallet.run(stack, options, launcher.directory)
-            if "bodies" in chosen:
+            if "bodies" in selected:
                 yield from bodies.run(stack, options)
-            if "transfers" in chosen:
+            if "transfers" in selected:
                 yield from transfers.run(stack, options)
-            if "soak" in chosen:
+            if "soak" in selected:
                 yield from soak.run(stack, options)
-    if set(OWN) & set(chosen):
+    if set(OWN) & set(selected):
         with launched() as launcher:
-            if "counting" in chosen:
+            if "counting" in selected:
                 yield from counting.run(launcher, options)
-            if "leaving" in chosen:
+            if "leaving" in selected:
                 yield from leaving.run(launcher, options)
-            if "start" in chosen:
+            if "start" in selected:
                 yield from start.run(launcher, options)
-    if set(REAL) & set(chosen):
+    if set(REAL) & set(selected):
         with launched() as launcher:
             servers = start_servers(launcher)
-            if "mlflow" in chosen:
+            if "mlflow" in selected:
                 yield from real.run(servers, options)
-            if "journey" in chosen:
+            if "journey" in selected:
                 yield from journey.run(servers, options)
 
 
@@ -106,7 +106,7 @@ def _options() -> argparse.Namespace:
     names = (*STUB, *OWN, *REAL)
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "runs", nargs="*", metavar="RUN", help=f"{', '.join(names)}; all but soak if none is named"
+        "runs", nargs="*", metavar="RUN", help=f"{', '.join(names)}; default: all but soak"
     )
     parser.add_argument("--rounds", type=int, default=5, help="of small requests")
     parser.add_argument("--seconds", type=int, default=2, help="of each round")
@@ -121,19 +121,19 @@ def _options() -> argparse.Namespace:
     options = parser.parse_args()
     unknown = sorted(set(options.runs) - set(names))
     if unknown:
-        parser.error(f"no run of this name: {', '.join(unknown)}; there are {', '.join(names)}")
-    options.runs = options.runs or [name for name in names if name not in SELDOM]
+        parser.error(f"unknown run: {', '.join(unknown)}; the runs are {', '.join(names)}")
+    options.runs = options.runs or [name for name in names if name not in ONLY_BY_NAME]
     return options
 
 
 def _conditions(options: argparse.Namespace) -> dict[str, Any]:
-    """What the figures depend on; nothing that names the machine."""
-    # nginx tells its version on stderr, wrk with the exit code of a wrong usage.
+    """The conditions that the figures depend on, without the machine's name."""
+    # nginx prints its version on standard error; wrk exits with an error after printing it.
     versions = [
         subprocess.run([program(name), "-v"], capture_output=True, text=True, check=False)
         for name in ("nginx", "wrk")
     ]
-    nginx, wrk = ((one.stdout + one.stderr).splitlines()[0] for one in versions)
+    nginx, wrk = ((ran.stdout + ran.stderr).splitlines()[0] for ran in versions)
     return {
         "command": shlex.join(["make", "bench", *_arguments()]),
         "runs": " ".join(options.runs),
@@ -168,14 +168,14 @@ def _write(directory: Path, conditions: dict[str, Any], tables: list[Table]) -> 
         "verdicts": [verdict.line() for table in tables for verdict in table.verdicts],
         "rounds": {
             table.name: {
-                server: [asdict(one) for one in measured]
+                server: [asdict(round_) for round_ in measured]
                 for server, measured in table.rounds.items()
             }
             for table in tables
         },
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
-    print(f"\nEvery round is in {os.path.relpath(path)}")
+    print(f"\nThe figures of every round are in {os.path.relpath(path)}")
 
 
 if __name__ == "__main__":

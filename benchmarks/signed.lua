@@ -1,5 +1,5 @@
--- Gives each request a signature of its own: arguments are a file with `message TAB signature` in
--- each line, the wallet's address, and the method.
+-- Signs each request with another message. Arguments: a file with `message TAB signature` on each
+-- line, the wallet's address, and the method.
 local signatures, at = {}, 0
 
 function init(arguments)

@@ -1,4 +1,4 @@
-"""Small requests, reading and writing, on one connection and on many."""
+"""Small requests that read and that write, on one and on many connections."""
 
 import statistics
 from argparse import Namespace
@@ -17,13 +17,13 @@ LOADS = {
 
 
 def run(stack: Stack, options: Namespace) -> Iterator[Table]:
-    """`get-1` and so on: the method and how many connections."""
+    """Run `<method>-<connections>`."""
     targets = [stack.direct, stack.nginx, stack.gateway, stack.textbook]
     for name, (path, script) in LOADS.items():
         for connections in CONNECTIONS:
             load = partial(small_requests, path=path, connections=connections, script=script)
             for target in targets:
-                load(target, seconds=1)  # connections are opened, keys looked up
+                load(target, seconds=1)  # to open connections and fill caches
             title = f"{name}-{connections}"
             measures = {t.name: partial(load, t, seconds=options.seconds) for t in targets}
             rounds = alternate(title, options.rounds, measures)
@@ -42,6 +42,6 @@ def _verdicts(title: str, rounds: Rounds) -> list[Verdict]:
 
 
 def _added(rounds: Rounds, server: str) -> list[float]:
-    """The milliseconds that a proxy adds to the median, round by round."""
+    """The milliseconds that a proxy adds to the median latency, for each round."""
     pairs = zip(values(rounds, "p50", server), values(rounds, "p50", "direct"), strict=True)
-    return [one - direct for one, direct in pairs]
+    return [proxied - direct for proxied, direct in pairs]

@@ -1,4 +1,4 @@
-"""Memory over a great many small requests."""
+"""Memory over many small requests."""
 
 import sys
 from argparse import Namespace
@@ -11,21 +11,21 @@ from benchmarks.report import Table, Verdict, values
 from benchmarks.stack import RUN, Stack
 
 CONNECTIONS = 32
-# Caches fill and connections open before what is compared.
+# Requests before the first measurement, in which caches fill and connections open.
 WARM_UP = 10_000
 MAX_PERCENT = 5
 
 
 @dataclass(frozen=True)
 class Slice:
-    """Some seconds of requests. requests: so far; resident: MB after them."""
+    """Some seconds of requests. requests: their number so far; resident: MB after them."""
 
     requests: int
     resident: float
 
 
 def run(stack: Stack, options: Namespace) -> Iterator[Table]:
-    """`soak`: `options.requests` requests, half of them reading and half writing."""
+    """Run `soak`: `options.requests` requests that read and write in turn."""
     slices: list[Slice] = []
     count = 0
     loads = ((RUN, None), ("/api/2.0/mlflow/runs/log-metric", Script(POST)))
@@ -39,6 +39,6 @@ def run(stack: Stack, options: Namespace) -> Iterator[Table]:
             slices.append(Slice(count, resident_bytes(stack.gateway.pid) / 1e6))
     rounds = {"gateway": slices}
     first, *rest = values(rounds, "resident", "gateway")
-    change = max((abs(one - first) for one in rest), default=0.0) / first * 100
+    change = max((abs(later - first) for later in rest), default=0.0) / first * 100
     verdict = Verdict(f"change of memory over {count} requests", change, "%", MAX_PERCENT)
     yield Table("soak", rounds, "gateway", verdicts=[verdict])

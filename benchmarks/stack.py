@@ -1,4 +1,4 @@
-"""The servers that are measured before the stub of MLflow: the gateway, nginx, the textbook's."""
+"""The servers in front of the stub of MLflow: the gateway, nginx, and the textbook gateway."""
 
 import getpass
 import grp
@@ -16,14 +16,14 @@ HERE = Path(__file__).parent
 PREFIX = "/api/mlflow"
 TENANT = "benchmark"
 RUN = "/api/2.0/mlflow/runs/get?run_id=5f0c8d3b9a7e4e2f8f6f1f0f3a2b1c0d"
-# No limit that a benchmark could meet; the counting is what costs.
+# A limit that no benchmark reaches; counting costs the same.
 UNLIMITED = 1_000_000_000
 COMMAND = python("-c", "from app.cli.main import main; main()", "serve")
 
 
 @dataclass(frozen=True)
 class Stack:
-    """Everything that runs. direct: the stub without a proxy; tuned: nginx for large bodies."""
+    """All servers. direct: the stub without a proxy; tuned: nginx tuned for large bodies."""
 
     direct: Target
     nginx: Target
@@ -33,16 +33,16 @@ class Stack:
 
 
 def start_stack(launcher: Launcher) -> Stack:
-    """Start all of it. Raises MissingError or RuntimeError."""
+    """Start all servers. Raises MissingError or RuntimeError."""
     backend = start_backend(launcher)
     gateway, nginx, tuned, textbook = start_proxies(launcher, backend)
     return Stack(backend, nginx, tuned, gateway, textbook)
 
 
 def start_proxies(launcher: Launcher, backend: Target, group: str = "stack") -> list[Target]:
-    """The gateway, nginx, tuned nginx and the textbook's gateway before one backend.
+    """The gateway, nginx, tuned nginx and the textbook gateway in front of one backend.
 
-    group: a name of their own for what they keep on the disk.
+    group: a name that keeps their files apart from those of other groups.
     """
     gateway = start_gateway(launcher, backend.base, group)
     return [
@@ -54,7 +54,7 @@ def start_proxies(launcher: Launcher, backend: Target, group: str = "stack") -> 
 
 
 def start_backend(launcher: Launcher, name: str = "direct") -> Target:
-    """The stub of MLflow, without a proxy before it."""
+    """Start the stub of MLflow."""
     port = free_port()
     base = f"http://127.0.0.1:{port}"
     pid = launcher.start(name, python("-m", "benchmarks.backend", str(port)), base + RUN)
@@ -62,7 +62,7 @@ def start_backend(launcher: Launcher, name: str = "direct") -> Target:
 
 
 def gateway_settings(launcher: Launcher, mlflow: str, group: str) -> dict[str, str]:
-    """The gateway as in production: a database and an MLflow of somebody else's."""
+    """The settings of a gateway in production, with an external database and MLflow."""
     return {
         "HOKUSAI_PORT": str(free_port()),
         "HOKUSAI_DATA_DIR": str(launcher.directory / f"{group}-gateway"),
@@ -73,7 +73,10 @@ def gateway_settings(launcher: Launcher, mlflow: str, group: str) -> dict[str, s
 
 
 def start_gateway(launcher: Launcher, mlflow: str, group: str, **more: str) -> Target:
-    """The gateway before an MLflow, with a key that may read and write. more: settings."""
+    """Start a gateway in front of an MLflow, and create a key to read and write.
+
+    more: further settings.
+    """
     settings = {**gateway_settings(launcher, mlflow, group), **more}
     url = f"http://127.0.0.1:{settings['HOKUSAI_PORT']}"
     pid = launcher.start(f"{group}-gateway", COMMAND, f"{url}/livez", environment=settings)
@@ -81,22 +84,22 @@ def start_gateway(launcher: Launcher, mlflow: str, group: str, **more: str) -> T
 
 
 def new_key(url: str, settings: Mapping[str, str]) -> str:
-    """An API key of a tenant `benchmark`, made with the first admin key."""
+    """Create an API key of the tenant `benchmark` with the first admin key."""
     admin = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()
-    answer = httpx.post(
+    response = httpx.post(
         f"{url}/api/admin/keys",
         json={"name": "benchmark", "tenant": TENANT, "scopes": ["read", "write"]},
         headers={"X-API-Key": admin},
         trust_env=False,
     )
-    key: str = answer.raise_for_status().json()["key"]
+    key: str = response.raise_for_status().json()["key"]
     return key
 
 
 def _nginx(
     launcher: Launcher, name: str, backend: Target, authorization: str, group: str
 ) -> Target:
-    """A plain proxy: buffers as nginx comes, or (`tuned`) what its users set for large bodies."""
+    """nginx as a plain proxy with default buffers, or with settings for large bodies (`tuned`)."""
     port = free_port()
     directory = launcher.directory / f"{group}-{name}"
     directory.mkdir()

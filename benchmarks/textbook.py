@@ -1,6 +1,6 @@
-"""The gateway that the textbooks write: a FastAPI route, one shared httpx client, slowapi.
+"""A gateway as in textbooks: a FastAPI route, one shared httpx client, and slowapi.
 
-Run by plain uvicorn. `UPSTREAM` and `API_KEY` come from the environment.
+It is run by uvicorn without options. `UPSTREAM` and `API_KEY` come from the environment.
 """
 
 import os
@@ -58,10 +58,10 @@ async def forward(path: str, request: Request) -> StreamingResponse:
         headers=headers,
         content=request.stream() if has_body else None,
     )
-    answer = await client.send(outbound, stream=True)
+    response = await client.send(outbound, stream=True)
     return StreamingResponse(
-        answer.aiter_raw(),
-        status_code=answer.status_code,
-        headers={name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP},
-        background=BackgroundTask(answer.aclose),
+        response.aiter_raw(),
+        status_code=response.status_code,
+        headers={name: value for name, value in response.headers.items() if name not in HOP_BY_HOP},
+        background=BackgroundTask(response.aclose),
     )

@@ -1,4 +1,4 @@
-"""Memory: many large bodies at once, and a peer that stops in the middle of one."""
+"""Memory: with many large bodies at once, and with a client or an upstream that stops reading."""
 
 import contextlib
 import http.client
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from benchmarks.launcher import Target
-from benchmarks.load import BLOCK, begin, transfer
+from benchmarks.load import BLOCK, begin_request, transfer
 from benchmarks.processes import peak_bytes, reset_peak, resident_bytes
 from benchmarks.report import Table, Verdict, alternate, values
 from benchmarks.stack import Stack
@@ -18,22 +18,22 @@ from benchmarks.stack import Stack
 AT_ONCE = 50
 MAX_PEAK = 80
 MAX_GROWTH = 10
-# Far more than any buffer on the way holds.
+# Far more than all buffers on the path can hold.
 STALLED_BYTES = 1_000_000_000
-# A proxy that reads on would have read all of it by then.
+# By then, a proxy that continues to read has read everything.
 STALLED_SECONDS = 3
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Resident memory in MB. growth: from before the load to its peak."""
+    """Resident memory in MB. growth: the peak minus the memory before the load."""
 
     peak: float
     growth: float
 
 
 def run(stack: Stack, options: Namespace) -> Iterator[Table]:
-    """`50-up`, `50-down`; `stalled-client` stops reading, `stalled-upstream` does."""
+    """Run `50-up`, `50-down`, `stalled-client` and `stalled-upstream`."""
     size = options.megabytes * 1_000_000 // AT_ONCE
     loads: dict[str, Callable[[Target], Memory]] = {
         f"{AT_ONCE}-up": partial(_many, method="PUT", size=size),
@@ -56,42 +56,42 @@ def run(stack: Stack, options: Namespace) -> Iterator[Table]:
 
 
 def _many(target: Target, method: str, size: int) -> Memory:
-    with _Watched(target) as watched, ThreadPoolExecutor(AT_ONCE) as pool:
+    with _MemoryMeter(target) as meter, ThreadPoolExecutor(AT_ONCE) as pool:
         for done in [pool.submit(transfer, target, method, size) for _ in range(AT_ONCE)]:
             done.result()
-    return watched.memory
+    return meter.memory
 
 
 def _stalled_client(target: Target) -> Memory:
-    """A client that reads the head of an answer, and then nothing for some seconds."""
-    with _Watched(target) as watched:
-        connection = begin(target, "GET", str(STALLED_BYTES))
+    """A client that reads only the head of a response, and then nothing for some seconds."""
+    with _MemoryMeter(target) as meter:
+        connection = begin_request(target, "GET", str(STALLED_BYTES))
         if connection.getresponse().status != http.client.OK:
             raise RuntimeError(f"{target.name} refused a download")
         time.sleep(STALLED_SECONDS)
         connection.close()
-    return watched.memory
+    return meter.memory
 
 
 def _stalled_upstream(target: Target) -> Memory:
-    """An upstream that reads the head of a request only, before a client that goes on sending."""
-    with _Watched(target) as watched:
-        connection = begin(target, "PUT", "stall", STALLED_BYTES)
+    """An upstream that reads only the head of a request, while the client continues to send."""
+    with _MemoryMeter(target) as meter:
+        connection = begin_request(target, "PUT", "stall", STALLED_BYTES)
         connection.sock.settimeout(STALLED_SECONDS)
         with contextlib.suppress(OSError):
             for _ in range(STALLED_BYTES // len(BLOCK)):
                 connection.send(BLOCK)
         connection.close()
-    return watched.memory
+    return meter.memory
 
 
-class _Watched:
-    """Memory of a server from the start of the block to its end."""
+class _MemoryMeter:
+    """Measures the memory of a server during the `with` block."""
 
     def __init__(self, target: Target) -> None:
         self._pid = target.pid
 
-    def __enter__(self) -> "_Watched":
+    def __enter__(self) -> "_MemoryMeter":
         reset_peak(self._pid)
         self._before = resident_bytes(self._pid)
         return self

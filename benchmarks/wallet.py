@@ -1,4 +1,4 @@
-"""A request signed by a wallet, beside one with a key."""
+"""Requests signed by a wallet, beside requests with an API key."""
 
 import secrets
 from argparse import Namespace
@@ -10,24 +10,24 @@ from pathlib import Path
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import checksum_address, personal_digest
+from app.core.ethereum import checksum_address, personal_digest
 from benchmarks.load import HERE, POST, Script, Small, small_requests
 from benchmarks.report import Table, Verdict, alternate, median_ratio
 from benchmarks.stack import RUN, Stack
 
 CONNECTIONS = 32
-# More than are used in a round: one that changes something is good once.
+# More than a round uses: a signature is valid for one changing request only.
 SIGNATURES = 60_000
 LOG = "/api/2.0/mlflow/runs/log-metric"
 
 
 def run(stack: Stack, options: Namespace, directory: Path) -> Iterator[Table]:
-    """`wallet-get`, where the signature is checked, and `wallet-post`, where it is spent too."""
+    """Run `wallet-get`, which verifies signatures, and `wallet-post`, which also records them."""
     wallet = _Wallet(directory / "signatures")
     for method, path, script in (("GET", RUN, None), ("POST", LOG, Script(POST))):
         load = partial(small_requests, stack.gateway, path, connections=CONNECTIONS)
         with_key = partial(load, script=script)
-        signed = partial(wallet.ask, load, method)
+        signed = partial(wallet.measure, load, method)
         with_key(seconds=1)
         signed(1)
         measures = {
@@ -48,14 +48,14 @@ class _Wallet:
         self._address = checksum_address(f"0x{keccak(public)[12:].hex()}")
         self._path = path
 
-    def ask(self, load: Callable[..., Small], method: str, seconds: int) -> Small:
-        """One round, with signatures that were never used."""
+    def measure(self, load: Callable[..., Small], method: str, seconds: int) -> Small:
+        """One round, with signatures that have not been used."""
         self._sign()
         script = Script(HERE / "signed.lua", (str(self._path), self._address, method))
         return load(seconds=seconds, script=script, headers={})
 
     def _sign(self) -> None:
-        """Write messages of this moment, each of another microsecond, with their signatures."""
+        """Write recent messages, each with another microsecond, and their signatures."""
         now = datetime.now(UTC).replace(tzinfo=None)
         with self._path.open("w") as file:
             for number in range(SIGNATURES):

@@ -1,12 +1,12 @@
 #!/bin/sh
-# Back up what the registry is made of, while it runs: see docs/backup.md.
+# Back up both databases and the artifacts while the registry runs: see docs/backup.md.
 #
 #   GATEWAY_DATABASE_URL=postgresql://... MLFLOW_DATABASE_URL=postgresql://... \
 #   ARTIFACTS_DIR=/path/to/artifacts  deploy/backup.sh /path/to/backups
 #
-# ARTIFACTS_DIR is left out where the artifacts are in an object store. PG_BIN: the directory of a
-# pg_dump that is as new as the server, unless it is in PATH.
-# Prints the directory that it made. It has that name only once all of it is there.
+# Leave out ARTIFACTS_DIR where the artifacts are in an object store. PG_BIN: the directory of a
+# pg_dump of at least the server's version, unless it is in PATH.
+# Prints the directory of the backup, which gets its name only when it is complete.
 set -eu
 umask 077
 
@@ -15,8 +15,8 @@ fail() {
     exit 1
 }
 
-# $1: a program, $2: a URL, then the program's arguments. The password goes into the environment,
-# since every user of the machine may read a command line. SQLAlchemy's `+driver` is dropped.
+# $1: a program, $2: a URL, then the program's arguments. The password is passed in the environment,
+# because every user of the machine can read command lines. SQLAlchemy's `+driver` is removed.
 postgresql() {
     program=${PG_BIN:+$PG_BIN/}$1
     url=$(printf '%s\n' "$2" | sed 's|^\([a-z]*\)+[a-z0-9]*://|\1://|')
@@ -43,27 +43,27 @@ postgresql() {
 : "${GATEWAY_DATABASE_URL:?the database of HOKUSAI_DATABASE_URL}"
 : "${MLFLOW_DATABASE_URL:?the database of MLflow\'s --backend-store-uri}"
 if [ -n "${ARTIFACTS_DIR:-}" ]; then
-    [ -d "$ARTIFACTS_DIR" ] || fail "ARTIFACTS_DIR=$ARTIFACTS_DIR is no directory"
+    [ -d "$ARTIFACTS_DIR" ] || fail "ARTIFACTS_DIR=$ARTIFACTS_DIR is not a directory"
 fi
 
 name=hokusai-$(date -u +%Y%m%dT%H%M%SZ)
 draft=$1/.$name.partial
-[ ! -e "$1/$name" ] || fail "$1/$name is there already"
+[ ! -e "$1/$name" ] || fail "$1/$name already exists"
 mkdir -p "$1"
 mkdir "$draft"
 trap 'rm -rf "$draft" "$1/.$name.sums"' EXIT
 trap 'exit 1' HUP INT TERM
 
-# The order matters. What the gateway's records name has to be in MLflow's, and what these name has
-# to be among the artifacts: so each is copied before that which it points to.
+# The order matters. The gateway's records refer to MLflow's, and MLflow's refer to artifacts. Each is
+# copied before what it refers to, so that the backup contains everything that is referred to.
 postgresql pg_dump "$GATEWAY_DATABASE_URL" --format=custom --file="$draft/gateway.dump"
 postgresql pg_dump "$MLFLOW_DATABASE_URL" --format=custom --file="$draft/mlflow.dump"
 if [ -n "${ARTIFACTS_DIR:-}" ]; then
     status=0
     tar -C "$ARTIFACTS_DIR" -cf "$draft/artifacts.tar" . || status=$?
-    # GNU tar says 1 where a file changed meanwhile: an upload that no record names yet.
+    # GNU tar exits with 1 if a file changed while it was read: an upload that no record refers to.
     if [ "$status" -eq 1 ] && tar --version 2>/dev/null | grep -q 'GNU tar'; then
-        echo "warning: artifacts were uploaded meanwhile; those may be incomplete" >&2
+        echo "warning: artifacts were uploaded during the backup, and may be incomplete in it" >&2
     elif [ "$status" -ne 0 ]; then
         fail "tar could not copy $ARTIFACTS_DIR"
     fi

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Restore what deploy/backup.sh has copied, into empty databases and an empty directory, while
-# neither the gateway nor MLflow runs: see docs/backup.md.
+# Restore a backup of deploy/backup.sh into empty databases and an empty directory, while neither
+# the gateway nor MLflow runs: see docs/backup.md.
 #
 #   GATEWAY_DATABASE_URL=postgresql://... MLFLOW_DATABASE_URL=postgresql://... \
 #   ARTIFACTS_DIR=/path/to/artifacts  deploy/restore.sh /path/to/backups/hokusai-...
@@ -14,7 +14,7 @@ fail() {
     exit 1
 }
 
-# As in backup.sh, which is copied to machines without this one.
+# The same as in backup.sh, because each script is also copied to machines without the other.
 postgresql() {
     program=${PG_BIN:+$PG_BIN/}$1
     url=$(printf '%s\n' "$2" | sed 's|^\([a-z]*\)+[a-z0-9]*://|\1://|')
@@ -37,24 +37,24 @@ postgresql() {
     fi
 }
 
-# $1: a URL, $2: whose it is.
+# $1: the URL of a database, $2: the name of its owner.
 must_be_empty() {
     tables=$(postgresql psql "$1" --no-psqlrc --tuples-only --no-align --command \
         "select count(*) from pg_tables where schemaname not in ('pg_catalog', 'information_schema')")
-    [ "$tables" = 0 ] || fail "$2's database has $tables tables: restore into an empty one"
+    [ "$tables" = 0 ] || fail "$2's database has $tables tables: restore into an empty database"
 }
 
 [ $# -eq 1 ] || fail "usage: GATEWAY_DATABASE_URL=... MLFLOW_DATABASE_URL=... $0 BACKUP"
 : "${GATEWAY_DATABASE_URL:?the database of HOKUSAI_DATABASE_URL}"
 : "${MLFLOW_DATABASE_URL:?the database of MLflow\'s --backend-store-uri}"
 backup=$1
-[ -f "$backup/gateway.dump" ] || fail "$backup is no backup: it has no gateway.dump"
+[ -f "$backup/gateway.dump" ] || fail "$backup is not a backup: it has no gateway.dump"
 if [ -f "$backup/artifacts.tar" ]; then
     : "${ARTIFACTS_DIR:?where the artifacts of this backup go}"
 fi
 
-# All is looked at before anything is changed.
-(cd "$backup" && sha256sum --quiet -c SHA256SUMS) || fail "$backup is not as it was written"
+# Everything is checked before anything is changed.
+(cd "$backup" && sha256sum --quiet -c SHA256SUMS) || fail "$backup is damaged: its files do not have the checksums in SHA256SUMS"
 must_be_empty "$GATEWAY_DATABASE_URL" "the gateway"
 must_be_empty "$MLFLOW_DATABASE_URL" MLflow
 if [ -f "$backup/artifacts.tar" ]; then
@@ -62,15 +62,15 @@ if [ -f "$backup/artifacts.tar" ]; then
     [ -z "$(ls -A "$ARTIFACTS_DIR")" ] || fail "ARTIFACTS_DIR=$ARTIFACTS_DIR is not empty"
 fi
 
-# What is pointed to comes first, so that a gateway that starts too early finds no record without
-# its model, but no records at all.
+# In the reverse order of the backup, so that a gateway that starts too early finds no records,
+# instead of records without their models.
 if [ -f "$backup/artifacts.tar" ]; then
     tar -C "$ARTIFACTS_DIR" -xf "$backup/artifacts.tar"
 fi
 for name in mlflow gateway; do
     if [ "$name" = mlflow ]; then url=$MLFLOW_DATABASE_URL; else url=$GATEWAY_DATABASE_URL; fi
-    # Rights and owners are those of whoever restores: roles are not in the backup.
+    # The user of this script owns what is restored, because roles are not in the backup.
     postgresql pg_restore "$url" --single-transaction --exit-on-error --no-owner \
         --no-privileges "$backup/$name.dump"
 done
-echo "Restored. Start MLflow, then the gateway: it ends what was in the middle."
+echo "Restored. Start MLflow, then the gateway, which completes interrupted registrations."

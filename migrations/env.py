@@ -1,4 +1,4 @@
-"""Runs the migrations over asyncpg, one process at a time."""
+"""Alembic's environment: runs the migrations over asyncpg, in one process at a time."""
 
 import asyncio
 import os
@@ -12,21 +12,22 @@ from app.database.engine import Base, database_address
 from migrations.tables import TABLES
 
 assert TABLES  # imported so that the metadata knows every table
-# Any number does, as long as all of our processes take the same.
+# An arbitrary number, the same in all processes.
 MIGRATION_LOCK = 4_815_162_342
 
 
 def run(connection: Connection) -> None:
-    """Upgrade inside one transaction, under a lock that its end releases."""
+    """Upgrade in one transaction, holding a lock that the transaction's end releases."""
     context.configure(connection=connection, target_metadata=Base.metadata, transactional_ddl=True)
     with context.begin_transaction():
         connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": MIGRATION_LOCK})
-        # A migration waits for nobody's long query: it fails, and can be run again.
+        # A migration that has to wait for a long query fails instead, and can be run again.
         connection.execute(text("set local lock_timeout = '5s'"))
         context.run_migrations()
 
 
 async def upgrade(url: str) -> None:
+    """Upgrade the database at a URL to the newest revision."""
     engine = create_async_engine(database_address(url), poolclass=NullPool)
     try:
         async with engine.connect() as connection:

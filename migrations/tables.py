@@ -1,4 +1,4 @@
-"""Every table of the schema, for whoever needs all of them loaded."""
+"""Imports every table of the schema, so that SQLAlchemy's metadata is complete."""
 
 from app.access.audit.models import AuditEvent
 from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature

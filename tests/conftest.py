@@ -51,6 +51,48 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         help="how long the chaos test goes on killing; every part once, if not given",
     )
+    parser.addoption(
+        "--quick",
+        action="store_true",
+        help="leave out the long files, and every test that needs an MLflow server",
+    )
+
+
+# Files whose single tests take long. They come first, so that no worker has to finish one of them
+# alone while the others are idle.
+LONG = (
+    "tests/journeys/",
+    "tests/sdk/",
+    "tests/faults/",
+    "tests/backup/",
+    "tests/standalone/",
+    "tests/control_plane/reference/",
+    "tests/cli/doctor/",
+    "tests/replicas/",
+    "tests/artifacts/",
+)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files of `LONG` first, in its order; with `--quick`, leave them out."""
+
+    def rank(item: pytest.Item) -> int:
+        path = item.path.relative_to(config.rootpath).as_posix()
+        return next((i for i, long in enumerate(LONG) if path.startswith(long)), len(LONG))
+
+    def is_quick(item: pytest.Item) -> bool:
+        return rank(item) == len(LONG) and "mlflow_server" not in getattr(item, "fixturenames", ())
+
+    if config.getoption("--quick"):
+        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item)])
+        items[:] = filter(is_quick, items)
+    items.sort(key=rank)
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """What asynchronous tests run on; tests of the transport also run on uvloop."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="session")

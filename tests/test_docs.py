@@ -91,6 +91,31 @@ def test_every_line_on_security_names_a_test_that_there_is() -> None:
         assert f"def {named[2]}(" in (ROOT / named[1]).read_text(), line
 
 
+def packages() -> set[str]:
+    """The packages and modules directly in `app/`."""
+    return {
+        path.name
+        for path in (ROOT / "app").iterdir()
+        if (path / "__init__.py").exists() or (path.suffix == ".py" and path.stem != "__init__")
+    }
+
+
+def test_the_architecture_describes_every_package() -> None:
+    page = (DOCS / "architecture.md").read_text()
+    described = re.findall(r"^\| `app/([\w.]+)` \|", page, re.MULTILINE)
+    assert sorted(described) == sorted(packages())
+    layers = page.partition("flowchart TB")[2].partition("```")[0]
+    assert set(re.findall(r'\["([\w.]+)"\]', layers)) == packages()
+
+
+def test_the_readme_lists_every_package() -> None:
+    tree = (ROOT / "README.md").read_text().partition("\napp/ ")[2].partition("```")[0]
+    listed = re.findall(r"^  ([\w.]+)/? +\S", tree, re.MULTILINE)
+    assert sorted(listed) == sorted(packages())
+    for path in re.findall(r"^([\w-]+/)", tree, re.MULTILINE):
+        assert (ROOT / path).is_dir(), path
+
+
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 
 

@@ -21,10 +21,10 @@ import pytest
 from app.access.identity.key_format import new_key, new_token
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis
-from tests.support.serve_process import Serving
+from tests.support.responses import refused
+from tests.support.serve_process import ServeProcess
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -37,7 +37,7 @@ ARTIFACTS = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts"
 class Stage:
     """A gateway as it is served, whose every secret is a canary."""
 
-    serving: Serving
+    serving: ServeProcess
     client: httpx.Client
     canaries: dict[str, str]
     database: str
@@ -74,7 +74,7 @@ def stage(
     with (
         ExitStack() as stack,
         RunningRedis(tmp_path, canaries["redis"]) as redis,
-        Serving(
+        ServeProcess(
             tmp_path / "data",
             log_format=request.param,
             log_level="debug",
@@ -280,6 +280,6 @@ def test_a_key_is_no_name(gateway: RunningGateway) -> None:
     assert problem["problems"] == [
         {
             "where": "body.name",
-            "problem": "this holds an API key or token, which must not be kept in clear",
+            "problem": "must not contain an API key or token, which would be stored in clear",
         }
     ]

@@ -1,4 +1,4 @@
-"""The commands of the operator, as Typer reads them from a command line."""
+"""The commands of `hokusai-gateway`, made with Typer."""
 
 import os
 from importlib.metadata import version as package_version
@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from app.cli.keys import keys_app, tenants_app
-from app.cli.main import serve as run_serve
+from app.cli.keys import keys_app
+from app.cli.tenants import tenants_app
 
 app = typer.Typer(
     name="hokusai-gateway",
@@ -19,8 +19,8 @@ app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_given: bool) -> None:
+    if is_given:
         typer.echo(f"hokusai-gateway {package_version('hokusai-registry-gateway')}")
         raise typer.Exit
 
@@ -34,18 +34,21 @@ def _options(
         ),
     ] = False,
 ) -> None:
-    """Settings come from environment variables HOKUSAI_*: see docs/configuration.md."""
+    """Settings are environment variables HOKUSAI_*: see docs/configuration.md."""
 
 
 @app.command()
 def serve() -> None:
-    """Serve, after starting the PostgreSQL and the MLflow that no setting points to."""
+    """Run the gateway; also PostgreSQL and MLflow, unless settings point to running ones."""
+    # Imported here for the same reason as in `main`.
+    from app.cli.serve import serve as run_serve
+
     run_serve()
 
 
 @app.command()
 def migrate() -> None:
-    """Upgrade the schema of HOKUSAI_DATABASE_URL; several at once wait for each other."""
+    """Upgrade the schema of HOKUSAI_DATABASE_URL. Several may run at the same time."""
     # Imported here, so that the other commands do not load Alembic.
     from app.core.settings import load_settings
     from app.database.migrate import migrate_database
@@ -56,11 +59,11 @@ def migrate() -> None:
 
 @app.command()
 def doctor() -> None:
-    """Say whether the gateway could serve with these settings, and what to do where it could not.
+    """Check whether the gateway could serve with these settings, and say what to correct.
 
     It starts and changes nothing. Exit code 0: no problem; 1: a problem; 2: a wrong setting.
     """
-    from app.cli.doctor.checks import examine
+    from app.cli.doctor.checks import run_checks
 
-    if not examine(os.environ):
+    if not run_checks(os.environ):
         raise typer.Exit(1)

@@ -1,7 +1,9 @@
-"""Hokusai's own endpoints: an ordinary FastAPI application behind the edge."""
+"""The control plane: Hokusai's own endpoints, as a FastAPI application behind the edge."""
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -21,7 +23,9 @@ from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
+from app.control_plane.request_schema import RequestSchemas
 from app.core import strict_json
+from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
     InternalError,
@@ -32,16 +36,17 @@ from app.core.errors import (
     UnprocessableError,
 )
 from app.core.request.context import context_of
-from app.core.validation_errors import place, words
+from app.core.validation_errors import MOST_PROBLEMS, problems_of
 from app.edge.body import MAX_DOCUMENT, read_body
-from app.edge.lifecycle import send_error
+from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
+from app.telemetry.metrics import Metrics
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 DESCRIPTION = (
-    "What a third party reaches when it trains a model anywhere and registers it with Hokusai. "
-    "MLflow's own REST API is below /api/mlflow: GET /api/mlflow/api/2.0/mlflow/help lists it."
+    "The API with which third parties register the models that they train with Hokusai. MLflow's "
+    "own REST API is below /api/mlflow; GET /api/mlflow/api/2.0/mlflow/help lists it."
 )
 
 PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
@@ -62,55 +67,57 @@ ROUTERS = (
 
 
 def create_api(lifespan: Lifespan) -> FastAPI:
-    """The routers and the error handlers; `lifespan` fills `app.state`."""
+    """The FastAPI application. lifespan: runs while the gateway serves."""
     api = FastAPI(
         title="Hokusai registry gateway",
         description=DESCRIPTION,
         version=version(health.NAME),
-        # As they are: FastAPI builds the routes of a router that is included anew, for each to have
-        # what the inclusion says, and here it says nothing.
+        # Passed directly: `include_router` would build every route a second time.
         routes=[route for router in ROUTERS for route in router.routes],
         lifespan=lifespan,
-        openapi_url=None,  # FastAPI writes the document anew for each request
-        docs_url=None,  # FastAPI's page loads its scripts from foreign hosts
+        openapi_url=None,  # FastAPI would serialize the document for each request
+        docs_url=None,  # FastAPI's page loads its scripts from other hosts
         redoc_url=None,
-        redirect_slashes=False,  # a client turns a redirected POST into a GET, and reports nothing
+        redirect_slashes=False,  # clients silently turn a redirected POST into a GET
         exception_handlers={
             GatewayError: _gateway_error,
-            RequestValidationError: _validation_error,
+            RequestValidationError: partial(_validation_error, RequestSchemas()),
             HTTPException: _http_error,
             Exception: _unexpected_error,
         },
     )
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
-    described = ReferenceEndpoints(api)
+    reference = ReferenceEndpoints(api)
 
     async def root(_: Request) -> Response:
         return RedirectResponse("docs")
 
-    api.add_route("/openapi.json", described.document, include_in_schema=False)
-    api.add_route("/docs", described.page, include_in_schema=False)
+    api.add_route("/openapi.json", reference.document, include_in_schema=False)
+    api.add_route("/docs", reference.page, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
     return api
 
 
-class Documents:
-    """ASGI middleware around the FastAPI half: its bodies are documents, bounded in size and time.
+class BodyReader:
+    """ASGI middleware that reads the body of a request, within bounds of size and time.
 
-    It reads the body before FastAPI does, which would turn our errors into errors of its own, and
-    takes JSON in any encoding, with keys that come twice.
+    It does so before FastAPI, which would turn the gateway's errors into errors of its own, and
+    which accepts JSON in any encoding and with repeated keys.
+    body_timeout: seconds, as HOKUSAI_BODY_TIMEOUT.
     """
 
-    def __init__(self, app: ASGIApp, gap: float) -> None:
+    def __init__(self, app: ASGIApp, body_timeout: float) -> None:
         self.app = app
-        self.gap = gap
+        self.body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: bytes | None = await read_body(receive, limit=MAX_DOCUMENT, gap=self.gap)
+        body: bytes | None = await read_body(
+            receive, limit=MAX_DOCUMENT, body_timeout=self.body_timeout
+        )
         if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
             strict_json.parse(body)
 
-        async def whole() -> Message:
+        async def replay() -> Message:
             nonlocal body
             if body is None:
                 return await receive()
@@ -119,7 +126,7 @@ class Documents:
             return message
 
         try:
-            await self.app(scope, whole, send)
+            await self.app(scope, replay, send)
         finally:
             route = scope.get("route")
             if route is not None:
@@ -127,7 +134,7 @@ class Documents:
 
 
 class _ErrorResponse(Response):
-    """An error as a Starlette response, by the one renderer."""
+    """A GatewayError as a Starlette response; `send_error` renders it, as everywhere."""
 
     def __init__(self, error: GatewayError) -> None:
         super().__init__()
@@ -142,53 +149,70 @@ class _ErrorResponse(Response):
 async def _gateway_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, GatewayError)
     if isinstance(error, UnauthenticatedError):
-        # At the door where wallets sign in, behind the layer that counts all others.
-        request.app.state.metrics.not_authenticated(error.reason)
+        # The token endpoint, which is behind the layer that counts all other failures.
+        state_of(request)[Metrics].count_authentication_failure(error.reason)
     return _ErrorResponse(error)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
+async def _validation_error(
+    schemas: RequestSchemas, request: Request, error: Exception
+) -> Response:
     assert isinstance(error, RequestValidationError)
+    errors = error.errors()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and any(
-        problem["loc"][0] == "body" for problem in error.errors()
-    ):
+    if media_type != "application/json" and any(one["loc"][0] == "body" for one in errors):
         return _ErrorResponse(
             UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
         )
-    problems = [{"where": place(problem), "problem": words(problem)} for problem in error.errors()]
-    # The input itself is not repeated: it may hold a secret that was put in the wrong place.
-    message = "; ".join(f"{problem['where']}: {problem['problem']}" for problem in problems)
-    return _ErrorResponse(UnprocessableError(message, extra={"problems": problems}))
+    # The input is not repeated, since it may contain a secret that was put in the wrong place.
+    problems = problems_of(errors, await schemas.of(request.scope["route"]))
+    lines = [f"{_spoken(one.where)}: {one.problem}" for one in problems]
+    if len(problems) == MOST_PROBLEMS < len(errors):
+        lines.append("and more")
+    return _ErrorResponse(
+        UnprocessableError("; ".join(lines), extra={"problems": [asdict(one) for one in problems]})
+    )
+
+
+# The names of the parts of a request other than its body.
+_PARTS = {"query": "query parameter", "path": "path parameter", "header": "header"}
+
+
+def _spoken(where: str) -> str:
+    """A place as a sentence names it, such as `query parameter limit`."""
+    for part, name in _PARTS.items():
+        if where.startswith(part):
+            return f"{name} {where.removeprefix(part).removeprefix('.')}"
+    return where
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    """FastAPI's own errors: no such route, no such method, a body that is not JSON."""
+    """FastAPI's own errors: an unknown route, an unknown method, a body that cannot be read."""
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        known: GatewayError = UnknownRouteError("There is no such endpoint. GET /docs lists them.")
-    elif error.status_code == 405:
+        message = "There is no such endpoint. GET /docs lists all endpoints."
+        return _ErrorResponse(UnknownRouteError(message))
+    if error.status_code == 405:
         allow = ", ".join(_methods(request))
-        known = MethodNotAllowedError(
-            f"{request.method} is not possible here; it takes {allow}.",
-            headers=[(b"allow", allow.encode())],
-        )
-    else:
-        known = InvalidParameterError("The body cannot be read. Send one JSON document in UTF-8.")
-    return _ErrorResponse(known)
+        message = f"{request.method} is not allowed for this path; allowed: {allow}."
+        headers = [(b"allow", allow.encode())]
+        return _ErrorResponse(MethodNotAllowedError(message, headers=headers))
+    message = "The body cannot be read. Send one JSON document in UTF-8."
+    return _ErrorResponse(InvalidParameterError(message))
 
 
 def _methods(request: Request) -> list[str]:
-    """What the path takes; Starlette names the methods of the first route only.
+    """The methods that a path allows, in the routes with the fewest parameters that match it.
 
-    A path that is spelled out is not another one's parameter, though a GET of it would be read so.
+    Starlette lists the methods of the first matching route only. And a path such as
+    `/api/models/baseline` is a route of its own, although `/api/models/{model_id}` matches it too.
     """
-    found: dict[int, set[str]] = {}
+    by_parameters: dict[int, set[str]] = {}
     for route in request.app.router.routes:
         for method in METHODS:
             if route.matches({**request.scope, "method": method})[0] is Match.FULL:
-                found.setdefault(route.path.count("{"), set()).add(method)
-    return sorted(found[min(found)]) if found else []
+                by_parameters.setdefault(route.path.count("{"), set()).add(method)
+    return sorted(by_parameters[min(by_parameters)]) if by_parameters else []
 
 
 async def _unexpected_error(_: Request, __: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""Whether the gateway lives and is ready, and which version it is."""
+"""HTTP endpoints for operations: liveness, readiness, version, metrics."""
 
 import asyncio
 import time
@@ -8,18 +8,22 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 from starlette.responses import PlainTextResponse
 
+from app.core.app_state import state_of
 from app.core.errors import GatewayError
-from app.database.engine import Database, newest_revision, suffices
+from app.database.engine import Database
+from app.database.revision import is_sufficient, newest_revision
 from app.mlflow.client import MLflowClient
 from app.rest.dependencies import Admin
-from app.server.draining import DRAINING
 from app.telemetry.metrics import CONTENT_TYPE, Metrics
 
-# What an orchestrator waits for an answer is seldom more than this.
+# Seconds in which the checks end: orchestrators seldom wait longer for the response to a probe.
 PROBE_SECONDS = 2.5
-# Anybody may ask whether the gateway is ready; it looks no more often than this, in seconds.
-FRESH_SECONDS = 1.0
+# Seconds for which the results of the checks are kept, since anybody may request them.
+CACHE_SECONDS = 1.0
 NAME = "hokusai-registry-gateway"
+# The entry of the ASGI lifespan's state, copied into every request's scope, that is true from the
+# first stop signal on.
+DRAINING = "draining"
 
 router = APIRouter(tags=["health"])
 PUBLIC = frozenset(
@@ -28,54 +32,55 @@ PUBLIC = frozenset(
 
 
 class Check(BaseModel):
-    """One thing that readiness needs."""
+    """The result of one check."""
 
     ready: bool
-    detail: str = Field(examples=["alive"])
+    detail: str = Field(description="For people.", examples=["alive"])
 
 
 class Readiness(BaseModel):
-    """Whether the gateway can serve, and what keeps it from it."""
+    """Whether the gateway can serve requests, and the result of each check."""
 
     ready: bool
     checks: dict[str, Check] = Field(
-        description="`migrations` and `upstream`; `draining` alone while the gateway stops.",
+        description="`migrations` (the database and its schema) and `upstream` (MLflow); only "
+        "`draining` while the gateway stops.",
         examples=[
             {
                 "migrations": {"ready": True, "detail": "revision 0001"},
-                "upstream": {"ready": True, "detail": "MLflow answers"},
+                "upstream": {"ready": True, "detail": "MLflow responds"},
             }
         ],
     )
 
 
-class Checks:
-    """What readiness depends on. However many ask, one look is taken at a time, and kept a while.
+class ReadinessChecks:
+    """Checks the database and MLflow: single-flight, with results cached for `CACHE_SECONDS`.
 
-    needs_workspaces: MLflow has to keep tenants apart.
+    needs_workspaces: whether MLflow has to keep tenants apart.
     """
 
     def __init__(self, database: Database, mlflow: MLflowClient, *, needs_workspaces: bool) -> None:
         self._database = database
         self._mlflow = mlflow
         self._needs_workspaces = needs_workspaces
-        self._look: asyncio.Task[dict[str, Check]] | None = None
-        self._until = 0.0
+        self._task: asyncio.Task[dict[str, Check]] | None = None
+        self._expires_at = 0.0
 
     async def __call__(self) -> dict[str, Check]:
-        """All checks by name, as they are now or were a second ago; within PROBE_SECONDS."""
-        look = self._look
-        if look is None or (look.done() and time.monotonic() >= self._until):
-            look = self._look = asyncio.create_task(self._take())
-        # Who asked first may leave; the others wait for the same look.
-        return await asyncio.shield(look)
+        """The results by the names of the checks, within `PROBE_SECONDS`."""
+        task = self._task
+        if task is None or (task.done() and time.monotonic() >= self._expires_at):
+            task = self._task = asyncio.create_task(self._run())
+        # Shielded: the caller that started the checks may leave while others wait for them.
+        return await asyncio.shield(task)
 
-    async def _take(self) -> dict[str, Check]:
+    async def _run(self) -> dict[str, Check]:
         migrations, upstream = await asyncio.gather(
             _migrations(self._database),
             _upstream(self._mlflow, needs_workspaces=self._needs_workspaces),
         )
-        self._until = time.monotonic() + FRESH_SECONDS
+        self._expires_at = time.monotonic() + CACHE_SECONDS
         return {"migrations": migrations, "upstream": upstream}
 
 
@@ -89,21 +94,22 @@ class Version(BaseModel):
 @router.head("/livez", include_in_schema=False)
 @router.get("/livez")
 async def livez() -> Check:
-    """The process answers. It says nothing of what the gateway depends on."""
+    """Whether the process responds, whatever the state of the database and MLflow."""
     return Check(ready=True, detail="alive")
 
 
 @router.head("/readyz", include_in_schema=False)
 @router.get("/readyz", responses={503: {"model": Readiness}})
 async def readyz(request: Request, response: Response) -> Readiness:
-    """Whether requests should come here: the database, its schema, and MLflow; no stop begun."""
+    """Whether to send requests here: the database, its schema and MLflow are ready, and the gateway
+    is not stopping. 503 if not."""
     if getattr(request.state, DRAINING, False):
         response.status_code = 503
         detail = "this gateway is stopping: send requests to another one"
         return Readiness(ready=False, checks={DRAINING: Check(ready=False, detail=detail)})
-    state = request.app.state
-    checks = await state.checks()
-    state.metrics.found_ready({name: check.ready for name, check in checks.items()})
+    state = state_of(request)
+    checks = await state[ReadinessChecks]()
+    state[Metrics].set_readiness({name: check.ready for name, check in checks.items()})
     ready = all(check.ready for check in checks.values())
     if not ready:
         response.status_code = 503
@@ -113,28 +119,28 @@ async def readyz(request: Request, response: Response) -> Readiness:
 @router.head("/version", include_in_schema=False)
 @router.get("/version")
 async def show_version() -> Version:
-    """Which gateway this is."""
+    """The name and version of the gateway."""
     return Version(name=NAME, version=version(NAME))
 
 
 @router.get("/metrics", tags=["admin"], response_class=PlainTextResponse)
 async def metrics(request: Request, _: Admin) -> Response:
-    """Prometheus metrics, where they have no port of their own."""
-    collected: Metrics = request.app.state.metrics
-    return Response(collected.exposition(), media_type=CONTENT_TYPE)
+    """Prometheus metrics, for an admin. HOKUSAI_METRICS_PORT serves them on a port of their own."""
+    exposition = state_of(request)[Metrics].exposition()
+    return Response(exposition, media_type=CONTENT_TYPE)
 
 
 async def _migrations(database: Database) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            found = await database.revision()
+            revision = await database.revision()
     except (GatewayError, TimeoutError):
-        return Check(ready=False, detail="the database does not answer")
-    if not suffices(found):
+        return Check(ready=False, detail="the database does not respond")
+    if not is_sufficient(revision):
         return Check(
-            ready=False, detail=f"revision {found} instead of {newest_revision()}: migrate"
+            ready=False, detail=f"revision {revision} instead of {newest_revision()}: migrate"
         )
-    return Check(ready=True, detail=f"revision {found}")
+    return Check(ready=True, detail=f"revision {revision}")
 
 
 async def _upstream(mlflow: MLflowClient, *, needs_workspaces: bool) -> Check:
@@ -142,7 +148,7 @@ async def _upstream(mlflow: MLflowClient, *, needs_workspaces: bool) -> Check:
         async with asyncio.timeout(PROBE_SECONDS):
             if needs_workspaces and not await mlflow.has_workspaces():
                 return Check(ready=False, detail="MLflow runs without --enable-workspaces")
-            alive = await mlflow.alive()
+            alive = await mlflow.is_alive()
     except (GatewayError, TimeoutError):
         alive = False
-    return Check(ready=alive, detail="MLflow answers" if alive else "MLflow does not answer")
+    return Check(ready=alive, detail="MLflow responds" if alive else "MLflow does not respond")

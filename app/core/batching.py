@@ -1,58 +1,59 @@
-"""Asking together for what is wanted at the same time."""
+"""Micro-batching: coalesces concurrent calls into batches (the DataLoader pattern)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
-class Batcher(Generic[Question, Answer]):
-    """Collects questions while the ones before are being answered.
+class Batcher(Generic[Item, Result]):
+    """Collects items while a batch is being processed, and processes them as the next batch.
 
-    Under load a question costs a small part of a round trip, and holds no connection.
+    Under load, many items share one round trip and one connection.
 
-    answer: gives the answers to some questions, in their order. What it raises is raised to each
-    of them. most: how many it is given at once.
+    process: takes a batch and returns one result for each item, in the same order. If it raises,
+        every item of the batch fails with that exception.
+    max_size: the maximum number of items in a batch.
     """
 
     def __init__(
-        self, answer: Callable[[list[Question]], Awaitable[Sequence[Answer]]], most: int
+        self, process: Callable[[list[Item]], Awaitable[Sequence[Result]]], max_size: int
     ) -> None:
-        self._answer = answer
-        self._most = most
-        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
+        self._process = process
+        self._max_size = max_size
+        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
         self._task: asyncio.Task[None] | None = None
 
-    def ask(self, question: Question) -> asyncio.Future[Answer]:
-        """The answer, when it is there. To cancel it takes the question back if it is not asked."""
+    def submit(self, item: Item) -> asyncio.Future[Result]:
+        """The future result of an item. Cancelling it removes an item that is not processed yet."""
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Answer] = loop.create_future()
-        self._waiting.append((question, answer))
+        result: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, result))
         if self._task is None:
             self._task = loop.create_task(self._run())
-        return answer
+        return result
 
     async def _run(self) -> None:
         try:
             while self._waiting:
-                asked = self._waiting[: self._most]
-                del self._waiting[: self._most]
-                await self._ask([one for one in asked if not one[1].done()])
+                batch = self._waiting[: self._max_size]
+                del self._waiting[: self._max_size]
+                await self._process_batch([entry for entry in batch if not entry[1].done()])
         finally:
             self._task = None
 
-    async def _ask(self, asked: list[tuple[Question, asyncio.Future[Answer]]]) -> None:
-        if not asked:
+    async def _process_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        if not batch:
             return
         try:
-            answers = await self._answer([question for question, _ in asked])
+            results = await self._process([item for item, _ in batch])
         except Exception as error:
-            for _, future in asked:
+            for _, future in batch:
                 if not future.done():
                     future.set_exception(error)
             return
-        for (_, future), answer in zip(asked, answers, strict=True):
+        for (_, future), result in zip(batch, results, strict=True):
             if not future.done():
-                future.set_result(answer)
+                future.set_result(result)

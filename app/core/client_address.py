@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as the proxies in front of the gateway can be believed."""
+"""The client address of a request, taken from X-Forwarded-For where trusted proxies set it."""
 
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -6,18 +6,21 @@ from typing import Final
 
 from app.core.settings import Network
 
-# A longer chain of trusted proxies than anybody has; what is further left is not looked at.
+# Entries of X-Forwarded-For that are examined, from the right; no deployment has so many proxies.
 MAX_HOPS: Final = 16
 
 
 def client_address(peer: str, forwarded_for: bytes | None, trusted: tuple[Network, ...]) -> str:
-    """The address of the client: the peer's own, or what trusted proxies say of it.
+    """The address of the client: that of the TCP peer, or one that trusted proxies have recorded.
 
-    peer: the address of the TCP connection's other end; forwarded_for: the value of
-    X-Forwarded-For. The header is read from the right, since each proxy appends whom it was called
-    by, and for as long as the one who wrote an entry is trusted: the first address that is not in
-    `trusted` is the client's. An entry that is no address ends the walk as well, and whoever wrote
-    it counts as the client. An IPv4-mapped IPv6 address is given as IPv4.
+    peer: the address of the TCP connection's other end.
+    forwarded_for: the value of X-Forwarded-For.
+    trusted: the networks of trusted proxies.
+
+    Each proxy appends the address of its own peer, so the header is read from the right: the first
+    address that is not in `trusted` is the client's. An entry that is not a valid address ends the
+    search; the proxy that wrote it then counts as the client. An IPv4-mapped IPv6 address is
+    returned as IPv4.
     """
     if not trusted or forwarded_for is None:
         return _plain(peer)
@@ -34,15 +37,15 @@ def client_address(peer: str, forwarded_for: bytes | None, trusted: tuple[Networ
 
 
 def in_networks(address: str, networks: tuple[Network, ...]) -> bool:
-    """Whether an address lies in one of the networks; what is no address lies in none."""
+    """Whether an address is in one of the networks; False for a text that is not an address."""
     parsed = _parse(address)
     return parsed is not None and _is_in(parsed, networks)
 
 
 def failure_address(address: str) -> str:
-    """What failures of an address are counted on: an IPv4 address, or the /64 of an IPv6 one.
+    """The key that limits per address count on: an IPv4 address, or the /64 of an IPv6 address.
 
-    One IPv6 customer holds at least a /64 and may take a new address for every try.
+    An IPv6 customer has at least a /64, and could use a new address of it for every request.
     """
     if ":" not in address:
         return address
@@ -53,7 +56,7 @@ def failure_address(address: str) -> str:
 
 
 def _plain(address: str) -> str:
-    # Only an IPv6 address may have two forms; the usual peer is left as it came.
+    # Only an IPv6 address can be written in several ways; IPv4, the usual case, is not parsed.
     if ":" not in address:
         return address
     parsed = _parse(address)
@@ -61,7 +64,7 @@ def _plain(address: str) -> str:
 
 
 def _parse_entry(entry: str) -> IPv4Address | IPv6Address | None:
-    """An entry of X-Forwarded-For; some proxies write the port too, `1.2.3.4:5` or `[::1]:5`."""
+    """The address in an entry of X-Forwarded-For, which may have a port: `1.2.3.4:5`, `[::1]:5`."""
     text = entry.strip(" \t")
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -70,11 +73,11 @@ def _parse_entry(entry: str) -> IPv4Address | IPv6Address | None:
     return _parse(text)
 
 
-# Few clients and fewer proxies send most of the requests.
+# Cached, because few clients and fewer proxies send most of the requests.
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        # The zone of a link-local address names an interface of ours; it says nothing of the peer.
+        # The zone of a link-local address (`%eth0`) names an interface of this host, not the peer.
         address = ip_address(text.partition("%")[0])
     except ValueError:
         return None

@@ -1,8 +1,10 @@
-"""Every way in which the gateway refuses or fails, and the one shape in which it says so.
+"""Every error that the gateway responds with, as one tree of exceptions, and its one rendering.
 
-The shape is RFC 9457 `application/problem+json`. Its extension members `error_code` and `message`
-are MLflow's own (`mlflow.exceptions.RestException` reads them), so a stock MLflow client raises a
-readable `MlflowException` whatever part of the gateway refused it.
+An error is rendered as `application/problem+json` (RFC 9457). The extension members `error_code`
+and `message` are MLflow's (`mlflow.exceptions.RestException` reads them), so an unmodified MLflow
+client raises a readable `MlflowException` for an error of any part of the gateway.
+
+Longer than most files here: it is read as one table, from 400 to 504.
 """
 
 import json
@@ -12,30 +14,41 @@ from typing import Any, ClassVar
 
 from app.core.redaction import redact
 
-PROBLEM = b"application/problem+json"
-
 Headers = Sequence[tuple[bytes, bytes]]
 
 
 class GatewayError(Exception):
-    """The root of the tree: what went wrong, and what the caller can do about it.
+    """The base class of all errors that become an HTTP response.
 
-    Subclasses fix `status` (HTTP), `error_code` (a name that MLflow's client knows) and `reason`
-    (our own stable, finer name, which programs can tell apart; listed in docs/errors.md).
+    status: the HTTP status.
+    error_code: the name of an error of MLflow's API (`mlflow.protos.databricks_pb2.ErrorCode`).
+    reason: the gateway's own name of the error, finer and stable, for programs; docs/errors.md
+        lists all of them.
+    closes_connection: whether part of the request's body may be unread, so that the connection
+        cannot carry another request.
+    message: for people; what is wrong, and what to do about it.
+    headers: further response headers. retry_after: the value of Retry-After, in whole seconds.
+    extra: further members of the problem document.
     """
 
     status: int = 500
     error_code: str = "INTERNAL_ERROR"
     reason: ClassVar[str] = "internal_error"
-    # True where the request's body may be unread: the connection cannot carry another request.
-    closes: ClassVar[bool] = False
+    closes_connection: ClassVar[bool] = False
 
     def __init__(
-        self, message: str, *, headers: Headers = (), extra: dict[str, Any] | None = None
+        self,
+        message: str,
+        *,
+        headers: Headers = (),
+        retry_after: int | None = None,
+        extra: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.headers = tuple(headers)
+        if retry_after is not None:
+            self.headers += ((b"retry-after", b"%d" % retry_after),)
         self.extra = extra or {}
 
     def body(self, request_id: str) -> bytes:
@@ -53,11 +66,31 @@ class GatewayError(Exception):
                 **self.extra,
             }
         )
-        # Some words are the caller's own, repeated by us or by MLflow.
+        # The message may repeat text of the caller, which may contain a key.
         return redact(document).encode()
 
 
-# --- 400: the request itself ---
+def render(
+    error: GatewayError, request_id: str, *, closes_connection: bool = False
+) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """The headers and the body of the response to a request that failed.
+
+    closes_connection: whether the server closes the connection after the response. The headers
+    that every response has (Date, X-Request-ID, …) are added by the edge.
+    """
+    body = error.body(request_id)
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        *error.headers,
+    ]
+    if closes_connection:
+        headers.append((b"connection", b"close"))
+    return headers, body
+
+
+# --- 4xx: the request is malformed or invalid ---
 
 
 class BadRequestError(GatewayError):
@@ -67,35 +100,41 @@ class BadRequestError(GatewayError):
 
 
 class MalformedRequestError(BadRequestError):
-    """The request breaks a rule of HTTP that the edge insists on."""
+    """The request violates HTTP (RFC 9110, RFC 9112), or two servers could read it differently."""
 
     reason = "malformed_request"
-    closes = True
+    closes_connection = True
 
 
 class AmbiguousCredentialsError(BadRequestError):
+    """The request has more than one credential."""
+
     reason = "ambiguous_credentials"
 
 
 class InvalidParameterError(BadRequestError):
+    """A value of the request cannot be parsed, or is not allowed on this route."""
+
     error_code = "INVALID_PARAMETER_VALUE"
     reason = "invalid_parameter"
 
 
 class UnprocessableError(GatewayError):
+    """The request is well-formed, but a field of it is missing or invalid."""
+
     status = 422
     error_code = "INVALID_PARAMETER_VALUE"
     reason = "validation_failed"
 
 
 class ClaimDisagreesError(UnprocessableError):
-    """A number that was claimed is not the one that MLflow has."""
+    """A metric in the request differs from the value that MLflow has recorded."""
 
     reason = "claim_disagrees"
 
 
 class KeyReusedError(UnprocessableError):
-    """An Idempotency-Key that stands for another request."""
+    """The Idempotency-Key was used before, with a different request."""
 
     reason = "idempotency_key_reused"
 
@@ -110,40 +149,40 @@ class BodyTooLargeError(GatewayError):
     status = 413
     error_code = "BAD_REQUEST"
     reason = "body_too_large"
-    closes = True
+    closes_connection = True
 
 
 class TargetTooLongError(GatewayError):
     status = 414
     error_code = "BAD_REQUEST"
     reason = "target_too_long"
-    closes = True
+    closes_connection = True
 
 
 class HeadersTooLargeError(GatewayError):
     status = 431
     error_code = "BAD_REQUEST"
     reason = "headers_too_large"
-    closes = True
+    closes_connection = True
 
 
 class SlowRequestError(GatewayError):
-    """The client stopped sending in the middle of a body, or reading in the middle of an answer.
+    """The client sent its request, or read the response, too slowly.
 
-    The status is 400, not 408, because the MLflow client repeats a 408.
+    The status is 400 and not 408, because the MLflow client retries a 408.
     """
 
     status = 400
     error_code = "BAD_REQUEST"
     reason = "slow_request"
-    closes = True
+    closes_connection = True
 
 
-# --- 401, 403: who ---
+# --- 401, 403: the caller is not authenticated, or not allowed to do this ---
 
 
 class UnauthenticatedError(GatewayError):
-    """No credential, or one that proves nothing."""
+    """The request has no credential. Subclasses: its credential is not valid."""
 
     status = 401
     error_code = "UNAUTHENTICATED"
@@ -184,10 +223,14 @@ class InvalidSignatureError(UnauthenticatedError):
 
 
 class StaleSignatureError(UnauthenticatedError):
+    """The signed message is older than allowed, or dated too far ahead."""
+
     reason = "signature_stale"
 
 
 class SpentSignatureError(UnauthenticatedError):
+    """The signed message, or its nonce, was used before."""
+
     reason = "signature_spent"
 
 
@@ -202,25 +245,29 @@ class MissingScopeError(PermissionDeniedError):
 
 
 class AddressNotAllowedError(PermissionDeniedError):
+    """The client's address is outside the networks that the API key is restricted to."""
+
     reason = "address_not_allowed"
 
 
-class SignInOffError(PermissionDeniedError):
-    """Sign-In with Ethereum, at a gateway that does not know under which name it is seen."""
+class SignInDisabledError(PermissionDeniedError):
+    """Sign-In with Ethereum is disabled: HOKUSAI_PUBLIC_URL is not set."""
 
     reason = "sign_in_off"
 
 
 class RouteRefusedError(PermissionDeniedError):
-    """A route of MLflow's that the gateway does not pass on."""
+    """A route of MLflow that the gateway does not forward."""
 
     reason = "route_refused"
 
 
-# --- 404, 409: what ---
+# --- 404, 409: the resource does not exist, or is in another state ---
 
 
 class NotFoundError(GatewayError):
+    """The resource does not exist, or belongs to another tenant."""
+
     status = 404
     error_code = "RESOURCE_DOES_NOT_EXIST"
     reason = "not_found"
@@ -239,70 +286,74 @@ class ConflictError(GatewayError):
 
 
 class InProgressError(ConflictError):
-    """The same request is being worked on; `retry_after` is in whole seconds."""
+    """A request with the same Idempotency-Key is being processed."""
 
     reason = "in_progress"
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message, headers=[(b"retry-after", str(retry_after).encode())])
+        super().__init__(message, retry_after=retry_after)
 
 
 class TokenTakenError(ConflictError):
-    """A token id that another tenant holds."""
+    """The token id belongs to another tenant."""
 
     reason = "token_taken"
 
 
 class NotMintableError(ConflictError):
-    """The attestation does not entitle to a mint: what it lacks is in the message."""
+    """The attestation does not qualify for a mint; the message says what is missing."""
 
     reason = "not_mintable"
 
 
 class SmallImprovementError(NotMintableError):
-    """The improvement is under one percentage point (DeltaOne)."""
+    """The improvement is less than one percentage point (DeltaOne)."""
 
     reason = "improvement_too_small"
 
 
-# --- 429: how much ---
+# --- 429: too many requests ---
 
 
 class RateLimitedError(GatewayError):
-    """Too many requests; `retry_after` is in whole seconds."""
+    """The principal, or the anonymous client address, has used up its limit."""
 
     status = 429
     error_code = "REQUEST_LIMIT_EXCEEDED"
     reason = "rate_limited"
 
     def __init__(self, message: str, *, retry_after: int) -> None:
-        super().__init__(message, headers=[(b"retry-after", str(retry_after).encode())])
+        super().__init__(message, retry_after=retry_after)
 
 
 class TooManyFailuresError(RateLimitedError):
+    """Too many requests from one address failed authentication."""
+
     reason = "too_many_failures"
 
 
 class TooManyWalletsError(RateLimitedError):
-    """Too many new wallets from one address; each of them makes an MLflow workspace for good."""
+    """Too many new wallets from one address. Each creates an MLflow workspace permanently."""
 
     reason = "too_many_wallets"
 
 
-# --- 5xx: ours, or the upstream's ---
+# --- 5xx: the gateway or MLflow failed ---
 
 
 class InternalError(GatewayError):
-    """A defect of ours. The log has the details under the request id."""
+    """An internal error of the gateway. The log has the details under the request id."""
 
     def __init__(self) -> None:
         super().__init__(
-            "The gateway failed in a way it should not. Try again; if it goes on, tell the "
-            "operator the request id."
+            "The gateway failed with an internal error. Try again; if it happens again, report "
+            "the request id to the operator."
         )
 
 
 class UpstreamError(GatewayError):
+    """MLflow failed, or its response cannot be used."""
+
     status = 502
     error_code = "TEMPORARILY_UNAVAILABLE"
     reason = "upstream_failed"
@@ -317,13 +368,13 @@ class UpstreamTLSError(UpstreamError):
 
 
 class UpstreamProtocolError(UpstreamError):
-    """The upstream broke HTTP, or the connection, before its answer was whole."""
+    """MLflow violated HTTP, or closed the connection before its response was complete."""
 
     reason = "upstream_protocol"
 
 
 class MLflowRefusalError(GatewayError):
-    """MLflow itself refused the request, or failed on it: its status, code and message."""
+    """MLflow responded with an error: status, error_code and message are MLflow's."""
 
     status = 400
     reason = "mlflow_refused"
@@ -337,19 +388,21 @@ class MLflowRefusalError(GatewayError):
 
 
 class UpstreamTimeoutError(UpstreamError):
+    """MLflow sent nothing for HOKUSAI_UPSTREAM_READ_TIMEOUT."""
+
     status = 504
     reason = "upstream_read_timeout"
 
 
 class UnavailableError(GatewayError):
-    """Something that the gateway depends on is away; a retry is safe."""
+    """A service that the gateway depends on is unavailable; a retry is safe."""
 
     status = 503
     error_code = "TEMPORARILY_UNAVAILABLE"
     reason = "unavailable"
 
     def __init__(self, message: str, *, retry_after: int = 1) -> None:
-        super().__init__(message, headers=[(b"retry-after", str(retry_after).encode())])
+        super().__init__(message, retry_after=retry_after)
 
 
 class DatabaseUnavailableError(UnavailableError):
@@ -357,6 +410,8 @@ class DatabaseUnavailableError(UnavailableError):
 
 
 class UpstreamBusyError(UnavailableError):
+    """No connection to MLflow became free within HOKUSAI_UPSTREAM_POOL_TIMEOUT."""
+
     reason = "upstream_busy"
 
 
@@ -364,12 +419,12 @@ class UpstreamBusyError(UnavailableError):
 
 
 class StartupError(Exception):
-    """What keeps the gateway from starting, in one line that names the setting to change."""
+    """The gateway cannot start. Its message is one line that names the setting to change."""
 
 
 def _reasons(kind: type[GatewayError]) -> set[str]:
-    return {kind.reason}.union(*(_reasons(one) for one in kind.__subclasses__()))
+    return {kind.reason}.union(*(_reasons(subclass) for subclass in kind.__subclasses__()))
 
 
-# Every reason that an answer of the gateway's can give.
+# Every value that `reason` can have in a response.
 REASONS = frozenset(_reasons(GatewayError))

@@ -1,26 +1,32 @@
-"""How slowly a request's body may come, all in all: drops of it are no sign of life for ever."""
+"""The minimum data rate of request bodies: bounds the total time of a body that arrives slowly.
+
+A timeout per read is not enough: a client that sends one byte before each timeout never hits it.
+"""
 
 from app.core.errors import SlowRequestError
 
-# Bytes a second; the slowest links that people train over are a hundred times as fast.
+# Bytes per second; the slowest links that people train over are a hundred times as fast.
 MIN_RATE = 240
-# The pace is looked at each time that so many of the longest silences have been waited for.
+# The rate is measured over windows of this many body timeouts.
 WINDOW_IN_TIMEOUTS = 4
 
 
 class MinimumDataRate:
-    """Watches one body. gap: the longest silence allowed in it, in seconds."""
+    """Measures the rate of one request body.
 
-    def __init__(self, gap: float) -> None:
-        self._window = WINDOW_IN_TIMEOUTS * gap
+    body_timeout: the maximum time to wait for the next part of the body, in seconds.
+    """
+
+    def __init__(self, body_timeout: float) -> None:
+        self._window = WINDOW_IN_TIMEOUTS * body_timeout
         self._waited = 0.0
         self._size = 0
 
-    def came(self, size: int, waited: float) -> None:
-        """Note `size` bytes for which the client was waited for, in seconds.
+    def record(self, size: int, waited: float) -> None:
+        """Add a part of the body: its size in bytes, and how long it was waited for, in seconds.
 
-        Only that time counts, and not what MLflow needs to take them. Raises SlowRequestError
-        where a window brought less than MIN_RATE.
+        Only the time spent waiting for the client counts, not the time that MLflow takes to read.
+        Raises SlowRequestError if the rate over a window was below MIN_RATE.
         """
         self._waited += waited
         self._size += size
@@ -28,6 +34,6 @@ class MinimumDataRate:
             return
         if self._size < self._waited * MIN_RATE:
             raise SlowRequestError(
-                f"The request's body comes with less than {MIN_RATE} bytes a second. Send it again."
+                f"The request's body arrives at less than {MIN_RATE} bytes a second. Send it again."
             )
         self._waited, self._size = 0.0, 0

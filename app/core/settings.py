@@ -1,4 +1,4 @@
-"""Every knob of the gateway: an environment variable `HOKUSAI_<NAME>`, its unit, its default."""
+"""Every setting of the gateway: environment variable `HOKUSAI_<NAME>`, unit and default value."""
 
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -10,50 +10,51 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.errors import StartupError
-from app.core.validation_errors import words
-from app.schemas.address import is_address
+from app.core.ethereum import is_address
+from app.core.text_pattern import TextPattern
+from app.core.validation_errors import problems_with
 
 Network = IPv4Network | IPv6Network
-# Characters of a pepper that nobody finds by trying.
+# The minimum length of a pepper in characters: too long to guess by brute force.
 MIN_PEPPER = 16
 AccessLog = Literal["all", "errors", "none"]
-# Nobody means more than a year, and the clock ends somewhere.
-LONGEST = 366 * 24 * 3600
-Seconds = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
+# A year: a longer time is a mistake, and overflows in some clocks.
+MAX_SECONDS = 366 * 24 * 3600
+Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
 
 
 class Settings(BaseSettings):
-    """The gateway's configuration, read once at start. docs/configuration.md repeats this table."""
+    """The gateway's configuration, read once at start (docs/configuration.md)."""
 
     model_config = SettingsConfigDict(
         env_prefix="HOKUSAI_",
-        # A variable that a template left empty is one that was not set.
+        # An empty variable, as templates produce it, counts as not set.
         env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         hide_input_in_errors=True,
     )
 
-    # Where it listens.
+    # The listener.
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
     workers: Count = 1
-    # The address that users see; SIWE messages must name its host and port. Without it there is no
-    # Sign-In with Ethereum, unless only this machine reaches the gateway.
+    # The gateway's URL as users see it; SIWE messages must name its host and port. Without it,
+    # Sign-In with Ethereum is disabled, except for a gateway that only this machine can reach.
     public_url: str | None = None
-    # Reverse proxies whose X-Forwarded-For is believed, as CIDR blocks separated by commas.
+    # Reverse proxies whose X-Forwarded-For is trusted, as CIDR blocks separated by commas.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     # Browser origins that may call the API, separated by commas; none by default.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
-    # What it stands on. What is not given, `hokusai-gateway serve` starts itself.
+    # Services that the gateway needs. `hokusai-gateway serve` starts those that are not set.
     data_dir: Path = Path(".hokusai")
     database_url: SecretStr | None = None
     database_connections: Count = 10
     mlflow_url: str | None = None
-    # Sent to MLflow as its Authorization header, when MLflow itself asks for one.
+    # Sent to MLflow as the Authorization header, if MLflow itself requires one.
     mlflow_authorization: SecretStr | None = None
     # A file of PEM certificates to trust for an https MLflow, instead of the system's.
     mlflow_ca_file: Path | None = None
@@ -61,13 +62,14 @@ class Settings(BaseSettings):
     # `workspaces`: a tenant is an MLflow workspace. `shared`: all tenants see one MLflow.
     tenancy: Literal["workspaces", "shared"] = "workspaces"
 
-    # Identity. The pepper is the secret that API keys are hashed with.
+    # Identity. The pepper is the secret key of the HMAC that API keys and tokens are stored as.
     key_pepper: SecretStr | None = None
-    # Peppers of earlier versions, oldest first, separated by commas: their keys go on working.
+    # Earlier peppers, oldest first, separated by commas: API keys made with them remain valid.
     retired_peppers: Annotated[tuple[SecretStr, ...], NoDecode] = ()
-    # A wallet's message may be this many seconds old, or ahead of our clock.
+    # How old a wallet's signed message may be, and how far ahead of the gateway's clock.
     signature_max_age: Seconds = 300
     signature_clock_skew: Seconds = 60
+    # The lifetime of a wallet's token, if the request for it names none.
     token_seconds: int = Field(default=3600, ge=900, le=3600)
 
     # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
@@ -78,68 +80,70 @@ class Settings(BaseSettings):
     attestor_keystore_password: SecretStr | None = None
     # Addresses of earlier attestors of the same database, separated by commas.
     retired_attestors: Annotated[tuple[str, ...], NoDecode] = ()
-    # Where signatures count (EIP-155, EIP-712).
+    # The domain of the attestor's signatures (EIP-155, EIP-712).
     chain_id: Count = 1
     verifying_contract: str = "0x0000000000000000000000000000000000000000"
     # The contract of the Ethereum Attestation Service on that chain, and its version.
     eas_contract: str = "0xA1207F3BBa224E2c9c3c6D5aF63D0eb1582Ce587"
     eas_version: str = "0.26"
     # The name in the log's checkpoints; one log keeps one name.
-    log_origin: Annotated[str, Field(pattern=r"^[^\s+]+$")] = "hokusai.registry/attestations"
+    log_origin: Annotated[
+        str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
+    ] = "hokusai.registry/attestations"
 
-    # Registration: for so long nobody takes up what another gateway works on, or died over; longer
-    # than one request to MLflow takes.
+    # Registration: how long one gateway works on a registration exclusively before another one may
+    # resume it; longer than one request to MLflow takes.
     registration_lease: Seconds = 120
 
-    # Limits.
+    # Rate limits. Requests per window of a principal whose key has no limit of its own.
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.
     rate_window: Count = 60
     # Failed authentications, and anonymous requests, per client address.
     failure_limit: Count = 100
     anonymous_limit: Count = 100
-    # Wallets that are new here, per client address and hour: each makes a workspace for good.
+    # New wallets per client address and hour: each creates an MLflow workspace permanently.
     new_wallet_limit: Count = 30
-    # How many gateways share the limits: each counts its part by itself while Redis is away.
+    # How many gateways share the limits: while Redis is unreachable, each enforces its share alone.
     replicas: Count = 1
 
-    # Time and size at the edge and upstream.
+    # Sizes and timeouts of requests and of connections to MLflow. The largest request body.
     max_upload: Bytes = 50 * 1024**3
-    # Whether users reach the object store that MLflow signs URLs for. If not, their clients are
-    # told to send and fetch all artifacts through the gateway.
+    # Whether users can reach the object store that MLflow signs URLs for. If not, their clients
+    # transfer all artifacts through the gateway.
     direct_artifacts: bool = True
-    # The longest silence in the middle of a request's body.
+    # The longest wait for the next part of a request's body.
     body_timeout: Seconds = 30
     connect_timeout: Seconds = 5
-    # The longest wait for MLflow's next byte. With the waits for a connection it stays below the
-    # 120 s that the MLflow client waits, which would learn nothing of what went wrong otherwise.
+    # The longest wait for MLflow's next byte. Together with the waits for a connection it is less
+    # than the MLflow client's own timeout of 120 s, so that the client receives the error response.
     upstream_read_timeout: Seconds = 105
     upstream_connections: Count = 100
-    # The part that one tenant may hold of those that other tenants leave; 1 sets no bound.
+    # The share of the connections not used by other tenants that one tenant may use; 1: all.
     upstream_tenant_share: float = Field(default=0.5, gt=0, le=1)
     # The longest wait for a free connection to MLflow.
     upstream_pool_timeout: Seconds = 5
-    # After SIGTERM /readyz says 503 for so long, while requests are served, before the listener
+    # After SIGTERM, how long /readyz is 503 while requests are still served, before the listener
     # closes: longer than a load balancer takes to notice.
-    drain_delay: float = Field(default=0, ge=0, le=LONGEST, allow_inf_nan=False)
-    # How long requests in flight may go on after that.
+    drain_delay: float = Field(default=0, ge=0, le=MAX_SECONDS, allow_inf_nan=False)
+    # How long requests in flight have to finish after that.
     shutdown_grace_period: Seconds = 30
 
-    # What it tells.
+    # Logs and metrics.
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    # A log line per request: for all of them, for those answered with 4xx or 5xx, or for none.
+    # Which requests get a log line: all, those with a 4xx or 5xx response, or none.
     access_log: AccessLog = "errors"
-    # Prometheus metrics on a port of their own; without one, at /metrics for admins.
+    # The port of Prometheus metrics; without one they are at /metrics, for admins.
     metrics_port: int | None = Field(default=None, ge=1, le=65535)
-    # The address of that port. It asks for no credential, so it is not HOKUSAI_HOST by default.
+    # The address of that port. It needs no credential, so it is not HOKUSAI_HOST by default.
     metrics_host: str = "127.0.0.1"
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
-        # Pydantic would say that it is no IPv4 and no IPv6 network, but neither which nor why. Of
-        # two validators of this mode the lower one comes first.
+        # Converted here because pydantic's own message says neither which network is wrong nor why.
+        # Of two `before` validators the later one in the source, `_split`, runs first.
         return tuple(map(ip_network, value)) if isinstance(value, tuple) else value
 
     @field_validator(
@@ -156,14 +160,17 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # raises ValueError for an invalid port
+        except ValueError:
+            raise ValueError("must be a URL with a valid host and port") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL with a host")
         if not value.isascii():
             raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
         if any(not 0 < len(label) < 64 for label in parts.hostname.rstrip(".").split(".")):
             raise ValueError("must have a host whose parts have 1 to 63 characters each")
-        _ = parts.port  # raises ValueError for one that is none
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
@@ -174,20 +181,20 @@ class Settings(BaseSettings):
         for address in (value,) if isinstance(value, str) else value:
             if not is_address(address):
                 raise ValueError(
-                    f"{address!r} is no Ethereum address, which is 0x and 40 hexadecimal digits"
+                    f"{address!r} is not a valid Ethereum address: 0x and 40 hexadecimal digits"
                 )
         return value
 
     @field_validator("mlflow_authorization")
     @classmethod
-    def _in_one_line(cls, value: SecretStr | None) -> SecretStr | None:
+    def _without_newline(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not value.get_secret_value().isprintable():
-            raise ValueError("must be one line, as it stands in a header: no newline at its end")
+            raise ValueError("must be one line: remove the newline at its end")
         return value
 
     @field_validator("key_pepper")
     @classmethod
-    def _not_to_be_guessed(cls, value: SecretStr | None) -> SecretStr | None:
+    def _long_enough(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and len(value.get_secret_value()) < MIN_PEPPER:
             raise ValueError(
                 f"must have at least {MIN_PEPPER} characters; `openssl rand -hex 32` makes one"
@@ -199,7 +206,7 @@ class Settings(BaseSettings):
     def _origins(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for origin in value:
             if origin != "*" and not origin.startswith(("http://", "https://")):
-                raise ValueError(f"{origin!r} is no origin: write https://{origin}")
+                raise ValueError(f"{origin!r} is not a valid origin: write https://{origin}")
         return value
 
     @field_validator("database_url")
@@ -217,7 +224,10 @@ class Settings(BaseSettings):
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        parts = urlsplit(value.get_secret_value())
+        try:
+            parts = urlsplit(value.get_secret_value())
+        except ValueError:  # its message would show the password
+            parts = urlsplit("")
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
             raise ValueError("must be a redis://, rediss:// or unix:// URL")
         return value
@@ -227,7 +237,7 @@ class Settings(BaseSettings):
         if self.workers * self.replicas > 1 and self.redis_url is None:
             name = "WORKERS" if self.workers > 1 else "REPLICAS"
             raise ValueError(
-                f"HOKUSAI_{name} > 1 needs HOKUSAI_REDIS_URL, or each of them counts on its own"
+                f"HOKUSAI_{name} > 1 needs HOKUSAI_REDIS_URL: without it each one counts alone"
             )
         return self
 
@@ -239,7 +249,7 @@ class Settings(BaseSettings):
 
     @property
     def risks(self) -> list[str]:
-        """A line for each choice that works, and that nobody should have made by mistake."""
+        """A warning for each setting that is valid, but endangers data if set by mistake."""
         found = []
         if self.tenancy == "shared":
             found.append(
@@ -248,16 +258,17 @@ class Settings(BaseSettings):
         if self.registration_lease <= self.upstream_read_timeout:
             found.append(
                 f"HOKUSAI_REGISTRATION_LEASE={self.registration_lease:g}: a registration may be "
-                "taken up while MLflow still works on it; more than HOKUSAI_UPSTREAM_READ_TIMEOUT "
-                f"({self.upstream_read_timeout:g}) is safe"
+                "resumed while MLflow still works on it; use more than "
+                f"HOKUSAI_UPSTREAM_READ_TIMEOUT ({self.upstream_read_timeout:g})"
             )
         return found
 
     @cached_property
     def public_hosts(self) -> frozenset[str]:
-        """The `host[:port]` values that a SIWE message may be addressed to; none if none is known.
+        """The values of `host[:port]` that a SIWE message may name (ERC-4361); empty if unknown.
 
-        Without HOKUSAI_PUBLIC_URL only a gateway that this machine alone reaches knows its names.
+        They follow from HOKUSAI_PUBLIC_URL. Without it they are known only for a gateway that
+        listens on a loopback address and has no proxy in front.
         """
         if self.public_url is not None:
             return frozenset({urlsplit(self.public_url).netloc})
@@ -274,13 +285,13 @@ def _is_loopback(host: str) -> bool:
 
 
 def load_settings() -> Settings:
-    """Read the environment. Raises StartupError with a line that names each wrong setting."""
+    """The settings of the environment. Raises StartupError that names each invalid setting."""
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            "".join(f"HOKUSAI_{str(field).upper()}: " for field in problem["loc"][:1])
-            + words(problem)
-            for problem in error.errors(include_url=False, include_input=False)
+        lines = [
+            # A problem of several settings has no place, and names them itself.
+            f"HOKUSAI_{one.where.upper()}: {one.problem}" if one.where else one.problem
+            for one in problems_with(Settings, error)
         ]
-        raise StartupError("; ".join(problems)) from None
+        raise StartupError("; ".join(lines)) from None

@@ -1,4 +1,4 @@
-"""JSON read in the one way in which nobody else can read it differently (RFC 7493, I-JSON)."""
+"""Strict JSON parsing (RFC 7493, I-JSON): refuses what two parsers could read differently."""
 
 import json
 import re
@@ -7,31 +7,33 @@ from typing import Any
 from app.core.errors import InvalidParameterError
 
 MAX_DEPTH = 64
-# MLflow takes a thousand metrics at once; this is for spans, which are made of objects.
+# MLflow accepts a thousand metrics in one request; a batch of spans has far more objects.
 MAX_CONTAINERS = 20_000
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-# How NUL, and half a surrogate pair, can be written in valid JSON; or what only looks like it.
+# An escape of NUL or of a surrogate. It also matches harmless text, such as a valid pair of
+# surrogates, so a match only means that the parsed text has to be examined.
 _PERHAPS_BAD_TEXT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 _BAD_TEXT = re.compile("[\0\ud800-\udfff]")
-_SAID_OF_BAD_TEXT = "Text in the body must hold no NUL (\\u0000) and no half of a surrogate pair."
+_BAD_TEXT_MESSAGE = "Text in the body must not contain NUL (\\u0000) or an unpaired surrogate."
 
 
 def parse(body: bytes) -> Any:
-    """The JSON value of a body, read strictly: UTF-8, no key twice, no NaN, at most 64 deep.
+    """The value of a JSON body.
 
-    Text holds no NUL, which PostgreSQL cannot keep, and no half of a surrogate pair, which is no
-    character. Raises InvalidParameterError.
+    Raises InvalidParameterError for a body that is not valid JSON in UTF-8, has a key twice in one
+    object, NaN or Infinity, more than 64 levels or 20,000 objects and lists, or text with NUL
+    (which PostgreSQL cannot store) or an unpaired surrogate (which is not a character).
     """
     containers = body.count(b"{") + body.count(b"[")
     if containers > MAX_CONTAINERS:
-        # To read these takes the event loop's time, and everybody else's with it.
+        # Parsing more would block the event loop, and with it all other requests.
         raise InvalidParameterError(
             f"The body may have at most {MAX_CONTAINERS} objects and lists. Send it in parts."
         )
     if containers > MAX_DEPTH and _is_too_deep(body):
-        # Before it is parsed: a parser that recurses may take the process with it.
+        # Checked before parsing: a recursive parser could overflow the stack.
         raise InvalidParameterError("The body is not valid JSON: it is nested too deeply.")
     try:
         document = json.loads(
@@ -39,17 +41,26 @@ def parse(body: bytes) -> Any:
         )
     except UnicodeDecodeError:
         raise InvalidParameterError("The body must be JSON in UTF-8.") from None
-    except ValueError as error:
-        raise InvalidParameterError(f"The body is not valid JSON: {error}.") from None
+    except json.JSONDecodeError as error:
+        raise InvalidParameterError(f"The body is not valid JSON: {syntax(error)}.") from None
+    except ValueError:  # Python's own limit of digits
+        raise InvalidParameterError("The body is not valid JSON: a number is too long.") from None
     if _PERHAPS_BAD_TEXT.search(body) is not None and _has_bad_text(document):
-        raise InvalidParameterError(_SAID_OF_BAD_TEXT)
+        raise InvalidParameterError(_BAD_TEXT_MESSAGE)
     return document
 
 
-def check_text(body: bytes) -> None:
-    """Refuse a body whose text others lose: not UTF-8, a NUL, half of a surrogate pair.
+def syntax(error: json.JSONDecodeError) -> str:
+    """What is wrong and where, such as `expecting value at line 1, column 9`."""
+    wrong = error.msg.removesuffix(" at").removesuffix(" starting")
+    return f"{wrong[:1].lower()}{wrong[1:]} at line {error.lineno}, column {error.colno}"
 
-    The rest of it is not looked at, and may be no JSON. Raises InvalidParameterError.
+
+def check_text(body: bytes) -> None:
+    """Check only the text of a body: UTF-8, no NUL, no unpaired surrogate.
+
+    MLflow would store such text damaged. The body need not be valid JSON. Raises
+    InvalidParameterError.
     """
     try:
         if not body.isascii():
@@ -63,20 +74,20 @@ def check_text(body: bytes) -> None:
     try:
         bad = _has_bad_text(json.loads(body))
     except (ValueError, RecursionError):
-        return  # no JSON, or none that anybody reads
+        return  # not valid JSON: MLflow refuses it
     if bad:
-        raise InvalidParameterError(_SAID_OF_BAD_TEXT)
+        raise InvalidParameterError(_BAD_TEXT_MESSAGE)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise ValueError("it has a key twice")
+        raise InvalidParameterError("The body is not valid JSON: it has a key twice.")
     return result
 
 
 def _constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
+    raise InvalidParameterError(f"The body is not valid JSON: {name} is not a JSON value.")
 
 
 def _is_too_deep(body: bytes) -> bool:

@@ -1,33 +1,50 @@
-"""Variables of the environment that look like settings of the gateway, and are none."""
+"""Warns of environment variables `HOKUSAI_*` that are not settings, such as misspelled ones."""
 
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
+from types import MappingProxyType
 
 from app.core.settings import Settings
 
 PREFIX = "HOKUSAI_"
-# What the SDK and the examples read; who develops with them may run a gateway in the same shell.
+# Variables of the SDK and the examples, which may be set in the same shell as the gateway's.
 CLIENTS = frozenset({"URL", "API_ENDPOINT", "API_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"})
-# What Kubernetes tells every container of a Service whose name begins with `hokusai-`.
+# Renamed settings: old name → new name.
+RENAMED = MappingProxyType(
+    {
+        "BODY_GAP": "BODY_TIMEOUT",
+        "GRACE_PERIOD": "SHUTDOWN_GRACE_PERIOD",
+        "NEW_WALLETS": "NEW_WALLET_LIMIT",
+        "UPSTREAM_QUEUE": "UPSTREAM_POOL_TIMEOUT",
+        "UPSTREAM_SHARE": "UPSTREAM_TENANT_SHARE",
+        "UPSTREAM_TIMEOUT": "UPSTREAM_READ_TIMEOUT",
+        "WALLET_AHEAD": "SIGNATURE_CLOCK_SKEW",
+        "WALLET_PAST": "SIGNATURE_MAX_AGE",
+    }
+)
+# Kubernetes sets these in every container, for each Service whose name begins with `hokusai-`.
 _SERVICE = re.compile(r"\w+_(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)")
 
 
-def warnings(environment: Mapping[str, str]) -> Iterator[str]:
-    """A line for each variable that sets nothing, with the setting whose name is nearest.
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A warning for each variable that is ignored, with its new name or the most similar setting.
 
-    environment: names and values; a value is never repeated, since it may be a secret. Case does
-    not count, as for the settings themselves.
+    environment: names and values. A value is never repeated, since it may be a secret. Names are
+    compared without regard to case, like those of the settings.
     """
-    known = {name.upper() for name in Settings.model_fields}
+    settings = {name.upper() for name in Settings.model_fields}
     for variable in sorted(environment):
         name = variable.upper().removeprefix(PREFIX)
-        if not variable.upper().startswith(PREFIX) or name in known | CLIENTS:
+        if not variable.upper().startswith(PREFIX) or name in settings | CLIENTS:
+            continue
+        if name in RENAMED:
+            yield f"warning: {variable} is now called {PREFIX}{RENAMED[name]}, and is ignored"
             continue
         if _SERVICE.fullmatch(name):
             continue
-        nearest = get_close_matches(name, sorted(known), n=1, cutoff=0)[0]
+        nearest = get_close_matches(name, sorted(settings), n=1, cutoff=0)[0]
         yield (
-            f"warning: {variable} is no setting and does nothing; the nearest one is "
+            f"warning: {variable} is not a setting and is ignored; the most similar one is "
             f"{PREFIX}{nearest}"
         )

@@ -1,17 +1,20 @@
-"""The short way to MLflow, below ASGI, of a request that is here whole.
+"""Fast path for fully received requests to MLflow, below ASGI.
 
-Such a request is most of the traffic: a known key, and a small body or none. It takes no task, no
-coroutine and no ASGI message, which cost more than all the rules together; a small task only where
-Redis counts it, or the database has to note that its signature is spent. The rules are those of the
-ordinary way, asked through the same layers; nothing is decided here. Whatever does not go well
-leaves this way, and begins again on the ordinary one, or goes on there if it was counted: that one
-knows how to refuse and to tell (docs/decisions/0016-express.md).
+Most requests have a known credential and a small body or none, and have been received in full. For
+such a request tasks, coroutines and ASGI messages cost more than all checks together, so it is sent
+to MLflow without them. A task is created only where the rate limit is counted in Redis, or a
+wallet's signature has to be consumed in the database.
+
+The fast path decides nothing. It runs the same checks through the same layers as the ASGI path, and
+falls back to that path when one of them would refuse, block or fail: before the request was counted
+against the rate limit by starting it there from the beginning, after that by handing it over. So
+every refusal has one place that renders it (docs/decisions/0016-fast-path.md).
 """
 
 import asyncio
 from collections.abc import Set as AbstractSet
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -27,20 +30,23 @@ from app.data_plane.proxy.application import Proxy
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.disconnect import ClientGoneError
 from app.data_plane.upstream.headers import header_lines
-from app.data_plane.upstream.response_head import BODILESS
-from app.data_plane.upstream.transfer import ClientGoneError, Transfer
+from app.data_plane.upstream.response_head import STATUSES_WITHOUT_BODY
+from app.data_plane.upstream.transfer import Transfer
+from app.edge.http1.interfaces import ClientConnection
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules, check_line
-
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
 
 log = structlog.get_logger()
 
 
 class FastPath:
-    """The layers of the gateway, without ASGI between them."""
+    """The layers of the gateway, called one after the other without ASGI between them.
+
+    prefix: of the paths that it serves. connections: the open connections of the server, which
+    updates the set itself and passes it in with the first of them.
+    """
 
     prefix: Final = PREFIX + b"/"
 
@@ -61,52 +67,51 @@ class FastPath:
         self.limit = limit
         self.proxy = proxy
         self.upstream = upstream
-        # The server's open connections; it keeps the set, and shows it with the first of them.
-        self.connections: AbstractSet[StrictProtocol] = frozenset()
+        self.connections: AbstractSet[ClientConnection] = frozenset()
 
-    def take(
-        self, protocol: "StrictProtocol", line: RequestLine, head: RequestHead, body: bytes
+    def try_handle(
+        self, connection: ClientConnection, line: RequestLine, head: RequestHead, body: bytes
     ) -> "FastPathCycle | None":
-        """Send a request on its way; None where it has to take the ordinary one.
+        """Start a request; None where it has to take the ASGI path.
 
-        body: all of it.
+        connection: of the client. body: the whole body.
         """
-        context = self.lifecycle.begin(head.headers.get(b"x-request-id"), head)
+        context = self.lifecycle.new_context(head.headers.get(b"x-request-id"), head)
         try:
             check_line(line)
-            if not self.identity.known(context):
+            if not self.identity.authenticate_from_cache(context):
                 return None
             request = self.proxy.prepare_without_io(line, context, body)
             if request is None:
                 return None
             upstream_head = self.upstream.encode(request)
         except Exception:
-            # Refusals, and faults of ours: both come again on the ordinary way, and are told there.
+            # A refusal, or an internal error: the ASGI path meets the same, and reports it.
             return None
-        counted = self.limit.ask(context)
+        counted = self.limit.hit(context)
         if isinstance(counted, Quota) and not counted.allowed:
-            return None  # which is not counted, here or there
+            return None  # a request that is refused is not counted, so it can start again
         self.lifecycle.bytes_in += len(body)
-        transfer = self.upstream.begin(request, upstream_head)
-        return FastPathCycle(self, protocol, line, context, transfer, counted)
+        transfer = self.upstream.new_transfer(request, upstream_head)
+        return FastPathCycle(self, connection, line, context, transfer, counted)
 
-    def read(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
-        """The head of a request of HTTP/1.1; None where it has to take the ordinary way."""
+    def parse_head(self, raw: list[tuple[bytes, bytes]], peer: str) -> RequestHead | None:
+        """The head of an HTTP/1.1 request; None where it has to take the ASGI path.
+
+        raw: headers with lower-case names. peer: the address of the connection's other end.
+        """
         try:
-            head = self.rules.read(raw, "1.1", peer)
+            head = self.rules.parse_head(raw, "1.1", peer)
         except GatewayError:
             return None
         return None if b"transfer-encoding" in head.headers else head
 
 
 class FastPathCycle:
-    """One request on the short way, with what uvicorn's protocol asks of a cycle of its own.
-
-    counted: what the limit says of it. Nothing is sent before that is known, and before a signature
-    is spent.
-    """
+    """One request on the fast path, with the attributes that uvicorn expects of its own cycles."""
 
     __slots__ = (
+        "connection",
         "context",
         "disconnected",
         "fast_path",
@@ -114,7 +119,6 @@ class FastPathCycle:
         "keep_alive",
         "line",
         "preparing",
-        "protocol",
         "response_complete",
         "response_started",
         "transfer",
@@ -125,18 +129,22 @@ class FastPathCycle:
     def __init__(
         self,
         fast_path: FastPath,
-        protocol: "StrictProtocol",
+        connection: ClientConnection,
         line: RequestLine,
         context: RequestContext,
         transfer: Transfer,
         counted: Quota | asyncio.Future[Quota],
     ) -> None:
+        """counted: the state of the rate limit, or the future of it.
+
+        The request is sent once it is counted, and once a wallet's signature is consumed.
+        """
         self.fast_path = fast_path
-        self.protocol = protocol
+        self.connection = connection
         self.line = line
         self.context = context
         self.transfer: Transfer | None = transfer
-        # Runs while Redis or the database are waited for.
+        # Runs while Redis or the database is waited for.
         self.preparing: asyncio.Task[None] | None = None
         self.disconnected = self.response_started = self.response_complete = False
         self.handed_over = False
@@ -144,118 +152,141 @@ class FastPathCycle:
         if isinstance(counted, Quota):
             context.quota = counted
         if context.quota is not None and context.wallet_proof is None:
-            transfer.begin(self.answered)
+            transfer.start(self.on_response)
         else:
             self.preparing = asyncio.get_running_loop().create_task(self._prepare(counted))
-            self.preparing.add_done_callback(self._prepared)
+            self.preparing.add_done_callback(self._on_prepared)
 
     @property
-    def message_event(self) -> "FastPathCycle":
-        """What uvicorn sets when something has happened to the client's side: see `set`.
+    def message_event(self) -> "DisconnectEvent":
+        """What uvicorn sets when the client has left.
 
-        Made anew each time: an object that holds itself is left to the garbage collector.
+        Made anew for each use: an object that the cycle kept, and that refers to the cycle, would
+        be freed by the garbage collector only.
         """
-        return self
+        return DisconnectEvent(self)
 
-    def set(self) -> None:
-        """The client's side has changed: if it is gone, so is the request."""
+    def on_disconnect(self) -> None:
+        """End the request if its client has left (`disconnected`)."""
         if self.disconnected and self.transfer is not None:
-            self.transfer.fail(ClientGoneError("The client left."))
+            self.transfer.fail(ClientGoneError())
 
-    def yield_way(self) -> None:
-        """Go on the ordinary way, if the answer is not here yet: another request waits behind.
+    def hand_over(self) -> None:
+        """Continue on the ASGI path if there is no response yet: another request waits behind.
 
-        Nothing more is read of the client then, so that somebody has to watch whether it leaves.
+        uvicorn reads nothing more from the client then, so that only a task can notice that it
+        leaves.
         """
         if not self.response_complete and self.transfer is not None:
-            self.transfer.unheard()
+            self.transfer.drop_callback()
             self._hand_over()
 
     async def _prepare(self, counted: Quota | asyncio.Future[Quota]) -> None:
         if not isinstance(counted, Quota):
             self.fast_path.limit.admit(self.context, await counted)
         if self.context.wallet_proof is not None:
-            await self.fast_path.proxy.replay_guard.spend(self.context.wallet_proof)
+            await self.fast_path.proxy.replay_guard.consume(self.context.wallet_proof)
 
-    def _prepared(self, preparing: asyncio.Task[None]) -> None:
+    def _on_prepared(self, preparing: asyncio.Task[None]) -> None:
         if self.handed_over:
             return
         assert self.transfer is not None
         try:
             if self.disconnected:
-                self._end(0)
+                self._finish(0)
             elif preparing.exception() is None:
-                self.transfer.begin(self.answered)
+                self.transfer.start(self.on_response)
             else:
                 self._hand_over()
         except Exception:
-            self._break_off()
+            self._abort()
 
-    def answered(self) -> None:
-        """MLflow's answer is here, or will not come."""
+    def on_response(self) -> None:
+        """Send MLflow's response to the client, or leave it to the ASGI path."""
         assert self.transfer is not None
         try:
             conn = self.transfer.conn
             if self.disconnected:
-                self._end(0)
+                self._finish(0)
             elif (
                 conn is None
                 or not conn.complete
-                or conn.answer.status >= 400
-                or self.protocol.stalled
+                or conn.response.status >= 400
+                or self.connection.write_paused
             ):
-                # Long, refused, broken off, or nobody to take it: that is for who can wait.
+                # It is long, an error, or incomplete, or the client is not reading: the ASGI path
+                # can wait.
                 self._hand_over()
             else:
-                self._answer(conn)
+                self._respond(conn)
         except Exception:
-            self._break_off()
+            self._abort()
 
-    def _answer(self, conn: Connection) -> None:
-        answer, body = conn.answer, conn.take()
-        headers = self.fast_path.lifecycle.additions(
-            self.context, self.context.head.raw, dated=answer.dated
+    def _respond(self, conn: Connection) -> None:
+        response, body = conn.response, conn.take_buffered()
+        headers = self.fast_path.lifecycle.response_headers(
+            self.context, self.context.head.raw, has_date=response.has_date
         )
         if not self.keep_alive:
             headers.append((b"connection", b"close"))
-        # Looked for here, and not in what MLflow sent: its Connection header may take it away.
-        if not (answer.sized or answer.status in BODILESS or self.line.method == "HEAD"):
+        # `has_length` is that of the forwarded headers: MLflow's Connection header may have removed
+        # a Content-Length from them.
+        if not (
+            response.has_length
+            or response.status in STATUSES_WITHOUT_BODY
+            or self.line.method == "HEAD"
+        ):
             headers.append((b"content-length", b"%d" % len(body)))
-        parts = (STATUS_LINE[answer.status], answer.lines, header_lines(headers), b"\r\n", body)
+        parts = (STATUS_LINE[response.status], response.lines, header_lines(headers), b"\r\n", body)
         self.response_started = self.response_complete = True
         self.fast_path.lifecycle.bytes_out += len(body)
-        # The client waits for this, and nobody for what is put in order after it.
-        self.protocol.answer(b"".join(parts), close=not self.keep_alive)
-        self._end(answer.status)
+        # First the response, for which the client waits, and then metrics and the connection.
+        self.connection.respond(b"".join(parts), close=not self.keep_alive)
+        self._finish(response.status)
 
-    def _end(self, status: int) -> None:
-        # The connection may be silent for long after this, and a body is in here.
+    def _finish(self, status: int) -> None:
+        """Give the connection back, and record the request. status: 0 where the client has left."""
+        # The client's connection keeps this object until its next request; the body need not stay.
         transfer, self.transfer = self.transfer, None
         assert transfer is not None
-        self.fast_path.upstream.end(transfer)
-        self.fast_path.lifecycle.end(self.context, self.line.method, status)
+        self.fast_path.upstream.release(transfer)
+        self.fast_path.lifecycle.finish(self.context, self.line.method, status)
 
-    def _break_off(self) -> None:
-        """A fault of ours, of which the client learns by the end of the connection."""
+    def _abort(self) -> None:
+        """Close the client's connection because of an internal error."""
         log.exception("request.failed", request_id=self.context.request_id)
         if self.transfer is not None:
-            self.fast_path.upstream.end(self.transfer)
-        self.protocol.transport.abort()
+            self.fast_path.upstream.release(self.transfer)
+        self.connection.transport.abort()
+
+    # --- on the ASGI path ---
 
     def _hand_over(self) -> None:
         self.handed_over = True
-        self.protocol.hand_over(self, self._proceed)
+        self.connection.hand_over(self, self._run)
 
-    async def _proceed(self, scope: Scope, receive: Receive, send: Send) -> None:
-        rest = partial(self.fast_path.failures.conduct, self._rest)
-        await self.fast_path.lifecycle.conduct(rest, scope, receive, send)
+    async def _run(self, scope: Scope, receive: Receive, send: Send) -> None:
+        resume = partial(self.fast_path.failures.run, self._resume)
+        await self.fast_path.lifecycle.run(resume, scope, receive, send)
 
-    async def _rest(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _resume(self, scope: Scope, receive: Receive, send: Send) -> None:
         upstream, transfer = self.fast_path.upstream, self.transfer
         assert transfer is not None
         try:
             if self.preparing is not None:
                 await self.preparing
-            await upstream.proceed(transfer, receive, send, scope.get("zero_copy"))
+            await upstream.resume(transfer, receive, send, scope.get("zero_copy"))
         finally:
-            upstream.end(transfer)
+            upstream.release(transfer)
+
+
+class DisconnectEvent:
+    """The `set` of an `asyncio.Event`, as uvicorn calls it, for a request on the fast path."""
+
+    __slots__ = ("_cycle",)
+
+    def __init__(self, cycle: FastPathCycle) -> None:
+        self._cycle = cycle
+
+    def set(self) -> None:
+        self._cycle.on_disconnect()

@@ -1,15 +1,12 @@
-"""PostgreSQL: the engine and its transactions."""
+"""Connections and transactions of PostgreSQL, over SQLAlchemy and asyncpg."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import asyncpg
 import structlog
-from fastapi import Depends, Request
 from sqlalchemy import DateTime, exc, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import (
@@ -25,82 +22,55 @@ from app.core.errors import DatabaseUnavailableError, StartupError
 
 log = structlog.get_logger()
 
-# A server that answers nothing must not hold a caller: 503 within three seconds, be it while
-# waiting for a connection (POOL + CONNECT), on one that is dead (QUICK + CLOSE), or in the middle
-# of a transaction (STATEMENT + CLOSE).
+# Timeouts in seconds. A PostgreSQL that does not respond must not keep a caller waiting: together
+# they give a 503 within three seconds, whether a connection is waited for (POOL + CONNECT), an
+# idle one turns out to be dead (BEGIN + CLOSE), or a transaction is under way (STATEMENT + CLOSE).
 POOL_SECONDS = 1.5
 CONNECT_SECONDS = 1.4
 STATEMENT_SECONDS = 2.5
-# What costs a server that is there nothing at all: BEGIN, ROLLBACK.
-QUICK_SECONDS = 0.8
+# For BEGIN and ROLLBACK, which take a responsive server no time.
+BEGIN_SECONDS = 0.8
 CLOSE_SECONDS = 0.2
-# SQLSTATE classes that say "not now": connection, two transactions in each other's way, resources,
-# shutdown or start of the server.
-AWAY = ("08", "40", "53", "57P")
-# What a URL may say after its `?`.
+# SQLSTATE classes of temporary errors: connection lost, conflict of two transactions, resources
+# exhausted, server starting or shutting down.
+UNAVAILABLE_STATES = ("08", "40", "53", "57P")
+# The query parameters that HOKUSAI_DATABASE_URL may have.
 OPTIONS = frozenset({"host", "ssl", "sslmode"})
-MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
-
-
-@cache
-def newest_revision() -> str:
-    """The schema's revision that this code was written for: the number its last migration has."""
-    return max(path.name for path in (MIGRATIONS / "versions").glob("[0-9]*.py")).partition("_")[0]
-
-
-def suffices(found: str | None) -> bool:
-    """Whether a schema of this revision has what this code needs.
-
-    So has that of any later release: migrations take nothing away that the release before uses
-    (docs/operations.md).
-    """
-    return found is not None and found.isdecimal() and int(found) >= int(newest_revision())
-
-
-async def revision_of(url: str) -> str | None:
-    """The revision of the schema at a `postgresql+asyncpg://` URL; None without one.
-
-    Raises DatabaseUnavailableError.
-    """
-    database = Database(url, connections=1)
-    try:
-        return await database.revision()
-    finally:
-        await database.close()
 
 
 class Base(DeclarativeBase):
-    """The root of every table's class."""
+    """The base class of all tables."""
 
     type_annotation_map = {datetime: DateTime(timezone=True)}  # noqa: RUF012
 
 
 def now() -> datetime:
-    """The time in UTC, as every column keeps it."""
+    """The current time in UTC, the time zone of all columns."""
     return datetime.now(UTC)
 
 
 def database_address(url: str) -> URL:
-    """SQLAlchemy's URL for asyncpg; libpq's `sslmode` becomes asyncpg's `ssl`.
+    """HOKUSAI_DATABASE_URL as a SQLAlchemy URL for asyncpg; libpq's `sslmode` becomes `ssl`.
 
-    Raises StartupError for what is no URL, and for options other than `OPTIONS`.
+    Raises StartupError if it is not a valid URL, or has query parameters other than `OPTIONS`. No
+    message repeats a part of the URL, which may be part of the password.
     """
     try:
         parsed = make_url(url).set(drivername="postgresql+asyncpg")
     except (exc.ArgumentError, ValueError):
-        # Their messages may repeat a part of the URL, and so of the password.
+        # `from None`: SQLAlchemy's message may repeat part of the URL.
         raise StartupError(
             "HOKUSAI_DATABASE_URL cannot be read: write postgresql://user:password@host:port/name, "
             "with / : @ ? and # in a password percent-encoded"
         ) from None
-    # Neither is named: what looks like them may be the end of a password.
+    # What is parsed as the port or as a parameter may be the end of a password.
     if parsed.port is not None and not 0 < parsed.port < 65536:
-        raise StartupError("HOKUSAI_DATABASE_URL: a port is a number from 1 to 65535")
+        raise StartupError("HOKUSAI_DATABASE_URL: the port must be a number from 1 to 65535")
     if not parsed.query.keys() <= OPTIONS:
-        # The driver would fail over them only when it connects.
+        # The driver would refuse them only when it connects.
         raise StartupError(
-            "HOKUSAI_DATABASE_URL: the only options possible after its ? are sslmode and host; "
-            "files for TLS are named by PGSSLROOTCERT, PGSSLCERT and PGSSLKEY"
+            "HOKUSAI_DATABASE_URL: only sslmode and host are allowed after the ?; set "
+            "PGSSLROOTCERT, PGSSLCERT and PGSSLKEY for TLS files"
         )
     mode = parsed.query.get("sslmode")
     if mode is not None:
@@ -108,50 +78,52 @@ def database_address(url: str) -> URL:
     return parsed
 
 
-def where(address: URL) -> str:
-    """Host or socket, port and database of an address, for people: no user and no password."""
+def display_address(address: URL) -> str:
+    """`host:port/database` for messages: without user and password. host may be a socket."""
     host = address.host or address.query.get("host") or "localhost"
     text = f"{host}:{address.port or 5432}/{address.database or ''}"
-    # An @ that was not percent-encoded leaves the end of a password in what is taken for the host.
+    # An @ in a password that is not percent-encoded moves the end of the password into the host.
     return text.rpartition("@")[2]
 
 
-def in_one_line(error: BaseException) -> str:
-    """What is wrong, as the driver says it; SQLAlchemy's own text repeats the statement."""
+def driver_message(error: BaseException) -> str:
+    """The first line of the driver's error message, without the statement that SQLAlchemy adds."""
     while isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
         error = error.__cause__
     cause = getattr(error, "orig", None) or error
-    words = str(cause).strip().splitlines() or [type(cause).__name__]
-    return words[0]
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return lines[0]
 
 
-def _is_away(error: BaseException) -> bool:
-    """Whether an error says that the database is away, rather than that we asked wrongly."""
+def _is_unavailable(error: BaseException) -> bool:
+    """Whether an error means that PostgreSQL is unavailable, and not that a statement is wrong."""
     if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):
         return True
     if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError):
         return True
     if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(AWAY)
+        return (error.sqlstate or "").startswith(UNAVAILABLE_STATES)
     if isinstance(error, exc.DBAPIError):
         if error.connection_invalidated or isinstance(error, exc.InterfaceError):
             return True
         state = getattr(error.orig, "sqlstate", None) or ""
-        return state.startswith(AWAY) or isinstance(error.__cause__, OSError | TimeoutError)
+        return state.startswith(UNAVAILABLE_STATES) or isinstance(
+            error.__cause__, OSError | TimeoutError
+        )
     return False
 
 
 class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
-    """asyncpg's connection, with little patience where little is due.
+    """An asyncpg connection with short timeouts for BEGIN, ROLLBACK and closing.
 
-    SQLAlchemy begins a transaction to see whether a connection lives, and allows two seconds for
-    closing one that does not.
+    SQLAlchemy begins a transaction to test whether a connection is alive, and waits two seconds to
+    close one that is not.
     """
 
-    # The signatures are asyncpg's.
+    # The signatures are those of asyncpg.Connection.
     async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ASYNC109
         if query.startswith(("BEGIN", "ROLLBACK")):
-            timeout = QUICK_SECONDS
+            timeout = BEGIN_SECONDS
         status: str = await super().execute(query, *args, timeout=timeout)
         return status
 
@@ -160,9 +132,10 @@ class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
 
 
 async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
-    """asyncpg.connect, whose errors are told here from those of whoever uses the connection.
+    """asyncpg.connect, with every error raised as DatabaseUnavailableError.
 
-    Also a password that was changed and a database that is gone are not for a caller to know.
+    A wrong password or a missing database, too, is logged and not shown to the caller. Errors of
+    statements on an open connection are not handled here.
     """
     try:
         return await asyncpg.connect(*args, **options)
@@ -172,7 +145,10 @@ async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
 
 
 class Database:
-    """The gateway's connections to PostgreSQL."""
+    """The gateway's pool of connections to PostgreSQL.
+
+    url: HOKUSAI_DATABASE_URL. connections: the size of the pool. Raises as `database_address`.
+    """
 
     def __init__(self, url: str, *, connections: int = 10) -> None:
         self.address = database_address(url)
@@ -182,7 +158,7 @@ class Database:
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
-            # An error's text must not repeat what was looked for.
+            # Parameters such as a key's digest must not appear in error messages.
             hide_parameters=True,
             connect_args={
                 "timeout": CONNECT_SECONDS,
@@ -195,28 +171,28 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits at the end, or rolls back.
+        """A session that commits at the end, or rolls back if an exception is raised.
 
-        Raises DatabaseUnavailableError when PostgreSQL is away, so that no caller has to know how
-        its driver says so.
+        Raises DatabaseUnavailableError while PostgreSQL is unavailable, in place of the various
+        exceptions of the driver.
         """
         session = self._sessions()
         try:
             yield session
             await session.commit()
         except Exception as error:
-            if not _is_away(error):
+            if not _is_unavailable(error):
                 raise
-            # There is nothing to roll back where nobody listens.
+            # A rollback would need the connection that has just failed.
             await session.invalidate()
             raise DatabaseUnavailableError(
-                "The registry's database does not answer. Try again."
+                "The registry's database does not respond. Try again."
             ) from error
         finally:
             await session.close()
 
     async def connect(self) -> asyncpg.Connection:
-        """A bare connection of its own, for LISTEN. Raises what asyncpg raises."""
+        """A connection outside of the pool, for LISTEN. Raises the exceptions of asyncpg."""
         arguments = self.address.translate_connect_args(username="user")
         return await asyncpg.connect(
             **arguments,
@@ -226,32 +202,21 @@ class Database:
         )
 
     async def revision(self) -> str | None:
-        """The schema's revision; None where nothing was migrated yet."""
+        """The schema's revision; None for a database that was never migrated."""
         async with self.transaction() as session:
-            known = await session.scalar(text("select to_regclass('alembic_version')"))
-            if known is None:
+            table = await session.scalar(text("select to_regclass('alembic_version')"))
+            if table is None:
                 return None
-            found: str | None = await session.scalar(
+            revision: str | None = await session.scalar(
                 text("select version_num from alembic_version")
             )
-            return found
+            return revision
 
     def usage(self) -> tuple[int, int, int]:
-        """Connections in use, idle ones, and how many there may be."""
+        """The number of connections in use, of idle ones, and the maximum of both together."""
         pool = self.engine.sync_engine.pool
         assert isinstance(pool, QueuePool)
         return pool.checkedout(), pool.checkedin(), pool.size()
 
     async def close(self) -> None:
         await self.engine.dispose()
-
-
-async def read_session(request: Request) -> AsyncIterator[AsyncSession]:
-    """A FastAPI dependency: one transaction for an endpoint, committed before the answer goes."""
-    database: Database = request.app.state.database
-    async with database.transaction() as session:
-        yield session
-
-
-# `function` scope: a commit that fails must still be able to become the answer.
-Session = Annotated[AsyncSession, Depends(read_session, scope="function")]

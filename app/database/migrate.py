@@ -1,10 +1,10 @@
-"""The migration to the newest schema.
+"""Migrates the database's schema to the newest revision; also `python -m app.database.migrate`.
 
-Apart from the database, because Alembic is a tenth of a process's memory, and serving needs none.
+A module of its own because Alembic takes a tenth of a process's memory, and serving does not need
+it.
 """
 
-import asyncio
-from contextlib import suppress
+import sys
 
 import asyncpg
 from alembic import command
@@ -12,13 +12,14 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.core.errors import DatabaseUnavailableError, StartupError
-from app.core.settings import Settings
-from app.database.engine import MIGRATIONS, in_one_line, revision_of, suffices
+from app.core.errors import StartupError
+from app.core.settings import Settings, load_settings
+from app.database.engine import driver_message
+from app.database.revision import MIGRATIONS, is_migrated
 
 
 def alembic_config(url: str | None = None) -> Config:
-    """Alembic's configuration for our migrations, with the database in `attributes`."""
+    """Alembic's configuration for migrations/, with the database's URL in `attributes`."""
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.attributes["url"] = url
@@ -26,25 +27,37 @@ def alembic_config(url: str | None = None) -> Config:
 
 
 def migrate(url: str) -> None:
-    """Upgrade the schema to the newest revision; several at once wait for each other."""
+    """Upgrade the schema to the newest revision. Concurrent calls run one after the other."""
     command.upgrade(alembic_config(url), "head")
 
 
 def migrate_database(settings: Settings) -> None:
-    """Bring the schema of HOKUSAI_DATABASE_URL up to date; that of a later release stays as it is.
+    """Upgrade the schema of HOKUSAI_DATABASE_URL; a schema of a later release is left unchanged.
 
-    Raises StartupError without a URL, where the database cannot be reached or refuses, and where
-    its schema is none that this or a later release makes.
+    Raises StartupError if the URL is not set, if the database cannot be reached or refuses the
+    migration, and if its schema is not one of this application.
     """
     if settings.database_url is None:
-        raise StartupError("HOKUSAI_DATABASE_URL is not set: it says which database to migrate")
+        raise StartupError("HOKUSAI_DATABASE_URL is not set: set it to the database to migrate")
     url = settings.database_url.get_secret_value()
-    with suppress(DatabaseUnavailableError):
-        if suffices(asyncio.run(revision_of(url))):
-            return
+    if is_migrated(url):
+        return
     try:
         migrate(url)
     except (OSError, SQLAlchemyError, asyncpg.PostgresError, CommandError) as error:
         raise StartupError(
-            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {in_one_line(error)}"
+            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
         ) from error
+
+
+def main() -> None:
+    """Migrate the configured database. A StartupError is printed to stderr, with exit code 2."""
+    try:
+        migrate_database(load_settings())
+    except StartupError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

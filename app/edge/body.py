@@ -1,4 +1,4 @@
-"""Reading a request's body into memory, where that is needed and within bounds."""
+"""Reading a request's body into memory, within bounds of size and time."""
 
 import asyncio
 import time
@@ -9,46 +9,50 @@ from starlette.types import Receive
 from app.core.errors import BodyTooLargeError, SlowRequestError
 from app.core.min_rate import MinimumDataRate
 
-# The largest JSON body that the gateway itself looks into, in bytes.
+# Bytes of the largest JSON body that the gateway's own endpoints accept.
 MAX_DOCUMENT = 2 * 1024 * 1024
 
 
-async def read_body(receive: Receive, *, limit: int, gap: float) -> bytes:
-    """The whole body, at most `limit` bytes, without silences over `gap` seconds or drips (Pace).
+async def read_body(receive: Receive, *, limit: int, body_timeout: float) -> bytes:
+    """The whole body.
 
-    Raises BodyTooLargeError, SlowRequestError, and ClientDisconnect when the client leaves.
+    limit: bytes that it may have. body_timeout: seconds for which the client may be silent; it also
+    has to keep to the minimum data rate.
+
+    Raises BodyTooLargeError, SlowRequestError, and ClientDisconnect if the client leaves.
     """
     parts = []
     size = 0
     more = True
-    pace = MinimumDataRate(gap)
+    rate = MinimumDataRate(body_timeout)
     while more:
-        began = time.monotonic()
+        since = time.monotonic()
         try:
-            async with asyncio.timeout(gap):
+            async with asyncio.timeout(body_timeout):
                 message = await receive()
         except TimeoutError:
             raise SlowRequestError(
-                f"Nothing of the request's body came for {gap:g} seconds. Send it again."
+                f"Nothing of the request's body was received for {body_timeout:g} seconds. Send "
+                "the request again."
             ) from None
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise BodyTooLargeError(f"This request's body may have at most {limit} bytes.")
+            raise BodyTooLargeError(f"The body of this request may have at most {limit} bytes.")
         parts.append(part)
         more = message.get("more_body", False)
         if more:
-            pace.came(len(part), time.monotonic() - began)
+            rate.record(len(part), time.monotonic() - since)
     return b"".join(parts)
 
 
 async def discard(receive: Receive, *, limit: int, seconds: float) -> bool:
-    """Read and drop what is left of a body; whether its end was reached within the bounds.
+    """Read the rest of a body and drop it; whether its end was reached within the bounds.
 
-    An answer that leaves a body unread closes the connection, and the reset that follows can
-    destroy the answer on its way; a small body is read out instead.
+    A response that leaves a body unread closes the connection, and the reset that follows can
+    destroy the response on its way. limit: bytes. seconds: for all of it.
     """
     size = 0
     try:

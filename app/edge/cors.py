@@ -1,7 +1,7 @@
 """Cross-origin requests of browsers (the CORS protocol of the Fetch standard), where configured.
 
-No credentials in its sense: a caller proves who it is by headers that it sets itself, never by
-cookies.
+Always without "credentials" in CORS's sense, which are cookies and the like: callers authenticate
+by headers that they set themselves.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,27 +10,29 @@ from app.core.errors import PermissionDeniedError
 from app.core.request.context import context_of
 from app.edge.request_rules import METHODS
 
-PREFLIGHT_SECONDS = 600
+# Seconds for which a browser may remember the response to a preflight request.
+PREFLIGHT_MAX_AGE = 600
 
 Headers = list[tuple[bytes, bytes]]
 
 
 class CrossOrigin:
-    """Which origins may read answers: exact `scheme://host[:port]`, or `*` for all."""
+    """Which origins may read responses."""
 
     def __init__(self, origins: tuple[str, ...]) -> None:
+        """origins: each exactly `scheme://host[:port]`, or `*` for all."""
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def allows(self, origin: bytes) -> bool:
         return b"*" in self._origins or origin in self._origins
 
-    def headers(self, asked: Headers) -> Headers:
-        """What an answer says to the browser; it goes on refusals too, so that they can be read.
+    def headers(self, request_headers: Headers) -> Headers:
+        """The CORS headers of a response, errors included, which pages could not read otherwise.
 
-        asked: the request's own headers, with lower-case names.
+        request_headers: with lower-case names.
         """
         headers: Headers = [(b"vary", b"origin")]
-        for name, value in asked:
+        for name, value in request_headers:
             if name == b"origin" and self.allows(value):
                 headers.append((b"access-control-allow-origin", value))
                 headers.append((b"access-control-expose-headers", b"*"))
@@ -38,31 +40,36 @@ class CrossOrigin:
 
 
 class Preflight:
-    """Answers a browser's question whether it may send a request; it comes without credentials."""
+    """ASGI middleware that responds to preflight requests.
+
+    By these, which carry no API key, a browser asks whether a page may send the actual request.
+    Raises PermissionDeniedError for an origin that is not allowed.
+    """
 
     def __init__(self, app: ASGIApp, cross_origin: CrossOrigin) -> None:
         self.app = app
         self.cross_origin = cross_origin
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        asked = context_of(scope).headers
-        origin = asked.get(b"origin")
+        headers = context_of(scope).headers
+        origin = headers.get(b"origin")
         if (
             scope["method"] != "OPTIONS"
             or origin is None
-            or b"access-control-request-method" not in asked
+            or b"access-control-request-method" not in headers
         ):
             await self.app(scope, receive, send)
             return
         if not self.cross_origin.allows(origin):
             raise PermissionDeniedError(
-                "Pages of this origin may not call the gateway: it is not in HOKUSAI_CORS_ORIGINS."
+                "Pages of this origin may not call the gateway. Its operator can add the origin to "
+                "HOKUSAI_CORS_ORIGINS."
             )
-        headers = [
+        response_headers = [
             (b"access-control-allow-methods", ", ".join(sorted(METHODS)).encode()),
-            # Named one by one: `*` would not cover Authorization.
-            (b"access-control-allow-headers", asked.get(b"access-control-request-headers", b"")),
-            (b"access-control-max-age", b"%d" % PREFLIGHT_SECONDS),
+            # Repeated from the request, because `*` would not cover Authorization.
+            (b"access-control-allow-headers", headers.get(b"access-control-request-headers", b"")),
+            (b"access-control-max-age", b"%d" % PREFLIGHT_MAX_AGE),
         ]
-        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.start", "status": 204, "headers": response_headers})
         await send({"type": "http.response.body", "body": b""})

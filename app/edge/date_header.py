@@ -1,4 +1,4 @@
-"""The Date header that every answer carries (RFC 9110, section 6.6.1)."""
+"""The Date header that every response carries (RFC 9110, section 6.6.1)."""
 
 import time
 from email.utils import formatdate
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 
 def date_header() -> tuple[bytes, bytes]:
-    """The present time, as a header."""
+    """The current time as a header."""
     return _date_header(int(time.time()))
 
 

@@ -1,7 +1,8 @@
-"""The outermost layer: gives each request its id, and makes an answer of whatever happens inside.
+"""The outermost ASGI layer: gives each request an id, and turns whatever happens into a response.
 
-It is the only one that wraps `send`. Every answer gets a date, the request's id, the limit's state
-and `nosniff`; every failure the one error shape; every request its place in metrics and log.
+It is the only layer that wraps `send`. Every response gets a date, the request's id, the state of
+the rate limit and `nosniff`; every failure the one error shape; every request is counted in the
+metrics and may be logged.
 """
 
 import logging
@@ -10,35 +11,47 @@ import re
 import secrets
 import time
 from itertools import count
+from typing import Protocol
 
 import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import PROBLEM, GatewayError, InternalError
+from app.core.errors import GatewayError, InternalError
 from app.core.redaction import has_secret
 from app.core.request.context import RequestContext, context_of
-from app.core.request.head import UNREAD, RequestHead
+from app.core.request.head import EMPTY_HEAD, RequestHead
 from app.core.request.quota import Quota
 from app.core.settings import AccessLog
 from app.edge.body import discard
 from app.edge.cors import CrossOrigin, Headers
 from app.edge.date_header import date_header
-from app.edge.http1.zero_copy import ZeroCopyChannel
+from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
-# A client may bring its own id, as long as it can do no harm in a log.
+# A request id of the client's own is accepted if it can do no harm in a log.
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
-# What is read of a refused request's body, so that the answer survives and the connection too.
-UNREAD_BYTES = 256 * 1024
-SEND_TIMEOUT = 2.0
+# What is read of the body of a refused request, in bytes and seconds. A response that leaves a body
+# unread closes the connection, and may be lost with it.
+MAX_DISCARDED = 256 * 1024
+DISCARD_TIMEOUT = 2.0
+
+
+class ByteCounts(Protocol):
+    """The bytes of one request's bodies that did not pass through ASGI (`scope["zero_copy"]`)."""
+
+    bytes_in: int
+    bytes_out: int
 
 
 class RequestLifecycle:
-    """ASGI middleware around the whole gateway."""
+    """ASGI middleware around the whole gateway.
+
+    bytes_in, bytes_out: of all bodies of requests, and of responses, since the start.
+    """
 
     def __init__(
         self,
@@ -51,9 +64,8 @@ class RequestLifecycle:
         self.metrics = metrics
         self.access_log = access_log
         self.cross_origin = cross_origin
-        # Of bodies, since the start.
         self.bytes_in = self.bytes_out = 0
-        # Unique across processes by the first part, within one by the second.
+        # Request ids: the first part is unique among processes, the second one within a process.
         self._process = secrets.token_hex(6)
         self._count = count(1)
 
@@ -61,21 +73,26 @@ class RequestLifecycle:
         if scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
             return
-        given = [value for name, value in scope["headers"] if name == b"x-request-id"]
-        scope["context"] = self.begin(given[0] if given else None)
-        await self.conduct(self.app, scope, receive, send)
+        ids = [value for name, value in scope["headers"] if name == b"x-request-id"]
+        scope["context"] = self.new_context(ids[0] if ids else None)
+        await self.run(self.app, scope, receive, send)
 
-    def begin(self, given: bytes | None, head: RequestHead = UNREAD) -> RequestContext:
-        """The exchange of a request. given: the id that the client gave it, if it did."""
-        return RequestContext(self._request_id(given), head)
+    def new_context(
+        self, client_id: bytes | None, head: RequestHead = EMPTY_HEAD
+    ) -> RequestContext:
+        """The context of a new request. client_id: the request id that the client has sent."""
+        return RequestContext(self._request_id(client_id), head)
 
-    async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run what answers the request, to its end or its failure."""
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application that responds to the request, and `finish` the request.
+
+        scope: with the request's context. GatewayErrors of the application are rendered.
+        """
         context = context_of(scope)
         status = 0
         body_ended = False
 
-        async def hear() -> Message:
+        async def counting_receive() -> Message:
             nonlocal body_ended
             message = await receive()
             self.bytes_in += len(message.get("body", b""))
@@ -83,70 +100,75 @@ class RequestLifecycle:
                 body_ended = True
             return message
 
-        async def reply(message: Message) -> None:
+        async def completing_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
-                dated = any(name == b"date" for name, _ in headers)
-                headers += self.additions(context, scope["headers"], dated=dated)
+                has_date = any(name == b"date" for name, _ in headers)
+                headers += self.response_headers(context, scope["headers"], has_date=has_date)
             else:
                 self.bytes_out += len(message.get("body", b""))
             await send(message)
 
         try:
-            await app(scope, hear, reply)
+            await app(scope, counting_receive, completing_send)
         except ClientDisconnect:
             pass
         except GatewayError as error:
             if status:
-                # A cut connection is the only way left to say that the answer is not whole; the
-                # server cuts it when an answer is left unfinished.
+                # The only way left to say that the response is incomplete is to cut the connection,
+                # which the server does when a response is left unfinished.
                 self.metrics.aborted.inc()
-                log.warning("answer.aborted", request_id=context.request_id, reason=error.reason)
+                log.warning("response.aborted", request_id=context.request_id, reason=error.reason)
             else:
                 unread = None if body_ended else receive
-                await self._refuse(error, scope, context, unread, reply)
+                await self._refuse(error, scope, context, unread, completing_send)
         except Exception:
             log.exception("request.failed", request_id=context.request_id, route=context.route)
             if not status:
                 unread = None if body_ended else receive
-                await self._refuse(InternalError(), scope, context, unread, reply)
-        zero_copy: ZeroCopyChannel | None = scope.get("zero_copy")
+                await self._refuse(InternalError(), scope, context, unread, completing_send)
+        zero_copy: ByteCounts | None = scope.get("zero_copy")
         if zero_copy is not None:
             self.bytes_in += zero_copy.bytes_in
             self.bytes_out += zero_copy.bytes_out
-        self.end(context, scope["method"], status)
+        self.finish(context, scope["method"], status)
 
-    def additions(self, context: RequestContext, asked: Headers, *, dated: bool) -> Headers:
-        """What every answer has. asked: the request's own headers; dated: it has a date already."""
+    def response_headers(
+        self, context: RequestContext, request_headers: Headers, *, has_date: bool
+    ) -> Headers:
+        """The headers that the gateway adds to every response.
+
+        request_headers: with lower-case names. has_date: the response has a Date already.
+        """
         headers = [
             (b"x-request-id", context.request_id.encode()),
             (b"x-content-type-options", b"nosniff"),
         ]
-        # MLflow's answers bring the date on which it made them.
-        if not dated:
+        # A response of MLflow keeps the date at which MLflow made it.
+        if not has_date:
             headers.append(date_header())
         if context.quota is not None:
             headers += quota_headers(context.quota)
         if self.cross_origin is not None:
-            headers += self.cross_origin.headers(asked)
+            headers += self.cross_origin.headers(request_headers)
         return headers
 
-    def end(self, context: RequestContext, method: str, status: int) -> None:
-        """Give an exchange that is over its place in metrics and log."""
+    def finish(self, context: RequestContext, method: str, status: int) -> None:
+        """Record a request in metrics and access log. status: 0 if the client left before one."""
         seconds = time.perf_counter() - context.began
         self.metrics.observe(
             method if method in METHODS else "other", context.route, status, seconds
         )
         if context.reason is not None:
-            self.metrics.refused(context.reason)
+            self.metrics.count_error(context.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
             self._write(method, context, status, seconds)
 
-    def _request_id(self, given: bytes | None) -> str:
-        if given is not None and CLIENT_ID.fullmatch(given):
-            request_id = given.decode()
+    def _request_id(self, client_id: bytes | None) -> str:
+        if client_id is not None and CLIENT_ID.fullmatch(client_id):
+            request_id = client_id.decode()
             if not has_secret(request_id):
                 return request_id
         return f"{self._process}-{next(self._count):x}"
@@ -157,16 +179,18 @@ class RequestLifecycle:
         scope: Scope,
         context: RequestContext,
         unread: Receive | None,
-        reply: Send,
+        send: Send,
     ) -> None:
-        """Answer with an error; close the connection if part of the body would stay unread.
+        """Respond with an error; close the connection if part of the body remains unread.
 
-        unread: where the rest of the body comes from; None where its end was read, since to read
-        on would be to wait for a client that waits for us.
+        unread: where the rest of the body comes from; None if its end has been received: reading on
+        would wait for a client that waits for the response.
         """
         context.reason = error.reason
-        closes = error.closes or not (unread is None or await _read_out(scope, unread))
-        await send_error(error, context.request_id, reply, closes=closes)
+        closes = error.closes_connection or not (
+            unread is None or await _discard_body(scope, unread)
+        )
+        await send_error(error, context.request_id, send, closes=closes)
 
     def _write(self, method: str, context: RequestContext, status: int, seconds: float) -> None:
         log.log(
@@ -183,25 +207,8 @@ class RequestLifecycle:
         )
 
 
-async def send_error(
-    error: GatewayError, request_id: str, send: Send, *, closes: bool = False
-) -> None:
-    """The one renderer: an error as an ASGI answer."""
-    body = error.body(request_id)
-    headers = [
-        (b"content-type", PROBLEM),
-        (b"content-length", str(len(body)).encode()),
-        (b"cache-control", b"no-store"),
-        *error.headers,
-    ]
-    if closes:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": error.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
-
-
 def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
-    """RateLimit-Limit, -Remaining (requests) and -Reset (whole seconds)."""
+    """RateLimit-Limit and -Remaining (requests), and RateLimit-Reset (whole seconds)."""
     return [
         (b"ratelimit-limit", b"%d" % quota.limit),
         (b"ratelimit-remaining", b"%d" % quota.remaining),
@@ -209,12 +216,12 @@ def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
     ]
 
 
-async def _read_out(scope: Scope, receive: Receive) -> bool:
-    """Whether nothing of the request's body is left unread, after reading what little there is."""
+async def _discard_body(scope: Scope, receive: Receive) -> bool:
+    """Read a small body to its end; whether nothing of the request's body is left unread."""
     length: bytes | None = None
     for name, value in scope["headers"]:
         if name == b"expect":
-            # The client waits for our word and has sent nothing; reading would ask for the body.
+            # The client waits for `100 Continue` and has sent nothing; reading would send it one.
             return False
         if name == b"content-length":
             length = value
@@ -222,6 +229,6 @@ async def _read_out(scope: Scope, receive: Receive) -> bool:
             length = b"chunked"
     if length is None or length == b"0":
         return True
-    if length.isdigit() and len(length) < 12 and int(length) > UNREAD_BYTES:
+    if length.isdigit() and len(length) < 12 and int(length) > MAX_DISCARDED:
         return False
-    return await discard(receive, limit=UNREAD_BYTES, seconds=SEND_TIMEOUT)
+    return await discard(receive, limit=MAX_DISCARDED, seconds=DISCARD_TIMEOUT)

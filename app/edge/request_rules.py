@@ -1,4 +1,4 @@
-"""What every request has to keep to, whatever it asks for (RFC 9112, and less)."""
+"""Rules for the line and the headers of every request: a strict subset of RFC 9112."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -14,10 +14,11 @@ from app.core.request.head import RequestHead, RequestLine
 from app.core.settings import Network
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+# Bytes of the request target, number of headers, and bytes of all headers.
 MAX_TARGET = 8 * 1024
 MAX_HEADERS = 100
 MAX_HEAD = 32 * 1024
-# Two of these would let two readers of the same request understand different things.
+# Headers that may not be repeated: two servers could each use another one of the values.
 SINGLE = frozenset(
     {
         b"host",
@@ -35,12 +36,15 @@ SINGLE = frozenset(
         b"idempotency-key",
     }
 )
-# The framing of HTTP/1.1 is not to be had in 1.0, and nobody sends 0.9.
+# HTTP/1.0 is accepted, but without Transfer-Encoding, which it does not have.
 VERSIONS = frozenset({"1.0", "1.1"})
 
 
 class RequestRules:
-    """Refuses what breaks the rules, and reads the headers for the layers behind it."""
+    """ASGI middleware that refuses requests against the rules, and parses headers for later layers.
+
+    Raises MalformedRequestError, MethodNotAllowedError, TargetTooLongError, HeadersTooLargeError.
+    """
 
     def __init__(self, app: ASGIApp, trusted_proxies: tuple[Network, ...]) -> None:
         self.app = app
@@ -49,15 +53,16 @@ class RequestRules:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         check_line(RequestLine.of(scope))
         client = scope.get("client")
-        context_of(scope).head = self.read(
+        context_of(scope).head = self.parse_head(
             scope["headers"], scope["http_version"], client[0] if client else ""
         )
         await self.app(scope, receive, send)
 
-    def read(self, raw: list[tuple[bytes, bytes]], version: str, peer: str) -> RequestHead:
-        """The headers of a request; raises what they break.
+    def parse_head(self, raw: list[tuple[bytes, bytes]], version: str, peer: str) -> RequestHead:
+        """Check and parse the headers of a request.
 
-        version: of HTTP, `1.1`. peer: the address of the connection's other end.
+        raw: with lower-case names. version: of HTTP, such as `1.1`. peer: the address of the
+        connection's other end. Raises MalformedRequestError and HeadersTooLargeError.
         """
         headers = _headers(raw)
         _check_framing(headers, version)
@@ -67,11 +72,12 @@ class RequestRules:
 
 
 def check_line(line: RequestLine) -> None:
-    """Raise what the first line of a request breaks."""
+    """Raise MethodNotAllowedError, MalformedRequestError or TargetTooLongError for a bad line."""
     if line.method not in METHODS:
+        allowed = ", ".join(sorted(METHODS))
         raise MethodNotAllowedError(
-            "This method is not in use here.",
-            headers=[(b"allow", ", ".join(sorted(METHODS)).encode())],
+            f"This server supports the methods {allowed} only.",
+            headers=[(b"allow", allowed.encode())],
         )
     target = line.path
     if target[:1] != b"/":
@@ -79,41 +85,43 @@ def check_line(line: RequestLine) -> None:
     if len(target) + len(line.query) > MAX_TARGET:
         raise TargetTooLongError(f"The request's target is longer than {MAX_TARGET} bytes.")
     if b"%00" in target or b"%00" in line.query:
-        # PostgreSQL, behind both halves, takes it in no text.
-        raise MalformedRequestError("The request's target has a NUL (%00).")
+        # PostgreSQL, which stores what MLflow and the gateway receive, accepts it in no text.
+        raise MalformedRequestError("The request's target contains a NUL (%00).")
 
 
 def _headers(raw: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """The headers by name; repeats that do no harm are joined as RFC 9110, section 5.3 says."""
+    """The headers by name; harmless repeats are joined with a comma (RFC 9110, section 5.3)."""
     if len(raw) > MAX_HEADERS:
         raise HeadersTooLargeError(f"The request has more than {MAX_HEADERS} headers.")
     headers: dict[bytes, bytes] = {}
     for name, value in raw:
         if name in headers:
             if name in SINGLE:
-                raise MalformedRequestError(f"The header {name.decode('latin-1')} came twice.")
+                raise MalformedRequestError(
+                    f"The header {name.decode('latin-1')} must not be sent twice."
+                )
             headers[name] = headers[name] + b", " + value
         else:
             headers[name] = value
     names = b"".join(headers)
     if len(names) + sum(map(len, headers.values())) > MAX_HEAD:
         raise HeadersTooLargeError(f"The request's headers are larger than {MAX_HEAD} bytes.")
-    # Servers that map `-` and `_` to the same name would take one header for another.
+    # Servers that treat `-` and `_` alike would mistake one header for another.
     if b"_" in names:
-        raise MalformedRequestError("A header's name holds an underscore; use hyphens.")
+        raise MalformedRequestError("A header's name contains an underscore. Use hyphens.")
     return headers
 
 
 def _check_media_type(headers: dict[bytes, bytes]) -> None:
-    """A byte outside ASCII is white space to some servers, and part of the type to others."""
+    """Refuse bytes outside ASCII, which are white space to some servers and text to others."""
     if not headers.get(b"content-type", b"").isascii():
-        raise MalformedRequestError("Content-Type holds characters outside ASCII.")
+        raise MalformedRequestError("Content-Type contains characters outside ASCII.")
 
 
 def _check_framing(headers: dict[bytes, bytes], version: str) -> None:
-    """Refuse whatever two HTTP parsers could frame in two ways (request smuggling)."""
+    """Refuse what two HTTP parsers could frame in different ways (request smuggling)."""
     if version not in VERSIONS:
-        raise MalformedRequestError("This server speaks HTTP/1.1.")
+        raise MalformedRequestError("This server speaks HTTP/1.1 only.")
     if not headers.get(b"host"):
         raise MalformedRequestError("The request has no Host header.")
     encoding = headers.get(b"transfer-encoding")
@@ -124,8 +132,8 @@ def _check_framing(headers: dict[bytes, bytes], version: str) -> None:
                 "The request has both Content-Length and Transfer-Encoding. Send one of the two."
             )
         if encoding.lower() != b"chunked":
-            raise MalformedRequestError("The only Transfer-Encoding taken is `chunked`.")
+            raise MalformedRequestError("The only Transfer-Encoding supported is `chunked`.")
         if version == "1.0":
-            raise MalformedRequestError("HTTP/1.0 has no Transfer-Encoding.")
+            raise MalformedRequestError("Transfer-Encoding needs HTTP/1.1.")
     if length is not None and not (length.isdigit() and len(length) <= 15):
-        raise MalformedRequestError("Content-Length is not a whole number.")
+        raise MalformedRequestError("Content-Length is not a valid number of bytes.")

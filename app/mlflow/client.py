@@ -1,216 +1,282 @@
-"""What the gateway itself asks of MLflow, as opposed to what it passes on.
+"""The HTTP client for the requests that the gateway itself sends to MLflow.
 
-An ordinary `httpx.AsyncClient` over the data plane's transport: the same connections, the same
-faults, and a seam where tests put another transport.
+Requests of callers that are passed on to MLflow do not come through here. It is an ordinary
+`httpx.AsyncClient` over the data plane's transport: both use the same connections and fail in the
+same ways, and tests can hand in another transport.
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 
-from app.core.errors import UpstreamError
+from app.mlflow.resources import LoggedModel, ModelVersion, Run
+from app.mlflow.responses import (
+    ALREADY_EXISTS,
+    accepted_object,
+    error_code,
+    is_missing,
+    json_object,
+)
+from app.mlflow.version import parse_version
 
-SERVER_INFO = "/api/3.0/mlflow/server-info"
+API = "/api/2.0/mlflow"
+API_3 = "/api/3.0/mlflow"
+SERVER_INFO = f"{API_3}/server-info"
 WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
-# What MLflow's clients measure of the machine has such names, and says nothing of the model.
-SYSTEM_METRICS = "system/"
-# They become part of a path, so nothing else may pass for one.
-DATASET_ID = MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 
-# MLflow fails over what is no number, or too large a one for its database.
+# Ids that become part of a path: none of them may contain a character that means something there.
+DATASET_ID = LOGGED_MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+# MLflow fails with 500 for an id that is not a number, or too large for its database.
 EXPERIMENT_ID = re.compile(r"[0-9]{1,9}")
-
-
-@dataclass(frozen=True, slots=True)
-class RunMetrics:
-    """A run's last value of each metric, as MLflow has it: also what is not finite."""
-
-    run_id: str
-    metrics: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class VersionOrigin:
-    """A version of a registered model, and the run that it comes from, if it comes from one."""
-
-    name: str
-    version: str
-    run_id: str | None
+# How many pages of a search for logged models are read before it ends.
+MAX_PAGES = 20
 
 
 class MLflowClient:
-    """MLflow's REST API as far as the gateway needs it. Every failure is an UpstreamError."""
+    """MLflow's REST API, as far as the gateway calls it.
+
+    workspace: the value of the header X-MLFLOW-WORKSPACE; None, which sends no such header, for an
+        MLflow that all tenants share.
+
+    Every method raises UpstreamError where MLflow cannot be reached or sends an unexpected
+    response. A write to the model registry raises MLflowRefusalError where MLflow decided against
+    it; any other failure of a write leaves open whether MLflow carried it out.
+    """
 
     def __init__(
         self, url: str, transport: httpx.AsyncBaseTransport, *, authorization: str | None = None
     ) -> None:
+        """authorization: the value of the header Authorization, if MLflow needs one."""
         headers = {"Authorization": authorization} if authorization else {}
         # `trust_env` off: a proxy variable in the environment must not reroute MLflow's traffic.
-        self.client = httpx.AsyncClient(
+        self._http = httpx.AsyncClient(
             base_url=url, transport=transport, headers=headers, trust_env=False
         )
 
     async def close(self) -> None:
-        await self.client.aclose()
+        await self._http.aclose()
 
-    async def alive(self) -> bool:
-        """GET /health: whether MLflow answers."""
-        return (await self.client.get("/health")).is_success
+    # --- the server ---
 
-    async def version(self) -> str:
-        """GET /version: MLflow's own, as it says it."""
-        answer = await self.client.get("/version")
-        return answer.text if answer.is_success else ""
+    async def is_alive(self) -> bool:
+        """GET /health: whether MLflow reports itself healthy."""
+        return (await self._http.get("/health")).is_success
 
-    async def accepts_us(self) -> bool:
-        """GET experiments/search: whether MLflow asks for no credential, or accepts ours."""
-        answer = await self.client.get(
-            "/api/2.0/mlflow/experiments/search", params={"max_results": 1}
-        )
-        if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+    async def server_version(self) -> str | None:
+        """GET /version: MLflow's version; None where the response does not hold one."""
+        response = await self._http.get("/version")
+        return parse_version(response.text) if response.is_success else None
+
+    async def accepts_credential(self) -> bool:
+        """GET experiments/search: whether MLflow needs no credential, or accepts the gateway's."""
+        response = await self._http.get(f"{API}/experiments/search", params={"max_results": 1})
+        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
             return False
-        document_of(answer)
+        json_object(response)
         return True
 
-    async def has_workspaces(self) -> bool:
-        """GET /api/3.0/mlflow/server-info: whether tenants can be kept apart (MLflow >= 3.10)."""
-        answer = await self.client.get(SERVER_INFO)
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return False
-        return bool(document_of(answer).get("workspaces_enabled", False))
-
     async def server_info(self) -> dict[str, Any]:
-        """GET /api/3.0/mlflow/server-info: what MLflow tells its clients of itself."""
-        return document_of(await self.client.get(SERVER_INFO))
+        """GET server-info: the features that MLflow announces to its clients."""
+        return json_object(await self._http.get(SERVER_INFO))
 
-    async def make_workspace(self, name: str) -> None:
-        """POST /api/3.0/mlflow/workspaces; one that exists already is as good."""
-        answer = await self.client.post("/api/3.0/mlflow/workspaces", json={"name": name})
-        if code_of(answer) != "RESOURCE_ALREADY_EXISTS":
-            document_of(answer)
+    async def has_workspaces(self) -> bool:
+        """GET server-info: whether MLflow keeps tenants apart (3.10 with --enable-workspaces)."""
+        response = await self._http.get(SERVER_INFO)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return False
+        return bool(json_object(response).get("workspaces_enabled", False))
 
-    async def default_experiment(self, workspace: str) -> str:
-        """The id of the experiment `Default` of a workspace, made now if need be."""
-        headers = {WORKSPACE: workspace}
-        answer = await self.client.post(
-            "/api/2.0/mlflow/experiments/create",
-            json={"name": DEFAULT_EXPERIMENT},
-            headers=headers,
+    # --- workspaces ---
+
+    async def create_workspace(self, name: str) -> None:
+        """POST workspaces. One that exists already is treated as success."""
+        response = await self._http.post(f"{API_3}/workspaces", json={"name": name})
+        if error_code(response) != ALREADY_EXISTS:
+            json_object(response)
+
+    async def ensure_default_experiment(self, workspace: str) -> str:
+        """POST experiments/create: the id of the workspace's experiment `Default`, new or not."""
+        document = {"name": DEFAULT_EXPERIMENT}
+        response = await self._post("experiments/create", document, workspace)
+        if error_code(response) != ALREADY_EXISTS:
+            return str(json_object(response)["experiment_id"])
+        response = await self._get(
+            f"{API}/experiments/get-by-name", workspace, experiment_name=DEFAULT_EXPERIMENT
         )
-        if code_of(answer) != "RESOURCE_ALREADY_EXISTS":
-            return str(document_of(answer)["experiment_id"])
-        answer = await self.client.get(
-            "/api/2.0/mlflow/experiments/get-by-name",
-            params={"experiment_name": DEFAULT_EXPERIMENT},
-            headers=headers,
-        )
-        return str(document_of(answer)["experiment"]["experiment_id"])
+        return str(json_object(response)["experiment"]["experiment_id"])
+
+    # --- whether a workspace holds something ---
 
     async def has_run(self, workspace: str, run_id: str) -> bool:
-        """GET runs/get: whether a workspace has a run of that id."""
-        answer = await self.client.get(
-            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers={WORKSPACE: workspace}
-        )
-        return _is_there(answer)
+        """GET runs/get."""
+        return await self._find(f"{API}/runs/get", workspace, run_id=run_id) is not None
 
-    async def has_model(self, workspace: str, model_id: str) -> bool:
-        """GET logged-models/{model_id}: whether a workspace has a logged model of that id."""
-        if MODEL_ID.fullmatch(model_id) is None:
+    async def has_logged_model(self, workspace: str, model_id: str) -> bool:
+        """GET logged-models/{model_id}."""
+        if LOGGED_MODEL_ID.fullmatch(model_id) is None:
             return False
-        answer = await self.client.get(
-            f"/api/2.0/mlflow/logged-models/{model_id}", headers={WORKSPACE: workspace}
-        )
-        return _is_there(answer)
+        return await self._find(f"{API}/logged-models/{model_id}", workspace) is not None
 
     async def has_experiment(self, workspace: str, experiment_id: str) -> bool:
-        """GET experiments/get: whether a workspace has an experiment of that id."""
+        """GET experiments/get."""
         if EXPERIMENT_ID.fullmatch(experiment_id) is None:
             return False
-        answer = await self.client.get(
-            "/api/2.0/mlflow/experiments/get",
-            params={"experiment_id": experiment_id},
-            headers={WORKSPACE: workspace},
-        )
-        return _is_there(answer)
+        route = f"{API}/experiments/get"
+        return await self._find(route, workspace, experiment_id=experiment_id) is not None
 
     async def has_dataset(self, workspace: str | None, dataset_id: str) -> bool:
-        """GET datasets/{dataset_id}: whether a workspace, or a shared MLflow, has that dataset."""
+        """GET datasets/{dataset_id}."""
         if DATASET_ID.fullmatch(dataset_id) is None:
             return False
-        answer = await self.client.get(
-            f"/api/3.0/mlflow/datasets/{dataset_id}", headers=inside(workspace)
-        )
-        return _is_there(answer)
+        return await self._find(f"{API_3}/datasets/{dataset_id}", workspace) is not None
 
-    async def run_metrics(self, workspace: str | None, run_id: str) -> RunMetrics | None:
-        """GET runs/get: a run's metrics; None where the workspace has no such run.
+    async def has_artifacts(self, workspace: str | None, run_id: str, path: str) -> bool:
+        """GET artifacts/list: whether a run has files at or below a path."""
+        route = f"{API}/artifacts/list"
+        document = await self._find(route, workspace, run_id=run_id, path=path)
+        return bool(document and document.get("files"))
 
-        A workspace of None is a shared MLflow's.
+    # --- runs and logged models ---
+
+    async def run(self, workspace: str | None, run_id: str) -> Run | None:
+        """GET runs/get: the run; None where the workspace has no such run."""
+        document = await self._find(f"{API}/runs/get", workspace, run_id=run_id)
+        return None if document is None else Run.parse(document["run"])
+
+    async def logged_model(self, workspace: str | None, model_id: str) -> LoggedModel | None:
+        """GET logged-models/{model_id}: the model; None where the workspace has no such model.
+
+        The caller has checked that the id is safe in a path.
         """
-        answer = await self.client.get(
-            "/api/2.0/mlflow/runs/get", params={"run_id": run_id}, headers=inside(workspace)
-        )
-        if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        run = document_of(answer)["run"]
-        return RunMetrics(
-            run_id=str(run["info"]["run_id"]),
-            # MLflow writes a number that is not finite as text.
-            metrics={item["key"]: float(item["value"]) for item in run["data"].get("metrics", [])},
-        )
+        document = await self._find(f"{API}/logged-models/{model_id}", workspace)
+        return None if document is None else LoggedModel.parse(document["model"])
 
-    async def version_origin(
+    async def logged_models_of_run(
+        self, workspace: str | None, run: Run, name: str
+    ) -> list[LoggedModel]:
+        """POST logged-models/search: the models of a name that a run logged.
+
+        Empty with MLflow 2, which has no logged models.
+        """
+        query: dict[str, Any] = {"experiment_ids": [run.experiment_id]}
+        # The filter language has no way to write a quote.
+        if "'" not in name:
+            query["filter"] = f"name = '{name}'"
+        models: list[LoggedModel] = []
+        for _ in range(MAX_PAGES):
+            response = await self._post("logged-models/search", query, workspace)
+            if response.status_code == httpx.codes.NOT_FOUND:
+                return []
+            document = json_object(response)
+            models += [
+                LoggedModel.parse(model)
+                for model in document.get("models", [])
+                if model["info"].get("source_run_id") == run.run_id
+                and model["info"].get("name") == name
+            ]
+            token = document.get("next_page_token")
+            if not token:
+                break
+            query["page_token"] = token
+        return models
+
+    # --- the model registry ---
+
+    async def model_version(
         self, workspace: str | None, name: str, version: str
-    ) -> VersionOrigin | None:
-        """GET model-versions/get; None where the workspace has no such model or version."""
-        answer = await self.client.get(
-            "/api/2.0/mlflow/model-versions/get",
-            params={"name": name, "version": version},
-            headers=inside(workspace),
+    ) -> ModelVersion | None:
+        """GET model-versions/get: the version; None where the workspace has no such version."""
+        route = f"{API}/model-versions/get"
+        document = await self._find(route, workspace, name=name, version=version)
+        return None if document is None else ModelVersion.parse(document["model_version"])
+
+    async def create_registered_model(self, workspace: str | None, name: str) -> None:
+        """POST registered-models/create. One that exists already is treated as success."""
+        response = await self._post("registered-models/create", {"name": name}, workspace)
+        if error_code(response) != ALREADY_EXISTS:
+            accepted_object(response)
+
+    async def create_model_version(
+        self,
+        workspace: str | None,
+        name: str,
+        source: str,
+        run_id: str | None,
+        logged_model: str | None,
+        tags: Mapping[str, str],
+    ) -> str:
+        """POST model-versions/create: the number of the new version.
+
+        MLflow makes another version each time that it is called.
+        """
+        version: dict[str, Any] = {"name": name, "source": source, "tags": _tags(tags)}
+        if run_id is not None:
+            version["run_id"] = run_id
+        if logged_model is not None:
+            version["model_id"] = logged_model
+        response = await self._post("model-versions/create", version, workspace)
+        return str(accepted_object(response)["model_version"]["version"])
+
+    async def set_version_tags(
+        self, workspace: str | None, name: str, version: str, tags: Mapping[str, str]
+    ) -> None:
+        """POST model-versions/set-tag, once for each tag. Repeating it changes nothing."""
+        for tag in _tags(tags):
+            document = {"name": name, "version": version, **tag}
+            accepted_object(await self._post("model-versions/set-tag", document, workspace))
+
+    async def versions_with_tag(
+        self, workspace: str | None, key: str, value: str
+    ) -> list[ModelVersion]:
+        """GET model-versions/search: the versions with a tag, by name and oldest first.
+
+        The caller has checked that `key` and `value` contain no quotes.
+        """
+        response = await self._get(
+            f"{API}/model-versions/search",
+            workspace,
+            filter=f"tags.`{key}` = '{value}'",
+            max_results="1000",
         )
-        if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-            return None
-        found = document_of(answer)["model_version"]
-        return VersionOrigin(str(found["name"]), str(found["version"]), found.get("run_id") or None)
+        versions = map(ModelVersion.parse, json_object(response).get("model_versions", []))
+        return sorted(versions, key=lambda version: (version.name, int(version.version)))
+
+    async def delete_version(self, workspace: str | None, name: str, version: str) -> None:
+        """DELETE model-versions/delete. One that does not exist is treated as success."""
+        response = await self._http.request(
+            "DELETE",
+            f"{API}/model-versions/delete",
+            json={"name": name, "version": version},
+            headers=_in_workspace(workspace),
+        )
+        if not is_missing(response):
+            json_object(response)
+
+    async def _get(self, route: str, workspace: str | None, **params: str) -> httpx.Response:
+        return await self._http.get(route, params=params, headers=_in_workspace(workspace))
+
+    async def _find(
+        self, route: str, workspace: str | None, **params: str
+    ) -> dict[str, Any] | None:
+        """GET: the JSON object; None where MLflow says that the resource does not exist."""
+        response = await self._get(route, workspace, **params)
+        return None if is_missing(response) else json_object(response)
+
+    async def _post(
+        self, route: str, document: dict[str, Any], workspace: str | None
+    ) -> httpx.Response:
+        """POST to a route below `API`."""
+        return await self._http.post(
+            f"{API}/{route}", json=document, headers=_in_workspace(workspace)
+        )
 
 
-def inside(workspace: str | None) -> dict[str, str]:
-    """The header that names a workspace; none in a shared MLflow."""
+def _in_workspace(workspace: str | None) -> dict[str, str]:
     return {} if workspace is None else {WORKSPACE: workspace}
 
 
-def code_of(answer: httpx.Response) -> str | None:
-    """The `error_code` of an answer that is one of MLflow's errors."""
-    if answer.is_success:
-        return None
-    try:
-        return str(answer.json().get("error_code"))
-    except (ValueError, AttributeError):
-        return None
-
-
-def _is_there(answer: httpx.Response) -> bool:
-    """Whether the thing that was asked for by its id exists; an id that is none does not."""
-    if code_of(answer) in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-        return False
-    document_of(answer)
-    return True
-
-
-def document_of(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON object of a good answer."""
-    if not answer.is_success:
-        raise UpstreamError(
-            f"MLflow answered {answer.status_code} to {answer.request.url.path}. Try again; if it "
-            "goes on, tell the operator the request id."
-        )
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if not isinstance(document, dict):
-        raise UpstreamError(f"MLflow's answer to {answer.request.url.path} is not a JSON object.")
-    return document
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": value} for key, value in tags.items()]

@@ -1,25 +1,37 @@
-"""What endpoints ask FastAPI for: the caller, a scope, a transaction."""
+"""FastAPI dependencies of all endpoints: the caller, its scopes, and the database session."""
 
 from collections.abc import AsyncIterator, Callable
-from typing import Annotated
+from contextlib import AbstractAsyncContextManager
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
-from app.access.identity.credential_cache import CHANGED, CredentialCache
-from app.access.identity.peppers import Peppers
-from app.access.identity.replay_guard import spend
+from app.core.app_state import state_of
 from app.core.errors import UnauthenticatedError
+from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Principal, Scope
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
+
+
+class ChangeTransaction(Protocol):
+    """Opens the database transaction of an endpoint that changes something.
+
+    wallet_proof: the wallet's message that authorises the change. It is consumed in the same
+    transaction, so that it authorises no second change. None for other credentials.
+    """
+
+    def __call__(
+        self, wallet_proof: WalletProof | None
+    ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
 def _caller(request: Request) -> Principal:
     principal = context_of(request.scope).principal
     if principal is None:
-        # Only a path that identity was told to leave open comes here without one.
+        # Only a public path reaches its endpoint without a principal.
         raise UnauthenticatedError("This needs an API key or a wallet's signature.")
     return principal
 
@@ -39,25 +51,17 @@ def _actor(request: Request) -> Actor:
     return Actor(principal, context.request_id, context.client)
 
 
-def _peppers(request: Request) -> Peppers:
-    peppers: Peppers = request.app.state.peppers
-    return peppers
-
-
-async def _changing(request: Request) -> AsyncIterator[AsyncSession]:
-    """A transaction for a change; a wallet's message is spent in it, so only if it commits.
-
-    A key that it ended is not known here any more when the answer goes.
-    """
-    database: Database = request.app.state.database
-    known: CredentialCache = request.app.state.known
-    proof = context_of(request.scope).wallet_proof
-    async with database.transaction() as session:
-        if proof is not None:
-            await spend(session, proof)
+async def _session(request: Request) -> AsyncIterator[AsyncSession]:
+    """The transaction of an endpoint; it is committed before the response is sent."""
+    async with state_of(request)[Database].transaction() as session:
         yield session
-    for credential in session.info.get(CHANGED, ()):
-        known.forget(credential)
+
+
+async def _change_session(request: Request) -> AsyncIterator[AsyncSession]:
+    """The same for an endpoint that changes something: see `ChangeTransaction`."""
+    transaction = state_of(request)[ChangeTransaction]
+    async with transaction(context_of(request.scope).wallet_proof) as session:
+        yield session
 
 
 Caller = Annotated[Principal, Depends(_caller)]
@@ -66,6 +70,7 @@ Registering = Annotated[Principal, Depends(_requires(Scope.REGISTER))]
 Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
 CurrentActor = Annotated[Actor, Depends(_actor)]
-CurrentPeppers = Annotated[Peppers, Depends(_peppers)]
-# `function` scope: a commit that fails must still be able to become the answer.
-ChangeSession = Annotated[AsyncSession, Depends(_changing, scope="function")]
+# With FastAPI's `function` scope, the commit precedes the response, so that its failure becomes an
+# error response.
+Session = Annotated[AsyncSession, Depends(_session, scope="function")]
+ChangeSession = Annotated[AsyncSession, Depends(_change_session, scope="function")]

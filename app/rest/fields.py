@@ -1,4 +1,4 @@
-"""Kinds of values that several schemas take."""
+"""Field types that several request schemas share."""
 
 import re
 from datetime import UTC, datetime
@@ -7,32 +7,35 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.core.redaction import has_secret
+from app.core.text_pattern import TextPattern
 
 _WRITTEN_OUT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
 
-def _no_secret(text: str) -> str:
+def refuse_secret(text: str) -> str:
+    """Return the text. Raises ValueError if it contains an API key or an access token."""
     if has_secret(text):
-        raise ValueError("this holds an API key or token, which must not be kept in clear")
+        raise ValueError("must not contain an API key or token, which would be stored in clear")
     return text
 
 
-# One line of visible text; PostgreSQL keeps no NUL, and logs want no line breaks.
+# One line of printable text. PostgreSQL cannot store NUL, and a line break would split a log line.
 Label = Annotated[
     str,
-    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
-    AfterValidator(_no_secret),
+    Field(min_length=1, max_length=200),
+    TextPattern(r"^[^\x00-\x1f\x7f]+$", "must be one line of text, without control characters"),
+    AfterValidator(refuse_secret),
 ]
 
 
-# Of a dict with such keys. That other keys are refused pydantic leaves out of its JSON Schema.
+# For a dict whose keys are labels. Pydantic refuses other keys, but omits that in its JSON Schema.
 ByLabel: Any = Field(max_length=1000, json_schema_extra={"additionalProperties": False})
 
 
 def _written_out(value: object) -> object:
-    """Pydantic would take a bare number for the seconds since 1970."""
+    """Refuse a number in a string, which pydantic would accept as the seconds since 1970."""
     if isinstance(value, str) and not _WRITTEN_OUT.match(value):
-        raise ValueError("write the time as 2026-01-31T23:59:59Z (RFC 3339)")
+        raise ValueError("must be a time such as 2026-01-31T23:59:59Z (RFC 3339)")
     return value
 
 
@@ -40,8 +43,9 @@ def _in_utc(time: datetime) -> datetime:
     try:
         return time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("the time is outside of the years 1 to 9999 in UTC") from None
+        raise ValueError("must be a time within the years 1 to 9999 in UTC") from None
 
 
-# A time with its zone, taken to UTC: the database's driver fails over it at the calendar's ends.
+# A time with a time zone, converted to UTC here because the database driver raises OverflowError
+# for times at the ends of the calendar.
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_out), AfterValidator(_in_utc)]

@@ -1,7 +1,8 @@
-"""Lists that are read a page at a time, by an opaque cursor."""
+"""Cursor pagination: a list is read a page at a time, each page naming the cursor of the next."""
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from app.core.errors import InvalidParameterError
 
 T = TypeVar("T")
+Row = TypeVar("Row")
 PageSize = Annotated[int, Field(ge=1, le=1000, description="How many entries, at most.")]
 Cursor = Annotated[str | None, Field(max_length=200, description="`next` of the page before.")]
 
@@ -22,6 +24,23 @@ class Page(BaseModel, Generic[T]):
     next: str | None = Field(
         default=None, description="The cursor of the next page, if there is one."
     )
+
+    @classmethod
+    def of(
+        cls,
+        rows: Sequence[Row],
+        limit: int,
+        key: Callable[[Row], object],
+        view: Callable[[Row], T],
+    ) -> "Page[T]":
+        """The first `limit` of some rows, each shown by `view`.
+
+        rows: in the order of the list, one more than `limit` where another page follows.
+        key: a row's position in the list, as the query that reads the next page compares it.
+        """
+        shown = rows[:limit]
+        more = encode_cursor(str(key(shown[-1]))) if len(rows) > limit else None
+        return cls(items=[view(row) for row in shown], next=more)
 
 
 def encode_cursor(position: str) -> str:

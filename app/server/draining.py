@@ -1,4 +1,4 @@
-"""Saying "not ready" for a while before the listener closes, so that a load balancer sees it."""
+"""Connection draining: the gateway reports "not ready" for some time before it stops."""
 
 import asyncio
 import signal
@@ -9,18 +9,20 @@ from typing import Any
 
 import structlog
 
-log = structlog.get_logger()
+from app.control_plane.health import DRAINING
 
-# In the state of ASGI's lifespan, which every request finds a copy of in its scope.
-DRAINING = "draining"
+log = structlog.get_logger()
 
 
 def drain_on_sigterm(state: MutableMapping[str, Any], delay: float) -> None:
-    """From the next SIGTERM on, be not ready for `delay` seconds, and only then stop.
+    """At the next SIGTERM, report "not ready" for `delay` seconds, and only then stop.
 
-    state: that of ASGI's lifespan; its entry `draining` becomes true. Requests are served as ever
-    meanwhile. A second SIGTERM, or a Ctrl-C, ends the wait. To be called in the event loop once the
-    server has taken its signals over; does nothing without a delay, or outside of the main thread.
+    So a load balancer sends requests elsewhere before the listener closes. Requests are served as
+    usual until then. A second SIGTERM, or Ctrl-C, ends the delay.
+
+    state: the state of the ASGI lifespan; its entry `draining` becomes true.
+    Call it in the event loop, after uvicorn has installed its signal handlers. It does nothing
+    where the delay is 0, or outside of the main thread.
     """
     stop = signal.getsignal(signal.SIGTERM)
     if delay <= 0 or not callable(stop):
@@ -29,16 +31,16 @@ def drain_on_sigterm(state: MutableMapping[str, Any], delay: float) -> None:
         return
     loop = asyncio.get_running_loop()
 
-    def begin(number: int, frame: FrameType | None) -> None:
+    def start_draining(number: int, frame: FrameType | None) -> None:
         if state.get(DRAINING):
             stop(number, frame)
             return
         state[DRAINING] = True
-        # A signal may come in the middle of whatever the loop is doing.
+        # A signal handler may interrupt the event loop anywhere, so it only schedules a call.
         loop.call_soon_threadsafe(wait, number, frame)
 
     def wait(number: int, frame: FrameType | None) -> None:
         log.info("server.draining", seconds=delay)
         loop.call_later(delay, stop, number, frame)
 
-    signal.signal(signal.SIGTERM, begin)
+    signal.signal(signal.SIGTERM, start_draining)

@@ -1,47 +1,48 @@
-"""The signals that end a command which serves, from its first moment on."""
+"""Signal handling of `serve`: a signal leads to a clean stop at any moment."""
 
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What a terminal sends to all that runs in it, when it is asked to or goes away.
-_OF_TERMINALS = (signal.SIGINT, signal.SIGHUP)
-_ALL = (*_OF_TERMINALS, signal.SIGTERM)
+# The signals that a terminal sends to all its processes: at Ctrl-C, and when it closes.
+_TERMINAL_SIGNALS = (signal.SIGINT, signal.SIGHUP)
+_ALL = (*_TERMINAL_SIGNALS, signal.SIGTERM)
 
 
 class ShutdownRequested(SystemExit):
-    """A signal asked for the end, which is a clean one.
+    """Raised in the main thread by a signal that asks for a clean shutdown.
 
-    No KeyboardInterrupt: one that passes through `exec` of a text, as an import that makes a
-    dataclass or a named tuple does, leaves a mark by which Python ends itself with SIGINT at the
-    end, although it was caught.
+    Not a KeyboardInterrupt: when one passes through an `exec` of source text, as in an import that
+    creates a dataclass or a named tuple, Python kills itself with SIGINT at exit even though the
+    exception was caught.
     """
 
 
 def stop_on_signals() -> None:
-    """Raise Stopped at SIGINT, SIGTERM and SIGHUP, wherever the main thread is by then."""
+    """Raise ShutdownRequested in the main thread at SIGINT, SIGTERM and SIGHUP."""
     signal.signal(signal.SIGINT, _stop)
     signal.signal(signal.SIGTERM, _stop)
-    # A terminal that closes ends it too, unless `nohup` asked for the opposite. uvicorn takes over
-    # the other two for as long as it serves, and would drain for SIGTERM only.
+    # A closing terminal stops the process too, except under `nohup`, which ignores SIGHUP. It is
+    # raised again as SIGTERM, which uvicorn handles while it serves, and for which it drains.
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
         signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def ignore_signals() -> None:
-    """From here on nothing interrupts the cleaning up, which is bounded in time."""
+    """Ignore these signals from now on, so that the clean-up finishes; it has a time limit."""
     for number in _ALL:
         signal.signal(number, signal.SIG_IGN)
 
 
 @contextmanager
 def terminal_signals_blocked() -> Iterator[None]:
-    """What is started meanwhile never gets a terminal's signals; they wait here for the end of it.
+    """Block SIGINT and SIGHUP, so that child processes that are started inherit the mask.
 
-    They reach every process of the terminal, and a child is to be told by its parent alone.
+    A terminal sends these signals to all its processes, but only the parent may stop a child.
+    Signals that arrive during the block are delivered to this process at its end.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _OF_TERMINALS)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL_SIGNALS)
     try:
         yield
     finally:

@@ -1,5 +1,5 @@
-"""The default on one machine: an embedded PostgreSQL and a child MLflow server.
+"""The single-machine default: an embedded PostgreSQL and an MLflow server as a child process.
 
-Nothing here is needed, and nothing of the extra `standalone` is imported, where the operator gives
-both a database and an MLflow server.
+Where the operator configures both a database and an MLflow server, nothing here is started and
+no package of the extra `standalone` is imported.
 """

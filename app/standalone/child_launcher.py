@@ -1,16 +1,19 @@
-"""A script that prepares a child process and then becomes it, so that the child dies with us.
+"""A script that sets up a child process and then executes the child's command in its place.
 
-It imports the standard library only and is run by path, as `launch()` in processes.py writes
-it: `python -I launcher.py <parent pid> <death signal> <owned path>... -- <command>...`. The work
-happens in this process of its own because running Python between fork and exec is unsafe in a
-process that has threads.
+On Linux it arranges that the child receives a signal when its parent ends.
 
-PostgreSQL refuses to run as root. Where owned paths are given and we are root, the command runs as
-the account `nobody`, in one of two ways, neither of which loosens a permission of any directory:
+It imports only the standard library and is run by its path; `launcher_command()` in
+child_process.py builds the command line: `python -I child_launcher.py <parent pid> <death signal>
+<owned path>... -- <command>...`. It is a process of its own because running Python code between
+fork and exec is unsafe in a process with threads.
 
-1. In a user namespace where root appears under the number of `nobody`. Files stay root's.
-2. Where namespaces are forbidden (most containers): as `nobody` itself, to which the owned paths
-   are given. It keeps the one capability that it needs to pass directories closed to others.
+PostgreSQL refuses to run as root. Where owned paths are passed and this process is root, the
+command runs as the account `nobody` in one of two ways. Neither changes a directory's permissions:
+
+1. In a user namespace that maps root to the number of `nobody`. The files still belong to root.
+2. Where user namespaces are forbidden, as in most containers: as `nobody` itself, which becomes the
+   owner of the owned paths. It keeps one capability, to get through directories that only root may
+   enter.
 """
 
 import ctypes
@@ -33,30 +36,30 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def main(arguments: list[str]) -> None:
-    """Become the command. Ends with an OSError where the command cannot be run."""
+    """Replace this process by the command. Raises OSError where the command cannot be run."""
     parent, death_signal = int(arguments[0]), int(arguments[1])
     separator = arguments.index("--")
     owned, command = arguments[2:separator], arguments[separator + 1 :]
     if owned and os.geteuid() == 0:
-        _leave_root([Path(path) for path in owned])
-    # Last, because a change of identity clears it.
+        _drop_root([Path(path) for path in owned])
+    # Last, because the kernel clears this setting when the user changes.
     if sys.platform == "linux":
         _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("the process that started this one is gone")
+        sys.exit("the process that started this one has ended")
     os.execv(command[0], command)  # noqa: S606 (the caller's own command, no shell)
 
 
-def _leave_root(owned: list[Path]) -> None:
+def _drop_root(owned: list[Path]) -> None:
     account = _unprivileged_account()
-    # The groups go first: a user namespace forbids to change them.
+    # Before the user namespace, in which the groups can no longer be changed.
     with suppress(OSError):
         os.setgroups([])
     if _can_enter_namespace(account):
-        _give(owned, 0, 0)
+        _change_owner(owned, 0, 0)
         _enter_namespace(account)
         return
-    _give(owned, account.pw_uid, account.pw_gid)
+    _change_owner(owned, account.pw_uid, account.pw_gid)
     if sys.platform == "linux":
         _libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0)
     os.setgid(account.pw_gid)
@@ -73,7 +76,7 @@ def _unprivileged_account() -> pwd.struct_passwd:
 
 
 def _can_enter_namespace(account: pwd.struct_passwd) -> bool:
-    """Try it in a process of its own: half an entry could not be undone."""
+    """Try it in a forked process, because a namespace that was half entered cannot be left."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -92,11 +95,11 @@ def _enter_namespace(account: pwd.struct_passwd) -> None:
     Path("/proc/self/gid_map").write_text(f"{account.pw_gid} 0 1")
 
 
-def _give(paths: list[Path], uid: int, gid: int) -> None:
+def _change_owner(paths: list[Path], uid: int, gid: int) -> None:
     for top in paths:
         if top.stat().st_uid == uid:
             continue
-        # Bottom up: the top changes hands last, so that an interrupted walk is done again.
+        # The top directory is last, so that an interrupted walk is repeated from the start.
         for directory, _, files in os.walk(top, topdown=False):
             for name in files:
                 os.chown(os.path.join(directory, name), uid, gid, follow_symlinks=False)
@@ -104,10 +107,10 @@ def _give(paths: list[Path], uid: int, gid: int) -> None:
 
 
 def _keep_directory_access() -> None:
-    """Hold CAP_DAC_OVERRIDE, and nothing else, over the coming exec.
+    """Keep CAP_DAC_OVERRIDE, and no other capability, across the exec that follows.
 
-    Without it (an old kernel, a stricter container) the command still works where the way to its
-    files is open to everybody, so a failure here is not an error.
+    A failure here (an old kernel, a stricter container) is not an error: the command still works
+    where everybody may enter the directories above its files.
     """
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
     bit = 1 << _CAP_DAC_OVERRIDE
@@ -118,8 +121,7 @@ def _keep_directory_access() -> None:
 
 
 if __name__ == "__main__":
-    # What the terminal or the parent had set is not the child's: an ignored signal stays ignored
-    # over an exec.
+    # A signal that the parent ignores would stay ignored after the exec.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
     main(sys.argv[1:])

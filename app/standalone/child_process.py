@@ -1,4 +1,5 @@
-"""Child processes: each in a session of its own, on record, and ended with all it started."""
+"""Child processes: each runs in its own session, is recorded in a file, and is stopped with all
+its descendants."""
 
 import json
 import os
@@ -15,26 +16,25 @@ import psutil
 from app.core.errors import StartupError
 from app.standalone import child_launcher
 
-# A log is moved aside at a start once it is larger than this, in bytes.
+# A log larger than this, in bytes, is moved aside when its process starts.
 _LOG_LIMIT = 10 * 1024**2
-
-
-# What a child inherits: where things are and how text is written, no settings and no secrets.
+# The variables that a child inherits: paths and locale, but no settings and no secrets.
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "SYSTEMROOT", "TMPDIR", "TZ")
 
 
-def bare_environment() -> dict[str, str]:
-    """The environment of a child before anything is added to it."""
+def minimal_environment() -> dict[str, str]:
+    """The environment of a child process before anything is added to it."""
     return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
-def launch(
+def launcher_command(
     command: Sequence[str], *, death_signal: signal.Signals, owned: Sequence[Path] = ()
 ) -> list[str]:
-    """The command line that runs `command` by way of launcher.py.
+    """The command line that runs `command` through child_launcher.py.
 
-    death_signal: what the command receives when this process ends, however it ends (Linux).
-    owned: paths that must belong to the command; given where it must not run as root.
+    death_signal: the signal that the command receives when this process ends, for whatever reason
+        (Linux only).
+    owned: for a command that must not run as root: the paths that must belong to its user.
     """
     prefix = [
         sys.executable,
@@ -46,13 +46,13 @@ def launch(
     return [*prefix, *map(str, owned), "--", *command]
 
 
-class Child:
-    """One child process under a name, for as often as it is started.
+class ChildProcess:
+    """A child process with a name, which can be started and stopped repeatedly.
 
-    directory: the data directory. `processes.json` there has the id and the start time of each
-        child, by which a later start recognises what a killed gateway left behind.
-    log: receives the child's output.
-    owned: paths that must belong to the child; given where it must not run as root.
+    directory: the data directory. `processes.json` in it has the id and the start time of each
+        child, so that a later start can find processes that a killed gateway left behind.
+    log: the file that receives the child's output.
+    owned: for a child that must not run as root: the paths that must belong to its user.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Child:
 
     @property
     def pid(self) -> int | None:
-        """The child's process id, None when it does not run."""
+        """The child's process id, None while it does not run."""
         return self._process.pid if self.running else None  # type: ignore[union-attr]
 
     @property
@@ -81,65 +81,65 @@ class Child:
         return self._process is not None and self._process.poll() is None
 
     def start(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
-        """Start `command`, an absolute path and its arguments, with nothing but `environment`."""
+        """Start `command`, an absolute path and its arguments, with exactly this environment."""
         with suppress(OSError):
             if self.log.stat().st_size > _LOG_LIMIT:
                 self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 (our own command)
-                launch(command, death_signal=self._stop_signal, owned=self._owned),
+                launcher_command(command, death_signal=self._stop_signal, owned=self._owned),
                 cwd=cwd,
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C in the terminal is the gateway's alone: it stops its children in order.
+                # Ctrl-C reaches only the gateway, which then stops its children in order.
                 start_new_session=True,
             )
         with suppress(psutil.NoSuchProcess):
-            self._write(psutil.Process(self._process.pid).create_time())
+            self._record_start(psutil.Process(self._process.pid).create_time())
 
     def stop(self, seconds: float) -> None:
-        """Ask the child to stop, wait up to `seconds`, then end by force what is left of it."""
+        """Send the stop signal, wait up to `seconds`, then kill the processes that are left."""
         if self._process is None:
             return
-        _end_group(self._process.pid, self._stop_signal if self.running else None, seconds)
+        _stop_group(self._process.pid, self._stop_signal if self.running else None, seconds)
         self._process.wait()
         self._process = None
-        self._write(None)
+        self._record_start(None)
 
-    def end_stray(self, cwd: Path, seconds: float) -> bool:
-        """End what an earlier gateway left of this child; True if there was something.
+    def stop_leftover(self, cwd: Path, seconds: float) -> bool:
+        """Stop what a killed gateway left of this child. Returns whether there was something.
 
-        cwd: the directory that the child works in; a process elsewhere is never touched, even if
-            it has the number of a former child.
+        cwd: the working directory of the child. A process with another one is never stopped, even
+            if it has the process id that a child had.
         """
         entry = self._entries().get(self.name)
         if entry is None:
             return False
         pid, started = int(entry["pid"]), float(entry["started"])
         with suppress(psutil.NoSuchProcess):
-            # A clock that was set shifts all start times by a little; a reused number by more.
+            # An adjusted clock shifts start times slightly; a reused process id differs by more.
             if abs(psutil.Process(pid).create_time() - started) > 2:
-                self._write(None)
+                self._record_start(None)
                 return False
-        found = _end_group(pid, self._stop_signal, seconds, cwd=cwd)
-        self._write(None)
+        found = _stop_group(pid, self._stop_signal, seconds, cwd=cwd)
+        self._record_start(None)
         return found
 
-    def last_words(self) -> str:
-        """The last line of the log, for an error message."""
+    def last_log_line(self) -> str:
+        """The last line of the log, for an error message; empty without one."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError:
             return ""
         return next((line.strip() for line in reversed(lines) if line.strip()), "")
 
-    def must_run(self) -> None:
-        """Raises StartupError with the child's last words if it has ended."""
+    def raise_if_ended(self) -> None:
+        """Raise StartupError with the last line of the log if the child has ended."""
         if not self.running:
             raise StartupError(
-                f"{self.name} ended while it started: {self.last_words()} (see {self.log})"
+                f"{self.name} ended during its start: {self.last_log_line()} (see {self.log})"
             )
 
     def _entries(self) -> dict[str, dict[str, float]]:
@@ -149,7 +149,7 @@ class Child:
             return {}
         return entries if isinstance(entries, dict) else {}
 
-    def _write(self, started: float | None) -> None:
+    def _record_start(self, started: float | None) -> None:
         entries = self._entries()
         entries.pop(self.name, None)
         if started is not None and self._process is not None:
@@ -159,27 +159,29 @@ class Child:
         draft.replace(self._record)
 
 
-def _end_group(
-    leader: int, ask: signal.Signals | None, seconds: float, *, cwd: Path | None = None
+def _stop_group(
+    leader: int, stop_signal: signal.Signals | None, seconds: float, *, cwd: Path | None = None
 ) -> bool:
-    """End the process `leader`, its descendants, and what is left of its process group.
+    """Stop the process `leader`, its descendants, and the rest of its process group.
 
-    ask: the signal that asks the leader to stop, before force is used after `seconds`.
-    cwd: touch only processes that work in this directory.
+    stop_signal: sent to the leader, which then has `seconds` before everything is killed; None
+        kills at once.
+    cwd: stop only processes with this working directory.
+    Returns whether there were any.
     """
     members = _members(leader, cwd)
     if not members:
         return False
-    if ask is not None:
+    if stop_signal is not None:
         for process in members:
             if process.pid == leader:
                 with suppress(psutil.NoSuchProcess):
-                    process.send_signal(ask)
-                    # A process that is suspended could not even hear that.
+                    process.send_signal(stop_signal)
+                    # A suspended process would not handle the signal.
                     process.resume()
         psutil.wait_procs([process for process in members if process.pid == leader], seconds)
-    # A child of the leader ends a moment after it of itself; what stays longer is stuck.
-    _, stuck = psutil.wait_procs({*members, *_members(leader, cwd)}, 1 if ask else 0)
+    # The leader's children usually end shortly after it; what runs on after a second is stuck.
+    _, stuck = psutil.wait_procs({*members, *_members(leader, cwd)}, 1 if stop_signal else 0)
     for process in stuck:
         with suppress(psutil.NoSuchProcess):
             process.kill()
@@ -207,11 +209,11 @@ def _works_in(process: psutil.Process, cwd: Path) -> bool:
     return False
 
 
-def wait_until(child: Child, ready: Callable[[], bool], seconds: float) -> None:
-    """Wait until `ready()` is true. Raises StartupError if the child ends or takes too long."""
+def wait_until_ready(child: ChildProcess, ready: Callable[[], bool], seconds: float) -> None:
+    """Wait until `ready()` is true. Raises StartupError if the child ends or `seconds` pass."""
     deadline = time.monotonic() + seconds
     while not ready():
-        child.must_run()
+        child.raise_if_ended()
         if time.monotonic() > deadline:
             raise StartupError(
                 f"{child.name} did not become ready within {seconds:.0f} seconds (see {child.log})"

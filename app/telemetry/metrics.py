@@ -1,5 +1,7 @@
-"""Prometheus metrics. Every label has a bounded set of values; none holds an id, a path or a name
-that a caller chose. docs/operations.md lists them all."""
+"""Prometheus metrics; docs/operations.md lists all of them.
+
+Every label has a bounded set of values: none contains an id, a path or a name chosen by a caller.
+"""
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,168 +21,170 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from app.core.errors import REASONS, StartupError
-from app.telemetry.multiprocess import SHARED, all_workers
+from app.telemetry.multiprocess import DIRECTORY_VARIABLE, combined_registry
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-# From a cached answer to a large artifact, in seconds.
+# Upper bounds in seconds, from a cached response to a large artifact.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 120)
 
 
 class Metrics:
-    """The gateway's own numbers, in a registry of their own.
+    """The metrics of one process, in a registry of their own.
 
-    Counters of what is rare, and times, are counted as they happen. The rest are plain integers in
-    the parts that they tell of, which `gauges.py` reads: before each answer where there is one
-    process, and every few seconds where several workers share one exposition.
+    Durations and rare events are recorded here as they happen. Frequent events are counted as plain
+    integers by the components themselves; `app.state_metrics` copies those into the gauges and
+    counters here: before each exposition in a single process, every few seconds in each of several
+    workers.
     """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        # Called before an exposition. Collectors are asked in the order of their registration.
+        # Called before each exposition: collectors are called in the order of their registration.
         self.refresh: Callable[[], None] = _nothing
         registry.register(_Refresh(self))
         ProcessCollector(registry=registry)
         self._requests = Histogram(
             "hokusai_request_seconds",
-            "Time to answer, by method, route of the manifest or of our own, and status.",
+            "Duration of requests, by method, route (of MLflow or the gateway) and status.",
             ["method", "route", "status"],
             buckets=BUCKETS,
             registry=registry,
         )
         self._errors = Counter(
             "hokusai_errors",
-            "Requests answered with an error, by the reason in it.",
+            "Error responses, by reason.",
             ["reason"],
             registry=registry,
         )
         self._authentication_failures = Counter(
             "hokusai_authentication_failures",
-            "Credentials that were missing or not good, by what was wrong.",
+            "Requests with a missing or invalid credential, by reason.",
             ["reason"],
             registry=registry,
         )
         self._upstream_errors = Counter(
             "hokusai_upstream_errors",
-            "Requests to MLflow, callers' and the gateway's own, that got no answer to pass on.",
+            "Requests to MLflow, forwarded or the gateway's own, that got no usable response.",
             ["reason"],
             registry=registry,
         )
         self.aborted = Counter(
-            "hokusai_answers_aborted",
-            "Answers that were cut off because the upstream failed after they had begun.",
+            "hokusai_responses_aborted",
+            "Responses that were cut off because MLflow failed after they had started.",
             registry=registry,
         )
         self.limit_fallbacks = Counter(
             "hokusai_limit_fallbacks",
-            "Requests counted in this process because Redis was away.",
+            "Requests counted in this process because Redis was unavailable.",
             registry=registry,
         )
         self.limited = Counter(
             "hokusai_limited",
-            "Requests refused with 429, by the limit that was used up.",
+            "Responses with 429, by the limit that was exceeded.",
             ["limit"],
             registry=registry,
         )
         self.body_bytes = Counter(
             "hokusai_body_bytes",
-            "Bytes of bodies, of requests (in) and of answers (out).",
+            "Bytes of the bodies of requests (in) and responses (out).",
             ["direction"],
             registry=registry,
         )
         self.registrations = Counter(
             "hokusai_registrations",
-            "What came of requests to register a model.",
+            "Requests to register a model, by kind and outcome.",
             ["kind", "outcome"],
             registry=registry,
         )
-        self.in_flight = self._sum("hokusai_requests_in_flight", "Requests being answered.")
-        self.client_connections = self._sum(
-            "hokusai_client_connections", "Open connections of clients."
+        self.in_flight = self._summed_gauge("hokusai_requests_in_flight", "Requests in progress.")
+        self.client_connections = self._summed_gauge(
+            "hokusai_client_connections", "Open connections from clients."
         )
-        self.upstream_connections = self._sum(
+        self.upstream_connections = self._summed_gauge(
             "hokusai_upstream_connections", "Connections to MLflow.", "state"
         )
-        self.upstream_connections_max = self._sum(
-            "hokusai_upstream_connections_max", "Connections to MLflow that there may be."
+        self.upstream_connections_max = self._summed_gauge(
+            "hokusai_upstream_connections_max", "Maximum number of connections to MLflow."
         )
-        self.upstream_waiting = self._sum(
-            "hokusai_upstream_waiting", "Requests that wait for a free connection to MLflow."
+        self.upstream_waiting = self._summed_gauge(
+            "hokusai_upstream_waiting", "Requests waiting for a free connection to MLflow."
         )
-        self.database_connections = self._sum(
+        self.database_connections = self._summed_gauge(
             "hokusai_database_connections", "Connections to PostgreSQL.", "state"
         )
-        self.database_connections_max = self._sum(
-            "hokusai_database_connections_max", "Connections to PostgreSQL that there may be."
+        self.database_connections_max = self._summed_gauge(
+            "hokusai_database_connections_max", "Maximum number of connections to PostgreSQL."
         )
-        # These are the same, whichever process tells them.
-        self.backlog = self._same(
-            "hokusai_reconciler_backlog", "Registrations left by their holder, or to be cleaned up."
+        # The following have the same value in every process.
+        self.backlog = self._common_gauge(
+            "hokusai_reconciler_backlog", "Registrations to be resumed or cleaned up."
         )
-        self.oldest = self._same(
+        self.oldest = self._common_gauge(
             "hokusai_reconciler_oldest_seconds", "Age of the oldest registration in the backlog."
         )
-        self.log_entries = self._same(
-            "hokusai_attestation_log_entries", "Entries of the log of attestations."
+        self.log_entries = self._common_gauge(
+            "hokusai_attestation_log_entries", "Entries of the transparency log of attestations."
         )
         self.ready = Gauge(
             "hokusai_ready",
-            "Whether what /readyz checks was well when it was last looked at.",
+            "1 if the check of /readyz succeeded when it last ran, else 0.",
             ["check"],
             registry=registry,
             multiprocess_mode="livemin",
         )
-        self.build = self._same("hokusai_build_info", "Always 1.", "version")
-        self.upstream_build = self._same(
-            "hokusai_upstream_info", "1 for the version of the MLflow behind.", "version"
+        self.build = self._common_gauge("hokusai_build_info", "Always 1.", "version")
+        self.upstream_build = self._common_gauge(
+            "hokusai_upstream_info", "1 for the version of MLflow.", "version"
         )
-        # A series that is there before its first event lets `rate` see that event.
+        # Prometheus' rate() misses the first event of a series that does not exist before it.
         for reason in REASONS:
             self._errors.labels(reason)
-        # Looking a labelled child up costs more than counting with it.
+        # Cached, because looking up a child by its labels takes longer than observing a value.
         self._children: dict[tuple[str, str, int], Histogram] = {}
 
     def observe(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count one request. A status of 0 means that the client left before an answer began."""
+        """Record a request and its duration. status: 0 if the client left before the response."""
         key = (method, route, status)
         child = self._children.get(key)
         if child is None:
             child = self._children[key] = self._requests.labels(method, route, str(status))
         child.observe(seconds)
 
-    def refused(self, reason: str) -> None:
-        """Count an answer that is an error."""
+    def count_error(self, reason: str) -> None:
+        """Count an error response."""
         self._errors.labels(reason).inc()
 
-    def not_authenticated(self, reason: str) -> None:
-        """Count a credential that did not prove who calls."""
+    def count_authentication_failure(self, reason: str) -> None:
+        """Count a request with a missing or invalid credential."""
         self._authentication_failures.labels(reason).inc()
 
-    def upstream_failed(self, reason: str) -> None:
-        """Count a request to MLflow that failed."""
+    def count_upstream_error(self, reason: str) -> None:
+        """Count a request to MLflow that got no usable response."""
         self._upstream_errors.labels(reason).inc()
 
-    def registered(self, kind: str, outcome: str) -> None:
-        """Count what came of a request to register a model."""
+    def count_registration(self, kind: str, outcome: str) -> None:
+        """Count a request to register a model."""
         self.registrations.labels(kind, outcome).inc()
 
-    def found_ready(self, checks: Mapping[str, bool]) -> None:
-        """Keep what a look at the dependencies found."""
+    def set_readiness(self, checks: Mapping[str, bool]) -> None:
+        """Set the result of each check of /readyz, by its name."""
         for check, ready in checks.items():
             self.ready.labels(check).set(ready)
 
     def exposition(self) -> bytes:
-        """Prometheus' text format; of all workers, where there are several."""
-        return generate_latest(all_workers() if SHARED in os.environ else self.registry)
+        """All metrics in Prometheus' text format; of several workers, those of all together."""
+        is_shared = DIRECTORY_VARIABLE in os.environ
+        return generate_latest(combined_registry() if is_shared else self.registry)
 
-    def _sum(self, name: str, text: str, *labels: str) -> Gauge:
+    def _summed_gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livesum")
 
-    def _same(self, name: str, text: str, *labels: str) -> Gauge:
+    def _common_gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry, multiprocess_mode="livemax")
 
 
 class _Refresh(Collector):
-    """Tells nothing itself: it has the others brought up to date."""
+    """Has no metrics of its own: it refreshes the others before they are collected."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
@@ -194,22 +198,23 @@ class _Refresh(Collector):
 
 
 def _nothing() -> None:
-    """What there is to refresh before anything runs."""
+    """The `refresh` of metrics that no `StateMetrics` is attached to."""
 
 
 @contextmanager
-def served(
+def serve_metrics(
     host: str, port: int | None, registry: CollectorRegistry | None = None
 ) -> Iterator[None]:
-    """Serve a registry, or the sum of all workers, on a port of its own, without authentication.
+    """Serve metrics over HTTP on a separate port, without authentication, until the block ends.
 
-    Does nothing without a port. Raises StartupError where it cannot be had.
+    registry: that of a single process; None for the combined metrics of all workers. Does nothing
+    if port is None. Raises StartupError if the port cannot be opened.
     """
     if port is None:
         yield
         return
     try:
-        server, thread = start_http_server(port, host, registry or all_workers())
+        server, thread = start_http_server(port, host, registry or combined_registry())
     except OSError as error:
         raise StartupError(
             f"cannot serve metrics on {host} port {port}: {error.strerror}; set "

@@ -1,4 +1,7 @@
-"""The metrics of several workers as one: prometheus_client's files, which each worker writes."""
+"""Combines the metrics of several workers, which each worker writes to files of one directory.
+
+This is prometheus_client's multiprocess mode.
+"""
 
 import os
 import tempfile
@@ -9,34 +12,34 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Metric, ProcessCollector, multiprocess
 from prometheus_client.registry import Collector
 
-# prometheus_client's own variable; a process that starts without it counts for itself.
-SHARED = "PROMETHEUS_MULTIPROC_DIR"
-# Of this the sum of several processes says nothing; the oldest does.
-OLDEST = "process_start_time_seconds"
+# The environment variable of prometheus_client's multiprocess mode: the directory.
+DIRECTORY_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+# The one metric of processes that is not summed: the combined value is the oldest start.
+START_TIME = "process_start_time_seconds"
 
 
 @contextmanager
-def shared_by_workers() -> Iterator[None]:
-    """Let the workers that are started in here count together, in files of a directory."""
+def metrics_directory() -> Iterator[None]:
+    """Make the workers started within the block write their metrics to a temporary directory."""
     with tempfile.TemporaryDirectory(prefix="hokusai-metrics-") as directory:
-        os.environ[SHARED] = directory
+        os.environ[DIRECTORY_VARIABLE] = directory
         try:
             yield
         finally:
-            del os.environ[SHARED]
+            del os.environ[DIRECTORY_VARIABLE]
 
 
-def all_workers() -> CollectorRegistry:
-    """A registry that tells the workers' numbers together."""
-    directory = Path(os.environ[SHARED])
+def combined_registry() -> CollectorRegistry:
+    """A registry of the combined metrics of all workers. Needs PROMETHEUS_MULTIPROC_DIR."""
+    directory = Path(os.environ[DIRECTORY_VARIABLE])
     registry = CollectorRegistry()
-    registry.register(Processes(directory))
-    registry.register(Workers(directory))
+    registry.register(ProcessMetrics(directory))
+    registry.register(WorkerMetrics(directory))
     return registry
 
 
-class Workers(Collector):
-    """What the workers have written into the directory, together."""
+class WorkerMetrics(Collector):
+    """The metrics that the workers have written to the directory, combined."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -45,25 +48,25 @@ class Workers(Collector):
         return ()
 
     def collect(self) -> Iterable[Metric]:
-        # A file is empty for a moment when it is made, and prometheus_client fails over it.
+        # A new file is empty for a moment, and prometheus_client cannot read an empty file.
         files = [str(path) for path in self.directory.glob("*.db") if _size(path)]
         found: Iterable[Metric] = multiprocess.MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]
         return found
 
 
 def _size(path: Path) -> int:
-    """In bytes; 0 for a file that another scrape has just removed."""
+    """The file's size in bytes; 0 if another scrape has just removed it."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-class Processes(Collector):
-    """The standard metrics of processes, summed over those that write into the directory.
+class ProcessMetrics(Collector):
+    """The standard metrics of processes (`process_*`), summed over the workers.
 
-    What a process that has ended said of its present is removed on the way, so it has to be asked
-    before the files are read.
+    For a process that has ended, it removes the files of that process's live gauges; so it has to
+    be collected before `WorkerMetrics`.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -79,9 +82,9 @@ class Processes(Collector):
             if not found:
                 multiprocess.mark_process_dead(pid, self.directory)  # type: ignore[no-untyped-call]
             for metric in found:
-                known = total.setdefault(metric.name, metric)
-                if known is not metric:
-                    join = min if metric.name == OLDEST else sum
-                    (mine,), (other,) = known.samples, metric.samples
-                    known.samples = [mine._replace(value=join((mine.value, other.value)))]
+                combined = total.setdefault(metric.name, metric)
+                if combined is not metric:
+                    combine = min if metric.name == START_TIME else sum
+                    (sample,), (other,) = combined.samples, metric.samples
+                    combined.samples = [sample._replace(value=combine((sample.value, other.value)))]
         return total.values()

@@ -1,7 +1,7 @@
-"""Make the bucket for artifacts, and wait until it keeps what it is given: a one-shot service.
+"""Creates the bucket for artifacts, and waits until it stores objects; then it ends.
 
-An S3 server may answer before it can store anything, so an object is written, read and removed.
-Everything comes from the environment: BUCKET, MLFLOW_S3_ENDPOINT_URL, AWS_*.
+An S3 server may respond before it can store anything, so an object is written, read and deleted.
+The environment has the settings: BUCKET, MLFLOW_S3_ENDPOINT_URL, AWS_*.
 """
 
 import os
@@ -14,12 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 PATIENCE_SECONDS = 120
 PROBE = ".hokusai-probe"
-# Wrong credentials do not become right by waiting.
+# Errors of wrong credentials, for which waiting does not help.
 REFUSALS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "AccessDenied", "403"}
 
 
 def main() -> int:
-    """The exit code: 0 once the bucket is there and keeps an object."""
+    """Wait until the bucket stores an object. Returns the exit code: 0, or 1 for a failure."""
     bucket = os.environ["BUCKET"]
     store = boto3.client(
         "s3",
@@ -29,8 +29,9 @@ def main() -> int:
     end = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
-            made = ensure(store, bucket)
-            print(f"bucket {bucket}: {'made' if made else 'was there'}, keeps objects", flush=True)
+            created = ensure(store, bucket)
+            state = "created" if created else "exists"
+            print(f"bucket {bucket}: {state}, and stores objects", flush=True)
             return 0
         except (BotoCoreError, ClientError) as error:
             code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
@@ -41,20 +42,20 @@ def main() -> int:
 
 
 def ensure(store, bucket: str) -> bool:  # type: ignore[no-untyped-def]  # boto3 has no types
-    """Make the bucket where it is missing, and try it; whether it was made."""
-    made = False
+    """Create the bucket if it is missing, and try it. Returns whether it was created."""
+    created = False
     try:
         store.head_bucket(Bucket=bucket)
     except ClientError as error:
         if error.response["Error"]["Code"] not in ("404", "NoSuchBucket"):
             raise
         store.create_bucket(Bucket=bucket)
-        made = True
+        created = True
     store.put_object(Bucket=bucket, Key=PROBE, Body=b"probe")
     if store.get_object(Bucket=bucket, Key=PROBE)["Body"].read() != b"probe":
         raise BotoCoreError
     store.delete_object(Bucket=bucket, Key=PROBE)
-    return made
+    return created
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 #!/bin/sh
-# The first start of the database: a role and a database each for the gateway and for MLflow, so
-# that neither can read what is the other's. The superuser is for the operator alone.
+# Runs at the first start of the database: creates a role and a database for the gateway and for
+# MLflow, so that neither can read the other's data. Only the operator uses the superuser.
 set -eu
 make() {
-    # The password goes through the environment: a command line can be read by others.
+    # The password is passed in the environment, because others can read command lines.
     psql --quiet --no-psqlrc --set ON_ERROR_STOP=1 --set name="$1" \
         --username "$POSTGRES_USER" --dbname postgres <<'SQL'
 \getenv password ROLE_PASSWORD

@@ -111,7 +111,7 @@ def upgrade() -> None:
     op.create_index("api_keys_by_parent", "api_keys", ["parent"], unique=False)
     op.create_index("api_keys_by_principal", "api_keys", ["principal"], unique=False)
     op.create_index("api_keys_by_tenant", "api_keys", ["tenant"], unique=False)
-    # The log of who did what is only ever added to, whoever asks, the gateway itself included.
+    # The audit log is append-only, also for the gateway itself.
     op.execute(
         """
         CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$

@@ -60,7 +60,7 @@ def upgrade() -> None:
         sa.Column("first_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("address"),
     )
-    # What was attested stays, whoever asks, the gateway itself included.
+    # Attestations are append-only, also for the gateway itself.
     for table in TABLES:
         op.execute(
             f"""

@@ -15,9 +15,9 @@ import pytest
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.artifacts.relay import Relay
 from tests.artifacts.store import BUCKET, mlflow_server, s3_client, s3_server
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
-from tests.support.user import User
+from tests.support.mlflow_user import MLflowUser
+from tests.support.responses import good
 
 MIB = 1024 * 1024
 # MLflow's client does so from 500 MiB on, which is more than a test has to move.
@@ -90,7 +90,7 @@ def test_the_stock_client_uploads_and_downloads_past_the_gateway(
     key = store.gateway.key("large")
     with (
         Relay(store.gateway.port) as relay,
-        User(
+        MLflowUser(
             tmp_path,
             MLFLOW_TRACKING_URI=f"{relay.url}/api/mlflow",
             MLFLOW_TRACKING_TOKEN=key,
@@ -99,7 +99,7 @@ def test_the_stock_client_uploads_and_downloads_past_the_gateway(
             MLFLOW_MULTIPART_DOWNLOAD_MINIMUM_FILE_SIZE=str(THRESHOLD),
         ) as user,
     ):
-        uri = user.does(upload, str(tmp_path / "large.bin"))
+        uri = user.call(upload, str(tmp_path / "large.bin"))
         (name,) = [name for name in store.names() if name.endswith("large.bin")]
         assert "/large/" in name
         stored = store.s3.get_object(Bucket=BUCKET, Key=name)
@@ -107,7 +107,7 @@ def test_the_stock_client_uploads_and_downloads_past_the_gateway(
         # Of an object that was sent in parts, S3 says how many.
         assert stored["ETag"].strip('"').endswith("-3")
         (tmp_path / "down").mkdir()
-        assert user.does(download, uri, str(tmp_path / "down")) == (
+        assert user.call(download, uri, str(tmp_path / "down")) == (
             hashlib.sha256(content).hexdigest()
         )
         assert 0 < relay.sent < MIB / 2
@@ -131,7 +131,7 @@ def test_the_operator_says_whether_files_go_past_the_gateway(
     with (
         RunningGateway(new_database(), store.mlflow, direct_artifacts=direct) as gateway,
         Relay(gateway.port) as relay,
-        User(
+        MLflowUser(
             tmp_path,
             MLFLOW_TRACKING_URI=f"{relay.url}/api/mlflow",
             MLFLOW_TRACKING_TOKEN=gateway.key(f"direct-{direct}"),
@@ -139,14 +139,14 @@ def test_the_operator_says_whether_files_go_past_the_gateway(
             MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE=str(THRESHOLD),
         ) as user,
     ):
-        large = user.does(upload, str(tmp_path / "large.bin"))
-        small = user.does(upload, str(tmp_path / "small.txt"))
+        large = user.call(upload, str(tmp_path / "large.bin"))
+        small = user.call(upload, str(tmp_path / "small.txt"))
         before = len(store.requested())
         (tmp_path / "down").mkdir()
-        assert user.does(download, large, str(tmp_path / "down")) == (
+        assert user.call(download, large, str(tmp_path / "down")) == (
             hashlib.sha256((tmp_path / "large.bin").read_bytes()).hexdigest()
         )
-        assert user.does(download_small, small, str(tmp_path / "down")) == "small"
+        assert user.call(download_small, small, str(tmp_path / "down")) == "small"
         passed = MIB / 2 if direct else SIZE
         assert (relay.sent < passed, relay.received < passed) == (direct, direct)
         # A small file comes straight from the store as well: by a signed URL.

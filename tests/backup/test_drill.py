@@ -19,14 +19,14 @@ from app.core.request.principal import Scope
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
-from tests.support.log import verified_log
-from tests.support.process import GatewayProcess
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
+from tests.support.transparency_log import verified_log
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -36,8 +36,8 @@ PASSWORD = "p%:@/?#'\"$ \\é"
 
 
 @dataclass
-class Site:
-    """A PostgreSQL, an MLflow and their directories, which may be destroyed."""
+class Installation:
+    """A PostgreSQL with both databases, and a directory of artifacts, which a test can destroy."""
 
     directory: Path
     postgres: EmbeddedPostgreSQL
@@ -55,22 +55,22 @@ class Site:
         return self.directory / "artifacts"
 
     def variables(self) -> dict[str, str]:
-        """What both scripts are told."""
+        """The environment variables of both scripts."""
         return {
             "GATEWAY_DATABASE_URL": self.gateway_database.replace("://", "+asyncpg://"),
             "MLFLOW_DATABASE_URL": self.mlflow_database,
             "ARTIFACTS_DIR": str(self.artifacts),
-            "PG_BIN": str(self.postgres.programs),
+            "PG_BIN": str(self.postgres.bin_directory),
         }
 
 
 @contextmanager
-def site(directory: Path) -> Iterator[Site]:
+def installation(directory: Path) -> Iterator[Installation]:
     directory.mkdir()
     with EmbeddedPostgreSQL(directory, durable=False) as postgres:
         postgres.create_database("hokusai")
         postgres.create_database("mlflow")
-        yield Site(directory, postgres)
+        yield Installation(directory, postgres)
 
 
 def script(
@@ -140,11 +140,11 @@ def left_in_the_middle(
 
 def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
     with ExitStack() as stack:
-        lost = stack.enter_context(site(tmp_path / "lost"))
+        lost = stack.enter_context(installation(tmp_path / "lost"))
         migrate(lost.gateway_database)
         mlflow = stack.enter_context(ChildMLflow(lost.directory, lost.mlflow_database))
         gateway = stack.enter_context(RunningGateway(lost.gateway_database, mlflow.url))
-        admin_key = gateway.key(scopes=EVERYTHING)
+        admin_key = gateway.key(scopes=ALL_SCOPES)
         training = stack.enter_context(Training.of(gateway))
         key = training.client.headers["Authorization"].removeprefix("Bearer ")
         run = training.run(accuracy=0.8)
@@ -185,7 +185,7 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
         stored = artifact(training.client, run)
     shutil.rmtree(tmp_path / "lost")
 
-    with site(tmp_path / "new") as new:
+    with installation(tmp_path / "new") as new:
         done = script("restore.sh", backup, new.variables())
         assert done.returncode == 0, done.stderr
         migrate(new.gateway_database)
@@ -232,14 +232,14 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with site(tmp_path_factory.mktemp("scripts") / "site") as made:
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    with installation(tmp_path_factory.mktemp("scripts") / "installation") as made:
         made.artifacts.mkdir()
         made.postgres.create_database("other", "other")
         yield made
 
 
-def test_a_backup_that_fails_leaves_nothing(empty: Site, tmp_path: Path) -> None:
+def test_a_backup_that_fails_leaves_nothing(empty: Installation, tmp_path: Path) -> None:
     variables = empty.variables() | {"MLFLOW_DATABASE_URL": empty.postgres.url("nowhere")}
     done = script("backup.sh", tmp_path, variables)
     assert done.returncode != 0
@@ -247,7 +247,7 @@ def test_a_backup_that_fails_leaves_nothing(empty: Site, tmp_path: Path) -> None
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_script_tells_a_password(empty: Site, tmp_path: Path) -> None:
+def test_no_script_tells_a_password(empty: Installation, tmp_path: Path) -> None:
     secret = empty.postgres.url("hokusai").split(":")[2].split("@")[0]
     variables = empty.variables() | {"MLFLOW_DATABASE_URL": empty.postgres.url("nowhere")}
     for name in ("backup.sh", "restore.sh"):
@@ -256,7 +256,7 @@ def test_no_script_tells_a_password(empty: Site, tmp_path: Path) -> None:
         assert secret not in done.stdout + done.stderr
 
 
-def test_a_password_may_have_any_character(empty: Site, tmp_path: Path) -> None:
+def test_a_password_may_have_any_character(empty: Installation, tmp_path: Path) -> None:
     connection = psycopg2.connect(empty.postgres.url("postgres"))
     connection.autocommit = True
     with connection.cursor() as cursor:
@@ -271,7 +271,7 @@ def test_a_password_may_have_any_character(empty: Site, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("full", ["hokusai", "mlflow", "artifacts", "changed", "nothing"])
 def test_a_restore_touches_nothing_that_is_in_use_or_not_as_written(
-    empty: Site, tmp_path: Path, full: str
+    empty: Installation, tmp_path: Path, full: str
 ) -> None:
     made = script("backup.sh", tmp_path / "backups", empty.variables())
     assert made.returncode == 0, made.stderr
@@ -293,10 +293,10 @@ def test_a_restore_touches_nothing_that_is_in_use_or_not_as_written(
     elif full == "changed":
         with (backup / "mlflow.dump").open("ab") as dump:
             dump.write(b"x")
-        said = "is not as it was written"
+        said = "is damaged"
     else:
         backup = tmp_path
-        said = "is no backup"
+        said = "is not a backup"
     done = script("restore.sh", backup, variables)
     assert done.returncode != 0
     assert said in done.stderr

@@ -1,4 +1,4 @@
-"""`hokusai-gateway keys …` and `tenants …`, as an operator types them."""
+"""`hokusai-gateway keys …` and `tenants …`, as an operator uses them."""
 
 import json
 import secrets
@@ -10,9 +10,10 @@ import pytest
 
 from app.access.identity.key_format import is_well_formed, new_key
 from app.standalone.data_directory import DataDirectory
-from tests.support.answers import good, refused
-from tests.support.command import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.support.gateway import RunningGateway
+from tests.support.plain_words import what_is_not_plain
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 
@@ -46,13 +47,13 @@ class Shell:
         return self._commands.run(*arguments, **given)
 
     def read(self, *arguments: str) -> Any:
-        """The JSON that a command prints when it succeeds."""
+        """The JSON output of a command; fails unless it succeeds."""
         done = self.run(*arguments, "--json")
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
 
     def fails(self, code: int, *arguments: str, **environment: str) -> str:
-        """What a command says on standard error when it ends with this code, and nothing else."""
+        """The standard error of a command; fails unless it exits with this code, without output."""
         done = self.run(*arguments, **environment)
         assert (done.returncode, done.stdout) == (code, ""), done
         return done.stderr
@@ -77,7 +78,7 @@ def actors(gateway: RunningGateway, tenant: str) -> list[tuple[Any, ...]]:
     return sql(gateway, statement, tenant)
 
 
-def test_a_key_lives_and_dies_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
+def test_a_key_is_made_and_revoked_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
     tenant = unused()
     made = shell.read(
         *["keys", "create", "--tenant", tenant, "--name", "night job"],
@@ -98,7 +99,7 @@ def test_a_key_lives_and_dies_from_the_shell(gateway: RunningGateway, shell: She
         assert "rotated" in shell.fails(1, "keys", "rotate", made["id"])
         revoked = shell.read("keys", "revoke", made["id"])
         assert (revoked["id"], revoked["state"]) == (made["id"], "revoked")
-        # The running gateway hears of it.
+        # The running gateway is notified.
         wait_until(lambda: client.get(WHOAMI).status_code == 401)
         refused(client.get(WHOAMI), 401, "key_revoked")
     listed = {key["id"]: key for key in shell.read("keys", "list", "--tenant", tenant)}
@@ -115,7 +116,7 @@ def test_a_key_lives_and_dies_from_the_shell(gateway: RunningGateway, shell: She
     ]
 
 
-def test_people_read_lines(gateway: RunningGateway, shell: Shell) -> None:
+def test_without_json_the_output_is_for_people(gateway: RunningGateway, shell: Shell) -> None:
     tenant = unused()
     done = shell.run("keys", "create", "--tenant", tenant, "--name", "n")
     assert (done.returncode, done.stderr) == (0, "")
@@ -153,26 +154,30 @@ CREATE = ["keys", "create", "--tenant", "bad-arguments", "--name", "n"]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([*CREATE, "--name", ""], "name: "),
+        ([*CREATE, "--name", ""], "--name: must be "),
         ([*CREATE, "--tenant", "-x"], "A tenant's name"),
-        ([*CREATE, "--rate-limit", "0"], "rate_limit: "),
-        ([*CREATE, "--expires-in-days", "-1"], "expires_in_days: "),
-        ([*CREATE, "--expires-in-days", "99999999999"], "expires_in_days: "),
-        ([*CREATE, "--network", "10.0.0.0/99"], "allowed_networks.0: "),
-        ([*CREATE, "--name", "\udcff"], "name: "),
+        ([*CREATE, "--rate-limit", "0"], "--rate-limit: must be a whole number from 1 to 1000000"),
+        ([*CREATE, "--expires-in-days", "-1"], "--expires-in-days: must be "),
+        ([*CREATE, "--expires-in-days", "99999999999"], "--expires-in-days: must be "),
+        (
+            [*CREATE, "--network", "10.0.0.0/99"],
+            "--network: must be a network such as 203.0.113.0/24",
+        ),
+        ([*CREATE, "--name", "\udcff"], "--name: must be "),
         (["keys", "rotate", "0123456789abcdef"], "There is no key"),
         (["keys", "revoke", "0123456789abcdef"], "There is no key"),
-        (["keys", "rotate", "abc", "--overlap-seconds", "-1"], "overlap_seconds: "),
-        (["keys", "rotate", "abc", "--overlap-seconds", "9" * 30], "overlap_seconds: "),
+        (["keys", "rotate", "abc", "--overlap-seconds", "-1"], "--overlap-seconds: must be "),
+        (["keys", "rotate", "abc", "--overlap-seconds", "9" * 30], "--overlap-seconds: must be "),
     ],
 )
-def test_what_is_refused_is_one_line(
+def test_a_refusal_is_one_line(
     gateway: RunningGateway, shell: Shell, arguments: list[str], says: str
 ) -> None:
     said = shell.fails(1, *arguments)
     assert said.startswith("error: ")
     assert says in said
     assert len(said.splitlines()) == 1
+    assert what_is_not_plain(said) == []
     assert actors(gateway, "bad-arguments") == []
 
 
@@ -189,26 +194,26 @@ def test_what_is_refused_is_one_line(
         ["tenants", "create"],
     ],
 )
-def test_a_wrong_use_is_explained(shell: Shell, arguments: list[str]) -> None:
+def test_wrong_usage_is_explained(shell: Shell, arguments: list[str]) -> None:
     assert "Usage: hokusai-gateway" in shell.fails(2, *arguments)
 
 
-def test_settings_that_are_missing_or_wrong_are_one_line(
-    gateway: RunningGateway, shell: Shell
-) -> None:
+def test_missing_or_invalid_settings_are_one_line(gateway: RunningGateway, shell: Shell) -> None:
     for name in ("HOKUSAI_DATABASE_URL", "HOKUSAI_KEY_PEPPER"):
         said = shell.fails(2, "keys", "list", without=name)
         assert said.startswith(f"error: {name} is not set")
     said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL="mysql://x/y")
     assert "HOKUSAI_DATABASE_URL: " in said
-    shell.read("keys", "list", "--tenant", unused())  # the database knows the pepper now
+    shell.read(
+        "keys", "list", "--tenant", unused()
+    )  # now the database has the pepper's fingerprint
     wrong = shell.fails(2, *CREATE, HOKUSAI_KEY_PEPPER="another pepper of some length")
     assert wrong.startswith("error: HOKUSAI_KEY_PEPPER: pepper 1 is not the one")
     assert len(wrong.splitlines()) == 1
     assert actors(gateway, "bad-arguments") == []
 
 
-def test_a_database_that_is_away_is_one_line(shell: Shell) -> None:
+def test_an_unreachable_database_is_one_line(shell: Shell) -> None:
     url = "postgresql://nobody@127.0.0.1:9/nothing"
     said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL=url)
     assert said.startswith("error: cannot use the database of HOKUSAI_DATABASE_URL: ")
@@ -218,8 +223,8 @@ def test_a_database_that_is_away_is_one_line(shell: Shell) -> None:
 def test_the_database_of_a_serve_that_has_ended_is_one_line(shell: Shell, tmp_path: Path) -> None:
     directory = DataDirectory(tmp_path / "data")
     directory.create()
-    directory.pepper()
-    directory.note_database(f"postgresql://postgres@/hokusai?host={tmp_path}/postgres")
+    directory.ensure_pepper()
+    directory.write_database_url(f"postgresql://postgres@/hokusai?host={tmp_path}/postgres")
     given = {"HOKUSAI_DATA_DIR": str(tmp_path / "data")}
     said = shell.fails(2, "keys", "list", without="HOKUSAI_DATABASE_URL", **given)
     assert "`hokusai-gateway serve`" in said
@@ -227,7 +232,7 @@ def test_the_database_of_a_serve_that_has_ended_is_one_line(shell: Shell, tmp_pa
 
 
 @pytest.mark.parametrize("database", ["postgres", "no_such_database"])
-def test_a_database_that_is_not_ours_is_one_line(shell: Shell, database: str) -> None:
+def test_a_database_of_another_program_is_one_line(shell: Shell, database: str) -> None:
     server, _, options = shell.url.partition("?")
     url = f"{server.rpartition('/')[0]}/{database}" + (f"?{options}" if options else "")
     said = shell.fails(2, "keys", "list", HOKUSAI_DATABASE_URL=url)
@@ -237,7 +242,7 @@ def test_a_database_that_is_not_ours_is_one_line(shell: Shell, database: str) ->
 
 
 def test_a_key_is_never_an_argument(shell: Shell) -> None:
-    """A key given where its id belongs is not repeated; it would stay in the terminal's log."""
+    """A key given instead of its id is not printed, because terminal output may be logged."""
     key = new_key()
     for command in ("revoke", "rotate"):
         said = shell.fails(1, "keys", command, key)

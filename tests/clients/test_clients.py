@@ -14,8 +14,7 @@ from tests.clients.environments import (
     install_sdk,
     make_environment,
 )
-from tests.journeys import guide
-from tests.support import programs
+from tests.support import guide, programs
 from tests.support.gateway import RunningGateway
 
 # pip may have to download several hundred megabytes.

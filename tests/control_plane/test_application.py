@@ -1,6 +1,6 @@
-"""Hokusai's own endpoints as a whole: who may call them, how they are described, what they refuse.
+"""The control plane as a whole: who may call its endpoints, how they are described, its errors.
 
-What each of them does is tested with its own domain.
+What each endpoint does is tested with its own package.
 """
 
 import json
@@ -15,14 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.control_plane.application import create_api
-from app.control_plane.reference.openapi import example, names_something, operations
+from app.control_plane.reference.openapi import can_be_not_found, example, operations
 from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import refused
 
-# Made without its lifespan: only described, never served.
+# Without a lifespan, since it is only described and never served.
 DOCUMENT: dict[str, Any] = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
 OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
 
@@ -32,18 +32,18 @@ def concrete(path: str) -> str:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_an_endpoint_is_public_or_needs_a_caller(
+def test_an_endpoint_is_public_or_needs_a_credential(
     gateway: RunningGateway, method: str, path: str
 ) -> None:
     with gateway.client() as client:
-        answer = client.request(method, concrete(path))
+        response = client.request(method, concrete(path))
     if (method, path) in PUBLIC:
-        # An empty request may lack a parameter or a body, but never a caller.
-        assert answer.status_code in (200, 400, 401, 422)
-        # Without a credential only the token endpoint says 401: it asks for a proof.
-        assert answer.status_code != 401 or path == "/api/auth/token"
+        # An empty request may lack a parameter or a body, but needs no credential.
+        assert response.status_code in (200, 400, 401, 422)
+        # Of the public endpoints only that for tokens responds with 401: it needs a proof.
+        assert response.status_code != 401 or path == "/api/auth/token"
     else:
-        refused(answer, 401, "credentials_missing")
+        refused(response, 401, "credentials_missing")
 
 
 @pytest.mark.parametrize(("method", "path"), [o for o in OPERATIONS if "/admin/" in o[1]])
@@ -55,7 +55,7 @@ def test_an_admin_endpoint_needs_the_scope_admin(
         refused(client.request(method, concrete(path), json=body), 403, "scope_missing")
 
 
-def test_nothing_is_public_that_is_not_there() -> None:
+def test_every_public_path_exists() -> None:
     undescribed = {(method, path) for method, path in PUBLIC - set(OPERATIONS) if method != "HEAD"}
     assert undescribed == {
         ("GET", "/"),
@@ -70,16 +70,16 @@ def test_a_public_path_has_public_methods_only() -> None:
     assert {(method, path) for method, path in OPERATIONS if path in public} <= PUBLIC
 
 
-def test_a_public_path_says_to_a_stranger_what_it_takes(gateway: RunningGateway) -> None:
+def test_a_public_path_lists_its_methods_without_a_credential(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         for path in ("/livez", "/api/auth/nonce", "/api/attestations/verify"):
-            answer = client.put(path)
-            refused(answer, 405, "method_not_allowed")
+            response = client.put(path)
+            refused(response, 405, "method_not_allowed")
             public = {method for method, one in PUBLIC if one == path}
-            assert set(answer.headers["allow"].split(", ")) == public
+            assert set(response.headers["allow"].split(", ")) == public
 
 
-def test_a_browser_is_led_to_the_documents(gateway: RunningGateway) -> None:
+def test_the_root_redirects_to_the_documentation(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         assert client.get("/", follow_redirects=True).url.path == "/docs"
         page = client.get("/api/mlflow/api/2.0/mlflow/help", headers={"Accept": "text/html"})
@@ -87,27 +87,29 @@ def test_a_browser_is_led_to_the_documents(gateway: RunningGateway) -> None:
     assert page.headers["content-type"].startswith("text/html")
 
 
-def test_a_body_that_is_not_called_json_is_told_so(gateway: RunningGateway) -> None:
+def test_a_body_with_another_content_type_is_explained(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         form = {"Content-Type": "application/x-www-form-urlencoded"}
-        answer = client.post("/api/keys", content=b'{"name": "n"}', headers=form)
-    assert "Content-Type: application/json" in refused(answer, 422, "validation_failed")["message"]
+        response = client.post("/api/keys", content=b'{"name": "n"}', headers=form)
+    assert (
+        "Content-Type: application/json" in refused(response, 422, "validation_failed")["message"]
+    )
 
 
-def test_the_document_is_openapi_3_1(gateway: RunningGateway) -> None:
+def test_the_openapi_document_is_version_3_1(gateway: RunningGateway) -> None:
     with gateway.client() as client:
-        answer = client.get("/openapi.json")
-    assert answer.status_code == 200
-    assert answer.json() == DOCUMENT
+        response = client.get("/openapi.json")
+    assert response.status_code == 200
+    assert response.json() == DOCUMENT
     assert DOCUMENT["openapi"].startswith("3.1")
 
 
-def test_the_document_has_the_gateways_version(gateway: RunningGateway) -> None:
+def test_the_openapi_document_has_the_gateways_version(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         assert DOCUMENT["info"]["version"] == client.get("/version").json()["version"]
 
 
-def test_the_page_defines_what_its_examples_use(gateway: RunningGateway) -> None:
+def test_the_page_defines_the_variables_of_its_examples(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         page = client.get("/docs").text
     for name in set(re.findall(r"\$([A-Z]+)", page)):
@@ -115,7 +117,7 @@ def test_the_page_defines_what_its_examples_use(gateway: RunningGateway) -> None
     assert f"export GATEWAY={gateway.url}\n" in page
 
 
-def test_the_page_knows_the_gateway_by_its_public_address(
+def test_the_page_shows_the_public_address_of_the_gateway(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     public = "https://gateway.example/hokusai"
@@ -126,7 +128,7 @@ def test_the_page_knows_the_gateway_by_its_public_address(
         assert f"export GATEWAY={public}\n" in client.get("/docs").text
 
 
-def test_what_asks_mlflow_may_fail_as_mlflow_does() -> None:
+def test_operations_that_call_mlflow_list_its_errors() -> None:
     paths = DOCUMENT["paths"]
     for path in ("/api/models/baseline", "/api/models/improved", "/api/attestations"):
         assert {"502", "504"} <= set(paths[path]["post"]["responses"]), path
@@ -134,7 +136,7 @@ def test_what_asks_mlflow_may_fail_as_mlflow_does() -> None:
     assert "409" in paths["/api/attestations/{digest}/mint-request"]["get"]["responses"]
 
 
-def test_allow_lists_what_the_path_itself_takes(gateway: RunningGateway) -> None:
+def test_allow_lists_the_methods_of_the_path_itself(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         for path, methods in {
             "/api/models/baseline": {"POST"},
@@ -144,13 +146,13 @@ def test_allow_lists_what_the_path_itself_takes(gateway: RunningGateway) -> None
             "/api/keys": {"GET", "POST"},
             "/livez": {"GET", "HEAD"},
         }.items():
-            answer = client.request("OPTIONS", path)
-            refused(answer, 405, "method_not_allowed")
-            assert set(answer.headers["allow"].split(", ")) == methods, path
+            response = client.request("OPTIONS", path)
+            refused(response, 405, "method_not_allowed")
+            assert set(response.headers["allow"].split(", ")) == methods, path
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_an_operation_is_described(method: str, path: str) -> None:
+def test_every_operation_is_described(method: str, path: str) -> None:
     operation = DOCUMENT["paths"][path][method.lower()]
     assert operation["description"].endswith(".")
     assert operation["tags"]
@@ -159,14 +161,14 @@ def test_an_operation_is_described(method: str, path: str) -> None:
         assert parameter["schema"]
     for media in documents(operation):
         assert media["example"]
-    failures = {status for status, answer in operation["responses"].items() if "$ref" in answer}
+    failures = {status for status, response in operation["responses"].items() if "$ref" in response}
     assert failures >= {"400", "429", "500"}
     assert ("401" in failures) or (method, path) in PUBLIC
-    assert ("404" in failures) == names_something(method, path, operation)
+    assert ("404" in failures) == can_be_not_found(method, path, operation)
     assert ("422" in failures) == ("parameters" in operation or "requestBody" in operation)
 
 
-def test_failures_are_described_as_they_are(gateway: RunningGateway) -> None:
+def test_errors_have_the_form_that_is_described(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         problem = refused(client.get("/api/limits"), 401, "credentials_missing")
     described = DOCUMENT["components"]["responses"]["401"]
@@ -178,7 +180,7 @@ def test_failures_are_described_as_they_are(gateway: RunningGateway) -> None:
     assert set(media["example"]) == set(problem)
 
 
-def test_every_reference_in_the_document_leads_somewhere() -> None:
+def test_every_reference_in_the_openapi_document_resolves() -> None:
     for reference in set(re.findall(r"'\$ref': '#/([^']+)'", str(DOCUMENT))):
         node = DOCUMENT
         for step in reference.split("/"):
@@ -189,14 +191,14 @@ def test_every_reference_in_the_document_leads_somewhere() -> None:
 @pytest.mark.parametrize(
     ("method", "path"), [("POST", "/api/admin/keys"), ("POST", "/api/admin/tenants")]
 )
-def test_the_example_of_a_body_is_taken(gateway: RunningGateway, method: str, path: str) -> None:
+def test_the_example_of_a_body_is_accepted(gateway: RunningGateway, method: str, path: str) -> None:
     with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
         body = example(DOCUMENT, body_schema(method, path) or {})
         assert client.request(method, path, json=body).status_code in (201, 409)
 
 
 class Page(HTMLParser):
-    """Collects what a page would load, and what it links to."""
+    """Collects what a browser would load for a page, and its links."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -217,24 +219,24 @@ class Page(HTMLParser):
                 self.ids.add(value or "")
 
 
-def test_the_page_loads_nothing_and_runs_nothing(gateway: RunningGateway) -> None:
+def test_the_page_loads_nothing_and_has_no_scripts(gateway: RunningGateway) -> None:
     with gateway.client() as client:
-        answer = client.get("/docs")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
-    page = Page(answer.text)
+        response = client.get("/docs")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    page = Page(response.text)
     assert page.loads == []
     assert "script" not in page.tags
-    assert "url(" not in answer.text
-    assert "@import" not in answer.text
+    assert "url(" not in response.text
+    assert "@import" not in response.text
     for link in page.links:
         assert link == "/openapi.json" or link[1:] in page.ids, link
     for method, path in OPERATIONS:
-        assert f'<code class="method">{method}</code> <code>{path}</code>' in answer.text
+        assert f'<code class="method">{method}</code> <code>{path}</code>' in response.text
 
 
-def test_other_pages_of_fastapi_are_not_there(gateway: RunningGateway) -> None:
+def test_fastapis_own_pages_are_not_served(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         for path in ("/redoc", "/docs/oauth2-redirect", "/docs/"):
             refused(client.get(path), 404, "unknown_route")
@@ -243,17 +245,17 @@ def test_other_pages_of_fastapi_are_not_there(gateway: RunningGateway) -> None:
 def test_a_slash_at_the_end_is_another_path(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         refused(client.post("/api/keys/", json={"name": "a"}), 404, "unknown_route")
-        answer = client.put("/api/keys", json={})
-        refused(answer, 405, "method_not_allowed")
-        assert {"GET", "POST"} == set(answer.headers["allow"].split(", "))
+        response = client.put("/api/keys", json={})
+        refused(response, 405, "method_not_allowed")
+        assert {"GET", "POST"} == set(response.headers["allow"].split(", "))
 
 
-def test_a_wrong_field_is_named_and_not_repeated(gateway: RunningGateway) -> None:
+def test_a_wrong_value_is_located_and_not_repeated(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
-        answer = client.post("/api/keys", json={"name": "a", "expires_in_days": "do-not-repeat"})
-    problem = refused(answer, 422, "validation_failed")
+        response = client.post("/api/keys", json={"name": "a", "expires_in_days": "do-not-repeat"})
+    problem = refused(response, 422, "validation_failed")
     assert problem["problems"][0]["where"] == "body.expires_in_days"
-    assert "do-not-repeat" not in answer.text
+    assert "do-not-repeat" not in response.text
 
 
 JSON = st.recursive(
@@ -281,11 +283,11 @@ def member(gateway: RunningGateway) -> Iterator[httpx.Client]:
         f"/api/attestations/{'0' * 64}/revoke",
     ],
 )
-def test_no_body_breaks_an_endpoint(member: httpx.Client, path: str, body: Any) -> None:
+def test_no_body_causes_an_internal_error(member: httpx.Client, path: str, body: Any) -> None:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
-    answer = member.post(path, content=content)
-    assert answer.status_code < 500, answer.text
-    assert answer.headers["content-type"] in ("application/problem+json", "application/json")
+    response = member.post(path, content=content)
+    assert response.status_code < 500, response.text
+    assert response.headers["content-type"] in ("application/problem+json", "application/json")
 
 
 def body_schema(method: str, path: str) -> dict[str, Any] | None:

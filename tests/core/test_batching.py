@@ -1,4 +1,4 @@
-"""Questions that come while others are being answered are answered together."""
+"""Items that arrive while a batch is being processed are processed together as the next one."""
 
 import asyncio
 
@@ -7,69 +7,63 @@ import pytest
 from app.core.batching import Batcher
 
 
-class Oracle:
-    """Doubles numbers, once it is let. asked: the batches as they came."""
+class Doubler:
+    """A `process` that doubles numbers, and fails for 0; it waits until `released` is set.
+
+    batches: the batches that it was called with.
+    """
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
-        self.begun = asyncio.Event()
-        self.go_on = asyncio.Event()
+        self.batches: list[list[int]] = []
+        self.started = asyncio.Event()
+        self.released = asyncio.Event()
 
-    async def __call__(self, questions: list[int]) -> list[int]:
-        self.asked.append(questions)
-        self.begun.set()
-        await self.go_on.wait()
-        if 0 in questions:
+    async def __call__(self, numbers: list[int]) -> list[int]:
+        self.batches.append(numbers)
+        self.started.set()
+        await self.released.wait()
+        if 0 in numbers:
             raise ZeroDivisionError
-        return [2 * question for question in questions]
+        return [2 * number for number in numbers]
 
-    async def busy(self, batch: Batcher[int, int]) -> "asyncio.Future[int]":
-        """The answer to 1, which is being found."""
-        first = batch.ask(1)
-        await self.begun.wait()
+    async def occupy(self, batcher: Batcher[int, int]) -> "asyncio.Future[int]":
+        """Submit 1 and wait until it is being processed; later items are then collected."""
+        first = batcher.submit(1)
+        await self.started.wait()
         return first
 
 
-def test_each_question_gets_its_own_answer() -> None:
-    async def main() -> None:
-        oracle = Oracle()
-        batch = Batcher(oracle, 3)
-        first = await oracle.busy(batch)
-        later = [batch.ask(number) for number in range(2, 7)]
-        oracle.go_on.set()
-        assert await asyncio.gather(first, *later) == [2, 4, 6, 8, 10, 12]
-        assert oracle.asked == [[1], [2, 3, 4], [5, 6]]
-        assert await batch.ask(7) == 14
-
-    asyncio.run(main())
+async def test_each_item_gets_its_own_result() -> None:
+    process = Doubler()
+    batcher = Batcher(process, 3)
+    first = await process.occupy(batcher)
+    later = [batcher.submit(number) for number in range(2, 7)]
+    process.released.set()
+    assert await asyncio.gather(first, *later) == [2, 4, 6, 8, 10, 12]
+    assert process.batches == [[1], [2, 3, 4], [5, 6]]
+    assert await batcher.submit(7) == 14
 
 
-def test_a_failure_is_told_to_each_of_a_batch_and_to_no_other() -> None:
-    async def main() -> None:
-        oracle = Oracle()
-        batch = Batcher(oracle, 2)
-        first = await oracle.busy(batch)
-        later = [batch.ask(number) for number in (0, 2, 3)]
-        oracle.go_on.set()
-        assert await first == 2
-        for failed in later[:2]:
-            with pytest.raises(ZeroDivisionError):
-                await failed
-        assert await later[2] == 6
-
-    asyncio.run(main())
+async def test_an_exception_is_raised_to_every_item_of_its_batch_and_to_no_other() -> None:
+    process = Doubler()
+    batcher = Batcher(process, 2)
+    first = await process.occupy(batcher)
+    later = [batcher.submit(number) for number in (0, 2, 3)]
+    process.released.set()
+    assert await first == 2
+    for failed in later[:2]:
+        with pytest.raises(ZeroDivisionError):
+            await failed
+    assert await later[2] == 6
 
 
-def test_a_question_that_is_taken_back_is_not_asked() -> None:
-    async def main() -> None:
-        oracle = Oracle()
-        batch = Batcher(oracle, 3)
-        first = await oracle.busy(batch)
-        gone, kept, lost = (batch.ask(number) for number in (2, 3, 0))
-        gone.cancel()
-        lost.cancel()
-        oracle.go_on.set()
-        assert (await first, await kept) == (2, 6)
-        assert oracle.asked == [[1], [3]]
-
-    asyncio.run(main())
+async def test_a_cancelled_item_is_not_processed() -> None:
+    process = Doubler()
+    batcher = Batcher(process, 3)
+    first = await process.occupy(batcher)
+    cancelled, kept, failing = (batcher.submit(number) for number in (2, 3, 0))
+    cancelled.cancel()
+    failing.cancel()
+    process.released.set()
+    assert (await first, await kept) == (2, 6)
+    assert process.batches == [[1], [3]]

@@ -1,10 +1,13 @@
-"""Every way in which the gateway refuses or fails, met at its front door.
+"""Every error response of the gateway, provoked by a real request.
 
-Each case makes one kind of GatewayError happen, from the edge to the upstream. All have to come in
-the one shape; and where MLflow's own client can meet it, it has to raise it readably.
+Each case provokes one subclass of GatewayError, from the edge to MLflow. All responses must have
+the same form; and where MLflow's own client can provoke the error, it must raise it readably.
+
+Longer than most files here: one case for each error, in one table, so that none is forgotten.
 """
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -19,41 +22,41 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
 
 from app.access.identity import keys
-from app.access.identity.key_format import new_token
+from app.access.identity.key_format import new_key, new_token
 from app.access.tenants.workspaces import Workspaces
 from app.core import errors
-from app.core.errors import GatewayError
+from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.raw_http import RawResponse, request, send_raw
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import OK, Peer, Script, hostile
+from tests.support.responses import good
+from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
-from tests.support.wire import WireAnswer, ask, request
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
-# Classes that are only ever raised as one of their kinds.
+# Classes of which only subclasses are raised.
 FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 
 
 @dataclass
 class Met:
-    """A failure that happened: the answer, and how to make MLflow's client meet the same."""
+    """A provoked error: the response, and a call of MLflow's client that provokes it as well."""
 
-    answer: WireAnswer
+    answer: RawResponse
     client: Callable[[], object] | None = None
-    # Where they are not the same for every error of its class.
+    # If they differ from those of the class.
     status: int | None = None
     code: str | None = None
 
 
-class World:
-    """The gateways that the cases need; those with settings of their own are made on demand."""
+class Gateways:
+    """The gateways of the cases: a shared one, and others that a case starts with its settings."""
 
     def __init__(
         self,
@@ -62,25 +65,25 @@ class World:
         monkeypatch: pytest.MonkeyPatch,
         stack: ExitStack,
     ) -> None:
-        self.gateway = gateway
+        self.shared = gateway
         self.monkeypatch = monkeypatch
         self._new_database = new_database
         self._stack = stack
 
-    def another(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
-        """A gateway with other settings, until the test is over."""
+    def start(self, mlflow_url: str | None = None, **settings: Any) -> RunningGateway:
+        """A gateway with other settings, until the end of the test."""
         database = settings.pop("database", None) or self._new_database()
-        url = mlflow_url or self.gateway.settings.mlflow_url
+        url = mlflow_url or self.shared.settings.mlflow_url
         assert url is not None
         return self._stack.enter_context(RunningGateway(database, url, **settings))
 
     def behind(self, script: Script, **settings: Any) -> Met:
-        """What a search meets whose MLflow does as the script says, on each connection."""
+        """The error of a search, with a scripted MLflow behind the gateway."""
 
         async def meet() -> Met:
-            async with hostile(script) as server:
+            async with scripted_upstream(script) as upstream:
                 scheme = settings.pop("scheme", "http")
-                url = f"{scheme}://127.0.0.1:{server.port}"
+                url = f"{scheme}://127.0.0.1:{upstream.port}"
                 options = {"tenancy": "shared", **settings}
                 with RunningGateway(self._new_database(), url, **options) as gateway:
                     key = await asyncio.to_thread(gateway.key)
@@ -95,13 +98,13 @@ def bearer(secret: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {secret}"}
 
 
-def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> WireAnswer:
+def send(gateway: RunningGateway, method: str, path: str, **options: Any) -> RawResponse:
     with gateway.client() as http:
         answer = http.request(method, path, **options)
-    return WireAnswer(answer.status_code, dict(answer.headers), answer.content)
+    return RawResponse(answer.status_code, dict(answer.headers), answer.content)
 
 
-def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> WireAnswer:
+def get(gateway: RunningGateway, path: str, headers: dict[str, str] | None = None) -> RawResponse:
     return send(gateway, "GET", path, headers=headers)
 
 
@@ -120,12 +123,12 @@ def store(gateway: RunningGateway, key: str | None, path: str = "/api/mlflow") -
     return RestStore(lambda: creds(gateway, key, path))
 
 
-# MLflow's client repeats these for some minutes, and then tells the status only.
+# MLflow's client retries these, and its exception then has only the status.
 REPEATED = {408, 429, 500, 502, 503, 504}
 
 
-def raised(call: Callable[[], object], answer: WireAnswer) -> None:
-    """MLflow's client raises this failure with our code and our words."""
+def raised(call: Callable[[], object], answer: RawResponse) -> None:
+    """MLflow's client raises this error with the gateway's error_code and message."""
     with pytest.raises(MlflowException) as caught:
         call()
     if answer.status in REPEATED:
@@ -135,186 +138,186 @@ def raised(call: Callable[[], object], answer: WireAnswer) -> None:
     assert answer.document["message"] in str(caught.value)
 
 
-CASES: dict[type[GatewayError], Callable[[World], Met]] = {}
+CASES: dict[type[GatewayError], Callable[[Gateways], Met]] = {}
 
 
-def case(error: type[GatewayError]) -> Callable[[Callable[[World], Met]], None]:
-    def register(meet: Callable[[World], Met]) -> None:
+def case(error: type[GatewayError]) -> Callable[[Callable[[Gateways], Met]], None]:
+    def register(meet: Callable[[Gateways], Met]) -> None:
         assert error not in CASES
         CASES[error] = meet
 
     return register
 
 
-# --- the request itself ---
+# --- 4xx: the request is malformed or invalid ---
 
 
 @case(errors.MalformedRequestError)
-def _(world: World) -> Met:
-    return Met(ask(world.gateway, request("GET /livez HTTP/1.1", "X_Y: a")))
+def _(gateways: Gateways) -> Met:
+    return Met(send_raw(gateways.shared, request("GET /livez HTTP/1.1", "X_Y: a")))
 
 
 @case(errors.AmbiguousCredentialsError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
-    return Met(get(world.gateway, SEARCH, bearer(key) | {"X-API-Key": key}))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
+    return Met(get(gateways.shared, SEARCH, bearer(key) | {"X-API-Key": key}))
 
 
 @case(errors.InvalidParameterError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     body = {"name": "a", "artifact_location": "file:///etc"}
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json=body),
-        lambda: store(world.gateway, key).create_experiment("a", artifact_location="file:///etc"),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json=body),
+        lambda: store(gateways.shared, key).create_experiment("a", artifact_location="file:///etc"),
     )
 
 
 @case(errors.UnprocessableError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     return Met(
-        send(world.gateway, "POST", "/api/keys", headers=bearer(world.gateway.key()), json={})
+        send(gateways.shared, "POST", "/api/keys", headers=bearer(gateways.shared.key()), json={})
     )
 
 
 @case(errors.ClaimDisagreesError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         trainer = Trainer(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.NotMintableError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.SmallImprovementError)
-def _(world: World) -> Met:
-    with world.gateway.client(world.gateway.key()) as http:
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.MethodNotAllowedError)
-def _(world: World) -> Met:
-    return Met(send(world.gateway, "PUT", "/api/keys", headers=bearer(world.gateway.key())))
+def _(gateways: Gateways) -> Met:
+    return Met(send(gateways.shared, "PUT", "/api/keys", headers=bearer(gateways.shared.key())))
 
 
 @case(errors.BodyTooLargeError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     name = "a" * 3_000_000
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": name}),
-        lambda: store(world.gateway, key).create_experiment(name),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json={"name": name}),
+        lambda: store(gateways.shared, key).create_experiment(name),
     )
 
 
 @case(errors.TargetTooLongError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     path = f"{SEARCH}&filter={'a' * 9000}"
     return Met(
-        get(world.gateway, path, bearer(key)),
-        lambda: store(world.gateway, key).get_experiment_by_name("a" * 9000),
+        get(gateways.shared, path, bearer(key)),
+        lambda: store(gateways.shared, key).get_experiment_by_name("a" * 9000),
     )
 
 
 @case(errors.HeadersTooLargeError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     key = "a" * 33_000
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.SlowRequestError)
-def _(world: World) -> Met:
-    impatient = world.another(body_timeout=0.2)
+def _(gateways: Gateways) -> Met:
+    impatient = gateways.start(body_timeout=0.2)
     key = f"Authorization: Bearer {impatient.key()}"
-    return Met(ask(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
+    return Met(send_raw(impatient, request("POST /api/keys HTTP/1.1", key, "Content-Length: 9")))
 
 
-# --- who ---
+# --- 401, 403 ---
 
 
 @case(errors.UnauthenticatedError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH), client(world.gateway, None))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH), client(gateways.shared, None))
 
 
 @case(errors.InvalidKeyError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH, bearer("wrong")), client(world.gateway, "wrong"))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH, bearer("wrong")), client(gateways.shared, "wrong"))
 
 
 @case(errors.ExpiredKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key("expired", expires_in_days=1)
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key("expired", expires_in_days=1)
     sql(
-        world.gateway,
+        gateways.shared,
         "update api_keys set expires_at = now() - interval '1 day' where tenant = 'expired'",
     )
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.RevokedKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key("revoked")
-    sql(world.gateway, "update api_keys set revoked_at = now() where tenant = 'revoked'")
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key("revoked")
+    sql(gateways.shared, "update api_keys set revoked_at = now() where tenant = 'revoked'")
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.RotatedKeyError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
-    with world.gateway.client(key) as http:
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
+    with gateways.shared.client(key) as http:
         own = http.get("/api/keys").json()["items"][0]["id"]
         http.post(f"/api/keys/{own}/rotate", json={"overlap_seconds": 0}).raise_for_status()
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.InvalidTokenError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     token = new_token()
-    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+    return Met(get(gateways.shared, SEARCH, bearer(token)), client(gateways.shared, token))
 
 
 @case(errors.ExpiredTokenError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     wallet = Wallet()
-    with world.gateway.client() as http:
+    with gateways.shared.client() as http:
         answer = http.post("/api/auth/token", headers=wallet.headers())
     token = answer.json()["access_token"]
     sql(
-        world.gateway,
+        gateways.shared,
         "update access_tokens set expires_at = now() - interval '1 day' where address = %s",
         wallet.address,
     )
-    return Met(get(world.gateway, SEARCH, bearer(token)), client(world.gateway, token))
+    return Met(get(gateways.shared, SEARCH, bearer(token)), client(gateways.shared, token))
 
 
 @case(errors.InvalidSignatureError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     headers = Wallet().headers() | {"X-ETH-Address": Wallet().address}
-    return Met(get(world.gateway, SEARCH, headers))
+    return Met(get(gateways.shared, SEARCH, headers))
 
 
 @case(errors.StaleSignatureError)
-def _(world: World) -> Met:
-    return Met(get(world.gateway, SEARCH, Wallet().headers(-3600)))
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH, Wallet().headers(-3600)))
 
 
 @case(errors.SpentSignatureError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     headers = Wallet().headers()
     first, second = (
-        send(world.gateway, "POST", CREATE, headers=headers, json={"name": name})
+        send(gateways.shared, "POST", CREATE, headers=headers, json={"name": name})
         for name in ("one", "two")
     )
     assert first.status == 200
@@ -322,77 +325,79 @@ def _(world: World) -> Met:
 
 
 @case(errors.PermissionDeniedError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     body = {"name": "above", "scopes": ["admin"]}
-    key = bearer(world.gateway.key())
-    return Met(send(world.gateway, "POST", "/api/keys", headers=key, json=body))
+    key = bearer(gateways.shared.key())
+    return Met(send(gateways.shared, "POST", "/api/keys", headers=key, json=body))
 
 
 @case(errors.MissingScopeError)
-def _(world: World) -> Met:
-    key = world.gateway.key(scopes=[Scope.READ])
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key(scopes=[Scope.READ])
     return Met(
-        send(world.gateway, "POST", CREATE, headers=bearer(key), json={"name": "a"}),
-        lambda: store(world.gateway, key).create_experiment("a"),
+        send(gateways.shared, "POST", CREATE, headers=bearer(key), json={"name": "a"}),
+        lambda: store(gateways.shared, key).create_experiment("a"),
     )
 
 
 @case(errors.AddressNotAllowedError)
-def _(world: World) -> Met:
-    key = world.gateway.key(allowed_networks=["203.0.113.0/24"])
-    return Met(get(world.gateway, SEARCH, bearer(key)), client(world.gateway, key))
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key(allowed_networks=["203.0.113.0/24"])
+    return Met(get(gateways.shared, SEARCH, bearer(key)), client(gateways.shared, key))
 
 
-@case(errors.SignInOffError)
-def _(world: World) -> Met:
+@case(errors.SignInDisabledError)
+def _(gateways: Gateways) -> Met:
     everywhere = "0.0.0.0"  # noqa: S104 (it is never bound: what counts is that the setting says so)
-    return Met(get(world.another(host=everywhere), "/api/auth/nonce"))
+    return Met(get(gateways.start(host=everywhere), "/api/auth/nonce"))
 
 
-# --- what ---
+# --- 404, 409 ---
 
 
 @case(errors.NotFoundError)
-def _(world: World) -> Met:
-    return Met(send(world.gateway, "DELETE", "/api/keys/none", headers=bearer(world.gateway.key())))
+def _(gateways: Gateways) -> Met:
+    return Met(
+        send(gateways.shared, "DELETE", "/api/keys/none", headers=bearer(gateways.shared.key()))
+    )
 
 
 @case(errors.UnknownRouteError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     return Met(
-        get(world.gateway, "/api/api/2.0/mlflow/experiments/search", bearer(key)),
-        client(world.gateway, key, "/api"),
+        get(gateways.shared, "/api/api/2.0/mlflow/experiments/search", bearer(key)),
+        client(gateways.shared, key, "/api"),
     )
 
 
 @case(errors.RouteRefusedError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     return Met(
-        get(world.gateway, "/api/mlflow/api/2.0/mlflow/webhooks", bearer(key)),
-        lambda: Registry(lambda: creds(world.gateway, key)).list_webhooks(),
+        get(gateways.shared, "/api/mlflow/api/2.0/mlflow/webhooks", bearer(key)),
+        lambda: Registry(lambda: creds(gateways.shared, key)).list_webhooks(),
     )
 
 
 @case(errors.MLflowRefusalError)
-def _(world: World) -> Met:
-    key = world.gateway.key()
+def _(gateways: Gateways) -> Met:
+    key = gateways.shared.key()
     path = "/api/mlflow/api/2.0/mlflow/runs/get?run_id=0123456789abcdef0123456789abcdef"
     return Met(
-        get(world.gateway, path, bearer(key)),
-        lambda: store(world.gateway, key).get_run("0123456789abcdef0123456789abcdef"),
+        get(gateways.shared, path, bearer(key)),
+        lambda: store(gateways.shared, key).get_run("0123456789abcdef0123456789abcdef"),
         status=404,
         code="RESOURCE_DOES_NOT_EXIST",
     )
 
 
 @case(errors.ConflictError)
-def _(world: World) -> Met:
-    headers = bearer(world.gateway.key(scopes=[Scope.ADMIN]))
-    name = f"conflict-{id(world)}"
+def _(gateways: Gateways) -> Met:
+    headers = bearer(gateways.shared.key(scopes=[Scope.ADMIN]))
+    name = f"conflict-{id(gateways)}"
     answers = [
-        send(world.gateway, "POST", "/api/admin/tenants", headers=headers, json={"name": name})
+        send(gateways.shared, "POST", "/api/admin/tenants", headers=headers, json={"name": name})
         for _ in range(2)
     ]
     assert answers[0].status == 201
@@ -400,133 +405,133 @@ def _(world: World) -> Met:
 
 
 def registered(training: Training, **body: Any) -> Met:
-    """What a tokenized registration of a new run meets."""
+    """The response to a tokenized registration of a new run."""
     body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
     key = body.pop("key", None)
     answer = training.register("tokenized", key, run_id=training.run(), **body)
-    return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
 @case(errors.TokenTakenError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as holder, Training.of(world.gateway) as other:
-        token = f"token-{id(world)}"
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as holder, Training.of(gateways.shared) as other:
+        token = f"token-{id(gateways)}"
         assert registered(holder, token_id=token).answer.status == 201
         return registered(other, token_id=token)
 
 
 @case(errors.KeyReusedError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as training:
-        assert registered(training, token_id=f"reused-{id(world)}", key="k").answer.status == 201
-        return registered(training, token_id=f"other-{id(world)}", key="k")
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        assert registered(training, token_id=f"reused-{id(gateways)}", key="k").answer.status == 201
+        return registered(training, token_id=f"other-{id(gateways)}", key="k")
 
 
 @case(errors.InProgressError)
-def _(world: World) -> Met:
-    with Training.of(world.gateway) as training:
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
         body = {"run_id": training.run(a=1.0), "model_type": "c"}
         assert training.register("baseline", "busy", **body).status_code == 201
-        # As if another gateway were still at it.
+        # As if another gateway were processing it.
         sql(
-            world.gateway,
+            gateways.shared,
             "update idempotent_requests set answer = null, status = null, holder = 'another',"
             " lease_until = now() + interval '1 minute' where principal = %s",
             training.client.get("/api/auth/whoami").json()["principal"],
         )
         answer = training.register("baseline", "busy", **body)
-        return Met(WireAnswer(answer.status_code, dict(answer.headers), answer.content))
+        return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
-# --- how much ---
+# --- 429 ---
 
 
 @case(errors.RateLimitedError)
-def _(world: World) -> Met:
-    gateway = world.another(rate_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(rate_limit=1)
     key = gateway.key()
     get(gateway, "/api/limits", bearer(key))
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
 @case(errors.TooManyFailuresError)
-def _(world: World) -> Met:
-    gateway = world.another(failure_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(failure_limit=1)
     get(gateway, SEARCH, bearer("wrong"))
     return Met(get(gateway, SEARCH, bearer("wrong")), client(gateway, "wrong"))
 
 
 @case(errors.TooManyWalletsError)
-def _(world: World) -> Met:
-    gateway = world.another(new_wallet_limit=1)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(new_wallet_limit=1)
     assert get(gateway, SEARCH, Wallet().headers()).status == 200
     return Met(get(gateway, SEARCH, Wallet().headers()))
 
 
-# --- ours, or the upstream's ---
+# --- 5xx ---
 
 
 @case(errors.InternalError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("a defect of ours: hk_secret")
+        raise RuntimeError("an internal error: hk_secret")
 
-    world.monkeypatch.setattr(keys, "page", fail)
-    world.monkeypatch.setattr(Workspaces, "known", fail)
-    key = world.gateway.key()
-    # The same in both halves.
-    assert get(world.gateway, SEARCH, bearer(key)).document["reason"] == "internal_error"
-    return Met(get(world.gateway, "/api/keys", bearer(key)), client(world.gateway, key))
+    gateways.monkeypatch.setattr(keys, "list_keys", fail)
+    gateways.monkeypatch.setattr(Workspaces, "cached", fail)
+    key = gateways.shared.key()
+    # The same in both planes.
+    assert get(gateways.shared, SEARCH, bearer(key)).document["reason"] == "internal_error"
+    return Met(get(gateways.shared, "/api/keys", bearer(key)), client(gateways.shared, key))
 
 
 @case(errors.UpstreamError)
-def _(world: World) -> Met:
-    async def broken(peer: Peer) -> None:
+def _(gateways: Gateways) -> Met:
+    async def broken(connection: UpstreamConnection) -> None:
         while True:
-            await peer.answer(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
+            await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
 
-    # MLflow has to say first whether it keeps tenants apart.
-    return world.behind(broken, tenancy="workspaces")
+    # The gateway first asks MLflow whether it has workspaces.
+    return gateways.behind(broken, tenancy="workspaces")
 
 
 @case(errors.UpstreamUnreachableError)
-def _(world: World) -> Met:
-    gateway = world.another(f"http://127.0.0.1:{free_port()}")
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(f"http://127.0.0.1:{free_port()}")
     key = gateway.key()
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
 @case(errors.UpstreamTLSError)
-def _(world: World) -> Met:
-    async def plain(peer: Peer) -> None:
-        await peer.send(OK)
+def _(gateways: Gateways) -> Met:
+    async def plain(connection: UpstreamConnection) -> None:
+        await connection.send(OK)
 
-    return world.behind(plain, scheme="https")
+    return gateways.behind(plain, scheme="https")
 
 
 @case(errors.UpstreamProtocolError)
-def _(world: World) -> Met:
-    async def nonsense(peer: Peer) -> None:
-        await peer.answer(b"nonsense\r\n\r\n")
+def _(gateways: Gateways) -> Met:
+    async def nonsense(connection: UpstreamConnection) -> None:
+        await connection.respond(b"nonsense\r\n\r\n")
 
-    return world.behind(nonsense)
+    return gateways.behind(nonsense)
 
 
 @case(errors.UpstreamTimeoutError)
-def _(world: World) -> Met:
-    return world.behind(Peer.gone, upstream_read_timeout=0.3)
+def _(gateways: Gateways) -> Met:
+    return gateways.behind(UpstreamConnection.wait_closed, upstream_read_timeout=0.3)
 
 
 @case(errors.UpstreamBusyError)
-def _(world: World) -> Met:
-    # MLflow takes its time; the second request finds the only connection taken.
-    async def slow(peer: Peer) -> None:
-        await peer.gone()
+def _(gateways: Gateways) -> Met:
+    # The first request waits for MLflow; the second finds the only connection in use.
+    async def slow(connection: UpstreamConnection) -> None:
+        await connection.wait_closed()
 
     async def meet() -> Met:
-        async with hostile(slow) as server:
-            gateway = world.another(
-                f"http://127.0.0.1:{server.port}",
+        async with scripted_upstream(slow) as upstream:
+            gateway = gateways.start(
+                f"http://127.0.0.1:{upstream.port}",
                 tenancy="shared",
                 upstream_connections=1,
                 upstream_pool_timeout=0.3,
@@ -534,7 +539,7 @@ def _(world: World) -> Met:
             key = await asyncio.to_thread(gateway.key)
             async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
                 first = asyncio.create_task(http.get(SEARCH, headers=bearer(key), timeout=60))
-                while not server.peers:  # noqa: ASYNC110
+                while not upstream.connections:  # noqa: ASYNC110
                     await asyncio.sleep(0.01)
                 answer = await asyncio.to_thread(get, gateway, SEARCH, bearer(key))
                 await asyncio.to_thread(raised, client(gateway, key), answer)
@@ -545,36 +550,36 @@ def _(world: World) -> Met:
 
 
 @case(errors.DatabaseUnavailableError)
-def _(world: World) -> Met:
+def _(gateways: Gateways) -> Met:
     nowhere = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
-    gateway = world.another(database=nowhere)
-    key = world.gateway.key()
+    gateway = gateways.start(database=nowhere)
+    key = gateways.shared.key()
     return Met(get(gateway, SEARCH, bearer(key)), client(gateway, key))
 
 
-# --- the walk ---
+# --- all of them ---
 
-# What is answered before anything is counted carries no limit.
+# Sent before the request is counted, so without RateLimit headers.
 UNCOUNTED = {
     errors.MalformedRequestError,
     errors.TargetTooLongError,
     errors.HeadersTooLargeError,
 }
-# Whose words are not ours alone.
+# Their messages are partly those of pydantic and MLflow.
 FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}
 
 
 @pytest.fixture
-def world(
+def gateways(
     gateway: RunningGateway,
     mlflow_server: ChildMLflow,
     new_database: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[World]:
-    # MLflow's client would wait and try again for minutes.
+) -> Iterator[Gateways]:
+    # MLflow's client would retry for minutes.
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with ExitStack() as stack:
-        yield World(gateway, new_database, monkeypatch, stack)
+        yield Gateways(gateway, new_database, monkeypatch, stack)
 
 
 def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -584,18 +589,20 @@ def kinds(error: type[GatewayError]) -> Iterator[type[GatewayError]]:
         yield from kinds(kind)
 
 
-def test_every_kind_of_error_is_met() -> None:
+def test_every_class_of_errors_has_a_case() -> None:
     assert set(CASES) == set(kinds(GatewayError)) - FAMILIES
 
 
-def test_every_kind_has_a_reason_of_its_own() -> None:
+def test_every_class_has_its_own_reason() -> None:
     reasons = [kind.reason for kind in CASES]
     assert len(set(reasons)) == len(reasons)
 
 
 @pytest.mark.parametrize("error", CASES, ids=lambda error: error.reason)
-def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) -> None:
-    met = CASES[error](world)
+def test_an_error_response_has_the_documented_form(
+    gateways: Gateways, error: type[GatewayError]
+) -> None:
+    met = CASES[error](gateways)
     answer = met.answer
     assert answer.headers["content-type"] == "application/problem+json", answer.body
     document = answer.document
@@ -621,24 +628,77 @@ def test_a_failure_has_the_one_shape(world: World, error: type[GatewayError]) ->
     assert ("retry-after" in answer.headers) == waits
     assert ("www-authenticate" in answer.headers) == (error.status == 401)
     assert ("allow" in answer.headers) == (error.status == 405)
-    if error.closes:
+    if error.closes_connection:
         assert answer.headers["connection"] == "close"
     if met.client is not None:
         raised(met.client, answer)
 
 
-def test_a_request_id_of_the_caller_comes_back(gateway: RunningGateway) -> None:
+def test_the_request_id_of_the_client_is_returned(gateway: RunningGateway) -> None:
     for path in (SEARCH, "/api/keys", "/none"):
         answer = get(gateway, path, {"X-Request-ID": "train-42.a_b"})
         assert answer.headers["x-request-id"] == answer.document["request_id"] == "train-42.a_b"
 
 
 @pytest.mark.parametrize("bad", ["", "a" * 65, "a b", "a;b", "<script>"])
-def test_a_harmful_request_id_is_replaced(gateway: RunningGateway, bad: str) -> None:
+def test_an_invalid_request_id_is_replaced(gateway: RunningGateway, bad: str) -> None:
     answer = get(gateway, SEARCH, {"X-Request-ID": bad})
     assert answer.headers["x-request-id"] == answer.document["request_id"] != bad
 
 
-def test_request_ids_are_all_different(gateway: RunningGateway) -> None:
+def test_request_ids_are_unique(gateway: RunningGateway) -> None:
     ids = {get(gateway, "/none").headers["x-request-id"] for _ in range(20)}
     assert len(ids) == 20
+
+
+# --- rendering ---
+
+
+def test_headers_and_body_of_an_error_response() -> None:
+    error = errors.MethodNotAllowedError("Use GET.", headers=[(b"allow", b"GET")])
+    headers, body = render(error, "id-1")
+    assert headers == [
+        (b"content-type", b"application/problem+json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"cache-control", b"no-store"),
+        (b"allow", b"GET"),
+    ]
+    assert json.loads(body) == {
+        "type": "urn:hokusai:problem:method_not_allowed",
+        "title": "Method Not Allowed",
+        "status": 405,
+        "detail": "Use GET.",
+        "error_code": "ENDPOINT_NOT_FOUND",
+        "message": "Use GET.",
+        "reason": "method_not_allowed",
+        "request_id": "id-1",
+    }
+
+
+def test_a_response_that_ends_the_connection_says_so() -> None:
+    headers, _ = render(errors.InternalError(), "id-1", closes_connection=True)
+    assert headers[-1] == (b"connection", b"close")
+
+
+def test_retry_after_is_in_whole_seconds() -> None:
+    error = errors.RateLimitedError("Wait.", retry_after=7)
+    assert (b"retry-after", b"7") in render(error, "id-1")[0]
+    for default in (errors.InProgressError("Wait."), errors.DatabaseUnavailableError("Wait.")):
+        assert default.headers == ((b"retry-after", b"1"),)
+
+
+def test_further_members_are_part_of_the_document() -> None:
+    error = errors.StaleSignatureError("Old.", extra={"server_time": "2026-03-01T12:00:00+00:00"})
+    assert json.loads(error.body("id-1"))["server_time"] == "2026-03-01T12:00:00+00:00"
+
+
+def test_a_key_in_a_message_is_redacted() -> None:
+    key = new_key()
+    body = errors.MLflowRefusalError(400, "BAD_REQUEST", f"no such name: {key}").body("id-1")
+    assert key.encode() not in body
+    assert b"no such name: hk_[redacted]" in body
+
+
+def test_reasons_lists_every_reason() -> None:
+    reasons = {kind.reason for kind in kinds(errors.GatewayError)}
+    assert reasons | {errors.GatewayError.reason} == errors.REASONS

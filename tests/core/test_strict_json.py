@@ -1,4 +1,4 @@
-"""JSON is read in one way, by the gateway's own endpoints and before anything goes to MLflow."""
+"""Ambiguous JSON is refused, by the gateway's own endpoints and before anything reaches MLflow."""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from app.core import strict_json
 from app.core.errors import InvalidParameterError
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 
 OWN, MLFLOW = "/api/keys", "/api/mlflow/api/2.0/mlflow/experiments/create"
 BAD = {
@@ -45,14 +45,12 @@ def member(gateway: RunningGateway) -> Iterator[httpx.Client]:
 
 @pytest.mark.parametrize("path", [OWN, MLFLOW])
 @pytest.mark.parametrize("name", BAD)
-def test_what_could_be_read_in_two_ways_is_refused(
-    member: httpx.Client, path: str, name: str
-) -> None:
+def test_ambiguous_json_is_refused(member: httpx.Client, path: str, name: str) -> None:
     body, word = BAD[name]
     assert word in refused(member.post(path, content=body), 400, "invalid_parameter")["message"]
 
 
-# Bodies of routes that nobody else reads, by what is wrong with them.
+# Bodies of a route that the gateway does not look into otherwise, by what is wrong with them.
 LOST = {
     "half a surrogate pair": b'{"run_id": "a", "key": "b", "value": "\\ud800"}',
     "the other half": b'{"run_id": "a", "key": "b", "value": "x\\uDFFFy"}',
@@ -66,7 +64,7 @@ LOST = {
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("name", LOST)
-def test_text_that_mlflow_would_lose_is_refused_everywhere(
+def test_text_that_mlflow_would_lose_is_refused_on_every_route(
     member: httpx.Client, name: str, chunked: bool
 ) -> None:
     body = iter([LOST[name]]) if chunked else LOST[name]
@@ -76,7 +74,7 @@ def test_text_that_mlflow_would_lose_is_refused_everywhere(
 
 @pytest.mark.parametrize("value", ["\U0001f600", "\\ud800", "\\\\ud800", "a\u00e4", "ab" * 2000])
 @pytest.mark.parametrize("ascii_only", [False, True])
-def test_other_text_comes_to_mlflow(member: httpx.Client, value: str, ascii_only: bool) -> None:
+def test_other_text_reaches_mlflow(member: httpx.Client, value: str, ascii_only: bool) -> None:
     path = "/api/mlflow/api/2.0/mlflow"
     created = good(member.post(f"{path}/runs/create", json={"experiment_id": "0"}))
     run = created["run"]["info"]["run_id"]
@@ -87,13 +85,13 @@ def test_other_text_comes_to_mlflow(member: httpx.Client, value: str, ascii_only
 
 
 @pytest.mark.parametrize("media_type", ["application/json", "Application/Problem+JSON; a=b"])
-def test_any_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
+def test_every_media_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
     headers = {"Content-Type": media_type}
     answer = member.post(OWN, content=BAD["NUL"][0], headers=headers)
     refused(answer, 400, "invalid_parameter")
 
 
-def test_what_only_looks_like_nul_is_text(member: httpx.Client) -> None:
+def test_text_that_only_resembles_nul_is_accepted(member: httpx.Client) -> None:
     body = b'{"name": "a\\\\u0000 \\\\ud800 \\ud83d\\ude00"}'
     assert good(member.post(OWN, content=body), 201)["name"] == "a\\u0000 \\ud800 \U0001f600"
 
@@ -115,7 +113,7 @@ def test_nul_in_a_target_is_refused(member: httpx.Client, path: str) -> None:
 
 
 @given(st.binary() | st.text().map(str.encode))
-def test_any_body_is_let_through_or_refused(body: bytes) -> None:
+def test_the_check_of_text_passes_or_refuses_any_body(body: bytes) -> None:
     with suppress(InvalidParameterError):
         strict_json.check_text(body)
 
@@ -131,13 +129,13 @@ def test_any_body_is_let_through_or_refused(body: bytes) -> None:
     ),
     st.booleans(),
 )
-def test_what_is_written_plainly_is_read_as_it_is(value: Any, ascii_only: bool) -> None:
+def test_portable_json_is_parsed_to_its_value(value: Any, ascii_only: bool) -> None:
     assert strict_json.parse(json.dumps(value, ensure_ascii=ascii_only).encode()) == value
 
 
 @given(st.binary(max_size=200) | st.text('[]{}",:\\u0dE+-.1', max_size=60).map(str.encode))
-def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+def test_any_bytes_are_parsed_or_refused(body: bytes) -> None:
     with suppress(InvalidParameterError):
         value = strict_json.parse(body)
-        # What was read is UTF-8, and has one meaning.
+        # What was parsed is valid UTF-8 and has one meaning.
         assert json.loads(body.decode()) == value

@@ -1,4 +1,4 @@
-"""A setting whose name is mistyped is told at start, and not silently left at its default."""
+"""A setting whose name is mistyped, or old, is reported at start and not silently ignored."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.core.unknown_settings import warnings
+from app.core.unknown_settings import RENAMED, unknown_variables
 from tests.support.serve_process import run
 
 
@@ -19,17 +19,26 @@ from tests.support.serve_process import run
         ("HOKUSAI_TENANCY_MODE", "HOKUSAI_TENANCY"),
     ],
 )
-def test_an_unknown_name_is_told_with_the_nearest_one(name: str, nearest: str) -> None:
-    (line,) = warnings({name: "secret-value", "PATH": "/bin"})
-    assert line == f"warning: {name} is no setting and does nothing; the nearest one is {nearest}"
+def test_an_unknown_name_is_reported_with_the_most_similar_setting(name: str, nearest: str) -> None:
+    (line,) = unknown_variables({name: "secret-value", "PATH": "/bin"})
+    assert line == (
+        f"warning: {name} is not a setting and is ignored; the most similar one is {nearest}"
+    )
 
 
-def test_a_name_that_is_near_to_nothing_is_told_as_well() -> None:
-    (line,) = warnings({"HOKUSAI_": ""})
-    assert "HOKUSAI_ is no setting" in line
+def test_a_name_that_resembles_no_setting_is_reported_too() -> None:
+    (line,) = unknown_variables({"HOKUSAI_": ""})
+    assert "HOKUSAI_ is not a setting" in line
 
 
-def test_known_names_are_no_news() -> None:
+@pytest.mark.parametrize("old", RENAMED)
+def test_an_old_name_is_reported_with_the_new_one(old: str) -> None:
+    (line,) = unknown_variables({f"HOKUSAI_{old}": "secret-value"})
+    assert line == f"warning: HOKUSAI_{old} is now called HOKUSAI_{RENAMED[old]}, and is ignored"
+    assert RENAMED[old].lower() in Settings.model_fields
+
+
+def test_known_names_are_not_reported() -> None:
     known = {f"HOKUSAI_{name.upper()}": "" for name in Settings.model_fields}
     clients = {"HOKUSAI_URL": "", "HOKUSAI_API_KEY": "", "HOKUSAI_PRIVATE_KEY": ""}
     service = {
@@ -39,10 +48,10 @@ def test_known_names_are_no_news() -> None:
         "HOKUSAI_GATEWAY_PORT_80_TCP_ADDR": "10.0.0.1",
     }
     lower = {"hokusai_port": "1"}
-    assert list(warnings(known | clients | service | lower)) == []
+    assert list(unknown_variables(known | clients | service | lower)) == []
 
 
-def test_what_the_sdk_and_the_examples_read_is_no_news() -> None:
+def test_variables_of_the_sdk_and_the_examples_are_not_reported() -> None:
     root = Path(__file__).resolve().parents[2]
     sources = [
         *(root / "hokusai-ml-platform" / "src").rglob("*.py"),
@@ -50,13 +59,13 @@ def test_what_the_sdk_and_the_examples_read_is_no_news() -> None:
     ]
     names = {name for path in sources for name in re.findall(r"HOKUSAI_[A-Z_]+", path.read_text())}
     assert "HOKUSAI_ATTESTOR" in names
-    assert list(warnings(dict.fromkeys(names, ""))) == []
+    assert list(unknown_variables(dict.fromkeys(names, ""))) == []
 
 
-def test_serve_says_so_before_anything_else() -> None:
-    # It goes on to the first wrong value, which ends it.
+def test_serve_reports_them_before_anything_else() -> None:
+    # It then goes on to the first wrong value, and ends.
     ended = run("serve", rate_limitt="5-is-not-repeated", port="eighty")
     first, *_ = ended.stderr.splitlines()
-    assert first.startswith("warning: HOKUSAI_RATE_LIMITT is no setting")
+    assert first.startswith("warning: HOKUSAI_RATE_LIMITT is not a setting")
     assert "5-is-not-repeated" not in ended.stdout + ended.stderr
     assert ended.returncode == 2

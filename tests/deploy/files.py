@@ -1,6 +1,8 @@
 """The files of deployment, read; and the settings that they name."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -20,3 +22,13 @@ def documents(text: str) -> list[Any]:
 def settings_in(text: str) -> set[str]:
     """Each HOKUSAI_* name in a text."""
     return set(re.findall(r"\bHOKUSAI_[A-Z_]+\b", text))
+
+
+def check_schema(schema: str, *paths: Path) -> None:
+    """Validate files by a schema that check-jsonschema ships, such as `vendor.compose-spec`.
+
+    Raises AssertionError with what it reports.
+    """
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
+    run = subprocess.run([*command, *paths], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr

@@ -13,8 +13,8 @@ import pytest
 from app.standalone.mlflow import ChildMLflow
 from tests.deploy.files import ROOT
 from tests.support.gateway import RunningGateway
+from tests.support.gateway_process import GatewayProcess
 from tests.support.metrics import Scrape
-from tests.support.process import GatewayProcess
 from tests.support.redis import RunningRedis, free_port
 from tests.support.waiting import wait_until
 

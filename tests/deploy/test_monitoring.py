@@ -23,10 +23,10 @@ def exposed() -> Scrape:
     """What a gateway tells, with a sample of each kind."""
     metrics = Metrics()
     metrics.observe("GET", "/livez", 200, 0.01)
-    metrics.not_authenticated("key_invalid")
-    metrics.upstream_failed("upstream_failed")
-    metrics.registered("baseline", "registered")
-    metrics.found_ready({"upstream": True})
+    metrics.count_authentication_failure("key_invalid")
+    metrics.count_upstream_error("upstream_failed")
+    metrics.count_registration("baseline", "registered")
+    metrics.set_readiness({"upstream": True})
     metrics.limited.labels("principal")
     metrics.body_bytes.labels("in")
     for gauge in (metrics.upstream_connections, metrics.database_connections):

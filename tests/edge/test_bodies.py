@@ -1,4 +1,4 @@
-"""Bodies: too large, too slow, unread, or not wanted."""
+"""Request bodies that are too large, too slow, left unread, or refused."""
 
 import http.client
 import json
@@ -11,7 +11,7 @@ import requests
 from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.wire import Wire, ask, request
+from tests.support.raw_http import RawConnection, request, send_raw
 
 ARTIFACT = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/a/artifacts/model.bin"
 
@@ -20,7 +20,7 @@ ARTIFACT = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/a/artifacts/model.b
 def impatient(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
-    """A gateway that waits a second for the rest of a body."""
+    """A gateway with a body timeout of one second."""
     with RunningGateway(new_database(), mlflow_server.url, body_timeout=1) as running:
         yield running
 
@@ -33,18 +33,18 @@ def test_a_document_has_two_mebibytes_at_most(gateway: RunningGateway) -> None:
     key = gateway.key()
     with gateway.client(key) as client:
         content = b'{"name": "large"}'
-        answer = client.post(
+        response = client.post(
             "/api/keys",
             content=content + b" " * (2 * 1024**2 - len(content)),
             headers={"Content-Type": "application/json"},
         )
-        assert answer.status_code == 201, answer.text
+        assert response.status_code == 201, response.text
         for body in (b" " * (2 * 1024**2 + 1), iter([b" " * 1024**2] * 3)):
-            answer = client.post(
+            response = client.post(
                 "/api/keys", content=body, headers={"Content-Type": "application/json"}
             )
-            assert (answer.status_code, answer.json()["reason"]) == (413, "body_too_large")
-            assert answer.headers["connection"] == "close"
+            assert (response.status_code, response.json()["reason"]) == (413, "body_too_large")
+            assert response.headers["connection"] == "close"
 
 
 @pytest.mark.parametrize(
@@ -59,151 +59,163 @@ def test_a_document_has_two_mebibytes_at_most(gateway: RunningGateway) -> None:
         ),
     ],
 )
-def test_a_body_that_stops_is_refused(
+def test_a_body_that_stalls_is_refused(
     impatient: RunningGateway, line: str, framing: str, part: bytes
 ) -> None:
-    with Wire(impatient) as wire:
+    with RawConnection(impatient) as connection:
         headers = (bearer(impatient), "Content-Type: application/json", framing)
-        wire.send(request(line, *headers, body=part))
-        answer = wire.answer()
-        assert (answer.status, answer.document["reason"]) == (400, "slow_request")
-        assert answer.headers["connection"] == "close"
-        assert wire.ended
+        connection.send(request(line, *headers, body=part))
+        response = connection.read_response()
+        assert (response.status, response.document["reason"]) == (400, "slow_request")
+        assert response.headers["connection"] == "close"
+        assert connection.closed_by_gateway
 
 
-def test_a_slow_body_that_goes_on_is_taken(impatient: RunningGateway) -> None:
-    with Wire(impatient) as wire:
-        body = b'{"name": "slow"}'  # a byte each 0.08 seconds takes longer than the gap
+def test_a_slow_body_that_continues_is_accepted(impatient: RunningGateway) -> None:
+    with RawConnection(impatient) as connection:
+        body = b'{"name": "slow"}'  # at 0.08 seconds a byte, it takes longer than the body timeout
         headers = (bearer(impatient), "Content-Type: application/json")
-        wire.send(request("POST /api/keys HTTP/1.1", *headers, f"Content-Length: {len(body)}"))
+        connection.send(
+            request("POST /api/keys HTTP/1.1", *headers, f"Content-Length: {len(body)}")
+        )
         for byte in body:
-            wire.send(bytes([byte]))
+            connection.send(bytes([byte]))
             time.sleep(0.08)
-        assert wire.answer().status == 201
+        assert connection.read_response().status == 201
 
 
 def test_a_slow_head_is_refused(gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    with Wire(gateway) as wire:
-        wire.send(b"GET /livez HT")
-        answer = wire.answer()
-        assert (answer.status, answer.document["reason"]) == (400, "slow_request")
-        assert wire.ended
-    # The same on a connection that has carried a request before.
-    with Wire(gateway) as wire:
-        wire.send(request())
-        assert wire.answer().status == 200
-        wire.send(b"GET /livez HTTP/1.1\r\nHost: ")
-        assert wire.answer().document["reason"] == "slow_request"
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
+    with RawConnection(gateway) as connection:
+        connection.send(b"GET /livez HT")
+        response = connection.read_response()
+        assert (response.status, response.document["reason"]) == (400, "slow_request")
+        assert connection.closed_by_gateway
+    # The same on a connection after an earlier request.
+    with RawConnection(gateway) as connection:
+        connection.send(request())
+        assert connection.read_response().status == 200
+        connection.send(b"GET /livez HTTP/1.1\r\nHost: ")
+        assert connection.read_response().document["reason"] == "slow_request"
 
 
-def test_a_connection_on_which_nothing_is_asked_is_closed(
+def test_an_unused_connection_is_closed(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.2)
-    with Wire(gateway) as wire:
-        assert wire.ended
-    with Wire(gateway) as wire:
-        wire.send(request())
-        assert wire.answer().status == 200
-        wire.send(b"\r\n")
-        assert wire.ended
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 0.2)
+    with RawConnection(gateway) as connection:
+        assert connection.closed_by_gateway
+    with RawConnection(gateway) as connection:
+        connection.send(request())
+        assert connection.read_response().status == 200
+        connection.send(b"\r\n")
+        assert connection.closed_by_gateway
 
 
-def test_a_refusal_reads_a_small_body_out_and_keeps_the_connection(
+def test_a_refusal_discards_a_small_body_and_keeps_the_connection(
     gateway: RunningGateway,
 ) -> None:
-    with Wire(gateway) as wire:
+    with RawConnection(gateway) as connection:
         for body in (b"", b"a" * 1000, b"a" * 200_000):
-            wire.send(request("POST /api/keys HTTP/1.1", f"Content-Length: {len(body)}", body=body))
-            answer = wire.answer()
-            assert (answer.status, answer.document["reason"]) == (401, "credentials_missing")
-            assert "connection" not in answer.headers
+            connection.send(
+                request("POST /api/keys HTTP/1.1", f"Content-Length: {len(body)}", body=body)
+            )
+            response = connection.read_response()
+            assert (response.status, response.document["reason"]) == (401, "credentials_missing")
+            assert "connection" not in response.headers
         chunks = b"5\r\nhello\r\n0\r\n\r\n"
-        wire.send(request("POST /api/keys HTTP/1.1", "Transfer-Encoding: chunked", body=chunks))
-        assert "connection" not in wire.answer().headers
-        wire.send(request())
-        assert wire.answer().status == 200
+        connection.send(
+            request("POST /api/keys HTTP/1.1", "Transfer-Encoding: chunked", body=chunks)
+        )
+        assert "connection" not in connection.read_response().headers
+        connection.send(request())
+        assert connection.read_response().status == 200
 
 
 def test_a_refusal_of_a_large_body_ends_the_connection(gateway: RunningGateway) -> None:
-    with Wire(gateway) as wire:
-        wire.send(request(f"PUT {ARTIFACT} HTTP/1.1", "Content-Length: 1000000000", body=b"a" * 10))
-        answer = wire.answer()
-        assert (answer.status, answer.headers["connection"]) == (401, "close")
-        assert wire.ended
+    with RawConnection(gateway) as connection:
+        connection.send(
+            request(f"PUT {ARTIFACT} HTTP/1.1", "Content-Length: 1000000000", body=b"a" * 10)
+        )
+        response = connection.read_response()
+        assert (response.status, response.headers["connection"]) == (401, "close")
+        assert connection.closed_by_gateway
 
 
-def test_a_stranger_is_not_asked_for_the_body(gateway: RunningGateway) -> None:
+def test_an_anonymous_caller_gets_no_100_continue(gateway: RunningGateway) -> None:
     for headers in ((), ("Authorization: Bearer wrong",)):
-        with Wire(gateway) as wire:
+        with RawConnection(gateway) as connection:
             length = "Content-Length: 1000"
-            wire.send(request(f"PUT {ARTIFACT} HTTP/1.1", "Expect: 100-continue", length, *headers))
-            answer = wire.answer()
-            assert (answer.status, answer.headers["connection"]) == (401, "close")
-            assert wire.ended
+            connection.send(
+                request(f"PUT {ARTIFACT} HTTP/1.1", "Expect: 100-continue", length, *headers)
+            )
+            response = connection.read_response()
+            assert (response.status, response.headers["connection"]) == (401, "close")
+            assert connection.closed_by_gateway
 
 
-def test_a_caller_is_asked_for_the_body(gateway: RunningGateway) -> None:
-    with Wire(gateway) as wire:
-        body = b'{"name": "asked"}'
+def test_an_authenticated_caller_gets_100_continue(gateway: RunningGateway) -> None:
+    with RawConnection(gateway) as connection:
+        body = b'{"name": "continued"}'
         headers = (bearer(gateway), "Content-Type: application/json", "Expect: 100-continue")
-        wire.send(request("POST /api/keys HTTP/1.1", *headers, f"Content-Length: {len(body)}"))
-        assert wire.answer().status == 100
-        wire.send(body)
-        assert wire.answer().status == 201
+        connection.send(
+            request("POST /api/keys HTTP/1.1", *headers, f"Content-Length: {len(body)}")
+        )
+        assert connection.read_response().status == 100
+        connection.send(body)
+        assert connection.read_response().status == 201
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_refused_upload_is_readable_for_a_stock_client(
+def test_the_refusal_of_an_upload_is_readable_for_requests(
     gateway: RunningGateway, chunked: bool
 ) -> None:
-    """requests, which MLflow's client stands on, looks for an answer only when it has sent all."""
+    """requests, which MLflow's client uses, reads the response only after the complete body."""
     piece = b"a" * 1_000_000
-    answer = requests.put(
+    response = requests.put(
         gateway.url + ARTIFACT,
         data=(piece for _ in range(30)) if chunked else piece * 30,
         headers={"Authorization": "Bearer wrong"},
         timeout=60,
     )
-    assert (answer.status_code, answer.json()["reason"]) == (401, "key_invalid")
+    assert (response.status_code, response.json()["reason"]) == (401, "key_invalid")
 
 
-def test_a_refused_upload_is_readable_for_a_client_that_fears_a_reset(
+def test_the_refusal_of_an_upload_is_readable_for_http_client(
     gateway: RunningGateway,
 ) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
     connection.request("PUT", ARTIFACT, body=b"a" * 30_000_000)
-    answer = connection.getresponse()
-    assert (answer.status, json.load(answer)["reason"]) == (401, "credentials_missing")
+    response = connection.getresponse()
+    assert (response.status, json.load(response)["reason"]) == (401, "credentials_missing")
     connection.close()
 
 
-def test_an_upload_that_is_slower_than_the_gateway_waits_still_reads_its_refusal(
+def test_the_refusal_of_a_slow_upload_is_readable(
     gateway: RunningGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(lingering_transport, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(lingering_transport, "LINGER_TIMEOUT", 0.1)
 
     def pieces() -> Iterator[bytes]:
         for _ in range(20):
             yield b"a" * 300_000
             time.sleep(0.03)
 
-    answer = requests.put(
+    response = requests.put(
         gateway.url + ARTIFACT,
         data=pieces(),
         headers={"Authorization": "Bearer wrong"},
         timeout=60,
     )
-    assert answer.status_code == 401
+    assert response.status_code == 401
 
 
-def test_a_body_that_breaks_off_in_its_framing_is_refused(gateway: RunningGateway) -> None:
+def test_a_body_with_invalid_framing_is_refused(gateway: RunningGateway) -> None:
     raw = request(
         "POST /api/keys HTTP/1.1",
         bearer(gateway),
         "Transfer-Encoding: chunked",
         body=b"2\r\n{}\r\nnonsense\r\n",
     )
-    answer = ask(gateway, raw)
-    assert (answer.status, answer.document["reason"]) == (400, "malformed_request")
+    response = send_raw(gateway, raw)
+    assert (response.status, response.document["reason"]) == (400, "malformed_request")

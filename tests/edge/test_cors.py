@@ -1,4 +1,4 @@
-"""Browsers: who may call, and that refusals can be read."""
+"""CORS: which origins may call, and that their pages can read refusals."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +15,7 @@ PAGE = "https://app.example"
 def open_to_page(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
-    """A gateway that pages of one origin may call, twice a minute and anonymously not more."""
+    """A gateway that pages of one origin may call, with low rate limits."""
     with RunningGateway(
         new_database(), mlflow_server.url, cors_origins=(PAGE,), rate_limit=1, failure_limit=2
     ) as running:
@@ -34,38 +34,38 @@ def preflight(gateway: RunningGateway, origin: str, path: str = "/api/keys") -> 
 
 @pytest.mark.parametrize("path", ["/api/keys", "/api/mlflow/api/2.0/mlflow/runs/create"])
 def test_a_preflight_needs_no_key(open_to_page: RunningGateway, path: str) -> None:
-    answer = preflight(open_to_page, PAGE, path)
-    assert answer.status_code == 204
-    assert answer.headers["access-control-allow-origin"] == PAGE
-    assert "POST" in answer.headers["access-control-allow-methods"]
-    assert "authorization" in answer.headers["access-control-allow-headers"]
-    assert "access-control-allow-credentials" not in answer.headers
-    assert "x-request-id" in answer.headers
+    response = preflight(open_to_page, PAGE, path)
+    assert response.status_code == 204
+    assert response.headers["access-control-allow-origin"] == PAGE
+    assert "POST" in response.headers["access-control-allow-methods"]
+    assert "authorization" in response.headers["access-control-allow-headers"]
+    assert "access-control-allow-credentials" not in response.headers
+    assert "x-request-id" in response.headers
 
 
 def test_other_origins_are_refused(open_to_page: RunningGateway) -> None:
-    answer = preflight(open_to_page, "https://other.example")
-    assert (answer.status_code, answer.json()["reason"]) == (403, "permission_denied")
-    assert "access-control-allow-origin" not in answer.headers
-    assert answer.headers["vary"] == "origin"
+    response = preflight(open_to_page, "https://other.example")
+    assert (response.status_code, response.json()["reason"]) == (403, "permission_denied")
+    assert "access-control-allow-origin" not in response.headers
+    assert response.headers["vary"] == "origin"
 
 
 def test_refusals_can_be_read_by_the_page(open_to_page: RunningGateway) -> None:
     with open_to_page.client(open_to_page.key(), Origin=PAGE) as client:
-        answers = {
+        responses = {
             200: client.get("/api/limits"),
             429: client.get("/api/limits"),
             401: client.get("/api/limits", headers={"Authorization": "Bearer wrong"}),
         }
     with open_to_page.client(open_to_page.key(), Origin=PAGE) as client:
-        answers[403] = client.get("/api/admin/keys")
-    for status, answer in answers.items():
-        assert answer.status_code == status, answer.text
-        assert answer.headers["access-control-allow-origin"] == PAGE
-        assert answer.headers["access-control-expose-headers"] == "*"
+        responses[403] = client.get("/api/admin/keys")
+    for status, response in responses.items():
+        assert response.status_code == status, response.text
+        assert response.headers["access-control-allow-origin"] == PAGE
+        assert response.headers["access-control-expose-headers"] == "*"
 
 
 def test_without_the_setting_no_page_may_call(gateway: RunningGateway) -> None:
-    answer = preflight(gateway, PAGE)
-    assert answer.status_code == 401
-    assert not [name for name in answer.headers if name.startswith("access-control")]
+    response = preflight(gateway, PAGE)
+    assert response.status_code == 401
+    assert not [name for name in response.headers if name.startswith("access-control")]

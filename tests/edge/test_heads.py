@@ -1,7 +1,7 @@
-"""A head that came before on a connection is not parsed again, and never read in another way.
+"""The cache of parsed request heads: a repeated head is not parsed again, with the same result.
 
-Two connections get the same bytes: one remembers the heads of earlier requests, one is made to
-forget them. What they hand on, answer and close has to be the same for whatever bytes there are.
+Two connections get the same bytes. One caches the heads of earlier requests; the cache of the other
+is cleared before each read. For any bytes, both must forward, respond and close alike.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from app.core.errors import GatewayError
 from app.core.request.head import RequestHead, RequestLine
 from app.data_plane.fast_path import FastPath
 from app.data_plane.proxy.path_policy import upstream_target
-from app.edge.http1 import protocol
+from app.edge.http1 import refusals
 from app.edge.http1.protocol import MAX_HEADS, StrictProtocol
 from app.edge.request_rules import RequestRules, check_line
 
@@ -33,34 +33,34 @@ GET = b"GET %bget?run_id=1 HTTP/1.1\r\n%b\r\n" % (RUNS, HEADERS)
 BODY = b'{"a": 12}'
 POST = b"POST %blog-metric HTTP/1.1\r\n%bContent-Length: 9\r\n\r\n%b" % (RUNS, HEADERS, BODY)
 EMPTY = b"POST %bupdate HTTP/1.1\r\n%bContent-Length: 0\r\n\r\n" % (RUNS, HEADERS)
-GOOD = (GET, POST, EMPTY)
-# What has split one parser's requests from another's, and the pieces that requests are made of.
+VALID = (GET, POST, EMPTY)
+# Inputs on which HTTP parsers are known to disagree, and the parts of requests.
 TOKENS = (
     *(b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0", b":", b"\r\n\r\n", b"%00", b"#", b"\x80", b"//"),
     *(b"GET ", b"HEAD ", b"CONNECT ", b"get ", b" HTTP/1.0", b" HTTP/1.1", b" HTTP/2.0"),
     *(b"http://other", b"*", b"?", b"Content-Length: 9\r\n", b"Content-Length: 0\r\n"),
     *(b"Transfer-Encoding: chunked\r\n", b"Connection: close\r\n", b"Expect: 100-continue\r\n"),
-    *(b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"X-A: b\r\n", b" folded\r\n", *GOOD),
+    *(b"Upgrade: h2c\r\nConnection: Upgrade\r\n", b"X-A: b\r\n", b" folded\r\n", *VALID),
 )
 
 
 class Transport:
-    """Notes what is done with it."""
+    """Records what is written, and whether it is closed."""
 
     def __init__(self) -> None:
         self.written = b""
-        self.ended = False
+        self.closed = False
 
     def write(self, data: bytes) -> None:
         self.written += data
 
     def close(self) -> None:
-        self.ended = True
+        self.closed = True
 
     abort = write_eof = close
 
     def is_closing(self) -> bool:
-        return self.ended
+        return self.closed
 
     def can_write_eof(self) -> bool:
         return True
@@ -77,41 +77,41 @@ class Transport:
     resume_reading = pause_reading
 
 
-class Short:
-    """Takes each request whose line keeps to the rules, and has answered it at once."""
+class FastPathStub:
+    """Handles each request with a valid request line, and completes it at once."""
 
     prefix = FastPath.prefix
-    read = FastPath.read
+    parse_head = FastPath.parse_head
 
     def __init__(self) -> None:
         self.rules = RequestRules(None, ())  # type: ignore[arg-type]
-        self.taken: list[Any] = []
+        self.handled: list[Any] = []
 
-    def take(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
+    def try_handle(self, _: object, line: RequestLine, head: RequestHead, body: bytes) -> Any:
         try:
             check_line(line)
             upstream_target(line.path, line.query)
         except GatewayError:
             return None
         if ADDRESS_HEADER not in head.headers:
-            head.digest = b"of a key"
-        self.taken.append((line, head.raw, head.headers, head.length, body))
+            head.key_digest = b"of a key"
+        self.handled.append((line, head.raw, head.headers, head.length, body))
         return SimpleNamespace(
             response_started=True,
             response_complete=True,
             more_body=False,
             keep_alive=True,
             message_event=asyncio.Event(),
-            yield_way=lambda: None,
+            hand_over=lambda: None,
         )
 
 
-class Client(StrictProtocol):
-    """A connection whose ordinary requests are noted and not run."""
+class RecordingProtocol(StrictProtocol):
+    """A connection that records the requests for the ASGI path instead of running them."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, *, forgetful: bool) -> None:
-        self.short = Short()
-        app = SimpleNamespace(fast_path=self.short)
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, uncached: bool) -> None:
+        self.fast_path = FastPathStub()
+        app = SimpleNamespace(fast_path=self.fast_path)
         config = uvicorn.Config(
             app,  # type: ignore[arg-type]
             interface="asgi3",
@@ -120,41 +120,41 @@ class Client(StrictProtocol):
         )
         config.load()
         super().__init__(config, ServerState(), {}, loop)
-        self.forgetful = forgetful
-        self.ordinary: list[RequestResponseCycle] = []
+        self.uncached = uncached
+        self.asgi_cycles: list[RequestResponseCycle] = []
         self.socket = Transport()
         self.connection_made(self.socket)  # type: ignore[arg-type]
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self.ordinary.append(cycle)
+        self.asgi_cycles.append(cycle)
 
     def data_received(self, data: bytes) -> None:
-        if self.forgetful:
+        if self.uncached:
             self._heads.clear()
         super().data_received(data)
 
     @property
     def outcome(self) -> Any:
-        """All that can be told from outside; the answer to a refusal by its first line."""
-        ordinary = [
+        """Everything observable; of a refusal's response only the first bytes."""
+        asgi_requests = [
             (
                 [cycle.scope[name] for name in ("method", "raw_path", "query_string", "headers")],
                 bytes(cycle.body),
                 cycle.more_body,
             )
-            for cycle in self.ordinary
+            for cycle in self.asgi_cycles
         ]
-        return self.short.taken, ordinary, self.socket.written[:12], self.socket.ended
+        return self.fast_path.handled, asgi_requests, self.socket.written[:12], self.socket.closed
 
 
 @contextmanager
-def clients() -> Iterator[tuple[Client, Client]]:
-    """One that remembers, after a few requests, and one that does not."""
+def clients() -> Iterator[tuple[RecordingProtocol, RecordingProtocol]]:
+    """One with a cache, after a few requests, and one without."""
     loop = asyncio.new_event_loop()
-    both = Client(loop, forgetful=False), Client(loop, forgetful=True)
+    both = RecordingProtocol(loop, uncached=False), RecordingProtocol(loop, uncached=True)
     try:
         for client in both:
-            for request in GOOD:
+            for request in VALID:
                 client.data_received(request)
         yield both
     finally:
@@ -163,90 +163,92 @@ def clients() -> Iterator[tuple[Client, Client]]:
         loop.close()
 
 
-def test_a_known_head_is_taken_without_the_parser() -> None:
-    with clients() as (remembering, _):
-        remembering.parser = None  # type: ignore[assignment] # whoever asks it fails
+def test_a_cached_head_skips_the_parser() -> None:
+    with clients() as (cached, _):
+        cached.parser = None  # type: ignore[assignment] # any use of it would fail
         other = GET.replace(b"run_id=1", b"run_id=2")
         for request in (GET, POST, EMPTY, other, POST.replace(b"12", b"34")):
-            remembering.data_received(request)
-        lines = [line for line, *_ in remembering.short.taken]
+            cached.data_received(request)
+        lines = [line for line, *_ in cached.fast_path.handled]
         assert lines[-2] == ("GET", RUNS + b"get", b"run_id=2")
-        assert remembering.short.taken[-1][-1] == b'{"a": 34}'
+        assert cached.fast_path.handled[-1][-1] == b'{"a": 34}'
         assert len(lines) == 8
 
 
-def test_a_connection_remembers_few_heads() -> None:
-    with clients() as (remembering, _):
+def test_a_connection_caches_few_heads() -> None:
+    with clients() as (cached, _):
         for number in range(3 * MAX_HEADS):
-            remembering.data_received(GET.replace(b"*/*", b"text/%d" % number))
-        assert len(remembering._heads) <= MAX_HEADS
-        assert len(remembering.short.taken) == 3 + 3 * MAX_HEADS
+            cached.data_received(GET.replace(b"*/*", b"text/%d" % number))
+        assert len(cached._heads) <= MAX_HEADS
+        assert len(cached.fast_path.handled) == 3 + 3 * MAX_HEADS
 
 
-def test_a_connection_remembers_no_large_heads() -> None:
+def test_a_connection_caches_no_large_heads() -> None:
     large = b"X-A: %b\r\n\r\n" % (b"a" * 20_000)
-    # White space before a value is no part of it, and has no limit of its own.
+    # White space before a value does not belong to it, and is not limited by itself.
     padded = b"X-A: %b\r\n\r\n" % (b" " * 200_000 + b"a")
-    with clients() as (remembering, _):
-        before = dict(remembering._heads)
+    with clients() as (cached, _):
+        before = dict(cached._heads)
         for end in (large, padded):
-            remembering.data_received(GET[:-2] + end)
-        assert len(remembering.short.taken) == 5
-        assert remembering._heads == before
+            cached.data_received(GET[:-2] + end)
+        assert len(cached.fast_path.handled) == 5
+        assert cached._heads == before
 
 
-def test_a_connection_remembers_no_signature() -> None:
+def test_a_connection_caches_no_signature() -> None:
     signed = GET[:-2] + b"X-ETH-Address: 0x\r\n\r\n"
-    with clients() as (remembering, _):
-        before = dict(remembering._heads)
-        remembering.data_received(signed)
-        assert len(remembering.short.taken) == 4
-        assert remembering._heads == before
+    with clients() as (cached, _):
+        before = dict(cached._heads)
+        cached.data_received(signed)
+        assert len(cached.fast_path.handled) == 4
+        assert cached._heads == before
 
 
-def test_a_connection_that_is_over_remembers_nothing() -> None:
-    """A key is in each head, and what is left of a connection may lie about for a while."""
-    with clients() as (remembering, _):
-        assert remembering._heads
-    assert not remembering._heads
+def test_a_closed_connection_has_an_empty_cache() -> None:
+    """Heads contain keys, and a closed connection may stay in memory for a while."""
+    with clients() as (cached, _):
+        assert cached._heads
+    assert not cached._heads
 
 
-def test_what_the_short_way_declined_is_not_offered_to_it_again(
+def test_a_request_is_offered_to_the_fast_path_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each offer reads body and signature anew, and most is declined when all are busy."""
+    """Each offer parses the body and verifies the signature again, and most fail under load."""
     offered = []
     with clients() as (client, _):
         with monkeypatch.context() as patch:
-            patch.setattr(client.short, "take", lambda *given: offered.append(given))
+            patch.setattr(
+                client.fast_path, "try_handle", lambda *arguments: offered.append(arguments)
+            )
             client.data_received(POST)
         assert len(offered) == 1
-        assert len(client.ordinary) == 1
-        client.ordinary[0].response_complete = True
+        assert len(client.asgi_cycles) == 1
+        client.asgi_cycles[0].response_complete = True
         client.data_received(POST)
-        assert len(client.short.taken) == 4
+        assert len(client.fast_path.handled) == 4
 
 
-def test_a_fault_of_ours_is_not_told_to_be_the_clients(
+def test_an_internal_error_is_not_reported_as_the_clients(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object) -> None:
-        raise RuntimeError("ours")
+        raise RuntimeError("internal")
 
     log = Mock()
-    monkeypatch.setattr(protocol, "log", log)
+    monkeypatch.setattr(refusals, "log", log)
     with clients() as (client, _):
-        monkeypatch.setattr(client.short, "take", fail)
+        monkeypatch.setattr(client.fast_path, "try_handle", fail)
         client.data_received(GET.replace(b"Accept", b"X-Other"))
         assert client.socket.written.startswith(b"HTTP/1.1 500 ")
-        assert client.socket.ended
-    assert str(log.error.call_args.kwargs["exc_info"]) == "ours"
+        assert client.socket.closed
+    assert str(log.error.call_args.kwargs["exc_info"]) == "internal"
 
 
 @st.composite
 def streams(draw: st.DrawFn) -> list[bytes]:
-    """Good requests with something put in, over, or taken away; in one to four reads."""
-    data = b"".join(draw(st.lists(st.sampled_from(GOOD), min_size=1, max_size=3)))
+    """Valid requests with bytes inserted, replaced or removed; in one to four reads."""
+    data = b"".join(draw(st.lists(st.sampled_from(VALID), min_size=1, max_size=3)))
     for _ in range(draw(st.integers(0, 3))):
         start = draw(st.integers(0, len(data)))
         end = start + draw(st.sampled_from((0, 0, 1, 2, 9)))
@@ -270,12 +272,12 @@ def streams(draw: st.DrawFn) -> list[bytes]:
 @example([GET.replace(b"GET ", b"GET http://other")])
 @example([POST.replace(b"12", b"1")])
 @example([POST.replace(b"Content-Length: 9\r\n", b"Transfer-Encoding: chunked\r\n")])
-# The end of one request's body that reads like the beginning of another, which follows it.
+# The end of a body looks like the beginning of the next request, which follows.
 @example([POST.replace(b": 9", b": 40") + b"." * 20, GET[:11] + GET, GET])
 @example([b"PUT /other HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", b"abc" + GET, GET])
-def test_whatever_comes_is_read_in_the_same_way(reads: list[bytes]) -> None:
-    with clients() as (remembering, forgetful):
+def test_any_bytes_are_read_alike_with_and_without_the_cache(reads: list[bytes]) -> None:
+    with clients() as (cached, uncached):
         for data in reads:
-            remembering.data_received(data)
-            forgetful.data_received(data)
-        assert remembering.outcome == forgetful.outcome
+            cached.data_received(data)
+            uncached.data_received(data)
+        assert cached.outcome == uncached.outcome

@@ -1,4 +1,4 @@
-"""Probes by HEAD, as monitors send them."""
+"""Health probes by HEAD, which some monitors send."""
 
 import pytest
 
@@ -8,6 +8,6 @@ from tests.support.gateway import RunningGateway
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version"])
 def test_a_probe_may_be_a_head(gateway: RunningGateway, path: str) -> None:
     with gateway.client() as client:
-        answer = client.head(path)
-    assert answer.status_code == 200
-    assert answer.content == b""
+        response = client.head(path)
+    assert response.status_code == 200
+    assert response.content == b""

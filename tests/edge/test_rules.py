@@ -1,4 +1,4 @@
-"""The rules that every request has to keep to, as bytes on a socket."""
+"""The rules for every request, tested with raw bytes on a socket."""
 
 from contextlib import suppress
 
@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.gateway import RunningGateway
-from tests.support.wire import Wire, ask, request
+from tests.support.raw_http import RawConnection, request, send_raw
 
 POST = "POST /api/keys HTTP/1.1"
 CHUNKED = b"5\r\nhello\r\n0\r\n\r\n"
 
-# What two readers of the same bytes could understand in two ways.
+# Requests that two parsers could read differently.
 MALFORMED = {
     "length and chunks": request(
         POST, "Content-Length: 5", "Transfer-Encoding: chunked", body=CHUNKED
@@ -88,71 +88,71 @@ for _name in (
 
 
 @pytest.mark.parametrize("raw", MALFORMED.values(), ids=MALFORMED)
-def test_a_malformed_request_is_refused_and_ends_the_connection(
+def test_a_malformed_request_is_refused_and_closes_the_connection(
     gateway: RunningGateway, raw: bytes
 ) -> None:
-    with Wire(gateway) as wire:
-        wire.send(raw)
-        answer = wire.answer()
-        assert (answer.status, answer.document["reason"]) == (400, "malformed_request")
-        assert answer.headers["content-type"] == "application/problem+json"
-        assert answer.headers["x-request-id"] == answer.document["request_id"]
-        assert answer.headers["connection"] == "close"
-        assert "date" in answer.headers
-        assert wire.ended
+    with RawConnection(gateway) as connection:
+        connection.send(raw)
+        response = connection.read_response()
+        assert (response.status, response.document["reason"]) == (400, "malformed_request")
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.headers["x-request-id"] == response.document["request_id"]
+        assert response.headers["connection"] == "close"
+        assert "date" in response.headers
+        assert connection.closed_by_gateway
 
 
 @pytest.mark.parametrize("method", ["PROPFIND", "TRACE", "LOCK", "PURGE"])
 def test_methods_of_other_protocols_are_refused(gateway: RunningGateway, method: str) -> None:
-    answer = ask(gateway, request(f"{method} /livez HTTP/1.1"))
-    assert (answer.status, answer.document["reason"]) == (405, "method_not_allowed")
-    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
+    response = send_raw(gateway, request(f"{method} /livez HTTP/1.1"))
+    assert (response.status, response.document["reason"]) == (405, "method_not_allowed")
+    assert response.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
-def test_the_bounds_of_a_head(gateway: RunningGateway) -> None:
+def test_the_limits_of_a_request_head(gateway: RunningGateway) -> None:
     many = [f"X-{number}: a" for number in range(99)]
-    assert ask(gateway, request("GET /livez HTTP/1.1", *many)).status == 200
-    answer = ask(gateway, request("GET /livez HTTP/1.1", *many, "X-Last: a"))
-    assert (answer.status, answer.document["reason"]) == (431, "headers_too_large")
+    assert send_raw(gateway, request("GET /livez HTTP/1.1", *many)).status == 200
+    response = send_raw(gateway, request("GET /livez HTTP/1.1", *many, "X-Last: a"))
+    assert (response.status, response.document["reason"]) == (431, "headers_too_large")
 
-    assert ask(gateway, request("GET /livez HTTP/1.1", "X: " + "a" * 32_000)).status == 200
-    answer = ask(gateway, request("GET /livez HTTP/1.1", "X: " + "a" * 32_769))
-    assert (answer.status, answer.document["reason"]) == (431, "headers_too_large")
+    assert send_raw(gateway, request("GET /livez HTTP/1.1", "X: " + "a" * 32_000)).status == 200
+    response = send_raw(gateway, request("GET /livez HTTP/1.1", "X: " + "a" * 32_769))
+    assert (response.status, response.document["reason"]) == (431, "headers_too_large")
 
-    assert ask(gateway, request(f"GET /livez?{'a' * 8000} HTTP/1.1")).status == 200
+    assert send_raw(gateway, request(f"GET /livez?{'a' * 8000} HTTP/1.1")).status == 200
     for target in (f"/livez?{'a' * 8190}", "/" + "a" * 8192):
-        answer = ask(gateway, request(f"GET {target} HTTP/1.1"))
-        assert (answer.status, answer.document["reason"]) == (414, "target_too_long")
+        response = send_raw(gateway, request(f"GET {target} HTTP/1.1"))
+        assert (response.status, response.document["reason"]) == (414, "target_too_long")
 
 
 def test_a_head_that_never_ends_is_refused_before_its_end(gateway: RunningGateway) -> None:
-    with Wire(gateway) as wire:
-        wire.send(b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX: ")
+    with RawConnection(gateway) as connection:
+        connection.send(b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX: ")
         for _ in range(20):
-            wire.send(b"a" * 65_536)
-        answer = wire.answer()
-        assert (answer.status, answer.document["reason"]) == (431, "headers_too_large")
+            connection.send(b"a" * 65_536)
+        response = connection.read_response()
+        assert (response.status, response.document["reason"]) == (431, "headers_too_large")
 
 
-def test_trailers_are_no_headers(gateway: RunningGateway) -> None:
+def test_trailers_do_not_become_headers(gateway: RunningGateway) -> None:
     key = gateway.key()
     raw = request(
         "POST /api/keys HTTP/1.1",
         "Transfer-Encoding: chunked",
         body=b"2\r\n{}\r\n0\r\nAuthorization: Bearer %b\r\nX-Other: a\r\n\r\n" % key.encode(),
     )
-    answer = ask(gateway, raw)
-    assert (answer.status, answer.document["reason"]) == (401, "credentials_missing")
+    response = send_raw(gateway, raw)
+    assert (response.status, response.document["reason"]) == (401, "credentials_missing")
 
 
 def test_endless_trailers_are_refused_before_their_end(gateway: RunningGateway) -> None:
-    with Wire(gateway) as wire:
-        wire.send(request("POST /api/auth/token HTTP/1.1", "Transfer-Encoding: chunked"))
-        wire.send(b"0\r\nX: ")
+    with RawConnection(gateway) as connection:
+        connection.send(request("POST /api/auth/token HTTP/1.1", "Transfer-Encoding: chunked"))
+        connection.send(b"0\r\nX: ")
         for _ in range(20):
-            wire.send(b"a" * 65_536)
-        answer = wire.answer()
-        assert (answer.status, answer.document["reason"]) == (431, "headers_too_large")
+            connection.send(b"a" * 65_536)
+        response = connection.read_response()
+        assert (response.status, response.document["reason"]) == (431, "headers_too_large")
 
 
 def test_what_follows_a_refused_upgrade_is_not_another_request(gateway: RunningGateway) -> None:
@@ -163,28 +163,28 @@ def test_what_follows_a_refused_upgrade_is_not_another_request(gateway: RunningG
         "Upgrade: h2c",
         f"Content-Length: {len(smuggled)}",
     )
-    with Wire(gateway) as wire:
-        wire.send(raw)
-        assert wire.answer().status == 400
-        wire.send(smuggled)
-        assert wire.ended
+    with RawConnection(gateway) as connection:
+        connection.send(raw)
+        assert connection.read_response().status == 400
+        connection.send(smuggled)
+        assert connection.closed_by_gateway
 
 
 def test_an_upgrade_without_a_body_is_ignored(gateway: RunningGateway) -> None:
-    # As `curl --http2` and Java's client ask for it, on a connection without TLS.
+    # `curl --http2` and Java's client send this on connections without TLS.
     raw = request(
         "GET /livez HTTP/1.1",
         "Connection: Upgrade, HTTP2-Settings",
         "Upgrade: h2c",
         "HTTP2-Settings: AAMAAABkAAQAAP__",
     )
-    with Wire(gateway) as wire:
-        wire.send(raw + request("GET /version HTTP/1.1"))
-        assert wire.answer().status == 200
-        assert wire.ended
+    with RawConnection(gateway) as connection:
+        connection.send(raw + request("GET /version HTTP/1.1"))
+        assert connection.read_response().status == 200
+        assert connection.closed_by_gateway
 
 
-def test_requests_that_come_together_are_answered_in_turn(gateway: RunningGateway) -> None:
+def test_pipelined_requests_are_served_in_order(gateway: RunningGateway) -> None:
     body = b'{"name": "a"}' + b" " * 50_000
     post = request(
         "POST /api/keys HTTP/1.1",
@@ -193,33 +193,39 @@ def test_requests_that_come_together_are_answered_in_turn(gateway: RunningGatewa
         f"Content-Length: {len(body)}",
         body=body,
     )
-    with Wire(gateway) as wire:
-        wire.send(b"\r\n" + request() + post + request("GET /version HTTP/1.1"))
-        assert [wire.answer().status for _ in range(3)] == [200, 201, 200]
-        wire.send(request())
-        assert wire.answer().status == 200
+    with RawConnection(gateway) as connection:
+        connection.send(b"\r\n" + request() + post + request("GET /version HTTP/1.1"))
+        assert [connection.read_response().status for _ in range(3)] == [200, 201, 200]
+        connection.send(request())
+        assert connection.read_response().status == 200
 
 
 def test_other_repeated_headers_are_joined(gateway: RunningGateway) -> None:
-    assert ask(gateway, request("GET /livez HTTP/1.1", "Accept: a/b", "Accept: c/d")).status == 200
+    assert (
+        send_raw(gateway, request("GET /livez HTTP/1.1", "Accept: a/b", "Accept: c/d")).status
+        == 200
+    )
 
 
-def test_a_head_answer_has_no_body(gateway: RunningGateway) -> None:
-    with Wire(gateway) as wire:
-        wire.send(request("HEAD /api/limits HTTP/1.1"))
-        answer = wire.answer(bodiless=True)
-        assert (answer.status, answer.headers["content-type"]) == (401, "application/problem+json")
-        wire.send(request())
-        assert wire.answer().status == 200
+def test_a_response_to_head_has_no_body(gateway: RunningGateway) -> None:
+    with RawConnection(gateway) as connection:
+        connection.send(request("HEAD /api/limits HTTP/1.1"))
+        response = connection.read_response(head_only=True)
+        assert (response.status, response.headers["content-type"]) == (
+            401,
+            "application/problem+json",
+        )
+        connection.send(request())
+        assert connection.read_response().status == 200
 
 
 @given(st.binary(max_size=300))
-def test_noise_is_refused_or_ignored(gateway: RunningGateway, noise: bytes) -> None:
-    with Wire(gateway) as wire:
-        wire.send(noise + b"\r\n\r\n")
-        wire.socket.shutdown(1)
+def test_random_bytes_are_refused_or_ignored(gateway: RunningGateway, noise: bytes) -> None:
+    with RawConnection(gateway) as connection:
+        connection.send(noise + b"\r\n\r\n")
+        connection.socket.shutdown(1)
         with suppress(EOFError):
-            assert 400 <= wire.answer().status < 500
+            assert 400 <= connection.read_response().status < 500
     assert httpx.get(f"{gateway.url}/livez", trust_env=False).status_code == 200
 
 
@@ -246,10 +252,8 @@ HEADER_VALUES = st.text(
     ),
     value=HEADER_VALUES,
 )
-def test_no_value_of_a_header_breaks_the_gateway(
-    gateway: RunningGateway, name: str, value: str
-) -> None:
+def test_no_header_value_breaks_the_gateway(gateway: RunningGateway, name: str, value: str) -> None:
     raw = request("GET /api/limits HTTP/1.1", f"{name}: {value}")
-    answer = ask(gateway, raw)
-    assert answer.status in (400, 401)
-    assert answer.document["request_id"] == answer.headers["x-request-id"]
+    response = send_raw(gateway, raw)
+    assert response.status in (400, 401)
+    assert response.document["request_id"] == response.headers["x-request-id"]

@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose are gone after their limits; honest ones notice nothing."""
+"""Clients that are slow on purpose are closed after a time limit, without harm to others."""
 
 import asyncio
 import json
@@ -13,21 +13,21 @@ from app.core.errors import SlowRequestError
 from app.core.min_rate import MIN_RATE, WINDOW_IN_TIMEOUTS, MinimumDataRate
 from app.edge.http1 import lingering_transport, protocol
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
-from tests.support.wire import request
+from tests.support.raw_http import request
+from tests.support.responses import good
 
 ARTIFACT = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/a/artifacts/model.bin"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 BODY_GAP = 0.5
-# Between two drops, in seconds: never a silence that is too long.
+# Seconds between two bytes: no single pause reaches the body timeout.
 PAUSE = 0.2
-# Enough of it to fill every buffer on the way to a client that does not read.
+# Enough pipelined requests to fill every buffer between gateway and client.
 PIPELINED = 10
 
 
 @pytest.fixture(scope="module")
-def besieged(
+def attacked(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
     with RunningGateway(new_database(), mlflow_server.url, body_timeout=BODY_GAP) as running:
@@ -36,50 +36,66 @@ def besieged(
 
 @pytest.fixture(autouse=True)
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "HEAD_SECONDS", 2.0)
-    monkeypatch.setattr(lingering_transport, "UNREAD_SECONDS", 2.0)
+    monkeypatch.setattr(protocol, "HEAD_TIMEOUT", 2.0)
+    monkeypatch.setattr(lingering_transport, "SEND_TIMEOUT", 2.0)
 
 
-async def drip(port: int, first: bytes) -> bytes:
-    """Send the first bytes, and then one after the other until the gateway ends it: its answer."""
+@pytest.fixture
+def honest_key(attacked: RunningGateway) -> str:
+    """A key of the tenant that stays within all limits."""
+    return attacked.key()
+
+
+@pytest.fixture
+def slow_key(attacked: RunningGateway) -> str:
+    """A key of another tenant, which is in the gateway's cache."""
+    key = attacked.key()
+    with attacked.client(key) as client:
+        good(client.get(SEARCH))
+    return key
+
+
+async def send_slowly(port: int, first: bytes) -> bytes:
+    """The response after `first` and then single bytes, until the gateway closes the connection."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(first)
-    answer = asyncio.create_task(reader.read())
-    while not (await asyncio.wait([answer], timeout=PAUSE))[0]:
+    response = asyncio.create_task(reader.read())
+    while not (await asyncio.wait([response], timeout=PAUSE))[0]:
         writer.write(b"a")
     writer.close()
-    return await answer
+    return await response
 
 
-async def honest(
-    gateway: RunningGateway, key: str, besieging: "asyncio.Future[list[bytes]]"
+async def call_until_done(
+    gateway: RunningGateway, key: str, attack: "asyncio.Future[list[bytes]]"
 ) -> int:
-    """Call the gateway and MLflow behind it for as long as the siege lasts: how often."""
+    """Call the gateway and MLflow while the attack lasts; returns the number of rounds."""
     calls = 0
     headers = {"Authorization": f"Bearer {key}"}
     async with httpx.AsyncClient(
         base_url=gateway.url, headers=headers, timeout=60, trust_env=False
     ) as client:
-        while calls < 3 or not besieging.done():
+        while calls < 3 or not attack.done():
             for path in ("/livez", "/api/limits", SEARCH):
-                answer = await client.get(path)
-                assert answer.status_code == 200, answer.text
+                response = await client.get(path)
+                assert response.status_code == 200, response.text
             calls += 1
     return calls
 
 
-async def siege(gateway: RunningGateway, key: str, first: bytes, many: int) -> list[bytes]:
-    slow = asyncio.gather(*(drip(gateway.port, first) for _ in range(many)))
-    assert await honest(gateway, key, slow) >= 3
+async def attack_beside_honest_caller(
+    gateway: RunningGateway, key: str, first: bytes, many: int
+) -> list[bytes]:
+    slow = asyncio.gather(*(send_slowly(gateway.port, first) for _ in range(many)))
+    assert await call_until_done(gateway, key, slow) >= 3
     return await slow
 
 
 @pytest.mark.parametrize("kind", ["head", "document", "artifact"])
-def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> None:
-    key = besieged.key()
-    bearer = f"Authorization: Bearer {key}"
-    with besieged.client(key) as known:
-        good(known.get(SEARCH))
+async def test_clients_that_send_too_slowly_are_refused_and_closed(
+    attacked: RunningGateway, slow_key: str, honest_key: str, kind: str
+) -> None:
+    bearer = f"Authorization: Bearer {slow_key}"
     first = {
         "head": b"GET /livez HTTP/1.1\r\nHost: gateway\r\nX-Slow: ",
         "document": request(
@@ -94,25 +110,24 @@ def test_who_drips_is_refused_and_gone(besieged: RunningGateway, kind: str) -> N
         ),
     }[kind]
     reasons: Counter[str] = Counter()
-    for answer in asyncio.run(siege(besieged, besieged.key(), first, 200)):
-        head, _, body = answer.partition(b"\r\n\r\n")
+    for response in await attack_beside_honest_caller(attacked, honest_key, first, 200):
+        head, _, body = response.partition(b"\r\n\r\n")
         reason = json.loads(body)["reason"]
         reasons[reason] += 1
         assert head.startswith(b"HTTP/1.1 400 " if reason == "slow_request" else b"HTTP/1.1 503 ")
-    # An artifact's body holds a connection to MLflow, of which one tenant has its share; the others
-    # of its requests wait for one, and drip as well.
+    # An upload holds a connection to MLflow, and one tenant has only a share of those. The other
+    # uploads wait for a connection, and send slowly as well.
     assert set(reasons) <= {"slow_request", "upstream_busy"}
     assert reasons["slow_request"] >= (50 if kind == "artifact" else 200)
 
 
-def test_who_does_not_read_is_gone(
-    besieged: RunningGateway, monkeypatch: pytest.MonkeyPatch
+async def test_clients_that_do_not_read_are_closed(
+    attacked: RunningGateway, honest_key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = besieged.key()
     made = protocol.StrictProtocol.connection_made
 
     def with_little_room(self: protocol.StrictProtocol, transport: asyncio.Transport) -> None:
-        # The kernel would take megabytes for each of them before the gateway notices.
+        # Otherwise the kernel would buffer megabytes for each before the gateway notices.
         connection = transport.get_extra_info("socket")
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         made(self, transport)
@@ -120,43 +135,40 @@ def test_who_does_not_read_is_gone(
     monkeypatch.setattr(protocol.StrictProtocol, "connection_made", with_little_room)
 
     async def unread() -> socket.socket:
-        # The window is what the client says before it is connected.
+        # The receive window follows from the buffer before the connection.
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        await loop.sock_connect(connection, ("127.0.0.1", besieged.port))
+        await loop.sock_connect(connection, ("127.0.0.1", attacked.port))
         await loop.sock_sendall(connection, request("GET /docs HTTP/1.1") * PIPELINED)
         return connection
 
     async def gone(many: int) -> list[bytes]:
         connections = await asyncio.gather(*(unread() for _ in range(many)))
-        assert besieged.connections > 0
+        assert attacked.connections > 0
         try:
             async with asyncio.timeout(60):
-                # The caller beside them has one.
-                while besieged.connections > 1:  # noqa: ASYNC110
+                # One connection is the honest caller's.
+                while attacked.connections > 1:  # noqa: ASYNC110
                     await asyncio.sleep(0.05)
         finally:
             for connection in connections:
                 connection.close()
         return []
 
-    async def besiege() -> None:
-        slow = asyncio.ensure_future(gone(200))
-        try:
-            assert await honest(besieged, key, slow) >= 3
-        finally:
-            await slow
-
-    asyncio.run(besiege())
+    slow = asyncio.ensure_future(gone(200))
+    try:
+        assert await call_until_done(attacked, honest_key, slow) >= 3
+    finally:
+        await slow
 
 
-def test_a_pace_counts_only_the_time_that_the_client_was_waited_for() -> None:
-    pace = MinimumDataRate(1.0)
+def test_the_minimum_rate_counts_only_time_spent_waiting_for_the_client() -> None:
+    rate = MinimumDataRate(1.0)
     for _ in range(10_000):
-        pace.came(1, 0.0)
-    pace.came(1, WINDOW_IN_TIMEOUTS * 1.0)
-    # The next window begins anew: what came before buys no rest.
+        rate.record(1, 0.0)
+    rate.record(1, WINDOW_IN_TIMEOUTS * 1.0)
+    # The next window is measured alone: earlier bytes do not count.
     with pytest.raises(SlowRequestError, match="less than"):
-        pace.came(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)
+        rate.record(int(WINDOW_IN_TIMEOUTS * MIN_RATE) - 1, WINDOW_IN_TIMEOUTS * 1.0)

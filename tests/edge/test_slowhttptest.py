@@ -1,7 +1,7 @@
-"""slowhttptest's attacks at the real time limits, beside a caller that must not notice them.
+"""slowhttptest's attacks with the production time limits, beside a caller that must not notice.
 
-`make slow` runs these; they take minutes. tests/edge/test_slow_clients.py has the same with short
-limits, in the suite.
+`make slow` runs these; they take minutes. tests/edge/test_slow_clients.py tests the same with short
+limits in the suite.
 """
 
 import secrets
@@ -20,57 +20,61 @@ import psutil
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
-from tests.support.process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
+from tests.support.responses import good
 
 PROGRAM = shutil.which("slowhttptest")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(PROGRAM is None, reason="slowhttptest is not installed"),
 ]
-MANY = 200
+CONNECTIONS = 200
 ARTIFACTS = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
-# Between two rounds of the honest caller, and between two lines of progress, in seconds.
+# Seconds between two rounds of the honest caller, and between two lines of progress.
 PAUSE = 0.2
 REPORT = 10.0
-# What a connection may take beyond its limit on a busy machine, in seconds.
+# Seconds that a connection may exceed its limit on a busy machine.
 SLACK = 15.0
 LARGE = 30_000_000
 
 
 @dataclass(frozen=True)
 class Attack:
-    """options: of slowhttptest. seconds: after which the gateway lets no connection live.
+    """options: of slowhttptest. seconds: after which no connection may be open.
 
-    known: whether the attacker has a good key.
+    authenticated: whether the attacker has a valid key.
     """
 
     options: Sequence[str]
     path: str
     seconds: float
-    known: bool = False
+    authenticated: bool = False
 
 
 BODY = ("-B", "-i", "10", "-s", "1000000", "-x", "10")
-# It reads 160 bytes a second, through a small window.
+# It reads 160 bytes a second, with a small receive window.
 UNREAD = ("-X", "-w", "512", "-y", "1024", "-n", "1", "-z", "160")
 ATTACKS = {
     "heads": Attack(("-H", "-i", "5"), "/livez", 10),
-    # A body is given four of its longest gaps, of 30 seconds, to show its pace.
+    # The rate of a body is measured over four body timeouts of 30 seconds.
     "bodies": Attack(
         (*BODY, "-t", "POST", "-f", "application/json"), "/api/attestations/verify", 130
     ),
-    "uploads": Attack((*BODY, "-t", "PUT"), f"{ARTIFACTS}/{{folder}}/slow.bin", 130, known=True),
-    "unread answers": Attack((*UNREAD, "-k", "10"), "/openapi.json", 120),
-    "unread downloads": Attack(UNREAD, f"{ARTIFACTS}/{{folder}}/large.bin", 120, known=True),
+    "uploads": Attack(
+        (*BODY, "-t", "PUT"), f"{ARTIFACTS}/{{folder}}/slow.bin", 130, authenticated=True
+    ),
+    "unread responses": Attack((*UNREAD, "-k", "10"), "/openapi.json", 120),
+    "unread downloads": Attack(
+        UNREAD, f"{ARTIFACTS}/{{folder}}/large.bin", 120, authenticated=True
+    ),
 }
 
 
 @dataclass
-class Honest:
-    """A caller that opens a new connection for each of its rounds, in a thread."""
+class HonestCaller:
+    """A caller in a thread, which opens a new connection for each round."""
 
     url: str
     key: str
@@ -110,8 +114,8 @@ class Honest:
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A gateway with its default limits of time, and those who call it."""
+class AttackedGateway:
+    """A gateway with the default time limits, and the keys of its callers."""
 
     gateway: GatewayProcess
     honest: str
@@ -119,7 +123,7 @@ class Scene:
     folder: str
 
     def connections(self) -> int:
-        """How many of its clients' connections are open, the honest caller's among them."""
+        """The number of open client connections, including the honest caller's."""
         process = psutil.Process(self.gateway.pid)
         return sum(
             one.status == psutil.CONN_ESTABLISHED and one.laddr.port == self.gateway.port
@@ -128,13 +132,13 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(
+def attacked(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Scene]:
+) -> Iterator[AttackedGateway]:
     directory = tmp_path_factory.mktemp("slow")
-    # No limit on requests: what is looked at is what becomes of those that are let in.
+    # No rate limits: the test is about requests that are admitted.
     with GatewayProcess(
         directory,
         free_port(),
@@ -153,57 +157,62 @@ def scene(
             folder = good(created)["run"]["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
             put = client.put(f"{ARTIFACTS}/{folder}/large.bin", content=bytes(LARGE))
             assert put.status_code == 200, put.text
-        yield Scene(running, honest, attacker, folder)
+        yield AttackedGateway(running, honest, attacker, folder)
 
 
 def _key(client: httpx.Client, admin: str) -> str:
     tenant = f"t-{secrets.token_hex(6)}"
-    answer = client.post(
+    response = client.post(
         "/api/admin/keys", json={"tenant": tenant, "name": "slow"}, headers={"X-API-Key": admin}
     )
-    assert answer.status_code == 201, answer.text
-    key: str = answer.json()["key"]
+    assert response.status_code == 201, response.text
+    key: str = response.json()["key"]
     return key
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_two_hundred_slow_connections_are_gone_and_nobody_noticed(
-    scene: Scene, name: str, tmp_path: Path
+def test_two_hundred_slow_connections_are_closed_without_disturbing_others(
+    attacked: AttackedGateway, name: str, tmp_path: Path
 ) -> None:
     attack = ATTACKS[name]
     assert PROGRAM is not None
-    path = attack.path.format(folder=scene.folder)
-    command = [PROGRAM, *attack.options, "-c", str(MANY), "-r", "100", "-p", "30"]
-    command += ["-l", str(int(attack.seconds + 10 * SLACK)), "-u", scene.gateway.url + path]
-    if attack.known:
-        # It has no option for a header of one's own, but writes a cookie as it is given.
-        command += ["-j", f"a=b\r\nAuthorization: Bearer {scene.attacker}"]
-    most, fewest_since = 0, time.monotonic()
+    path = attack.path.format(folder=attacked.folder)
+    command = [PROGRAM, *attack.options, "-c", str(CONNECTIONS), "-r", "100", "-p", "30"]
+    command += ["-l", str(int(attack.seconds + 10 * SLACK)), "-u", attacked.gateway.url + path]
+    if attack.authenticated:
+        # slowhttptest has no option for other headers, but sends a cookie unchanged.
+        command += ["-j", f"a=b\r\nAuthorization: Bearer {attacked.attacker}"]
+    most, few_since = 0, time.monotonic()
     with (
-        Honest(scene.gateway.url, scene.honest) as honest,
+        HonestCaller(attacked.gateway.url, attacked.honest) as honest,
         (tmp_path / "slowhttptest.log").open("wb") as log,
         subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as attacking,
     ):
-        began = told = time.monotonic()
-        gone = 0.0
+        began = reported = time.monotonic()
+        closed_after = 0.0
         try:
             while time.monotonic() - began < attack.seconds + SLACK:
-                now = scene.connections()
+                now = attacked.connections()
                 most = max(most, now)
-                if time.monotonic() - told >= REPORT:
-                    told = time.monotonic()
-                    print(f"{name}: {told - began:.0f} s, {now} connections, {honest}", flush=True)
-                # The honest caller has one, and slowhttptest's look at whether we live another.
+                if time.monotonic() - reported >= REPORT:
+                    reported = time.monotonic()
+                    print(
+                        f"{name}: {reported - began:.0f} s, {now} connections, {honest}", flush=True
+                    )
+                # One is the honest caller's, one slowhttptest's probe of the gateway.
                 if now > 2:
-                    fewest_since = time.monotonic()
-                elif most >= MANY and time.monotonic() - fewest_since > 1:
-                    gone = fewest_since - began
+                    few_since = time.monotonic()
+                elif most >= CONNECTIONS and time.monotonic() - few_since > 1:
+                    closed_after = few_since - began
                     break
                 time.sleep(PAUSE)
         finally:
             attacking.kill()
-    print(f"{name}: at most {most} connections, gone after {gone:.0f} s; {honest}", flush=True)
-    assert most >= MANY
-    assert gone, "some are still there"
+    print(
+        f"{name}: at most {most} connections, closed after {closed_after:.0f} s; {honest}",
+        flush=True,
+    )
+    assert most >= CONNECTIONS
+    assert closed_after, "some connections are still open"
     assert set(honest.statuses) == {200}
-    assert scene.gateway.status("/readyz") == 200
+    assert attacked.gateway.status("/readyz") == 200

@@ -1,4 +1,4 @@
-"""All that the registry runs on, each part of which may be killed and started again."""
+"""A complete deployment, each part of which can be killed and started again."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -11,27 +11,27 @@ import psutil
 import psycopg2
 
 from app.database.migrate import migrate
-from app.standalone.managed_service import Supervised
+from app.standalone.managed_service import ManagedService
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway
+from tests.support.gateway_process import GatewayProcess
 from tests.support.haproxy import LoadBalancer
-from tests.support.process import GatewayProcess
 from tests.support.redis import RunningRedis, free_port
 from tests.support.waiting import wait_until
 
-# A restart on a busy machine.
+# Seconds for a restart on a busy machine.
 PATIENCE = 120.0
 ATTESTOR_KEY = "a7" * 32
-PEPPER = "pepper of the chaos"
+PEPPER = "pepper of the chaos test"
 LEASE = 5
 
 
 @dataclass
-class Site:
-    """Two gateways behind a load balancer, and what stands behind them.
+class Deployment:
+    """Two gateways behind a load balancer, with PostgreSQL, MLflow and Redis.
 
-    office: a gateway that does not serve; it issues keys.
+    key_issuer: a gateway that does not serve requests; it issues keys.
     """
 
     postgres: EmbeddedPostgreSQL
@@ -39,12 +39,12 @@ class Site:
     redis: RunningRedis
     gateways: dict[str, GatewayProcess]
     balancer: LoadBalancer
-    office: RunningGateway
+    key_issuer: RunningGateway
 
     def faults(self) -> dict[str, Callable[[Callable[[], None]], None]]:
-        """By name: what kills a part, calls what it is given, and starts the part again.
+        """Functions by the name of a part: each kills it, calls its argument, and starts it again.
 
-        Each returns once the part is back, and takes no more than it is given to be away.
+        Each returns once the part responds.
         """
         return {
             "MLflow": self._without_mlflow,
@@ -54,7 +54,7 @@ class Site:
         }
 
     def wait_until_ready(self) -> None:
-        """Until the load balancer finds both gateways ready."""
+        """Wait until the load balancer considers both gateways ready."""
         for name in self.gateways:
             wait_until(lambda name=name: self.balancer.state(name) == "UP", PATIENCE)  # type: ignore[misc]
 
@@ -62,13 +62,13 @@ class Site:
         _kill(self.mlflow)
         meanwhile()
         self.mlflow.restart()
-        wait_until(self._mlflow_answers, PATIENCE)
+        wait_until(self._mlflow_responds, PATIENCE)
 
     def _without_postgres(self, meanwhile: Callable[[], None]) -> None:
         _kill(self.postgres)
         meanwhile()
         self.postgres.restart()
-        wait_until(self._postgres_answers, PATIENCE)
+        wait_until(self._postgres_responds, PATIENCE)
 
     def _without_redis(self, meanwhile: Callable[[], None]) -> None:
         self.redis.kill()
@@ -76,21 +76,21 @@ class Site:
         self.redis.start()
 
     def _without_gateway(self, meanwhile: Callable[[], None]) -> None:
-        """The one that was not killed the last time."""
+        """Kills the gateways in turn."""
         name = next(iter(self.gateways))
         gateway = self.gateways.pop(name)
         gateway.kill()
         self.gateways[name] = gateway
         meanwhile()
         gateway.start()
-        wait_until(gateway.answers, PATIENCE)
+        wait_until(gateway.is_live, PATIENCE)
 
-    def _mlflow_answers(self) -> bool:
+    def _mlflow_responds(self) -> bool:
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"{self.mlflow.url}/health", trust_env=False).is_success
         return False
 
-    def _postgres_answers(self) -> bool:
+    def _postgres_responds(self) -> bool:
         try:
             psycopg2.connect(self.postgres.url("hokusai"), connect_timeout=5).close()
         except psycopg2.OperationalError:
@@ -99,8 +99,8 @@ class Site:
 
 
 @contextmanager
-def site(directory: Path) -> Iterator[Site]:
-    """Everything, running. Writes survive a kill, as they do for an operator."""
+def deployment(directory: Path) -> Iterator[Deployment]:
+    """A running deployment. PostgreSQL is durable, as in production: commits survive a kill."""
     with ExitStack() as stack:
         postgres = EmbeddedPostgreSQL(_made(directory / "postgres"))
         stack.enter_context(postgres)
@@ -133,8 +133,10 @@ def site(directory: Path) -> Iterator[Site]:
         for gateway in gateways.values():
             stack.enter_context(gateway)
         balancer.start({name: gateway.port for name, gateway in gateways.items()})
-        office = RunningGateway(database, mlflow.url, key_pepper=PEPPER, attestor_key=ATTESTOR_KEY)
-        yield Site(postgres, mlflow, redis, gateways, balancer, office)
+        key_issuer = RunningGateway(
+            database, mlflow.url, key_pepper=PEPPER, attestor_key=ATTESTOR_KEY
+        )
+        yield Deployment(postgres, mlflow, redis, gateways, balancer, key_issuer)
 
 
 def _made(directory: Path) -> Path:
@@ -142,11 +144,11 @@ def _made(directory: Path) -> Path:
     return directory
 
 
-def _kill(server: Supervised) -> None:
-    """SIGKILL for all of its processes."""
+def _kill(server: ManagedService) -> None:
+    """Send SIGKILL to all processes of a server."""
     leader = psutil.Process(server.pid)
     for process in [leader, *leader.children(recursive=True)]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    # Until it is waited for, its number stays taken.
+    # A killed process keeps its id until its parent has waited for it.
     wait_until(lambda: not server.running)

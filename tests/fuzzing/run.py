@@ -1,4 +1,4 @@
-"""Runs one parser under atheris, with libFuzzer's options: `-m tests.fuzzing.run path -runs=1000`.
+"""Run one parser under atheris, with libFuzzer's options: `-m tests.fuzzing.run path -runs=1000`.
 
 The first argument is a name among the targets.
 """
@@ -7,7 +7,7 @@ import sys
 
 import atheris
 
-# What follows branches has to be there before the code is.
+# Code is instrumented when it is imported.
 with atheris.instrument_imports(include=["app"]):
     from tests.fuzzing.targets import TARGETS
 

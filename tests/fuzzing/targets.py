@@ -1,4 +1,4 @@
-"""What the fuzzers feed: each takes any bytes, and raises for a defect only."""
+"""The targets of the fuzzers: each accepts any bytes, and raises only for a defect."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ def _credentials(data: bytes) -> None:
 def _siwe(data: bytes) -> None:
     message = siwe.parse(data.decode("utf-8", "surrogateescape"))
     assert siwe.parse(message.text()).text() == message.text()
-    siwe.validate(message, hosts={"example.org"}, now=NOW, past=300, ahead=60)
+    siwe.validate(message, hosts={"example.org"}, now=NOW, max_age=300, clock_skew=60)
 
 
 def _json(data: bytes) -> None:

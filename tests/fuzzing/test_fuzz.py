@@ -1,7 +1,6 @@
-"""Readers of what strangers write: whatever comes in, no exception but an error of the gateway's.
+"""Parsers of untrusted input raise nothing but the gateway's errors, for any bytes.
 
-Twice: as properties that hypothesis tries with input of about the right shape, and under atheris,
-which follows the branches that the input takes.
+hypothesis tries input of nearly the right form; atheris follows the branches of the code.
 """
 
 import importlib.util
@@ -18,7 +17,7 @@ from tests.fuzzing.targets import TARGETS
 RUNS = 20_000
 ROOT = Path(__file__).resolve().parents[2]
 
-# Pieces of what each reader reads; bytes in any order find less.
+# Pieces of valid input, since random bytes find less.
 PIECES = [
     b"/api/mlflow", b"/api/2.0/mlflow-artifacts/artifacts/", b"..", b"%2e", b"%2F", b"%252f", b"//",
     b"\\", b";", b"?", b"%00", b"%ff", b"\xc3\xa9", b"#", b"authorization", b"x-api-key", b"\n",
@@ -36,13 +35,13 @@ INPUT = st.binary(max_size=80) | st.lists(
 
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=INPUT)
-def test_a_reader_reads_or_refuses(name: str, data: bytes) -> None:
+def test_a_parser_accepts_or_refuses(name: str, data: bytes) -> None:
     TARGETS[name](data)
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec("atheris") is None,
-    reason="atheris has wheels for Linux on x86-64 only; the properties above cover the same",
+    reason="atheris has wheels for Linux on x86-64 only; the test above covers the same parsers",
 )
 @pytest.mark.parametrize("name", TARGETS)
 def test_the_fuzzer_finds_nothing(name: str, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.journeys import guide
+from tests.support import guide
 from tests.support.gateway import RunningGateway
 
 

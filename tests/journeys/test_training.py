@@ -1,6 +1,6 @@
 """A day of a user with the stock MLflow client: training, artifacts, models, traces, prompts.
 
-The functions called by the test below them run in the user's own process; see `User`.
+The functions called by the test below them run in the user's own process; see `MLflowUser`.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.support.gateway import RunningGateway
-from tests.support.user import User
+from tests.support.mlflow_user import MLflowUser
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +23,8 @@ def key(gateway: RunningGateway) -> str:
 @pytest.fixture(scope="module")
 def user(
     gateway: RunningGateway, key: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[User]:
-    with User(
+) -> Iterator[MLflowUser]:
+    with MLflowUser(
         tmp_path_factory.mktemp("user"),
         MLFLOW_TRACKING_URI=gateway.mlflow,
         MLFLOW_TRACKING_TOKEN=key,
@@ -55,8 +55,8 @@ def search_a_grid() -> dict[str, Any]:
     }
 
 
-def test_autolog_logs_a_grid_search(user: User) -> None:
-    found = user.does(search_a_grid)
+def test_autolog_logs_a_grid_search(user: MLflowUser) -> None:
+    found = user.call(search_a_grid)
 
     assert found["parent"]["params"]["best_C"] in {"0.1", "1.0", "10.0"}
     assert found["parent"]["metrics"]["best_cv_score"] > 0.9
@@ -73,7 +73,7 @@ def log_and_fetch_a_folder(folder: Path, copy: Path) -> None:
     )
 
 
-def test_fifty_files_come_back_as_they_were(user: User, tmp_path: Path) -> None:
+def test_fifty_files_come_back_as_they_were(user: MLflowUser, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     for number in range(50):
         path = folder / f"part {number % 5}" / f"ü {number}.bin"
@@ -81,7 +81,7 @@ def test_fifty_files_come_back_as_they_were(user: User, tmp_path: Path) -> None:
         # The first is empty.
         path.write_bytes(random.Random(number).randbytes(number * 1000))
 
-    user.does(log_and_fetch_a_folder, folder, tmp_path / "copy")
+    user.call(log_and_fetch_a_folder, folder, tmp_path / "copy")
 
     assert contents(tmp_path / "copy" / "data") == contents(folder)
 
@@ -117,8 +117,8 @@ def register_and_load() -> dict[str, Any]:
     }
 
 
-def test_registered_model_is_loaded_by_alias_and_version(user: User) -> None:
-    assert user.does(register_and_load) == {
+def test_registered_model_is_loaded_by_alias_and_version(user: MLflowUser) -> None:
+    assert user.call(register_and_load) == {
         "C": 1.0,
         "same": True,
         "first": 150,
@@ -146,8 +146,8 @@ def search_for_runs() -> list[list[float]]:
     ]
 
 
-def test_runs_are_found_in_order_with_their_histories(user: User) -> None:
-    assert user.does(search_for_runs) == [[1 / 4, 2 / 4], [1 / 2, 2 / 2]]
+def test_runs_are_found_in_order_with_their_histories(user: MLflowUser) -> None:
+    assert user.call(search_for_runs) == [[1 / 4, 2 / 4], [1 / 2, 2 / 2]]
 
 
 def trace_and_search() -> dict[str, Any]:
@@ -176,8 +176,8 @@ def trace_and_search() -> dict[str, Any]:
     }
 
 
-def test_traces_are_found_with_their_spans(user: User) -> None:
-    assert user.does(trace_and_search) == {
+def test_traces_are_found_with_their_spans(user: MLflowUser) -> None:
+    assert user.call(trace_and_search) == {
         "spans": [("answer", {"value": 20}, 41), ("double", {"value": 20}, 40)],
         "seen": "yes",
         "feedback": [("right", True)],
@@ -202,8 +202,8 @@ def log_a_dataset() -> list[tuple[str, str, int]]:
     ]
 
 
-def test_dataset_is_a_runs_input(user: User) -> None:
-    assert user.does(log_a_dataset) == [("contributed", "training", 8)]
+def test_dataset_is_a_runs_input(user: MLflowUser) -> None:
+    assert user.call(log_a_dataset) == [("contributed", "training", 8)]
 
 
 def keep_prompts() -> dict[str, Any]:
@@ -220,8 +220,8 @@ def keep_prompts() -> dict[str, Any]:
     }
 
 
-def test_prompts_have_versions_and_aliases(user: User) -> None:
-    assert user.does(keep_prompts) == {
+def test_prompts_have_versions_and_aliases(user: MLflowUser) -> None:
+    assert user.call(keep_prompts) == {
         "newest": (2, "Good day Ada", "formal"),
         "live": "Hello Ada",
         "found": ["greeting"],
@@ -242,14 +242,14 @@ def upload_in_parts(path: Path) -> str:
 
 
 def test_large_file_goes_up_with_multipart_on_and_a_broken_download_goes_on(
-    user: User, gateway: RunningGateway, key: str, tmp_path: Path
+    user: MLflowUser, gateway: RunningGateway, key: str, tmp_path: Path
 ) -> None:
     content = random.Random(1).randbytes(12 * 1024**2)
     (tmp_path / "large.bin").write_bytes(content)
 
     # MLflow's store on disk takes no parts and says so; the client has to hear it, and then sends
     # the file whole.
-    folder = user.does(upload_in_parts, tmp_path / "large.bin")
+    folder = user.call(upload_in_parts, tmp_path / "large.bin")
 
     artifacts = "/api/mlflow/api/2.0/mlflow-artifacts"
     target = f"{artifacts}/artifacts/{folder}/large.bin"

@@ -1,4 +1,4 @@
-"""The memory of a process that serves, with clients that take nothing of what they asked for."""
+"""The memory of a serving process, with clients that do not read their responses."""
 
 import http.client
 import sys
@@ -11,33 +11,33 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.serve_process import Serving
+from tests.support.serve_process import ServeProcess
 from tests.support.waiting import wait_until
 
 ARTIFACT = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/endless"
 CHUNK = b"10000\r\n" + bytes(0x10000) + b"\r\n"
-AT_ONCE = 50
-# What waits for one client: READ_AHEAD and a read, and as much on its way to the client's socket.
-MAX_EACH = 1_000_000
+CLIENTS = 50
+# The most bytes held for one client: READ_AHEAD and one read, and as many for the client's socket.
+MAX_BYTES = 1_000_000
 
 
 class Endless(ThreadingHTTPServer):
-    """Answers every request with a body that does not end. written: chunks so far, of all."""
+    """Responds to each request with an endless body. written: chunks so far, of all bodies."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         self.written = 0
-        super().__init__(("127.0.0.1", 0), _Answering)
+        super().__init__(("127.0.0.1", 0), _EndlessResponse)
 
 
-class _Answering(BaseHTTPRequestHandler):
+class _EndlessResponse(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Endless
 
     def do_GET(self) -> None:
         self.send_response(200)
-        # A body whose length is told may go from socket to socket without being read.
+        # A body with a Content-Length may be spliced, without being read.
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         try:
@@ -65,7 +65,7 @@ def test_clients_that_stop_reading_cost_a_bounded_amount_of_memory(
     tmp_path: Path, new_database: Callable[[], str], endless: Endless
 ) -> None:
     with (
-        Serving(
+        ServeProcess(
             tmp_path / "data",
             database_url=new_database(),
             mlflow_url=f"http://127.0.0.1:{endless.server_port}",
@@ -76,22 +76,22 @@ def test_clients_that_stop_reading_cost_a_bounded_amount_of_memory(
         serving.wait_for_status("/livez", 200)
         process = psutil.Process(serving.process.pid)
         before = process.memory_info().rss
-        answers = []
-        for _ in range(AT_ONCE):
+        responses = []
+        for _ in range(CLIENTS):
             client = http.client.HTTPConnection(serving.url.removeprefix("http://"), timeout=60)
             clients.enter_context(closing(client))
             client.request("GET", ARTIFACT, headers={"X-API-Key": serving.admin_key})
-            answers.append(client.getresponse())
-            assert answers[-1].status == 200
+            responses.append(client.getresponse())
+            assert responses[-1].status == 200
         wait_until(Unchanged(lambda: endless.written))
         growth = process.memory_info().rss - before
-        # They were held, not cut.
-        assert all(len(answer.read(MAX_EACH)) == MAX_EACH for answer in answers)
-    assert growth < AT_ONCE * MAX_EACH
+        # The responses were held back, and not aborted.
+        assert all(len(response.read(MAX_BYTES)) == MAX_BYTES for response in responses)
+    assert growth < CLIENTS * MAX_BYTES
 
 
 class Unchanged:
-    """Whether a number is the same as the last fifty times it was asked for."""
+    """Whether a number has been the same in the last fifty calls."""
 
     def __init__(self, number: Callable[[], int]) -> None:
         self._number = number

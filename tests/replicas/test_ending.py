@@ -1,4 +1,4 @@
-"""The other half of a stop's promise: a peer that stalls does not keep the process for ever."""
+"""Shutdown has a time limit: a client that stalls does not keep the process alive."""
 
 import os
 from collections.abc import Callable
@@ -9,7 +9,7 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
 from tests.support.training import Training
 
@@ -17,7 +17,7 @@ SIZE = 50 * 1024 * 1024
 PATIENCE = 120
 
 
-def test_a_transfer_past_the_grace_period_is_cut_and_never_looks_whole(
+def test_a_transfer_longer_than_the_grace_period_is_aborted_and_never_looks_complete(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
 ) -> None:
     database = new_database()

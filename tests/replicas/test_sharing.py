@@ -1,4 +1,4 @@
-"""Two gateways behind a load balancer are one: what either has seen, both know."""
+"""Two gateways behind a load balancer act as one: they share all state."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -12,10 +12,10 @@ from pydantic import SecretStr
 
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.haproxy import SERVED_BY, LoadBalancer
 from tests.support.redis import RunningRedis
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
 from tests.support.waiting import wait_until
@@ -27,20 +27,20 @@ NAMES = {"one", "other"}
 
 @dataclass
 class Replicas:
-    """Two gateways, and the one address that users know."""
+    """Two gateways, and the URL of the load balancer in front of them."""
 
     one: RunningGateway
     other: RunningGateway
     url: str
 
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
-        """A client of the load balancer: its requests go to the two in turn."""
+        """A client of the load balancer, which sends requests to both gateways in turn."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
     def both(self, key: str | None = None, **headers: str) -> tuple[httpx.Client, httpx.Client]:
-        """A client of each, past the load balancer."""
+        """A client of each gateway, without the load balancer."""
         return self.one.client(key, **headers), self.other.client(key, **headers)
 
 
@@ -58,7 +58,7 @@ def replicas(
             "replicas": 2,
             "public_url": balancer.url,
             "trusted_proxies": "127.0.0.1/32",
-            # A window that no test sees the end of.
+            # A window that outlasts every test.
             "rate_window": 3600,
         }
         with (
@@ -69,42 +69,44 @@ def replicas(
             yield Replicas(one, other, balancer.url)
 
 
-def served_by(answers: list[httpx.Response]) -> set[str]:
-    return {answer.headers[SERVED_BY] for answer in answers}
+def served_by(responses: list[httpx.Response]) -> set[str]:
+    return {response.headers[SERVED_BY] for response in responses}
 
 
-def test_one_limit_is_let_through_exactly(replicas: Replicas) -> None:
+def test_a_rate_limit_over_two_gateways_is_exact(replicas: Replicas) -> None:
     key = replicas.one.key(rate_limit=60)
 
-    def ask(_: int) -> httpx.Response:
+    def send(_: int) -> httpx.Response:
         with replicas.client(key) as client:
             return client.get(WHOAMI)
 
     with ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(ask, range(128)))
-    statuses = [answer.status_code for answer in answers]
+        responses = list(pool.map(send, range(128)))
+    statuses = [response.status_code for response in responses]
     assert (statuses.count(200), statuses.count(429)) == (60, 68)
-    passed = [answer for answer in answers if answer.status_code == 200]
+    passed = [response for response in responses if response.status_code == 200]
     assert served_by(passed) == NAMES
-    # Each was told what was left after it, over both.
-    assert sorted(int(answer.headers["RateLimit-Remaining"]) for answer in passed) == [*range(60)]
+    # RateLimit-Remaining counts the requests to both.
+    assert sorted(int(response.headers["RateLimit-Remaining"]) for response in passed) == [
+        *range(60)
+    ]
 
 
-def test_a_limit_of_strangers_is_that_of_the_address_behind_the_balancer(
+def test_the_anonymous_limit_counts_the_address_behind_the_load_balancer(
     replicas: Replicas,
 ) -> None:
-    """Both believe the load balancer's word on who asks, and count it together."""
+    """Both trust the load balancer's X-Forwarded-For, and count the address together."""
     with replicas.client() as client:
         first = client.get("/openapi.json")
         second = client.get("/openapi.json")
-    left = [int(answer.headers["RateLimit-Remaining"]) for answer in (first, second)]
+    left = [int(response.headers["RateLimit-Remaining"]) for response in (first, second)]
     assert served_by([first, second]) == NAMES
     assert left[1] == left[0] - 1
 
 
-def test_a_signature_is_spent_once_over_both(replicas: Replicas) -> None:
+def test_a_signature_is_accepted_once_over_both(replicas: Replicas) -> None:
     headers = Wallet().headers()
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
     start = threading.Barrier(8)
 
     def post(turn: int) -> httpx.Response:
@@ -113,31 +115,31 @@ def test_a_signature_is_spent_once_over_both(replicas: Replicas) -> None:
             return client.post("/api/keys", json={"name": f"key {turn}"})
 
     with ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(post, range(8)))
-    assert served_by(answers) == NAMES
-    assert [answer.status_code for answer in answers].count(201) == 1
-    for answer in answers:
-        if answer.status_code != 201:
-            refused(answer, 401, "signature_spent")
+        responses = list(pool.map(post, range(8)))
+    assert served_by(responses) == NAMES
+    assert [response.status_code for response in responses].count(201) == 1
+    for response in responses:
+        if response.status_code != 201:
+            refused(response, 401, "signature_spent")
 
 
 def test_a_revoked_key_is_refused_by_both_at_once(replicas: Replicas) -> None:
     key = replicas.one.key()
     one, other = replicas.both(key)
-    with replicas.client(replicas.one.key(scopes=EVERYTHING)) as admin, one, other:
+    with replicas.client(replicas.one.key(scopes=ALL_SCOPES)) as admin, one, other:
         for client in (one, other):
-            # From here on it is remembered.
+            # From here on, the key is cached.
             good(client.get(WHOAMI))
         key_id = good(one.get(WHOAMI))["credential"]
         good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
         for client in (one, other):
-            # A second is promised. A key is remembered for thirty, so only being told ends it in
-            # less; a busy machine may take its time.
+            # The limit is one second, ten on a busy machine. The cache keeps a key for thirty, so
+            # only the notification can end it earlier.
             wait_until(lambda client=client: client.get(WHOAMI).status_code == 401, 10)  # type: ignore[misc]
             refused(client.get(WHOAMI), 401, "key_revoked")
 
 
-def test_a_nonce_of_one_is_good_at_the_other_exactly_once(replicas: Replicas) -> None:
+def test_a_nonce_of_one_gateway_is_accepted_once_by_the_other(replicas: Replicas) -> None:
     wallet = Wallet()
     one, other = replicas.both()
     with one, other:
@@ -151,7 +153,7 @@ def test_a_nonce_of_one_is_good_at_the_other_exactly_once(replicas: Replicas) ->
             assert client.post("/api/auth/token", json=again).status_code == 401
 
 
-def test_a_token_of_one_works_at_the_other(replicas: Replicas) -> None:
+def test_a_token_of_one_gateway_works_at_the_other(replicas: Replicas) -> None:
     with replicas.one.client(**Wallet().headers()) as client:
         token = good(client.post("/api/auth/token"), 201)["access_token"]
     with replicas.other.client(token) as client:
@@ -160,7 +162,7 @@ def test_a_token_of_one_works_at_the_other(replicas: Replicas) -> None:
         assert served_by([client.get(WHOAMI), client.get(WHOAMI)]) == NAMES
 
 
-def test_a_key_made_at_one_works_at_the_other_at_once(replicas: Replicas) -> None:
+def test_a_key_made_at_one_gateway_works_at_the_other_at_once(replicas: Replicas) -> None:
     with replicas.one.client(replicas.one.key()) as parent:
         made = good(parent.post("/api/keys", json={"name": "child"}), 201)
     with replicas.other.client(made["key"]) as child:
@@ -174,26 +176,26 @@ def test_a_registration_through_both_is_made_once(replicas: Replicas) -> None:
         start = threading.Barrier(16)
 
         def register(_: int) -> list[httpx.Response]:
-            answers: list[httpx.Response] = []
+            responses: list[httpx.Response] = []
             with replicas.client(key, **{"Idempotency-Key": "once"}) as client:
                 start.wait()
 
-                def answered() -> bool:
-                    answers.append(client.post("/api/models/baseline", json=body))
-                    return answers[-1].status_code == 201
+                def is_registered() -> bool:
+                    responses.append(client.post("/api/models/baseline", json=body))
+                    return responses[-1].status_code == 201
 
-                wait_until(answered)
-            return answers
+                wait_until(is_registered)
+            return responses
 
         with ThreadPoolExecutor(16) as pool:
             sent = list(pool.map(register, range(16)))
-        assert served_by([answer for answers in sent for answer in answers]) == NAMES
-        last = [answers[-1] for answers in sent]
-        assert len({answer.content for answer in last}) == 1
-        assert sum("idempotent-replayed" not in answer.headers for answer in last) == 1
-        for answers in sent:
-            for answer in answers[:-1]:
-                assert answer.json()["reason"] in ("in_progress", "database_unavailable")
+        assert served_by([response for responses in sent for response in responses]) == NAMES
+        last = [responses[-1] for responses in sent]
+        assert len({response.content for response in last}) == 1
+        assert sum("idempotent-replayed" not in response.headers for response in last) == 1
+        for responses in sent:
+            for response in responses[:-1]:
+                assert response.json()["reason"] in ("in_progress", "database_unavailable")
         model_id = last[0].json()["model_id"]
         assert [model["model_id"] for model in training.models(tenant=training.tenant)] == [
             model_id

@@ -1,4 +1,4 @@
-"""How a gateway ends: what is in flight finishes, and a load balancer loses nothing."""
+"""Graceful shutdown: requests in flight finish, and a load balancer loses none."""
 
 import hashlib
 import http.client
@@ -12,24 +12,24 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good
+from tests.support.gateway_process import GatewayProcess
 from tests.support.haproxy import SERVED_BY, LoadBalancer
-from tests.support.process import GatewayProcess
 from tests.support.redis import RunningRedis, free_port
-from tests.support.serve_process import Serving
+from tests.support.responses import good
+from tests.support.serve_process import ServeProcess
 from tests.support.waiting import wait_until
 
 WHOAMI = "/api/auth/whoami"
 API = "/api/mlflow/api/2.0"
 MEGABYTE = 1024**2
 SIZE = 200 * MEGABYTE
-# More than any of this takes; only a gateway that does not end meets it.
+# Seconds; reached only by a gateway that does not end.
 GRACE = 120
 HIGH = {"rate_limit": "1000000", "anonymous_limit": "1000000", "failure_limit": "1000000"}
 
 
 def blocks() -> Iterator[bytes]:
-    """An artifact of SIZE bytes, no two megabytes of it alike."""
+    """An artifact of SIZE bytes, in which no two megabytes are equal."""
     for number in range(SIZE // MEGABYTE):
         yield hashlib.sha256(number.to_bytes(4, "big")).digest() * (MEGABYTE // 32)
 
@@ -57,9 +57,9 @@ def settings(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> dic
 def test_an_upload_and_a_download_of_200_mb_outlive_sigterm(
     settings: dict[str, str], tmp_path: Path
 ) -> None:
-    whole = hashlib.sha256()
+    expected = hashlib.sha256()
     for block in blocks():
-        whole.update(block)
+        expected.update(block)
     with GatewayProcess(tmp_path, free_port(), **settings) as gateway:
         headers = {"Authorization": f"Bearer {gateway.admin_key}"}
         with httpx.Client(
@@ -70,7 +70,7 @@ def test_an_upload_and_a_download_of_200_mb_outlive_sigterm(
             path = f"{API}/mlflow-artifacts/artifacts/{root}"
             assert client.put(f"{path}/down", content=blocks()).status_code == 200
 
-        # Read one byte of what comes down, and send one half of what goes up.
+        # Read one byte of the download, and send half of the upload.
         down = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)
         down.request("GET", f"{path}/down", headers=headers)
         download = down.getresponse()
@@ -81,18 +81,18 @@ def test_an_upload_and_a_download_of_200_mb_outlive_sigterm(
         for name, value in {**headers, "Content-Length": str(SIZE)}.items():
             up.putheader(name, value)
         up.endheaders()
-        going = blocks()
+        remaining = blocks()
         for _ in range(SIZE // MEGABYTE // 2):
-            up.send(next(going))
+            up.send(next(remaining))
 
         gateway.terminate()
         wait_until(lambda: refuses(gateway.port))
-        for block in going:
+        for block in remaining:
             up.send(block)
         assert up.getresponse().status == 200
         while piece := download.read(MEGABYTE):
             received.update(piece)
-        assert received.hexdigest() == whole.hexdigest()
+        assert received.hexdigest() == expected.hexdigest()
         up.close()
         down.close()
         assert gateway.wait(GRACE) == 0
@@ -100,38 +100,38 @@ def test_an_upload_and_a_download_of_200_mb_outlive_sigterm(
         assert "Traceback" not in log
         assert "Cancel" not in log
 
-        # What went up during the stop is whole.
+        # The file uploaded during the shutdown is complete.
         gateway.start()
-        wait_until(gateway.answers)
+        wait_until(gateway.is_live)
         stored = hashlib.sha256()
         with httpx.stream(
             "GET", f"{gateway.url}{path}/up", headers=headers, timeout=60, trust_env=False
-        ) as answer:
-            for piece in answer.iter_bytes(MEGABYTE):
+        ) as response:
+            for piece in response.iter_bytes(MEGABYTE):
                 stored.update(piece)
-        assert stored.hexdigest() == whole.hexdigest()
+        assert stored.hexdigest() == expected.hexdigest()
         for name in ("up", "down"):
             gone = httpx.delete(f"{gateway.url}{path}/{name}", headers=headers, trust_env=False)
             assert gone.is_success
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_it_says_not_ready_and_serves_before_it_closes(
+def test_a_stopping_gateway_is_not_ready_and_still_serves(
     settings: dict[str, str], tmp_path: Path, workers: int
 ) -> None:
     with RunningRedis(tmp_path) as redis:
         given = {"redis_url": redis.url, "workers": str(workers), "drain_delay": "30"}
-        with Serving(tmp_path / "data", **settings | given) as serving:
+        with ServeProcess(tmp_path / "data", **settings | given) as serving:
             serving.wait_for_status("/readyz", 200)
             serving.process.send_signal(signal.SIGTERM)
             serving.wait_for_status("/readyz", 503)
             with httpx.Client(base_url=serving.url, trust_env=False, timeout=30) as client:
                 headers = {"Authorization": f"Bearer {serving.admin_key}"}
-                # Each on a connection of its own, so that all workers come to be asked.
+                # Each check uses a new connection, so that all workers are reached.
                 wait_until(lambda: not_ready(serving.url, 20))
                 good(client.get(WHOAMI, headers=headers))
                 good(client.get("/livez"))
-            # A second signal does not wait for the rest of the delay.
+            # A second signal ends the drain delay.
             if workers == 1:
                 assert serving.stop(signal.SIGTERM) == 0
             else:
@@ -142,24 +142,24 @@ def test_it_says_not_ready_and_serves_before_it_closes(
 
 
 def not_ready(url: str, times: int) -> bool:
-    """Whether so many new connections are all told 503, and why."""
+    """Whether this number of new connections all get 503 with the reason `draining`."""
     for _ in range(times):
-        answer = httpx.get(f"{url}/readyz", trust_env=False, timeout=30)
-        if answer.status_code != 503:
+        response = httpx.get(f"{url}/readyz", trust_env=False, timeout=30)
+        if response.status_code != 503:
             return False
-        assert answer.json()["checks"].keys() == {"draining"}
+        assert response.json()["checks"].keys() == {"draining"}
     return True
 
 
 class Traffic:
-    """Callers of the load balancer, one a thread, that go on until they are told to stop."""
+    """Callers of the load balancer, each in a thread, until the `with` block ends."""
 
     def __init__(self, url: str, key: str, path: str) -> None:
         self._url = url
         self._headers = {"Authorization": f"Bearer {key}"}
         self._path = path
         self._ending = threading.Event()
-        self.answers: list[tuple[str, int]] = []
+        self.responses: list[tuple[str, int]] = []
         self.failures: list[str] = []
         self._threads = [threading.Thread(target=self._work, args=(number,)) for number in range(4)]
 
@@ -173,9 +173,13 @@ class Traffic:
         for thread in self._threads:
             thread.join()
 
+    def served_by(self, start: int, name: str) -> bool:
+        """Whether the gateway of this name gave one of the responses from `start` on."""
+        return name in {by for by, _ in self.responses[start:]}
+
     def _work(self, number: int) -> None:
         turn = 0
-        # Two of them keep their connection, two open another for each request.
+        # Two callers keep their connections, two open a new one for each request.
         headers = self._headers | ({"Connection": "close"} if number % 2 else {})
         with httpx.Client(
             base_url=self._url, headers=headers, timeout=60, trust_env=False
@@ -184,21 +188,21 @@ class Traffic:
                 turn += 1
                 try:
                     if turn % 5:
-                        answer = client.get(WHOAMI)
+                        response = client.get(WHOAMI)
                     else:
-                        answer = client.put(f"{self._path}/{number}", content=b"x" * 100_000)
+                        response = client.put(f"{self._path}/{number}", content=b"x" * 100_000)
                 except httpx.HTTPError as error:
                     self.failures.append(repr(error))
                     continue
-                self.answers.append((answer.headers.get(SERVED_BY, ""), answer.status_code))
-                # Requests of two cores that are shared, not a load test.
+                self.responses.append((response.headers.get(SERVED_BY, ""), response.status_code))
+                # This is not a load test.
                 self._ending.wait(0.01)
 
 
-def test_a_rolling_restart_of_both_loses_no_request(
+def test_a_rolling_restart_loses_no_request(
     settings: dict[str, str], balancer: LoadBalancer, tmp_path: Path
 ) -> None:
-    # The load balancer asks five times a second.
+    # The load balancer checks readiness five times a second.
     given = settings | {"drain_delay": "3"}
     with (
         GatewayProcess(tmp_path, free_port(), **given) as one,
@@ -218,17 +222,15 @@ def test_a_rolling_restart_of_both_loses_no_request(
         path = f"{API}/mlflow-artifacts/artifacts/{root}"
         with Traffic(balancer.url, one.admin_key, path) as traffic:
             for name, replica in replicas.items():
-                began = len(traffic.answers)
-                wait_until(lambda began=began: len(traffic.answers) > began + 50)  # type: ignore[misc]
+                began = len(traffic.responses)
+                wait_until(lambda began=began: len(traffic.responses) > began + 50)  # type: ignore[misc]
                 replica.terminate()
                 balancer.wait_for(name, "DOWN")
                 assert replica.wait(GRACE) == 0
                 replica.start()
                 balancer.wait_for(name, "UP")
-                began = len(traffic.answers)
-                wait_until(
-                    lambda began=began, name=name: name in {by for by, _ in traffic.answers[began:]}  # type: ignore[misc]
-                )
+                began = len(traffic.responses)
+                wait_until(lambda began=began, name=name: traffic.served_by(began, name))  # type: ignore[misc]
         assert traffic.failures == []
-        assert {status for _, status in traffic.answers} == {200}
-        assert {by for by, _ in traffic.answers} == {"one", "other"}
+        assert {status for _, status in traffic.responses} == {200}
+        assert {by for by, _ in traffic.responses} == {"one", "other"}

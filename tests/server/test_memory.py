@@ -1,4 +1,4 @@
-"""What a process that serves does not load."""
+"""Modules that a serving process does not load."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving
+from tests.support.serve_process import ServeProcess
 
-# Other commands', other databases', other programs', and what looks nice on a terminal.
-NEEDLESS = {
+# Modules of other commands, databases and programs, and for terminals.
+UNNEEDED = {
     "alembic",
     "cffi.api",
     "mlflow",
@@ -23,19 +23,19 @@ NEEDLESS = {
 
 
 @pytest.mark.parametrize(("workers", "without"), [("1", {"redis"}), ("2", set())])
-def test_serving_loads_no_more_than_it_needs(
+def test_a_serving_process_loads_no_unneeded_module(
     tmp_path: Path,
     new_database: Callable[[], str],
     monkeypatch: pytest.MonkeyPatch,
     workers: str,
     without: set[str],
 ) -> None:
-    # Python writes a line for each module that any of the processes loads, and one for the name
-    # alone of a package that is as good as not installed.
+    # Python prints a line for each module that a process loads; for a blocked package, only a line
+    # with its name.
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     nowhere = f"127.0.0.1:{free_port()}"
     shared = {"redis_url": f"redis://{nowhere}"} if workers != "1" else {}
-    with Serving(
+    with ServeProcess(
         tmp_path / "data",
         database_url=new_database(),
         mlflow_url=f"http://{nowhere}",
@@ -48,4 +48,4 @@ def test_serving_loads_no_more_than_it_needs(
         lines = serving.output.splitlines()
     loaded = {line.rpartition("|")[2].strip() for line in lines if line.startswith("import time:")}
     assert {"fastapi", "sqlalchemy", "app.main"} <= loaded
-    assert loaded & (NEEDLESS | without) == set()
+    assert loaded & (UNNEEDED | without) == set()

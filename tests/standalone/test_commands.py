@@ -1,4 +1,4 @@
-"""`hokusai-gateway migrate` and `--version`, and what MLflow they accept."""
+"""`hokusai-gateway migrate` and `--version`, and the check of the installed MLflow."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ def test_four_migrations_at_once_all_succeed(postgres: EmbeddedPostgreSQL) -> No
     assert [racer.returncode for racer in racers] == [0, 0, 0, 0], outputs
 
 
-def test_a_later_schema_stays_and_an_unknown_one_is_refused(postgres: EmbeddedPostgreSQL) -> None:
+def test_a_newer_schema_is_kept_and_an_unknown_one_refused(postgres: EmbeddedPostgreSQL) -> None:
     postgres.create_database("future")
     given = {"database_url": postgres.url("future")}
     assert run("migrate", **given).returncode == 0
@@ -61,7 +61,7 @@ def test_a_database_that_cannot_be_migrated_is_one_line(given: dict[str, str], s
     assert "secret" not in ended.stderr
 
 
-def test_it_tells_its_version() -> None:
+def test_the_version_is_printed() -> None:
     ended = run("--version")
     assert ended.stdout == f"hokusai-gateway {version('hokusai-registry-gateway')}\n"
 
@@ -87,7 +87,7 @@ def test_an_mlflow_with_workspaces_is_accepted(monkeypatch: pytest.MonkeyPatch, 
     assert mlflow.require_mlflow() == found
 
 
-def test_a_missing_mlflow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_mlflow_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> str:
         raise PackageNotFoundError(name)
 

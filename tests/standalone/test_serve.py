@@ -1,4 +1,4 @@
-"""The production server: both databases given, no child started."""
+"""The production server: with a database and an MLflow, no child process is started."""
 
 import json
 import os
@@ -18,14 +18,14 @@ from app.standalone.mlflow import ChildMLflow
 from tests.support.serve_process import (
     PATIENCE,
     STANDALONE,
-    Serving,
+    ServeProcess,
     command_line,
     environment_of,
     run,
 )
 from tests.support.waiting import wait_until
 
-# A Redis that is away is no reason not to serve.
+# The gateway serves although Redis is unreachable.
 TWO_WORKERS = {"workers": "2", "redis_url": "redis://127.0.0.1:9"}
 
 
@@ -33,42 +33,42 @@ def production(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> d
     return {"database_url": new_database(), "mlflow_url": mlflow_server.url}
 
 
-def test_with_both_given_it_needs_nothing_of_the_extra_and_starts_no_child(
+def test_with_both_given_it_needs_no_extra_package_and_starts_no_child(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     given = production(new_database, mlflow_server)
-    with Serving(tmp_path / "data", blocked=STANDALONE, **given) as serving:
+    with ServeProcess(tmp_path / "data", blocked=STANDALONE, **given) as serving:
         serving.wait_for_status("/readyz", 200)
         assert serving.descendants() == []
         assert "Starting MLflow" not in serving.output
 
 
-def test_the_report_names_no_password(
+def test_the_start_report_has_no_password(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     given = production(new_database, mlflow_server)
     password = urlsplit(given["database_url"]).password
     assert password
-    with Serving(tmp_path / "data", **given) as serving:
+    with ServeProcess(tmp_path / "data", **given) as serving:
         assert serving.url
         assert password not in serving.output
 
 
-def test_the_report_says_that_mlflow_is_away(
+def test_the_start_report_says_that_mlflow_is_unreachable(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
     given = {"database_url": new_database(), "mlflow_url": "http://127.0.0.1:9"}
-    with Serving(tmp_path / "data", **given) as serving:
+    with ServeProcess(tmp_path / "data", **given) as serving:
         assert serving.url
         away = "MLflow      http://127.0.0.1:9  (cannot be reached yet: Connection refused)"
         assert away in serving.output
 
 
-def test_tenants_that_share_all_are_said_at_start(
+def test_shared_tenancy_is_reported_at_start(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     given = production(new_database, mlflow_server)
-    with Serving(tmp_path / "data", tenancy="shared", **given) as serving:
+    with ServeProcess(tmp_path / "data", tenancy="shared", **given) as serving:
         assert serving.url
         assert "warning: HOKUSAI_TENANCY=shared: every tenant sees" in serving.output
 
@@ -80,7 +80,7 @@ def test_a_signal_ends_it_with_exit_code_0(
     mlflow_server: ChildMLflow,
     number: signal.Signals,
 ) -> None:
-    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+    with ServeProcess(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
         assert serving.url
         assert serving.stop(number) == 0
         assert "Traceback" not in serving.output
@@ -89,10 +89,10 @@ def test_a_signal_ends_it_with_exit_code_0(
 def test_a_second_signal_ends_it_at_once_with_exit_code_0(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+    with ServeProcess(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
         url = urlsplit(serving.url)
         with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as client:
-            # A request that never ends, which one signal lets go on.
+            # A request that never ends; one signal lets it continue.
             client.sendall(
                 b"POST /api/auth/token HTTP/1.1\r\nHost: g\r\nContent-Length: 9\r\n\r\n{"
             )
@@ -100,14 +100,14 @@ def test_a_second_signal_ends_it_at_once_with_exit_code_0(
             serving.process.send_signal(signal.SIGINT)
             wait_until_refused(url.hostname or "", url.port or 0)
             assert serving.stop(signal.SIGINT) == 0
-        # It is told of the request that was cut off, and not of the application.
+        # The output is about the aborted request, and not about the application.
         assert "in lifespan" not in serving.output
 
 
 def test_a_request_in_flight_is_finished_before_it_stops(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    with Serving(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
+    with ServeProcess(tmp_path / "data", **production(new_database, mlflow_server)) as serving:
         url = urlsplit(serving.url)
         body = json.dumps({"name": "late", "tenant": "late", "scopes": ["read"]}).encode()
         head = (
@@ -117,7 +117,7 @@ def test_a_request_in_flight_is_finished_before_it_stops(
         ).encode()
         with socket.create_connection((url.hostname, url.port), timeout=PATIENCE) as client:
             client.sendall(head + body[:10])
-            # The head has been read once another request, sent later, has its answer.
+            # Once a later request has its response, this head has been read.
             assert httpx.get(f"{serving.url}/livez", trust_env=False).status_code == 200
             serving.process.send_signal(signal.SIGTERM)
             wait_until_refused(url.hostname or "", url.port or 0)
@@ -141,7 +141,7 @@ def test_workers_stop_with_their_parent_even_when_it_is_killed(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     given = production(new_database, mlflow_server) | TWO_WORKERS
-    with Serving(tmp_path / "data", **given) as serving:
+    with ServeProcess(tmp_path / "data", **given) as serving:
         serving.wait_for_status("/readyz", 200)
         assert len(workers(serving)) == 2
         assert serving.stop(signal.SIGKILL) == -signal.SIGKILL
@@ -158,7 +158,7 @@ def test_a_signal_ends_workers_with_exit_code_0(
     ready: bool,
 ) -> None:
     given = production(new_database, mlflow_server) | TWO_WORKERS
-    with Serving(tmp_path / "data", **given) as serving:
+    with ServeProcess(tmp_path / "data", **given) as serving:
         if ready:
             serving.wait_for_status("/readyz", 200)
         else:
@@ -168,14 +168,14 @@ def test_a_signal_ends_workers_with_exit_code_0(
         assert "Traceback" not in serving.output
 
 
-def workers(serving: Serving) -> list[psutil.Process]:
+def workers(serving: ServeProcess) -> list[psutil.Process]:
     return [p for p in serving.descendants() if "spawn_main" in " ".join(p.cmdline())]
 
 
 def test_a_terminal_that_closes_ends_it_with_exit_code_0(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    """What is still printed then goes nowhere, and is no error."""
+    """Output after that is lost, and is not an error."""
     given = {"data_dir": str(tmp_path / "data"), "port": "0"}
     terminal, theirs = os.openpty()
     process = subprocess.Popen(
@@ -200,7 +200,7 @@ def test_a_terminal_that_closes_ends_it_with_exit_code_0(
         process.wait()
 
 
-def test_a_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_a_port_in_use_prints_one_line_and_exits_with_2(tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
@@ -212,7 +212,7 @@ def test_a_port_in_use_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
     assert ended.returncode == 2
 
 
-def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path) -> None:
+def test_an_unwritable_data_directory_prints_one_line_and_exits_with_2(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ended = run("serve", data_dir=str(tmp_path / "file" / "data"), port="0")
     assert refusal(ended.stderr) == ended.stderr
@@ -241,7 +241,7 @@ def test_an_unwritable_data_directory_is_one_line_and_exit_code_2(tmp_path: Path
         ({"host": "203.0.113.77"}, "HOKUSAI_HOST"),
     ],
 )
-def test_a_wrong_setting_is_one_line_that_names_it(
+def test_an_invalid_setting_prints_one_line_that_names_it(
     tmp_path: Path, settings: dict[str, str], named: str
 ) -> None:
     ended = run("serve", **{"data_dir": str(tmp_path / "data"), "port": "0", **settings})
@@ -251,7 +251,7 @@ def test_a_wrong_setting_is_one_line_that_names_it(
 
 
 @pytest.mark.parametrize("text", [None, "this is no certificate"])
-def test_certificates_that_cannot_be_read_are_one_line_that_names_the_setting(
+def test_unreadable_certificates_print_one_line_that_names_the_setting(
     tmp_path: Path, new_database: Callable[[], str], text: str | None
 ) -> None:
     file = tmp_path / "authority.pem"
@@ -269,7 +269,7 @@ def test_certificates_that_cannot_be_read_are_one_line_that_names_the_setting(
     assert ended.returncode == 2
 
 
-def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
+def test_a_missing_extra_prints_one_line_that_names_it(tmp_path: Path) -> None:
     ended = run("serve", blocked=STANDALONE, data_dir=str(tmp_path / "data"), port="0")
     assert refusal(ended.stderr) == ended.stderr
     assert "`standalone`" in ended.stderr
@@ -277,7 +277,7 @@ def test_a_missing_extra_is_one_line_that_names_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("given", [{"mlflow_url": "http://127.0.0.1:9"}, {}])
-def test_a_database_that_is_away_is_one_line_and_exit_code_2(
+def test_an_unreachable_database_prints_one_line_and_exits_with_2(
     tmp_path: Path, given: dict[str, str]
 ) -> None:
     url = "postgresql://u:secret@127.0.0.1:9/db"
@@ -288,14 +288,14 @@ def test_a_database_that_is_away_is_one_line_and_exit_code_2(
     assert ended.returncode == 2
 
 
-def test_an_error_of_the_application_at_start_is_one_line_and_exit_code_2(
+def test_an_error_of_the_application_at_start_prints_one_line_and_exits_with_2(
     tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     given = production(new_database, mlflow_server)
-    with Serving(tmp_path / "data", **given) as serving:
+    with ServeProcess(tmp_path / "data", **given) as serving:
         assert serving.url
         assert serving.stop(signal.SIGTERM) == 0
-    # The database remembers which pepper its keys were made with.
+    # The database stores which pepper its keys were made with.
     ended = run("serve", data_dir=str(tmp_path / "data"), port="0", key_pepper="another", **given)
     assert refusal(ended.stderr) in ended.stderr
     assert "HOKUSAI_KEY_PEPPER" in refusal(ended.stderr)
@@ -304,15 +304,15 @@ def test_an_error_of_the_application_at_start_is_one_line_and_exit_code_2(
 
 
 def refusal(stderr: str) -> str:
-    """The one line that says what was wrong."""
+    """The line of output that says what was wrong."""
     lines = [line for line in stderr.splitlines(keepends=True) if line.startswith("error: ")]
     assert len(lines) == 1, stderr
     return lines[0]
 
 
-def test_every_process_of_the_tests_is_found_by_the_helper(tmp_path: Path) -> None:
-    """The other tests rest on it: a helper that sees no process would find no survivor."""
-    with Serving(tmp_path / "data", mlflow_url="http://127.0.0.1:9") as serving:
+def test_the_helper_finds_every_process_of_the_tests(tmp_path: Path) -> None:
+    """The other tests rely on it: a helper that sees no process would find no survivor."""
+    with ServeProcess(tmp_path / "data", mlflow_url="http://127.0.0.1:9") as serving:
         serving.wait_for("Migrating")
         assert psutil.Process(serving.process.pid).is_running()
         assert serving.child("postgres", "-D").is_running()

@@ -1,4 +1,4 @@
-"""The default on one machine: PostgreSQL and MLflow are started, watched and stopped."""
+"""The default on one machine: PostgreSQL and MLflow are started, supervised and stopped."""
 
 import os
 import re
@@ -12,28 +12,28 @@ import httpx
 import psutil
 import pytest
 
-from tests.support.serve_process import Serving, environment_of, run
+from tests.support.serve_process import ServeProcess, environment_of, run
 
 
 @pytest.fixture(scope="module")
-def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    """One gateway with all its children, for tests that leave it as they found it."""
-    with Serving(tmp_path_factory.mktemp("standalone") / "data") as serving:
+def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
+    """A gateway with all its children, shared by tests that restore its state."""
+    with ServeProcess(tmp_path_factory.mktemp("standalone") / "data") as serving:
         serving.wait_for_status("/readyz", 200)
         yield serving
 
 
-def test_the_key_it_prints_works_as_pasted(standalone: Serving) -> None:
+def test_the_printed_key_works(standalone: ServeProcess) -> None:
     printed = re.search(r"admin key +(hk_\w+)", standalone.output)
     assert printed is not None
     assert printed[1] == standalone.admin_key
     headers = {"Authorization": f"Bearer {standalone.admin_key}"}
-    answer = httpx.get(f"{standalone.url}/api/auth/whoami", headers=headers, trust_env=False)
-    assert answer.status_code == 200
-    assert "admin" in answer.json()["scopes"]
+    response = httpx.get(f"{standalone.url}/api/auth/whoami", headers=headers, trust_env=False)
+    assert response.status_code == 200
+    assert "admin" in response.json()["scopes"]
 
 
-def test_nobody_else_may_read_the_data_directory(standalone: Serving) -> None:
+def test_nobody_else_may_read_the_data_directory(standalone: ServeProcess) -> None:
     directory = standalone.directory
     assert directory.stat().st_mode & 0o777 == 0o700
     for path in directory.iterdir():
@@ -42,29 +42,29 @@ def test_nobody_else_may_read_the_data_directory(standalone: Serving) -> None:
         assert (directory / name).stat().st_mode & 0o777 == 0o600
 
 
-def test_no_child_is_told_a_secret_that_is_not_its_own(standalone: Serving) -> None:
+def test_no_child_gets_a_secret_of_another(standalone: ServeProcess) -> None:
     pepper = (standalone.directory / "pepper").read_text().strip()
     password = (standalone.directory / "postgres.password").read_text().strip()
     attestor = (standalone.directory / "attestor.key").read_text().strip()
     for process in standalone.descendants():
-        told = [*process.environ().items(), ("arguments", " ".join(process.cmdline()))]
-        assert not any(name.startswith("HOKUSAI_") for name, _ in told)
+        visible = [*process.environ().items(), ("arguments", " ".join(process.cmdline()))]
+        assert not any(name.startswith("HOKUSAI_") for name, _ in visible)
         secrets = (pepper, password, attestor)
-        assert not any(secret in value for _, value in told for secret in secrets)
+        assert not any(secret in value for _, value in visible for secret in secrets)
 
 
-def test_nothing_but_loopback_is_listened_on(standalone: Serving) -> None:
+def test_all_ports_are_on_loopback(standalone: ServeProcess) -> None:
     addresses = [
         connection.laddr.ip
         for process in (psutil.Process(standalone.process.pid), *standalone.descendants())
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    # The gateway and MLflow; PostgreSQL has a Unix socket only.
+    # The gateway's and MLflow's; PostgreSQL has only a Unix socket.
     assert addresses == ["127.0.0.1", "127.0.0.1"]
 
 
-def test_a_second_gateway_on_the_same_directory_is_refused(standalone: Serving) -> None:
+def test_a_second_gateway_on_the_same_directory_is_refused(standalone: ServeProcess) -> None:
     ended = run("serve", data_dir=str(standalone.directory), port="0")
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: the data directory")
@@ -72,7 +72,7 @@ def test_a_second_gateway_on_the_same_directory_is_refused(standalone: Serving) 
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_killed_postgresql_comes_back_by_itself(standalone: Serving) -> None:
+def test_a_killed_postgresql_is_restarted(standalone: ServeProcess) -> None:
     killed = standalone.child("postgres", "-D")
     killed.kill()
     psutil.wait_procs([killed], 30)
@@ -82,8 +82,8 @@ def test_a_killed_postgresql_comes_back_by_itself(standalone: Serving) -> None:
 
 
 @pytest.mark.parametrize("part", [("mlflow", "server"), ("uvicorn", "mlflow.server")])
-def test_a_killed_mlflow_comes_back_by_itself(standalone: Serving, part: tuple[str, str]) -> None:
-    """`mlflow server` is two processes, and the loss of either is the loss of it."""
+def test_a_killed_mlflow_is_restarted(standalone: ServeProcess, part: tuple[str, str]) -> None:
+    """`mlflow server` is two processes; the loss of either is handled."""
     before = standalone.descendants()
     killed = standalone.child("-m", *part)
     killed.kill()
@@ -94,19 +94,19 @@ def test_a_killed_mlflow_comes_back_by_itself(standalone: Serving, part: tuple[s
     assert standalone.child("-m", "uvicorn", "mlflow.server") not in before
 
 
-def test_after_a_kill_the_next_start_finds_everything_as_it_was(tmp_path: Path) -> None:
+def test_the_next_start_after_a_kill_finds_all_data(tmp_path: Path) -> None:
     directory = tmp_path / "data"
-    with Serving(directory) as first:
+    with ServeProcess(directory) as first:
         first.wait_for_status("/readyz", 200)
         key = first.admin_key
         first.descendants()
-        # Frozen, so that neither hears of the gateway's death: strays that the next start must end.
+        # Suspended, so that they do not end with the gateway: orphans that the next start must end.
         frozen = [first.child("-m", "mlflow", "server"), first.child("postgres", "-D")]
         for process in frozen:
             process.suspend()
         assert first.stop(signal.SIGKILL) == -signal.SIGKILL
         assert all(process.is_running() for process in frozen)
-        with Serving(directory) as second:
+        with ServeProcess(directory) as second:
             second.wait_for_status("/readyz", 200)
             assert first.survivors() == []
             assert second.admin_key == key
@@ -121,35 +121,35 @@ def test_after_a_kill_the_next_start_finds_everything_as_it_was(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_it_starts_leaves_nothing_behind(
+def test_a_signal_during_the_start_leaves_no_process_behind(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    with Serving(tmp_path / "data") as serving:
+    with ServeProcess(tmp_path / "data") as serving:
         serving.wait_for("Starting MLflow")
         assert serving.stop(number) == 0
         assert serving.survivors() == []
         assert "Traceback" not in serving.output
 
 
-# In an import that executes a text, of which Python keeps a mark if a KeyboardInterrupt leaves it,
-# and ends with it; and before anything is loaded.
+# During `exec`, where a KeyboardInterrupt would leave Python in a state that makes its exit fail;
+# and before any import.
 MOMENTS = {
     "text": "from app.standalone import serve; serve._serve = lambda *_: exec('kill()')",
-    "first": "from app import lean; lean.start = kill",
+    "first": "from app.server import memory; memory.block_optional_imports_and_pause_gc = kill",
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_at_an_unlucky_moment_is_a_clean_stop(
+def test_a_signal_during_an_import_is_a_clean_stop(
     tmp_path: Path, number: signal.Signals, moment: str
 ) -> None:
     script = f"""
 import builtins, os
-from app import cli
+from app.cli.serve import serve as run_serve
 builtins.kill = lambda: os.kill(os.getpid(), {int(number)})
 {MOMENTS[moment]}
-cli.serve()
+run_serve()
 """
     ended = subprocess.run(
         [sys.executable, "-c", script],
@@ -161,7 +161,7 @@ cli.serve()
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
-def test_a_lost_pepper_is_said_and_not_replaced(tmp_path: Path) -> None:
+def test_a_lost_pepper_is_reported_and_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "postgres").mkdir()
     ended = run("serve", data_dir=str(tmp_path), port="0")
     assert ended.returncode == 2

@@ -1,4 +1,4 @@
-"""A gateway under test: the real application on a real uvicorn, on a port of its own."""
+"""A gateway under test: the real application on a real uvicorn, in a thread, on a free port."""
 
 import asyncio
 import secrets
@@ -10,26 +10,26 @@ import httpx
 import uvicorn
 from pydantic import SecretStr
 
-from app.access.audit.service import CLI
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.request.actor import CLI
 from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.database.engine import Database
 from app.main import create_app
 from app.server.run import uvicorn_options
-from tests.support.prompt_server import PromptServer
+from tests.support.quick_shutdown_server import QuickShutdownServer
 
-EVERYTHING = tuple(Scope)
-MEMBER = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
+ALL_SCOPES = tuple(Scope)
+MEMBER_SCOPES = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
 
 
 class RunningGateway:
-    """Serves in a thread for as long as the `with` block lasts.
+    """Serves in a thread while the `with` block lasts.
 
-    `overrides` are settings. Defaults: a fixed pepper and attestor key, and limits too high to be
-    met.
+    overrides: settings. Defaults: a fixed pepper and attestor key, and limits too high to be
+    reached.
     """
 
     def __init__(self, database_url: str, mlflow_url: str, **overrides: Any) -> None:
@@ -48,7 +48,7 @@ class RunningGateway:
             }
         )
         self.app = create_app(self.settings)
-        self._server = PromptServer(
+        self._server = QuickShutdownServer(
             uvicorn.Config(self.app, port=0, **uvicorn_options(self.settings))
         )
         self._thread = threading.Thread(target=self._server.run, daemon=True)
@@ -65,42 +65,42 @@ class RunningGateway:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._server.end()
+        self._server.stop()
         self._thread.join(30)
 
     @property
     def connections(self) -> int:
-        """How many connections of clients it holds."""
+        """The number of open connections from clients."""
         return len(self._server.server_state.connections)
 
     def key(
         self,
         tenant: str | None = None,
-        scopes: Sequence[Scope] = MEMBER,
+        scopes: Sequence[Scope] = MEMBER_SCOPES,
         **request: Any,
     ) -> str:
-        """A new key, straight from the service; of a new tenant unless one is named."""
-        asked = AdminKeyRequest(
+        """A new key, issued without a request; for a new tenant unless one is named."""
+        key_request = AdminKeyRequest(
             name="test",
             tenant=tenant or f"t-{secrets.token_hex(6)}",
             scopes=list(scopes),
             **request,
         )
-        return asyncio.run(self._issue(asked))
+        return asyncio.run(self._issue(key_request))
 
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
-        """An HTTP client of this gateway, with a key as Bearer if one is given."""
+        """An HTTP client of this gateway, with the key as a Bearer token if one is given."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
-    async def _issue(self, asked: AdminKeyRequest) -> str:
+    async def _issue(self, request: AdminKeyRequest) -> str:
         assert self.settings.database_url is not None
         database = Database(self.settings.database_url.get_secret_value(), connections=1)
         try:
             async with database.transaction() as session:
                 _, secret = await keys.issue(
-                    session, Peppers.from_settings(self.settings), asked, CLI
+                    session, Peppers.from_settings(self.settings), request, CLI
                 )
                 return secret
         finally:

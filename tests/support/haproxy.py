@@ -1,4 +1,4 @@
-"""A real HAProxy in front of several gateways, as an operator would set it up."""
+"""A real HAProxy in front of several gateways, as an operator would configure it."""
 
 import csv
 import os
@@ -13,12 +13,12 @@ import httpx
 from tests.support.redis import free_port
 from tests.support.waiting import wait_until
 
-# It is a server, so it is often where only an administrator's shell looks.
+# Often installed in a directory that is only on an administrator's PATH.
 PROGRAM = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-# What answers a request, so that a test can tell.
+# The header that names the gateway which served a request.
 SERVED_BY = "X-Served-By"
 
-# Readiness is asked for often, so that the tests need not wait; the other times are generous.
+# Readiness is checked often, so that tests do not wait; the other timeouts are generous.
 CONFIGURATION = """
 global
     maxconn 500
@@ -54,11 +54,9 @@ backend gateways
 
 
 class LoadBalancer:
-    """Serves on a port of its own for as long as the `with` block lasts, and shares requests out in
-    turn among those that are ready.
+    """Distributes requests in turn among the gateways that are ready, while the `with` block lasts.
 
-    The port is there from the start, for settings that have to name it; the gateways are given to
-    `start`.
+    The port is chosen at once, because settings name it; `start` takes the gateways.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -77,7 +75,7 @@ class LoadBalancer:
             self._process.wait()
 
     def start(self, gateways: Mapping[str, int]) -> None:
-        """Start in front of gateways, named, with their ports; return when all are ready."""
+        """Start in front of gateways (name to port); return when all are ready."""
         assert PROGRAM is not None
         servers = [f"    server {name} 127.0.0.1:{port}" for name, port in gateways.items()]
         configuration = self._directory / "haproxy.cfg"
@@ -97,17 +95,17 @@ class LoadBalancer:
             self.wait_for(name, "UP")
 
     def wait_for(self, name: str, state: str) -> None:
-        """Wait until the load balancer takes a gateway for `UP` or `DOWN`."""
+        """Wait until the load balancer considers a gateway `UP` or `DOWN`."""
         wait_until(lambda: self.state(name) == state, 60)
 
     def state(self, name: str) -> str | None:
-        """What the load balancer takes a gateway for."""
+        """`UP` or `DOWN`, as the load balancer considers a gateway; None before it responds."""
         try:
-            answer = httpx.get(f"http://127.0.0.1:{self._statistics}/;csv", trust_env=False)
+            response = httpx.get(f"http://127.0.0.1:{self._statistics}/;csv", trust_env=False)
         except httpx.TransportError:
             assert self._process is not None
             assert self._process.poll() is None, (self._directory / "haproxy.log").read_text()
             return None
-        rows = csv.DictReader(answer.text.removeprefix("# ").splitlines())
+        rows = csv.DictReader(response.text.removeprefix("# ").splitlines())
         found = {row["svname"]: row["status"] for row in rows if row["pxname"] == "gateways"}
         return found.get(name)

@@ -1,11 +1,11 @@
-"""What a gateway tells Prometheus, taken apart."""
+"""The metrics of a gateway, parsed."""
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 
 class Scrape:
-    """One exposition: its samples, and the kind of each family by the name it is asked for."""
+    """One scrape: its samples, and the type of each metric by the name that queries use."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -27,17 +27,17 @@ class Scrape:
 
     @classmethod
     def of(cls, port: int | None) -> "Scrape":
-        """From a metrics port."""
-        answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        return cls(answer.text)
+        """Scrape a metrics port."""
+        response = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+        assert response.headers["content-type"].startswith("text/plain; version=")
+        return cls(response.text)
 
     def value(self, name: str, **labels: str) -> float:
-        """One sample; 0 where there is none, as a sum over nothing is."""
+        """The value of one sample; 0 if there is none."""
         return self.samples.get((name, tuple(sorted(labels.items()))), 0.0)
 
     def labels(self) -> dict[str, set[str]]:
-        """The names of the labels of each family, as far as it has samples."""
+        """The label names of each metric that has samples."""
         found: dict[str, set[str]] = {}
         for name, labels in self.samples:
             found.setdefault(name, set()).update(label for label, _ in labels)

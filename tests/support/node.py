@@ -9,12 +9,12 @@ from tests.support.programs import run
 
 
 def installed(directory: Path, temporary: pytest.TempPathFactory) -> Path:
-    """The directory, with its locked packages: installed if they are not there, or others.
+    """The directory, after its locked packages are installed if they are missing or out of date.
 
-    Skips the test where node or npm is not on the machine.
+    Skips the test if node or npm is not installed.
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        pytest.skip(f"node and npm are not here: {directory.name} is untested")
+        pytest.skip(f"node and npm are not installed: {directory.name} is untested")
     found = directory / "node_modules" / ".package-lock.json"
     lock = directory / "package-lock.json"
     if not found.exists() or found.stat().st_mtime < lock.stat().st_mtime:

@@ -1,4 +1,4 @@
-"""Programs of a user's, run as in a shell of theirs."""
+"""Programs, run as in a user's shell."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ from pathlib import Path
 def run(
     command: Sequence[str | Path], directory: Path, timeout: float = 240, **variables: str
 ) -> str:
-    """Run a command to its end, with `variables` in its environment: what it printed.
+    """The output of a command; `variables` are added to its environment.
 
-    Raises AssertionError with all it wrote when it fails or takes more than `timeout` seconds.
+    Raises AssertionError with its output if it fails, or runs for more than `timeout` seconds.
     """
     try:
         done = subprocess.run(
@@ -30,8 +30,8 @@ def run(
 
 
 def _shell(home: Path) -> dict[str, str]:
-    """No variable of ours that would point to another MLflow, and nothing of the user's own."""
+    """An environment without variables that name another MLflow, and without user settings."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    # A user's site-packages must not stand in for what an environment lacks.
+    # Otherwise the user's site-packages could provide what a virtual environment lacks.
     fixed = {"HOME": str(home), "PYTHONNOUSERSITE": "1", "MLFLOW_DISABLE_TELEMETRY": "true"}
     return kept | fixed

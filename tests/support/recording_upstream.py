@@ -1,4 +1,4 @@
-"""An upstream that writes down what reaches it, byte for byte where it matters."""
+"""An upstream server that records each request that it receives."""
 
 import ssl
 import threading
@@ -8,8 +8,8 @@ from typing import Any, Self
 
 
 @dataclass
-class Seen:
-    """A request as the upstream got it. headers: names in lower case, repeats kept, in order."""
+class RecordedRequest:
+    """A request as received. headers: in order, with repetitions; names in lower case."""
 
     method: str
     target: str
@@ -20,14 +20,14 @@ class Seen:
         return [value for key, value in self.headers if key == name]
 
 
-class Recorder:
-    """Serves in a thread for as long as the `with` block lasts.
+class RecordingUpstream:
+    """Serves in a thread while the `with` block lasts.
 
-    Every request is answered with `status`, `headers` and `body`, which tests may change.
+    Each response has `status`, `headers` and `body`, which tests may change.
     """
 
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
-        self.seen: list[Seen] = []
+        self.requests: list[RecordedRequest] = []
         self.reset()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
@@ -40,14 +40,14 @@ class Recorder:
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     def reset(self) -> None:
-        self.seen.clear()
+        self.requests.clear()
         self.status = 200
         self.headers: list[tuple[str, str]] = [("Content-Type", "application/json")]
         self.body = b"{}"
 
     @property
-    def last(self) -> Seen:
-        return self.seen[-1]
+    def last(self) -> RecordedRequest:
+        return self.requests[-1]
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -59,12 +59,12 @@ class Recorder:
         self._server.server_close()
 
 
-def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
+def _handler(upstream: RecordingUpstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
         def handle(self) -> None:
-            # A gateway that refuses the certificate leaves in the middle of the handshake.
+            # A gateway that rejects the certificate closes the connection during the handshake.
             try:
                 super().handle()
             except OSError:
@@ -76,18 +76,19 @@ def _handler(recorder: Recorder) -> type[BaseHTTPRequestHandler]:
             except OSError:
                 self.close_connection = True
 
-        def _answer(self) -> None:
+        def _respond(self) -> None:
             headers = [(name.lower(), value) for name, value in self.headers.items()]
-            recorder.seen.append(Seen(self.command, self.path, headers, self._body()))
-            self.send_response(recorder.status)
-            for name, value in recorder.headers:
+            request = RecordedRequest(self.command, self.path, headers, self._body())
+            upstream.requests.append(request)
+            self.send_response(upstream.status)
+            for name, value in upstream.headers:
                 self.send_header(name, value)
-            self.send_header("Content-Length", str(len(recorder.body)))
+            self.send_header("Content-Length", str(len(upstream.body)))
             self.end_headers()
             if self.command != "HEAD":
-                self.wfile.write(recorder.body)
+                self.wfile.write(upstream.body)
 
-        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _answer  # noqa: N815
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = _respond  # noqa: N815
 
         def _body(self) -> bytes:
             if self.headers.get("transfer-encoding") == "chunked":

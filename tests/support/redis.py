@@ -1,4 +1,4 @@
-"""A real Redis of the tests' own, that they may stop and start."""
+"""A real Redis server that tests may stop and start."""
 
 import os
 import signal
@@ -14,10 +14,10 @@ from tests.support.waiting import wait_until
 
 
 class RunningRedis:
-    """A Redis server on a loopback port and a Unix socket, without any file of data.
+    """A Redis server on a loopback port and a Unix socket, without persistence.
 
-    password: what it asks for, if anything. It runs while the `with` block lasts, unless it is
-    killed; the port stays the same over starts.
+    It runs while the `with` block lasts, unless it is killed; the port stays the same when it is
+    started again.
     """
 
     def __init__(self, directory: Path, password: str | None = None) -> None:
@@ -47,29 +47,29 @@ class RunningRedis:
             self._process = subprocess.Popen(
                 command, cwd=self._directory, stdout=log, stderr=subprocess.STDOUT
             )
-        wait_until(self._answers)
+        wait_until(self._responds)
 
     def kill(self) -> None:
-        """Kill it, also where it is paused. Doing it twice is no error."""
+        """Kill it, even while it is paused. A second call does nothing."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
             self._process = None
 
     def pause(self) -> None:
-        """Keep connections open, and answer nothing."""
+        """Stop the process: connections stay open, and get no response."""
         self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)
 
     def command(self, *words: Any) -> Any:
-        """Send one command: its answer."""
+        """The reply to one command."""
         with redis.Redis.from_url(self.url) as client:
             return client.execute_command(*words)
 
     def pass_time(self, seconds: int) -> None:
-        """Let all that ends, end `seconds` sooner: a clock that tests can put forward."""
+        """Shorten the expiry of every key by `seconds`, as if that time had passed."""
         for key in self.command("KEYS", "*"):
             left = self.command("PTTL", key)
             self.command("PEXPIRE", key, left - seconds * 1000)
@@ -78,7 +78,7 @@ class RunningRedis:
         assert self._process is not None
         os.kill(self._process.pid, number)
 
-    def _answers(self) -> bool:
+    def _responds(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, (self._directory / "redis.log").read_text()
         try:
@@ -88,7 +88,7 @@ class RunningRedis:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 on which nothing listens."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

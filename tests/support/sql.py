@@ -1,4 +1,4 @@
-"""Looking into a gateway's database, and changing what no endpoint would."""
+"""SQL in a gateway's database, for what no endpoint shows or changes."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -10,7 +10,7 @@ from tests.support.gateway import RunningGateway
 
 
 def sql(gateway: RunningGateway, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Run one statement in a transaction of its own: the rows, if it gives any."""
+    """The rows of one statement, which runs in its own transaction."""
     with _connected(gateway) as connection, connection, connection.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall()) if cursor.description else []
@@ -18,7 +18,7 @@ def sql(gateway: RunningGateway, statement: str, *values: Any) -> list[tuple[Any
 
 @contextmanager
 def locked(gateway: RunningGateway, table: str) -> Iterator[None]:
-    """Nobody else writes to the table while the block lasts."""
+    """Block all other writes to the table while the `with` block lasts."""
     with _connected(gateway) as connection, connection, connection.cursor() as cursor:
         cursor.execute(f"LOCK TABLE {table} IN EXCLUSIVE MODE")
         yield

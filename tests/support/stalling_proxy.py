@@ -1,4 +1,4 @@
-"""A TCP proxy between gateway and MLflow that stops where a test wants it to."""
+"""A TCP proxy between gateway and MLflow that stops at a request chosen by the test."""
 
 import socket
 import threading
@@ -11,10 +11,10 @@ Stop = Literal["before", "after"]
 
 
 class StallingProxy:
-    """Passes HTTP/1.1 on, one connection each, until a request that `stall` picks out.
+    """Forwards HTTP/1.1, until a request that `stall` chose.
 
-    `before`: that request is held back from MLflow. `after`: MLflow gets it, and its answer is held
-    back. `held` is set as soon as that is so; `release` lets it go on its way, once.
+    "before": the request is not sent to MLflow. "after": MLflow gets it, and its response is held
+    back. `held` is set at that moment; `release` continues the forwarding.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,7 +25,7 @@ class StallingProxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._stall: Callable[[str], bool] = lambda _: False
         self._stop: Stop = "before"
-        self._free = threading.Event()
+        self._released = threading.Event()
         self.held = threading.Event()
         self.done = threading.Event()
         self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}"
@@ -37,8 +37,8 @@ class StallingProxy:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._free.set()
-        # A listener that is only closed goes on accepting for whoever already waits in accept().
+        self._released.set()
+        # Closing a listener alone does not wake the thread that waits in accept().
         self._server.shutdown(socket.SHUT_RDWR)
         self._server.close()
         for one in self._sockets:
@@ -52,14 +52,14 @@ class StallingProxy:
     def stall(self, stop: Stop, part: str) -> None:
         """Hold the next request whose first line contains `part`."""
         self._stop = stop
-        self._free.clear()
+        self._released.clear()
         self.held.clear()
         self.done.clear()
         self._stall = lambda line: part in line
 
     def release(self) -> None:
-        """Let what is held go on; `done` is set once MLflow has answered it."""
-        self._free.set()
+        """Continue; `done` is set once MLflow has responded to the request."""
+        self._released.set()
 
     def _accept(self) -> None:
         while True:
@@ -82,17 +82,17 @@ class StallingProxy:
                     self._stall = lambda _: False
                     if self._stop == "before":
                         self.held.set()
-                        self._free.wait()
+                        self._released.wait()
                 upstream.sendall(message)
-                answer = _message(upstream)
+                response = _message(upstream)
                 if holds:
                     self.done.set()
                     if self._stop == "after":
                         self.held.set()
-                        self._free.wait()
-                if answer is None:
+                        self._released.wait()
+                if response is None:
                     return
-                client.sendall(answer)
+                client.sendall(response)
         except OSError:
             pass
         finally:
@@ -102,7 +102,7 @@ class StallingProxy:
 
 
 def _message(source: socket.socket) -> bytes | None:
-    """A whole request or answer, with its Content-Length; None at the end of the connection."""
+    """A complete request or response, by its Content-Length; None at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
         more = source.recv(65536)

@@ -1,24 +1,24 @@
-"""A tenant that trains models, as far as attestations see it: runs with metrics."""
+"""A tenant with runs and metrics, which attestations are about."""
 
 import time
 from typing import Any
 
 import httpx
 
-from tests.support.answers import good
+from tests.support.responses import good
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
 CONTRIBUTOR = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
 
 
 class Trainer:
-    """Speaks MLflow's REST API and ours through one client."""
+    """Calls MLflow's REST API and the gateway's own through one HTTP client."""
 
     def __init__(self, client: httpx.Client) -> None:
         self.client = client
 
     def run(self, **metrics: float | str) -> str:
-        """A new run with these metrics: its id. `NaN` and the like are given as text."""
+        """The id of a new run with these metrics; `NaN` and infinities are given as text."""
         started = good(
             self.client.post(f"{MLFLOW}/runs/create", json={"experiment_id": "0", "start_time": 1})
         )
@@ -41,7 +41,7 @@ class Trainer:
         )
 
     def version(self, name: str, run_id: str) -> str:
-        """A new version of a registered model from a run."""
+        """The number of a new version of a registered model, made from a run."""
         self.client.post(f"{MLFLOW}/registered-models/create", json={"name": name})
         made = good(
             self.client.post(
@@ -62,8 +62,8 @@ class Trainer:
         metric: str = "accuracy",
         **request: Any,
     ) -> dict[str, Any]:
-        """A witnessed improvement from one run to another: the attestation."""
-        asked = {
+        """A witnessed attestation of an improvement from one new run to another."""
+        body = {
             "baseline_run_id": self.run(**{metric: before}),
             "improved_run_id": self.run(**{metric: after}),
             "data_contribution": {
@@ -74,5 +74,5 @@ class Trainer:
             },
             **request,
         }
-        answer: dict[str, Any] = good(self.attest(**asked), 201)
-        return answer
+        attestation: dict[str, Any] = good(self.attest(**body), 201)
+        return attestation

@@ -1,4 +1,4 @@
-"""A tenant that has models in MLflow, made through the gateway with as few requests as will do."""
+"""A tenant with runs and models in MLflow, made through the gateway with few requests."""
 
 import secrets
 from typing import Any, Self
@@ -9,7 +9,7 @@ from tests.support.gateway import RunningGateway
 
 
 class Training:
-    """Trains through a client of the gateway: runs with metrics, and a model's files."""
+    """Makes runs, model files and registrations through an HTTP client of the gateway."""
 
     def __init__(self, client: httpx.Client, tenant: str) -> None:
         self.client = client
@@ -17,7 +17,7 @@ class Training:
 
     @classmethod
     def of(cls, gateway: RunningGateway, tenant: str | None = None) -> "Training":
-        """A new tenant with all scopes but admin, unless one is named."""
+        """Of a new tenant, unless one is named; with all scopes but admin."""
         tenant = tenant or f"t-{secrets.token_hex(6)}"
         return cls(gateway.client(gateway.key(tenant)), tenant)
 
@@ -28,7 +28,7 @@ class Training:
         self.client.close()
 
     def run(self, path: str | None = "model", /, **metrics: float) -> str:
-        """The id of a new run with these metrics, and with the files of a model at `path`."""
+        """The id of a new run with these metrics, and a model file at `path` unless it is None."""
         run = self.mlflow("runs/create", experiment_id="0")["run"]["info"]
         if metrics:
             logged = [
@@ -48,18 +48,18 @@ class Training:
 
     def mlflow(self, route: str, **body: Any) -> dict[str, Any]:
         """POST to MLflow's REST API through the gateway."""
-        answer = self.client.post(f"/api/mlflow/api/2.0/mlflow/{route}", json=body)
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        response = self.client.post(f"/api/mlflow/api/2.0/mlflow/{route}", json=body)
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     def versions(self, condition: str = "") -> list[dict[str, Any]]:
-        """The versions in MLflow, of all of the tenant's models."""
-        answer = self.client.get(
+        """The tenant's model versions in MLflow that match a condition."""
+        response = self.client.get(
             "/api/mlflow/api/2.0/mlflow/model-versions/search", params={"filter": condition}
         )
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json().get("model_versions", [])
+        assert response.status_code == 200, response.text
+        found: list[dict[str, Any]] = response.json().get("model_versions", [])
         return found
 
     def register(self, kind: str, key: str | None = None, **body: Any) -> httpx.Response:
@@ -68,26 +68,26 @@ class Training:
         return self.client.post(f"/api/models/{kind}", json=body, headers=headers)
 
     def registered(self, kind: str, **body: Any) -> dict[str, Any]:
-        """The answer to a registration that succeeds."""
-        answer = self.register(kind, **body)
-        assert answer.status_code == 201, answer.text
-        document: dict[str, Any] = answer.json()
+        """The body of the response to a registration; fails unless it has status 201."""
+        response = self.register(kind, **body)
+        assert response.status_code == 201, response.text
+        document: dict[str, Any] = response.json()
         return document
 
     def baseline(self, **metrics: float) -> dict[str, Any]:
         """A new run, registered as a baseline."""
         return self.registered("baseline", run_id=self.run(**metrics), model_type="classification")
 
-    def models(self, **wanted: Any) -> list[dict[str, Any]]:
-        """GET /api/models."""
-        answer = self.client.get("/api/models", params=wanted)
-        assert answer.status_code == 200, answer.text
-        found: list[dict[str, Any]] = answer.json()["items"]
+    def models(self, **filters: Any) -> list[dict[str, Any]]:
+        """The items of GET /api/models."""
+        response = self.client.get("/api/models", params=filters)
+        assert response.status_code == 200, response.text
+        found: list[dict[str, Any]] = response.json()["items"]
         return found
 
     def get(self, path: str) -> dict[str, Any]:
-        """The document at a path of the gateway's."""
-        answer = self.client.get(path)
-        assert answer.status_code == 200, answer.text
-        document: dict[str, Any] = answer.json()
+        """The JSON body of a GET; fails unless it has status 200."""
+        response = self.client.get(path)
+        assert response.status_code == 200, response.text
+        document: dict[str, Any] = response.json()
         return document

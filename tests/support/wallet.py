@@ -1,4 +1,4 @@
-"""A wallet that signs as the guide's HokusaiAuth class does, with a clock that tests can move."""
+"""A wallet that signs like the guide's HokusaiAuth class, at times that tests choose."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from app.access.identity.siwe import SIWEMessage
 
 
 class Wallet:
-    """A new wallet; `address` is in EIP-55 form, `tenant` the name of its tenant."""
+    """A new Ethereum account. address: with EIP-55 checksum. tenant: the name of its tenant."""
 
     def __init__(self) -> None:
         self._account = Account.create()
@@ -20,12 +20,12 @@ class Wallet:
         self.principal = f"wallet:{self.address}"
 
     def sign(self, text: str) -> str:
-        """The signature in hexadecimal, without 0x, as hexbytes writes it today."""
+        """The signature (EIP-191) in hexadecimal, without 0x, as hexbytes writes it."""
         signature: str = self._account.sign_message(encode_defunct(text=text)).signature.hex()
         return signature.removeprefix("0x")
 
     def headers(self, seconds: float = 0) -> dict[str, str]:
-        """The guide's three headers, signed `seconds` from now."""
+        """The guide's three headers, with a timestamp `seconds` from now."""
         at = datetime.now(UTC).replace(tzinfo=None) + timedelta(seconds=seconds)
         message = f"Hokusai API Access - {at.isoformat()}"
         return {

@@ -1,4 +1,4 @@
-"""What is written to the log, and what is not."""
+"""Which lines are logged, in which format, and that they contain no secrets."""
 
 import asyncio
 import io
@@ -18,7 +18,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
-from tests.support.scripted_upstream import Peer, hostile
+from tests.support.scripted_upstream import UpstreamConnection, scripted_upstream
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
@@ -30,7 +30,7 @@ def logged(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
 ) -> Iterator[Callable[..., Any]]:
-    """Runs a gateway with settings, and gives it along with what it writes."""
+    """Starts a gateway with settings; yields it with its log output."""
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
 
@@ -57,12 +57,12 @@ def requests_in(output: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in lines(output) if line["event"] == "request"]
 
 
-def test_a_line_says_who_asked_what_and_how_it_went(logged: Callable[..., Any]) -> None:
+def test_the_line_of_a_request_has_its_caller_route_and_outcome(logged: Callable[..., Any]) -> None:
     with logged(access_log="all") as (gateway, output), gateway.client(gateway.key()) as client:
         principal = client.get("/api/auth/whoami").json()["principal"]
-        answer = client.get(SEARCH)
+        response = client.get(SEARCH)
     line = requests_in(output)[-1]
-    assert line["request_id"] == answer.headers["x-request-id"]
+    assert line["request_id"] == response.headers["x-request-id"]
     assert line["method"] == "GET"
     assert line["route"] == "/api/2.0/mlflow/experiments/search"
     assert line["status"] == 200
@@ -76,7 +76,7 @@ def test_a_line_says_who_asked_what_and_how_it_went(logged: Callable[..., Any]) 
 @pytest.mark.parametrize(
     ("access_log", "statuses"), [("all", [200, 401]), ("errors", [401]), ("none", [])]
 )
-def test_which_requests_are_logged_is_a_setting(
+def test_a_setting_selects_the_logged_requests(
     logged: Callable[..., Any], access_log: str, statuses: list[int]
 ) -> None:
     with logged(access_log=access_log) as (gateway, output), gateway.client() as client:
@@ -94,7 +94,7 @@ def test_paths_and_queries_are_not_logged(logged: Callable[..., Any]) -> None:
     assert "private" not in output.getvalue()
 
 
-def test_the_console_form_has_a_line_for_each_event(logged: Callable[..., Any]) -> None:
+def test_the_console_format_has_a_line_for_each_event(logged: Callable[..., Any]) -> None:
     with (
         logged(access_log="all", log_format="console") as (gateway, output),
         gateway.client() as client,
@@ -102,10 +102,10 @@ def test_the_console_form_has_a_line_for_each_event(logged: Callable[..., Any]) 
         request_id = client.get("/api/limits").headers["x-request-id"]
     (line,) = [line for line in output.getvalue().splitlines() if request_id in line]
     assert "status=401" in line
-    assert "\x1b" not in line  # no colours where nobody looks
+    assert "\x1b" not in line  # colours only on a terminal
 
 
-def test_a_refusal_or_a_fault_of_others_has_no_traceback(logged: Callable[..., Any]) -> None:
+def test_a_refusal_or_an_upstream_error_has_no_traceback(logged: Callable[..., Any]) -> None:
     with (
         logged(mlflow_url=f"http://127.0.0.1:{free_port()}", access_log="all") as (gateway, output),
         gateway.client(gateway.key()) as client,
@@ -120,28 +120,28 @@ def test_a_refusal_or_a_fault_of_others_has_no_traceback(logged: Callable[..., A
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])
-def test_a_defect_has_a_traceback_without_secrets(
+def test_an_internal_error_has_a_traceback_without_secrets(
     logged: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, log_format: str
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise RuntimeError(f"defect about {gateway_key}")
+        raise RuntimeError(f"internal error about {gateway_key}")
 
-    monkeypatch.setattr(keys, "page", fail)
+    monkeypatch.setattr(keys, "list_keys", fail)
     with logged(log_format=log_format) as (gateway, output):
         gateway_key = gateway.key()
         with gateway.client(gateway_key) as client:
-            answer = client.get("/api/keys")
-    assert answer.status_code == 500
+            response = client.get("/api/keys")
+    assert response.status_code == 500
     text = output.getvalue()
     assert text.count("Traceback") == 1
-    assert "RuntimeError: defect about hk_[redacted]" in text
-    assert answer.headers["x-request-id"] in text
-    # Not the values of variables, which a console would like to show.
+    assert "RuntimeError: internal error about hk_[redacted]" in text
+    assert response.headers["x-request-id"] in text
+    # The default console formatter would show the values of local variables.
     assert gateway_key not in text
     assert "locals" not in text
 
 
-def test_keys_do_not_pass_in_whatever_form_they_are_logged(
+def test_keys_are_redacted_in_every_form_that_they_are_logged_in(
     logged: Callable[..., Any],
 ) -> None:
     with logged() as (gateway, output):
@@ -156,21 +156,21 @@ def test_keys_do_not_pass_in_whatever_form_they_are_logged(
     assert key not in output.getvalue()
 
 
-def test_libraries_write_in_the_same_form(logged: Callable[..., Any]) -> None:
+def test_libraries_log_in_the_same_format(logged: Callable[..., Any]) -> None:
     with logged() as (_, output):
         logging.getLogger("library").warning("one word")
     assert [line["level"] for line in lines(output) if line["event"] == "one word"] == ["warning"]
 
 
-def test_quiet_levels_write_less(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_below_the_level_are_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     output = io.StringIO()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     monkeypatch.setattr(sys, "stderr", output)
     try:
         configure_logs(Settings(log_level="error"))
-        structlog.get_logger("quiet").info("not this")
-        structlog.get_logger("quiet").error("but this")
+        structlog.get_logger("level").info("not this")
+        structlog.get_logger("level").error("but this")
     finally:
         root.handlers = handlers
         root.setLevel(level)
@@ -178,24 +178,21 @@ def test_quiet_levels_write_less(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "but this" in output.getvalue()
 
 
-def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
-    """So that MLflow's log can be laid beside the gateway's."""
+async def test_request_id_and_trace_go_upstream(logged: Callable[..., Any]) -> None:
+    """So that lines of MLflow's log can be matched with the gateway's."""
     heads = []
 
-    async def listen(peer: Peer) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            heads.append(await peer.answer())
+            heads.append(await connection.respond())
 
-    async def ask() -> None:
-        async with hostile(listen) as server:
-            url = f"http://127.0.0.1:{server.port}"
-            with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
-                key = await asyncio.to_thread(gateway.key)
-                headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
-                with gateway.client(key, **headers) as client:
-                    answer = await asyncio.to_thread(client.get, SEARCH)
-                assert answer.headers["x-request-id"] == "train-42"
-
-    asyncio.run(ask())
+    async with scripted_upstream(script) as upstream:
+        url = f"http://127.0.0.1:{upstream.port}"
+        with logged(mlflow_url=url, tenancy="shared") as (gateway, _):
+            key = await asyncio.to_thread(gateway.key)
+            headers = {"X-Request-ID": "train-42", "traceparent": TRACE}
+            with gateway.client(key, **headers) as client:
+                response = await asyncio.to_thread(client.get, SEARCH)
+            assert response.headers["x-request-id"] == "train-42"
     assert b"\r\nx-request-id: train-42\r\n" in heads[0]
     assert b"\r\ntraceparent: %b\r\n" % TRACE.encode() in heads[0]

@@ -1,4 +1,4 @@
-"""Prometheus metrics: what they count, who sees them, and that callers cannot make series."""
+"""Prometheus metrics: what they count, who can read them, and that callers create no series."""
 
 import re
 import signal
@@ -8,26 +8,30 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.core.errors import REASONS, StartupError
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
+from app.telemetry.metrics import Metrics, serve_metrics
 from tests.support.gateway import RunningGateway
+from tests.support.metrics import Scrape
+from tests.support.raw_http import request, send_raw
 from tests.support.redis import free_port
-from tests.support.serve_process import Serving, run
+from tests.support.serve_process import ServeProcess, run
+from tests.support.two_workers import two_workers
 from tests.support.waiting import wait_until
-from tests.support.wire import ask, request
 
 
 @pytest.fixture
 def fresh(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway that has counted nothing yet, with metrics on a port of their own."""
+    """A gateway that has counted no requests yet, with metrics on a separate port."""
     with RunningGateway(new_database(), mlflow_server.url, metrics_port=free_port()) as running:
         yield running
 
 
 def exposition(port: int | None) -> str:
-    answer = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
-    assert answer.headers["content-type"].startswith("text/plain; version=")
-    return answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/metrics", trust_env=False)
+    assert response.headers["content-type"].startswith("text/plain; version=")
+    return response.text
 
 
 def counts(text: str) -> dict[tuple[str, str, str], float]:
@@ -46,9 +50,9 @@ def test_metrics_need_the_scope_admin(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         assert client.get("/metrics").status_code == 403
     with gateway.client(gateway.key(scopes=[Scope.ADMIN])) as client:
-        answer = client.get("/metrics")
-        assert answer.headers["content-type"].startswith("text/plain; version=")
-        assert "hokusai_request_seconds_bucket" in answer.text
+        response = client.get("/metrics")
+        assert response.headers["content-type"].startswith("text/plain; version=")
+        assert "hokusai_request_seconds_bucket" in response.text
 
 
 def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
@@ -69,7 +73,7 @@ def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
     assert found["GET", "/livez", "200"] == 1
 
 
-def test_no_caller_can_make_a_series(fresh: RunningGateway) -> None:
+def test_callers_cannot_create_series(fresh: RunningGateway) -> None:
     def ask_around(mark: str) -> None:
         with fresh.client(fresh.key()) as client:
             client.get(f"/{mark}")
@@ -82,7 +86,7 @@ def test_no_caller_can_make_a_series(fresh: RunningGateway) -> None:
             client.get("/livez", headers={"X-Request-ID": mark, "User-Agent": mark})
             client.request("TRACE", f"/{mark}")
             client.request("PURGE", f"/{mark}")
-        ask(fresh, request(f"{mark.upper()} / HTTP/1.1"))
+        send_raw(fresh, request(f"{mark.upper()} / HTTP/1.1"))
 
     port = fresh.settings.metrics_port
     ask_around("one")
@@ -99,11 +103,11 @@ def test_the_metrics_port_serves_metrics_only(fresh: RunningGateway) -> None:
     port = fresh.settings.metrics_port
     assert port != fresh.port
     assert "hokusai_request_seconds" in exposition(port)
-    answer = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
-    assert "key:" not in answer.text
+    response = httpx.get(f"http://127.0.0.1:{port}/api/admin/keys", trust_env=False)
+    assert "key:" not in response.text
 
 
-def test_a_metrics_port_in_use_is_said_at_start(
+def test_a_metrics_port_in_use_is_reported_at_start(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
     fresh: RunningGateway,
@@ -122,10 +126,16 @@ def test_a_metrics_port_in_use_is_said_at_start(
     assert "Traceback" not in process.stderr
 
 
-def test_workers_are_counted_together(two_workers: tuple[Serving, int]) -> None:
-    serving, port = two_workers
+def test_the_counters_of_workers_are_summed(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
+) -> None:
+    with two_workers(new_database(), mlflow_server.url, tmp_path) as (serving, port):
+        _check_sums(serving, port)
+
+
+def _check_sums(serving: ServeProcess, port: int) -> None:
     serving.wait_for_status("/livez", 200)
-    # A connection each, so that both workers get some.
+    # A new connection each time, so that both workers accept some.
     for _ in range(40):
         httpx.get(f"{serving.url}/version", trust_env=False)
     wait_until(lambda: counts(exposition(port)).get(("GET", "/version", "200")) == 40)
@@ -139,21 +149,96 @@ def test_the_metrics_port_is_not_published_with_the_gateway(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     port = free_port()
-    everywhere = "0.0.0.0"  # noqa: S104 (what is tested is that the metrics stay behind)
+    everywhere = "0.0.0.0"  # noqa: S104  # the address of the gateway, and not of the metrics
     with RunningGateway(new_database(), mlflow_server.url, host=everywhere, metrics_port=port):
         assert "hokusai_request_seconds" in exposition(port)
-        # All of 127.0.0.0/8 is this machine: a port open to all addresses would answer here.
+        # All of 127.0.0.0/8 is this machine: a port open on all addresses would be reachable here.
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
 
 
-def test_the_metrics_port_has_an_address_of_its_own(
+def test_the_metrics_port_has_its_own_address(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
     port = free_port()
     own = {"metrics_host": "127.0.0.2", "metrics_port": port}
     with RunningGateway(new_database(), mlflow_server.url, **own):
-        answer = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
-        assert "hokusai_request_seconds" in answer.text
+        response = httpx.get(f"http://127.0.0.2:{port}/metrics", trust_env=False)
+        assert "hokusai_request_seconds" in response.text
         with pytest.raises(httpx.ConnectError):
             exposition(port)
+
+
+# --- one process, without a gateway ---
+
+
+def exported(metrics: Metrics) -> Scrape:
+    return Scrape(metrics.exposition().decode())
+
+
+def test_requests_are_observed_by_method_route_and_status() -> None:
+    metrics = Metrics()
+    for _ in range(2):
+        metrics.observe("GET", "/livez", 200, 0.02)
+    found = exported(metrics)
+    labels = {"method": "GET", "route": "/livez", "status": "200"}
+    assert found.value("hokusai_request_seconds_count", **labels) == 2
+    assert found.value("hokusai_request_seconds_sum", **labels) == 0.04
+    assert found.value("hokusai_request_seconds_bucket", le="0.025", **labels) == 2
+    assert found.value("hokusai_request_seconds_bucket", le="0.01", **labels) == 0
+
+
+def test_events_are_counted_by_their_labels() -> None:
+    metrics = Metrics()
+    metrics.count_error("not_found")
+    metrics.count_authentication_failure("key_invalid")
+    metrics.count_upstream_error("upstream_failed")
+    metrics.count_registration("baseline", "registered")
+    metrics.set_readiness({"upstream": True, "migrations": False})
+    found = exported(metrics)
+    assert found.value("hokusai_errors_total", reason="not_found") == 1
+    assert found.value("hokusai_authentication_failures_total", reason="key_invalid") == 1
+    assert found.value("hokusai_upstream_errors_total", reason="upstream_failed") == 1
+    kind = {"kind": "baseline", "outcome": "registered"}
+    assert found.value("hokusai_registrations_total", **kind) == 1
+    assert found.value("hokusai_ready", check="upstream") == 1
+    assert found.value("hokusai_ready", check="migrations") == 0
+
+
+def test_every_reason_of_an_error_has_a_series_from_the_start() -> None:
+    samples = exported(Metrics()).samples
+    for reason in REASONS:
+        assert samples["hokusai_errors_total", (("reason", reason),)] == 0
+
+
+def test_metrics_are_refreshed_before_each_exposition() -> None:
+    metrics = Metrics()
+    refreshed: list[None] = []
+    metrics.refresh = lambda: refreshed.append(None)
+    exported(metrics)
+    exported(metrics)
+    assert len(refreshed) == 2
+
+
+def test_a_registry_is_served_until_the_block_ends() -> None:
+    port = free_port()
+    with serve_metrics("127.0.0.1", port, Metrics().registry):
+        assert "hokusai_errors_total" in exposition(port)
+    with pytest.raises(httpx.ConnectError):
+        exposition(port)
+
+
+def test_without_a_port_nothing_is_served() -> None:
+    with serve_metrics("127.0.0.1", None):
+        pass
+
+
+def test_a_port_that_cannot_be_opened_is_a_startup_error() -> None:
+    port = free_port()
+    registry = Metrics().registry
+    with (
+        serve_metrics("127.0.0.1", port, registry),
+        pytest.raises(StartupError, match="HOKUSAI_METRICS_PORT to a free port"),
+        serve_metrics("127.0.0.1", port, registry),
+    ):
+        pass

@@ -1,4 +1,4 @@
-"""The audit log over HTTP, for admins."""
+"""The endpoint that lists the audit log, for admins."""
 
 from typing import Annotated
 
@@ -6,19 +6,18 @@ from fastapi import APIRouter, Query
 
 from app.access.audit import service
 from app.access.audit.schemas import AuditEventView, AuditFilter
-from app.database.engine import Session
-from app.rest.dependencies import Admin
-from app.rest.pagination import Page, encode_cursor
+from app.rest.dependencies import Admin, Session
+from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api", tags=["admin"])
 
 
 @router.get("/admin/audit")
 async def list_events(
-    _: Admin, session: Session, wanted: Annotated[AuditFilter, Query()]
+    _: Admin, session: Session, query: Annotated[AuditFilter, Query()]
 ) -> Page[AuditEventView]:
-    """Who did what, newest first."""
-    found = await service.events(session, wanted)
-    shown = [AuditEventView.model_validate(event) for event in found[: wanted.limit]]
-    more = encode_cursor(str(shown[-1].id)) if len(found) > wanted.limit else None
-    return Page(items=shown, next=more)
+    """List the audit log: who changed what and when, newest first."""
+    found = await service.list_events(session, query)
+    return Page.of(
+        found, query.limit, key=lambda event: event.id, view=AuditEventView.model_validate
+    )

@@ -1,4 +1,4 @@
-"""The audit log's table. The database itself refuses UPDATE and DELETE on it."""
+"""The table of the audit log. A trigger of the database refuses UPDATE, DELETE and TRUNCATE."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,12 @@ from app.database.engine import Base, now
 
 
 class AuditEvent(Base):
-    """Who did what to whom, when, from where."""
+    """One change: who made it, when, from where, and to what.
+
+    actor: the principal's id, `cli` or `anonymous`. action: such as `key.created`.
+    subject: the id of the key, token, tenant or model that was changed.
+    request_id, client: see `Actor`. details: further facts, depending on the action.
+    """
 
     __tablename__ = "audit_events"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""What the audit log shows, and what it can be asked."""
+"""The entries of the audit log, and the filter of its endpoint."""
 
 from datetime import datetime
 from typing import Any
@@ -10,25 +10,27 @@ from app.rest.pagination import Cursor, PageSize, decode_number
 
 
 class AuditEventView(BaseModel):
-    """One event."""
+    """An entry of the audit log."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: int
     at: datetime
-    actor: str = Field(description="The principal that acted, or `cli`.", examples=["key:9f2c"])
+    actor: str = Field(
+        description="The principal that made the change, or `cli`.", examples=["key:9f2c"]
+    )
     action: str = Field(examples=["key.created"])
-    subject: str = Field(description="What it was done to.", examples=["9f2c"])
+    subject: str = Field(description="The id of what was changed.", examples=["9f2c"])
     tenant: str | None = Field(examples=["acme"])
     request_id: str | None = Field(examples=["train-42"])
     client: str | None = Field(
-        description="The address that the request came from.", examples=["203.0.113.7"]
+        description="The client address of the request.", examples=["203.0.113.7"]
     )
     details: dict[str, Any] = Field(examples=[{"name": "training cluster", "scopes": ["read"]}])
 
 
 class AuditFilter(BaseModel):
-    """Which events: all conditions hold together."""
+    """Selects entries of the audit log: an entry has to match all members that are set."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -43,5 +45,5 @@ class AuditFilter(BaseModel):
 
     @property
     def before(self) -> int | None:
-        """The id that the cursor stands at."""
+        """The id of the entry that the cursor continues after; the page has lower ids."""
         return None if self.cursor is None else decode_number(self.cursor)

@@ -1,7 +1,6 @@
-"""Writing and reading the audit log."""
+"""Writes and reads the audit log."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
@@ -9,18 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.models import AuditEvent
 from app.access.audit.schemas import AuditFilter
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """Who acts, and in which request; the command line acts as `cli` and in none."""
-
-    principal: str
-    request_id: str | None = None
-    client: str | None = None
-
-
-CLI = Actor("cli")
+from app.core.request.actor import Actor
 
 
 def record(
@@ -31,7 +19,10 @@ def record(
     tenant: str | None = None,
     **details: Any,
 ) -> None:
-    """Add an event to the act's own transaction: both are written, or neither."""
+    """Add an entry to the transaction of the change, so that both are committed or neither.
+
+    action, subject, details: see `AuditEvent`.
+    """
     session.add(
         AuditEvent(
             actor=actor.principal,
@@ -45,18 +36,18 @@ def record(
     )
 
 
-async def events(session: AsyncSession, wanted: AuditFilter) -> Sequence[AuditEvent]:
-    """The events that match, newest first, one more than `limit` where there are more."""
-    query = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(wanted.limit + 1)
+async def list_events(session: AsyncSession, query: AuditFilter) -> Sequence[AuditEvent]:
+    """The matching entries, newest first; one more than `query.limit` if there are more."""
+    statement = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(query.limit + 1)
     for column in ("actor", "action", "subject", "tenant"):
-        value = getattr(wanted, column)
+        value = getattr(query, column)
         if value is not None:
-            query = query.where(getattr(AuditEvent, column) == value)
-    if wanted.since is not None:
-        query = query.where(AuditEvent.at >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(AuditEvent.at < wanted.until)
-    before = wanted.before
+            statement = statement.where(getattr(AuditEvent, column) == value)
+    if query.since is not None:
+        statement = statement.where(AuditEvent.at >= query.since)
+    if query.until is not None:
+        statement = statement.where(AuditEvent.at < query.until)
+    before = query.before
     if before is not None:
-        query = query.where(AuditEvent.id < before)
-    return (await session.scalars(query)).all()
+        statement = statement.where(AuditEvent.id < before)
+    return (await session.scalars(statement)).all()

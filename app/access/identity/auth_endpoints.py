@@ -1,106 +1,108 @@
-"""Signing in with a wallet, and asking who one is."""
+"""The endpoints for signing in with a wallet, and for showing the caller."""
 
 from datetime import datetime
 
 from fastapi import APIRouter, Request, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor
 from app.access.identity import credentials, siwe, tokens
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import WalletCredential
-from app.access.identity.replay_guard import spend
+from app.access.identity.dependencies import CurrentPeppers
+from app.access.identity.replay_guard import consume
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
-from app.core.errors import InvalidSignatureError, SignInOffError, UnauthenticatedError
+from app.core.app_state import state_of
+from app.core.errors import InvalidSignatureError, SignInDisabledError, UnauthenticatedError
+from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.database.engine import Session, now
-from app.rest.dependencies import Caller, CurrentPeppers
+from app.database.engine import now
+from app.rest.dependencies import Caller, Session
 
 router = APIRouter(prefix="/api", tags=["auth"])
-# Paths that a caller without a credential may use; they prove who they are by what they send.
+# Public: a wallet proves its address by what it sends to them.
 PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 
 
 @router.get("/auth/nonce")
 async def nonce(request: Request, session: Session) -> NonceView:
-    """A nonce for one SIWE message, good for ten minutes."""
-    _hosts(request.app.state.settings)
-    made = await tokens.new_nonce(session)
-    return NonceView(nonce=made.value, expires_at=made.expires_at)
+    """Get a nonce for one SIWE message, valid for ten minutes."""
+    _hosts(state_of(request)[Settings])
+    created = await tokens.new_nonce(session)
+    return NonceView(nonce=created.value, expires_at=created.expires_at)
 
 
 @router.post("/auth/token", status_code=status.HTTP_201_CREATED)
 async def token(
     request: Request, session: Session, peppers: CurrentPeppers, body: TokenRequest | None = None
 ) -> IssuedToken:
-    """Exchange a wallet's signature for a token that serves as MLFLOW_TRACKING_TOKEN.
+    """Exchange a wallet's signature for a token, to be used as MLFLOW_TRACKING_TOKEN.
 
-    The proof is either the three X-ETH-* headers, or a SIWE message with its signature in the body.
+    The signature is sent either in the three X-ETH-* headers, or in the body with a SIWE message.
     """
-    asked = body or TokenRequest()
-    settings: Settings = request.app.state.settings
-    if asked.message is not None and asked.signature is not None:
-        address, until = await _sign_in(session, asked.message, asked.signature, settings)
+    payload = body or TokenRequest()
+    settings = state_of(request)[Settings]
+    if payload.message is not None and payload.signature is not None:
+        address, until = await _verify_siwe(session, payload.message, payload.signature, settings)
     else:
-        address, until = await _prove(session, request), None
+        address, until = await _verify_headers(session, request), None
     context = context_of(request.scope)
     actor = Actor(f"wallet:{address}", context.request_id, context.client)
-    seconds = asked.expires_in or settings.token_seconds
-    made, secret = await tokens.issue(
-        session, peppers, address, asked.scopes, seconds, actor, signed_until=until
+    seconds = payload.expires_in or settings.token_seconds
+    issued, secret = await tokens.issue(
+        session, peppers, address, payload.scopes, seconds, actor, expires_by=until
     )
     return IssuedToken(
         access_token=secret,
-        expires_in=round((made.expires_at - made.created_at).total_seconds()),
-        scopes=[Scope(scope) for scope in made.scopes],
+        expires_in=round((issued.expires_at - issued.created_at).total_seconds()),
+        scopes=[Scope(scope) for scope in issued.scopes],
         address=address,
     )
 
 
 @router.get("/auth/whoami")
 async def whoami(request: Request, caller: Caller) -> WhoAmI:
-    """Who the gateway takes the caller for."""
+    """Show the caller's principal, tenant, scopes and rate limit."""
     return WhoAmI(
         principal=caller.id,
         tenant=caller.tenant,
         scopes=[scope for scope in Scope if scope in caller.scopes],
         credential=caller.credential,
         address=caller.address,
-        rate_limit=caller.rate_limit or request.app.state.settings.rate_limit,
+        rate_limit=caller.rate_limit or state_of(request)[Settings].rate_limit,
     )
 
 
 def _hosts(settings: Settings) -> frozenset[str]:
-    """The names that a SIWE message may be addressed to. Raises SignInOffError if there is none."""
+    """The hosts that a SIWE message may name. Raises SignInDisabledError if there are none."""
     if not settings.public_hosts:
-        raise SignInOffError(
-            "Sign-In with Ethereum is off here: the operator has to set HOKUSAI_PUBLIC_URL to the "
-            "address that users see. The headers X-ETH-Address, X-ETH-Message and X-ETH-Signature "
-            "work without it, for a token too."
+        raise SignInDisabledError(
+            "Sign-In with Ethereum is disabled: the operator has to set HOKUSAI_PUBLIC_URL to the "
+            "URL that users see. A signature in the headers X-ETH-Address, X-ETH-Message and "
+            "X-ETH-Signature works without it, also to get a token."
         )
     return settings.public_hosts
 
 
-async def _sign_in(
+async def _verify_siwe(
     session: AsyncSession, message: str, signature: str, settings: Settings
 ) -> tuple[str, datetime | None]:
-    """The address that a SIWE message proves and the end it sets itself, with its nonce spent."""
+    """Verify a SIWE message and consume its nonce: its address and its expiration time."""
     parsed = siwe.verify(
         message,
         signature,
         hosts=_hosts(settings),
         now=now(),
-        past=settings.signature_max_age,
-        ahead=settings.signature_clock_skew,
+        max_age=settings.signature_max_age,
+        clock_skew=settings.signature_clock_skew,
     )
-    await tokens.spend_nonce(session, parsed.nonce)
+    await tokens.consume_nonce(session, parsed.nonce)
     return parsed.address, parsed.expiration_time
 
 
-async def _prove(session: AsyncSession, request: Request) -> str:
-    """The address that the X-ETH-* headers prove, with their message spent."""
+async def _verify_headers(session: AsyncSession, request: Request) -> str:
+    """Verify the X-ETH-* headers and consume their message: the wallet's address."""
     credential = credentials.parse(context_of(request.scope).headers)
     if credential is None:
         raise UnauthenticatedError(
@@ -109,10 +111,10 @@ async def _prove(session: AsyncSession, request: Request) -> str:
         )
     if not isinstance(credential, WalletCredential):
         raise InvalidSignatureError(
-            "A token is given for a wallet's signature. An API key needs none: it serves as "
-            "MLFLOW_TRACKING_TOKEN as it is."
+            "A token is issued for a wallet's signature. An API key needs no token: use the key "
+            "itself as MLFLOW_TRACKING_TOKEN."
         )
-    authenticator: Authenticator = request.app.state.authenticator
-    _, proof = authenticator.wallet(credential)
-    await spend(session, proof)
+    authenticator = state_of(request)[Authenticator]
+    _, proof = authenticator.authenticate_wallet(credential)
+    await consume(session, proof)
     return proof.address

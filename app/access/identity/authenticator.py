@@ -1,4 +1,4 @@
-"""From a credential to the principal it proves."""
+"""Authenticates a credential: finds the principal that it belongs to."""
 
 import asyncio
 import time
@@ -7,12 +7,11 @@ from ipaddress import ip_network
 from sqlalchemy import select
 
 from app.access.identity import wallet
-from app.access.identity.credential_cache import CredentialCache, KnownCredential
+from app.access.identity.credential_cache import CachedCredential, CredentialCache
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import is_token, is_well_formed
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
-from app.access.identity.wallet import VerifiedWallet
 from app.core.client_address import in_networks
 from app.core.errors import (
     AddressNotAllowedError,
@@ -25,49 +24,53 @@ from app.core.errors import (
     UnauthenticatedError,
 )
 from app.core.request.principal import WALLET_SCOPES, Principal, Scope
+from app.core.request.wallet_proof import WalletProof
 from app.core.settings import Settings
 from app.database.engine import Database, now
 
 
 class Authenticator:
-    """Knows whether a credential is good, and whose it is."""
+    """Authenticates API keys and tokens by the database and its cache, wallets by signature."""
 
     def __init__(
-        self, settings: Settings, database: Database, peppers: Peppers, known: CredentialCache
+        self, settings: Settings, database: Database, peppers: Peppers, cache: CredentialCache
     ) -> None:
         self._database = database
         self._peppers = peppers
-        self._known = known
-        self._past = settings.signature_max_age
-        self._ahead = settings.signature_clock_skew
-        # Lookups that are under way, by digest and generation.
-        self._asked: dict[tuple[bytes, int], asyncio.Task[KnownCredential]] = {}
+        self._cache = cache
+        self._max_age = settings.signature_max_age
+        self._clock_skew = settings.signature_clock_skew
+        # Lookups in progress, by digest and generation of the cache.
+        self._lookups: dict[tuple[bytes, int], asyncio.Task[CachedCredential]] = {}
 
-    async def key(self, credential: KeyCredential, client: str) -> Principal:
-        """The principal of an API key or a wallet's token.
+    async def authenticate_key(self, credential: KeyCredential, client: str) -> Principal:
+        """The principal of an API key or a token. client: the client address of the request.
 
-        Raises InvalidKeyError, RevokedKeyError, RotatedKeyError, ExpiredKeyError and their kin for
-        tokens; AddressNotAllowedError; DatabaseUnavailableError, when it cannot be told.
+        Raises InvalidKeyError, RevokedKeyError, RotatedKeyError, ExpiredKeyError, for a token
+        InvalidTokenError and ExpiredTokenError; AddressNotAllowedError; DatabaseUnavailableError.
         """
         digest = self.digest(credential)
-        found = self._known.get(digest)
+        found = self._cache.get(digest)
         if found is None:
             found = await self._look_up(credential.secret, digest)
         return self._admit(found, client)
 
     def digest(self, credential: KeyCredential) -> bytes:
-        """What a key or token is known by."""
+        """The digest by which the database and the cache identify a key or token."""
         return self._peppers.digest(credential.secret)
 
-    def known_key(self, digest: bytes, client: str) -> Principal | None:
-        """`key`, if it was looked up lately; None where the database has to be asked."""
-        found = self._known.get(digest)
+    def authenticate_cached_key(self, digest: bytes, client: str) -> Principal | None:
+        """The principal of a key or token, if it is in the cache; else None.
+
+        Raises as `authenticate_key` does.
+        """
+        found = self._cache.get(digest)
         return None if found is None else self._admit(found, client)
 
-    def _admit(self, found: KnownCredential, client: str) -> Principal:
+    def _admit(self, found: CachedCredential, client: str) -> Principal:
         at = time.time()
         if found.expires_at is not None and found.expires_at <= at:
-            raise found.expired()
+            raise found.expiry_error()
         if found.networks and not in_networks(client, found.networks):
             raise AddressNotAllowedError(
                 f"This key does not work from {client}. Ask its issuer to add the address to the "
@@ -76,12 +79,12 @@ class Authenticator:
         found.used_at = at
         return found.principal
 
-    def wallet(self, credential: WalletCredential) -> tuple[Principal, VerifiedWallet]:
-        """The principal of a signed message, and what has to be spent before it changes anything.
+    def authenticate_wallet(self, credential: WalletCredential) -> tuple[Principal, WalletProof]:
+        """The principal of a wallet's signature, and the proof to consume before a change.
 
         Raises InvalidSignatureError and StaleSignatureError.
         """
-        proof = wallet.verify(credential, now(), self._past, self._ahead)
+        proof = wallet.verify(credential, now(), self._max_age, self._clock_skew)
         tenant = proof.address.lower()
         principal = Principal(
             id=f"wallet:{proof.address}",
@@ -92,91 +95,86 @@ class Authenticator:
         )
         return principal, proof
 
-    async def _look_up(self, secret: str, digest: bytes) -> KnownCredential:
+    async def _look_up(self, secret: str, digest: bytes) -> CachedCredential:
         if not is_well_formed(secret):
             if is_token(secret):
                 raise InvalidTokenError(
-                    "This is not a token: its form or its checksum is wrong. Copy it whole, or "
-                    "sign in again at POST /api/auth/token."
+                    "This is not a valid token: its form or its checksum is wrong. Copy all of "
+                    "it, or sign in again at POST /api/auth/token."
                 )
             raise InvalidKeyError(
-                "This is not an API key: its form or its checksum is wrong. Copy it whole; it "
-                "reads hk_live_… and is 58 characters long."
+                "This is not a valid API key: its form or its checksum is wrong. Copy all of it: "
+                "a key has the form hk_live_… and is 58 characters long."
             )
-        # A burst of requests with one key is one question: each with its own would use up the
-        # connections to the database. A question from before a notification is not shared.
-        asked = (digest, self._known.generation)
-        answer = self._asked.get(asked)
-        if answer is None:
-            answer = self._asked[asked] = asyncio.create_task(self._find(secret, *asked))
-            answer.add_done_callback(lambda _: self._asked.pop(asked))
-        # Whoever asked first may leave before the answer comes.
-        return await asyncio.shield(answer)
+        # Concurrent requests with one key share a lookup, so that a burst does not use up the
+        # connections to the database. A lookup that began before an invalidation is not shared.
+        lookup_key = (digest, self._cache.generation)
+        lookup = self._lookups.get(lookup_key)
+        if lookup is None:
+            lookup = asyncio.create_task(self._find(secret, *lookup_key))
+            self._lookups[lookup_key] = lookup
+            lookup.add_done_callback(lambda _: self._lookups.pop(lookup_key))
+        # Shielded: if the request that began the lookup is cancelled, the others still need it.
+        return await asyncio.shield(lookup)
 
-    async def _find(self, secret: str, digest: bytes, generation: int) -> KnownCredential:
+    async def _find(self, secret: str, digest: bytes, generation: int) -> CachedCredential:
         digests = [digest, *self._peppers.earlier_digests(secret)]
         find = self._find_token if is_token(secret) else self._find_key
         found = await find(digests)
-        self._known.put(digest, found, generation)
+        self._cache.put(digest, found, generation)
         return found
 
-    async def _find_key(self, digests: list[bytes]) -> KnownCredential:
+    async def _find_key(self, digests: list[bytes]) -> CachedCredential:
         async with self._database.transaction() as session:
             key = await session.scalar(select(APIKey).where(APIKey.digest.in_(digests)))
         if key is None:
-            raise InvalidKeyError("There is no such API key. Ask an admin for one.")
+            raise InvalidKeyError("This API key does not exist. Ask an admin for one.")
         if key.revoked_at is not None:
             raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
-        return KnownCredential(
+        return CachedCredential(
             id=key.id,
-            principal=Principal(
-                id=key.principal,
-                credential=key.id,
-                tenant=key.tenant,
-                scopes=frozenset(map(Scope, key.scopes)),
-                rate_limit=key.rate_limit,
-                address=_address(key.principal),
-            ),
+            principal=_principal(key, key.rate_limit),
             expires_at=key.expires_at.timestamp() if key.expires_at else None,
-            expired=_rotated if key.successor else _expired,
+            expiry_error=_rotated_key if key.successor else _expired_key,
             networks=tuple(map(ip_network, key.allowed_networks)),
         )
 
-    async def _find_token(self, digests: list[bytes]) -> KnownCredential:
+    async def _find_token(self, digests: list[bytes]) -> CachedCredential:
         async with self._database.transaction() as session:
             token = await session.scalar(select(AccessToken).where(AccessToken.digest.in_(digests)))
         if token is None:
+            # The cleanup removes expired tokens.
             raise InvalidTokenError(
-                "There is no such token, or it ended long ago. Sign in again at "
+                "This token does not exist, or it expired some time ago. Sign in again at "
                 "POST /api/auth/token."
             )
-        return KnownCredential(
+        return CachedCredential(
             id=token.id,
-            principal=Principal(
-                id=token.principal,
-                credential=token.id,
-                tenant=token.tenant,
-                scopes=frozenset(map(Scope, token.scopes)),
-                address=token.address,
-            ),
+            principal=_principal(token),
             expires_at=token.expires_at.timestamp(),
-            expired=_ended,
+            expiry_error=_expired_token,
         )
 
 
-def _address(principal: str) -> str | None:
-    """The wallet that a principal is, if it is one."""
-    kind, _, name = principal.partition(":")
-    return name if kind == "wallet" else None
+def _principal(credential: APIKey | AccessToken, rate_limit: int | None = None) -> Principal:
+    kind, _, name = credential.principal.partition(":")
+    return Principal(
+        id=credential.principal,
+        credential=credential.id,
+        tenant=credential.tenant,
+        scopes=frozenset(map(Scope, credential.scopes)),
+        rate_limit=rate_limit,
+        address=name if kind == "wallet" else None,
+    )
 
 
-def _expired() -> UnauthenticatedError:
+def _expired_key() -> UnauthenticatedError:
     return ExpiredKeyError("This API key has expired. Rotate it, or ask an admin for a new one.")
 
 
-def _rotated() -> UnauthenticatedError:
+def _rotated_key() -> UnauthenticatedError:
     return RotatedKeyError("This API key was rotated and its overlap is over. Use its successor.")
 
 
-def _ended() -> UnauthenticatedError:
+def _expired_token() -> UnauthenticatedError:
     return ExpiredTokenError("This token has expired. Sign in again at POST /api/auth/token.")

@@ -1,4 +1,4 @@
-"""What has to be done now and then: forget what expired, write down what was used."""
+"""Periodic cleanup: removes expired rows, and stores when API keys were last used."""
 
 import asyncio
 import time
@@ -14,36 +14,39 @@ from app.database.engine import Database, now
 
 log = structlog.get_logger()
 
-# `last_used_at` is true to the minute, and costs one statement a key and minute.
+# Seconds between two runs: the precision of `last_used_at`, which costs a statement per used key.
 INTERVAL = 60.0
 
 
-async def run_periodically(database: Database, known: CredentialCache) -> None:
-    """Do the upkeep every minute until cancelled; what fails is tried again."""
-    written = time.time()
+async def run_periodically(database: Database, cache: CredentialCache) -> None:
+    """Run the cleanup every minute until cancelled. A run that fails is repeated."""
+    stored_until = time.time()
     while True:
         await asyncio.sleep(INTERVAL)
         began = time.time()
         try:
-            await once(database, known.used_since(written))
-            written = began
+            await run_once(database, cache.used_since(stored_until))
+            stored_until = began
         except DatabaseUnavailableError:
-            log.warning("upkeep.postponed")
+            log.warning("cleanup.postponed")
         except Exception:
-            # Nobody else removes what has expired: a standby that is read only, or a lock that is
-            # held for long, must not end it for good.
-            log.exception("upkeep.failed")
+            # Not re-raised: nothing else removes expired rows, so a temporary error such as a
+            # read-only standby or a lock must not end the cleanup permanently.
+            log.exception("cleanup.failed")
 
 
-async def once(database: Database, used: dict[str, float]) -> None:
-    """Write last uses (id → Unix time) and remove what has expired."""
+async def run_once(database: Database, last_used: dict[str, float]) -> None:
+    """Remove expired tokens, nonces and consumed signatures, and store the last uses of keys.
+
+    last_used: Unix time in seconds by key id.
+    """
     async with database.transaction() as session:
-        # In a fixed order, so that two workers cannot wait for each other.
-        for key_id, moment in sorted(used.items()):
+        # In a fixed order, so that two workers cannot deadlock.
+        for key_id, used_at in sorted(last_used.items()):
             await session.execute(
                 update(APIKey)
                 .where(APIKey.id == key_id)
-                .values(last_used_at=datetime.fromtimestamp(moment, UTC))
+                .values(last_used_at=datetime.fromtimestamp(used_at, UTC))
             )
         for table in (AccessToken, Nonce, SpentSignature):
             await session.execute(delete(table).where(table.expires_at < now()))

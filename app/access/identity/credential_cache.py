@@ -1,9 +1,10 @@
-"""Keys and tokens that were looked up lately, and the word of their revocation.
+"""A cache of authenticated API keys and tokens, invalidated by PostgreSQL's LISTEN/NOTIFY.
 
-One lookup in PostgreSQL costs more than proxying the whole request, so a worker remembers what it
-found. It is told of every change by LISTEN/NOTIFY, and forgets what it changed itself before that
-is answered. While nobody listens, because the database is away, nothing is remembered: each request
-asks, and is answered 503.
+A lookup in PostgreSQL takes longer than forwarding a whole request, so each worker keeps what it
+has found. A transaction that changes a credential notifies all workers; the worker that ran it also
+removes the credential from its own cache before it sends the response. While the connection that
+listens is lost, nothing is cached: each request queries PostgreSQL, and fails with 503 if that is
+unavailable.
 """
 
 import asyncio
@@ -22,89 +23,98 @@ from app.database.engine import Database
 
 log = structlog.get_logger()
 
+# The channel of NOTIFY; its payload is the id of the changed credential.
 CHANNEL = "hokusai_credentials"
-# In a session's `info`: the ids of the credentials that its transaction changes.
+# The key, in a session's `info`, of the list of credential ids that its transaction has changed.
 CHANGED = "changed_credentials"
-# What bounds a missed notification, in seconds.
+# Seconds for which an entry is used; bounds the effect of a lost notification.
 LIFETIME = 30.0
-# Enough for every caller of a busy minute; the oldest goes first.
+# The maximum number of entries; the oldest is evicted first.
 CAPACITY = 10_000
+# Seconds between two checks that the listening connection is alive.
 HEARTBEAT = 5.0
+# Seconds between two attempts to connect.
 RETRY = 0.5
 
 
 @dataclass(slots=True)
-class KnownCredential:
-    """What the database said of one key or token.
+class CachedCredential:
+    """An API key or a token as found in the database.
 
-    id: of the key or token; expires_at: Unix time in seconds, None for never; expired: makes
-    the error with which it is answered from then on; used_at: Unix time of its last use.
+    id: the id of the key or token.
+    expires_at: Unix time in seconds; None if it does not expire.
+    expiry_error: creates the error for a request after `expires_at`.
+    networks: the networks that the key may be used from; empty for anywhere.
+    cached_at: when it was put into the cache, by the clock of the cache.
+    used_at: Unix time in seconds of its last use.
     """
 
     id: str
     principal: Principal
     expires_at: float | None
-    expired: Callable[[], UnauthenticatedError]
+    expiry_error: Callable[[], UnauthenticatedError]
     networks: tuple[Network, ...] = ()
-    found_at: float = 0.0
+    cached_at: float = 0.0
     used_at: float = 0.0
 
 
 class CredentialCache:
-    """A worker's memory of credentials, by digest."""
+    """One worker's cache of credentials, by the digest of the key or token."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._known: dict[bytes, KnownCredential] = {}
+        self._entries: dict[bytes, CachedCredential] = {}
         self._clock = clock
         self.listening = False
-        # Rises with each notification: a lookup that began before one must not be remembered.
+        # The number of invalidations so far. A lookup that began before the latest invalidation may
+        # have read the old row, so its result must not be cached: see `put`.
         self.generation = 0
 
-    def get(self, digest: bytes) -> KnownCredential | None:
-        """The credential, if it was found lately enough to trust."""
-        found = self._known.get(digest)
-        if found is None or self._clock() - found.found_at > LIFETIME:
+    def get(self, digest: bytes) -> CachedCredential | None:
+        """The credential, unless it is not cached or its entry is older than LIFETIME."""
+        entry = self._entries.get(digest)
+        if entry is None or self._clock() - entry.cached_at > LIFETIME:
             return None
-        return found
+        return entry
 
-    def put(self, digest: bytes, found: KnownCredential, generation: int) -> None:
-        """Remember a lookup that began at `generation`."""
+    def put(self, digest: bytes, credential: CachedCredential, generation: int) -> None:
+        """Cache the result of a lookup. generation: its value when the lookup began."""
         if not self.listening or generation != self.generation:
             return
-        self._known.pop(digest, None)
-        while len(self._known) >= CAPACITY:
-            del self._known[next(iter(self._known))]
-        found.found_at = self._clock()
-        self._known[digest] = found
+        self._entries.pop(digest, None)
+        while len(self._entries) >= CAPACITY:
+            del self._entries[next(iter(self._entries))]
+        credential.cached_at = self._clock()
+        self._entries[digest] = credential
 
-    def forget(self, credential: str) -> None:
-        """Drop one credential by its id."""
+    def invalidate(self, credential_id: str) -> None:
+        """Remove the entry of one credential."""
         self.generation += 1
-        for digest in [d for d, found in self._known.items() if found.id == credential]:
-            del self._known[digest]
+        for digest in [d for d, entry in self._entries.items() if entry.id == credential_id]:
+            del self._entries[digest]
 
-    def forget_all(self) -> None:
+    def clear(self) -> None:
+        """Remove all entries."""
         self.generation += 1
-        self._known.clear()
+        self._entries.clear()
 
     def used_since(self, moment: float) -> dict[str, float]:
-        """Ids and last uses (Unix time) of the credentials used after `moment`."""
-        return {c.id: c.used_at for c in self._known.values() if c.used_at > moment}
+        """The last uses, by credential id, that were after `moment`; all in Unix time."""
+        return {e.id: e.used_at for e in self._entries.values() if e.used_at > moment}
 
     async def listen(self, database: Database) -> None:
-        """Listen for changes until cancelled, connecting again whenever the connection is lost."""
-        is_told = False
+        """Listen for invalidations until cancelled, and reconnect when the connection is lost."""
+        outage_logged = False
         while True:
             try:
                 await self._listen_once(database)
-            except Exception as error:  # whatever the driver raises
-                # Once for each outage, however long it lasts, and also if it is there at the start.
-                if self.listening or not is_told:
+            except Exception as error:  # of whatever kind the driver raises
+                # Once per outage, and also if PostgreSQL is unavailable from the start.
+                if self.listening or not outage_logged:
                     log.warning("credentials.listener_lost", error=type(error).__name__)
-                is_told = True
+                outage_logged = True
             finally:
                 self.listening = False
-                self.forget_all()
+                self.clear()
             await asyncio.sleep(RETRY)
 
     async def _listen_once(self, database: Database) -> None:
@@ -112,16 +122,16 @@ class CredentialCache:
         lost = asyncio.Event()
         try:
             connection.add_termination_listener(lambda _: lost.set())
-            await connection.add_listener(CHANNEL, self._notified)
+            await connection.add_listener(CHANNEL, self._on_notification)
             self.listening = True
             while True:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), HEARTBEAT)
                     raise ConnectionError("PostgreSQL closed the connection")
-                # A silent network says nothing when the other side is gone: ask.
+                # A connection that is broken without a TCP reset is noticed only by using it.
                 await connection.execute("select 1")
         finally:
             connection.terminate()
 
-    def _notified(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        self.forget(payload)
+    def _on_notification(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+        self.invalidate(payload)

@@ -1,4 +1,4 @@
-"""What a request offers as proof of who sends it, read from its headers and not yet believed."""
+"""Parses the credential in a request's headers, without verifying it."""
 
 import base64
 import binascii
@@ -21,29 +21,29 @@ _WALLET_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class KeyCredential:
-    """An API key or a wallet's token: ASCII, not empty, its form not yet checked."""
+    """An API key or a wallet's token. Its text is not empty and ASCII, and otherwise unchecked."""
 
     secret: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class WalletCredential:
-    """The three X-ETH-* headers as they came: ASCII, not empty, their form not yet checked."""
+    """The values of the three X-ETH-* headers: not empty, ASCII, and otherwise unchecked."""
 
     address: str
-    # Both together are a credential for as long as the message is fresh.
+    # Not in `repr`: until the message is stale, both together can be used by anybody who sees them.
     message: str = field(repr=False)
     signature: str = field(repr=False)
 
 
 def parse(headers: Mapping[bytes, bytes]) -> KeyCredential | WalletCredential | None:
-    """The one credential among the headers, which are given by lower-case name; None without any.
+    """The credential of a request; None if it has none. headers: by lower-case name.
 
-    A key comes as `Authorization: Bearer <key>`, `Authorization: ApiKey <key>`, Basic with the key
-    as the password (RFC 7617), or `X-API-Key: <key>`; a wallet as X-ETH-Address, -Message and
-    -Signature. Raises AmbiguousCredentialsError for more than one of these, InvalidKeyError or
-    InvalidSignatureError for one that cannot be read. No error repeats any part of a header: a
-    key put in the wrong place must not turn up in an answer or a log.
+    A key or token is sent as `Authorization: Bearer <key>`, as `Authorization: ApiKey <key>`, as
+    the password of `Authorization: Basic` (RFC 7617), or as `X-API-Key: <key>`; a wallet's
+    signature as X-ETH-Address, X-ETH-Message and X-ETH-Signature. Raises AmbiguousCredentialsError
+    for more than one credential, InvalidKeyError or InvalidSignatureError for a malformed one. No
+    message repeats part of a header: a key in the wrong place must not appear in a response or log.
     """
     authorization = headers.get(b"authorization")
     api_key = headers.get(b"x-api-key")
@@ -80,14 +80,17 @@ def _authorization(value: bytes) -> KeyCredential:
     raise InvalidKeyError("Authorization has an unknown scheme. Use Bearer, ApiKey or Basic.")
 
 
-def _key(value: bytes, where: str) -> KeyCredential:
+def _key(value: bytes, location: str) -> KeyCredential:
+    """location: where the key was sent, for messages."""
     try:
         secret = value.strip().decode("ascii")
     except UnicodeDecodeError:
-        # `from None`, here and below: the cause would carry the secret into a traceback.
-        raise InvalidKeyError(f"{where} holds characters outside ASCII; no key has any.") from None
+        # `from None`, here and below: the original exception has the secret in its message.
+        raise InvalidKeyError(
+            f"{location} has characters outside ASCII, which no key contains."
+        ) from None
     if not secret:
-        raise InvalidKeyError(f"{where} holds no key.")
+        raise InvalidKeyError(f"{location} has no key.")
     return KeyCredential(secret)
 
 
@@ -96,12 +99,12 @@ def _password(value: bytes) -> bytes:
         pair = base64.b64decode(value.strip(), validate=True)
     except binascii.Error:
         raise InvalidKeyError(
-            "Authorization: Basic is not valid base64. It takes `<any name>:<key>` in base64."
+            "Authorization: Basic is not valid base64. Send `<any name>:<key>` in base64."
         ) from None
     _, colon, password = pair.partition(b":")
     if not colon:
         raise InvalidKeyError(
-            "Authorization: Basic has no colon. It takes `<any name>:<key>` in base64."
+            "Authorization: Basic has no colon. Send `<any name>:<key>` in base64."
         )
     return password
 
@@ -112,11 +115,11 @@ def _wallet(headers: Mapping[bytes, bytes]) -> WalletCredential:
         value = headers.get(header)
         if not value:
             raise InvalidSignatureError(
-                f"{name} is missing or empty. A wallet signs with X-ETH-Address, X-ETH-Message "
-                "and X-ETH-Signature, all three."
+                f"{name} is missing or empty. A wallet's signature is sent in three headers: "
+                "X-ETH-Address, X-ETH-Message and X-ETH-Signature."
             )
         try:
             values.append(value.decode("ascii"))
         except UnicodeDecodeError:
-            raise InvalidSignatureError(f"{name} holds characters outside ASCII.") from None
+            raise InvalidSignatureError(f"{name} has characters outside ASCII.") from None
     return WalletCredential(*values)

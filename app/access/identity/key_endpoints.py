@@ -1,4 +1,4 @@
-"""Keys over HTTP: one's own at /api/keys, everybody's at /api/admin/keys."""
+"""The endpoints for API keys: the caller's own at /api/keys, all keys at /api/admin/keys."""
 
 from datetime import datetime, timedelta
 from typing import Annotated
@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, status
 
 from app.access.identity import keys
+from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import (
     AdminKeyRequest,
@@ -15,16 +16,12 @@ from app.access.identity.schemas import (
     RotateRequest,
 )
 from app.access.tenants.workspaces import Workspaces
-from app.database.engine import Session, now
-from app.rest.dependencies import (
-    Admin,
-    Caller,
-    ChangeSession,
-    CurrentActor,
-    CurrentPeppers,
-)
+from app.core.app_state import state_of
+from app.core.settings import Settings
+from app.database.engine import now
+from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
-from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor
 
 router = APIRouter(prefix="/api", tags=["keys"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])
@@ -36,47 +33,47 @@ Limit = Annotated[PageSize, Query()]
 async def create_own_key(
     request: Request,
     body: KeyRequest,
-    holder: Caller,
+    owner: Caller,
     session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
 ) -> IssuedKey:
-    """Make a key for oneself. It shares the caller's limit and can do nothing the caller cannot."""
-    limit: int = request.app.state.settings.rate_limit
-    return issued(*await keys.issue_own(session, peppers, holder, limit, body, actor))
+    """Create a key for the caller. It shares the caller's rate limit and has no more rights."""
+    limit = state_of(request)[Settings].rate_limit
+    return issued(*await keys.issue_own(session, peppers, owner, limit, body, actor))
 
 
 @router.get("/keys")
 async def list_own_keys(
-    holder: Caller, session: Session, cursor: Cursor = None, limit: Limit = 100
+    owner: Caller, session: Session, cursor: Cursor = None, limit: Limit = 100
 ) -> Page[KeyView]:
-    """One's own keys: those that speak for the same principal."""
-    return await _page(session, principal=holder.id, cursor=cursor, limit=limit)
+    """List the caller's own keys: those of the same principal."""
+    return await _page(session, principal=owner.id, cursor=cursor, limit=limit)
 
 
 @router.post("/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
 async def rotate_own_key(
     request: Request,
     key_id: Label,
-    holder: Caller,
+    owner: Caller,
     session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
     body: RotateRequest | None = None,
 ) -> IssuedKey:
-    """Replace a key of one's own; the old one works on for the overlap."""
-    limit: int = request.app.state.settings.rate_limit
-    key, until = await keys.find_own(session, key_id, holder, limit)
+    """Replace one of the caller's own keys; the old key keeps working for the overlap."""
+    limit = state_of(request)[Settings].rate_limit
+    key, until = await keys.get_own_key(session, key_id, owner, limit)
     return await _rotate(session, peppers, key, body, actor, until)
 
 
 @router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_own_key(
-    request: Request, key_id: Label, holder: Caller, session: ChangeSession, actor: CurrentActor
+    request: Request, key_id: Label, owner: Caller, session: ChangeSession, actor: CurrentActor
 ) -> None:
-    """End a key of one's own at once, and the keys made with it."""
-    limit: int = request.app.state.settings.rate_limit
-    key, _ = await keys.find_own(session, key_id, holder, limit)
+    """Revoke one of the caller's own keys, and the keys that were created with it."""
+    limit = state_of(request)[Settings].rate_limit
+    key, _ = await keys.get_own_key(session, key_id, owner, limit)
     await keys.revoke(session, key, actor)
 
 
@@ -89,9 +86,9 @@ async def create_key(
     peppers: CurrentPeppers,
     actor: CurrentActor,
 ) -> IssuedKey:
-    """Issue a key for a tenant, which is made if it is unknown."""
-    workspaces: Workspaces = request.app.state.workspaces
-    await workspaces.try_prepare(body.tenant, actor)
+    """Create a key for a tenant, which is created if it does not exist."""
+    workspaces = state_of(request)[Workspaces]
+    await workspaces.try_ensure(body.tenant, actor)
     return issued(*await keys.issue(session, peppers, body, actor))
 
 
@@ -104,7 +101,7 @@ async def list_keys(
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Page[KeyView]:
-    """All keys, or those of a tenant or principal."""
+    """List all keys, or those of a tenant or principal."""
     return await _page(session, principal=principal, tenant=tenant, cursor=cursor, limit=limit)
 
 
@@ -117,20 +114,27 @@ async def rotate_key(
     actor: CurrentActor,
     body: RotateRequest | None = None,
 ) -> IssuedKey:
-    """Replace any key; the old one works on for the overlap."""
-    key = await keys.find(session, key_id)
+    """Replace a key; the old key keeps working for the overlap."""
+    key = await keys.get_key(session, key_id)
     return await _rotate(session, peppers, key, body, actor)
 
 
 @admin_router.delete("/admin/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_key(
-    key_id: Label, _: Admin, session: ChangeSession, actor: CurrentActor, line: bool = False
+    key_id: Label,
+    _: Admin,
+    session: ChangeSession,
+    actor: CurrentActor,
+    rotation_chain: bool = False,
 ) -> None:
-    """End any key at once, and the keys made with it.
+    """Revoke a key, and the keys that were created with it.
 
-    With `line`, also what it was rotated to or from: whoever stole a key may have rotated it since.
+    `rotation_chain`: also the keys that it was rotated to or from. For a stolen key, which the
+    thief may have rotated.
     """
-    await keys.revoke(session, await keys.find(session, key_id), actor, line=line)
+    await keys.revoke(
+        session, await keys.get_key(session, key_id), actor, rotation_chain=rotation_chain
+    )
 
 
 async def _rotate(
@@ -153,24 +157,23 @@ async def _page(
     cursor: str | None,
     limit: int,
 ) -> Page[KeyView]:
-    found = await keys.page(
+    found = await keys.list_keys(
         session,
         principal=principal,
         tenant=tenant,
         after=decode_cursor(cursor) if cursor else None,
         limit=limit,
     )
-    more = encode_cursor(found[limit - 1].id) if len(found) > limit else None
-    return Page(items=[view(key) for key in found[:limit]], next=more)
+    return Page.of(found, limit, key=lambda key: key.id, view=view)
 
 
 def view(key: APIKey) -> KeyView:
-    """A key as it is listed."""
+    """A key as lists show it."""
     return KeyView.model_validate({**_columns(key), "state": keys.state(key, now())})
 
 
 def issued(key: APIKey, secret: str) -> IssuedKey:
-    """A new key as it is shown, once."""
+    """A new key with its secret, which is shown only once."""
     return IssuedKey.model_validate({**_columns(key), "state": "active", "key": secret})
 
 

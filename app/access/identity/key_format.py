@@ -1,8 +1,8 @@
-"""The text of API keys and of the tokens that wallets are given: making, checking, hashing.
+"""The format of API keys and of wallets' tokens: generation, checksum, and the stored hash.
 
-A secret reads `hk_live_<43 characters>_<6 characters>`: 256 random bits in base62, then the CRC32
-of all that stands before the last underscore, in base62. The checksum tells a mistyped key from an
-unknown one without a look at the database; it is no protection.
+A key has the form `hk_live_<43 characters>_<6 characters>`, a token `hk_token_…`: 256 random bits
+in base62, then the CRC32, in base62, of everything before the last underscore. By the checksum, a
+mistyped key is refused without a query of the database; it is not a security measure.
 """
 
 import hmac
@@ -11,11 +11,10 @@ import secrets
 import zlib
 from typing import Final
 
-KEY_PREFIX: Final = "hk_live_"
-TOKEN_PREFIX: Final = "hk_token_"  # noqa: S105  # names the format, is no secret
+from app.core.redaction import SECRET_PATTERN
 
-# For secret scanners: finds a key or a token in any text.
-SECRET_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
+KEY_PREFIX: Final = "hk_live_"
+TOKEN_PREFIX: Final = "hk_token_"  # noqa: S105  # a prefix, not a secret
 
 _FULL = re.compile(SECRET_PATTERN)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -24,19 +23,19 @@ _CHECKSUM_LENGTH = 6
 
 
 def new_key() -> str:
-    """A new API key, to be shown once."""
+    """A new random API key."""
     return _new(KEY_PREFIX)
 
 
 def new_token() -> str:
-    """A new token for a wallet, good wherever a key is."""
+    """A new random token for a wallet."""
     return _new(TOKEN_PREFIX)
 
 
 def is_well_formed(text: str) -> bool:
-    """Whether the text has the form of a key or token and its checksum is right.
+    """Whether a text has the form of a key or token, with the right checksum.
 
-    A malformed text of any length costs no more than a well-formed one.
+    The time it takes does not grow with the length of a malformed text.
     """
     if _FULL.fullmatch(text) is None:
         return False
@@ -44,20 +43,20 @@ def is_well_formed(text: str) -> bool:
 
 
 def is_token(text: str) -> bool:
-    """Whether a text begins as a wallet's token does, and not as an API key."""
+    """Whether a text begins like a wallet's token, and not like an API key."""
     return text.startswith(TOKEN_PREFIX)
 
 
 def digest(text: str, pepper: bytes) -> bytes:
-    """What the database keeps of a key: its HMAC-SHA256 under the pepper, 32 bytes."""
+    """What the database stores of a key: its HMAC-SHA256 with the pepper, 32 bytes."""
     return hmac.digest(pepper, text.encode(), "sha256")
 
 
 def hint(text: str) -> str:
-    """What listings show of a key, for its holder to know it by: `hk_live_...wxyz`.
+    """What lists show of a key, so that its owner recognises it: `hk_live_...wxyz`.
 
-    The four characters end the random part, of which 232 bits stay unsaid. Raises ValueError when
-    the text is no key or token, since then any part of it may be too much.
+    The last four random characters are shown; 232 bits remain secret. Raises ValueError if the text
+    is not a key or token, since then showing any part of it might reveal too much.
     """
     if _FULL.fullmatch(text) is None:
         raise ValueError("not the text of a key or token")

@@ -1,4 +1,4 @@
-"""API keys: issuing, listing, rotating, revoking."""
+"""Issues, lists, rotates and revokes API keys."""
 
 import secrets
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from sqlalchemy import or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.identity.credential_cache import CHANGED, CHANNEL
 from app.access.identity.key_format import hint, new_key
 from app.access.identity.models import APIKey
@@ -16,15 +16,16 @@ from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
 from app.database.engine import now
 
-# The longest life of a key that a wallet's signature makes.
+# The longest lifetime of a key that is created with a wallet's signature.
 WALLET_KEY_DAYS = 90
 
 
 def state(key: APIKey, at: datetime) -> str:
-    """`active`, `expired`, `revoked` or `rotated`."""
+    """The state of a key at a time: `active`, `expired`, `revoked` or `rotated`."""
     if key.revoked_at is not None:
         return "revoked"
     if key.expires_at is not None and key.expires_at <= at:
@@ -40,13 +41,14 @@ async def issue(
     *,
     secret: str | None = None,
 ) -> tuple[APIKey, str]:
-    """A new key for a tenant, as an admin asks: the record and the key itself.
+    """Create a key for a tenant, with a new principal; return its row and its secret.
 
-    The key speaks for a principal of its own. `secret` is a key that the caller made beforehand.
+    secret: the secret, if it was generated beforehand. Raises UnprocessableError for an invalid
+    name of a tenant.
     """
     tenant, _ = await tenants.ensure(session, request.tenant, actor)
     identifier = _identifier()
-    key, secret = _record(
+    key, secret = _new_key(
         peppers,
         identifier=identifier,
         principal=f"key:{identifier}",
@@ -67,44 +69,47 @@ async def issue(
 async def issue_own(
     session: AsyncSession,
     peppers: Peppers,
-    holder: Principal,
+    owner: Principal,
     default_limit: int,
     request: KeyRequest,
     actor: Actor,
 ) -> tuple[APIKey, str]:
-    """A new key that a principal makes for itself, in nothing above the credential it came with.
+    """Create a key for the caller's own principal; return its row and its secret.
 
-    Raises PermissionDeniedError where more was asked for.
+    Its scopes, rate limit, lifetime and networks do not exceed those of the caller's credential.
+    default_limit: the rate limit of a principal that has none of its own. Raises
+    PermissionDeniedError if the request exceeds the credential, or if the credential is a token.
     """
-    parent = await _credential(session, holder)
-    scopes = request.scopes if request.scopes is not None else sorted(holder.scopes)
-    above = sorted(set(scopes) - holder.scopes)
+    parent = await _lock_credential(session, owner)
+    scopes = request.scopes if request.scopes is not None else sorted(owner.scopes)
+    above = sorted(set(scopes) - owner.scopes)
     if above:
         raise PermissionDeniedError(
-            f"Your credential does not have the scope {', '.join(above)}, so a key of yours cannot."
+            f"Your credential does not have the scope {', '.join(above)}, so neither can a key of "
+            "yours."
         )
-    most = holder.rate_limit or default_limit
-    if request.rate_limit is not None and request.rate_limit > most:
+    own_limit = owner.rate_limit or default_limit
+    if request.rate_limit is not None and request.rate_limit > own_limit:
         raise PermissionDeniedError(
-            f"A key of yours cannot have more than your own {most} requests a minute."
+            f"A key of yours cannot have a limit above your own of {own_limit} requests a minute."
         )
     expires_at = _expiry(request.expires_in_days)
-    if holder.credential == "signature":
-        # A signed message names no host, and whoever saw it could make a key for good of it.
+    if owner.credential == "signature":
+        # A signed message names no host. A site that has got one could create a permanent key.
         expires_at = _earlier(expires_at, _expiry(WALLET_KEY_DAYS))
     networks: Sequence[str] = request.allowed_networks
     if parent is not None:
         expires_at = _earlier(expires_at, parent.expires_at)
-        networks = _within(networks, parent.allowed_networks)
-    tenant, _ = await tenants.ensure(session, holder.tenant, actor)
-    key, secret = _record(
+        networks = _restrict_networks(networks, parent.allowed_networks)
+    tenant, _ = await tenants.ensure(session, owner.tenant, actor)
+    key, secret = _new_key(
         peppers,
         identifier=_identifier(),
-        principal=holder.id,
+        principal=owner.id,
         tenant=tenant.name,
         name=request.name,
         scopes=scopes,
-        rate_limit=request.rate_limit or holder.rate_limit,
+        rate_limit=request.rate_limit or owner.rate_limit,
         networks=networks,
         expires_at=expires_at,
         parent=parent.id if parent else None,
@@ -114,7 +119,7 @@ async def issue_own(
     return key, secret
 
 
-async def page(
+async def list_keys(
     session: AsyncSession,
     *,
     principal: str | None = None,
@@ -122,7 +127,9 @@ async def page(
     after: str | None = None,
     limit: int,
 ) -> Sequence[APIKey]:
-    """Keys by id, one more than `limit` where there are more."""
+    """Keys ordered by id, of a principal, of a tenant, or all; one more than `limit` if there are
+    more. after: only keys whose ids come after this one.
+    """
     query = select(APIKey).order_by(APIKey.id).limit(limit + 1)
     if principal is not None:
         query = query.where(APIKey.principal == principal)
@@ -133,10 +140,10 @@ async def page(
     return (await session.scalars(query)).all()
 
 
-async def find(session: AsyncSession, key_id: str, *, principal: str | None = None) -> APIKey:
-    """One key, locked for a change; with `principal`, only if it is that one's own.
+async def get_key(session: AsyncSession, key_id: str, *, principal: str | None = None) -> APIKey:
+    """A key by its id, with its row locked. principal: only a key of this principal.
 
-    Raises NotFoundError, the same for an unknown key and for a foreign one.
+    Raises NotFoundError, with the same message for a key of another principal as for an unknown id.
     """
     query = select(APIKey).where(APIKey.id == key_id).with_for_update()
     if principal is not None:
@@ -144,7 +151,7 @@ async def find(session: AsyncSession, key_id: str, *, principal: str | None = No
     key = await session.scalar(query)
     if key is None:
         whose = " of yours" if principal is not None else ""
-        # Not repeated: it may be a key that was given where its id belongs.
+        # The id is not repeated: it may be a secret that was sent in the wrong place.
         raise NotFoundError(f"There is no key{whose} with this id.")
     return key
 
@@ -158,9 +165,10 @@ async def rotate(
     *,
     until: datetime | None = None,
 ) -> tuple[APIKey, str]:
-    """A successor with the same rights and a lifetime of the same length, `until` at the latest;
-    the old key works on for `overlap`, or until its own end if that is sooner.
+    """Create the successor of a key, with the same rights; return its row and its secret.
 
+    The successor's lifetime is as long as the old key's was. overlap: how long the old key keeps
+    working, if it does not expire before. until: the latest time at which the successor expires.
     Raises ConflictError for a key that is not active, or was rotated before.
     """
     at = now()
@@ -172,10 +180,10 @@ async def rotate(
         )
     lifetime = key.expires_at - key.created_at if key.expires_at else None
     if key.parent is not None:
-        # A key that was made with another never outlives it, however often it is rotated.
+        # A key never outlives the key that it was created with, however often it is rotated.
         parent = await session.get_one(APIKey, key.parent)
         until = _earlier(until, parent.expires_at)
-    successor, secret = _record(
+    successor, secret = _new_key(
         peppers,
         identifier=_identifier(),
         principal=key.principal,
@@ -192,80 +200,83 @@ async def rotate(
     await session.flush()
     key.successor = successor.id
     key.expires_at = _earlier(key.expires_at, at + overlap)
-    # What the old key made stays with the line, and goes when the line is revoked.
+    # So that revoking the successor revokes the keys created with the old key too.
     for child in await session.scalars(select(APIKey).where(APIKey.parent == key.id)):
         child.parent = successor.id
     record(session, actor, "key.rotated", key.id, key.tenant, successor=successor.id)
-    await _tell(session, key.id)
+    await _notify(session, key.id)
     return successor, secret
 
 
-async def revoke(session: AsyncSession, key: APIKey, actor: Actor, *, line: bool = False) -> None:
-    """End a key at once, and every key that its holder made with it. Doing it twice is no error.
+async def revoke(
+    session: AsyncSession, key: APIKey, actor: Actor, *, rotation_chain: bool = False
+) -> None:
+    """Revoke a key and every key that was created with it, directly or indirectly. Idempotent.
 
-    line: also what it was rotated to, and what was rotated to it. Whoever stole a key may
-    have rotated it since.
+    rotation_chain: also the keys that it was rotated to or from.
     """
     pending, seen = [key], {key.id}
     at = now()
     while pending:
-        one = pending.pop()
-        # Whoever makes a key with this one, or in its place, has it locked until theirs shows.
-        await session.refresh(one, with_for_update=True)
-        related = APIKey.parent == one.id
-        if line:
-            related = or_(related, APIKey.id == one.successor, APIKey.successor == one.id)
+        current = pending.pop()
+        # A transaction that creates a key with this one, or rotates it, has its row locked. The
+        # lock waits for that, so that the new key is among the related ones.
+        await session.refresh(current, with_for_update=True)
+        related = APIKey.parent == current.id
+        if rotation_chain:
+            related = or_(related, APIKey.id == current.successor, APIKey.successor == current.id)
         for other in await session.scalars(select(APIKey).where(related)):
             if other.id not in seen:
                 seen.add(other.id)
                 pending.append(other)
-        if one.revoked_at is None:
-            one.revoked_at = at
-            record(session, actor, "key.revoked", one.id, one.tenant)
-        await _tell(session, one.id)
+        if current.revoked_at is None:
+            current.revoked_at = at
+            record(session, actor, "key.revoked", current.id, current.tenant)
+        await _notify(session, current.id)
 
 
-async def find_own(
-    session: AsyncSession, key_id: str, holder: Principal, default_limit: int
+async def get_own_key(
+    session: AsyncSession, key_id: str, owner: Principal, default_limit: int
 ) -> tuple[APIKey, datetime | None]:
-    """A key that speaks for the same principal as the holder's credential, locked for a change,
-    and the latest end that its successor may have, None for no bound.
+    """A key of the caller's own principal, with its row locked, and when a successor of it has to
+    expire at the latest (None for no bound).
 
-    Raises NotFoundError, and PermissionDeniedError for a key that may do more than the credential:
-    rotating it would hand out what the holder does not have.
+    Raises NotFoundError, and PermissionDeniedError for a key that has more rights than the caller's
+    credential: by rotating it the caller would gain them.
     """
-    credential = await _credential(session, holder, key_id)
-    key = await find(session, key_id, principal=holder.id)
-    above = sorted(set(key.scopes) - holder.scopes)
+    credential = await _lock_credential(session, owner, key_id)
+    key = await get_key(session, key_id, principal=owner.id)
+    above = sorted(set(key.scopes) - owner.scopes)
     if above:
         raise PermissionDeniedError(
             f"Key {key.id} has the scope {', '.join(above)}, which your credential does not have."
         )
-    if (key.rate_limit or default_limit) > (holder.rate_limit or default_limit):
+    if (key.rate_limit or default_limit) > (owner.rate_limit or default_limit):
         raise PermissionDeniedError(f"Key {key.id} has a higher rate limit than your credential.")
     if credential is None or credential.id == key.id:
         return key, None
     if credential.allowed_networks and not key.allowed_networks:
-        raise PermissionDeniedError(f"Key {key.id} works from anywhere, and your own does not.")
-    _within(key.allowed_networks, credential.allowed_networks)
+        raise PermissionDeniedError(f"Key {key.id} works from any address, and yours does not.")
+    _restrict_networks(key.allowed_networks, credential.allowed_networks)
     return key, credential.expires_at
 
 
-async def _credential(
-    session: AsyncSession, holder: Principal, other: str | None = None
+async def _lock_credential(
+    session: AsyncSession, owner: Principal, other: str | None = None
 ) -> APIKey | None:
-    """The key that a caller came with, locked; None for a wallet's signature.
+    """The key that the caller authenticated with, with its row locked; None for a signature.
 
-    The lock keeps a revocation from missing the keys that are made with it meanwhile. `other` is a
-    key that is to be changed: both are locked in one order, so that two callers cannot wait for
-    each other. Raises PermissionDeniedError for a token: the keys that it made would outlive it.
+    The lock makes a concurrent revocation of the key wait, so that it includes the keys that are
+    being created with it. other: the id of a second key that is going to be changed. Both rows are
+    locked in a fixed order, so that two callers cannot deadlock. Raises PermissionDeniedError for a
+    token, which must not create keys that outlive it.
     """
-    if holder.credential == "signature":
+    if owner.credential == "signature":
         return None
-    ids = {holder.credential, other} - {None}
-    query = select(APIKey).where(APIKey.id.in_(ids), APIKey.principal == holder.id)
+    ids = {owner.credential, other} - {None}
+    query = select(APIKey).where(APIKey.id.in_(ids), APIKey.principal == owner.id)
     locked = await session.scalars(query.order_by(APIKey.id).with_for_update())
-    key = next((key for key in locked if key.id == holder.credential), None)
+    key = next((key for key in locked if key.id == owner.credential), None)
     if key is None:
         raise PermissionDeniedError(
             "A token cannot manage keys. Sign the request with the wallet instead."
@@ -292,10 +303,11 @@ async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -
     await session.flush()
 
 
-async def _tell(session: AsyncSession, key_id: str) -> None:
-    """Let every worker forget the key; PostgreSQL delivers it when the transaction commits.
+async def _notify(session: AsyncSession, key_id: str) -> None:
+    """Make every worker remove a key from its cache when the transaction commits.
 
-    This one forgets it by then as well, without waiting for its turn: see dependencies.py.
+    The other workers are notified by PostgreSQL; this one does not wait for that: see
+    `ChangeTransactions`.
     """
     session.info.setdefault(CHANGED, []).append(key_id)
     await session.execute(
@@ -303,7 +315,7 @@ async def _tell(session: AsyncSession, key_id: str) -> None:
     )
 
 
-def _record(
+def _new_key(
     peppers: Peppers,
     *,
     identifier: str,
@@ -347,21 +359,24 @@ def _expiry(days: int | None) -> datetime | None:
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
-    """The earlier of two ends, where None is no end."""
-    return min((end for end in (one, other) if end is not None), default=None)
+    """The earlier of two times, where None means never."""
+    return min((time for time in (one, other) if time is not None), default=None)
 
 
-def _within(asked: Sequence[str], own: Sequence[str]) -> Sequence[str]:
-    """The networks of a key, which must lie within those of whoever makes or changes it."""
+def _restrict_networks(requested: Sequence[str], own: Sequence[str]) -> Sequence[str]:
+    """The networks of a key that is created by a key with the networks `own`; empty: anywhere.
+
+    Raises PermissionDeniedError for a requested network that is not within `own`.
+    """
     if not own:
-        return asked
-    for text_ in asked:
-        network = ip_network(text_)
+        return requested
+    for requested_network in requested:
+        network = ip_network(requested_network)
         if not any(
             network.version == outer.version and network.subnet_of(outer)  # type: ignore[arg-type]
             for outer in map(ip_network, own)
         ):
             raise PermissionDeniedError(
-                f"{text_} is not within the networks of your own key: {', '.join(own)}."
+                f"{requested_network} is not within the networks of your own key: {', '.join(own)}."
             )
-    return asked or own
+    return requested or own

@@ -1,4 +1,4 @@
-"""Who calls, on the way of every request."""
+"""ASGI middleware that authenticates every request."""
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -10,12 +10,13 @@ from app.core.request.context import RequestContext, context_of
 
 
 class Identity:
-    """Sets `exchange.principal`, or refuses; the paths in `public` are open to anybody.
+    """Sets the principal of the request's context, or refuses the request.
 
-    public: methods and paths. A path in it takes no other method from anybody, and says so.
+    public: pairs of method and path that need no credential. Other methods of these paths are
+        refused with 405.
 
-    It stands before the first byte of the body is read, so that a stranger's `Expect: 100-continue`
-    is never answered with `100`.
+    It runs before the body is read. So an unauthenticated client that sends `Expect: 100-continue`
+    gets the error, and not `100 Continue`.
     """
 
     def __init__(
@@ -25,38 +26,43 @@ class Identity:
         self.authenticator = authenticator
         self.public = public
         self._allowed = {
-            path: ", ".join(sorted(method for method, one in public if one == path))
+            path: ", ".join(sorted(method for method, other in public if other == path))
             for _, path in public
         }
 
-    def known(self, context: RequestContext) -> bool:
-        """Set `exchange.principal` if it can be told at once, without asking the database.
+    def authenticate_from_cache(self, context: RequestContext) -> bool:
+        """Set the principal if that needs no query of the database; return whether it is set.
 
-        Raises what is wrong with the credential, as far as that shows at once too.
+        That is so for a wallet's signature, and for a key or token in the cache. Raises the errors
+        of an invalid credential, as far as they need no query either.
         """
         head = context.head
-        if head.digest is None:
+        if head.key_digest is None:
             credential = credentials.parse(head.headers)
             if isinstance(credential, KeyCredential):
-                head.digest = self.authenticator.digest(credential)
+                head.key_digest = self.authenticator.digest(credential)
             elif credential is not None:
-                context.principal, context.wallet_proof = self.authenticator.wallet(credential)
-        if head.digest is not None:
-            context.principal = self.authenticator.known_key(head.digest, head.client)
+                context.principal, context.wallet_proof = self.authenticator.authenticate_wallet(
+                    credential
+                )
+        if head.key_digest is not None:
+            context.principal = self.authenticator.authenticate_cached_key(
+                head.key_digest, head.client
+            )
         return context.principal is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if (scope["method"], scope["path"]) not in self.public:
             allowed = self._allowed.get(scope["path"])
             if allowed is not None:
-                # To ask for a credential would be to promise that one helps.
+                # Not a 401: no credential would help.
                 raise MethodNotAllowedError(
-                    f"{scope['method']} is not possible here; it takes {allowed}.",
+                    f"{scope['method']} is not allowed here; use {allowed}.",
                     headers=[(b"allow", allowed.encode())],
                 )
             context = context_of(scope)
-            if not self.known(context):
-                # A key of which only the database can tell, or nothing at all.
+            if not self.authenticate_from_cache(context):
+                # A key or token that is not in the cache, or no credential.
                 credential = credentials.parse(context.headers)
                 if not isinstance(credential, KeyCredential):
                     raise UnauthenticatedError(
@@ -64,5 +70,7 @@ class Identity:
                         "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
                         "X-ETH-Message, X-ETH-Signature)."
                     )
-                context.principal = await self.authenticator.key(credential, context.client)
+                context.principal = await self.authenticator.authenticate_key(
+                    credential, context.client
+                )
         await self.app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""The tables of credentials. None of them holds a secret: keys and tokens are kept as HMACs."""
+"""The tables of credentials. They contain no secrets: keys and tokens are stored as HMACs."""
 
 from datetime import datetime
 
@@ -12,11 +12,14 @@ from app.database.engine import Base, now
 class APIKey(Base):
     """One API key.
 
-    principal: who the key speaks for; a key that its holder made for itself, and the successor of
-        a rotated key, keep it.
+    principal: the id of the principal that the key authenticates. A key that an owner created for
+        itself, and the successor of a rotated key, have the same one.
     digest: HMAC-SHA256 of the key with the pepper of `pepper_version`.
-    parent: the key whose holder made this one; it is revoked along with its parent.
-    successor: the key that replaced this one; it goes on working until `expires_at`.
+    hint: the prefix and four characters of the key, for lists.
+    rate_limit: requests per window; None for the default.
+    allowed_networks: the networks that the key may be used from; empty for anywhere.
+    parent: the key that this one was created with; revoking the parent revokes this one too.
+    successor: the key that replaced this one, which keeps working until `expires_at`.
     """
 
     __tablename__ = "api_keys"
@@ -46,7 +49,7 @@ class APIKey(Base):
 
 
 class AccessToken(Base):
-    """A short-lived token that a wallet was given for its signature."""
+    """A short-lived token, issued to a wallet for its signature."""
 
     __tablename__ = "access_tokens"
     __table_args__ = (Index("access_tokens_by_expiry", "expires_at"),)
@@ -63,9 +66,10 @@ class AccessToken(Base):
 
 
 class SpentSignature(Base):
-    """A wallet's message that has already authorised one change.
+    """A wallet's message that has authorised a change, and must not authorise another.
 
-    Keyed on the message, never on the signature's bytes: those have a twin that verifies too.
+    The key is the message's hash and not the signature: for each signature there is a second one
+    that is valid too.
     """
 
     __tablename__ = "spent_signatures"
@@ -77,7 +81,7 @@ class SpentSignature(Base):
 
 
 class Nonce(Base):
-    """A nonce that was handed out for a SIWE message and not used yet."""
+    """A nonce that was issued for a SIWE message and has not been used yet."""
 
     __tablename__ = "nonces"
     __table_args__ = (Index("nonces_by_expiry", "expires_at"),)
@@ -87,7 +91,7 @@ class Nonce(Base):
 
 
 class Fingerprint(Base):
-    """Which pepper this database's keys were hashed with, so that a wrong one is noticed."""
+    """A hash of each pepper that keys were made with, so that a wrong pepper is noticed."""
 
     __tablename__ = "pepper_fingerprints"
 

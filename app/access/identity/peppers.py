@@ -1,4 +1,4 @@
-"""The secrets that keys are hashed with, and the check that they are the right ones."""
+"""The peppers: secret keys of the HMAC that API keys and tokens are stored as."""
 
 import hashlib
 import hmac
@@ -15,7 +15,7 @@ from app.core.settings import Settings
 
 
 class Peppers:
-    """The pepper in use and those of earlier versions, counted from 1 with the oldest."""
+    """The current pepper and the retired ones. Versions are numbered from 1, the oldest."""
 
     def __init__(self, retired: tuple[bytes, ...], current: bytes) -> None:
         self._all = (*retired, current)
@@ -25,7 +25,7 @@ class Peppers:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Peppers":
-        """Raises StartupError where no pepper was given."""
+        """The peppers of the settings. Raises StartupError if HOKUSAI_KEY_PEPPER is not set."""
         if settings.key_pepper is None:
             raise StartupError("HOKUSAI_KEY_PEPPER is not set: keys cannot be hashed without it")
         return cls(
@@ -34,18 +34,17 @@ class Peppers:
         )
 
     def digest(self, secret: str) -> bytes:
-        """HMAC-SHA256 under the pepper in use: 32 bytes."""
+        """HMAC-SHA256 of a key or token with the current pepper: 32 bytes."""
         return digest(secret, self.current)
 
     def earlier_digests(self, secret: str) -> list[bytes]:
-        """The same under each retired pepper, newest first."""
+        """The same with each retired pepper, newest first."""
         return [digest(secret, pepper) for pepper in self._retired]
 
-    async def check(self, session: AsyncSession) -> None:
-        """Compare with what the database remembers, and let it remember new ones.
+    async def verify_and_record(self, session: AsyncSession) -> None:
+        """Verify the peppers, and store the fingerprints of new ones in the database.
 
-        Raises StartupError where a pepper is not the one that the database's keys were made with:
-        every key would be refused, and nobody would know why.
+        Raises StartupError as `verify` does.
         """
         for version, fingerprint in self._fingerprints():
             await session.execute(
@@ -53,16 +52,19 @@ class Peppers:
                 .values(version=version, fingerprint=fingerprint)
                 .on_conflict_do_nothing()
             )
-        await self.compare(session)
+        await self.verify(session)
 
-    async def compare(self, session: AsyncSession) -> int:
-        """The same without writing: how many of the peppers the database remembers.
+    async def verify(self, session: AsyncSession) -> int:
+        """Compare the peppers with the fingerprints in the database; return how many it has.
 
-        One that it does not know is a new one. Raises StartupError as `check` does.
+        A pepper without a fingerprint is new, and valid. Raises StartupError for a pepper that
+        differs from the one that the database's keys were made with, since all keys would be
+        refused without an explanation.
         """
-        known = {one.version: one.fingerprint for one in await session.scalars(select(Fingerprint))}
+        rows = await session.scalars(select(Fingerprint))
+        stored = {row.version: row.fingerprint for row in rows}
         for version, fingerprint in self._fingerprints():
-            if not hmac.compare_digest(known.get(version, fingerprint), fingerprint):
+            if not hmac.compare_digest(stored.get(version, fingerprint), fingerprint):
                 name = (
                     "HOKUSAI_KEY_PEPPER" if version == self.version else "HOKUSAI_RETIRED_PEPPERS"
                 )
@@ -70,7 +72,7 @@ class Peppers:
                     f"{name}: pepper {version} is not the one that this database's keys were made "
                     "with; to change the pepper, add the old one to HOKUSAI_RETIRED_PEPPERS"
                 )
-        return len(known)
+        return len(stored)
 
     def _fingerprints(self) -> Iterator[tuple[int, bytes]]:
         for version, pepper in enumerate(self._all, start=1):

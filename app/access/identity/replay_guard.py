@@ -1,72 +1,72 @@
-"""Wallet messages that were used up: each is good for one change."""
+"""Replay protection: each message that a wallet signs authorises only one change."""
 
 from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity.wallet import VerifiedWallet
 from app.core.batching import Batcher
 from app.core.errors import SpentSignatureError
+from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
 
-# One statement whatever their number, so that it is prepared once.
-_SPEND = text(
+# The same statement for any number of messages, so that it is prepared only once.
+_CONSUME = text(
     "insert into spent_signatures (address, digest, expires_at)"
     " select * from unnest(cast(:addresses as text[]), cast(:digests as bytea[]),"
     " cast(:ends as timestamptz[]))"
     " on conflict do nothing returning address, digest"
 )
-# More than come at once on a busy day, and few enough for one statement.
-MAX_TOGETHER = 200
+# Messages per statement.
+MAX_BATCH = 200
 
+# Address and digest.
 Message = tuple[str, bytes]
 
 
-async def spend(session: AsyncSession, proof: VerifiedWallet) -> None:
-    """Use up a wallet's message, in the transaction of what it authorises.
+async def consume(session: AsyncSession, proof: WalletProof) -> None:
+    """Consume a wallet's message, in the transaction of the change that it authorises.
 
-    Raises SpentSignatureError when it already was, by whatever worker.
+    Raises SpentSignatureError if it was consumed before, by any worker.
     """
-    if not await _spend(session, [proof]):
+    if not await _consume(session, [proof]):
         raise _spent()
 
 
 class ReplayGuard:
-    """Uses messages up for requests that have no transaction of their own."""
+    """Consumes messages for requests that have no transaction, such as those to MLflow."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._batch = Batcher(self._spend, MAX_TOGETHER)
+        self._batcher = Batcher(self._consume, MAX_BATCH)
 
-    async def spend(self, proof: VerifiedWallet) -> None:
-        """Return when the message is used up for good.
+    async def consume(self, proof: WalletProof) -> None:
+        """Consume a wallet's message; on return this is committed.
 
-        Raises SpentSignatureError when it already was, DatabaseUnavailableError.
+        Raises SpentSignatureError if it was consumed before, and DatabaseUnavailableError.
         """
-        if not await self._batch.ask(proof):
+        if not await self._batcher.submit(proof):
             raise _spent()
 
-    async def _spend(self, proofs: list[VerifiedWallet]) -> list[bool]:
-        """Of each, whether it was fresh."""
+    async def _consume(self, proofs: list[WalletProof]) -> list[bool]:
+        """For each message, whether it was unused."""
         async with self._database.transaction() as session:
-            fresh = await _spend(session, proofs)
-        found = []
+            unused = await _consume(session, proofs)
+        results = []
         for proof in proofs:
             message = (proof.address, proof.digest)
-            found.append(message in fresh)
-            # The same message twice in one statement is good for the first of the two.
-            fresh.discard(message)
-        return found
+            results.append(message in unused)
+            # If a batch has a message twice, only the first of the two succeeds.
+            unused.discard(message)
+        return results
 
 
-async def _spend(session: AsyncSession, proofs: Sequence[VerifiedWallet]) -> set[Message]:
-    """Use up those that are fresh, and say which they were."""
-    # In one order everywhere, so that two statements with the same messages never wait for each
-    # other.
+async def _consume(session: AsyncSession, proofs: Sequence[WalletProof]) -> set[Message]:
+    """Consume the messages; return those that were unused."""
+    # In a fixed order, so that two statements with the same messages cannot deadlock.
     ordered = sorted(proofs, key=lambda proof: (proof.address, proof.digest))
     rows = await session.execute(
-        _SPEND,
+        _CONSUME,
         {
             "addresses": [proof.address for proof in ordered],
             "digests": [proof.digest for proof in ordered],
@@ -78,6 +78,6 @@ async def _spend(session: AsyncSession, proofs: Sequence[VerifiedWallet]) -> set
 
 def _spent() -> SpentSignatureError:
     return SpentSignatureError(
-        "This signed message has already authorised a change. Sign a new one for each request "
+        "This signed message has already authorised a change. Sign a new message for each request "
         "that changes something, or exchange one for a token at POST /api/auth/token."
     )

@@ -1,4 +1,4 @@
-"""What the identity endpoints take and give."""
+"""The request and response bodies of the endpoints for API keys, tokens and nonces."""
 
 from datetime import datetime
 from ipaddress import ip_network
@@ -15,7 +15,12 @@ RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a min
 
 
 def _network(text: str) -> str:
-    return str(ip_network(text, strict=False))
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(
+            "must be a network such as 203.0.113.0/24 or 2001:db8::/32, or a single address"
+        ) from None
 
 
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
@@ -37,44 +42,46 @@ NetworkText = Annotated[
     AfterValidator(_network),
     Field(
         examples=["203.0.113.0/24"],
-        # For whoever reads the document; it is the validator that decides.
+        # For readers of the OpenAPI document; the validator above decides.
         json_schema_extra={"anyOf": [{"pattern": f"^{_IPV4}$"}, {"pattern": f"^{_IPV6}$"}]},
     ),
 ]
 
 
 class KeyRequest(BaseModel):
-    """A key that its holder makes for itself: never more than the holder may."""
+    """The key that a caller creates for itself, with no more rights than the caller's own."""
 
     model_config = ConfigDict(extra="forbid")
 
     name: Label = Field(examples=["training cluster"])
-    scopes: Scopes | None = Field(default=None, description="As the caller's own, by default.")
+    scopes: Scopes | None = Field(
+        default=None, description="By default, those of the caller's credential."
+    )
     rate_limit: RateLimit | None = Field(
-        default=None, description="As the caller's own, by default; never above it."
+        default=None, description="By default, and at most, the caller's own."
     )
     expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
-        default=90, description="null for a key without an end."
+        default=90, description="null for a key that does not expire."
     )
     allowed_networks: Annotated[list[NetworkText], Field(max_length=100)] = Field(
-        default=[], description="CIDR blocks that the key works from; empty for anywhere."
+        default=[], description="The networks that the key works from (CIDR); empty for anywhere."
     )
 
 
 class AdminKeyRequest(KeyRequest):
-    """A key that an admin issues."""
+    """The key that an admin creates for a tenant."""
 
     tenant: Label = Field(
-        description="Made if it is unknown.",
+        description="Created if it does not exist.",
         examples=["acme"],
         json_schema_extra={"pattern": PATTERN},
     )
-    rate_limit: RateLimit | None = Field(default=None, description="The default one, if null.")
+    rate_limit: RateLimit | None = Field(default=None, description="null for the default.")
     scopes: Scopes = [Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST]
 
 
 class RotateRequest(BaseModel):
-    """How long the old key goes on working."""
+    """How long the old key keeps working, in seconds."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -82,19 +89,21 @@ class RotateRequest(BaseModel):
 
 
 class KeyView(BaseModel):
-    """A key as it is listed: everything but the key."""
+    """A key, without its secret."""
 
     model_config = ConfigDict(from_attributes=True)
 
     id: str = Field(examples=["9f2c51d0a7b3e846"])
     principal: str = Field(
-        description="Who the key speaks for; limits and the audit log count on it.",
+        description="The principal that the key authenticates; rate limits count by it.",
         examples=["key:9f2c51d0a7b3e846"],
     )
     tenant: str = Field(examples=["acme"])
     name: str = Field(examples=["training cluster"])
     scopes: list[Scope] = Field(examples=[["read", "write"]])
-    hint: str = Field(description="How the key begins and ends.", examples=["hk_live_...wxyz"])
+    hint: str = Field(
+        description="The prefix and four characters of the key.", examples=["hk_live_...wxyz"]
+    )
     rate_limit: int | None = Field(
         description="Requests a minute; null for the default.", examples=[None]
     )
@@ -102,23 +111,23 @@ class KeyView(BaseModel):
     state: str = Field(
         description="`active`, `expired`, `revoked` or `rotated`.", examples=["active"]
     )
-    parent: str | None = Field(description="The key that it was made with.", examples=[None])
+    parent: str | None = Field(description="The key that it was created with.", examples=[None])
     successor: str | None = Field(description="The key that replaced it.", examples=[None])
     created_at: datetime
     created_by: str = Field(examples=["key:0b7d42c9e1f0a358"])
     expires_at: datetime | None = Field(examples=["2026-05-01T23:59:59Z"])
     revoked_at: datetime | None = Field(examples=[None])
-    last_used_at: datetime | None = Field(description="To the minute.", examples=[None])
+    last_used_at: datetime | None = Field(description="Accurate to a minute.", examples=[None])
 
 
 class IssuedKey(KeyView):
-    """A new key, with the key itself: this answer is the only place where it is ever shown."""
+    """A new key with its secret, which only this response shows."""
 
     key: str = Field(examples=["hk_live_…"])
 
 
 class TokenRequest(BaseModel):
-    """What to exchange for a token. Without `message`, the three X-ETH-* headers are the proof."""
+    """The proof to exchange for a token. Without `message`, the three X-ETH-* headers are it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -126,7 +135,7 @@ class TokenRequest(BaseModel):
         Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})] | None
     ) = Field(
         default=None,
-        description="A SIWE message (EIP-4361) with a nonce from /api/auth/nonce.",
+        description="A SIWE message (EIP-4361) with a nonce of GET /api/auth/nonce.",
         examples=["registry.example wants you to sign in with your Ethereum account:\n0x…"],
     )
     signature: (
@@ -137,21 +146,21 @@ class TokenRequest(BaseModel):
         | None
     ) = Field(
         default=None,
-        description="The wallet's signature of the message: 65 bytes in hex.",
+        description="The wallet's signature of the message: 65 bytes in hexadecimal.",
         examples=["0x" + "1b" * 65],
     )
-    scopes: Scopes | None = Field(default=None, description="All that a wallet may, by default.")
+    scopes: Scopes | None = Field(default=None, description="By default, all scopes of a wallet.")
     expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(
-        default=None, description="Seconds, 900 to 3600."
+        default=None, description="The lifetime in seconds, 900 to 3600."
     )
 
 
 class IssuedToken(BaseModel):
-    """A token, shown once; it serves as MLFLOW_TRACKING_TOKEN (RFC 6749, section 5.1)."""
+    """A new token, for MLFLOW_TRACKING_TOKEN; only this response shows it (RFC 6749, 5.1)."""
 
     access_token: str = Field(examples=["hk_token_…"])
-    token_type: str = "Bearer"  # noqa: S105 - the name of a scheme
-    expires_in: int = Field(description="Seconds.", examples=[3600])
+    token_type: str = "Bearer"  # noqa: S105  # the name of a scheme
+    expires_in: int = Field(description="The lifetime in seconds.", examples=[3600])
     scopes: list[Scope] = Field(examples=[["read", "write", "register", "attest"]])
     address: str = Field(examples=["0x742d35Cc6634C0532925a3b844Bc454e4438f44e"])
 
@@ -164,13 +173,13 @@ class NonceView(BaseModel):
 
 
 class WhoAmI(BaseModel):
-    """The caller, as the gateway sees it."""
+    """The authenticated caller."""
 
     principal: str = Field(examples=["key:9f2c51d0a7b3e846"])
     tenant: str = Field(examples=["acme"])
     scopes: list[Scope] = Field(examples=[["read", "write"]])
     credential: str = Field(
-        description="A key's or token's id, or `signature`.", examples=["9f2c51d0a7b3e846"]
+        description="The id of the key or token, or `signature`.", examples=["9f2c51d0a7b3e846"]
     )
-    address: str | None = Field(description="The wallet, if it is one.", examples=[None])
-    rate_limit: int = Field(description="Requests in a window.", examples=[100])
+    address: str | None = Field(description="The address, if it is a wallet.", examples=[None])
+    rate_limit: int = Field(description="Requests allowed per window.", examples=[100])

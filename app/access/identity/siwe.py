@@ -1,8 +1,8 @@
-"""Sign-In with Ethereum: the messages of EIP-4361, read, checked and written.
+"""Sign-In with Ethereum: parses, verifies and formats the messages of EIP-4361.
 
-A browser wallet signs such a message to get a token. The reader is strict where a message could
-mean two things (order, line breaks, repeats), and follows what wallets send where the text of the
-EIP wavers: the address may be in any casing, the statement in any printable ASCII.
+A browser wallet signs such a message to get a token. Parsing is strict where a message could be
+ambiguous (order, line breaks, repetition). Where the text of the EIP is unclear it accepts what
+wallets send: an address in any casing, and a statement of any printable ASCII characters.
 """
 
 import re
@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
-from app.access.identity.wallet import checksum_address, parse_signature, personal_recover
 from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.core.ethereum import checksum_address, parse_signature, personal_recover
 
 MAX_LENGTH: Final = 8192
 
@@ -26,13 +26,13 @@ _DATE_TIME = (
 _INTRODUCTION = " wants you to sign in with your Ethereum account:"
 _HEADER = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?"
-    # No userinfo: `good.example@evil.example` reads like the host it is not.
+    # No userinfo: a reader would take `good.example@evil.example` for good.example.
     r"(?P<domain>(?:[A-Za-z0-9._~!$&'()*+,;=:\[\]-]|%[0-9A-Fa-f]{2})+)" + re.escape(_INTRODUCTION)
 )
 _STATEMENT = re.compile(r"[\x20-\x7e]+")
 _RESOURCE = re.compile(rf"- ({_URI})")
 
-# The labelled lines in their order: what a value looks like, and whether the line has to be there.
+# The labelled lines in their order: label, pattern of the value, and whether it is required.
 _FIELDS = [
     ("URI", re.compile(_URI), True),
     ("Version", re.compile("1"), True),
@@ -47,7 +47,10 @@ _FIELDS = [
 
 @dataclass(frozen=True, slots=True)
 class SIWEMessage:
-    """The fields of an EIP-4361 message of version 1; times are aware, the address EIP-55."""
+    """The fields of a message of EIP-4361, version 1.
+
+    address: with the checksum of EIP-55. Times are timezone-aware.
+    """
 
     domain: str
     address: str
@@ -63,7 +66,7 @@ class SIWEMessage:
     resources: tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The message as a wallet signs it, with its times in UTC."""
+        """The text that a wallet signs, with times in UTC."""
         origin = f"{self.scheme}://{self.domain}" if self.scheme else self.domain
         lines = [origin + _INTRODUCTION, self.address, ""]
         if self.statement is not None:
@@ -74,12 +77,12 @@ class SIWEMessage:
             "Version: 1",
             f"Chain ID: {self.chain_id}",
             f"Nonce: {self.nonce}",
-            f"Issued At: {_written(self.issued_at)}",
+            f"Issued At: {_format_time(self.issued_at)}",
         ]
         if self.expiration_time is not None:
-            lines.append(f"Expiration Time: {_written(self.expiration_time)}")
+            lines.append(f"Expiration Time: {_format_time(self.expiration_time)}")
         if self.not_before is not None:
-            lines.append(f"Not Before: {_written(self.not_before)}")
+            lines.append(f"Not Before: {_format_time(self.not_before)}")
         if self.request_id is not None:
             lines.append(f"Request ID: {self.request_id}")
         if self.resources:
@@ -89,27 +92,31 @@ class SIWEMessage:
 
 
 def verify(
-    text: str, signature: str, *, hosts: Set[str], now: datetime, past: float, ahead: float
+    text: str,
+    signature: str,
+    *,
+    hosts: Set[str],
+    now: datetime,
+    max_age: float,
+    clock_skew: float,
 ) -> SIWEMessage:
-    """The message of a text, once it is known to be meant for us, fresh, and signed by its address.
+    """Parse a message, and verify its host, its times and its signature.
 
-    `signature` is 65 bytes in hexadecimal, with or without `0x`; the rest is as for `validate`.
-    Whether the nonce is one of ours and unused is left to the caller. Raises
-    InvalidSignatureError or StaleSignatureError with the reason.
+    signature: 65 bytes in hexadecimal, with or without `0x`. The other arguments are those of
+    `validate`. The caller has to verify the nonce. Raises InvalidSignatureError and
+    StaleSignatureError.
     """
     message = parse(text)
-    validate(message, hosts=hosts, now=now, past=past, ahead=ahead)
+    validate(message, hosts=hosts, now=now, max_age=max_age, clock_skew=clock_skew)
     if personal_recover(text.encode(), parse_signature(signature)) != message.address:
-        raise InvalidSignatureError(
-            f"The signature over the SIWE message is not one of {message.address}."
-        )
+        raise InvalidSignatureError(f"The SIWE message was not signed by {message.address}.")
     return message
 
 
 def parse(text: str) -> SIWEMessage:
-    """Read a message of EIP-4361, of at most 8192 characters.
+    """Parse a message of EIP-4361, of at most 8192 characters.
 
-    Raises InvalidSignatureError that names the first line which is wrong.
+    Raises InvalidSignatureError that names the first malformed line.
     """
     if len(text) > MAX_LENGTH:
         raise InvalidSignatureError(f"The SIWE message is longer than {MAX_LENGTH} characters.")
@@ -117,7 +124,7 @@ def parse(text: str) -> SIWEMessage:
     header = _HEADER.fullmatch(lines.popleft())
     if header is None:
         raise InvalidSignatureError(
-            "The SIWE message has to begin with a line `<host>" + _INTRODUCTION + "`."
+            "The SIWE message must begin with the line `<host>" + _INTRODUCTION + "`."
         )
     address = _address(_next(lines))
     statement = _statement(lines)
@@ -131,52 +138,55 @@ def parse(text: str) -> SIWEMessage:
         issued_at=_time("Issued At", fields["Issued At"]),
         scheme=header["scheme"],
         statement=statement,
-        expiration_time=_time_if_given("Expiration Time", fields),
-        not_before=_time_if_given("Not Before", fields),
+        expiration_time=_optional_time("Expiration Time", fields),
+        not_before=_optional_time("Not Before", fields),
         request_id=fields.get("Request ID"),
         resources=_resources(lines),
     )
 
 
 def validate(
-    message: SIWEMessage, *, hosts: Set[str], now: datetime, past: float, ahead: float
+    message: SIWEMessage, *, hosts: Set[str], now: datetime, max_age: float, clock_skew: float
 ) -> None:
-    """Check that a message is meant for one of our hosts (`host` or `host:port`), and now.
+    """Verify that a message is addressed to one of `hosts`, and valid at the time `now`.
 
-    `now` is an aware time; the message may be `past` seconds old, and its times as much as
-    `ahead` seconds ahead of `now`. Raises InvalidSignatureError when it is meant for another
-    site, StaleSignatureError when it is of another time.
+    hosts: the gateway's own, as `host` or `host:port`. now: timezone-aware. max_age: the maximum
+    age in seconds since Issued At. clock_skew: how many seconds Issued At and Not Before may be
+    ahead of `now`. Raises InvalidSignatureError for another host, StaleSignatureError for the time.
     """
     if message.domain.lower() not in {host.lower() for host in hosts}:
         raise InvalidSignatureError(
-            f"The SIWE message is addressed to another site. It has to name {_any_of(hosts)}."
+            "The SIWE message is addressed to another site. It must name "
+            f"{' or '.join(sorted(hosts))}."
         )
     if message.scheme is not None and message.scheme.lower() not in ("http", "https"):
-        raise InvalidSignatureError("The scheme before the SIWE message's host is not http(s).")
+        raise InvalidSignatureError(
+            "The scheme before the SIWE message's host must be http or https."
+        )
     try:
         uri = urlsplit(message.uri)
     except ValueError:
-        raise InvalidSignatureError("The SIWE message's URI cannot be read.") from None
+        raise InvalidSignatureError("The SIWE message's URI is not a valid URI.") from None
     if uri.scheme not in ("http", "https") or uri.netloc.lower() != message.domain.lower():
         raise InvalidSignatureError(
-            f"The SIWE message's URI has to be http(s) and on {message.domain}."
+            f"The SIWE message's URI must be http or https, with the host {message.domain}."
         )
     age = (now - message.issued_at).total_seconds()
-    if age > past:
+    if age > max_age:
         raise StaleSignatureError(
-            f"The SIWE message was issued {age:.0f} seconds ago; {past:.0f} are allowed."
+            f"The SIWE message was issued {age:.0f} seconds ago; {max_age:.0f} are allowed."
         )
-    if -age > ahead:
+    if -age > clock_skew:
         raise StaleSignatureError(
             f"The SIWE message was issued {-age:.0f} seconds ahead of the gateway's clock; "
-            f"{ahead:.0f} are allowed."
+            f"{clock_skew:.0f} are allowed."
         )
     if message.expiration_time is not None and message.expiration_time <= now:
         raise StaleSignatureError("The SIWE message's Expiration Time has passed.")
     if message.not_before is not None:
-        early = (message.not_before - now).total_seconds()
-        if early > ahead:
-            raise StaleSignatureError("The SIWE message's Not Before is still to come.")
+        ahead = (message.not_before - now).total_seconds()
+        if ahead > clock_skew:
+            raise StaleSignatureError("The SIWE message's Not Before is in the future.")
 
 
 def _next(lines: deque[str]) -> str:
@@ -190,12 +200,12 @@ def _address(line: str) -> str:
         return checksum_address(line)
     except UnprocessableError:
         raise InvalidSignatureError(
-            "The second line of the SIWE message is not an Ethereum address."
+            "The second line of the SIWE message is not a valid Ethereum address."
         ) from None
 
 
 def _statement(lines: deque[str]) -> str | None:
-    """Take the lines between the address and the URI: blank, blank or blank, statement, blank."""
+    """Consume the lines before the URI: either blank, blank, or blank, statement, blank."""
     _blank(lines, "after the address")
     line = _next(lines)
     if not line:
@@ -206,9 +216,9 @@ def _statement(lines: deque[str]) -> str | None:
     return line
 
 
-def _blank(lines: deque[str], where: str) -> None:
+def _blank(lines: deque[str], position: str) -> None:
     if _next(lines):
-        raise InvalidSignatureError(f"The SIWE message needs a blank line {where}.")
+        raise InvalidSignatureError(f"The SIWE message needs a blank line {position}.")
 
 
 def _labelled(lines: deque[str]) -> dict[str, str]:
@@ -231,13 +241,15 @@ def _resources(lines: deque[str]) -> tuple[str, ...]:
         return ()
     if lines.popleft() != "Resources:":
         raise InvalidSignatureError(
-            "The SIWE message has a line that EIP-4361 does not know, or not in this place."
+            "The SIWE message has a line that EIP-4361 does not define, or not in this place."
         )
     resources = []
     for line in lines:
         match = _RESOURCE.fullmatch(line)
         if match is None:
-            raise InvalidSignatureError("A line under the SIWE message's Resources is not `- URI`.")
+            raise InvalidSignatureError(
+                "A line of the SIWE message's Resources is not of the form `- URI`."
+            )
         resources.append(match[1])
     return tuple(resources)
 
@@ -246,17 +258,15 @@ def _time(label: str, value: str) -> datetime:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise InvalidSignatureError(f"The SIWE message's {label} does not exist.") from None
+        raise InvalidSignatureError(
+            f"The SIWE message's {label} is not a valid date and time."
+        ) from None
 
 
-def _time_if_given(label: str, fields: dict[str, str]) -> datetime | None:
+def _optional_time(label: str, fields: dict[str, str]) -> datetime | None:
     value = fields.get(label)
     return None if value is None else _time(label, value)
 
 
-def _written(time: datetime) -> str:
+def _format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def _any_of(hosts: Set[str]) -> str:
-    return " or ".join(sorted(hosts))

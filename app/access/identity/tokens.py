@@ -1,4 +1,4 @@
-"""Tokens for wallets: a signature is exchanged once, the token serves for up to an hour."""
+"""Tokens for wallets, valid for up to an hour, and the nonces of SIWE messages."""
 
 import secrets
 from collections.abc import Sequence
@@ -7,12 +7,13 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
 from app.core.errors import PermissionDeniedError, SpentSignatureError
+from app.core.request.actor import Actor
 from app.core.request.principal import WALLET_SCOPES, Scope
 from app.database.engine import now
 
@@ -20,20 +21,20 @@ NONCE_LIFETIME = timedelta(minutes=10)
 
 
 async def new_nonce(session: AsyncSession) -> Nonce:
-    """A nonce for one SIWE message: 24 hexadecimal digits."""
+    """Create a nonce for one SIWE message: 24 hexadecimal digits."""
     nonce = Nonce(value=secrets.token_hex(12), expires_at=now() + NONCE_LIFETIME)
     session.add(nonce)
     return nonce
 
 
-async def spend_nonce(session: AsyncSession, value: str) -> None:
-    """Use up a nonce. Raises SpentSignatureError for one that is unknown, spent or too old."""
+async def consume_nonce(session: AsyncSession, value: str) -> None:
+    """Consume a nonce. Raises SpentSignatureError if it is unknown, used or expired."""
     expires_at = await session.scalar(
         delete(Nonce).where(Nonce.value == value).returning(Nonce.expires_at)
     )
     if expires_at is None or expires_at <= now():
         raise SpentSignatureError(
-            "The message's nonce is unknown, used or older than ten minutes. Take a new one from "
+            "The message's nonce is unknown, used or older than ten minutes. Get a new one from "
             "GET /api/auth/nonce and sign again."
         )
 
@@ -46,16 +47,17 @@ async def issue(
     seconds: int,
     actor: Actor,
     *,
-    signed_until: datetime | None = None,
+    expires_by: datetime | None = None,
 ) -> tuple[AccessToken, str]:
-    """A new token of a wallet: its record and the token itself.
+    """Create a token for a wallet; return its row and its secret.
 
-    signed_until: the end that the wallet's own message sets, if it sets one.
-    Raises PermissionDeniedError for a scope that no wallet has.
+    address: with the checksum of EIP-55. scopes: None for all scopes of a wallet. seconds: its
+    lifetime. expires_by: the latest end, if the wallet's message sets one (Expiration Time). Raises
+    PermissionDeniedError for a scope that wallets cannot have.
     """
-    wanted = frozenset(scopes) if scopes is not None else WALLET_SCOPES
-    if not wanted <= WALLET_SCOPES:
-        raise PermissionDeniedError("A wallet cannot have the scope admin. Ask for the others.")
+    requested = frozenset(scopes) if scopes is not None else WALLET_SCOPES
+    if not requested <= WALLET_SCOPES:
+        raise PermissionDeniedError("A wallet cannot have the scope admin. Request the others.")
     principal = f"wallet:{address}"
     tenant, _ = await tenants.ensure(session, address.lower(), actor)
     secret = new_token()
@@ -66,11 +68,11 @@ async def issue(
         principal=principal,
         address=address,
         tenant=tenant.name,
-        scopes=[scope.value for scope in Scope if scope in wanted],
+        scopes=[scope.value for scope in Scope if scope in requested],
         digest=peppers.digest(secret),
         pepper_version=peppers.version,
         created_at=at,
-        expires_at=min(expires_at, signed_until) if signed_until else expires_at,
+        expires_at=min(expires_at, expires_by) if expires_by else expires_at,
     )
     session.add(token)
     record(session, actor, "token.issued", token.id, token.tenant, scopes=token.scopes)

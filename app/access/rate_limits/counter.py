@@ -1,7 +1,7 @@
-"""Counting requests in fixed windows.
+"""Counts requests in fixed windows.
 
-A window of somebody begins with their first request and lasts its length; `limit` requests are let
-through in it. The refused ones neither count nor make it longer. Every counter is exact under
+The window of a key begins with its first request. Up to `limit` requests are allowed in it; the
+ones refused after that are not counted and do not extend the window. Every counter is exact under
 concurrency.
 """
 
@@ -16,22 +16,23 @@ from app.core.request.quota import Quota
 
 
 class Counter(Protocol):
-    """Keeps the counts of windows."""
+    """Stores the windows of all keys."""
 
     def hit(self, key: str, limit: int, window: float) -> Quota | asyncio.Future[Quota]:
-        """Count a request on `key`, of which `limit` (at least 1) may pass in `window` seconds.
+        """Count one request on a key and return the state of its window.
 
-        A future is for who has to be asked, and never fails.
+        limit: requests allowed per window, at least 1. window: its length in seconds. A counter
+        outside of this process returns a future, which never fails.
         """
         ...
 
     async def close(self) -> None:
-        """Give back whatever it holds."""
+        """Close the counter's connections."""
         ...
 
 
-async def counted(hit: Quota | asyncio.Future[Quota]) -> Quota:
-    """What a counter's `hit` gave, waited for where that takes it."""
+async def resolve(hit: Quota | asyncio.Future[Quota]) -> Quota:
+    """The result of `Counter.hit`, awaited if it is a future."""
     return hit if isinstance(hit, Quota) else await hit
 
 
@@ -40,11 +41,11 @@ class MemoryCounter:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        # By their length, and among those in the order in which they began.
+        # By length; those of one length are ordered by their beginnings, and so by their ends.
         self._windows: dict[float, OrderedDict[str, _Window]] = {}
 
     def __len__(self) -> int:
-        """How many windows are kept."""
+        """The number of windows in memory."""
         return sum(map(len, self._windows.values()))
 
     def hit(self, key: str, limit: int, window: float) -> Quota:
@@ -54,8 +55,8 @@ class MemoryCounter:
             windows = self._windows[window] = OrderedDict()
         current = windows.get(key)
         if current is None or current.end <= now:
-            current = self._begin(windows, key, now, window)
-        # Rounding may make a new window longer than it is; its header would say a second more.
+            current = self._begin_window(windows, key, now, window)
+        # Floating-point rounding can make the time left exceed the window's length.
         reset = min(window, current.end - now)
         if current.count >= limit:
             return Quota(limit, 0, reset, False)
@@ -65,13 +66,13 @@ class MemoryCounter:
     async def close(self) -> None:
         pass
 
-    def _begin(
+    def _begin_window(
         self, windows: "OrderedDict[str, _Window]", key: str, now: float, window: float
     ) -> "_Window":
-        """A new window. These are of one length, so the first begun is the first over, and goes."""
+        """Add a window, after removing those at the front that have ended."""
         while windows and next(iter(windows.values())).end <= now:
             windows.popitem(last=False)
-        begun = windows[key] = _Window(now + window)
+        windows[key] = begun = _Window(now + window)
         return begun
 
 

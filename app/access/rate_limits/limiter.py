@@ -1,11 +1,10 @@
-"""The declared limits, ready to count."""
+"""The limits of the policy, each with the counter that enforces it."""
 
 import asyncio
-import math
 
 from slowapi.wrappers import Limit
 
-from app.access.rate_limits.counter import Counter, counted
+from app.access.rate_limits.counter import Counter
 from app.access.rate_limits.policy import Policy
 from app.core.client_address import failure_address
 from app.core.request.context import RequestContext
@@ -13,13 +12,14 @@ from app.core.request.quota import Quota
 
 
 class CountedLimit:
-    """One declared limit and the counter behind it.
+    """One limit of the policy and the counter that it is counted on.
 
-    window: its length in whole seconds. refused: how many requests it has turned away.
+    window: its length in whole seconds.
+    refused: the number of requests refused because of this limit, for the metrics.
     """
 
     def __init__(self, limit: Limit, counter: Counter) -> None:
-        # Taken apart once: slowapi and `limits` look each of these up anew.
+        # Read once, because slowapi and `limits` compute each of these on every access.
         self.name: str = limit.scope
         self._key = limit.key_func
         self._amount: int = limit.limit.amount
@@ -27,31 +27,22 @@ class CountedLimit:
         self._counter = counter
         self.refused = 0
 
-    def ask(self, context: RequestContext, own: int | None = None) -> Quota | asyncio.Future[Quota]:
-        """Count an exchange; `own` is a limit of the caller's own. See Counter.hit."""
-        return self._counter.hit(
-            f"{self.name}:{self._key(context)}", own or self._amount, self.window
-        )
+    def hit(
+        self, context: RequestContext, own_limit: int | None = None
+    ) -> Quota | asyncio.Future[Quota]:
+        """Count a request: see `Counter.hit`. own_limit: replaces the amount of the policy."""
+        return self._hit(self._key(context), own_limit or self._amount)
 
-    async def hit(self, context: RequestContext, own: int | None = None) -> Quota:
-        """Count an exchange and keep the result in it."""
-        context.quota = await counted(self.ask(context, own))
-        return context.quota
+    def hit_address(self, address: str) -> Quota | asyncio.Future[Quota]:
+        """Count an event on a client address, without a request's context: see `Counter.hit`."""
+        return self._hit(failure_address(address), self._amount)
 
-    async def hit_address(self, address: str) -> Quota:
-        """Count something that a client address does apart from its requests' own limit."""
-        return await counted(
-            self._counter.hit(f"{self.name}:{failure_address(address)}", self._amount, self.window)
-        )
-
-    def refuse(self, quota: Quota) -> int:
-        """Note that one is turned away: the whole seconds after which to try again."""
-        self.refused += 1
-        return wait(quota)
+    def _hit(self, key: str, amount: int) -> Quota | asyncio.Future[Quota]:
+        return self._counter.hit(f"{self.name}:{key}", amount, self.window)
 
 
 class Limiter:
-    """The limits of the policy."""
+    """All limits of the policy, on one counter."""
 
     def __init__(self, policy: Policy, counter: Counter) -> None:
         self.principal = CountedLimit(policy.principal, counter)
@@ -59,8 +50,3 @@ class Limiter:
         self.failures = CountedLimit(policy.failures, counter)
         self.new_wallet_limit = CountedLimit(policy.new_wallet_limit, counter)
         self.limits = (self.principal, self.anonymous, self.failures, self.new_wallet_limit)
-
-
-def wait(quota: Quota) -> int:
-    """Whole seconds after which the window is over."""
-    return math.ceil(quota.reset)

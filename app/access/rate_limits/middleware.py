@@ -1,10 +1,11 @@
-"""The limits on the way of every request."""
+"""ASGI middleware that enforces the rate limits on every request."""
 
 import asyncio
 from collections.abc import Callable
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.access.rate_limits.counter import resolve
 from app.access.rate_limits.limiter import CountedLimit, Limiter
 from app.core.errors import (
     AddressNotAllowedError,
@@ -18,9 +19,11 @@ from app.core.request.quota import Quota
 
 
 class RateLimit:
-    """One limit for each principal over everything it calls, one for each anonymous address.
+    """One limit per principal over all its requests, and one per address over anonymous requests.
 
-    unlimited: (method, path) pairs that anybody may call as often as they like.
+    It stands inside of `Identity`, which sets the principal.
+
+    unlimited: pairs of method and path whose anonymous requests are not limited.
     """
 
     def __init__(
@@ -30,79 +33,77 @@ class RateLimit:
         self.limiter = limiter
         self.unlimited = unlimited
 
-    def ask(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
-        """Count a principal's request, for `admit`."""
+    def hit(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
+        """Count a principal's request; the caller passes the result to `admit`."""
         assert context.principal is not None
-        return self.limiter.principal.ask(context, context.principal.rate_limit)
+        return self.limiter.principal.hit(context, context.principal.rate_limit)
 
     def admit(self, context: RequestContext, quota: Quota) -> None:
-        """Keep what came of it. Raises RateLimitedError where the limit was used up."""
-        context.quota = quota
-        self._admit(self.limiter.principal, quota)
+        """Store the quota of a principal's request. Raises RateLimitedError if it is used up."""
+        self._admit(self.limiter.principal, context, quota)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
-        principal = context.principal
-        if principal is not None:
-            limit = self.limiter.principal
-            quota = await limit.hit(context, principal.rate_limit)
-        elif (scope["method"], scope["path"]) in self.unlimited:
-            await self.app(scope, receive, send)
-            return
-        else:
+        if context.principal is not None:
+            self.admit(context, await resolve(self.hit(context)))
+        elif (scope["method"], scope["path"]) not in self.unlimited:
             limit = self.limiter.anonymous
-            quota = await limit.hit(context)
-        self._admit(limit, quota)
+            self._admit(limit, context, await resolve(limit.hit(context)))
         await self.app(scope, receive, send)
 
-    def _admit(self, limit: CountedLimit, quota: Quota) -> None:
+    def _admit(self, limit: CountedLimit, context: RequestContext, quota: Quota) -> None:
+        context.quota = quota
         if quota.allowed:
             return
-        seconds = limit.refuse(quota)
+        limit.refused += 1
         raise RateLimitedError(
             f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
-            f"{seconds} seconds.",
-            retry_after=seconds,
+            f"{quota.reset_seconds} seconds.",
+            retry_after=quota.reset_seconds,
         )
 
 
 class FailureLimit:
-    """A limit for each client address on requests that fail before it is known who sends them.
+    """A limit per client address on requests that fail authentication.
 
-    It stands outside of identity. A good credential is never refused for others' bad ones: it is
-    verified first, and only what fails is counted.
+    It stands outside of `Identity`, and counts a request only after it has failed. So a valid
+    credential is never refused because of other requests from its address.
 
-    failed: told the reason of each credential that was not good.
+    on_failure: called with the reason of each authentication failure.
     """
 
     def __init__(
-        self, app: ASGIApp, limiter: Limiter, failed: Callable[[str], None] = lambda _: None
+        self, app: ASGIApp, limiter: Limiter, on_failure: Callable[[str], None] = lambda _: None
     ) -> None:
         self.app = app
         self.limiter = limiter
-        self.failed = failed
+        self.on_failure = on_failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.conduct(self.app, scope, receive, send)
+        await self.run(self.app, scope, receive, send)
 
-    async def conduct(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run what answers the request, and count it if it fails before it is known who asks."""
+    async def run(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
+        """Call an ASGI application, and count the request if it fails before `RateLimit`.
+
+        Raises TooManyFailuresError in place of the failure if the limit is used up.
+        """
         try:
             await app(scope, receive, send)
         except GatewayError as error:
             if isinstance(error, UnauthenticatedError | AddressNotAllowedError):
-                self.failed(error.reason)
+                self.on_failure(error.reason)
             context = context_of(scope)
             if context.quota is not None:
-                raise  # counted already, on the principal or as an anonymous request
+                raise  # `RateLimit` has counted it, for the principal or as an anonymous request
             limit = self.limiter.failures
-            quota = await limit.hit(context)
-            # A fault of ours stays one, so that a good credential is not told to wait for it.
+            context.quota = quota = await resolve(limit.hit(context))
+            # An internal error is reported as such: it says nothing about the credential.
             if quota.allowed or error.status >= 500:
                 raise
-            seconds = limit.refuse(quota)
+            limit.refused += 1
             raise TooManyFailuresError(
                 f"More than {quota.limit} failed authentications from this address in "
-                f"{limit.window} seconds. Try again in {seconds} seconds with a valid one.",
-                retry_after=seconds,
+                f"{limit.window} seconds. Try again in {quota.reset_seconds} seconds with a valid "
+                "credential.",
+                retry_after=quota.reset_seconds,
             ) from None

@@ -1,8 +1,8 @@
-"""Which limits there are, declared in slowapi's terms.
+"""The rate limits, declared in slowapi's terms.
 
-slowapi declares them and `limits` gives them their units; they are enforced by our middleware,
-because slowapi's own does not see a mounted app and blocks the event loop on Redis
-(docs/decisions/0003-limits.md).
+slowapi declares a limit and `limits` parses its amount and window. They are enforced by our own
+middleware, because slowapi's does not see a mounted application, and blocks the event loop while
+it waits for Redis (docs/decisions/0003-limits.md).
 """
 
 from collections.abc import Callable
@@ -14,13 +14,18 @@ from app.core.client_address import failure_address
 from app.core.request.context import RequestContext
 from app.core.settings import Settings
 
-# The window of new wallets, in seconds.
+# The window of the limit on new wallets, in seconds.
 WALLET_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The limits in force. Each counts on `scope` and what its `key_func` says of an exchange."""
+    """All limits. Each counts requests by the key that its `key_func` derives from the context.
+
+    principal: requests per principal. anonymous: requests without a credential per client address.
+    failures: failed authentications per client address. new_wallet_limit: new wallets per client
+    address.
+    """
 
     principal: Limit
     anonymous: Limit
@@ -39,6 +44,7 @@ class Policy:
 
 
 def _limit(scope: str, amount: int, window: int, key: Callable[[RequestContext], str]) -> Limit:
+    """scope: the limit's name, in keys and metrics. amount: requests per window of `window` s."""
     (limit,) = LimitGroup(
         f"{amount} per {window} second",
         key,

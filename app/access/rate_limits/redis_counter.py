@@ -1,4 +1,4 @@
-"""Counting in Redis, for all workers and replicas."""
+"""Counts requests in Redis, for all workers and replicas together."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from app.core.request.quota import Quota
 
 log = structlog.get_logger()
 
-# One script, so that a count and its end cannot come apart. KEYS: the windows; ARGV, for each of
-# them: the limit, and the length in milliseconds. It answers, for each, with the count, above the
-# limit where that is used up, and the milliseconds left. A window in its last millisecond counts as
-# over.
-COUNT = """
-local answer = {}
+# Counts a batch of requests. One script, so that a window's count and its expiry are changed
+# atomically. KEYS: one per window. ARGV: for each of them the limit, and the window's length in
+# milliseconds. It returns for each the count (above the limit if that is used up) and the
+# milliseconds left. A window in its last millisecond (PTTL 0) counts as ended.
+COUNT_SCRIPT = """
+local result = {}
 for i, key in ipairs(KEYS) do
   local limit, length = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
   local count, left = 1, redis.call('PTTL', key)
@@ -33,18 +33,18 @@ for i, key in ipairs(KEYS) do
   else
     count = redis.call('INCR', key)
   end
-  answer[2 * i - 1], answer[2 * i] = count, left
+  result[2 * i - 1], result[2 * i] = count, left
 end
-return answer
+return result
 """
 PREFIX = "hokusai:limit:"
-# Redis beside the gateway answers in a fraction of a millisecond; past this it counts as gone. A
-# shorter time would take it for gone when it is the gateway that is short of CPU.
+# The timeout of one call. Redis responds in a fraction of a millisecond, but with a shorter timeout
+# a gateway that is short of CPU time would take Redis for unavailable.
 REDIS_SECONDS = 1.0
-# Between two tries to reach a Redis that is gone.
+# Seconds between two attempts to reach an unavailable Redis.
 REDIS_PAUSE = 1.0
-# Redis does nothing else while it counts these.
-MAX_TOGETHER = 200
+# Requests counted by one call of the script, which blocks Redis meanwhile.
+MAX_BATCH = 200
 
 
 class _Hit(NamedTuple):
@@ -54,51 +54,52 @@ class _Hit(NamedTuple):
 
 
 class RedisCounter:
-    """Counts in Redis for every worker and replica; in this process while Redis is away.
+    """Counts in Redis; while Redis is unavailable, in this process.
 
-    share: how many processes count by themselves then, each for its part of the limit.
-    fell_back: called for each request that is counted here instead.
-    Raises StartupError for a URL that can never work; a Redis that is away is no error.
+    processes: the number of processes that count in this Redis. Without Redis, each of them counts
+        alone and allows its share of the limit.
+    on_fallback: called for each request that is counted in this process instead.
+    Raises StartupError for an invalid URL, but not if Redis is unavailable.
     """
 
     def __init__(
-        self, url: str, *, share: int, fell_back: Callable[[], None] = lambda: None
+        self, url: str, *, processes: int, on_fallback: Callable[[], None] = lambda: None
     ) -> None:
         try:
-            # One timeout of ours is around connecting and asking.
+            # No socket timeout: REDIS_SECONDS limits each call as a whole.
             pool = ConnectionPool.from_url(
                 url, socket_timeout=None, socket_connect_timeout=REDIS_SECONDS
             )
-            # The client would find a wrong option at the first request.
+            # Creates no connection, but refuses invalid options of the URL now.
             pool.make_connection()  # type: ignore[no-untyped-call]
         except (ValueError, TypeError, RedisError):
-            # Their messages may repeat a part of the URL, and so of the password.
+            # `from None`: the message may repeat part of the URL, and so of the password.
             raise StartupError(
                 "HOKUSAI_REDIS_URL cannot be read: write redis://[user:password@]host[:port][/db] "
                 "or unix://path, with / : @ ? and # in a password percent-encoded"
             ) from None
         self._redis = Redis.from_pool(pool)
-        self._count = self._redis.register_script(COUNT)
-        self._share = share
-        self._fell_back = fell_back
+        self._count_script = self._redis.register_script(COUNT_SCRIPT)
+        self._processes = processes
+        self._on_fallback = on_fallback
         self._fallback = MemoryCounter()
-        self._batch = Batcher(self._hit, MAX_TOGETHER)
-        # Runs while Redis is away.
+        self._batcher = Batcher(self._hit_batch, MAX_BATCH)
+        # Runs while Redis is unavailable.
         self._recovery: asyncio.Task[None] | None = None
 
     def hit(self, key: str, limit: int, window: float) -> asyncio.Future[Quota]:
-        return self._batch.ask(_Hit(key, limit, window))
+        return self._batcher.submit(_Hit(key, limit, window))
 
     @property
     def address(self) -> str:
-        """Host and port, or the socket, without user and password."""
-        given = self._redis.connection_pool.connection_kwargs
-        if "path" in given:
-            return str(given["path"])
-        return f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+        """`host:port` or the path of the socket, for messages: without user and password."""
+        options = self._redis.connection_pool.connection_kwargs
+        if "path" in options:
+            return str(options["path"])
+        return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
     async def ping(self) -> None:
-        """Nothing, where Redis answers. Raises RedisError, TimeoutError or another OSError."""
+        """Check that Redis responds. Raises RedisError, TimeoutError or another OSError."""
         async with asyncio.timeout(REDIS_SECONDS):
             await self._redis.ping()
 
@@ -107,40 +108,40 @@ class RedisCounter:
             self._recovery.cancel()
         await self._redis.aclose()
 
-    async def _hit(self, hits: list[_Hit]) -> list[Quota]:
-        # Whoever waited while Redis was lost does not wait for it once more.
+    async def _hit_batch(self, hits: list[_Hit]) -> list[Quota]:
+        # A batch that was waiting when Redis failed does not wait for a second timeout.
         if self._recovery is None:
             try:
-                return await self._ask(hits)
+                return await self._count_in_redis(hits)
             except (RedisError, OSError) as error:
-                self._lost(error)
-        return [self._hit_here(hit) for hit in hits]
+                self._start_recovery(error)
+        return [self._count_locally(hit) for hit in hits]
 
-    def _hit_here(self, hit: _Hit) -> Quota:
-        self._fell_back()
-        return self._fallback.hit(hit.key, max(1, hit.limit // self._share), hit.window)
+    def _count_locally(self, hit: _Hit) -> Quota:
+        self._on_fallback()
+        return self._fallback.hit(hit.key, max(1, hit.limit // self._processes), hit.window)
 
-    async def _ask(self, hits: list[_Hit]) -> list[Quota]:
+    async def _count_in_redis(self, hits: list[_Hit]) -> list[Quota]:
         keys = [PREFIX + hit.key for hit in hits]
         arguments = [number for hit in hits for number in (hit.limit, round(hit.window * 1000))]
         async with asyncio.timeout(REDIS_SECONDS):
-            answer = await self._count(keys, arguments)
+            result = await self._count_script(keys, arguments)
         return [
             Quota(hit.limit, max(0, hit.limit - count), left / 1000, count <= hit.limit)
-            for hit, count, left in zip(hits, answer[::2], answer[1::2], strict=True)
+            for hit, count, left in zip(hits, result[::2], result[1::2], strict=True)
         ]
 
-    def _lost(self, error: Exception) -> None:
-        # Of the requests that were asking at once, the first one tells.
+    def _start_recovery(self, error: Exception) -> None:
+        # One outage is logged once.
         if self._recovery is None:
             log.warning("limits.redis_lost", error=type(error).__name__)
             self._recovery = asyncio.create_task(self._recover())
 
     async def _recover(self) -> None:
-        """Try until Redis counts again: a PING would not tell of one that cannot write."""
+        """Retry until Redis counts again. PING is not enough: a read-only Redis responds to it."""
         while self._recovery is not None:
             await asyncio.sleep(REDIS_PAUSE)
             with suppress(RedisError, OSError):
-                await self._ask([_Hit("probe", 1, REDIS_PAUSE)])
+                await self._count_in_redis([_Hit("probe", 1, REDIS_PAUSE)])
                 self._recovery = None
         log.info("limits.redis_back")

@@ -1,4 +1,4 @@
-"""Tenants over HTTP, for admins."""
+"""The endpoints that create and list tenants, for admins."""
 
 from typing import Annotated
 
@@ -8,10 +8,11 @@ from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.schemas import TenantRequest, TenantView
 from app.access.tenants.workspaces import Workspaces
+from app.core.app_state import state_of
 from app.core.errors import ConflictError
-from app.database.engine import Database, Session
-from app.rest.dependencies import Admin, CurrentActor
-from app.rest.pagination import Cursor, Page, PageSize, decode_cursor, encode_cursor
+from app.database.engine import Database
+from app.rest.dependencies import Admin, CurrentActor, Session
+from app.rest.pagination import Cursor, Page, PageSize, decode_cursor
 
 router = APIRouter(prefix="/api", tags=["admin"])
 
@@ -20,15 +21,19 @@ router = APIRouter(prefix="/api", tags=["admin"])
 async def create_tenant(
     request: Request, body: TenantRequest, _: Admin, actor: CurrentActor
 ) -> TenantView:
-    """Make a tenant and its MLflow workspace; if MLflow is away, the first use makes that."""
-    database: Database = request.app.state.database
-    workspaces: Workspaces = request.app.state.workspaces
+    """Create a tenant and its MLflow workspace.
+
+    While MLflow is unavailable, only the tenant is created; its first request creates the
+    workspace.
+    """
+    database = state_of(request)[Database]
+    workspaces = state_of(request)[Workspaces]
     async with database.transaction() as session:
         tenant, is_new = await service.ensure(session, body.name, actor)
     if not is_new:
-        raise ConflictError(f"There is a tenant {body.name!r} already.")
-    await workspaces.try_prepare(tenant.name, actor)
-    return view(tenant, ready=workspaces.known(tenant.name) is not None)
+        raise ConflictError(f"The tenant {body.name!r} already exists.")
+    await workspaces.try_ensure(tenant.name, actor)
+    return view(tenant, ready=workspaces.cached(tenant.name) is not None)
 
 
 @router.get("/admin/tenants")
@@ -38,16 +43,20 @@ async def list_tenants(
     cursor: Cursor = None,
     limit: Annotated[PageSize, Query()] = 100,
 ) -> Page[TenantView]:
-    """All tenants, by name."""
-    found = await service.page(
+    """List all tenants, ordered by name."""
+    found = await service.list_tenants(
         session, after=decode_cursor(cursor) if cursor else None, limit=limit
     )
-    more = encode_cursor(found[limit - 1].name) if len(found) > limit else None
-    items = [view(tenant, ready=tenant.default_experiment is not None) for tenant in found[:limit]]
-    return Page(items=items, next=more)
+    return Page.of(
+        found,
+        limit,
+        key=lambda tenant: tenant.name,
+        view=lambda tenant: view(tenant, ready=tenant.default_experiment is not None),
+    )
 
 
 def view(tenant: Tenant, *, ready: bool) -> TenantView:
+    """ready: whether the tenant's MLflow workspace has been created."""
     return TenantView(
         name=tenant.name, workspace=tenant.workspace, ready=ready, created_at=tenant.created_at
     )

@@ -8,10 +8,10 @@ from app.database.engine import Base, now
 
 
 class Tenant(Base):
-    """Whose data: an organisation that an admin named, or a wallet.
+    """The owner of data in MLflow: an organisation that an admin has created, or a wallet.
 
-    default_experiment is the id of the experiment `Default` in the tenant's MLflow workspace; None
-    until the workspace has been made.
+    default_experiment: the id of the experiment `Default` in the tenant's MLflow workspace; None
+        until the workspace has been created.
     """
 
     __tablename__ = "tenants"

@@ -1,4 +1,4 @@
-"""What the tenant endpoints take and give."""
+"""The request and response bodies of the endpoints for tenants."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from app.rest.fields import Label
 
 
 class TenantRequest(BaseModel):
-    """A new tenant."""
+    """The tenant to create."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -17,13 +17,13 @@ class TenantRequest(BaseModel):
 
 
 class TenantView(BaseModel):
-    """A tenant and its place in MLflow."""
+    """A tenant and its MLflow workspace."""
 
     model_config = ConfigDict(from_attributes=True)
 
     name: str = Field(examples=["acme"])
     workspace: str = Field(
-        description="The MLflow workspace that holds the tenant's data.", examples=["acme"]
+        description="The MLflow workspace that contains the tenant's data.", examples=["acme"]
     )
-    ready: bool = Field(description="Whether the workspace has been made.")
+    ready: bool = Field(description="Whether the workspace has been created.")
     created_at: datetime

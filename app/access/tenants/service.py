@@ -1,4 +1,4 @@
-"""Making and finding tenants."""
+"""Creates and lists tenants."""
 
 from collections.abc import Sequence
 
@@ -6,32 +6,36 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.audit.service import Actor, record
+from app.access.audit.service import record
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import tenant_name, workspace_for
+from app.core.request.actor import Actor
 
 
 async def ensure(session: AsyncSession, name: str, actor: Actor) -> tuple[Tenant, bool]:
-    """The tenant of that name and whether it is new, made now if need be; any number may race.
+    """Return the tenant of a name, created if it does not exist, and whether it is new.
 
-    Raises UnprocessableError for a name that is not a tenant's.
+    Safe to call concurrently. Raises UnprocessableError for a name that is not valid.
     """
     name = tenant_name(name)
-    made = await session.scalar(
+    inserted = await session.scalar(
         insert(Tenant)
         .values(name=name, workspace=workspace_for(name))
         .on_conflict_do_nothing()
         .returning(Tenant.name)
     )
-    if made is not None:
+    is_new = inserted is not None
+    if is_new:
         record(session, actor, "tenant.created", name, name)
-    return (
-        await session.scalars(select(Tenant).where(Tenant.name == name))
-    ).one(), made is not None
+    tenant = (await session.scalars(select(Tenant).where(Tenant.name == name))).one()
+    return tenant, is_new
 
 
-async def page(session: AsyncSession, *, after: str | None, limit: int) -> Sequence[Tenant]:
-    """Tenants by name, one more than `limit` where there are more."""
+async def list_tenants(session: AsyncSession, *, after: str | None, limit: int) -> Sequence[Tenant]:
+    """Tenants ordered by name; one more than `limit` if there are more.
+
+    after: only tenants whose names come after this one.
+    """
     query = select(Tenant).order_by(Tenant.name).limit(limit + 1)
     if after is not None:
         query = query.where(Tenant.name > after)

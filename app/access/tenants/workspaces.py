@@ -1,4 +1,4 @@
-"""The MLflow workspace of each tenant, made on first use."""
+"""The MLflow workspaces of tenants, which are created by the tenant's first request."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,12 +8,13 @@ from typing import Literal
 import structlog
 from sqlalchemy import update
 
-from app.access.audit.service import Actor
+from app.access.rate_limits.counter import resolve
 from app.access.rate_limits.limiter import CountedLimit
 from app.access.tenants import service
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import is_wallet
 from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient
@@ -25,10 +26,10 @@ Tenancy = Literal["workspaces", "shared"]
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Where a tenant's data is.
+    """Where MLflow keeps a tenant's data.
 
-    name: the value of X-MLFLOW-WORKSPACE, None where MLflow is shared.
-    default_experiment: the id that stands behind experiment id `0`.
+    name: the value of the header X-MLFLOW-WORKSPACE; None if all tenants share one MLflow.
+    default_experiment: the id of the experiment that the gateway puts in place of id `0`.
     """
 
     name: str | None
@@ -39,7 +40,11 @@ SHARED = Workspace(name=None, default_experiment="0")
 
 
 class Workspaces:
-    """A worker's view of the tenants' workspaces."""
+    """Finds and creates the workspaces of tenants, with a cache for this worker.
+
+    tenancy: the setting HOKUSAI_TENANCY.
+    new_wallet_limit: limits the new wallets per client address; None for no limit.
+    """
 
     def __init__(
         self,
@@ -48,62 +53,62 @@ class Workspaces:
         tenancy: Tenancy,
         new_wallet_limit: CountedLimit | None = None,
     ) -> None:
-        """new_wallet_limit: how many an address may bring; as many as they like without it."""
         self._database = database
         self._mlflow = mlflow
         self._shared = tenancy == "shared"
-        self._new_wallets = new_wallet_limit
-        self._known: dict[str, Workspace] = {}
-        self._making: dict[str, asyncio.Task[Workspace]] = {}
-        self._checked = False
+        self._new_wallet_limit = new_wallet_limit
+        self._cache: dict[str, Workspace] = {}
+        # Creations in progress, by tenant.
+        self._creating: dict[str, asyncio.Task[Workspace]] = {}
+        self._mlflow_checked = False
 
-    def known(self, tenant: str) -> Workspace | None:
-        """The tenant's workspace, if this worker has met it before."""
-        return SHARED if self._shared else self._known.get(tenant)
+    def cached(self, tenant: str) -> Workspace | None:
+        """The tenant's workspace, if this worker has used it before; never waits."""
+        return SHARED if self._shared else self._cache.get(tenant)
 
-    async def of(self, principal: Principal, actor: Actor | None = None) -> Workspace:
-        """The workspace of a principal's tenant, made now on its first use.
+    async def get_or_create(self, principal: Principal, actor: Actor | None = None) -> Workspace:
+        """The workspace of a principal's tenant, created if it does not exist.
 
-        Any number of workers may race: each step is idempotent, and the last one only writes down
-        what the others found too. Within one, all of a tenant's first requests wait for the first
-        of them, so that a crowd takes no more of the database and MLflow. Raises as `prepare` does.
+        Concurrent calls for one tenant share one creation, so that many first requests use no more
+        of PostgreSQL and MLflow than one. Several workers may create it at the same time, since
+        each step is idempotent. Raises as `ensure` does.
         """
         tenant = principal.tenant
-        found = self.known(tenant)
-        if found is not None:
-            return found
-        making = self._making.get(tenant)
-        if making is None:
-            making = asyncio.create_task(self.prepare(tenant, actor or Actor(principal.id)))
-            self._making[tenant] = making
-            making.add_done_callback(partial(self._made, tenant))
-        # Whoever came first may leave; the others go on waiting for the same.
-        return await asyncio.shield(making)
+        workspace = self.cached(tenant)
+        if workspace is not None:
+            return workspace
+        creating = self._creating.get(tenant)
+        if creating is None:
+            creating = asyncio.create_task(self.ensure(tenant, actor or Actor(principal.id)))
+            self._creating[tenant] = creating
+            creating.add_done_callback(partial(self._on_created, tenant))
+        # Shielded: if the call that began the creation is cancelled, the others still need it.
+        return await asyncio.shield(creating)
 
-    def _made(self, tenant: str, making: "asyncio.Task[Workspace]") -> None:
-        del self._making[tenant]
-        if not making.cancelled():
-            making.exception()  # looked at, also where nobody waits for it any more
+    def _on_created(self, tenant: str, creating: "asyncio.Task[Workspace]") -> None:
+        del self._creating[tenant]
+        if not creating.cancelled():
+            # Retrieved, since asyncio logs an exception that nobody has retrieved.
+            creating.exception()
 
-    async def prepare(
-        self, tenant_name: str, actor: Actor, *, unlimited: bool = False
-    ) -> Workspace:
-        """Make the workspace of a tenant, and the tenant itself if it is not known yet.
+    async def ensure(self, tenant_name: str, actor: Actor, *, unlimited: bool = False) -> Workspace:
+        """Create a tenant and its workspace, as far as they do not exist yet.
 
-        unlimited: for an admin, who may make as many as there are to make. Raises UpstreamError,
-        DatabaseUnavailableError, and TooManyWalletsError for one new wallet too many.
+        unlimited: exempt from the limit on new wallets; for admins. Raises UpstreamError,
+        DatabaseUnavailableError, and TooManyWalletsError if the client's address has used up its
+        limit.
         """
         if self._shared:
             return SHARED
         async with self._database.transaction() as session:
             tenant, _ = await service.ensure(session, tenant_name, actor)
-        await self._check()
+        await self._check_mlflow()
         experiment = tenant.default_experiment
         if experiment is None:
             if not unlimited and is_wallet(tenant.name):
-                await self._count_wallet(actor)
-            await self._mlflow.make_workspace(tenant.workspace)
-            experiment = await self._mlflow.default_experiment(tenant.workspace)
+                await self._count_new_wallet(actor)
+            await self._mlflow.create_workspace(tenant.workspace)
+            experiment = await self._mlflow.ensure_default_experiment(tenant.workspace)
             async with self._database.transaction() as session:
                 await session.execute(
                     update(Tenant)
@@ -112,37 +117,40 @@ class Workspaces:
                 )
             log.info("workspace.ready", tenant=tenant.name, workspace=tenant.workspace)
         workspace = Workspace(tenant.workspace, experiment)
-        self._known[tenant.name] = workspace
+        self._cache[tenant.name] = workspace
         return workspace
 
-    async def _count_wallet(self, actor: Actor) -> None:
-        """A wallet costs nothing to make, and its workspace is never removed."""
-        if self._new_wallets is None:
+    async def _count_new_wallet(self, actor: Actor) -> None:
+        """Limited because creating a wallet is free, and its workspace is never removed."""
+        if self._new_wallet_limit is None:
             return
-        # Nobody begins with what tells no address: those share one count.
-        quota = await self._new_wallets.hit_address(actor.client or "unknown")
+        # A request without a client address does not occur; all of them would share one count.
+        quota = await resolve(self._new_wallet_limit.hit_address(actor.client or "unknown"))
         if not quota.allowed:
-            seconds = self._new_wallets.refuse(quota)
+            self._new_wallet_limit.refused += 1
             raise TooManyWalletsError(
-                f"More than {quota.limit} new wallets from this address in an hour. Use one that "
-                f"was here before, or try again in {seconds} seconds.",
-                retry_after=seconds,
+                f"More than {quota.limit} new wallets from this address in an hour. Use an "
+                f"existing wallet, or try again in {quota.reset_seconds} seconds.",
+                retry_after=quota.reset_seconds,
             )
 
-    async def try_prepare(self, tenant_name: str, actor: Actor) -> None:
-        """Make a tenant, and its workspace if MLflow is there; else the first use makes it."""
+    async def try_ensure(self, tenant_name: str, actor: Actor) -> None:
+        """Create a tenant, and its workspace too if MLflow is available.
+
+        Otherwise the tenant's first request creates the workspace.
+        """
         try:
-            await self.prepare(tenant_name, actor, unlimited=True)
+            await self.ensure(tenant_name, actor, unlimited=True)
         except (UpstreamError, UnavailableError) as error:
             log.warning("workspace.postponed", tenant=tenant_name, reason=error.reason)
 
-    async def _check(self) -> None:
-        """Fail closed: an MLflow without workspaces ignores the header and shows all to all."""
-        if self._checked:
+    async def _check_mlflow(self) -> None:
+        """Refuse to use an MLflow without workspaces: it would show every tenant all data."""
+        if self._mlflow_checked:
             return
         if not await self._mlflow.has_workspaces():
             raise UpstreamError(
-                "The MLflow behind this gateway does not keep tenants apart: its operator has to "
-                "start it with --enable-workspaces (MLflow 3.10 or later)."
+                "MLflow does not separate tenants: its operator has to start it with "
+                "--enable-workspaces (MLflow 3.10 or later)."
             )
-        self._checked = True
+        self._mlflow_checked = True

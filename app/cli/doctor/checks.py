@@ -1,4 +1,4 @@
-"""`hokusai-gateway doctor`: all checks, one after the other."""
+"""`hokusai-gateway doctor`: runs all checks and prints their results."""
 
 import asyncio
 import os
@@ -12,55 +12,57 @@ from app.access.rate_limits.redis_counter import REDIS_SECONDS, RedisCounter
 from app.cli.doctor import host_checks
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
-from app.cli.doctor.result import Finding, Level, ok, problem, warning
-from app.control_plane.attestations.signing_key import Attestor
+from app.cli.doctor.result import CheckResult, Level, ok, problem, warning
+from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.core.unknown_settings import warnings
-from app.standalone.console import say
+from app.core.unknown_settings import unknown_variables
+from app.standalone.console import write_line
 from app.standalone.data_directory import DataDirectory
 from app.telemetry.logs import configure_logs
 
 
-def examine(environment: Mapping[str, str]) -> bool:
-    """Print a line for each check as it is made, and at the end what they come to.
+def run_checks(environment: Mapping[str, str]) -> bool:
+    """Print a line for each check as soon as it is done, and then a summary.
 
-    Nothing is started and nothing is changed. Returns whether there was no problem; raises
-    StartupError where the settings themselves are wrong.
+    The checks start and change nothing. Returns whether there was no problem; raises StartupError
+    where a setting is invalid.
     """
     settings = load_settings()
-    # What goes wrong is said in the lines.
+    # Warnings would repeat what the lines say.
     configure_logs(settings.model_copy(update={"log_level": "error"}))
-    return asyncio.run(_examine(settings, environment))
+    return asyncio.run(_run(settings, environment))
 
 
-async def _examine(settings: Settings, environment: Mapping[str, str]) -> bool:
-    problems = warned = 0
-    async for finding in _findings(settings, environment):
-        say(str(finding))
-        problems += finding.level is Level.PROBLEM
-        warned += finding.level is Level.WARNING
-    say("")
-    say(_summary(problems, warned))
+async def _run(settings: Settings, environment: Mapping[str, str]) -> bool:
+    problems = warnings = 0
+    async for result in _results(settings, environment):
+        write_line(str(result))
+        problems += result.level is Level.PROBLEM
+        warnings += result.level is Level.WARNING
+    write_line("")
+    write_line(_summary(problems, warnings))
     return not problems
 
 
-async def _findings(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[Finding]:
-    yield ok("settings", "can be read")
-    for line in warnings(environment):
+async def _results(
+    settings: Settings, environment: Mapping[str, str]
+) -> AsyncIterator[CheckResult]:
+    yield ok("settings", "valid")
+    for line in unknown_variables(environment):
         yield warning("settings", line.removeprefix("warning: "))
     for risk in settings.risks:
         yield warning("settings", risk)
     directory = DataDirectory(settings.data_dir)
     completed = _completed(settings, directory)
-    given = (settings.database_url, settings.mlflow_url, settings.key_pepper)
-    if None in given or not _has_attestor(settings):
+    required = (settings.database_url, settings.mlflow_url, settings.key_pepper)
+    if None in required or not has_attestor_key(settings):
         yield host_checks.check_directory(directory)
     yield _pepper(settings, completed, directory)
-    attestor, finding = _attestor(settings, completed, directory)
-    yield finding
+    attestor, result = _attestor(settings, completed, directory)
+    yield result
     if settings.database_url is None:
-        yield host_checks.check_postgres_here(directory)
+        yield host_checks.check_embedded_postgres(directory)
     if completed.database_url is not None:
         check = PostgreSQLCheck(
             url=completed.database_url.get_secret_value(),
@@ -69,95 +71,97 @@ async def _findings(settings: Settings, environment: Mapping[str, str]) -> Async
             attestor=attestor,
             retired_attestors=settings.retired_attestors,
         )
-        async for finding in check.run():
-            yield finding
+        async for result in check.run():
+            yield result
     if settings.mlflow_url is None:
-        yield host_checks.check_mlflow_here()
+        yield host_checks.check_child_mlflow()
     else:
-        async for finding in check_mlflow(settings):
-            yield finding
+        async for result in check_mlflow(settings):
+            yield result
     if settings.redis_url is not None:
         yield await _redis(settings.redis_url)
-    for finding in host_checks.check_ports(settings):
-        yield finding
-
-
-def _has_attestor(settings: Settings) -> bool:
-    return any((settings.attestor_key, settings.attestor_key_file, settings.attestor_keystore))
+    for result in host_checks.check_ports(settings):
+        yield result
 
 
 def _completed(settings: Settings, directory: DataDirectory) -> Settings:
-    """With what `serve` would find in its data directory, as far as it is there already."""
+    """The settings, completed with what the data directory of `serve` contains already."""
     found: dict[str, object] = {}
-    url, pepper = directory.database_url(), directory.known_pepper()
+    url, pepper = directory.read_database_url(), directory.read_pepper()
     if settings.database_url is None:
         found["database_url"] = SecretStr(url) if url else None
     if settings.key_pepper is None:
         found["key_pepper"] = SecretStr(pepper) if pepper else None
-    if not _has_attestor(settings) and os.access(directory.attestor_key, os.F_OK):
-        found["attestor_key_file"] = directory.attestor_key
+    if not has_attestor_key(settings) and os.access(directory.attestor_key_file, os.F_OK):
+        found["attestor_key_file"] = directory.attestor_key_file
     return settings.model_copy(update=found)
 
 
-def _pepper(settings: Settings, completed: Settings, directory: DataDirectory) -> Finding:
+def _pepper(settings: Settings, completed: Settings, directory: DataDirectory) -> CheckResult:
     if settings.key_pepper is not None:
         return ok("pepper", "HOKUSAI_KEY_PEPPER is set")
-    # A database that others may share must not depend on a file of this machine.
-    say_so = ok if settings.database_url is None else warning
+    # Other gateways may use the configured database, and they lack a file on this machine.
+    ok_or_warning = ok if settings.database_url is None else warning
     if completed.key_pepper is not None:
-        return say_so("pepper", f"HOKUSAI_KEY_PEPPER is not set: that of {directory.path} is used")
+        return ok_or_warning(
+            "pepper", f"HOKUSAI_KEY_PEPPER is not set: the one in {directory.path} is used"
+        )
     if os.access(directory.path / "postgres", os.F_OK):
         return problem(
             "pepper",
-            f"missing in {directory.path}, and without it no API key there works: put it back, or "
-            "set HOKUSAI_KEY_PEPPER to what it was",
+            f"missing in {directory.path}, and without it no API key of that data directory works: "
+            "restore the file, or set HOKUSAI_KEY_PEPPER to what it contained",
         )
-    return say_so("pepper", f"HOKUSAI_KEY_PEPPER is not set: `serve` makes one in {directory.path}")
+    return ok_or_warning(
+        "pepper", f"HOKUSAI_KEY_PEPPER is not set: `serve` creates one in {directory.path}"
+    )
 
 
 def _attestor(
     settings: Settings, completed: Settings, directory: DataDirectory
-) -> tuple[Attestor | None, Finding]:
-    say_so = ok if settings.database_url is None or _has_attestor(settings) else warning
-    if not _has_attestor(completed):
-        text = f"HOKUSAI_ATTESTOR_KEY is not set: `serve` makes one in {directory.path}"
-        return None, say_so("attestor", text)
+) -> tuple[Attestor | None, CheckResult]:
+    ok_or_warning = ok if settings.database_url is None or has_attestor_key(settings) else warning
+    if not has_attestor_key(completed):
+        text = f"HOKUSAI_ATTESTOR_KEY is not set: `serve` creates one in {directory.path}"
+        return None, ok_or_warning("attestor", text)
     try:
         attestor = Attestor.from_settings(completed)
     except StartupError as error:
         return None, problem("attestor", str(error))
     text = f"signs as {attestor.address}"
-    if not _has_attestor(settings):
+    if not has_attestor_key(settings):
         text += f" with the key in {directory.path}, since HOKUSAI_ATTESTOR_KEY is not set"
-    return attestor, say_so("attestor", text)
+    return attestor, ok_or_warning("attestor", text)
 
 
-async def _redis(url: SecretStr) -> Finding:
+async def _redis(url: SecretStr) -> CheckResult:
     try:
-        counter = RedisCounter(url.get_secret_value(), share=1)
+        counter = RedisCounter(url.get_secret_value(), processes=1)
     except StartupError as error:
         return problem("Redis", str(error))
     try:
         await counter.ping()
     except TimeoutError:
-        why = f"no answer within {REDIS_SECONDS:.0f} s"
+        reason = f"no response within {REDIS_SECONDS:.0f} s"
     except (RedisError, OSError) as error:
-        # Their messages may repeat what was sent, and so a password.
-        why = type(error).__name__
+        # Not the message: it may quote the command that was sent, and so a password.
+        reason = type(error).__name__
     else:
-        return ok("Redis", f"answers at {counter.address}")
+        return ok("Redis", f"responds at {counter.address}")
     finally:
         await counter.close()
     return problem(
         "Redis",
-        f"cannot be used at {counter.address}: {why}; start it, or correct HOKUSAI_REDIS_URL. "
-        "Until then each process counts its part of the limits by itself",
+        f"cannot be used at {counter.address}: {reason}; start it, or correct HOKUSAI_REDIS_URL. "
+        "Until then each process enforces its share of the limits alone",
     )
 
 
-def _summary(problems: int, warned: int) -> str:
+def _summary(problems: int, warnings: int) -> str:
+    if problems == 1:
+        return "1 problem: its line says what to do."
     if problems:
-        return f"{problems} {'problem' if problems == 1 else 'problems'}: see above what to do."
-    if warned:
-        return "The gateway could serve; the warnings are worth a look."
-    return "All is well."
+        return f"{problems} problems: their lines say what to do."
+    if warnings:
+        return "No problems: the gateway could serve. Read the warnings."
+    return "No problems: the gateway could serve."

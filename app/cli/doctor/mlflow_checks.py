@@ -1,28 +1,25 @@
-"""MLflow: whether it answers, keeps tenants apart, and accepts the gateway."""
+"""Checks of MLflow: whether it responds, accepts the gateway's credential, and has workspaces."""
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
 
-from app.cli.doctor.result import Finding, Level, ok, problem
+from app.cli.doctor.result import CheckResult, Level, ok, problem
 from app.control_plane.health import PROBE_SECONDS
 from app.core.errors import GatewayError, StartupError
 from app.core.settings import Settings
 from app.data_plane.upstream.client import UpstreamClient
-from app.database.engine import in_one_line
+from app.database.engine import driver_message
 from app.mlflow.client import MLflowClient
-from app.state_metrics import VERSION
+from app.mlflow.version import OLDEST, OLDEST_RELEASE, release_of
 
-# The first with workspaces.
-OLDEST = (3, 10)
 URL = "HOKUSAI_MLFLOW_URL"
 CREDENTIAL = "HOKUSAI_MLFLOW_AUTHORIZATION"
 
 
-async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
-    """Each finding as it is made, with the timeouts of readiness."""
+async def check_mlflow(settings: Settings) -> AsyncIterator[CheckResult]:
+    """Run the checks, with the time limits of /readyz; yield each result when it is known."""
     assert settings.mlflow_url is not None
     try:
         upstream = UpstreamClient.from_settings(settings)
@@ -34,83 +31,84 @@ async def check_mlflow(settings: Settings) -> AsyncIterator[Finding]:
         settings.mlflow_url, upstream, authorization=secret.get_secret_value() if secret else None
     )
     try:
-        async for finding in _look(settings, mlflow):
-            yield finding
+        async for result in _check(settings, mlflow):
+            yield result
     finally:
         await mlflow.close()
 
 
-async def _look(settings: Settings, mlflow: MLflowClient) -> AsyncIterator[Finding]:
+async def _check(settings: Settings, mlflow: MLflowClient) -> AsyncIterator[CheckResult]:
     url = settings.mlflow_url
     try:
         async with asyncio.timeout(PROBE_SECONDS):
-            alive = await mlflow.alive()
-            version = await mlflow.version()
+            alive = await mlflow.is_alive()
+            version = await mlflow.server_version()
     except TimeoutError:
-        yield problem("MLflow", f"no answer from {url} within {PROBE_SECONDS} s: see its log")
+        yield problem("MLflow", f"no response from {url} within {PROBE_SECONDS} s: see its log")
         return
     except (GatewayError, httpx.HTTPError) as error:
-        yield problem("MLflow", f"{url}: {_words(error)} Start it, or correct {URL}")
+        yield problem("MLflow", f"{url}: {_describe(error)} Start it, or correct {URL}")
         return
     yield _version(f"at {url}", version)
-    checks: dict[str, Callable[[], Awaitable[Finding]]] = {
-        "credential": lambda: _credential(mlflow, given=settings.mlflow_authorization is not None),
+    checks: dict[str, Callable[[], Awaitable[CheckResult]]] = {
+        "credential": lambda: _credential(
+            mlflow, is_configured=settings.mlflow_authorization is not None
+        ),
     }
     if settings.tenancy == "workspaces":
         checks["workspaces"] = lambda: _workspaces(mlflow)
     for subject, check in checks.items():
         try:
             async with asyncio.timeout(PROBE_SECONDS):
-                finding = await check()
+                result = await check()
         except TimeoutError:
-            finding = problem(
-                subject, f"no answer from MLflow within {PROBE_SECONDS} s: see its log"
+            result = problem(
+                subject, f"no response from MLflow within {PROBE_SECONDS} s: see its log"
             )
         except (GatewayError, httpx.HTTPError) as error:
-            finding = problem(
-                subject, f"{_words(error)} See MLflow's log, and whether {URL} is MLflow"
+            result = problem(
+                subject, f"{_describe(error)} See MLflow's log, and check that {URL} is MLflow"
             )
-        yield finding
-        if finding.level is Level.PROBLEM:
-            # What comes after it would fail for the same reason.
+        yield result
+        if result.level is Level.PROBLEM:
+            # The checks after it would fail for the same reason.
             return
     if not alive:
-        yield problem("health", f"{url}/health does not say that MLflow is well: see its log")
+        yield problem("health", f"{url}/health does not report that MLflow is healthy: see its log")
 
 
-def _version(place: str, said: str) -> Finding:
-    if VERSION.fullmatch(said) is None:
-        return ok("MLflow", f"answers {place}, and does not tell its version")
-    numbers = re.match(r"(\d+)\.(\d+)", said)
-    if numbers is not None and (int(numbers[1]), int(numbers[2])) < OLDEST:
-        wanted = ".".join(map(str, OLDEST))
-        return problem("MLflow", f"{said} {place}: the gateway needs {wanted} or later")
-    return ok("MLflow", f"{said} {place}")
+def _version(place: str, version: str | None) -> CheckResult:
+    if version is None:
+        return ok("MLflow", f"responds {place}, but does not report its version")
+    release = release_of(version)
+    if release is not None and release < OLDEST_RELEASE:
+        return problem("MLflow", f"{version} {place}: the gateway needs {OLDEST} or later")
+    return ok("MLflow", f"{version} {place}")
 
 
-async def _credential(mlflow: MLflowClient, *, given: bool) -> Finding:
-    if await mlflow.accepts_us():
-        return ok("credential", "accepted by MLflow" if given else "MLflow asks for none")
-    if given:
-        return problem("credential", f"MLflow refuses the one in {CREDENTIAL}: correct it")
-    return problem("credential", f"MLflow asks for one: set {CREDENTIAL}")
+async def _credential(mlflow: MLflowClient, *, is_configured: bool) -> CheckResult:
+    if await mlflow.accepts_credential():
+        return ok("credential", "accepted by MLflow" if is_configured else "MLflow requires none")
+    if is_configured:
+        return problem("credential", f"MLflow rejects the one in {CREDENTIAL}: correct it")
+    return problem("credential", f"MLflow requires one: set {CREDENTIAL}")
 
 
-async def _workspaces(mlflow: MLflowClient) -> Finding:
+async def _workspaces(mlflow: MLflowClient) -> CheckResult:
     if await mlflow.has_workspaces():
-        return ok("workspaces", "on: a tenant is an MLflow workspace")
+        return ok("workspaces", "enabled: each tenant is an MLflow workspace")
     return problem(
         "workspaces",
-        "MLflow runs without them: start it with --enable-workspaces, or, where all tenants may "
-        "see everything, set HOKUSAI_TENANCY=shared",
+        "MLflow runs without them: start it with --enable-workspaces; or set "
+        "HOKUSAI_TENANCY=shared, if all tenants may see each other's data",
     )
 
 
-def _words(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     if not isinstance(error, GatewayError):
         return f"{type(error).__name__}."
-    # What follows is meant for callers.
-    said = error.message.partition(" Try again")[0]
+    # The rest of the message is advice for callers.
+    message = error.message.partition(" Try again")[0]
     if error.__cause__ is None:
-        return said
-    return f"{said.removesuffix('.')}: {in_one_line(error.__cause__)}."
+        return message
+    return f"{message.removesuffix('.')}: {driver_message(error.__cause__)}."

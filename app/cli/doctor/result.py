@@ -1,11 +1,11 @@
-"""What a check has found, as a line for people."""
+"""The result of a check, printed as one line."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class Level(StrEnum):
-    """How bad it is. Only a problem keeps the gateway from serving as it should."""
+    """How serious a result is. Only a problem keeps the gateway from serving correctly."""
 
     OK = "ok"
     WARNING = "warning"
@@ -14,29 +14,29 @@ class Level(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: what was looked at, what was found there or what to do. No secrets in it."""
+class CheckResult:
+    """One line: what was checked, and what was found or has to be done. Contains no secrets."""
 
     level: Level
     subject: str
     text: str
 
     def __str__(self) -> str:
-        # What others say may come in several lines.
+        # The text may quote a message of another program that has several lines.
         return f"{self.level:<9}{self.subject:<15}{' '.join(self.text.split())}"
 
 
-def ok(subject: str, text: str) -> Finding:
-    return Finding(Level.OK, subject, text)
+def ok(subject: str, text: str) -> CheckResult:
+    return CheckResult(Level.OK, subject, text)
 
 
-def warning(subject: str, text: str) -> Finding:
-    return Finding(Level.WARNING, subject, text)
+def warning(subject: str, text: str) -> CheckResult:
+    return CheckResult(Level.WARNING, subject, text)
 
 
-def skipped(subject: str, text: str) -> Finding:
-    return Finding(Level.SKIPPED, subject, text)
+def skipped(subject: str, text: str) -> CheckResult:
+    return CheckResult(Level.SKIPPED, subject, text)
 
 
-def problem(subject: str, text: str) -> Finding:
-    return Finding(Level.PROBLEM, subject, text)
+def problem(subject: str, text: str) -> CheckResult:
+    return CheckResult(Level.PROBLEM, subject, text)

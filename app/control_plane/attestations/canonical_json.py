@@ -1,87 +1,76 @@
-"""The one text that stands for an attestation's data, and its hash.
+"""The canonical text of an attestation's data, and its hash.
 
-The form is the integration guide's: SHA-256 of `json.dumps(data, sort_keys=True)`. The text is kept
-and served as it was hashed, so that nobody has to write floating-point numbers as Python does.
+The form is the one in the integration guide: SHA-256 of `json.dumps(data, sort_keys=True)`. It is
+not RFC 8785, whose floating-point numbers are written differently. The text is stored and served as
+it was hashed, so that nobody who verifies it has to write numbers as Python does.
 """
 
 import hashlib
 import json
-import math
-import re
 from typing import Any
 
 from app.core.errors import UnprocessableError
-
-# What JavaScript reads exactly (RFC 7493, section 2.2).
-LARGEST_INTEGER = 2**53 - 1
-DEEPEST = 32
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
+from app.core.json_data import TOO_DEEP, TOO_LARGE, check_json_data
+from app.core.strict_json import syntax
 
 
-def canonical(data: Any) -> str:
-    """The text of JSON data, in ASCII: keys sorted, `, ` and `: ` between.
+def canonicalize(data: Any) -> str:
+    """The canonical text of JSON data, in ASCII: sorted keys, `, ` and `: ` as separators.
 
-    Raises UnprocessableError for what JSON cannot say or readers would not agree on: a number that
-    is not finite, an integer above 2^53 - 1, a key that is not text, half of a surrogate pair,
-    more than 32 levels.
+    Raises UnprocessableError for data that not all readers understand in the same way: see
+    `check_json_data`.
     """
-    _check(data, DEEPEST)
+    _check(data)
     return json.dumps(data, sort_keys=True, allow_nan=False)
 
 
 def digest(text: str) -> str:
-    """SHA-256 of a text as 64 hexadecimal digits."""
+    """SHA-256 of a text, as 64 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def parse(text: str | bytes) -> Any:
-    """JSON that can be read in one way only. Raises UnprocessableError for any other.
+    """JSON that all readers understand in the same way. Raises UnprocessableError for any other.
 
-    A key that is there twice, and a number that no double holds, are refused.
+    A key that an object contains twice, and a number too large for a double, are refused.
     """
+    if not text.strip():
+        raise UnprocessableError("This is empty, and must be a JSON document.")
     try:
-        data = json.loads(text, object_pairs_hook=_distinct, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnprocessableError(f"This is not JSON that everybody reads alike: {error}") from None
-    _check(data, DEEPEST)
+        data = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except UnicodeDecodeError:
+        raise UnprocessableError("This is not JSON in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise _ambiguous(syntax(error)) from None
+    except RecursionError:
+        raise _unreliable(TOO_DEEP) from None
+    except ValueError:  # Python's own limit of digits
+        raise _unreliable(TOO_LARGE) from None
+    _check(data)
     return data
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key is in one object twice")
-    return found
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise _ambiguous("an object contains a key twice")
+    return members
 
 
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+def _refuse_constant(name: str) -> None:
+    raise _ambiguous(f"{name} is not a JSON number")
 
 
-def _check(value: Any, levels: int) -> None:
-    if levels == 0:
-        raise UnprocessableError(f"The data is nested more than {DEEPEST} levels deep.")
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise UnprocessableError("Every key of the data has to be text.")
-            _check(key, levels - 1)
-            _check(inner, levels - 1)
-    elif isinstance(value, str):
-        if not value.isascii() and _SURROGATE.search(value):
-            raise UnprocessableError("A text has half of a surrogate pair, which is no character.")
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check(inner, levels - 1)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise UnprocessableError(
-                "A number is not finite, or too large for a double: leave it out, or send it as "
-                "text."
-            )
-    elif isinstance(value, int):
-        if abs(value) > LARGEST_INTEGER:
-            raise UnprocessableError("An integer is above 2^53 - 1: send it as text.")
-    elif value is not None:
-        raise UnprocessableError(f"{type(value).__name__} is not a kind of JSON data.")
+def _check(data: Any) -> None:
+    try:
+        check_json_data(data, allow_nul=True)
+    except ValueError as error:
+        raise _unreliable(str(error)) from None
+
+
+def _ambiguous(reason: str) -> UnprocessableError:
+    return UnprocessableError(f"This is not valid, unambiguous JSON: {reason}.")
+
+
+def _unreliable(reason: str) -> UnprocessableError:
+    return UnprocessableError(f"The JSON cannot be hashed reliably: {reason}.")

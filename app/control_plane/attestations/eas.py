@@ -1,6 +1,6 @@
 """The attestation as an off-chain attestation of the Ethereum Attestation Service, version 2.
 
-EAS's own SDK and explorers verify it without our software.
+EAS's own SDK and explorers verify it, without the gateway's software.
 """
 
 import secrets
@@ -13,7 +13,7 @@ from app.control_plane.attestations import eip712
 from app.control_plane.attestations.eip712 import TypedData, Types
 
 if TYPE_CHECKING:
-    # Verifying needs no settings.
+    # At run time it would load the settings, which an offline verifier does without.
     from app.control_plane.attestations.signing_key import Attestor
 
 NAME = "EAS Attestation"
@@ -21,8 +21,9 @@ SCHEMA = "bytes32 attestationHash,string kind"
 ZERO_ADDRESS = "0x" + "00" * 20
 ZERO_BYTES32 = "0x" + "00" * 32
 VERSION = 2
+PRIMARY_TYPE = "Attest"
 TYPES: Types = {
-    "Attest": [
+    PRIMARY_TYPE: [
         {"name": "version", "type": "uint16"},
         {"name": "schema", "type": "bytes32"},
         {"name": "recipient", "type": "address"},
@@ -37,12 +38,15 @@ TYPES: Types = {
 
 
 def schema_uid() -> str:
-    """The schema's id in EAS's registry: without a resolver, revocable."""
+    """The id of `SCHEMA` in EAS's schema registry: it has no resolver and is revocable."""
     return _hex(keccak(SCHEMA.encode() + bytes(20) + b"\x01"))
 
 
 def schema_data(digest: str, kind: str) -> str:
-    """The schema's two fields, ABI-encoded: the hash, where the text is, its length, the text."""
+    """The two fields of `SCHEMA`, ABI-encoded: the hash, then offset, length and bytes of the kind.
+
+    digest: the attestation's hash, 64 hexadecimal digits.
+    """
     text = kind.encode()
     padded = text.ljust(-(-len(text) // 32) * 32, b"\0")
     offset, length = (64).to_bytes(32, "big"), len(text).to_bytes(32, "big")
@@ -50,9 +54,9 @@ def schema_data(digest: str, kind: str) -> str:
 
 
 def uid(message: dict[str, Any]) -> str:
-    """The id of an off-chain attestation, as EAS's SDK derives it from its message.
+    """The id of an off-chain attestation, as EAS's SDK derives it from the message.
 
-    The schema goes in as the text of its hexadecimal form, which is how the SDK does it.
+    The SDK hashes the schema as hexadecimal text, not as bytes.
     """
     packed = (
         message["version"].to_bytes(2, "big")
@@ -73,7 +77,10 @@ def uid(message: dict[str, Any]) -> str:
 def envelope(
     attestor: "Attestor", digest: str, kind: str, issued_at: datetime, recipient: str | None
 ) -> dict[str, Any]:
-    """The signed envelope, `{"sig": …, "signer": …}`; `recipient` is an address, or nobody."""
+    """The signed off-chain attestation, `{"sig": …, "signer": …}`.
+
+    digest: the attestation's hash, 64 hexadecimal digits. recipient: an Ethereum address, if any.
+    """
     data = TypedData(
         domain=eip712.domain(
             NAME,
@@ -82,7 +89,7 @@ def envelope(
             attestor.chain.eas_contract,
         ),
         types=TYPES,
-        primary_type="Attest",
+        primary_type=PRIMARY_TYPE,
         message={
             "version": VERSION,
             "schema": schema_uid(),
@@ -100,7 +107,7 @@ def envelope(
         "sig": {
             "version": VERSION,
             "uid": uid(data.message),
-            **data.document(),
+            **data.as_dict(),
             "signature": {
                 "r": _hex(signature[:32]),
                 "s": _hex(signature[32:64]),

@@ -1,7 +1,7 @@
-"""EIP-712 typed data: what it hashes to, who signed it, and the type of our own attestations.
+"""EIP-712 typed data: its hash, its signer, and the type that the attestor signs.
 
-eth_account could do it, but it loads py_ecc, which lifts Python's recursion limit to 100,000: from
-then on a request of nothing but brackets would end the process.
+eth_account could do it, but it loads py_ecc, which raises Python's recursion limit to 100,000. From
+then on a request that consists of opening brackets would overflow the stack and end the process.
 """
 
 import re
@@ -12,7 +12,7 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import parse_signature, recover
+from app.core.ethereum import parse_signature, recover
 
 Fields = list[dict[str, str]]
 Types = dict[str, Fields]
@@ -30,7 +30,7 @@ _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2})*)")
 ATTESTATION_NAME = "HokusaiAttestation"
 ATTESTATION_VERSION = "1"
 ATTESTATION_TYPE = "Attestation"
-# No floating-point numbers: the hash stands for all of them.
+# The hash stands for the data, because EIP-712 has no floating-point numbers.
 ATTESTATION_TYPES: Types = {
     ATTESTATION_TYPE: [
         {"name": "attestationHash", "type": "bytes32"},
@@ -43,9 +43,9 @@ ATTESTATION_TYPES: Types = {
 
 @dataclass(frozen=True, slots=True)
 class TypedData:
-    """One message of EIP-712, in the parts that every wallet library takes.
+    """An EIP-712 message, in the parts that wallet libraries take.
 
-    Its types are of those that our messages have: string, bytes, bytes32, address, bool, unsigned
+    Supported are the types that our messages use: string, bytes, bytes32, address, bool, unsigned
     integers, structures, and arrays of structures.
     """
 
@@ -55,21 +55,21 @@ class TypedData:
     message: dict[str, Any]
 
     def digest(self) -> bytes:
-        """The 32 bytes that are signed. Raises ValueError for a value of another type."""
+        """The 32 bytes that are signed. Raises ValueError where a value is not of its type."""
         separator = _struct_hash(_DOMAIN, self.domain, {_DOMAIN: _DOMAIN_FIELDS})
         message = _struct_hash(self.primary_type, self.message, self.types)
         return keccak(b"\x19\x01" + separator + message)
 
     def signer(self, signature: str) -> str:
-        """The address, in EIP-55 form, that signed it.
+        """The address, in EIP-55 form, of the key that signed the message.
 
-        `signature` is r, s and v in hexadecimal. Raises InvalidSignatureError for one of no key,
-        or one that has a twin (EIP-2), and ValueError as `digest` does.
+        signature: r, s and v in hexadecimal. Raises InvalidSignatureError where no key made it, or
+        where its s is in the upper half of the curve's order (EIP-2); ValueError as `digest` does.
         """
         return recover(self.digest(), parse_signature(signature))
 
-    def document(self) -> dict[str, Any]:
-        """The parts under the names that EIP-712 gives them."""
+    def as_dict(self) -> dict[str, Any]:
+        """The parts under their names in EIP-712."""
         return {
             "domain": self.domain,
             "types": self.types,
@@ -79,7 +79,7 @@ class TypedData:
 
 
 def domain(name: str, version: str, chain_id: int, contract: str) -> dict[str, Any]:
-    """An EIP-712 domain; `contract` is an address."""
+    """An EIP-712 domain. contract: the address of the verifying contract."""
     return {
         "name": name,
         "version": version,
@@ -91,9 +91,10 @@ def domain(name: str, version: str, chain_id: int, contract: str) -> dict[str, A
 def attestation(
     domain: dict[str, Any], digest: str, kind: str, issued_at: datetime, nonce: int
 ) -> TypedData:
-    """What the attestor signs: the hash of the data, 64 hexadecimal digits.
+    """The message that the attestor signs for an attestation.
 
-    nonce: the entry's index in the log, so no two signatures share one.
+    digest: the attestation's hash, 64 hexadecimal digits. nonce: the index of its log entry, so
+    that no two signed messages are the same.
     """
     return TypedData(
         domain=domain,
@@ -109,23 +110,24 @@ def attestation(
 
 
 def _struct_hash(name: str, value: object, types: Types) -> bytes:
+    """EIP-712's hashStruct."""
     fields = types[name]
     if not isinstance(value, Mapping) or value.keys() != {field["name"] for field in fields}:
-        raise ValueError(f"{name} has other members than its type")
+        raise ValueError(f"a {name} has other members than its type")
     encoded = b"".join(_encode(field["type"], value[field["name"]], types) for field in fields)
-    return keccak(keccak(_signature(name, types).encode()) + encoded)
+    return keccak(keccak(_type(name, types).encode()) + encoded)
 
 
-def _signature(name: str, types: Types) -> str:
-    """The type in the form that is hashed: itself, then those it refers to by name."""
+def _type(name: str, types: Types) -> str:
+    """EIP-712's encodeType: the type, then the types that it refers to, sorted by name."""
     found = {name}
-    waiting = [name]
-    while waiting:
-        for field in types[waiting.pop()]:
+    pending = [name]
+    while pending:
+        for field in types[pending.pop()]:
             inner = field["type"].removesuffix("[]")
             if inner in types and inner not in found:
                 found.add(inner)
-                waiting.append(inner)
+                pending.append(inner)
     return "".join(
         f"{each}({','.join('{type} {name}'.format_map(field) for field in types[each])})"
         for each in (name, *sorted(found - {name}))
@@ -133,7 +135,7 @@ def _signature(name: str, types: Types) -> str:
 
 
 def _encode(kind: str, value: object, types: Types) -> bytes:
-    """One member in 32 bytes."""
+    """A member of a structure in 32 bytes (EIP-712's encodeData)."""
     if kind in types:
         return _struct_hash(kind, value, types)
     if kind.endswith("[]") and isinstance(value, list):
@@ -153,4 +155,4 @@ def _encode(kind: str, value: object, types: Types) -> bytes:
             return keccak(raw)
         if (kind, len(raw)) in (("bytes32", 32), ("address", 20)):
             return raw.rjust(32, b"\0")
-    raise ValueError(f"a value is no {kind}")
+    raise ValueError(f"a value is not a valid {kind}")

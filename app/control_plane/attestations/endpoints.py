@@ -1,10 +1,17 @@
-"""Attestations and their log over HTTP. Checking them takes no credential."""
+"""HTTP endpoints: attestations, and their log. Verifying needs no credential."""
 
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
 
-from app.control_plane.attestations import canonical_json, merkle, transparency_log
+from app.control_plane.attestations import canonical_json, merkle, revocation, transparency_log
+from app.control_plane.attestations.documents import attestation_view
+from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.log_verification import verify_with_log
+from app.control_plane.attestations.lookup import find_attestation
+from app.control_plane.attestations.minting import mint_request_view
+from app.control_plane.attestations.models import LogEntry
 from app.control_plane.attestations.schemas import (
     AttestationRequest,
     AttestationView,
@@ -19,15 +26,18 @@ from app.control_plane.attestations.schemas import (
     RevokeRequest,
     VerificationView,
 )
-from app.control_plane.attestations.service import Attestations
+from app.control_plane.attestations.verification import is_valid
+from app.control_plane.attestations.well_known import attestor_view
+from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
-from app.database.engine import Session
+from app.core.text_pattern import TextPattern
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
     CurrentActor,
     Reading,
+    Session,
 )
 
 router = APIRouter(prefix="/api/attestations", tags=["attestations"])
@@ -44,21 +54,26 @@ PUBLIC = frozenset(
 )
 
 TreeSize = Annotated[int, Query(ge=0, le=2**53)]
-_CHECKPOINT = "text/plain; charset=utf-8"
+ChainModelId = Annotated[
+    str,
+    TextPattern(
+        r"^(0|[1-9][0-9]{0,76})$", "must be a whole number of 1 to 77 digits, without leading zeros"
+    ),
+]
+_NOTE = "text/plain; charset=utf-8"
 
 
-def _service(request: Request) -> Attestations:
-    service: Attestations = request.app.state.attestations
-    return service
+def _signer(request: Request) -> LogSigner:
+    return state_of(request)[LogSigner]
 
 
-async def _strict(request: Request) -> Any:
-    """The body as JSON that can be read in one way only: what is hashed must not be a guess."""
+async def _strict_body(request: Request) -> Any:
+    """The body as unambiguous JSON: what is hashed must not depend on the reader."""
     return canonical_json.parse(await request.body())
 
 
-Service = Annotated[Attestations, Depends(_service)]
-StrictBody = Annotated[Any, Depends(_strict)]
+Signer = Annotated[LogSigner, Depends(_signer)]
+StrictBody = Annotated[Any, Depends(_strict_body)]
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
@@ -67,17 +82,25 @@ async def issue(
     _: StrictBody,
     body: AttestationRequest,
     caller: Attesting,
-    service: Service,
     actor: CurrentActor,
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=255,
+            description="Identifies this request: a repetition with the same key gets the same "
+            "attestation. Without a key, the same body is the same request.",
+        ),
+    ] = None,
 ) -> AttestationView:
-    """Attest a model, or that it improves on a baseline.
+    """Attest a model, or that a model improves on a baseline.
 
-    The same request again, or the same Idempotency-Key, gets the same attestation.
+    The attestation is signed and added to a public log. The same request, or the same
+    Idempotency-Key, gets the same attestation again.
     """
+    issuer = state_of(request)[AttestationIssuer]
     proof = context_of(request.scope).wallet_proof
-    document = await service.issue(caller, body, actor, idempotency_key, proof)
-    return AttestationView.model_validate(document)
+    return await issuer.issue(caller, body, actor, idempotency_key, proof)
 
 
 @router.post(
@@ -85,8 +108,8 @@ async def issue(
     openapi_extra={
         "requestBody": {
             "required": True,
-            "description": "An attestation as it was answered.",
-            # Whatever is sent is looked at: what it lacks of an AttestationView is the answer.
+            "description": "An attestation, as this gateway returned it.",
+            # Any object: what it lacks of an AttestationView is reported in the response.
             "content": {
                 "application/json": {
                     "schema": {"type": "object"},
@@ -96,13 +119,13 @@ async def issue(
         }
     },
 )
-async def verify(document: StrictBody, session: Session, service: Service) -> VerificationView:
-    """Check an attestation as it was answered: what holds, and what does not."""
+async def verify(document: StrictBody, session: Session, signer: Signer) -> VerificationView:
+    """Verify an attestation: whether it is valid, and the result of each check."""
     if not isinstance(document, dict):
         raise UnprocessableError("An attestation is a JSON object.")
-    valid, checks = await service.verify(session, document)
+    checks = await verify_with_log(session, document, signer.attestor)
     return VerificationView(
-        valid=valid,
+        valid=is_valid(checks),
         checks={name: CheckView.model_validate(check) for name, check in checks.items()},
     )
 
@@ -112,26 +135,25 @@ async def verify(document: StrictBody, session: Session, service: Service) -> Ve
     responses={
         200: {
             "content": {"text/plain": {"schema": {"type": "string"}}},
-            "description": "The signed note; JSON where Accept asks for it.",
+            "description": "The signed note; as JSON with `Accept: application/json`.",
         }
     },
 )
 async def checkpoint(
-    request: Request, response: Response, session: Session, service: Service
+    request: Request, response: Response, session: Session, signer: Signer
 ) -> LogView:
-    """The log's newest checkpoint (C2SP tlog-checkpoint), signed."""
-    found = await service.checkpoint(session)
-    signer = service.attestor.checkpoints
-    note = signer.sign(found.size, found.root)
+    """The signed checkpoint (C2SP tlog-checkpoint) of the log's present state."""
+    current = await signer.checkpoint(session)
+    note = signer.sign(current)
     if "application/json" not in request.headers.get("accept", ""):
-        return Response(note, media_type=_CHECKPOINT, headers={"vary": "accept"})  # type: ignore[return-value]
+        return Response(note, media_type=_NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
     return LogView(
-        origin=found.origin,
-        tree_size=found.size,
-        root_hash=found.root.hex(),
+        origin=current.origin,
+        tree_size=current.size,
+        root_hash=current.root.hex(),
         checkpoint=note,
-        key=str(signer.verifier),
+        key=str(signer.attestor.checkpoint_signer.verifier),
     )
 
 
@@ -143,35 +165,37 @@ async def proof(
     first: TreeSize | None = None,
     second: TreeSize | None = None,
 ) -> LogProofView:
-    """That an entry is in the log (`index`), or that the log only grew (`first`, `second`).
+    """Prove that the log contains an entry, or that it has only grown.
 
-    `tree_size` and `second` are the log's newest size by default.
+    `index`: the entry is in the tree of `tree_size` entries (RFC 6962, section 2.1.1). `first`: the
+    tree of `second` entries extends that of `first` (section 2.1.2). `tree_size` and `second` are
+    the present size of the log by default.
     """
     if (index is None) == (first is None):
         raise InvalidParameterError("Give `index` for an inclusion proof, or `first` and `second`.")
     size = await transparency_log.size(session)
     if index is not None:
         size = size if tree_size is None else tree_size
-        path = await transparency_log.inclusion(session, index, size)
-        found = await transparency_log.entries(session, index, 1)
+        path = await transparency_log.inclusion_proof(session, index, size)
+        (entry,) = await transparency_log.entries(session, index, 1)
         return LogProofView(
             kind="inclusion",
             index=index,
             tree_size=size,
-            leaf_hash=merkle.leaf_hash(found[0].text.encode()).hex(),
+            leaf_hash=_leaf_hash(entry),
             root_hash=(await transparency_log.root(session, size)).hex(),
-            proof=[item.hex() for item in path],
+            proof=[node_hash.hex() for node_hash in path],
         )
     assert first is not None
     size = size if second is None else second
-    path = await transparency_log.consistency(session, first, size)
+    path = await transparency_log.consistency_proof(session, first, size)
     return LogProofView(
         kind="consistency",
         first=first,
         tree_size=size,
         first_root_hash=(await transparency_log.root(session, first)).hex(),
         root_hash=(await transparency_log.root(session, size)).hex(),
-        proof=[item.hex() for item in path],
+        proof=[node_hash.hex() for node_hash in path],
     )
 
 
@@ -181,14 +205,15 @@ async def entries(
     start: TreeSize = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> LogEntriesView:
-    """The log's entries, for whoever keeps a copy or watches it."""
+    """The log's entries from `start` on, for those who copy or monitor the log."""
     size = await transparency_log.size(session)
-    found = [
+    page = [
         entry
         for entry in await transparency_log.entries(session, start, limit)
+        # Not those that were added since the size was read.
         if entry.index < size
     ]
-    after = start + len(found)
+    following = start + len(page)
     return LogEntriesView(
         entries=[
             LogEntryView(
@@ -196,22 +221,20 @@ async def entries(
                 kind=entry.kind,
                 attestation=entry.attestation,
                 entry=entry.text,
-                leaf_hash=merkle.leaf_hash(entry.text.encode()).hex(),
+                leaf_hash=_leaf_hash(entry),
             )
-            for entry in found
+            for entry in page
         ],
         tree_size=size,
-        next=after if found and after < size else None,
+        next=following if page and following < size else None,
     )
 
 
 @router.get("/{digest}")
-async def show(
-    digest: Hash, caller: Reading, session: Session, service: Service
-) -> AttestationView:
-    """An attestation by its hash, with an inclusion proof for the log as it is now."""
-    row = await service.find(session, digest, caller)
-    return AttestationView.model_validate(await service.document(session, row))
+async def show(digest: Hash, caller: Reading, session: Session, signer: Signer) -> AttestationView:
+    """An attestation by its hash, with an inclusion proof for the log's present state."""
+    row = await find_attestation(session, digest, caller)
+    return await attestation_view(session, row, signer)
 
 
 @router.post("/{digest}/revoke")
@@ -220,13 +243,13 @@ async def revoke(
     body: RevokeRequest,
     caller: Attesting,
     session: ChangeSession,
-    service: Service,
+    signer: Signer,
     actor: CurrentActor,
 ) -> AttestationView:
-    """Say in the log that an attestation no longer holds. It stays readable."""
-    return AttestationView.model_validate(
-        await service.revoke(session, digest, body.reason, caller, actor)
-    )
+    """Revoke an attestation: the log says that it no longer holds. It stays readable."""
+    address = signer.attestor.address
+    row = await revocation.revoke(session, digest, body.reason, caller, actor, address)
+    return await attestation_view(session, row, signer)
 
 
 @router.get("/{digest}/mint-request")
@@ -234,20 +257,24 @@ async def mint_request(
     digest: Hash,
     caller: Attesting,
     session: Session,
-    service: Service,
-    chain_model_id: Annotated[str | None, Query(pattern=r"^(0|[1-9][0-9]{0,76})$")] = None,
+    signer: Signer,
+    chain_model_id: Annotated[
+        ChainModelId | None,
+        Query(description="The model's number on the chain. Default: derived from its name."),
+    ] = None,
 ) -> MintRequestView:
-    """The chain side's MintRequest (EIP-712), unsigned and signed; valid for a day.
-
-    `chain_model_id` is the model's number on the chain; by default it is derived from its name.
-    """
-    model = None if chain_model_id is None else int(chain_model_id)
-    if model is not None and model >= 2**256:
-        raise InvalidParameterError("chain_model_id is above what 256 bits hold.")
-    return MintRequestView.model_validate(await service.mint(session, digest, caller, model))
+    """A MintRequest (EIP-712) for the Hokusai contracts, unsigned and signed; valid for a day."""
+    number = None if chain_model_id is None else int(chain_model_id)
+    if number is not None and number >= 2**256:
+        raise InvalidParameterError("chain_model_id is larger than 256 bits can hold.")
+    return await mint_request_view(session, digest, caller, number, signer.attestor)
 
 
 @well_known.get("/.well-known/hokusai-attestor.json")
-async def describe(session: Session, service: Service) -> AttestorView:
-    """Whose signatures to believe, over which types, and the key of the log."""
-    return AttestorView.model_validate(await service.describe(session))
+async def describe(session: Session, signer: Signer) -> AttestorView:
+    """The attestors to trust, the types that they sign, and the keys of the log."""
+    return await attestor_view(session, signer)
+
+
+def _leaf_hash(entry: LogEntry) -> str:
+    return merkle.leaf_hash(entry.text.encode()).hex()

@@ -1,30 +1,33 @@
-"""What an attestation rests on: the models it is about, and the metrics of each."""
+"""The evidence of an attestation: the models that it is about, and the metrics of each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.access.audit.service import Actor
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.schemas import AttestationRequest
-from app.control_plane.attestations.subjects import Subject, Subjects
-from app.control_plane.attestations.witness import compare, run_of_version, witness
+from app.control_plane.attestations.subjects import Subject, SubjectRegistry
+from app.control_plane.attestations.witness import check_claims, run_of_version, witness_run
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
+from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """One model of an attestation, with the metrics that are attested."""
+class AttestedModel:
+    """One model of an attestation.
+
+    metrics: those that are attested. not_finite: names of metrics left out, as not finite.
+    """
 
     subject: Subject
     metrics: Mapping[str, float]
     not_finite: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, Any]:
-        """As it stands in an attestation's data."""
+    def data(self) -> dict[str, Any]:
+        """The model's part of an attestation's data."""
         return {
             "model_id": self.subject.model_id,
             "run_id": self.subject.run_id,
@@ -34,28 +37,29 @@ class Side:
         }
 
 
-class Evidence:
-    """Finds models in the registry, and metrics in MLflow."""
+class EvidenceCollector:
+    """Finds models in the registry and reads their metrics in MLflow."""
 
     def __init__(
         self,
         database: Database,
         mlflow: MLflowClient,
         workspaces: Workspaces,
-        subjects: Subjects,
+        subjects: SubjectRegistry,
     ) -> None:
         self._database = database
         self._mlflow = mlflow
         self._workspaces = workspaces
         self._subjects = subjects
 
-    async def gather(
+    async def collect(
         self, principal: Principal, request: AttestationRequest
-    ) -> tuple[Side, Side | None]:
-        """The improved model and its baseline, if it has one, with the metrics to attest.
+    ) -> tuple[AttestedModel, AttestedModel | None]:
+        """The improved model and its baseline, if it has one.
 
-        Raises NotFoundError for models and runs that the caller has not, PermissionDeniedError for
-        another tenant's improved model, ClaimDisagreesError, and UnprocessableError.
+        Raises NotFoundError for models and runs that do not exist for the principal,
+        PermissionDeniedError for another tenant's improved model, ClaimDisagreesError where a
+        claimed metric is not what MLflow holds, and UnprocessableError.
         """
         own = Subject(tenant=principal.tenant)
         improved = await self._registered(
@@ -63,7 +67,8 @@ class Evidence:
         ) or replace(own, run_id=request.improved_run_id)
         if improved.tenant != principal.tenant:
             raise PermissionDeniedError(
-                f"The model {improved.model_id} is another tenant's: its own tenant attests it."
+                f"The model {improved.model_id} belongs to another tenant, which alone can have it "
+                "attested."
             )
         if request.model_name is not None:
             improved = replace(
@@ -72,7 +77,7 @@ class Evidence:
                 mlflow_version=str(request.model_version),
             )
         baseline = await self._registered(
-            principal, request.baseline_model_id or _inherited(request, improved)
+            principal, request.baseline_model_id or _registered_baseline(request, improved)
         )
         if request.baseline_run_id is not None:
             baseline = replace(own, run_id=request.baseline_run_id)
@@ -82,8 +87,8 @@ class Evidence:
         if baseline is None:
             if request.claimed_baseline:
                 raise UnprocessableError(
-                    "metrics.baseline is claimed, but no baseline is named: give "
-                    "baseline_model_id or baseline_run_id."
+                    "metrics.baseline is given, but no baseline: give baseline_model_id or "
+                    "baseline_run_id."
                 )
             return after, None
         before = await self._witnessed(principal, "baseline", baseline, request.claimed_baseline)
@@ -93,19 +98,19 @@ class Evidence:
         if model_id is None:
             return None
         async with self._database.transaction() as session:
-            found = await self._subjects.model(session, model_id, principal)
-        if found is None:
+            subject = await self._subjects.find(session, model_id, principal)
+        if subject is None:
             raise NotFoundError(f"There is no model {model_id}.")
-        return found
+        return subject
 
     async def _witnessed(
-        self, principal: Principal, which: str, subject: Subject, claimed: Mapping[str, float]
-    ) -> Side:
-        """Read a model's metrics in the workspace of its tenant, and hold the claims against them.
+        self, principal: Principal, which: str, subject: Subject, claims: Mapping[str, float]
+    ) -> AttestedModel:
+        """Read a model's metrics in the workspace of its tenant, and check the claims.
 
-        Of another tenant's model only those are shown that were registered with it.
+        Of another tenant's model only the metrics that were registered with it are shown.
         """
-        home = self._workspaces.known(subject.tenant) or await self._workspaces.prepare(
+        workspace = self._workspaces.cached(subject.tenant) or await self._workspaces.ensure(
             subject.tenant, Actor(principal.id)
         )
         run_id = subject.run_id
@@ -113,35 +118,36 @@ class Evidence:
             assert subject.mlflow_name is not None
             assert subject.mlflow_version is not None
             run_id = await run_of_version(
-                self._mlflow, home.name, subject.mlflow_name, subject.mlflow_version
+                self._mlflow, workspace.name, subject.mlflow_name, subject.mlflow_version
             )
-        seen = await witness(self._mlflow, home.name, run_id)
+        run = await witness_run(self._mlflow, workspace.name, run_id)
         if subject.tenant != principal.tenant:
-            seen = replace(
-                seen,
+            run = replace(
+                run,
                 metrics={
-                    name: value for name, value in seen.metrics.items() if name in subject.metrics
+                    name: value for name, value in run.metrics.items() if name in subject.metrics
                 },
                 not_finite=(),
             )
-        compare(which, claimed, seen)
-        return Side(replace(subject, run_id=run_id), seen.metrics, seen.not_finite)
+        check_claims(which, claims, run)
+        return AttestedModel(replace(subject, run_id=run_id), run.metrics, run.not_finite)
 
 
-def _inherited(request: AttestationRequest, improved: Subject) -> str | None:
-    """An improved model of the registry brings its baseline, unless another is named."""
+def _registered_baseline(request: AttestationRequest, improved: Subject) -> str | None:
+    """The id of the baseline that the registry has for a model, unless the request names a run."""
     return None if request.baseline_run_id is not None else improved.baseline_model_id
 
 
 def _claimed(
     request: AttestationRequest, improved: Subject, baseline: Subject | None
-) -> tuple[Side, Side | None]:
-    after = Side(improved, request.claimed_improved)
+) -> tuple[AttestedModel, AttestedModel | None]:
+    after = AttestedModel(improved, request.claimed_improved)
     if baseline is None and not request.claimed_baseline:
         return after, None
     if not request.claimed_baseline:
         raise UnprocessableError(
-            "A claimed improvement needs both models' numbers: metrics as "
+            "A claimed improvement needs the metrics of both models: give metrics as "
             "{baseline: {...}, improved: {...}}."
         )
-    return after, Side(baseline or Subject(tenant=improved.tenant), request.claimed_baseline)
+    before = AttestedModel(baseline or Subject(tenant=improved.tenant), request.claimed_baseline)
+    return after, before

@@ -1,14 +1,17 @@
-"""The Merkle tree of RFC 6962: which hashes make a root or a proof, and what proofs prove.
+"""The Merkle tree of RFC 6962: the hashes of roots and proofs, and the verification of proofs.
 
-A log keeps the hash of every complete subtree: `(level, index)` covers the 2^level leaves from
-index * 2^level on. A root or a proof of any size is then made of some dozens of these, however long
-the log. What is here knows no storage: it names the nodes, and puts their hashes together.
+A log stores the hash of every complete subtree: the node `(level, index)` covers the 2^level leaves
+from index * 2^level on. The root and every proof, for any size of the tree, can be computed from a
+few dozen of these. This module does no storage: it names the nodes that are needed, and computes
+with their hashes.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+# (level, index) of a complete subtree.
 Node = tuple[int, int]
+# (start, end) of consecutive leaves, the end excluded.
 Range = tuple[int, int]
 
 EMPTY_ROOT = hashlib.sha256().digest()
@@ -20,53 +23,55 @@ def leaf_hash(entry: bytes) -> bytes:
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
-    """The hash of an inner node; its prefix keeps it from being taken for a leaf."""
+    """The hash of an inner node; its prefix differs from that of a leaf (RFC 6962, section 2.1)."""
     return hashlib.sha256(b"\x01" + left + right).digest()
 
 
 def completed_by(index: int) -> list[Node]:
     """The inner nodes that the leaf at `index` completes, lowest first.
 
-    Each is made of its two children, `(level - 1, 2 * index)` and `(level - 1, 2 * index + 1)`.
+    The children of `(level, index)` are `(level - 1, 2 * index)` and `(level - 1, 2 * index + 1)`.
     """
-    found = []
+    nodes = []
     level = 0
     while index & 1:
         level, index = level + 1, index >> 1
-        found.append((level, index))
-    return found
+        nodes.append((level, index))
+    return nodes
 
 
-def nodes_of(span: Range) -> list[Node]:
-    """The complete subtrees that a range of leaves consists of, left to right.
+def covering_nodes(*leaves: Range) -> list[Node]:
+    """The complete subtrees that some ranges of leaves consist of, each from left to right.
 
-    The range is one that RFC 6962 hashes: its start is a multiple of a power of 2 that is not
-    below its length.
+    Each range is one that RFC 6962 hashes: its start is a multiple of a power of 2 that is not
+    less than its length.
     """
-    start, end = span
-    found = []
-    while start < end:
-        level = (end - start).bit_length() - 1
-        found.append((level, start >> level))
-        start += 1 << level
-    return found
+    nodes = []
+    for start, end in leaves:
+        position = start
+        while position < end:
+            level = (end - position).bit_length() - 1
+            nodes.append((level, position >> level))
+            position += 1 << level
+    return nodes
 
 
-def hash_of(span: Range, hashes: Mapping[Node, bytes]) -> bytes:
-    """The Merkle tree hash of a range, from the hashes of its `nodes_of`."""
-    nodes = nodes_of(span)
+def range_hash(leaves: Range, hashes: Mapping[Node, bytes]) -> bytes:
+    """The Merkle tree hash of a range of leaves, from the hashes of its `covering_nodes`."""
+    nodes = covering_nodes(leaves)
     if not nodes:
         return EMPTY_ROOT
-    found = hashes[nodes[-1]]
+    result = hashes[nodes[-1]]
     for node in reversed(nodes[:-1]):
-        found = node_hash(hashes[node], found)
-    return found
+        result = node_hash(hashes[node], result)
+    return result
 
 
 def inclusion_path(index: int, size: int) -> list[Range]:
-    """The ranges whose hashes prove that leaf `index` is in a tree of `size`, leaf's side first.
+    """The ranges whose hashes prove that leaf `index` is in a tree of `size` leaves.
 
-    RFC 6962, section 2.1.1. Raises ValueError unless 0 <= index < size.
+    The range next to the leaf comes first (RFC 6962, section 2.1.1). Raises ValueError unless
+    0 <= index < size.
     """
     if not 0 <= index < size:
         raise ValueError("the index is not inside the tree")
@@ -84,12 +89,12 @@ def inclusion_path(index: int, size: int) -> list[Range]:
 
 
 def consistency_path(first: int, second: int) -> list[Range]:
-    """The ranges whose hashes prove that a tree of `first` leaves grew into one of `second`.
+    """The ranges whose hashes prove that a tree of `second` leaves extends one of `first`.
 
     RFC 6962, section 2.1.2. Raises ValueError unless 0 <= first <= second.
     """
     if not 0 <= first <= second:
-        raise ValueError("the first tree is not a part of the second")
+        raise ValueError("the first tree is larger than the second, or its size is negative")
     path: list[Range] = []
     start, end = 0, second
     if first in (0, second):
@@ -102,7 +107,7 @@ def consistency_path(first: int, second: int) -> list[Range]:
         else:
             path.append((start, middle))
             start = middle
-    # The first tree itself is known to whoever asks.
+    # Where the first tree is a complete subtree, its own root takes this place.
     if start > 0:
         path.append((start, end))
     return path[::-1]
@@ -111,26 +116,21 @@ def consistency_path(first: int, second: int) -> list[Range]:
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> bool:
-    """Whether the proof leads from a leaf's hash to the root (RFC 9162, section 2.1.3.2)."""
+    """Whether a proof leads from a leaf's hash to the root (RFC 9162, section 2.1.3.2)."""
     if not 0 <= index < size:
         return False
-    position, last, found = index, size - 1, leaf
+    position, last, result = index, size - 1, leaf
     for sibling in proof:
         if last == 0:
             return False
         if position & 1 or position == last:
-            found = node_hash(sibling, found)
+            result = node_hash(sibling, result)
             while not position & 1 and position:
                 position, last = position >> 1, last >> 1
         else:
-            found = node_hash(found, sibling)
+            result = node_hash(result, sibling)
         position, last = position >> 1, last >> 1
-    return last == 0 and found == root
-
-
-def nodes_of_all(spans: Iterable[Range]) -> list[Node]:
-    """The nodes of several ranges, for fetching them at once."""
-    return [node for span in spans for node in nodes_of(span)]
+    return last == 0 and result == root
 
 
 def _split(size: int) -> int:

@@ -1,4 +1,4 @@
-"""The chain side's `MintRequest`: what its DeltaVerifier takes as proof of an improvement."""
+"""The `MintRequest` of the Hokusai contracts: the message that their DeltaVerifier accepts."""
 
 import re
 from collections.abc import Mapping
@@ -16,11 +16,12 @@ from app.core.errors import NotMintableError, SmallImprovementError
 
 NAME = "HokusaiDeltaVerifier"
 VERSION = "1"
-# In percentage points: the least improvement that counts ("DeltaOne").
-LEAST_POINTS = 1
+# The smallest improvement that mints ("DeltaOne"), in percentage points.
+MIN_POINTS = 1
 METRIC_FAMILY = "proportion"
+PRIMARY_TYPE = "MintRequest"
 TYPES: Types = {
-    "MintRequest": [
+    PRIMARY_TYPE: [
         {"name": "modelId", "type": "uint256"},
         {"name": "payload", "type": "MintRequestPayload"},
         {"name": "contributors", "type": "Contributor[]"},
@@ -54,19 +55,25 @@ TYPES: Types = {
 _SHA256 = re.compile(r"(?:sha256:|0x)?([0-9a-fA-F]{64})")
 
 
-def mint_request(
-    chain: Chain, digest: str, data: Mapping[str, Any], model: int | None, deadline: datetime
+def build_mint_request(
+    chain: Chain,
+    digest: str,
+    data: Mapping[str, Any],
+    chain_model_id: int | None,
+    deadline: datetime,
 ) -> TypedData:
-    """The request that an attestation's data entitles to, unsigned.
+    """The unsigned mint request that an attestation entitles to.
 
-    digest: the attestation's hash, 64 hexadecimal digits. model: the model's number on the chain,
-    derived from its id here where it is not given. deadline: until when it can be submitted.
-    Raises NotMintableError where numbers, contributors or the metric do not fit, and
-    SmallImprovementError below one percentage point.
+    digest, data: of the attestation; its hash in 64 hexadecimal digits. chain_model_id: the model's
+    number on the chain; None derives it from the model's name. deadline: until when the contract
+    accepts the request.
+
+    Raises NotMintableError where the attestation's numbers, metric or contributors do not allow
+    it, and SmallImprovementError for an improvement of less than one percentage point.
     """
     if data["kind"] != "witnessed":
         raise NotMintableError(
-            "The attestation rests on claimed numbers; only witnessed ones count."
+            "The attestation rests on claimed metrics; only witnessed ones can be minted."
         )
     if data["baseline"] is None or data["primary_metric"] is None:
         raise NotMintableError(
@@ -75,13 +82,14 @@ def mint_request(
     metric: str = data["primary_metric"]
     if data["delta_one"] is None:
         raise NotMintableError(
-            f"{metric} is no proportion between 0 and 1, so it has no percentage points."
+            f"{metric} is not a proportion between 0 and 1, so its improvement is not in "
+            "percentage points."
         )
-    if data["delta_one"] < LEAST_POINTS:
+    if data["delta_one"] < MIN_POINTS:
         raise SmallImprovementError(
-            f"{metric} improves by {data['delta_one']:g} percentage points; a mint takes at least "
-            f"{LEAST_POINTS}.",
-            extra={"delta_one": data["delta_one"], "required": LEAST_POINTS},
+            f"{metric} improves by {data['delta_one']:g} percentage points; minting needs at least "
+            f"{MIN_POINTS}.",
+            extra={"delta_one": data["delta_one"], "required": MIN_POINTS},
         )
     contributors = _contributors(data["contributors"])
     delta = data["delta"][metric]
@@ -89,20 +97,22 @@ def mint_request(
         "benchmarkSpecHash": _text_hash(
             f"{metric}:{'up' if delta['higher_is_better'] else 'down'}"
         ),
-        "datasetHash": _dataset(data["contributors"]),
+        "datasetHash": _dataset_hash(data["contributors"]),
         "attestationHash": f"0x{digest}",
-        # One attestation mints once, however often it is asked for.
+        # The same for every request of one attestation, so that it mints once.
         "idempotencyKey": _text_hash(f"hokusai:mint:{digest}"),
         "metricName": metric,
         "metricFamily": METRIC_FAMILY,
     }
-    subject = _identity(data)
+    identity = _identity(data)
+    if chain_model_id is None:
+        chain_model_id = _derived_model_id(data["model_name"] or identity)
     return TypedData(
         domain=eip712.domain(NAME, VERSION, chain.id, chain.contract),
         types=TYPES,
-        primary_type="MintRequest",
+        primary_type=PRIMARY_TYPE,
         message={
-            "modelId": _number(data["model_name"] or subject) if model is None else model,
+            "modelId": chain_model_id,
             "payload": {
                 "pipelineRunId": data["run_id"] or "",
                 "baselineScoreBps": _score(delta["baseline"], delta["higher_is_better"]),
@@ -112,7 +122,7 @@ def mint_request(
                 "totalSamples": sum(item["data_size"] or 0 for item in data["contributors"]),
                 "anchors": anchors,
                 "baselineCommitment": _text_hash(_identity(data["baseline"])),
-                "candidateCommitment": _text_hash(subject),
+                "candidateCommitment": _text_hash(identity),
                 "deadline": int(deadline.timestamp()),
             },
             "contributors": contributors,
@@ -120,39 +130,39 @@ def mint_request(
     )
 
 
-def _contributors(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each wallet once, with all its weight: one may have given several data sets."""
+def _contributors(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each wallet once with the sum of its weights: it may have contributed several data sets."""
     weights: dict[str, int] = {}
-    for item in given:
-        weights[item["address"]] = weights.get(item["address"], 0) + item["weight_bps"]
+    for share in shares:
+        weights[share["address"]] = weights.get(share["address"], 0) + share["weight_bps"]
     if sum(weights.values()) != WHOLE:
         raise NotMintableError(
-            "The attestation names no contributors whose weights make 10000 basis points."
+            "The attestation has no contributors whose weights add up to 10000 basis points."
         )
     return [{"walletAddress": address, "weight": weight} for address, weight in weights.items()]
 
 
 def _score(value: float, higher_is_better: bool) -> int:
-    """A proportion in basis points, rounded down; the chain's scores all improve upwards."""
+    """A proportion in basis points, rounded down, turned so that higher is better."""
     score = Decimal(repr(value))
     return int((score if higher_is_better else 1 - score) * WHOLE)
 
 
-def _dataset(contributors: list[dict[str, Any]]) -> str:
-    """The data's own SHA-256 where there is one data set, else a hash of all their hashes."""
-    hashes = [item["data_hash"] or "" for item in contributors]
+def _dataset_hash(shares: list[dict[str, Any]]) -> str:
+    """The SHA-256 of the data set if there is one; else a hash of the hashes of all data sets."""
+    hashes = [share["data_hash"] or "" for share in shares]
     match = _SHA256.fullmatch(hashes[0])
     if len(hashes) == 1 and match is not None:
         return f"0x{match[1].lower()}"
     return _text_hash("\n".join(hashes))
 
 
-def _identity(side: Mapping[str, Any]) -> str:
-    """What a model is known by: what is one's candidate is the same as another's baseline."""
-    return str(side["model_id"] or side["run_id"])
+def _identity(model: Mapping[str, Any]) -> str:
+    """What identifies a model both as the candidate of one request and the baseline of the next."""
+    return str(model["model_id"] or model["run_id"])
 
 
-def _number(name: str) -> int:
+def _derived_model_id(name: str) -> int:
     return int.from_bytes(keccak(name.encode()), "big")
 
 

@@ -1,4 +1,7 @@
-"""The tables of attestations and of their log. The database itself refuses changes on them."""
+"""Database tables: attestations, their log, and the keys that signed them.
+
+Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on them.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +14,13 @@ from app.database.engine import Base, now
 
 
 class Attestation(Base):
-    """One attestation: `text` is what was hashed, to the byte."""
+    """One attestation.
+
+    hash: SHA-256 of `text`, 64 hexadecimal digits. text: the data in its canonical form.
+    request_key, request_hash: the identity of the request, so that a repetition gets the same
+        attestation.
+    model_id, run_id: of the improved model, or of the only one.
+    """
 
     __tablename__ = "attestations"
     __table_args__ = (
@@ -21,17 +30,14 @@ class Attestation(Base):
         Index("attestations_by_contributor", "contributors", postgresql_using="gin"),
     )
 
-    # SHA-256 of the text, 64 hexadecimal digits.
     hash: Mapped[str] = mapped_column(primary_key=True)
     text: Mapped[str]
     kind: Mapped[str]
     tenant: Mapped[str]
     private: Mapped[bool]
     principal: Mapped[str]
-    # What makes a repeated request the same one, and what it asked for.
     request_key: Mapped[str]
     request_hash: Mapped[str]
-    # The improved model, or the only one.
     model_id: Mapped[str | None]
     run_id: Mapped[str | None]
     contributors: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
@@ -41,7 +47,7 @@ class Attestation(Base):
 
 
 class LogEntry(Base):
-    """A leaf of the log: `text` is what its hash is made of."""
+    """An entry of the log. text: the bytes of the leaf in the Merkle tree, as UTF-8."""
 
     __tablename__ = "attestation_log"
     __table_args__ = (Index("attestation_log_by_attestation", "attestation"),)
@@ -54,7 +60,7 @@ class LogEntry(Base):
 
 
 class LogNode(Base):
-    """The hash of a complete subtree of the log; level 0 are the leaves."""
+    """The hash of a complete subtree of the log; the leaves are level 0. See `merkle`."""
 
     __tablename__ = "attestation_log_nodes"
 
@@ -64,7 +70,7 @@ class LogNode(Base):
 
 
 class KnownAttestor(Base):
-    """A key that signed for this database, the one in use included."""
+    """A key that has signed for this database, including the one in use."""
 
     __tablename__ = "attestors"
 

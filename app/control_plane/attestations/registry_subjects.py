@@ -1,4 +1,4 @@
-"""The registry's models as subjects of attestations."""
+"""The models of the registry as subjects of attestations."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,26 +9,26 @@ from app.core.request.principal import Principal
 
 
 class RegisteredModels:
-    """`Subjects` from the registry."""
+    """Implements `SubjectRegistry` with the model registry."""
 
-    async def model(
+    async def find(
         self, session: AsyncSession, model_id: str, principal: Principal
     ) -> Subject | None:
-        """The model of that id; None where there is none, or none that the caller may see."""
-        found = await service.find(session, model_id, principal)
-        if found is None:
+        """The model of an id; None where there is none, or none that the principal may see."""
+        model = await service.find_model(session, model_id, principal)
+        if model is None:
             return None
         return Subject(
-            tenant=found.tenant,
-            model_id=found.model_id,
-            run_id=found.run_id,
-            mlflow_name=found.mlflow_name,
-            mlflow_version=found.mlflow_version,
-            metrics=found.metrics,
-            primary_metric=found.primary_metric,
-            higher_is_better=found.higher_is_better,
-            baseline_model_id=found.baseline_model_id,
-            shares=tuple(Share.model_validate(share) for share in found.contributors),
-            token_id=found.token_id,
-            private=found.private,
+            tenant=model.tenant,
+            model_id=model.model_id,
+            run_id=model.run_id,
+            mlflow_name=model.mlflow_name,
+            mlflow_version=model.mlflow_version,
+            metrics=model.metrics,
+            primary_metric=model.primary_metric,
+            higher_is_better=model.higher_is_better,
+            baseline_model_id=model.baseline_model_id,
+            shares=tuple(Share.model_validate(share) for share in model.contributors),
+            token_id=model.token_id,
+            private=model.private,
         )

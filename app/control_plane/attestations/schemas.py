@@ -1,20 +1,27 @@
-"""What the attestation endpoints take and give."""
+"""Request and response schemas of the attestation endpoints."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from app.control_plane.contributors.shares import GivenContribution
+from app.control_plane.attestations.canonical_json import parse
+from app.control_plane.attestations.models import LogEntry
+from app.control_plane.contributors.shares import ContributionRequest, Contributions, as_list
+from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
 
-Kind = Literal["witnessed", "claimed"]
+EvidenceKind = Literal["witnessed", "claimed"]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Metrics = Annotated[dict[Label, Number], ByLabel]
-Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", examples=["9f" * 32])]
-Contributions = (
-    GivenContribution | Annotated[list[GivenContribution], Field(min_length=1, max_length=500)]
-)
+Hash = Annotated[
+    str,
+    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
+    Field(
+        description="The attestation's hash, 64 hexadecimal digits.",
+        examples=["9f" * 32],
+    ),
+]
 
 _REQUEST: dict[str, Any] = {
     "baseline_run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",
@@ -29,7 +36,7 @@ _REQUEST: dict[str, Any] = {
 
 
 class ClaimedPair(BaseModel):
-    """Claimed metrics of both models."""
+    """The claimed metrics of both models."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -37,89 +44,132 @@ class ClaimedPair(BaseModel):
     improved: Metrics
 
 
+def _metrics_form(metrics: object) -> str:
+    is_pair = isinstance(metrics, ClaimedPair) or (
+        isinstance(metrics, dict)
+        # The metrics of one model may have these names too, but are numbers.
+        and any(isinstance(metrics.get(name), dict) for name in ("baseline", "improved"))
+    )
+    return "ClaimedPair" if is_pair else "object"
+
+
+# With the tags, an error is about the form that was sent, and not about both. They are the titles
+# or types of the alternatives in the JSON Schema, for `validation_errors`.
+ClaimedMetrics = Annotated[
+    Annotated[Metrics, Tag("object")] | Annotated[ClaimedPair, Tag("ClaimedPair")],
+    Discriminator(_metrics_form),
+]
+
+
+def _version_form(version: object) -> str:
+    return "string" if isinstance(version, str) else "integer"
+
+
+ModelVersion = Annotated[
+    Annotated[str, Tag("string")] | Annotated[int, Tag("integer")],
+    Discriminator(_version_form),
+    Field(examples=["3"]),
+]
+
+
 class AttestationRequest(BaseModel):
-    """What to attest: one model, or one and the baseline that it improves on."""
+    """What to attest: one model, or that a model improves on a baseline."""
 
     model_config = ConfigDict(
         extra="forbid", protected_namespaces=(), json_schema_extra={"examples": [_REQUEST]}
     )
 
-    kind: Kind = Field(
+    kind: EvidenceKind = Field(
         default="witnessed",
-        description="`witnessed`: the gateway reads the metrics from MLflow. `claimed`: they are "
-        "the caller's own numbers, and the attestation says so.",
+        description="`witnessed`: the gateway reads the metrics in MLflow. `claimed`: the metrics "
+        "are the caller's own, and the attestation says so.",
     )
-    baseline_model_id: Label | None = None
-    improved_model_id: Label | None = None
-    baseline_run_id: Label | None = None
-    improved_run_id: Label | None = None
+    baseline_model_id: Label | None = Field(
+        default=None, description="The baseline, as a registered model."
+    )
+    improved_model_id: Label | None = Field(
+        default=None, description="The improved model, as a registered model."
+    )
+    baseline_run_id: Label | None = Field(
+        default=None, description="The baseline, as an MLflow run of your tenant."
+    )
+    improved_run_id: Label | None = Field(
+        default=None, description="The improved model, as an MLflow run of your tenant."
+    )
     model_id: Label | None = Field(
-        default=None, description="One model; an improved one brings its baseline with it."
-    )
-    model_name: Label | None = Field(default=None, description="With `model_version`: one model.")
-    model_version: Annotated[str | int, Field(examples=["3"])] | None = None
-    metrics: Metrics | ClaimedPair | None = Field(
         default=None,
-        description="The caller's numbers: of the improved model, or as "
-        "`{baseline: {...}, improved: {...}}` of both. Compared with MLflow's where `witnessed`.",
+        description="A registered model; if it improves on a baseline, that is attested as well.",
+    )
+    model_name: Label | None = Field(
+        default=None, description="A registered model in MLflow; needs model_version."
+    )
+    model_version: ModelVersion | None = Field(
+        default=None, description="The version of model_name."
+    )
+    metrics: ClaimedMetrics | None = Field(
+        default=None,
+        description="Your own numbers: of the improved model, or of both as "
+        "`{baseline: {...}, improved: {...}}`. With `witnessed` they are compared with MLflow's.",
         examples=[{"accuracy": 0.88}],
     )
     data_contribution: Contributions | None = Field(
-        default=None, description="By default what the registry knows of a registered model."
+        default=None,
+        description="One contribution of data, or a list of them. Default: those of the registered "
+        "model.",
     )
-    primary_metric: Label | None = None
+    primary_metric: Label | None = Field(
+        default=None,
+        description="The metric that counts. Default: that of the registered model; else the only "
+        "metric, or the first of accuracy, f1_score, f1, auc, roc_auc.",
+    )
     higher_is_better: Annotated[dict[Label, bool], ByLabel] = Field(
-        default={}, description="Directions of metrics whose names do not tell."
+        default={},
+        description="Whether a higher value is better, for metrics whose names do not show it.",
     )
 
     @model_validator(mode="after")
-    def _one_of_each(self) -> Self:
-        version = (self.model_name, self.model_version)
-        if (version[0] is None) != (version[1] is None):
-            raise ValueError("model_name and model_version go together")
+    def _exactly_one_of_each(self) -> Self:
+        if (self.model_name is None) != (self.model_version is None):
+            raise ValueError("give model_name and model_version together")
         improved = [self.improved_model_id, self.improved_run_id, self.model_id, self.model_name]
-        if sum(given is not None for given in improved) > 1:
+        if sum(name is not None for name in improved) > 1:
             raise ValueError(
-                "give one of improved_model_id, improved_run_id, model_id and model_name"
+                "give only one of improved_model_id, improved_run_id, model_id and model_name"
             )
-        baseline = [self.baseline_model_id, self.baseline_run_id]
-        if all(given is not None for given in baseline):
-            raise ValueError("give one of baseline_model_id and baseline_run_id")
+        if self.baseline_model_id is not None and self.baseline_run_id is not None:
+            raise ValueError("give only one of baseline_model_id and baseline_run_id")
         if self.kind == "claimed":
             if self.metrics is None:
                 raise ValueError("kind `claimed` needs metrics")
-        elif all(given is None for given in improved):
+        elif all(name is None for name in improved):
             raise ValueError(
-                "say what to attest: improved_model_id, improved_run_id, model_id, or model_name "
-                "with model_version"
+                "give the model to attest: improved_model_id, improved_run_id, model_id, or "
+                "model_name with model_version"
             )
         return self
 
     @property
-    def contributions(self) -> list[GivenContribution]:
-        """The contributions of the request, one or several."""
-        given = self.data_contribution
-        if given is None:
-            return []
-        return given if isinstance(given, list) else [given]
+    def contributions(self) -> list[ContributionRequest]:
+        """The contributions of the request: none, one or several."""
+        return as_list(self.data_contribution)
 
     @property
     def claimed_improved(self) -> dict[str, float]:
-        """The caller's numbers of the improved model."""
+        """The claimed metrics of the improved model."""
         if isinstance(self.metrics, ClaimedPair):
             return self.metrics.improved
         return self.metrics or {}
 
     @property
     def claimed_baseline(self) -> dict[str, float]:
-        """The caller's numbers of the baseline."""
+        """The claimed metrics of the baseline."""
         return self.metrics.baseline if isinstance(self.metrics, ClaimedPair) else {}
 
 
 class SignatureView(BaseModel):
     """EIP-712 typed data and its signature, in the parts that wallet libraries take."""
 
-    signer: str
+    signer: str = Field(description="The attestor's Ethereum address, in EIP-55 form.")
     signature: str = Field(description="r, s and v: 0x and 130 hexadecimal digits.")
     domain: dict[str, Any]
     types: dict[str, Any]
@@ -128,25 +178,36 @@ class SignatureView(BaseModel):
 
 
 class InclusionView(BaseModel):
-    """Where the attestation is in the log, and the proof of it."""
+    """The attestation's entry in the log, and the proof that the log contains it."""
 
-    index: int
-    tree_size: int
-    proof: list[str] = Field(description="RFC 6962 hashes in hexadecimal, the leaf's side first.")
-    entry: str = Field(description="The entry; the leaf's hash is SHA-256 of 0x00 and this.")
-    checkpoint: str = Field(description="The signed checkpoint (C2SP) of the tree of `tree_size`.")
+    index: int = Field(description="The place of the entry in the log, from 0.")
+    tree_size: int = Field(description="The size of the log that the proof is for.")
+    proof: list[str] = Field(
+        description="The hashes of RFC 6962, in hexadecimal; the one next to the leaf comes first."
+    )
+    entry: str = Field(
+        description="The text of the entry. The leaf's hash is SHA-256 of 0x00 and this text."
+    )
+    checkpoint: str = Field(
+        description="The signed checkpoint (C2SP tlog-checkpoint) of the tree of `tree_size`."
+    )
 
 
 class RevocationView(BaseModel):
     """The log entry that revokes an attestation."""
 
-    index: int
+    index: int = Field(description="The place of the entry in the log, from 0.")
     reason: str
     at: datetime
 
+    @classmethod
+    def of(cls, entry: LogEntry) -> "RevocationView":
+        """The view of a log entry that revokes."""
+        return cls(index=entry.index, reason=parse(entry.text)["reason"], at=entry.at)
+
 
 class AttestationView(BaseModel):
-    """An attestation, with all that is needed to check it offline."""
+    """An attestation, with everything that is needed to verify it offline."""
 
     model_config = ConfigDict(
         serialize_by_alias=True,
@@ -167,25 +228,32 @@ class AttestationView(BaseModel):
     )
 
     hash: str = Field(description="SHA-256 of `bytes`, 64 hexadecimal digits.")
-    data: dict[str, Any]
+    data: dict[str, Any] = Field(description="`bytes`, parsed.")
     text: str = Field(
         serialization_alias="bytes", description="The exact text that was hashed, as UTF-8."
     )
-    kind: Kind
-    evidence: Kind = Field(description="What the numbers rest on.")
+    kind: EvidenceKind
+    evidence: EvidenceKind = Field(
+        description="What the metrics rest on: `witnessed` (read in MLflow) or `claimed`."
+    )
     signature: SignatureView
-    eas: dict[str, Any] = Field(description="An EAS off-chain attestation, version 2.")
+    eas: dict[str, Any] = Field(
+        description="An off-chain attestation of the Ethereum Attestation Service, version 2."
+    )
     log: InclusionView
-    proof: None = Field(default=None, description="Kept for a zero-knowledge proof.")
+    proof: None = Field(
+        default=None, description="Reserved for a zero-knowledge proof of the metrics."
+    )
     delta_one: float | None = Field(
-        description="Improvement on the primary metric in percentage points."
+        description="The improvement on the primary metric in percentage points; null where the "
+        "metric is not a proportion from 0 to 1."
     )
     revoked: RevocationView | None
     created_at: datetime
 
 
 class RevokeRequest(BaseModel):
-    """Why an attestation is revoked; anyone can read it in the log."""
+    """Why an attestation is revoked. The reason becomes public in the log."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -193,84 +261,88 @@ class RevokeRequest(BaseModel):
 
 
 class CheckView(BaseModel):
-    """One thing that was looked at."""
+    """The result of one check."""
 
     model_config = ConfigDict(from_attributes=True)
 
-    ok: bool | None = Field(description="null where it could not be told.")
+    ok: bool | None = Field(description="null where it cannot be determined.")
     detail: str
 
 
 class VerificationView(BaseModel):
-    """Whether an attestation holds, and what of it."""
+    """Whether an attestation is valid, and the result of each check."""
 
     valid: bool
     checks: dict[str, CheckView] = Field(
-        description="hash, signature, signer, inclusion, revoked, and eas where there is one; "
-        "`revoked` is ok where the attestation was not revoked."
+        description="`hash`, `signature`, `signer`, `inclusion`, `revoked`, and `eas` where the "
+        "document has an envelope. `revoked` is ok where the attestation was not revoked."
     )
 
 
 class LogView(BaseModel):
-    """The log's newest checkpoint."""
+    """The present state of the log."""
 
-    origin: str
-    tree_size: int
-    root_hash: str = Field(description="RFC 6962 tree hash, 64 hexadecimal digits.")
-    checkpoint: str = Field(description="The signed note, as it is served as text/plain.")
-    key: str = Field(description="The key that it is signed with, as C2SP signed-note writes it.")
+    origin: str = Field(description="The log's name.")
+    tree_size: int = Field(description="How many entries the log has.")
+    root_hash: str = Field(description="The Merkle tree hash of RFC 6962, 64 hexadecimal digits.")
+    checkpoint: str = Field(description="The signed note that is served as text/plain.")
+    key: str = Field(description="The key that signs it, as a signed-note verifier key (C2SP).")
 
 
 class LogProofView(BaseModel):
-    """A proof about the log: of inclusion (`index`), or of consistency (`first`)."""
+    """A proof about the log: of inclusion (with `index`) or of consistency (with `first`)."""
 
     kind: Literal["inclusion", "consistency"]
     index: int | None = None
-    first: int | None = None
-    tree_size: int = Field(description="The size of the tree, or of the second one.")
+    first: int | None = Field(default=None, description="The size of the first tree.")
+    tree_size: int = Field(description="The size of the tree, or of the second tree.")
     leaf_hash: str | None = None
     first_root_hash: str | None = None
     root_hash: str
-    proof: list[str]
+    proof: list[str] = Field(description="The hashes of RFC 6962, in hexadecimal.")
 
 
 class LogEntryView(BaseModel):
     """One entry of the log."""
 
-    index: int
+    index: int = Field(description="The place of the entry in the log, from 0.")
     kind: str = Field(description="`attested` or `revoked`.")
-    attestation: str
-    entry: str = Field(description="The entry's text.")
+    attestation: str = Field(description="The hash of the attestation that it is about.")
+    entry: str = Field(description="The text of the entry.")
     leaf_hash: str
 
 
 class LogEntriesView(BaseModel):
-    """Entries in order; the next ones start at `next`."""
+    """Consecutive entries of the log."""
 
     entries: list[LogEntryView]
-    tree_size: int
-    next: int | None
+    tree_size: int = Field(description="How many entries the log has.")
+    next: int | None = Field(description="The index to continue from; null at the end of the log.")
 
 
 class AttestorView(BaseModel):
-    """Whose signatures to believe, and over what they are."""
+    """Whose signatures to trust, and what is signed."""
 
-    signer: str
-    signers: list[str] = Field(description="All that signed for this log, the newest first.")
+    signer: str = Field(description="The address of the attestor in use.")
+    signers: list[str] = Field(
+        description="The addresses of all attestors of this log, the newest first."
+    )
     domain: dict[str, Any]
     types: dict[str, Any]
     primaryType: str  # noqa: N815 - EIP-712's own name
-    eas: dict[str, Any] = Field(description="Schema and domain of the EAS envelopes.")
-    log: dict[str, Any] = Field(description="The log's name, its keys, and where it is.")
+    eas: dict[str, Any] = Field(description="The schema and domain of the EAS envelopes.")
+    log: dict[str, Any] = Field(description="The log's name, its keys, and its path.")
 
 
 class MintRequestView(BaseModel):
-    """The chain side's MintRequest, unsigned (`typed_data`) and signed by the attestor."""
+    """A MintRequest for the Hokusai contracts, unsigned (`typed_data`) and signed."""
 
-    attestation: str
-    delta_one: float
-    typed_data: dict[str, Any]
-    digest: str = Field(description="What was signed: 0x and 64 hexadecimal digits.")
-    signatures: list[str] = Field(description="In the order of their signers' addresses.")
-    signers: list[str]
+    attestation: str = Field(description="The attestation's hash.")
+    delta_one: float = Field(
+        description="The improvement on the primary metric in percentage points."
+    )
+    typed_data: dict[str, Any] = Field(description="The request as EIP-712 typed data.")
+    digest: str = Field(description="What is signed: 0x and 64 hexadecimal digits.")
+    signatures: list[str] = Field(description="One for each of `signers`, in the same order.")
+    signers: list[str] = Field(description="The addresses of the attestors that signed.")
     warnings: list[dict[str, str]]

@@ -1,4 +1,4 @@
-"""The gateway's signing key, and what it signs for: attestations, envelopes, checkpoints."""
+"""The attestor: the gateway's signing key, from the settings, and the signatures made with it."""
 
 import json
 import re
@@ -10,19 +10,25 @@ from typing import Any
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
-from app.access.identity.wallet import checksum_address
 from app.control_plane.attestations import eip712
 from app.control_plane.attestations.checkpoint import CheckpointSigner
 from app.control_plane.attestations.eip712 import TypedData
 from app.core.errors import StartupError
+from app.core.ethereum import checksum_address
 from app.core.settings import Settings
 
+# The settings that can hold the key; one of them has to be set.
+_SETTINGS = ("attestor_key", "attestor_key_file", "attestor_keystore")
 _KEY = re.compile(r"(?:0x)?([0-9a-fA-F]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """Where signatures count: EIP-155 chain id, our contract, and the contract of EAS there."""
+    """The chain that signatures are made for.
+
+    id: of EIP-155. contract: the address of our verifying contract. eas_contract, eas_version: of
+    the Ethereum Attestation Service on that chain.
+    """
 
     id: int
     contract: str
@@ -33,16 +39,18 @@ class Chain:
 class Attestor:
     """Signs with the attestor key, a secp256k1 private key of 32 bytes.
 
-    The key that signs checkpoints is derived from it, so that there is one secret to keep.
+    address: the key's Ethereum address, in EIP-55 form. domain: the EIP-712 domain of attestations.
+    checkpoint_signer: signs the log's checkpoints with a key that is derived from the attestor
+        key, so that there is one secret to keep.
     """
 
     def __init__(self, secret: bytes, chain: Chain, log_origin: str) -> None:
-        """Raises ValueError for a secret that is no key."""
+        """Raises ValueError where `secret` is not a private key."""
         self._key = PrivateKey(secret)
         public = self._key.public_key.format(compressed=False)[1:]
         self.address = checksum_address(f"0x{keccak(public)[12:].hex()}")
         self.chain = chain
-        self.checkpoints = CheckpointSigner(log_origin, secret)
+        self.checkpoint_signer = CheckpointSigner(log_origin, secret)
         self.domain: dict[str, Any] = eip712.domain(
             eip712.ATTESTATION_NAME,
             eip712.ATTESTATION_VERSION,
@@ -52,8 +60,8 @@ class Attestor:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Attestor":
-        """Raises StartupError where there is no key, more than one, or one that is none."""
-        name, text = _secret(settings)
+        """Raises StartupError where there is no key, more than one, or an invalid one."""
+        name, text = _read_key(settings)
         chain = Chain(
             settings.chain_id,
             checksum_address(settings.verifying_contract),
@@ -69,50 +77,50 @@ class Attestor:
             ) from None
 
     def sign(self, data: TypedData) -> str:
-        """The signature of EIP-712 typed data: r, s (low) and v as 0x and 130 digits."""
+        """The signature of EIP-712 typed data: r, s (low, as EIP-2) and v, 0x and 130 digits."""
         raw: bytes = self._key.sign_recoverable(data.digest(), hasher=None)
         return f"0x{raw[:64].hex()}{27 + raw[64]:02x}"
 
 
-def _secret(settings: Settings) -> tuple[str, str]:
-    """The name of the setting that has the key, and the key in hexadecimal."""
-    given = [
-        name
-        for name in ("attestor_key", "attestor_key_file", "attestor_keystore")
-        if getattr(settings, name) is not None
-    ]
-    names = [f"HOKUSAI_{name.upper()}" for name in given]
-    if not given:
+def has_attestor_key(settings: Settings) -> bool:
+    """Whether one of the settings that can hold the attestor key is set."""
+    return any(getattr(settings, name) is not None for name in _SETTINGS)
+
+
+def _read_key(settings: Settings) -> tuple[str, str]:
+    """The environment variable that holds the key, and the key in hexadecimal."""
+    names = [f"HOKUSAI_{name.upper()}" for name in _SETTINGS if getattr(settings, name) is not None]
+    if not names:
         raise StartupError(
             "HOKUSAI_ATTESTOR_KEY is not set: attestations cannot be signed without it"
         )
-    if len(given) > 1:
+    if len(names) > 1:
         raise StartupError(f"{' and '.join(names)} are set: the attestor has one key")
     if settings.attestor_key is not None:
         return names[0], settings.attestor_key.get_secret_value()
     if settings.attestor_key_file is not None:
-        return names[0], _read(names[0], settings.attestor_key_file)
+        return names[0], _read_file(names[0], settings.attestor_key_file)
     assert settings.attestor_keystore is not None
     password = settings.attestor_keystore_password
     if password is None:
         raise StartupError("HOKUSAI_ATTESTOR_KEYSTORE needs HOKUSAI_ATTESTOR_KEYSTORE_PASSWORD")
-    text = _read(names[0], settings.attestor_keystore)
-    # It loads py_ecc, which lifts the limit to what overflows the stack: see typed_data.py.
+    text = _read_file(names[0], settings.attestor_keystore)
+    # The import loads py_ecc, which raises the recursion limit; eip712.py says why that is unsafe.
     limit = sys.getrecursionlimit()
     from eth_keyfile.keyfile import decode_keyfile_json
 
     sys.setrecursionlimit(limit)
     try:
         key = decode_keyfile_json(json.loads(text), password.get_secret_value().encode())
-    except Exception:  # whatever is wrong with the file, its text is not for a log
+    except Exception:  # its message may contain parts of the file, which do not belong in a log
         raise StartupError(
-            f"{names[0]}: the password does not open the keystore, or it is not one (Web3 Secret "
-            "Storage, version 3)"
+            f"{names[0]}: the password does not open the keystore, or it is not a keystore (Web3 "
+            "Secret Storage, version 3)"
         ) from None
     return names[0], bytes(key).hex()
 
 
-def _read(name: str, path: Path) -> str:
+def _read_file(name: str, path: Path) -> str:
     try:
         return path.read_text()
     except (OSError, UnicodeDecodeError) as error:

@@ -1,4 +1,4 @@
-"""Which keys sign for a database: the one in use, and those before it."""
+"""The attestor keys that have signed for a database: the one in use, and those before it."""
 
 from collections.abc import Sequence
 
@@ -11,45 +11,49 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 
 
-async def known(session: AsyncSession) -> Sequence[KnownAttestor]:
-    """All that ever signed for this database, the newest first."""
+async def known_attestors(session: AsyncSession) -> Sequence[KnownAttestor]:
+    """All attestors that have signed for this database, the newest first."""
     query = select(KnownAttestor).order_by(KnownAttestor.first_at.desc())
     return (await session.scalars(query)).all()
 
 
-async def check(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> bool:
-    """Compare with what the database remembers, and let it remember a new attestor.
+async def register_attestor(
+    session: AsyncSession, attestor: Attestor, retired: Sequence[str]
+) -> bool:
+    """Add an attestor to the database, if it may sign for it.
 
-    Returns whether it is new: what was written holds only once the transaction has ended.
-    Raises StartupError where another key signed before and was not retired: a replica with a key
-    of its own would make attestations that nobody expects.
+    retired: addresses of former attestors. Returns whether the attestor is new; it is known only
+    once the transaction has been committed. Raises StartupError as `require_allowed` does.
     """
-    made = await session.scalar(
+    added = await session.scalar(
         insert(KnownAttestor)
-        .values(address=attestor.address, checkpoint_key=str(attestor.checkpoints.verifier))
+        .values(address=attestor.address, checkpoint_key=str(attestor.checkpoint_signer.verifier))
         .on_conflict_do_nothing()
         .returning(KnownAttestor.address)
     )
-    await compare(session, attestor, retired)
-    return made is not None
+    await require_allowed(session, attestor, retired)
+    return added is not None
 
 
-async def compare(session: AsyncSession, attestor: Attestor, retired: Sequence[str]) -> None:
-    """The same without writing: an attestor that the database does not know is a new one.
+async def require_allowed(
+    session: AsyncSession, attestor: Attestor, retired: Sequence[str]
+) -> None:
+    """Compare an attestor with those that the database knows, without writing.
 
-    Raises StartupError as `check` does.
+    Raises StartupError where another key has signed for this database and is not retired: a
+    replica with a key of its own would issue attestations that verifiers do not trust.
     """
     allowed = {attestor.address.lower(), *(address.lower() for address in retired)}
-    for other in await known(session):
-        if other.address.lower() not in allowed:
+    for known in await known_attestors(session):
+        if known.address.lower() not in allowed:
             raise StartupError(
-                f"HOKUSAI_ATTESTOR_KEY is that of {attestor.address}, but {other.address} signed "
+                f"HOKUSAI_ATTESTOR_KEY is that of {attestor.address}, but {known.address} signed "
                 "this database's attestations; to change the key, add the old address to "
                 "HOKUSAI_RETIRED_ATTESTORS"
             )
-        if other.address == attestor.address and other.checkpoint_key != str(
-            attestor.checkpoints.verifier
+        if known.address == attestor.address and known.checkpoint_key != str(
+            attestor.checkpoint_signer.verifier
         ):
             raise StartupError(
-                f"HOKUSAI_LOG_ORIGIN: this database's log is {other.checkpoint_key.split('+')[0]}"
+                f"HOKUSAI_LOG_ORIGIN: this database's log is {known.checkpoint_key.split('+')[0]}"
             )

@@ -1,4 +1,4 @@
-"""What an attestation is about: a model's run, and what the registry knows of it."""
+"""The subject of an attestation: a model and its run, as the registry knows them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from app.core.request.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """One model, as the registry keeps it.
+    """One model.
 
-    tenant: whose model it is, and so in whose MLflow workspace its run is.
-    metrics: those that were registered; all that other tenants may learn.
-    higher_is_better: directions that were given with it, by metric.
-    baseline_model_id: what it improves on, None for a baseline.
+    tenant: the model's owner, in whose MLflow workspace its run is.
+    metrics: those that were registered, which are all that other tenants may learn.
+    higher_is_better: the stated directions, by metric.
+    baseline_model_id: the model that it improves on; None for a baseline.
     """
 
     tenant: str
@@ -34,11 +34,11 @@ class Subject:
     private: bool = False
 
 
-class Subjects(Protocol):
-    """What attestations need of the registry; `registry_subjects` implements it."""
+class SubjectRegistry(Protocol):
+    """Finds models that can be attested. `RegisteredModels` implements it; tests use another."""
 
-    async def model(
+    async def find(
         self, session: AsyncSession, model_id: str, principal: Principal
     ) -> Subject | None:
-        """The model of that id; None where there is none, or none that the caller may see."""
+        """The model of an id; None where there is none, or none that the principal may see."""
         ...

@@ -1,7 +1,7 @@
-"""The append-only log in the database: RFC 6962's tree over its entries.
+"""The transparency log: an append-only list of entries, with the Merkle tree of RFC 6962 over it.
 
-An entry's index is its place in the tree. Appends wait for each other until they commit, so there
-are no gaps, and whoever reads a size finds every node of a tree of that size.
+An entry's index is its place in the tree. Each append holds a lock until its transaction ends, so
+that there are no gaps, and a transaction that reads a size finds every node of a tree of that size.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,15 +15,16 @@ from app.control_plane.attestations.models import LogEntry, LogNode
 from app.core.errors import InvalidParameterError
 from app.database.engine import now
 
-# Any number does, as long as all of our processes take the same.
+# The key of a PostgreSQL advisory lock: any number that no other lock of the gateway has.
 APPEND_LOCK = 7_083_621_549
 
+# Kinds of entries.
 ATTESTED = "attested"
 REVOKED = "revoked"
 
 
 async def lock(session: AsyncSession) -> int:
-    """Keep other appends out until the transaction ends: the index of the next entry."""
+    """Block other appends until the transaction ends. Returns the index of the next entry."""
     await session.execute(select(func.pg_advisory_xact_lock(APPEND_LOCK)))
     return await size(session)
 
@@ -35,86 +36,88 @@ async def size(session: AsyncSession) -> int:
 
 
 async def append(
-    session: AsyncSession, index: int, kind: str, attestation: str, **said: object
+    session: AsyncSession, index: int, kind: str, attestation: str, **members: object
 ) -> LogEntry:
-    """Add an entry at the index that `lock` gave.
+    """Add an entry about an attestation at the index that `lock` returned.
 
-    The entry's text is canonical JSON of `kind`, `attestation`, `at` and what else is said.
+    The entry's text is the canonical JSON of `kind`, `attestation`, `at` and further members.
     """
     at = now()
-    text = canonical_json.canonical(
-        {"kind": kind, "attestation": attestation, "at": at.isoformat(), **said}
+    text = canonical_json.canonicalize(
+        {"kind": kind, "attestation": attestation, "at": at.isoformat(), **members}
     )
     entry = LogEntry(index=index, kind=kind, attestation=attestation, text=text, at=at)
     session.add(entry)
     await session.flush()
-    found = merkle.leaf_hash(text.encode())
-    session.add(LogNode(level=0, index=index, hash=found))
-    inner = merkle.completed_by(index)
-    siblings = await _hashes(session, [(level - 1, 2 * place) for level, place in inner])
-    for level, place in inner:
-        found = merkle.node_hash(siblings[level - 1, 2 * place], found)
-        session.add(LogNode(level=level, index=place, hash=found))
+    node_hash = merkle.leaf_hash(text.encode())
+    session.add(LogNode(level=0, index=index, hash=node_hash))
+    completed = merkle.completed_by(index)
+    siblings = await _hashes(session, [(level - 1, 2 * place) for level, place in completed])
+    for level, place in completed:
+        node_hash = merkle.node_hash(siblings[level - 1, 2 * place], node_hash)
+        session.add(LogNode(level=level, index=place, hash=node_hash))
     await session.flush()
     return entry
 
 
 async def root(session: AsyncSession, tree_size: int) -> bytes:
     """The Merkle tree hash of the first `tree_size` entries, 32 bytes."""
-    span = (0, tree_size)
-    return merkle.hash_of(span, await _hashes(session, merkle.nodes_of(span)))
+    leaves = (0, tree_size)
+    return merkle.range_hash(leaves, await _hashes(session, merkle.covering_nodes(leaves)))
 
 
-async def inclusion(session: AsyncSession, index: int, tree_size: int) -> list[bytes]:
-    """The proof that entry `index` is in the tree of `tree_size`.
+async def inclusion_proof(session: AsyncSession, index: int, tree_size: int) -> list[bytes]:
+    """The proof that entry `index` is in the tree of `tree_size` entries.
 
-    Raises InvalidParameterError where there is no such tree, or no such entry in it.
+    Raises InvalidParameterError where the log has no such tree, or the tree no such entry.
     """
-    await _require(session, tree_size)
+    await _require_size(session, tree_size)
     return await _proof(session, lambda: merkle.inclusion_path(index, tree_size))
 
 
-async def consistency(session: AsyncSession, first: int, second: int) -> list[bytes]:
-    """The proof that the tree of `second` entries begins with that of `first`.
+async def consistency_proof(session: AsyncSession, first: int, second: int) -> list[bytes]:
+    """The proof that the tree of `second` entries extends that of `first`.
 
-    Raises InvalidParameterError where there are no such trees.
+    Raises InvalidParameterError where the log has no such trees.
     """
-    await _require(session, second)
+    await _require_size(session, second)
     return await _proof(session, lambda: merkle.consistency_path(first, second))
 
 
 async def entries(session: AsyncSession, start: int, limit: int) -> Sequence[LogEntry]:
-    """At most `limit` entries from index `start` on, in order."""
+    """At most `limit` entries, from index `start` on."""
     query = select(LogEntry).where(LogEntry.index >= start).order_by(LogEntry.index).limit(limit)
     return (await session.scalars(query)).all()
 
 
-async def entry_of(session: AsyncSession, attestation: str, kind: str) -> LogEntry | None:
-    """The entry that says this of an attestation."""
+async def find_entry(session: AsyncSession, attestation: str, kind: str) -> LogEntry | None:
+    """The first entry of a kind about an attestation, if there is one."""
     query = select(LogEntry).where(LogEntry.attestation == attestation, LogEntry.kind == kind)
     return (await session.scalars(query.order_by(LogEntry.index).limit(1))).first()
 
 
-async def _require(session: AsyncSession, tree_size: int) -> None:
-    there = await size(session)
-    if not 0 <= tree_size <= there:
-        raise InvalidParameterError(f"The log has {there} entries, not {tree_size} or more.")
+async def _require_size(session: AsyncSession, tree_size: int) -> None:
+    available = await size(session)
+    if not 0 <= tree_size <= available:
+        raise InvalidParameterError(
+            f"The log has {available} entries, so there is no tree of {tree_size}."
+        )
 
 
 async def _proof(session: AsyncSession, path: Callable[[], list[merkle.Range]]) -> list[bytes]:
     try:
-        spans = path()
+        ranges = path()
     except ValueError as error:
         raise InvalidParameterError(f"There is no such proof: {error}.") from None
-    hashes = await _hashes(session, merkle.nodes_of_all(spans))
-    return [merkle.hash_of(span, hashes) for span in spans]
+    hashes = await _hashes(session, merkle.covering_nodes(*ranges))
+    return [merkle.range_hash(leaves, hashes) for leaves in ranges]
 
 
 async def _hashes(session: AsyncSession, nodes: Iterable[Node]) -> dict[Node, bytes]:
-    wanted = list(nodes)
-    if not wanted:
+    needed = list(nodes)
+    if not needed:
         return {}
     query = select(LogNode.level, LogNode.index, LogNode.hash).where(
-        tuple_(LogNode.level, LogNode.index).in_(wanted)
+        tuple_(LogNode.level, LogNode.index).in_(needed)
     )
-    return {(level, index): found for level, index, found in await session.execute(query)}
+    return {(level, index): node_hash for level, index, node_hash in await session.execute(query)}

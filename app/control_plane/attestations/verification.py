@@ -1,6 +1,6 @@
-"""What of an attestation holds, by the document alone and the keys that one trusts.
+"""Verifying an attestation offline: by the document alone, and the keys that one trusts.
 
-Needs no database, no network and no settings: it works on a saved file.
+It needs no database, network or settings, so it works on a saved file.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,95 +20,97 @@ from app.core.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at. ok: None where it could not be told."""
+class CheckResult:
+    """The result of one check. ok: None where it cannot be determined."""
 
     ok: bool | None
     detail: str
 
 
-class _Wrong(Exception):  # noqa: N818 - a verdict, not an error
-    """A check failed, for this reason."""
+class _CheckFailedError(Exception):
+    """A check has failed; the message says why."""
 
 
 def verify(
     document: Mapping[str, Any],
     signers: Collection[str],
     checkpoint_keys: Collection[CheckpointVerifier],
-) -> dict[str, Check]:
-    """Check an attestation as `POST /api/attestations` answered it.
+) -> dict[str, CheckResult]:
+    """Check an attestation as `POST /api/attestations` returns it.
 
-    signers: addresses of attestors that one trusts, in EIP-55 form. checkpoint_keys: the log's.
-    Returns the checks hash, signature, signer, inclusion, revoked, and eas where there is an
-    envelope. Never raises for a wrong document, whatever is in it.
+    signers: addresses of the attestors that one trusts, in EIP-55 form. checkpoint_keys: keys of
+    the log that one trusts.
+
+    Returns the results by the names hash, signature, signer, inclusion and revoked, and eas where
+    the document has an envelope. It never raises, whatever the document contains.
     """
     checks = {
-        "hash": _try(_check_hash, document),
-        "signature": _try(_check_signature, document),
-        "signer": _try(_check_signer, document, signers),
-        "inclusion": _try(_check_inclusion, document, checkpoint_keys),
-        "revoked": Check(None, "only the log can tell whether it was revoked since"),
+        "hash": _run(_check_hash, document),
+        "signature": _run(_check_signature, document),
+        "signer": _run(_check_signer, document, signers),
+        "inclusion": _run(_check_inclusion, document, checkpoint_keys),
+        "revoked": CheckResult(None, "only the log shows whether it was revoked since"),
     }
     if document.get("eas") is not None:
-        checks["eas"] = _try(_check_eas, document)
+        checks["eas"] = _run(_check_eas, document)
     return checks
 
 
-def holds(checks: Mapping[str, Check]) -> bool:
-    """Whether nothing failed, and all that the document can prove was proved."""
+def is_valid(checks: Mapping[str, CheckResult]) -> bool:
+    """Whether every check has passed, or is that of a revocation that cannot be determined."""
     return all(
         check.ok or (name == "revoked" and check.ok is None) for name, check in checks.items()
     )
 
 
-def _try(check: Any, *arguments: Any) -> Check:
+def _run(check: Any, *arguments: Any) -> CheckResult:
     try:
-        return Check(True, check(*arguments))
-    except _Wrong as wrong:
-        return Check(False, str(wrong))
+        return CheckResult(True, check(*arguments))
+    except _CheckFailedError as failure:
+        return CheckResult(False, str(failure))
     except GatewayError as error:
-        return Check(False, error.message)
-    except Exception:  # a hostile document fails in as many ways as there are types
-        return Check(False, "a part is missing, or of another form than an attestation's")
+        return CheckResult(False, error.message)
+    except Exception:  # a hostile document can fail in as many ways as there are types
+        return CheckResult(False, "a part is missing, or not of the form that an attestation has")
 
 
 def _check_hash(document: Mapping[str, Any]) -> str:
     text = document["bytes"]
     if canonical_json.digest(text) != document["hash"]:
-        raise _Wrong("the bytes have another SHA-256 than the hash says")
+        raise _CheckFailedError("the SHA-256 of the bytes is not the hash")
     data = canonical_json.parse(text)
-    if canonical_json.canonical(data) != text:
-        raise _Wrong("the bytes are not in canonical form")
+    if canonical_json.canonicalize(data) != text:
+        raise _CheckFailedError("the bytes are not in canonical form")
     if "data" in document and document["data"] != data:
-        raise _Wrong("the data is not what the bytes say")
+        raise _CheckFailedError("the data is not that in the bytes")
     if "kind" in document and document["kind"] != data["kind"]:
-        raise _Wrong("the kind is not what the bytes say")
-    return "the hash is that of the bytes, and the bytes say the data"
+        raise _CheckFailedError("the kind is not that in the bytes")
+    return "the hash is that of the bytes, and the data is that in the bytes"
 
 
 def _check_signature(document: Mapping[str, Any]) -> str:
-    given = document["signature"]
-    message, domain = given["message"], given["domain"]
-    # Only our own type is hashed: the document must not choose what its signature means.
-    if given["primaryType"] != ATTESTATION_TYPE or given["types"] != ATTESTATION_TYPES:
-        raise _Wrong("the signature is over another type than an attestation's")
+    signed = document["signature"]
+    message, domain = signed["message"], signed["domain"]
+    # The document must not choose what its signature means, so only one type is accepted.
+    if signed["primaryType"] != ATTESTATION_TYPE or signed["types"] != ATTESTATION_TYPES:
+        raise _CheckFailedError("the signature is not over an attestation's type")
     if (domain["name"], domain["version"]) != (ATTESTATION_NAME, ATTESTATION_VERSION):
-        raise _Wrong("the signature is for another domain than attestations'")
+        raise _CheckFailedError("the signature is not for the domain of attestations")
     if message["attestationHash"] != f"0x{document['hash']}":
-        raise _Wrong("the signature is over another hash")
+        raise _CheckFailedError("the signature is over another hash")
     if message["kind"] != canonical_json.parse(document["bytes"])["kind"]:
-        raise _Wrong("the signature is over another kind of attestation")
+        raise _CheckFailedError("the signature is over another kind of attestation")
     data = TypedData(domain, ATTESTATION_TYPES, ATTESTATION_TYPE, message)
-    if data.signer(given["signature"]) != given["signer"]:
-        raise _Wrong(f"the signature is not one of {given['signer']}")
-    return f"signed by {given['signer']}"
+    if data.signer(signed["signature"]) != signed["signer"]:
+        raise _CheckFailedError(f"the signature was not made by {signed['signer']}")
+    return f"signed by {signed['signer']}"
 
 
 def _check_signer(document: Mapping[str, Any], signers: Collection[str]) -> str:
     signer = document["signature"]["signer"]
     if signer not in signers:
-        raise _Wrong(f"{signer} is not an attestor that is trusted here")
-    return f"{signer} is an attestor that is trusted here"
+        raise _CheckFailedError(f"{signer} is not a trusted attestor")
+    return f"{signer} is a trusted attestor"
 
 
 def _check_inclusion(
@@ -117,7 +119,7 @@ def _check_inclusion(
     log = document["log"]
     entry = canonical_json.parse(log["entry"])
     if entry["kind"] != "attested" or entry["attestation"] != document["hash"]:
-        raise _Wrong("the log entry is about something else")
+        raise _CheckFailedError("the log entry is about something else")
     checkpoint = None
     for key in checkpoint_keys:
         try:
@@ -126,35 +128,37 @@ def _check_inclusion(
         except ValueError:
             continue
     if checkpoint is None:
-        raise _Wrong("the checkpoint is not signed by a key of the log that is trusted here")
+        raise _CheckFailedError("the checkpoint is not signed by a trusted key of the log")
     if checkpoint.size != log["tree_size"]:
-        raise _Wrong("the proof is for another size of the log than the checkpoint")
+        raise _CheckFailedError("the proof is for another size of the log than the checkpoint")
     proof = [bytes.fromhex(item) for item in log["proof"]]
     leaf = merkle.leaf_hash(log["entry"].encode())
     if not merkle.verify_inclusion(leaf, log["index"], checkpoint.size, proof, checkpoint.root):
-        raise _Wrong("the proof does not lead to the checkpoint's root")
+        raise _CheckFailedError("the proof does not lead to the checkpoint's root")
     return f"entry {log['index']} of the log {checkpoint.origin} at size {checkpoint.size}"
 
 
 def _check_eas(document: Mapping[str, Any]) -> str:
     envelope = document["eas"]
-    given = envelope["sig"]
-    message, signature = given["message"], given["signature"]
-    if given["primaryType"] != "Attest" or given["types"] != eas.TYPES:
-        raise _Wrong("the envelope is of another type than EAS's off-chain attestations, version 2")
-    if given["domain"]["name"] != eas.NAME:
-        raise _Wrong("the envelope is for another domain than EAS's")
+    signed = envelope["sig"]
+    message, signature = signed["message"], signed["signature"]
+    if signed["primaryType"] != eas.PRIMARY_TYPE or signed["types"] != eas.TYPES:
+        raise _CheckFailedError(
+            "the envelope is not of the type of EAS's off-chain attestations, version 2"
+        )
+    if signed["domain"]["name"] != eas.NAME:
+        raise _CheckFailedError("the envelope is not for the domain of EAS")
     kind = canonical_json.parse(document["bytes"])["kind"]
     if (message["schema"], message["data"]) != (
         eas.schema_uid(),
         eas.schema_data(document["hash"], kind),
     ):
-        raise _Wrong("the envelope attests something else")
-    if eas.uid(message) != given["uid"]:
-        raise _Wrong("the envelope's uid is not that of its message")
-    data = TypedData(given["domain"], eas.TYPES, "Attest", message)
+        raise _CheckFailedError("the envelope attests something else")
+    if eas.uid(message) != signed["uid"]:
+        raise _CheckFailedError("the envelope's uid is not that of its message")
+    data = TypedData(signed["domain"], eas.TYPES, eas.PRIMARY_TYPE, message)
     joined = f"{signature['r']}{signature['s'][2:]}{signature['v']:02x}"
     signer = data.signer(joined)
     if not signer == envelope["signer"] == document["signature"]["signer"]:
-        raise _Wrong("the envelope is not signed by the attestation's signer")
+        raise _CheckFailedError("the envelope is not signed by the attestation's signer")
     return f"signed by {signer}"

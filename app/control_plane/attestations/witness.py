@@ -1,4 +1,4 @@
-"""Seeing for oneself: metrics as MLflow has them, beside what a caller says of them."""
+"""Witnessing: reading a run's metrics in MLflow, and comparing a caller's claims with them."""
 
 import math
 import sys
@@ -6,16 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.core.errors import ClaimDisagreesError, NotFoundError, UnprocessableError
-from app.mlflow.client import SYSTEM_METRICS, MLflowClient
+from app.mlflow.client import MLflowClient
 
-# A double survives MLflow and its database; this allows for one that was printed with less.
+# MLflow and its database keep a double unchanged; this allows for one that was printed with fewer
+# digits.
 RELATIVE_TOLERANCE = 1e-9
-# What MLflow's SQL store keeps in place of an infinity.
+# MLflow's SQL store keeps this value in place of an infinity.
 INFINITE = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True)
-class Witnessed:
+class WitnessedRun:
     """A run's finite metrics, and the names of those that are not finite."""
 
     run_id: str
@@ -23,57 +24,55 @@ class Witnessed:
     not_finite: tuple[str, ...]
 
 
-async def witness(mlflow: MLflowClient, workspace: str | None, run_id: str) -> Witnessed:
-    """The metrics of a run. Raises NotFoundError where the workspace has no such run."""
-    run = await mlflow.run_metrics(workspace, run_id)
+async def witness_run(mlflow: MLflowClient, workspace: str | None, run_id: str) -> WitnessedRun:
+    """Read the metrics of a run. Raises NotFoundError where the workspace has no such run."""
+    run = await mlflow.run(workspace, run_id)
     if run is None:
-        raise NotFoundError(f"There is no run {run_id} among your tenant's runs.")
-    seen = {
-        name: value for name, value in run.metrics.items() if not name.startswith(SYSTEM_METRICS)
-    }
-    return Witnessed(
+        raise NotFoundError(f"Your tenant has no run {run_id}.")
+    metrics = run.model_metrics
+    return WitnessedRun(
         run_id=run.run_id,
-        metrics={name: value for name, value in seen.items() if abs(value) < INFINITE},
-        # NaN compares as false, so this is the rest.
-        not_finite=tuple(sorted(name for name in seen if not abs(seen[name]) < INFINITE)),
+        metrics={name: value for name, value in metrics.items() if abs(value) < INFINITE},
+        # A comparison with NaN is false, so this is every other metric.
+        not_finite=tuple(sorted(name for name in metrics if not abs(metrics[name]) < INFINITE)),
     )
 
 
 async def run_of_version(
     mlflow: MLflowClient, workspace: str | None, name: str, version: str
 ) -> str:
-    """The run that a model version comes from.
+    """The id of the run that a model version was made from.
 
     Raises NotFoundError where there is no such version, UnprocessableError where it has no run.
     """
-    origin = await mlflow.version_origin(workspace, name, version)
-    if origin is None:
-        raise NotFoundError(f"There is no version {version} of a model {name} of your tenant's.")
-    if origin.run_id is None:
+    model_version = await mlflow.model_version(workspace, name, version)
+    if model_version is None:
+        raise NotFoundError(f"Your tenant has no version {version} of a model {name}.")
+    if model_version.run_id is None:
         raise UnprocessableError(
-            f"Version {version} of {name} comes from no run, so there are no metrics to read. "
-            "Register it from a run, or attest your own numbers with kind `claimed`."
+            f"Version {version} of {name} was not made from a run, so there are no metrics to "
+            "read. Create it from a run, or have your own metrics attested with kind `claimed`."
         )
-    return origin.run_id
+    return model_version.run_id
 
 
-def compare(which: str, claimed: Mapping[str, float], seen: Witnessed) -> None:
-    """Hold the caller's numbers against MLflow's.
+def check_claims(which: str, claims: Mapping[str, float], run: WitnessedRun) -> None:
+    """Compare claimed metrics with those of a run. which: `baseline` or `improved`.
 
-    Raises ClaimDisagreesError, whose `disagreements` show both numbers of each.
+    Raises ClaimDisagreesError, whose member `disagreements` has both values of each.
     """
-    wrong = [
-        {"model": which, "metric": name, "claimed": value, "recorded": seen.metrics.get(name)}
-        for name, value in sorted(claimed.items())
-        if name not in seen.metrics
-        or not math.isclose(value, seen.metrics[name], rel_tol=RELATIVE_TOLERANCE)
+    disagreements = [
+        {"model": which, "metric": name, "claimed": value, "recorded": run.metrics.get(name)}
+        for name, value in sorted(claims.items())
+        if name not in run.metrics
+        or not math.isclose(value, run.metrics[name], rel_tol=RELATIVE_TOLERANCE)
     ]
-    if wrong:
-        shown = "; ".join(
+    if disagreements:
+        listed = "; ".join(
             f"{item['metric']}: you claim {item['claimed']}, the run has {item['recorded']}"
-            for item in wrong
+            for item in disagreements
         )
         raise ClaimDisagreesError(
-            f"The metrics of the {which} model disagree with run {seen.run_id} in MLflow: {shown}.",
-            extra={"disagreements": wrong},
+            f"The metrics of the {which} model disagree with run {run.run_id} in MLflow: {listed}.",
+            extra={"disagreements": disagreements},
         )

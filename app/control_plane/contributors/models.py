@@ -1,4 +1,4 @@
-"""The tables of contributors and of what they contributed."""
+"""Database tables: contributors and their contributions."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from app.database.engine import Base, now
 
 
 class Contributor(Base):
-    """An Ethereum address, in EIP-55 form, that contributed something."""
+    """An Ethereum address, in EIP-55 form, that has contributed data."""
 
     __tablename__ = "contributors"
 
@@ -22,8 +22,9 @@ class Contributor(Base):
 class Contribution(Base):
     """Data that a contributor gave for one improved model.
 
-    tenant, private: whose model it is, and whether only they may see it.
-    improvements: the model's improvement on its baseline, by metric; above zero is better.
+    tenant: the owner of the model. private: whether only that tenant may see it.
+    improvements: how much the model improves on its baseline, by metric; positive is better,
+        whichever way the metric improves.
     """
 
     __tablename__ = "contributions"
@@ -40,7 +41,7 @@ class Contribution(Base):
     address: Mapped[str] = mapped_column(ForeignKey("contributors.address"))
     weight_bps: Mapped[int]
     data_size: Mapped[int | None] = mapped_column(BigInteger)
-    # Empty where none was given: NULLs would not be equal to each other.
+    # Empty for a contribution without a hash: the unique constraint would not compare NULLs.
     data_hash: Mapped[str]
     details: Mapped[dict[str, Any]] = mapped_column(JSONB)
     improvements: Mapped[dict[str, float]] = mapped_column(JSONB)

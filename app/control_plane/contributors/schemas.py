@@ -1,4 +1,4 @@
-"""What the contributor endpoints give."""
+"""Response schemas of the contributor endpoints."""
 
 from datetime import datetime
 from typing import Any
@@ -11,40 +11,46 @@ _ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
 class ContributorView(BaseModel):
-    """A contributor and what its data did."""
+    """A contributor, and what its data achieved."""
 
     address: str = Field(description="In EIP-55 form.", examples=[_ADDRESS])
-    contributions: int
-    models: int = Field(description="Improved models that it contributed to.")
-    data_size: int = Field(description="Samples, where contributions say how many they are.")
+    contributions: int = Field(description="How many contributions it made.")
+    models: int = Field(description="How many improved models it contributed to.")
+    data_size: int = Field(
+        description="The number of samples, of the contributions that state one."
+    )
     deltas: dict[str, float] = Field(
-        description="The sum of the models' improvements, by metric; above zero is better, "
-        "whichever way the metric goes.",
+        description="The sum of the models' improvements, by metric; positive is better, "
+        "whichever way the metric improves.",
         examples=[{"accuracy": 0.03, "log_loss": 0.12}],
     )
-    attestations: list[str] = Field(description="Hashes, oldest first.")
-    first_at: datetime
-    last_at: datetime
+    attestations: list[str] = Field(
+        description="The hashes of the attestations that name it, oldest first."
+    )
+    first_at: datetime = Field(description="The time of the first contribution.")
+    last_at: datetime = Field(description="The time of the last contribution.")
 
 
 class ContributionView(BaseModel):
-    """One contribution."""
+    """One contribution to an improved model."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     model_id: str = Field(description="The improved model.")
-    baseline_model_id: str
-    tenant: str
-    address: str
-    weight_bps: int = Field(description="Of the improvement, in basis points.")
-    data_size: int | None = Field(description="In samples.")
+    baseline_model_id: str = Field(description="The model that it improves on.")
+    tenant: str = Field(description="The owner of the improved model.")
+    address: str = Field(description="The contributor's address, in EIP-55 form.")
+    weight_bps: int = Field(description="The share in the improvement, in basis points.")
+    data_size: int | None = Field(description="The number of samples, if it was given.")
     data_hash: str | None
-    details: dict[str, Any]
-    improvements: dict[str, float] = Field(description="Of the whole model, by metric.")
+    details: dict[str, Any] = Field(description="Further members of the contribution.")
+    improvements: dict[str, float] = Field(
+        description="The improvement of the whole model, by metric."
+    )
     created_at: datetime
 
     @classmethod
     def of(cls, row: Contribution) -> "ContributionView":
-        """A contribution as it is listed."""
+        """The view of a row."""
         columns = {name: getattr(row, name) for name in cls.model_fields}
         return cls.model_validate(columns | {"data_hash": row.data_hash or None})

@@ -1,4 +1,4 @@
-"""Writing and reading contributions."""
+"""Recording contributions, and reading them by contributor."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,11 @@ from app.control_plane.contributors.shares import Share
 from app.core.request.principal import Principal
 
 
-class AttestationsFor(Protocol):
-    """The attestations that name a contributor; the attestations' service implements it."""
+class AttestationsByContributor(Protocol):
+    """The hashes of the attestations that name a contributor, oldest first.
+
+    The attestations package, which is above this one, implements it.
+    """
 
     async def __call__(
         self, session: AsyncSession, address: str, principal: Principal
@@ -23,8 +26,11 @@ class AttestationsFor(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Improved:
-    """The model that contributions were made for."""
+class ImprovedModel:
+    """The model that contributions were made to.
+
+    improvements: by metric; positive is better, whichever way the metric improves.
+    """
 
     model_id: str
     baseline_model_id: str
@@ -35,10 +41,10 @@ class Improved:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """All that a contributor gave, as far as the caller may see it.
+class ContributorTotals:
+    """The contributions of one address, summed up over those that the caller may see.
 
-    data_size: samples. deltas: sums over the models of the improvement, by metric.
+    data_size: the number of samples. deltas: the improvement by metric, summed over the models.
     """
 
     contributions: int
@@ -49,68 +55,73 @@ class Totals:
     last_at: datetime
 
 
-async def add(session: AsyncSession, improved: Improved, shares: Sequence[Share]) -> None:
-    """Write down who contributed to a model, in the transaction that records the model."""
-    # In a fixed order, so that two registrations cannot wait for each other.
+async def record_contributions(
+    session: AsyncSession, model: ImprovedModel, shares: Sequence[Share]
+) -> None:
+    """Record who contributed to a model, in the transaction that records the model."""
+    # In a fixed order, so that two registrations cannot deadlock.
     for address in sorted({share.address for share in shares}):
         await session.execute(
-            insert(Contributor)
-            .values(address=address, first_at=improved.at)
-            .on_conflict_do_nothing()
+            insert(Contributor).values(address=address, first_at=model.at).on_conflict_do_nothing()
         )
     session.add_all(
         Contribution(
-            model_id=improved.model_id,
-            baseline_model_id=improved.baseline_model_id,
-            tenant=improved.tenant,
-            private=improved.private,
+            model_id=model.model_id,
+            baseline_model_id=model.baseline_model_id,
+            tenant=model.tenant,
+            private=model.private,
             address=share.address,
             weight_bps=share.weight_bps,
             data_size=share.data_size,
             data_hash=share.data_hash or "",
             details=share.details,
-            improvements=dict(improved.improvements),
-            created_at=improved.at,
+            improvements=dict(model.improvements),
+            created_at=model.at,
         )
         for share in shares
     )
 
 
-async def totals(session: AsyncSession, address: str, principal: Principal) -> Totals | None:
-    """What an address contributed; None where there is nothing that the caller may see."""
-    theirs = _visible(address, principal)
-    counted = select(
+async def contributor_totals(
+    session: AsyncSession, address: str, principal: Principal
+) -> ContributorTotals | None:
+    """What an address contributed; None where there is nothing that the principal may see."""
+    is_visible = _is_visible(address, principal)
+    counts = select(
         func.count(),
         func.count(Contribution.model_id.distinct()),
         func.coalesce(func.sum(Contribution.data_size), 0),
         func.min(Contribution.created_at),
         func.max(Contribution.created_at),
-    ).where(theirs)
-    contributions, models, data_size, first_at, last_at = (await session.execute(counted)).one()
+    ).where(is_visible)
+    contributions, models, data_size, first_at, last_at = (await session.execute(counts)).one()
     if not contributions:
         return None
-    # A model improved once, however many contributions to it a contributor made.
-    once = (
-        select(Contribution.model_id, Contribution.improvements).where(theirs).distinct().subquery()
+    # A model's improvement counts once, however many contributions to it an address made.
+    by_model = (
+        select(Contribution.model_id, Contribution.improvements)
+        .where(is_visible)
+        .distinct()
+        .subquery()
     )
-    each = func.jsonb_each_text(once.c.improvements).table_valued("key", "value")
-    summed = (
-        select(each.c.key, func.sum(cast(each.c.value, Numeric)))
-        .select_from(once.join(each, true()))
-        .group_by(each.c.key)
-        .order_by(each.c.key)
+    metric = func.jsonb_each_text(by_model.c.improvements).table_valued("key", "value")
+    sums = (
+        select(metric.c.key, func.sum(cast(metric.c.value, Numeric)))
+        .select_from(by_model.join(metric, true()))
+        .group_by(metric.c.key)
+        .order_by(metric.c.key)
     )
-    return Totals(
+    return ContributorTotals(
         contributions=contributions,
         models=models,
         data_size=int(data_size or 0),
-        deltas={name: float(value) for name, value in await session.execute(summed)},
+        deltas={name: float(value) for name, value in await session.execute(sums)},
         first_at=first_at,
         last_at=last_at,
     )
 
 
-async def page(
+async def list_contributions(
     session: AsyncSession,
     address: str,
     principal: Principal,
@@ -118,10 +129,13 @@ async def page(
     before: int | None,
     limit: int,
 ) -> Sequence[Contribution]:
-    """The contributions of an address, newest first, one more than `limit` where there are more."""
+    """The contributions of an address, newest first: one more than `limit` if there are more.
+
+    before: the id of the last contribution of the page before.
+    """
     query = (
         select(Contribution)
-        .where(_visible(address, principal))
+        .where(_is_visible(address, principal))
         .order_by(Contribution.id.desc())
         .limit(limit + 1)
     )
@@ -130,7 +144,8 @@ async def page(
     return (await session.scalars(query)).all()
 
 
-def _visible(address: str, principal: Principal) -> ColumnElement[Any]:
+def _is_visible(address: str, principal: Principal) -> ColumnElement[Any]:
+    """SQL: the contributions of an address that a principal may see."""
     return (Contribution.address == address) & or_(
         ~Contribution.private, Contribution.tenant == principal.tenant
     )

@@ -1,16 +1,21 @@
-"""Who gave which data for one improvement, and which part in it is theirs."""
+"""Contributions of data to one improvement, and the share that each contributor gets.
+
+A share is a part of the improvement in basis points (hundredths of a percent); the shares of one
+improvement add up to 10000.
+"""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
-from app.access.identity.wallet import checksum_address
 from app.core.errors import UnprocessableError
+from app.core.ethereum import checksum_address
+from app.core.json_data import LARGEST_INTEGER
 from app.rest.fields import Label
-from app.rest.json_values import LARGEST_INTEGER, check_document
+from app.rest.json_values import check_document
 
-# Basis points: hundredths of a percent.
+# All shares of an improvement, in basis points.
 WHOLE = 10_000
 
 
@@ -22,7 +27,7 @@ def _address(text: str) -> str:
     return text
 
 
-# In any casing, as it came: whether its checksum is right can be told from that only.
+# Kept in the casing that was sent, since only that tells whether its EIP-55 checksum is right.
 Address = Annotated[
     str,
     AfterValidator(_address),
@@ -30,105 +35,137 @@ Address = Annotated[
         max_length=200,
         description="An Ethereum address: 0x and 40 hexadecimal digits, in any casing.",
         examples=["0x742d35Cc6634C0532925a3b844Bc9e7595f62341"],
-        # Said, not checked by: the function above says it in better words.
+        # For the document only: `_address` checks it, with a clearer error message.
         json_schema_extra={"pattern": "^0x[0-9A-Fa-f]{40}$"},
     ),
 ]
 
 
-class GivenContribution(BaseModel):
-    """One contribution of a request. What else it holds is kept as its details."""
+class ContributionRequest(BaseModel):
+    """One contribution of data. Any further members are kept as its `details`."""
 
     model_config = ConfigDict(extra="allow")
 
     contributor: Address | None = Field(
-        default=None, description="The request's contributor_address by default."
+        default=None, description="Who gave the data. Default: the request's contributor_address."
     )
     weight_bps: Annotated[int, Field(ge=1, le=WHOLE)] | None = Field(
         default=None,
-        description="The part in the improvement in basis points; all make 10000 together. What "
-        "is left goes evenly to those without a weight.",
+        description="The share in the improvement, in basis points; all shares add up to 10000. "
+        "Contributions without a weight share the rest evenly.",
     )
     data_size: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)] | None = Field(
-        default=None, description="In samples."
+        default=None, description="The number of samples."
     )
     samples: Annotated[int, Field(ge=0, le=LARGEST_INTEGER)] | None = Field(
         default=None, description="Another name for data_size."
     )
-    data_hash: Label | None = None
+    data_hash: Label | None = Field(default=None, description="A hash that identifies the data.")
+
+
+def _form(contributions: object) -> str:
+    return "array" if isinstance(contributions, list) else "object"
+
+
+# One contribution or a list of them. With the tags, an error is about the form that was sent;
+# without them it would also say what the value lacks to be of the other form. They are the types of
+# the alternatives in the JSON Schema, for `validation_errors`.
+Contributions = Annotated[
+    Annotated[ContributionRequest, Tag("object")]
+    | Annotated[list[ContributionRequest], Field(min_length=1, max_length=500), Tag("array")],
+    Discriminator(_form),
+]
 
 
 class Share(BaseModel):
-    """One contribution as it is kept."""
+    """One contribution as the registry keeps it."""
 
-    address: str = Field(description="In EIP-55 form.")
-    weight_bps: int
-    data_size: int | None
+    address: str = Field(description="The contributor's address, in EIP-55 form.")
+    weight_bps: int = Field(description="The share in the improvement, in basis points.")
+    data_size: int | None = Field(description="The number of samples, if it was given.")
     data_hash: str | None
-    details: dict[str, Any]
+    details: dict[str, Any] = Field(description="Further members of the contribution.")
 
 
-def shares(given: Sequence[GivenContribution], contributor: str | None) -> list[Share]:
-    """The contributions of one improvement, in the order in which they were given.
+def as_list(contributions: Contributions | None) -> list[ContributionRequest]:
+    """The contributions of a request: none, one or several."""
+    if contributions is None:
+        return []
+    return contributions if isinstance(contributions, list) else [contributions]
 
-    contributor: whose those are that name nobody. Weights that are missing share what the given
-    ones leave; basis points that cannot be shared evenly go to the first of them, one each.
-    Raises UnprocessableError where somebody is missing, where the weights do not make 10000, or
-    where one contributor comes twice with the same data.
+
+def shares(
+    contributions: Sequence[ContributionRequest], default_contributor: str | None
+) -> list[Share]:
+    """The share of each contribution to one improvement, in the order of the request.
+
+    default_contributor: the address for contributions that name none. Contributions without a
+    weight share evenly what the weights leave; basis points that cannot be divided evenly go to
+    the first of these, one each.
+
+    Raises UnprocessableError where a contribution has no contributor, where the weights do not add
+    up to 10000, or where a contributor gives the same data twice.
     """
-    weights = _weights([item.weight_bps for item in given])
-    found = []
-    for item, weight in zip(given, weights, strict=True):
-        address = item.contributor or contributor
+    weights = _weights([contribution.weight_bps for contribution in contributions])
+    result = []
+    for contribution, weight in zip(contributions, weights, strict=True):
+        address = contribution.contributor or default_contributor
         if address is None:
             raise UnprocessableError(
-                "A contribution names nobody: give contributor_address, or a contributor in each "
-                "data_contribution."
+                "A contribution has no contributor: give contributor_address, or a contributor in "
+                "each data_contribution."
             )
-        details = dict(item.model_extra or {})
-        if item.data_size is not None and item.samples is not None:
-            details["samples"] = item.samples
-        found.append(
+        data_size = contribution.data_size
+        details = dict(contribution.model_extra or {})
+        if data_size is None:
+            data_size = contribution.samples
+        elif contribution.samples is not None:
+            # It says something else than `data_size`, so it is not dropped.
+            details["samples"] = contribution.samples
+        result.append(
             Share(
                 address=checksum_address(address),
                 weight_bps=weight,
-                data_size=item.samples if item.data_size is None else item.data_size,
-                data_hash=item.data_hash,
-                details=_details(details),
+                data_size=data_size,
+                data_hash=contribution.data_hash,
+                details=_checked(details),
             )
         )
-    if len({(share.address, share.data_hash) for share in found}) != len(found):
+    if len({(share.address, share.data_hash) for share in result}) != len(result):
         raise UnprocessableError(
-            "One contributor comes twice with the same data: give each contribution of theirs a "
-            "data_hash of its own, or make them one."
+            "A contributor is listed twice with the same data: give each of their contributions a "
+            "data_hash of its own, or combine them into one."
         )
-    return found
+    return result
 
 
 def has_wrong_checksum(address: str) -> bool:
-    """Whether the casing of an address claims an EIP-55 checksum that is not its own."""
+    """Whether the casing of an address claims an EIP-55 checksum and the checksum is wrong.
+
+    An address in one casing throughout claims none.
+    """
     digits = address[2:]
     is_mixed = digits not in (digits.lower(), digits.upper())
     return is_mixed and checksum_address(address) != address
 
 
-def _weights(given: Sequence[int | None]) -> list[int]:
-    left = WHOLE - sum(weight for weight in given if weight is not None)
-    missing = given.count(None)
-    if left < missing or (left and not missing):
+def _weights(weights: Sequence[int | None]) -> list[int]:
+    rest = WHOLE - sum(weight for weight in weights if weight is not None)
+    missing = weights.count(None)
+    if rest < missing or (rest and not missing):
         raise UnprocessableError(
-            f"The weights of the contributions make {WHOLE - left} basis points"
+            f"The weights of the contributions add up to {WHOLE - rest} basis points"
             + (f", which leaves nothing for {missing} more" if missing else "")
-            + f"; all have to make {WHOLE} together."
+            + f"; all of them have to add up to {WHOLE}."
         )
     if not missing:
-        return [weight for weight in given if weight is not None]
-    even, more = divmod(left, missing)
-    parts = iter([even + (number < more) for number in range(missing)])
-    return [next(parts) if weight is None else weight for weight in given]
+        return [weight for weight in weights if weight is not None]
+    even, odd = divmod(rest, missing)
+    parts = iter([even + (number < odd) for number in range(missing)])
+    return [next(parts) if weight is None else weight for weight in weights]
 
 
-def _details(details: dict[str, Any]) -> dict[str, Any]:
+def _checked(details: dict[str, Any]) -> dict[str, Any]:
     try:
         check_document(details)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""The table of requests that change something once, however often they are sent."""
+"""Database table: requests that take effect once, however often they are sent."""
 
 from datetime import datetime
 from typing import Any
@@ -11,12 +11,13 @@ from app.database.engine import Base, now
 
 
 class IdempotentRequest(Base):
-    """One request of one principal, and what came of it.
+    """One request of one principal: in progress, or done with its response.
 
-    key: from the header Idempotency-Key, or from the request itself.
-    request_hash: SHA-256 of what was asked, so that a key stands for one request only.
-    holder, lease_until: who works on it, and until when nobody else may; None once it is done.
-    answer: kept as JSON, not JSONB, so that a replay is the first answer to the byte.
+    key: made from the header Idempotency-Key, or from the request itself (see `identify`).
+    request_hash: SHA-256 of the request, which tells whether a key is used for another request.
+    holder, lease_until: which process works on the request, and until when no other may take it
+        over; both are None once the request is done.
+    status, response: what was responded. JSON, not JSONB, so that a replay has the same bytes.
     """
 
     __tablename__ = "idempotent_requests"
@@ -34,5 +35,5 @@ class IdempotentRequest(Base):
     holder: Mapped[str | None]
     lease_until: Mapped[datetime | None]
     status: Mapped[int | None]
-    answer: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    response: Mapped[dict[str, Any] | None] = mapped_column("answer", JSON(none_as_null=True))
     created_at: Mapped[datetime] = mapped_column(default=now)

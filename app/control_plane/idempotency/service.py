@@ -1,8 +1,10 @@
-"""One request, one effect: claiming a request, and replaying what came of it.
+"""Idempotent requests: each takes effect once, and every repetition gets the first response.
 
-A request is new, in progress, or done. In progress means that a holder has a lease; once the lease
-is over, anybody may take the work up. Every step of a holder says who it is, so that one that was
-overtaken notices.
+A request is new, in progress, or done. While it is in progress, one process (the holder) has a
+lease on it. Once the lease has expired, another process may take the request over. Each later step
+names its holder, so that a process that lost the request to another one notices.
+
+The header is that of draft-ietf-httpapi-idempotency-key-header.
 """
 
 import hashlib
@@ -21,10 +23,14 @@ from app.control_plane.idempotency.models import IdempotentRequest
 from app.core.errors import InProgressError, KeyReusedError
 from app.database.engine import now
 
+IN_PROGRESS = "This request is still being processed. Send it again unchanged to get its response."
+# Seconds in Retry-After at most: most requests are done long before their lease ends.
+MAX_RETRY_AFTER = 2
+
 
 @dataclass(frozen=True, slots=True)
-class RequestID:
-    """Which request: whose, under which key, and the hash of what it asks."""
+class RequestIdentity:
+    """What makes a repeated request the same one: its principal, its key, and a hash of it."""
 
     principal: str
     key: str
@@ -32,8 +38,8 @@ class RequestID:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a request was answered. replayed: whether by an earlier sending of it."""
+class StoredResponse:
+    """The response to a request. replayed: whether an earlier sending of it got this response."""
 
     status: int
     document: dict[str, Any]
@@ -42,86 +48,100 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The right to work on a request until the lease ends. is_new: nobody did before."""
+    """The right to work on a request until the lease ends.
+
+    is_new: whether no process has worked on the request before.
+    """
 
     holder: str
     is_new: bool
 
 
-def identify(principal: str, route: str, document: Any, key: str | None) -> RequestID:
-    """The identity of a request.
+def identify(
+    principal: str, route: str, document: Any, idempotency_key: str | None
+) -> RequestIdentity:
+    """The identity of a principal's request.
 
-    key: the header Idempotency-Key; without one the same document to the same route is the same
-    request.
+    document: the request's JSON. idempotency_key: the header Idempotency-Key; without one, the
+    same document sent to the same route is the same request.
     """
     text = json.dumps([route, document], sort_keys=True, allow_nan=False)
     request_hash = hashlib.sha256(text.encode()).hexdigest()
-    given = f"key:{hashlib.sha256(key.encode()).hexdigest()}" if key is not None else None
-    return RequestID(principal, given or f"body:{request_hash}", request_hash)
+    if idempotency_key is None:
+        key = f"body:{request_hash}"
+    else:
+        key = f"key:{hashlib.sha256(idempotency_key.encode()).hexdigest()}"
+    return RequestIdentity(principal, key, request_hash)
 
 
-async def answered(session: AsyncSession, request: RequestID) -> Answer | None:
-    """What the request was answered; None where it is new, or was left by its holder.
+def require_same_request(request_hash: str, request: RequestIdentity) -> None:
+    """Raises KeyReusedError where a key was first used with another request than this one."""
+    if request_hash != request.request_hash:
+        raise KeyReusedError(
+            "This Idempotency-Key was used for another request before. Use a new key for each "
+            "request, and the same key to repeat a request unchanged."
+        )
 
-    Raises InProgressError while another holder works on it, KeyReusedError where its key stands for
-    another request.
+
+async def find_response(session: AsyncSession, request: RequestIdentity) -> StoredResponse | None:
+    """The response to a request that is done; None for one that may be claimed.
+
+    Raises InProgressError while a holder's lease lasts, and KeyReusedError.
     """
     row = await session.get(
         IdempotentRequest, (request.principal, request.key), populate_existing=True
     )
     if row is None:
         return None
-    if row.request_hash != request.request_hash:
-        raise KeyReusedError(
-            "This Idempotency-Key came with another request before. Take a new key for each "
-            "request, and the same one to repeat a request unchanged."
-        )
-    if row.answer is not None and row.status is not None:
-        return Answer(row.status, row.answer, replayed=True)
+    require_same_request(row.request_hash, request)
+    if row.response is not None and row.status is not None:
+        return StoredResponse(row.status, row.response, replayed=True)
     assert row.lease_until is not None
-    left = (row.lease_until - now()).total_seconds()
-    if left > 0:
-        # Most work is done long before its lease ends.
+    seconds_left = (row.lease_until - now()).total_seconds()
+    if seconds_left > 0:
         raise InProgressError(
-            "This request is being worked on. Send it again unchanged to learn what came of it.",
-            retry_after=min(math.ceil(left), 2),
+            IN_PROGRESS, retry_after=min(math.ceil(seconds_left), MAX_RETRY_AFTER)
         )
     return None
 
 
-async def claim(session: AsyncSession, request: RequestID, lease: float) -> Claim | Answer:
-    """Take a request on for `lease` seconds; or what it was answered meanwhile.
+async def claim(
+    session: AsyncSession, request: RequestIdentity, lease: float
+) -> Claim | StoredResponse:
+    """Claim a request for `lease` seconds; or its response, if it was done meanwhile.
 
-    Any number may race for a new or a left request: one gets it. Raises as `answered` does.
+    Of any number of processes that claim a request at once, one gets it. Raises as
+    `find_response` does.
     """
     holder = secrets.token_hex(8)
-    until = now() + timedelta(seconds=lease)
-    made = await session.scalar(
+    created = await session.scalar(
         insert(IdempotentRequest)
         .values(
             principal=request.principal,
             key=request.key,
             request_hash=request.request_hash,
             holder=holder,
-            lease_until=until,
+            lease_until=now() + timedelta(seconds=lease),
         )
         .on_conflict_do_nothing()
         .returning(IdempotentRequest.key)
     )
-    if made is not None:
+    if created is not None:
         return Claim(holder, is_new=True)
-    found = await answered(session, request)
-    if found is not None:
-        return found
+    response = await find_response(session, request)
+    if response is not None:
+        return response
     if await take_over(session, request, holder, lease):
         return Claim(holder, is_new=False)
-    raise InProgressError("This request is being worked on. Send it again unchanged.")
+    raise InProgressError(IN_PROGRESS)
 
 
-async def take_over(session: AsyncSession, request: RequestID, holder: str, lease: float) -> bool:
-    """Become the holder of a request whose lease is over. False where another was faster."""
+async def take_over(
+    session: AsyncSession, request: RequestIdentity, holder: str, lease: float
+) -> bool:
+    """Become the holder of a request whose lease has expired; False if another process did."""
     taken = await session.scalar(
-        _of(request)
+        _update(request)
         .where(IdempotentRequest.lease_until < now())
         .values(holder=holder, lease_until=now() + timedelta(seconds=lease))
         .returning(IdempotentRequest.key)
@@ -129,29 +149,42 @@ async def take_over(session: AsyncSession, request: RequestID, holder: str, leas
     return taken is not None
 
 
-async def renew(session: AsyncSession, request: RequestID, holder: str, lease: float) -> bool:
-    """Hold on for `lease` seconds from now. False for a holder that was overtaken."""
-    kept = await session.scalar(
-        _of(request, holder)
+async def renew(session: AsyncSession, request: RequestIdentity, holder: str, lease: float) -> bool:
+    """Extend a lease to `lease` seconds from now; False if another process took the request."""
+    renewed = await session.scalar(
+        _update(request, holder)
         .values(lease_until=now() + timedelta(seconds=lease))
         .returning(IdempotentRequest.key)
     )
-    return kept is not None
+    return renewed is not None
 
 
-async def finish(session: AsyncSession, request: RequestID, holder: str, answer: Answer) -> bool:
-    """Keep the answer, in the transaction of what it tells of. False for an overtaken holder."""
-    done = await session.scalar(
-        _of(request, holder)
-        .values(holder=None, lease_until=None, status=answer.status, answer=answer.document)
+async def complete(
+    session: AsyncSession, request: RequestIdentity, holder: str, response: StoredResponse
+) -> bool:
+    """Store the response, in the transaction that makes what it reports.
+
+    False if another process took the request.
+    """
+    completed = await session.scalar(
+        _update(request, holder)
+        .values(
+            holder=None,
+            lease_until=None,
+            status=response.status,
+            response=response.document,
+        )
         .returning(IdempotentRequest.key)
     )
-    return done is not None
+    return completed is not None
 
 
-async def forget(session: AsyncSession, request: RequestID, holder: str) -> bool:
-    """Let go of a request that came to nothing, so that it can be sent again as a new one."""
-    gone = await session.scalar(
+async def discard(session: AsyncSession, request: RequestIdentity, holder: str) -> bool:
+    """Remove a request that had no effect, so that it can be sent again as a new one.
+
+    False if another process took the request.
+    """
+    discarded = await session.scalar(
         delete(IdempotentRequest)
         .where(
             IdempotentRequest.principal == request.principal,
@@ -160,11 +193,11 @@ async def forget(session: AsyncSession, request: RequestID, holder: str) -> bool
         )
         .returning(IdempotentRequest.key)
     )
-    return gone is not None
+    return discarded is not None
 
 
-def is_left(principal: Any, key: Any) -> Any:
-    """SQL: whether the request of those two columns has no holder whose lease goes on."""
+def lease_has_expired(principal: Any, key: Any) -> Any:
+    """SQL: whether the request that two columns identify is in progress with an expired lease."""
     return (
         select(IdempotentRequest.key)
         .where(
@@ -176,10 +209,11 @@ def is_left(principal: Any, key: Any) -> Any:
     )
 
 
-def _of(request: RequestID, holder: str | None = None) -> Any:
-    change = update(IdempotentRequest).where(
+def _update(request: RequestIdentity, holder: str | None = None) -> Any:
+    """An UPDATE of a request in progress; only while `holder` has it, if one is stated."""
+    statement = update(IdempotentRequest).where(
         IdempotentRequest.principal == request.principal,
         IdempotentRequest.key == request.key,
         IdempotentRequest.lease_until.is_not(None),
     )
-    return change if holder is None else change.where(IdempotentRequest.holder == holder)
+    return statement if holder is None else statement.where(IdempotentRequest.holder == holder)

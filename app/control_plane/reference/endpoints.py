@@ -1,4 +1,4 @@
-"""GET /openapi.json and GET /docs, made when somebody asks for the first time."""
+"""GET /openapi.json and GET /docs: the API reference, rendered on the first request."""
 
 import asyncio
 from html import escape
@@ -7,40 +7,43 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from app.control_plane.reference import page
-from app.core.html import HEADERS
+from app.core.app_state import state_of
+from app.core.html import PAGE_HEADERS
+from app.core.settings import Settings
 
 
 class ReferenceEndpoints:
-    """The OpenAPI document of an application, and the page about it.
+    """Serves the OpenAPI document of an application, and the page that shows it.
 
-    Both are kept, since anybody may ask for them, and what they were made from is given up: it is
-    ten times as large.
+    Both are kept as text, since anybody may request them. What they were made from is released,
+    because it takes ten times as much memory.
     """
 
     def __init__(self, api: FastAPI) -> None:
         self._api = api
         self._lock = asyncio.Lock()
-        self._kept: tuple[Response, str] | None = None
+        self._rendered: tuple[Response, str] | None = None
 
     async def document(self, _: Request) -> Response:
-        """The document, as JSON."""
-        return (await self._made())[0]
+        """The OpenAPI document, as JSON."""
+        response, _page = await self._render_once()
+        return response
 
     async def page(self, request: Request) -> Response:
-        """The page, as HTML, with the address that the gateway has for who asks."""
-        text = (await self._made())[1]
-        public_url: str | None = request.app.state.settings.public_url
+        """The page, as HTML, with the address under which the caller reaches the gateway."""
+        _document, text = await self._render_once()
+        public_url = state_of(request)[Settings].public_url
         address = public_url or str(request.base_url).rstrip("/")
-        return HTMLResponse(text.replace(page.ADDRESS, escape(address)), headers=HEADERS)
+        return HTMLResponse(text.replace(page.ADDRESS, escape(address)), headers=PAGE_HEADERS)
 
-    async def _made(self) -> tuple[Response, str]:
+    async def _render_once(self) -> tuple[Response, str]:
         async with self._lock:
-            if self._kept is None:
-                # Apart, because it takes a quarter of a second.
-                self._kept = await asyncio.to_thread(self._make)
-            return self._kept
+            if self._rendered is None:
+                # In a thread, because it takes a quarter of a second.
+                self._rendered = await asyncio.to_thread(self._render)
+            return self._rendered
 
-    def _make(self) -> tuple[Response, str]:
+    def _render(self) -> tuple[Response, str]:
         document = self._api.openapi()
         self._api.openapi_schema = None
         return JSONResponse(document), page.render(document)

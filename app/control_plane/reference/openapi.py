@@ -1,4 +1,4 @@
-"""What FastAPI leaves out of the OpenAPI document: who may call, how it fails, and examples."""
+"""Completes FastAPI's OpenAPI document: credentials, error responses, and examples."""
 
 from collections.abc import Iterator
 from http import HTTPStatus
@@ -15,20 +15,32 @@ SECURITY_SCHEMES: Document = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "An API key, or a wallet's token. MLFLOW_TRACKING_TOKEN is sent like this.",
+        "description": "An API key or an access token. MLflow's client sends MLFLOW_TRACKING_TOKEN "
+        "in this way.",
     },
     "basic": {
         "type": "http",
         "scheme": "basic",
-        "description": "Any user name, with the key or token as the password.",
+        "description": "Any user name, with the API key or access token as the password.",
     },
-    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-    "wallet_address": {"type": "apiKey", "in": "header", "name": "X-ETH-Address"},
+    "key": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "An API key.",
+    },
+    "wallet_address": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-ETH-Address",
+        "description": "The wallet's Ethereum address.",
+    },
     "wallet_message": {
         "type": "apiKey",
         "in": "header",
         "name": "X-ETH-Message",
-        "description": "`Hokusai API Access - <time in UTC>`, as in 2026-01-31T23:59:59.123456.",
+        "description": "`Hokusai API Access - <time in UTC>`, with a time such as "
+        "2026-01-31T23:59:59.123456.",
     },
     "wallet_signature": {
         "type": "apiKey",
@@ -37,7 +49,7 @@ SECURITY_SCHEMES: Document = {
         "description": "The wallet's personal_sign (EIP-191) over the message, in hexadecimal.",
     },
 }
-# Any one of them is enough; a wallet sends its three headers together.
+# One of these is enough. A wallet sends its three headers together.
 SECURITY: list[dict[str, list[str]]] = [
     {"bearer": []},
     {"basic": []},
@@ -47,23 +59,36 @@ SECURITY: list[dict[str, list[str]]] = [
 PROBLEM: Document = {
     "type": "object",
     "title": "Problem",
-    "description": "Every failure (RFC 9457), with the members that MLflow's client reads.",
+    "description": "The body of every error: RFC 9457, with the members that MLflow's client "
+    "reads.",
     "required": ["type", "title", "status", "detail", "error_code", "message", "reason"],
     "properties": {
-        "type": {"type": "string", "description": "`urn:hokusai:problem:` and the reason."},
-        "title": {"type": "string", "description": "The status in words."},
+        "type": {"type": "string", "description": "`urn:hokusai:problem:` followed by the reason."},
+        "title": {"type": "string", "description": "The name of the status."},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "As `message`."},
-        "error_code": {"type": "string", "description": "A name that MLflow's client knows."},
-        "message": {"type": "string", "description": "What was wrong, and what to do. For people."},
-        "reason": {"type": "string", "description": "What was wrong. For programs."},
-        "request_id": {"type": "string", "description": "As in the header X-Request-ID."},
+        "detail": {"type": "string", "description": "The same as `message`."},
+        "error_code": {"type": "string", "description": "An error code of MLflow."},
+        "message": {"type": "string", "description": "For people: what is wrong and what to do."},
+        "reason": {"type": "string", "description": "For programs: what is wrong."},
+        "request_id": {"type": "string", "description": "The same as the header X-Request-ID."},
         "problems": {
             "type": "array",
-            "description": "With 422: each field that is wrong.",
+            "description": "With status 422: what is wrong with the request.",
             "items": {
                 "type": "object",
-                "properties": {"where": {"type": "string"}, "problem": {"type": "string"}},
+                "required": ["where", "problem"],
+                "properties": {
+                    "where": {
+                        "type": "string",
+                        "description": "The part of the request, and the place in it.",
+                        "examples": ["body.data_contribution[0].weight_bps", "query.limit"],
+                    },
+                    "problem": {
+                        "type": "string",
+                        "description": "What is wrong there, and what would be right. For people.",
+                        "examples": ["must be a whole number from 1 to 10000"],
+                    },
+                },
             },
         },
     },
@@ -79,12 +104,15 @@ EXAMPLES: Document = {
 
 
 def complete(api: FastAPI, public: frozenset[tuple[str, str]]) -> None:
-    """Let `api.openapi()` give the completed document; `public` are methods and paths."""
-    plain = api.openapi
+    """Make `api.openapi()` return the completed document.
+
+    public: the methods and paths that need no credential.
+    """
+    incomplete = api.openapi
 
     def openapi() -> Document:
         if api.openapi_schema is None:
-            _complete(plain(), public)
+            _complete(incomplete(), public)
         document = api.openapi_schema
         assert document is not None
         return document
@@ -93,21 +121,21 @@ def complete(api: FastAPI, public: frozenset[tuple[str, str]]) -> None:
 
 
 def operations(document: Document) -> Iterator[tuple[str, str, Document]]:
-    """Each operation with its method in upper case and its path."""
+    """The method in upper case, the path, and the description of each operation."""
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             yield method.upper(), path, operation
 
 
 def resolve(document: Document, schema: Document) -> Document:
-    """A schema behind a reference."""
+    """The schema itself, or the one that it refers to."""
     while "$ref" in schema:
         schema = document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     return schema
 
 
 def example(document: Document, schema: Document) -> Any:
-    """A value of a schema: its own example or default, or one made of its parts."""
+    """An example of a schema: the one that it states, its default, or one made from its parts."""
     schema = resolve(document, schema)
     if "examples" in schema:
         return schema["examples"][0]
@@ -131,15 +159,15 @@ def example(document: Document, schema: Document) -> Any:
     return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
 
 
-def asks_mlflow(method: str, path: str, operation: Document) -> bool:
-    """Whether an operation looks up in MLflow what its body names."""
+def calls_mlflow(method: str, path: str, operation: Document) -> bool:
+    """Whether an operation looks up in MLflow what its body refers to."""
     of_models = path.startswith(("/api/models/", "/api/attestations"))
     return method == "POST" and of_models and bool(operation["security"])
 
 
-def names_something(method: str, path: str, operation: Document) -> bool:
-    """Whether an operation can be answered 404: its path, or its body, names what may not exist."""
-    return "{" in path or asks_mlflow(method, path, operation)
+def can_be_not_found(method: str, path: str, operation: Document) -> bool:
+    """Whether an operation can fail with 404, because its path or body refers to something."""
+    return "{" in path or calls_mlflow(method, path, operation)
 
 
 def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
@@ -150,11 +178,13 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         for name, schema in components.get("schemas", {}).items()
         if name not in ("HTTPValidationError", "ValidationError")
     } | {"Problem": PROBLEM}
-    components["responses"] = {str(status): _failure(status) for status in _by_status()}
+    components["responses"] = {
+        str(status): _error_response(status) for status in _errors_by_status()
+    }
     for method, path, operation in operations(document):
         is_public = (method, path) in public
         operation["security"] = [] if is_public else SECURITY
-        # FastAPI's own idea of a 422, which is not ours.
+        # FastAPI describes a 422 of its own form, which the gateway does not use.
         operation["responses"].pop("422", None)
         for media in _documents(operation):
             if "example" not in media:
@@ -162,12 +192,12 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         statuses = [400, 429, 500, 503]
         statuses += [422] if operation.get("parameters") or "requestBody" in operation else []
         statuses += [] if is_public and method == "GET" else [401, 403]
-        # Where the operator has not said which name a message has to be addressed to.
+        # Sign-In with Ethereum is disabled where the operator has not set the public URL.
         statuses += [403] if path == "/api/auth/nonce" else []
-        statuses += [404] if names_something(method, path, operation) else []
-        statuses += [502, 504] if asks_mlflow(method, path, operation) else []
+        statuses += [404] if can_be_not_found(method, path, operation) else []
+        statuses += [502, 504] if calls_mlflow(method, path, operation) else []
         statuses += [409, 413] if method == "POST" else []
-        # Of an attestation whose claim is none that a contract could pay for.
+        # An attestation may not be mintable.
         statuses += [409] if path.endswith("/mint-request") else []
         responses = operation["responses"]
         for status in sorted(statuses):
@@ -177,7 +207,7 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
 
 
 def _documents(operation: Document) -> Iterator[Document]:
-    """The JSON bodies of an operation, of its request and of its own answers."""
+    """The JSON bodies of an operation: of its request, and of its responses other than errors."""
     bodies = [operation.get("requestBody", {}), *operation["responses"].values()]
     for body in bodies:
         media = body.get("content", {}).get("application/json")
@@ -185,18 +215,18 @@ def _documents(operation: Document) -> Iterator[Document]:
             yield media
 
 
-def _by_status() -> dict[int, list[type[GatewayError]]]:
-    found: dict[int, list[type[GatewayError]]] = {}
+def _errors_by_status() -> dict[int, list[type[GatewayError]]]:
+    by_status: dict[int, list[type[GatewayError]]] = {}
     pending = list(GatewayError.__subclasses__())
     for kind in pending:
         pending += kind.__subclasses__()
         if kind.__module__ == errors.__name__:
-            found.setdefault(kind.status, []).append(kind)
-    return found
+            by_status.setdefault(kind.status, []).append(kind)
+    return by_status
 
 
-def _failure(status: int) -> Document:
-    kinds = _by_status()[status]
+def _error_response(status: int) -> Document:
+    kinds = _errors_by_status()[status]
     title = HTTPStatus(status).phrase
     reasons = ", ".join(f"`{kind.reason}`" for kind in kinds)
     first = kinds[0]
@@ -209,9 +239,9 @@ def _failure(status: int) -> Document:
                     "type": f"urn:hokusai:problem:{first.reason}",
                     "title": title,
                     "status": status,
-                    "detail": "What was wrong, and what to do.",
+                    "detail": "What is wrong and what to do.",
                     "error_code": first.error_code,
-                    "message": "What was wrong, and what to do.",
+                    "message": "What is wrong and what to do.",
                     "reason": first.reason,
                     "request_id": "train-42",
                 },

@@ -1,6 +1,7 @@
-"""GET /docs: the reference of Hokusai's own endpoints, made from the OpenAPI document.
+"""GET /docs: the reference of Hokusai's own endpoints, rendered from the OpenAPI document.
 
-A page without scripts, and with nothing from elsewhere: a key that is pasted on it goes nowhere.
+The page has no scripts and loads nothing from other hosts, so a key that somebody pastes into it
+stays in the browser.
 """
 
 import json
@@ -9,47 +10,43 @@ from html import escape
 from typing import Any
 
 from app.control_plane.reference.openapi import Document, operations, resolve
-from app.core.html import webpage
+from app.core.html import render_page, render_section
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow/help"
 
-
-# Stands on the page where the gateway's address belongs.
+# A placeholder: the same page is served under every address that the gateway has.
 ADDRESS = "@@address@@"
 
 
 def render(document: Document) -> str:
-    """The page, with everything escaped, and ADDRESS where the gateway's address belongs."""
+    """The page as HTML, with `ADDRESS` in place of the gateway's address."""
     tags: dict[str, list[tuple[str, str, Document]]] = {}
     for method, path, operation in operations(document):
         tags.setdefault(operation["tags"][0], []).append((method, path, operation))
     contents = "".join(f'<li><a href="#{escape(t)}">{escape(t)}</a></li>' for t in tags)
     sections = "".join(_section(document, tag, entries) for tag, entries in tags.items())
     header = f"""
-<p>Hokusai's own endpoints. MLflow's are listed by <code>GET {MLFLOW}</code>. For programs, this
-is <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
-<p>Prove who you are with an API key or a wallet's token, as <code>Authorization: Bearer</code>, as
-<code>X-API-Key</code> or as the password of Basic; or sign each request with a wallet, in
-<code>X-ETH-Address</code>, <code>X-ETH-Message</code> and <code>X-ETH-Signature</code>.</p>
-<p>In the examples <code>$GATEWAY</code> is this gateway's address and <code>$KEY</code> your key or
-token:</p>
+<p>Hokusai's own endpoints. <code>GET {MLFLOW}</code> lists those of MLflow. For programs, the same
+is available as <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a>.</p>
+<p>Authenticate with an API key or an access token, sent as <code>Authorization: Bearer</code>, as
+<code>X-API-Key</code> or as the password of Basic authentication; or sign each request with a
+wallet, in <code>X-ETH-Address</code>, <code>X-ETH-Message</code> and
+<code>X-ETH-Signature</code>.</p>
+<p>In the examples, <code>$GATEWAY</code> is this gateway's address and <code>$KEY</code> your API
+key or access token:</p>
 <pre>export GATEWAY={ADDRESS}
 export KEY=hk_live_...</pre>
-<p>Every failure is <code>application/problem+json</code>: <code>reason</code> is for programs,
-<code>message</code> for people, <code>request_id</code> for the operator.</p>
+<p>Every error is <code>application/problem+json</code>: <code>reason</code> is for programs,
+<code>message</code> for people, and <code>request_id</code> is what the operator needs to find the
+request in the log.</p>
 <nav aria-label="Groups of endpoints"><ul>{contents}</ul></nav>
 """
     title = document["info"]["title"]
-    return webpage(title, skip="Skip to the endpoints", header=header, main=sections)
+    return render_page(title, skip_link="Skip to the endpoints", header=header, main=sections)
 
 
 def _section(document: Document, tag: str, entries: Iterable[tuple[str, str, Document]]) -> str:
-    articles = "".join(_article(document, *entry) for entry in entries)
-    name = escape(tag)
-    return (
-        f'<section id="{name}" aria-labelledby="{name}-name">'
-        f'<div><h2 id="{name}-name">{name}</h2></div>{articles}</section>\n'
-    )
+    return render_section(tag, tag, "".join(_article(document, *entry) for entry in entries))
 
 
 def _article(document: Document, method: str, path: str, operation: Document) -> str:
@@ -58,7 +55,7 @@ def _article(document: Document, method: str, path: str, operation: Document) ->
         f'<article id="{anchor}"><h3><a href="#{anchor}"><code class="method">{method}</code> '
         f"<code>{escape(path)}</code></a></h3>",
         f"<p>{escape(operation.get('description', ''))}"
-        + ("" if operation["security"] else ' <span class="open">Needs no key.</span>')
+        + ("" if operation["security"] else ' <span class="open">Needs no credential.</span>')
         + "</p>",
         _table("Parameters", map(_parameter, operation.get("parameters", []))),
     ]
@@ -67,18 +64,18 @@ def _article(document: Document, method: str, path: str, operation: Document) ->
         parts.append(_table("Body", _fields(document, body["schema"])))
     parts.append(f"<h4>Example</h4><pre>{escape(_curl(method, path, operation, body))}</pre>")
     failures = []
-    for status, answer in operation["responses"].items():
-        if "$ref" in answer:
+    for status, response in operation["responses"].items():
+        if "$ref" in response:
             failures.append(status)
             continue
-        media = answer.get("content", {}).get("application/json")
-        parts.append(f"<h4>Answer {status}</h4>")
+        media = response.get("content", {}).get("application/json")
+        parts.append(f"<h4>Response {status}</h4>")
         if media is None or not media.get("example"):
-            parts.append(f"<p>{escape(answer['description'])}</p>")
+            parts.append(f"<p>{escape(response['description'])}</p>")
         else:
             shown = json.dumps(media["example"], indent=2, ensure_ascii=False)
             parts.append(f"<pre>{escape(shown)}</pre>")
-    parts.append(f'<p class="failures">Can fail with {", ".join(failures)}.</p></article>\n')
+    parts.append(f'<p class="failures">Errors: {", ".join(failures)}.</p></article>\n')
     return "".join(parts)
 
 

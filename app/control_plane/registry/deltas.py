@@ -1,4 +1,4 @@
-"""What changed from a baseline to what improves on it, metric by metric."""
+"""The differences between two models' metrics."""
 
 import math
 from collections.abc import Mapping
@@ -10,20 +10,21 @@ from app.control_plane.registry.metric_direction import improves_downwards
 
 
 class Delta(BaseModel):
-    """One metric of two models.
+    """One metric of a baseline and of the model that improves on it.
 
-    Differences are those of the numbers as they are written in decimal, so 0.88 - 0.85 is 0.03.
+    Differences are taken between the numbers as they are written in decimal: 0.88 - 0.85 is 0.03.
     """
 
     baseline: float
     improved: float
     delta: float = Field(description="improved - baseline.")
     delta_percent: float | None = Field(
-        description="Of the baseline's value; null where that is zero."
+        description="delta in percent of the baseline's value; null where that value is zero."
     )
     higher_is_better: bool
     improvement: float = Field(
-        description="Above zero where the improved model is better, whichever way the metric goes."
+        description="Positive where the improved model is better, whichever way the metric "
+        "improves."
     )
 
 
@@ -32,9 +33,10 @@ def deltas(
     improved: Mapping[str, float],
     higher_is_better: Mapping[str, bool],
 ) -> dict[str, Delta]:
-    """The deltas of the metrics that both models have.
+    """The deltas of the metrics that both models have, by metric.
 
-    higher_is_better: directions that were given, by metric; names tell those of the others.
+    higher_is_better: the stated directions, by metric; those of other metrics follow from their
+    names.
     """
     return {
         name: _delta(
@@ -46,21 +48,23 @@ def deltas(
     }
 
 
-def _delta(before: float, after: float, *, downwards: bool) -> Delta:
-    delta = float(Decimal(repr(after)) - Decimal(repr(before)))
+def _delta(baseline: float, improved: float, *, downwards: bool) -> Delta:
+    delta = float(Decimal(repr(improved)) - Decimal(repr(baseline)))
     return Delta(
-        baseline=before,
-        improved=after,
+        baseline=baseline,
+        improved=improved,
         delta=delta,
-        delta_percent=_percent(delta, before),
+        delta_percent=_percent(delta, baseline),
         higher_is_better=not downwards,
+        # `and delta`: no negative zero.
         improvement=-delta if downwards and delta else delta,
     )
 
 
-def _percent(delta: float, before: float) -> float | None:
-    if before == 0:
+def _percent(delta: float, baseline: float) -> float | None:
+    if baseline == 0:
         return None
+    # 17 significant digits are enough to identify every double.
     with localcontext(prec=17):
-        found = float(Decimal(repr(delta)) / Decimal(repr(before)) * 100)
-    return found if math.isfinite(found) else None
+        percent = float(Decimal(repr(delta)) / Decimal(repr(baseline)) * 100)
+    return percent if math.isfinite(percent) else None

@@ -1,4 +1,4 @@
-"""Registering models, and finding them."""
+"""HTTP endpoints of the model registry: registering, listing and showing models."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.registry import service
+from app.control_plane.registry.models import Model
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.schemas import (
     BaselineRequest,
@@ -17,23 +18,24 @@ from app.control_plane.registry.schemas import (
     RegistrationRequest,
     TokenizedRequest,
 )
-from app.control_plane.registry.service import AttestationsOf
+from app.control_plane.registry.service import AttestationsByModel
+from app.core.app_state import state_of
 from app.core.errors import NotFoundError
 from app.core.request.context import context_of
-from app.database.engine import Session
-from app.rest.dependencies import CurrentActor, Reading, Registering
+from app.rest.dependencies import CurrentActor, Reading, Registering, Session
 from app.rest.fields import Label
-from app.rest.pagination import Page, encode_cursor
+from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api/models", tags=["models"])
 
-Key = Annotated[
+IdempotencyKey = Annotated[
     str | None,
     Header(
         min_length=1,
         max_length=255,
-        description="Names this registration: sent again with the same key it is answered again, "
-        "not done again. Without one, the same body is the same registration.",
+        description="Identifies this registration: a repetition with the same key gets the same "
+        "response, and registers nothing again. Without a key, the same body is the same "
+        "registration.",
     ),
 ]
 REPLAYED = "Idempotent-Replayed"
@@ -45,9 +47,9 @@ async def register_baseline(
     body: BaselineRequest,
     caller: Registering,
     actor: CurrentActor,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Register a model that is in MLflow as one that others can improve on."""
+    """Register a model in MLflow as a baseline, which others can improve on."""
     return await _register(request, "baseline", body, caller, actor, idempotency_key)
 
 
@@ -57,9 +59,9 @@ async def register_improved(
     body: ImprovedRequest,
     caller: Registering,
     actor: CurrentActor,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Register a model that improves on another, with whose data it does."""
+    """Register a model that improves on a registered one, and the contributors of its data."""
     return await _register(request, "improved", body, caller, actor, idempotency_key)
 
 
@@ -69,9 +71,12 @@ async def register_tokenized(
     body: TokenizedRequest,
     caller: Registering,
     actor: CurrentActor,
-    idempotency_key: Key = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Register a version of the model behind a token. A token id belongs to its first tenant."""
+    """Register a version of the model behind a token.
+
+    A token id belongs to the tenant that registers it first; others get 409.
+    """
     return await _register(request, "tokenized", body, caller, actor, idempotency_key)
 
 
@@ -80,15 +85,18 @@ async def list_models(
     request: Request,
     reader: Reading,
     session: Session,
-    wanted: Annotated[ModelFilter, Query()],
+    conditions: Annotated[ModelFilter, Query()],
 ) -> Page[ModelView]:
-    """Registered models of all tenants, newest first. What is private shows to its own tenant."""
-    found = await service.page(session, wanted, reader)
-    shown = found[: wanted.limit]
-    attested = await _attestations(request)(session, [row.model_id for row in shown], reader)
-    items = [service.view(row, attested.get(row.model_id, []), reader) for row in shown]
-    more = encode_cursor(str(shown[-1].number)) if len(found) > wanted.limit else None
-    return Page(items=items, next=more)
+    """The registered models of all tenants, newest first. Private ones show to their own tenant."""
+    rows = await service.list_models(session, conditions, reader)
+    ids = [row.model_id for row in rows[: conditions.limit]]
+    attestations = await state_of(request)[AttestationsByModel](session, ids, reader)
+    return Page.of(
+        rows,
+        conditions.limit,
+        key=lambda row: row.number,
+        view=lambda row: service.model_view(row, attestations.get(row.model_id, []), reader),
+    )
 
 
 @router.get("/{model_id}")
@@ -96,22 +104,28 @@ async def show_model(
     request: Request, model_id: Label, reader: Reading, session: Session
 ) -> ModelView:
     """One registered model."""
-    model = await service.find(session, model_id, reader)
-    if model is None:
-        raise _unknown()
-    attested = await _attestations(request)(session, [model_id], reader)
-    return service.view(model, attested.get(model_id, []), reader)
+    model = await _find(session, model_id, reader)
+    attestations = await state_of(request)[AttestationsByModel](session, [model_id], reader)
+    return service.model_view(model, attestations.get(model_id, []), reader)
 
 
 @router.get("/{model_id}/lineage")
 async def show_lineage(
     request: Request, model_id: Label, reader: Reading, session: Session
 ) -> LineageView:
-    """The tree from the first baseline on: what improved on what, by how much, with whose data."""
-    model = await service.find(session, model_id, reader)
+    """The tree from the first baseline on: which model improves on which, by how much, and with
+    whose data."""
+    model = await _find(session, model_id, reader)
+    return await service.lineage_view(
+        session, model, reader, state_of(request)[AttestationsByModel]
+    )
+
+
+async def _find(session: Session, model_id: str, reader: Reading) -> Model:
+    model = await service.find_model(session, model_id, reader)
     if model is None:
-        raise _unknown()
-    return await service.lineage(session, model, reader, _attestations(request))
+        raise NotFoundError("There is no model with this id.")
+    return model
 
 
 async def _register(
@@ -120,21 +134,12 @@ async def _register(
     body: RegistrationRequest,
     caller: Registering,
     actor: CurrentActor,
-    key: str | None,
+    idempotency_key: str | None,
 ) -> Response:
-    registrations: Registrations = request.app.state.registrations
+    registrations = state_of(request)[Registrations]
     proof = context_of(request.scope).wallet_proof
-    answer = await registrations.register(caller, route, body, actor, key, proof)
-    headers = {"Location": f"/api/models/{answer.document['model_id']}"}
-    if answer.replayed:
+    response = await registrations.register(caller, route, body, actor, idempotency_key, proof)
+    headers = {"Location": f"/api/models/{response.document['model_id']}"}
+    if response.replayed:
         headers[REPLAYED] = "true"
-    return JSONResponse(answer.document, answer.status, headers)
-
-
-def _attestations(request: Request) -> AttestationsOf:
-    attestations_of: AttestationsOf = request.app.state.attestations_of
-    return attestations_of
-
-
-def _unknown() -> NotFoundError:
-    return NotFoundError("There is no model with this id.")
+    return JSONResponse(response.document, response.status, headers)

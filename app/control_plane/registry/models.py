@@ -1,4 +1,4 @@
-"""The registry's tables."""
+"""Database tables: registered models, tokens, and registrations that are not finished."""
 
 from datetime import datetime
 from typing import Any
@@ -11,7 +11,7 @@ from app.database.engine import Base, now
 
 
 class Token(Base):
-    """A token id, by its upper-case symbol, and the tenant that may add versions under it."""
+    """A token id, in upper case, and the tenant that owns it: only that one adds versions to it."""
 
     __tablename__ = "tokens"
 
@@ -21,11 +21,12 @@ class Token(Base):
 
 
 class Model(Base):
-    """One registered model: one version in MLflow, and what was said of it.
+    """A registered model: one model version in MLflow, and what its registration states about it.
 
-    number: its place in lists. root, path: the first baseline, and the ids from that to this one.
-    higher_is_better: directions that were given, by metric. JSON, not JSONB, keeps what callers
-    wrote in their order.
+    number: its position in lists. root: the id of the first baseline; path: the ids from that one
+        to this model.
+    higher_is_better: the stated directions, by metric.
+    JSON, not JSONB, keeps the members that callers wrote in their order.
     """
 
     __tablename__ = "models"
@@ -55,8 +56,8 @@ class Model(Base):
     run_id: Mapped[str | None]
     model_uri: Mapped[str]
     model_type: Mapped[str | None]
-    # `metadata` is SQLAlchemy's own name.
-    given_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
+    # SQLAlchemy's declarative classes reserve the attribute `metadata`.
+    stated_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     metrics: Mapped[dict[str, float]] = mapped_column(JSON)
     higher_is_better: Mapped[dict[str, bool]] = mapped_column(JSON)
     primary_metric: Mapped[str | None]
@@ -76,13 +77,15 @@ class Model(Base):
 
 
 class Registration(Base):
-    """A registration on its way, from before MLflow is asked until the record is written.
+    """A registration in progress: from before MLflow is called until the model is recorded.
 
-    operation: the id that MLflow's version carries as a tag. principal, key: of the idempotent
-        request whose answer it will be.
-    adopts: `name/version` of the version in MLflow that it registers, where it makes none.
-    settle_at: set once it has ended after a result in doubt: from then on versions that came
-        late are looked for, and removed unless they are `version` of the record.
+    operation: a unique id, which the version in MLflow has as a tag.
+    principal, key: of the idempotent request that it belongs to.
+    adopts: `name/version` of the version in MLflow that is registered; None where one is created.
+    plan: the `Plan`, as JSON.
+    in_doubt: whether a process may have requested a version from MLflow and not seen the response.
+    version, settle_at: set when a registration that was in doubt ends. From `settle_at` on, other
+        versions with its tag, which a late request may have created, are searched for and deleted.
     """
 
     __tablename__ = "registrations"
@@ -99,7 +102,6 @@ class Registration(Base):
     adopts: Mapped[str | None]
     token: Mapped[str | None] = mapped_column(ForeignKey("tokens.symbol"))
     plan: Mapped[dict[str, Any]] = mapped_column(JSON)
-    # Whether MLflow may have been asked before by a holder that did not come to the end.
     in_doubt: Mapped[bool] = mapped_column(default=False)
     version: Mapped[str | None]
     settle_at: Mapped[datetime | None]

@@ -1,35 +1,38 @@
-"""A registration as it was decided on, before MLflow is asked to change anything.
+"""The plan of a registration: everything that is decided before anything changes in MLflow.
 
-It is kept with the registration, so that another process can bring it to the same end.
+It is stored with the registration, so that another process can finish it in the same way.
 """
 
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from app.access.audit.service import Actor
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.deltas import Delta
-from app.control_plane.registry.schemas import Kind, Warn
+from app.control_plane.registry.schemas import ModelKind, RegistrationWarning
+from app.core.request.actor import Actor
 
-# The tags by which a version in MLflow leads back to its record.
-OPERATION = "hokusai.op_id"
-MODEL = "hokusai.model_id"
+# Tags of the version in MLflow that lead back to its registration and its record.
+OPERATION_TAG = "hokusai.op_id"
+MODEL_TAG = "hokusai.model_id"
 
 
 class Plan(BaseModel):
-    """All that a registration's end needs.
+    """What a registration will create.
 
-    workspace: None in a shared MLflow. adopts: the version that is registered as it is; None where
-    one has to be made from `source`, `run_id` and `logged_model`. path: the ids from the first
-    baseline to this model. token: the upper-case symbol of `token_id`.
+    operation: a unique id. principal, request_id, client: of the request, for the audit log.
+    workspace: the tenant's MLflow workspace; None in an MLflow that all tenants share.
+    adopts: the existing version of `mlflow_name` that is registered; None where a new one is
+        created from `source`, `run_id` and `logged_model`, with `tags`.
+    path: the ids of the models from the first baseline to this one.
+    token: `token_id` in upper case.
     """
 
     model_config = ConfigDict(protected_namespaces=())
 
     operation: str
     model_id: str
-    kind: Kind
+    kind: ModelKind
     tenant: str
     principal: str
     request_id: str | None
@@ -59,9 +62,13 @@ class Plan(BaseModel):
     model_name: str | None = None
     metric_name: str | None = None
     baseline_value: float | None = None
-    warnings: list[Warn] = []
+    warnings: list[RegistrationWarning] = []
 
     @property
     def actor(self) -> Actor:
-        """Who asked for it, also where another process writes it down."""
+        """The author of the request, also where another process finishes the registration."""
         return Actor(self.principal, self.request_id, self.client)
+
+    def warn(self, code: str, message: str) -> None:
+        """Add a warning to the response."""
+        self.warnings.append(RegistrationWarning(code=code, message=message))

@@ -1,4 +1,4 @@
-"""What brings registrations to their end that somebody left in the middle."""
+"""The reconciler: finishes registrations whose process died or failed."""
 
 import asyncio
 import secrets
@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.idempotency import service as idempotency
-from app.control_plane.idempotency.service import RequestID
+from app.control_plane.idempotency.service import RequestIdentity
 from app.control_plane.registry.models import Registration
 from app.control_plane.registry.plan import Plan
 from app.control_plane.registry.registration import Registrations
@@ -18,25 +18,28 @@ from app.database.engine import Database, now
 
 log = structlog.get_logger()
 
-# How often it looks, in seconds; more often where leases are short.
+# Seconds between two searches for registrations; fewer where the lease is short.
 INTERVAL = 15.0
 
 
-def _due() -> ColumnElement[bool]:
-    """SQL: whether a registration is left by its holder, or its time to be settled has come."""
-    left = idempotency.is_left(Registration.principal, Registration.key)
-    return or_(Registration.settle_at < now(), Registration.settle_at.is_(None) & left)
+def _is_due() -> ColumnElement[bool]:
+    """SQL: whether a registration's lease has expired, or its time to be settled has come."""
+    has_expired = idempotency.lease_has_expired(Registration.principal, Registration.key)
+    return or_(Registration.settle_at < now(), Registration.settle_at.is_(None) & has_expired)
 
 
 async def backlog(session: AsyncSession) -> tuple[int, float]:
     """How many registrations wait for a reconciler, and the age of the oldest, in seconds."""
-    query = select(func.count(), func.min(Registration.created_at)).where(_due())
+    query = select(func.count(), func.min(Registration.created_at)).where(_is_due())
     count, oldest = (await session.execute(query)).one()
     return count, (now() - oldest).total_seconds() if oldest is not None else 0.0
 
 
 class Reconciler:
-    """Takes registrations up whose lease has ended; any number of gateways may run one."""
+    """Resumes registrations whose lease has expired. Any number of gateways may run one.
+
+    lease: in seconds, as `Registrations` has it.
+    """
 
     def __init__(self, database: Database, registrations: Registrations, lease: float) -> None:
         self._database = database
@@ -44,27 +47,27 @@ class Reconciler:
         self._lease = lease
 
     async def run(self) -> None:
-        """Look every few seconds until cancelled."""
+        """Search periodically until cancelled."""
         while True:
             await asyncio.sleep(min(INTERVAL, self._lease / 4))
             try:
-                while await self.once():
+                while await self.run_once():
                     pass
             except GatewayError as error:
                 log.warning("reconciler.postponed", reason=error.reason)
             except Exception:
-                # One registration that we cannot end must not keep all others waiting.
+                # A registration that always fails must not keep all others waiting.
                 log.exception("reconciler.failed")
 
-    async def once(self) -> bool:
-        """Take one registration up, if there is one.
+    async def run_once(self) -> bool:
+        """Resume or settle the oldest registration that is due; False if there is none.
 
-        Raises what it fails with; the registration is then left alone for a while.
+        Raises what the registration fails with; it is due again only after a pause.
         """
         async with self._database.transaction() as session:
             registration = await session.scalar(
                 select(Registration)
-                .where(_due())
+                .where(_is_due())
                 .order_by(Registration.created_at)
                 .limit(1)
                 .with_for_update(skip_locked=True)
@@ -76,8 +79,8 @@ class Reconciler:
                 holder = None
             else:
                 holder = secrets.token_hex(8)
-                asked = RequestID(registration.principal, registration.key, "")
-                if not await idempotency.take_over(session, asked, holder, self._lease):
+                identity = RequestIdentity(registration.principal, registration.key, "")
+                if not await idempotency.take_over(session, identity, holder, self._lease):
                     return True
                 registration.in_doubt = True
         if holder is None:
@@ -85,5 +88,5 @@ class Reconciler:
             return True
         plan = Plan.model_validate(registration.plan)
         log.info("registration.resumed", operation=plan.operation, model_id=plan.model_id)
-        await self._registrations.resume(asked, holder, plan)
+        await self._registrations.resume(identity, holder, plan)
         return True

@@ -1,106 +1,43 @@
-"""What the registration endpoints take, and how a registered model is shown."""
+"""Request and response schemas of the model registry."""
 
-import re
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.control_plane.contributors.shares import Address, GivenContribution, Share
-from app.control_plane.registry.deltas import Delta
-from app.control_plane.registry.model_uri import (
-    PATH_PATTERN,
-    RUN_ID_PATTERN,
-    URI_PATTERN,
-    check_name,
+from app.control_plane.contributors.shares import (
+    Address,
+    ContributionRequest,
+    Contributions,
+    Share,
+    as_list,
 )
-from app.core.errors import UnprocessableError
-from app.rest.fields import ByLabel, Label
+from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.fields import (
+    Directions,
+    Metrics,
+    ModelName,
+    Number,
+    Tags,
+    documented_pattern,
+)
+from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
+from app.core.text_pattern import TextPattern
+from app.rest.fields import Label
 from app.rest.json_values import Document
 from app.rest.pagination import Cursor, PageSize
 
-Kind = Literal["baseline", "improved", "tokenized"]
-# Differences and sums of numbers below this are finite too.
-LARGEST = 1e300
+ModelKind = Literal["baseline", "improved", "tokenized"]
 
-
-def _bounded(number: float) -> float:
-    if abs(number) > LARGEST:
-        raise ValueError(f"a number has to lie between -{LARGEST:g} and {LARGEST:g}")
-    return number
-
-
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
-Metrics = Annotated[dict[Label, Number], ByLabel]
-Directions = Annotated[dict[Label, bool], ByLabel]
-
-
-def _model_name(text: str) -> str:
-    try:
-        return check_name(text)
-    except UnprocessableError as error:
-        raise ValueError(error.message) from None
-
-
-ModelName = Annotated[Label, AfterValidator(_model_name)]
-
-_TAG = re.compile(r"[\w.\- :]+(?:/[\w.\- :]+)*")
-
-
-def _tag_key(key: str) -> str:
-    if _TAG.fullmatch(key) is None or {".", ".."} & set(key.split("/")):
-        raise ValueError("a tag's name has letters, digits and _ . - : / and spaces")
-    if key.lower().startswith(("hokusai.", "mlflow.")):
-        raise ValueError("tags that begin with hokusai. or mlflow. are the server's own")
-    return key
-
-
-def _tag_value(value: object) -> object:
-    # Numbers and booleans are written as in JSON.
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value) if isinstance(value, int | float) else value
-
-
-Tags = Annotated[
-    dict[
-        Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_tag_key)],
-        Annotated[str, BeforeValidator(_tag_value), Field(max_length=5000, pattern=r"^[^\x00]*$")],
-    ],
-    Field(max_length=100),
-]
-
-
-# Of two fields that may be null, one says which model: what `_one_model` checks.
+# For JSON Schema: of `model_uri` and `run_id` one is a string and the other null, as
+# `_exactly_one_model` checks.
 _ONE_MODEL: list[dict[str, Any]] = [
     {
-        "required": [given],
-        "properties": {given: {"type": "string"}, other: {"type": "null"}},
+        "required": [present],
+        "properties": {present: {"type": "string"}, absent: {"type": "null"}},
     }
-    for given, other in (("model_uri", "run_id"), ("run_id", "model_uri"))
+    for present, absent in (("model_uri", "run_id"), ("run_id", "model_uri"))
 ]
-
-
-# Which of the two it is decides what is said of it: not what it lacks of the other.
-GivenContributions = Annotated[
-    Annotated[GivenContribution, Tag("single")]
-    | Annotated[list[GivenContribution], Field(min_length=1, max_length=500), Tag("list")],
-    Discriminator(lambda given: "list" if isinstance(given, list) else "single"),
-]
-
-
-def _as(pattern: str) -> Any:
-    """A pattern said in the document alone: what checks it says it in better words."""
-    return Field(json_schema_extra={"pattern": pattern})
 
 
 def _described(example: dict[str, Any]) -> dict[str, Any]:
@@ -109,36 +46,49 @@ def _described(example: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Registration(BaseModel):
-    """What all three have: which model in MLflow, and what is said of it."""
+    """What all three registrations have: a model in MLflow, and statements about it."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
-    model_uri: Annotated[Label, _as(URI_PATTERN)] | None = Field(
+    model_uri: Annotated[Label, documented_pattern(URI_PATTERN)] | None = Field(
         default=None,
-        description="runs:/<run id>/<path>, models:/<name>/<version> or models:/<logged model id>. "
-        "Or give run_id.",
+        description="The model in MLflow: runs:/<run id>/<path>, models:/<name>/<version> or "
+        "models:/<logged model id>. Give either this or run_id.",
         examples=["runs:/5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10/model"],
     )
-    run_id: Annotated[Label, _as(RUN_ID_PATTERN)] | None = Field(
-        default=None, description="With artifact_path."
+    run_id: Annotated[Label, documented_pattern(RUN_ID_PATTERN)] | None = Field(
+        default=None, description="The MLflow run that logged the model; see artifact_path."
     )
-    artifact_path: Annotated[Label, _as(PATH_PATTERN)] = "model"
-    metadata: Document = Field(default={}, description="Any JSON; kept as it is.")
+    artifact_path: Annotated[Label, documented_pattern(PATH_PATTERN)] = Field(
+        default="model", description="The model's path in the run of run_id."
+    )
+    metadata: Document = Field(
+        default={}, description="Any JSON object; kept unchanged and shown to your tenant only."
+    )
     metrics: Metrics | None = Field(
         default=None,
-        description="By default the numbers in metadata.metrics, else those at metadata's top "
-        "level, else the run's own.",
+        description="Default: the numbers in metadata.metrics, else the numbers at the top level "
+        "of metadata, else the metrics of the run.",
     )
-    primary_metric: Label | None = None
+    primary_metric: Label | None = Field(
+        default=None, description="The metric that counts, one of the metrics."
+    )
     higher_is_better: Directions = Field(
-        default={}, description="Directions of metrics whose names do not tell."
+        default={},
+        description="Whether a higher value is better, for metrics whose names do not show it.",
     )
 
     @model_validator(mode="after")
-    def _one_model(self) -> Self:
+    def _exactly_one_model(self) -> Self:
         if (self.model_uri is None) == (self.run_id is None):
             raise ValueError("give either model_uri or run_id")
         return self
+
+
+_Name = Annotated[
+    ModelName | None,
+    Field(description="The registered model in MLflow. Default: derived from model_type."),
+]
 
 
 class BaselineRequest(_Registration):
@@ -155,17 +105,18 @@ class BaselineRequest(_Registration):
         )
     )
 
-    model_type: Label = Field(examples=["classification"])
-    name: ModelName | None = Field(
-        default=None, description="In MLflow; made from the type if not given."
+    model_type: Label = Field(
+        description="What the model does, in your words.", examples=["classification"]
     )
+    name: _Name = None
     private: bool = Field(
-        default=False, description="Whether only the own tenant may see it and build on it."
+        default=False,
+        description="Whether only your tenant may see the model and register improvements on it.",
     )
 
 
 class ImprovedRequest(_Registration):
-    """A model that improves on another with contributed data."""
+    """A model that improves on a registered one with contributed data."""
 
     model_config = ConfigDict(
         json_schema_extra=_described(
@@ -179,23 +130,26 @@ class ImprovedRequest(_Registration):
         )
     )
 
-    model_type: Label | None = Field(default=None, description="The baseline's by default.")
-    name: ModelName | None = Field(
-        default=None, description="In MLflow; made from the type if not given."
+    model_type: Label | None = Field(
+        default=None, description="Default: the model_type of the baseline."
     )
-    baseline_model_id: Label
-    contributor_address: Address | None = None
-    data_contribution: GivenContributions = GivenContribution()
+    name: _Name = None
+    baseline_model_id: Label = Field(description="The registered model that it improves on.")
+    contributor_address: Address | None = Field(
+        default=None, description="The contributor of each contribution that names none."
+    )
+    data_contribution: Contributions = Field(
+        default=ContributionRequest(), description="One contribution of data, or a list of them."
+    )
 
     @property
-    def contributions(self) -> list[GivenContribution]:
-        """The contributions, also of a single one."""
-        given = self.data_contribution
-        return given if isinstance(given, list) else [given]
+    def contributions(self) -> list[ContributionRequest]:
+        """The contributions, one or several."""
+        return as_list(self.data_contribution)
 
 
 class TokenizedRequest(_Registration):
-    """A model behind a Hokusai token."""
+    """A version of the model behind a Hokusai token."""
 
     model_config = ConfigDict(
         json_schema_extra=_described(
@@ -210,33 +164,42 @@ class TokenizedRequest(_Registration):
         )
     )
 
-    model_type: Label | None = None
-    model_name: ModelName = Field(description="In MLflow.")
+    model_type: Label | None = Field(
+        default=None, description="What the model does, in your words."
+    )
+    model_name: ModelName = Field(description="The registered model in MLflow.")
     token_id: Annotated[
         str,
+        TextPattern(
+            r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a "
+            "letter or digit",
+        ),
         Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-            description="Unique in the registry, whatever its casing.",
+            description="The token. It belongs to the tenant that registers it first; upper and "
+            "lower case are the same.",
         ),
     ]
-    metric_name: Label
-    baseline_value: Number
-    additional_tags: Tags = {}
+    metric_name: Label = Field(description="The metric that baseline_value is a value of.")
+    baseline_value: Number = Field(description="The value that the model is compared with.")
+    additional_tags: Tags = Field(
+        default={}, description="Tags for the version in MLflow, besides the gateway's own."
+    )
 
     @property
     def symbol(self) -> str:
-        """The token id as the registry compares it."""
+        """The token id in the form in which token ids are compared."""
         return self.token_id.upper()
 
 
 RegistrationRequest = BaselineRequest | ImprovedRequest | TokenizedRequest
 
 
-class Warn(BaseModel):
-    """Something that was accepted, and should be looked at."""
+class RegistrationWarning(BaseModel):
+    """Something in a registration that was accepted and should be looked at."""
 
-    code: str
-    message: str
+    code: str = Field(description="For programs.")
+    message: str = Field(description="For people.")
 
 
 class ModelView(BaseModel):
@@ -245,56 +208,61 @@ class ModelView(BaseModel):
     model_config = ConfigDict(protected_namespaces=())
 
     model_id: str = Field(examples=["hkm_6J0v2Yb0T3mXqk1sW9aZ4Q"])
-    kind: Kind
-    mlflow_name: str
-    mlflow_version: str
-    run_id: str | None
+    kind: ModelKind
+    mlflow_name: str = Field(description="The registered model in MLflow.")
+    mlflow_version: str = Field(description="Its version in MLflow.")
+    run_id: str | None = Field(description="The run in MLflow that made the model, if any.")
     mlflow_run_id: str | None = Field(description="The same as run_id.")
-    model_uri: str = Field(description="As given.")
+    model_uri: str = Field(description="As it was registered.")
     model_type: str | None
-    tenant: str
+    tenant: str = Field(description="The owner of the model.")
     metrics: dict[str, float]
     primary_metric: str | None
-    higher_is_better: dict[str, bool] = Field(description="The direction of each metric.")
+    higher_is_better: dict[str, bool] = Field(
+        description="For each metric, whether a higher value is better."
+    )
     metadata: dict[str, Any]
-    private: bool
-    baseline_model_id: str | None
+    private: bool = Field(description="Whether only its tenant may see it.")
+    baseline_model_id: str | None = Field(description="The model that it improves on.")
     contributors: list[Share]
     delta: dict[str, Delta] = Field(
-        description="Against the baseline; of a tokenized model, against baseline_value."
+        description="The differences from the baseline, by metric; for a tokenized model, the "
+        "difference from baseline_value."
     )
     token_id: str | None
     model_name: str | None
     metric_name: str | None
     baseline_value: float | None
-    tags: dict[str, str] = Field(description="Of the version in MLflow.")
-    warnings: list[Warn]
-    attestations: list[str] = Field(description="Hashes, oldest first.")
+    tags: dict[str, str] = Field(description="The tags of the version in MLflow.")
+    warnings: list[RegistrationWarning]
+    attestations: list[str] = Field(description="Hashes of its attestations, oldest first.")
     created_at: datetime
 
 
 class ModelFilter(BaseModel):
-    """Which models: all conditions hold together."""
+    """Which models to list: those that meet all conditions."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: Kind | None = None
-    type: Label | None = None
-    tenant: Label | None = None
-    contributor: Address | None = None
+    kind: ModelKind | None = None
+    type: Label | None = Field(default=None, description="The model_type.")
+    tenant: Label | None = Field(default=None, description="The owner of the model.")
+    contributor: Address | None = Field(
+        default=None, description="A contributor's Ethereum address, in any casing."
+    )
     token: Label | None = Field(default=None, description="A token id, in any casing.")
-    name: Label | None = Field(default=None, description="Of the registered model in MLflow.")
+    name: Label | None = Field(default=None, description="The registered model in MLflow.")
     cursor: Cursor = None
     limit: PageSize = 100
 
 
-class ShortModel(BaseModel):
-    """A model as a place in a lineage."""
+class LineageModel(BaseModel):
+    """A model in a lineage tree."""
 
     model_config = ConfigDict(protected_namespaces=())
 
     model_id: str
-    kind: Kind
+    kind: ModelKind
     mlflow_name: str
     mlflow_version: str
     model_type: str | None
@@ -305,24 +273,24 @@ class ShortModel(BaseModel):
 
 
 class LineageNode(BaseModel):
-    """A model, and the edge from what it improves on."""
+    """A model, and how it improves on its baseline."""
 
     model_config = ConfigDict(protected_namespaces=())
 
-    model: ShortModel
-    baseline_model_id: str | None
-    delta: dict[str, Delta]
+    model: LineageModel
+    baseline_model_id: str | None = Field(description="null for the first baseline.")
+    delta: dict[str, Delta] = Field(description="The differences from the baseline, by metric.")
     contributors: list[Share]
-    attestations: list[str]
+    attestations: list[str] = Field(description="Hashes of its attestations, oldest first.")
 
 
 class LineageView(BaseModel):
-    """The tree from a first baseline on."""
+    """The tree of improvements on a first baseline."""
 
-    root: str
+    root: str = Field(description="The id of the first baseline.")
     nodes: list[LineageNode] = Field(
-        description="Oldest first, so that each comes after its baseline; at most 1000, and "
-        "always those of the path."
+        description="Oldest first, so that each model comes after its baseline. At most 1000, and "
+        "always those of `path`."
     )
-    path: list[str] = Field(description="Ids from the first baseline to the model asked for.")
-    complete: bool = Field(description="Whether the nodes are all that there are.")
+    path: list[str] = Field(description="The ids from the first baseline to the requested model.")
+    complete: bool = Field(description="Whether `nodes` holds the whole tree.")

@@ -1,4 +1,4 @@
-"""Reading the registry."""
+"""Reading the model registry: models, lists of models, lineage trees."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -6,119 +6,135 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity.wallet import checksum_address
 from app.control_plane.registry.metric_direction import improves_downwards
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import (
+    LineageModel,
     LineageNode,
     LineageView,
     ModelFilter,
     ModelView,
-    ShortModel,
 )
+from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.rest.pagination import decode_number
 
-# A tree of more models is shown in part.
+# A larger lineage tree is shown in part.
 MAX_NODES = 1000
 
 
-class AttestationsOf(Protocol):
-    """The attestations of each of some models; app/control_plane/attestations/service.py has it."""
+class AttestationsByModel(Protocol):
+    """The hashes of each model's attestations, oldest first.
+
+    The attestations package, which is above this one, implements it.
+    """
 
     async def __call__(
         self, session: AsyncSession, model_ids: Sequence[str], principal: Principal
     ) -> dict[str, list[str]]: ...
 
 
-async def find(session: AsyncSession, model_id: str, principal: Principal) -> Model | None:
-    """The model of that id; None where there is none, or none that the caller may see."""
-    return await session.scalar(select(Model).where(Model.model_id == model_id, visible(principal)))
+async def find_model(session: AsyncSession, model_id: str, principal: Principal) -> Model | None:
+    """The model of an id; None where there is none, or none that the principal may see."""
+    return await session.scalar(
+        select(Model).where(Model.model_id == model_id, is_visible(principal))
+    )
 
 
-async def page(session: AsyncSession, wanted: ModelFilter, principal: Principal) -> Sequence[Model]:
-    """The models that match, newest first, one more than the limit where there are more."""
+async def list_models(
+    session: AsyncSession, conditions: ModelFilter, principal: Principal
+) -> Sequence[Model]:
+    """The models that meet the conditions, newest first: one more than the limit if there is."""
     query = (
         select(Model)
-        .where(visible(principal))
+        .where(is_visible(principal))
         .order_by(Model.number.desc())
-        .limit(wanted.limit + 1)
+        .limit(conditions.limit + 1)
     )
-    equal: dict[Any, Any] = {
-        Model.kind: wanted.kind,
-        Model.model_type: wanted.type,
-        Model.tenant: wanted.tenant,
-        Model.mlflow_name: wanted.name,
-        Model.token: wanted.token.upper() if wanted.token else None,
+    values: dict[Any, Any] = {
+        Model.kind: conditions.kind,
+        Model.model_type: conditions.type,
+        Model.tenant: conditions.tenant,
+        Model.mlflow_name: conditions.name,
+        Model.token: conditions.token.upper() if conditions.token else None,
     }
-    for column, value in equal.items():
+    for column, value in values.items():
         if value is not None:
             query = query.where(column == value)
-    if wanted.contributor is not None:
-        address = checksum_address(wanted.contributor)
+    if conditions.contributor is not None:
+        address = checksum_address(conditions.contributor)
         query = query.where(Model.contributors.contains([{"address": address}]))
-    if wanted.cursor is not None:
-        query = query.where(Model.number < decode_number(wanted.cursor))
+    if conditions.cursor is not None:
+        query = query.where(Model.number < decode_number(conditions.cursor))
     return (await session.scalars(query)).all()
 
 
-async def lineage(
-    session: AsyncSession, model: Model, principal: Principal, attestations_of: AttestationsOf
+async def lineage_view(
+    session: AsyncSession,
+    model: Model,
+    principal: Principal,
+    attestations_by_model: AttestationsByModel,
 ) -> LineageView:
-    """The tree that a model is in, as far as the caller may see it."""
-    tree = select(Model).where(Model.root == model.root, visible(principal)).order_by(Model.number)
-    rows = {row.model_id: row for row in await session.scalars(tree.limit(MAX_NODES + 1))}
-    complete = len(rows) <= MAX_NODES
-    if not complete:
-        rows.popitem()
-        rows |= {
+    """The lineage tree of a model, as far as the principal may see it."""
+    tree = (
+        select(Model).where(Model.root == model.root, is_visible(principal)).order_by(Model.number)
+    )
+    models = {row.model_id: row for row in await session.scalars(tree.limit(MAX_NODES + 1))}
+    is_complete = len(models) <= MAX_NODES
+    if not is_complete:
+        models.popitem()
+        models |= {
             row.model_id: row
             for row in await session.scalars(tree.where(Model.model_id.in_(model.path)))
         }
-    attested = await attestations_of(session, list(rows), principal)
-    nodes = [_node(row, attested) for row in rows.values()]
-    return LineageView(root=model.root, nodes=nodes, path=model.path, complete=complete)
+    attestations = await attestations_by_model(session, list(models), principal)
+    return LineageView(
+        root=model.root,
+        nodes=[_node(row, attestations.get(row.model_id, [])) for row in models.values()],
+        path=model.path,
+        complete=is_complete,
+    )
 
 
-def visible(principal: Principal) -> ColumnElement[bool]:
-    """SQL: what is private is its own tenant's only."""
+def is_visible(principal: Principal) -> ColumnElement[bool]:
+    """SQL: whether a principal may see a model: a private one only that of its own tenant."""
     return or_(~Model.private, Model.tenant == principal.tenant)
 
 
-def view(model: Model, attestations: Sequence[str], principal: Principal) -> ModelView:
-    """A model as it is shown to a caller."""
-    own = model.tenant == principal.tenant
+def model_view(model: Model, attestations: Sequence[str], principal: Principal) -> ModelView:
+    """A model as it is shown to a principal: in full to its own tenant only."""
+    is_own = model.tenant == principal.tenant
     columns = {
         name: getattr(model, name)
         for name in ModelView.model_fields
         if name not in ("mlflow_run_id", "metadata", "attestations", "higher_is_better")
     }
-    hidden: dict[str, Any] = {} if own else {"tags": {}, "warnings": []}
+    withheld: dict[str, Any] = {} if is_own else {"tags": {}, "warnings": []}
     return ModelView.model_validate(
         columns
         | {
             "mlflow_run_id": model.run_id,
-            "metadata": model.given_metadata if own else {},
+            "metadata": model.stated_metadata if is_own else {},
             "attestations": list(attestations),
             "higher_is_better": directions(model.metrics, model.higher_is_better),
         }
-        | hidden
+        | withheld
     )
 
 
-def directions(metrics: Mapping[str, float], given: Mapping[str, bool]) -> dict[str, bool]:
-    """For each metric, whether more of it is better."""
-    return {name: not improves_downwards(name, given) for name in metrics}
+def directions(metrics: Mapping[str, float], stated: Mapping[str, bool]) -> dict[str, bool]:
+    """For each metric, whether a higher value is better, as stated or by its name."""
+    return {name: not improves_downwards(name, stated) for name in metrics}
 
 
-def _node(model: Model, attested: Mapping[str, list[str]]) -> LineageNode:
-    short = {name: getattr(model, name) for name in ShortModel.model_fields}
+def _node(model: Model, attestations: list[str]) -> LineageNode:
+    summary = {name: getattr(model, name) for name in LineageModel.model_fields}
     return LineageNode.model_validate(
         {
-            "model": short,
+            "model": summary,
             "baseline_model_id": model.baseline_model_id,
             "delta": model.delta,
             "contributors": model.contributors,
-            "attestations": attested.get(model.model_id, []),
+            "attestations": attestations,
         }
     )

@@ -1,6 +1,7 @@
-"""One request and what the layers on its way learn about it, kept in `scope["context"]`.
+"""What the layers of the gateway learn about one request; kept in `scope["context"]`.
 
-The layers pass this instead of wrapping `send` once each: a wrapper costs more than the layer.
+A layer stores here what the outermost layer needs for the response's headers, the metrics and the
+log. It need not wrap `send` for that, which would cost more than the layer itself.
 """
 
 import time
@@ -8,28 +9,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from app.core.request.head import UNREAD, RequestHead
+from app.core.request.head import EMPTY_HEAD, RequestHead
 
 if TYPE_CHECKING:
-    from app.access.identity.wallet import VerifiedWallet
     from app.core.request.principal import Principal
     from app.core.request.quota import Quota
+    from app.core.request.wallet_proof import WalletProof
 
 
 @dataclass(slots=True)
 class RequestContext:
-    """What is known so far of one request.
+    """The state of one request.
 
-    wallet_proof: the signed message of a wallet, to be spent before it changes anything.
-    route: a bounded label for metrics and logs, never the path itself.
-    reason: that of the error it was answered with, if it was.
-    began: seconds of the clock of `time.perf_counter`.
+    principal: the authenticated caller; None until it is known, and for an anonymous request.
+    wallet_proof: the message that the wallet signed, to be consumed before a change.
+    quota: the state of the rate limit that the request was counted on.
+    route: the route's pattern, as a label of metrics and log lines; never the path itself, of
+        which there are any number.
+    reason: the `reason` of the error that the response is, if it is one.
+    began: when the request arrived, in seconds of `time.perf_counter`.
     """
 
     request_id: str
-    head: RequestHead = UNREAD
+    head: RequestHead = EMPTY_HEAD
     principal: "Principal | None" = None
-    wallet_proof: "VerifiedWallet | None" = None
+    wallet_proof: "WalletProof | None" = None
     quota: "Quota | None" = None
     route: str = "unmatched"
     reason: str | None = None
@@ -42,11 +46,11 @@ class RequestContext:
 
     @property
     def client(self) -> str:
-        """The address the request came from, as far as trusted proxies tell."""
+        """The client address: see `app.core.client_address`."""
         return self.head.client
 
 
 def context_of(scope: Any) -> RequestContext:
-    """The exchange of an ASGI scope that has passed the edge."""
+    """The context of a request, from its ASGI scope; set by the edge."""
     context: RequestContext = scope["context"]
     return context

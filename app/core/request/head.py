@@ -1,4 +1,4 @@
-"""A request's line and headers, as the layers behind the edge read them."""
+"""The request line and the headers of a request, as parsed and checked by the edge."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -8,7 +8,7 @@ from starlette.types import Scope
 
 
 class RequestLine(NamedTuple):
-    """method: upper case. path, query: the request target's two parts, as they came."""
+    """method: in upper case. path, query: the two parts of the request target, not decoded."""
 
     method: str
     path: bytes
@@ -16,26 +16,27 @@ class RequestLine(NamedTuple):
 
     @classmethod
     def of(cls, scope: Scope) -> "RequestLine":
-        """That of an ASGI scope."""
+        """The request line of an ASGI scope."""
         return cls(scope["method"], scope["raw_path"], scope["query_string"])
 
 
 class RequestHead:
-    """The headers of one request, or of all on a connection that came with the very same ones.
+    """The headers of one request, and what is derived from them alone.
 
-    What follows from the headers alone is worked out once and kept here: most clients send the same
-    headers with each request, and to read them costs more than all that is to be done with them.
+    Most clients send identical headers with every request of a connection. Those requests share
+    one head, so that parsing and authentication work on it only once.
 
-    raw: as they came, names in lower case.
-    headers: by lower-case name; the edge has refused repeats of those that matter, and joins the
-        others with a comma.
-    length: the Content-Length in bytes, 0 without one.
-    client: the address the request came from, as far as trusted proxies tell.
-    digest: of the API key that is in them, once identity has found one.
-    outbound: what goes on to MLflow of them, on the wire, after the one that it was made for.
+    raw: the headers as received, with names in lower case.
+    headers: by lower-case name. The edge has refused a repeated header where that is ambiguous, and
+        joined the values of other repeated headers with commas.
+    length: the Content-Length in bytes; 0 without one.
+    client: the client address: see `app.core.client_address`.
+    key_digest: the digest of the API key or token in the headers; None until identity has set it.
+    outbound: the headers of the request to MLflow as sent on the connection, and the object that
+        they were built for; None until the proxy has set it.
     """
 
-    __slots__ = ("client", "digest", "headers", "length", "outbound", "raw")
+    __slots__ = ("client", "headers", "key_digest", "length", "outbound", "raw")
 
     def __init__(
         self, raw: list[tuple[bytes, bytes]], headers: Mapping[bytes, bytes], client: str
@@ -44,9 +45,9 @@ class RequestHead:
         self.headers = headers
         self.client = client
         self.length = int(headers.get(b"content-length", b"0"))
-        self.digest: bytes | None = None
+        self.key_digest: bytes | None = None
         self.outbound: tuple[object, bytes] | None = None
 
 
-# Of a request whose headers nobody has read yet.
-UNREAD = RequestHead([], MappingProxyType({}), "")
+# The head of a request until the edge has parsed its headers.
+EMPTY_HEAD = RequestHead([], MappingProxyType({}), "")

@@ -1,4 +1,4 @@
-"""Who calls: the only part of identity that the edge, the limits and the proxy know."""
+"""The authenticated caller of a request, and the scopes of its credential."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ from app.core.errors import MissingScopeError
 
 
 class Scope(StrEnum):
-    """What a credential may do, least first."""
+    """What a credential permits, from the least to the most powerful."""
 
     READ = "read"
     WRITE = "write"
@@ -17,17 +17,21 @@ class Scope(StrEnum):
 
 
 ALL_SCOPES = frozenset(Scope)
-# What a wallet may do by itself: everything but administer.
+# The scopes of a wallet's signature.
 WALLET_SCOPES = ALL_SCOPES - {Scope.ADMIN}
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """One caller, however it proved who it is.
+    """One caller, by whichever credential it authenticated.
 
-    id: what limits and audit rows are counted on, `key:<id>` or `wallet:<0x address>`. A rotated
-        key, a key made by its holder for itself and a wallet's token all keep the id.
-    credential: what proved it this time: the id of a key or token, or `signature`.
+    id: `key:<id of the first key>` or `wallet:<0x address>`; rate limits and the audit log use it.
+        The successor of a rotated key, a key that the owner of a key created for itself, and the
+        token of a wallet all have the same principal id.
+    credential: the credential of this request: the id of a key or token, or `signature`.
+    tenant: the name of the tenant whose data the caller works on.
+    rate_limit: requests per window; None for the default.
+    address: the wallet's address (EIP-55), if the principal is a wallet.
     """
 
     id: str
@@ -38,7 +42,7 @@ class Principal:
     address: str | None = None
 
     def require(self, scope: Scope) -> None:
-        """Raises MissingScopeError where the scope is lacking."""
+        """Check that the credential has a scope. Raises MissingScopeError if it does not."""
         if scope not in self.scopes:
             own = ", ".join(own for own in Scope if own in self.scopes)
             raise MissingScopeError(

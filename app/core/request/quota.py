@@ -1,15 +1,23 @@
-"""What a limit has left for somebody."""
+"""The state of one rate-limit counter."""
 
+import math
 from typing import NamedTuple
 
 
 class Quota(NamedTuple):
-    """The state of one counter after a request was counted, or refused.
+    """A counter's state after it has counted a request, or refused to.
 
-    limit, remaining: requests in the window; reset: seconds until the window ends, above 0.
+    limit: requests allowed per window. remaining: requests left in this window.
+    reset: seconds until the window ends, above 0. allowed: whether this request was within the
+    limit.
     """
 
     limit: int
     remaining: int
     reset: float
     allowed: bool
+
+    @property
+    def reset_seconds(self) -> int:
+        """`reset` rounded up to whole seconds, as headers and error messages give it."""
+        return math.ceil(self.reset)

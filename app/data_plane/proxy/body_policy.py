@@ -1,9 +1,9 @@
-"""What a request may carry to the routes that the manifest marks.
+"""The body policy: what the body of a request may contain, for routes that the manifest marks.
 
-MLflow keeps workspaces apart, but not everywhere: each rule here shuts a way round that. Looked at
-are the id of experiment 0, which stands for the tenant's experiment Default; fields that would let
-a client choose where the server reads or writes; and the runs and models that a client names. Every
-other body passes unread.
+MLflow keeps its workspaces apart, but not on every route. Each rule here closes one of those gaps.
+The rules concern experiment id 0, which is replaced by the id of the tenant's experiment Default;
+fields by which a client could choose where the server reads or writes; and the runs, models and
+experiments that a client names. All other bodies are forwarded without being parsed.
 """
 
 import json
@@ -17,19 +17,20 @@ from app.core.errors import InvalidParameterError
 from app.data_plane.proxy.json_fields import parse, places, values
 from app.data_plane.proxy.manifest import Route
 
-# MLflow reads parameters from the body of a GET that has no query; its clients never send one.
-BODILESS = frozenset({"GET", "HEAD"})
-# A longer JSON body is refused where the gateway has to read it.
+# Refused with a body: MLflow reads parameters from the body of a GET that has no query, and its
+# clients never send one.
+METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+# Bytes that a JSON body may have where the gateway has to parse it.
 MAX_INSPECTED = 2 * 1024 * 1024
-# MLflow decodes a source until it no longer changes, in time that grows with its square.
+# Characters of a source. MLflow decodes it until it no longer changes, in quadratic time.
 MAX_SOURCE = 2048
 
 DEFAULT = "0"
-# Tags by which MLflow finds a trace's files: a server that follows them reads any path.
+# Tags by which MLflow finds the files of a trace: setting them would choose a path to be read.
 RESERVED_TAGS = frozenset(
     {"mlflow.artifactLocation", "mlflow.trace.archiveLocation", "mlflow.trace.spansLocation"}
 )
-# What MLflow's clients send as the source of a prompt, which has none.
+# Placeholders that MLflow's clients send as the source of a prompt.
 PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 
@@ -39,9 +40,9 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """A body that may go upstream, and whom it names.
+    """A body that may be forwarded, and what it names.
 
-    runs, models, experiments: ids of those that have to be the tenant's own.
+    runs, models, experiments: ids in the body that have to be the tenant's own.
     """
 
     body: bytes
@@ -51,17 +52,19 @@ class Payload:
 
     @property
     def references_resources(self) -> bool:
-        """Whether MLflow has to be asked whose something is."""
+        """Whether the body names anything whose owner has to be checked."""
         return bool(self.runs or self.models or self.experiments)
 
 
 def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) -> Payload:
-    """The JSON body to send upstream on a route with `inspects_body`.
+    """The JSON body to forward on a route with `inspects_body`.
 
-    default_experiment is the id of the tenant's experiment Default; workspace is the tenant's, or
-    "" where tenants share one MLflow. Answers the very bytes that came when nothing had to change.
-    Raises InvalidParameterError, with what is wrong, for a body that is not one JSON object read
-    the same way by everybody, and for what the route must not carry.
+    body: the same bytes are returned unless something has to be changed. default_experiment: the id
+    of the tenant's experiment Default. workspace: the tenant's, or "" where tenants share one
+    MLflow.
+
+    Raises InvalidParameterError for a body that is not a JSON object, that parsers could read in
+    different ways, or that contains what the route must not carry.
     """
     if route.names_models_only and not _may_name_model(body):
         return Payload(body)
@@ -69,13 +72,13 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
     for path in route.forbidden:
         if any(value not in (None, "") for value in values(document, path)):
             field = path.rpartition(".")[2]
-            raise InvalidParameterError(f"{field} cannot be chosen here: the server sets it.")
+            raise InvalidParameterError(f"{field} must be empty or absent: the server sets it.")
     for path in route.tags:
         for tags in values(document, path):
             _check_tags(tags)
-    experiments = [one for path in route.own_experiments for one in values(document, path)]
-    if not all(isinstance(one, _SCALAR) for one in experiments):
-        # MLflow would keep its text as an id.
+    experiments = [value for path in route.own_experiments for value in values(document, path)]
+    if not all(isinstance(value, _SCALAR) for value in experiments):
+        # MLflow would store the text of an object or a list as an id.
         raise InvalidParameterError("experiment_ids must be a list of ids.")
     sources = list(values(document, route.source)) if route.source is not None else []
     is_prompt = PROMPT_TAG in values(document, "tags[].key")
@@ -92,9 +95,9 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
 
 
 def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
-    """The query to send upstream: experiment 0 replaced in the parameters that the route marks.
+    """The query to forward: experiment 0 replaced in the parameters that the route marks.
 
-    Every other byte stays as it came.
+    All other bytes are unchanged.
     """
     if not route.experiment_queries or b"0" not in query:
         return query
@@ -104,15 +107,15 @@ def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
 
 
 def rewrite_experiment(value: bytes, default_experiment: str) -> bytes:
-    """The value of the route's `experiment_header` to send upstream."""
+    """The value to forward of the route's `experiment_header`."""
     return default_experiment.encode() if value.strip() == DEFAULT.encode() else value
 
 
 def check_source(source: object, workspace: str) -> None:
-    """Raise InvalidParameterError unless a source lies within the tenant, as far as it says.
+    """Raise InvalidParameterError unless a source is a URI within the tenant.
 
     Allowed are `runs:/…`, `models:/…` and `mlflow-artifacts:/workspaces/<workspace>/…`, without an
-    authority. Whether a run or model is the tenant's own, MLflow finds out by its workspace.
+    authority. Whether a run or model is the tenant's own is checked elsewhere, by its workspace.
     """
     if not isinstance(source, str):
         raise InvalidParameterError("source must be a string.")
@@ -132,19 +135,19 @@ def check_source(source: object, workspace: str) -> None:
     ):
         raise InvalidParameterError(
             "source must be a runs:/, models:/ or mlflow-artifacts:/ URI of your own, without"
-            " relative segments; files elsewhere have to be logged to a run first."
+            " relative segments. Log files that are stored elsewhere to a run first."
         )
     if scheme == "mlflow-artifacts" and workspace:
         own = segments[1:3] == ["workspaces", workspace]
-        # MLflow's own workspace `default` keeps its older artifacts outside of workspaces/.
+        # MLflow's workspace `default` keeps artifacts outside of workspaces/ too.
         if not own and (workspace != "default" or segments[1] == "workspaces"):
-            raise InvalidParameterError("source is an artifact outside of your workspace.")
+            raise InvalidParameterError("source must be an artifact in your own workspace.")
 
 
 def _with_experiments(
     route: Route, document: dict[str, Any], body: bytes, default_experiment: str
 ) -> bytes:
-    """The body with the Default experiment's id wherever it means experiment 0."""
+    """The body with the id of the tenant's experiment Default in the place of experiment 0."""
     changed = False
     if route.optional_experiment:
         path = route.experiments[0]
@@ -164,34 +167,39 @@ def _with_experiments(
 
 
 def _may_name_model(body: bytes) -> bool:
-    """Whether a body could hold a field `model_id` or `modelId`, told without reading it.
+    """Whether a body could have a field `model_id` or `modelId`, found out without parsing it.
 
-    A name can hide behind an escape, or in another encoding than UTF-8, which has zero bytes.
+    The name may be written with an escape, or in an encoding with zero bytes, such as UTF-16.
     """
     return b"odel" in body or b"\\" in body or b"\0" in body
 
 
 def _runs(source: object) -> Iterator[str]:
-    """The run that a source says it is from."""
+    """The run that a source names."""
     scheme, _, path = str(source).partition(":/")
     if scheme == "runs":
         yield path.partition("/")[0]
 
 
 def _ids(*found: Iterator[Any]) -> frozenset[str]:
-    # MLflow makes text of a number.
-    return frozenset(str(one) for ids in found for one in ids if one and isinstance(one, _SCALAR))
+    # As strings, because MLflow accepts an id that is a number, and converts it.
+    return frozenset(
+        str(value) for values in found for value in values if value and isinstance(value, _SCALAR)
+    )
 
 
 def _check_tags(tags: Any) -> None:
-    """Refuse tags of the server's own: a tag's key, a map of tags, or a list of objects with it."""
+    """Raise InvalidParameterError for a reserved tag.
+
+    tags: the key of a tag, an object of tags, or a list of objects with a `key`.
+    """
     if isinstance(tags, list):
         names: Any = [name for tag in tags for name in values(tag, "key")]
     else:
         names = [tags] if isinstance(tags, str) else tags
     for name in names if isinstance(names, dict | list) else ():
         if isinstance(name, str) and name in RESERVED_TAGS:
-            raise InvalidParameterError(f"The tag {name} is the server's own.")
+            raise InvalidParameterError(f"The tag {name} is reserved for the server.")
 
 
 def _parameter(pair: bytes, names: tuple[str, ...], default_experiment: str) -> bytes:
@@ -204,13 +212,13 @@ def _parameter(pair: bytes, names: tuple[str, ...], default_experiment: str) -> 
 
 
 def _replace(document: dict[str, Any], path: str, default_experiment: str) -> bool:
-    """Replace experiment 0 at a path of fields, in place. True if there was one."""
+    """Replace experiment 0 at a dotted path, in place; whether there was one."""
     changed = False
     for node, name in places(document, path):
         value = node[name]
         if path.endswith("[]") and isinstance(value, list):
             if any(map(_is_default, value)):
-                node[name] = [default_experiment if _is_default(one) else one for one in value]
+                node[name] = [default_experiment if _is_default(item) else item for item in value]
                 changed = True
         elif _is_default(value):
             node[name] = default_experiment

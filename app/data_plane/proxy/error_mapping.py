@@ -1,4 +1,4 @@
-"""MLflow's own errors, in the gateway's one shape."""
+"""MLflow's error responses as errors of the gateway."""
 
 import json
 from collections.abc import Sequence
@@ -6,9 +6,9 @@ from typing import Any
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 
-# What else of MLflow's answer a client can act on.
+# Headers of MLflow's response that a client can act on.
 KEPT_HEADERS = frozenset({b"retry-after", b"allow", b"content-range"})
-# For the errors of MLflow's FastAPI half, which carry `detail` instead of a code.
+# Error codes by status, for MLflow's FastAPI routes, whose errors have a `detail` and no code.
 CODES = {
     400: "BAD_REQUEST",
     404: "RESOURCE_DOES_NOT_EXIST",
@@ -22,28 +22,31 @@ CODES = {
     503: "TEMPORARILY_UNAVAILABLE",
     504: "TEMPORARILY_UNAVAILABLE",
 }
-# Behind these words MLflow repeats the statement it sent to its database, values included.
+# After this text MLflow's message repeats a statement sent to its database, with its values.
 STATEMENT = "[SQL:"
+# Characters of MLflow's message that are kept.
 MAX_MESSAGE = 4000
-# What PostgreSQL's driver says of text that the database cannot keep, before it sends any of it.
+# In the error of PostgreSQL's driver for text that the database cannot store.
 NUL = "cannot contain NUL (0x00)"
 
 
-def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> GatewayError:
-    """The error for an answer of MLflow's with a status of 400 or more.
+def map_error(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> GatewayError:
+    """The error for a response of MLflow with a status of 400 or more.
 
-    body: what came of it, up to a bound; it need not be whole, or JSON. Status, code and message
-    are MLflow's own. What is no refusal of this request, but a fault between MLflow and the
-    gateway, is an UpstreamError: a failed login of the gateway's, a page of HTML, a bare 5xx. Text
-    with NUL is the caller's mistake, which MLflow tells as a failure of its own.
+    headers: with lower-case names. body: its first bytes; they need not be complete, or JSON.
+
+    An MLflowRefusalError has MLflow's own status, code and message. An UpstreamError stands for a
+    fault between MLflow and the gateway: a failed login of the gateway, a page of HTML, a 5xx
+    without a message. An InvalidParameterError stands for text with NUL, which MLflow reports as an
+    internal error, although the caller sent it.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
     detail = document.get("detail")
     if status == 401:
         return UpstreamError(
-            "MLflow does not accept the gateway's own login. Its operator has to set "
-            "HOKUSAI_MLFLOW_AUTHORIZATION."
+            "MLflow does not accept the gateway's own credentials. The gateway's operator has to "
+            "set HOKUSAI_MLFLOW_AUTHORIZATION."
         )
     if isinstance(code, str) and isinstance(message, str):
         pass
@@ -51,14 +54,14 @@ def refusal(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) ->
         code = CODES.get(status, "INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST")
         message = detail if isinstance(detail, str) else json.dumps(detail)
     elif status < 500 and status != 403:
-        code, message = CODES.get(status, "BAD_REQUEST"), f"MLflow answered {status}."
+        code, message = CODES.get(status, "BAD_REQUEST"), f"MLflow responded with {status}."
     else:
         return UpstreamError(
-            f"MLflow failed with {status} and did not say why. Try again; if it goes on, tell the "
-            "operator the request id."
+            f"MLflow responded with {status} and without a message. Try again; if the error "
+            "persists, tell the gateway's operator the request id."
         )
     if status == 500 and NUL in message:
-        return InvalidParameterError("Text in the request holds a NUL (\\u0000).")
+        return InvalidParameterError("Text in the request contains a NUL (\\u0000).")
     message = message.partition(STATEMENT)[0].strip()[:MAX_MESSAGE]
     kept = [(name, value) for name, value in headers if name in KEPT_HEADERS]
     return MLflowRefusalError(status, code, message, headers=kept)

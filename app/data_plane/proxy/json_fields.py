@@ -1,4 +1,4 @@
-"""A JSON object of a request, and the fields in it that MLflow's parser would find."""
+"""The fields of a request's JSON object, as MLflow's parser finds them."""
 
 from collections.abc import Iterator
 from functools import cache
@@ -7,12 +7,12 @@ from typing import Any
 from app.core import strict_json
 from app.core.errors import InvalidParameterError
 
-# A field of an object: the object, and the name under which it has the field.
+# A field: the object that has it, and its name there.
 Place = tuple[dict[str, Any], str]
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The JSON object of a body, read strictly. Raises InvalidParameterError."""
+    """The JSON object of a body, parsed strictly. Raises InvalidParameterError."""
     document = strict_json.parse(body)
     if not isinstance(document, dict):
         raise InvalidParameterError("The body must be a JSON object.")
@@ -21,15 +21,14 @@ def parse(body: bytes) -> dict[str, Any]:
 
 @cache
 def spellings(field: str) -> tuple[str, ...]:
-    """A field's names in JSON: protobuf's parser, which MLflow uses, takes two."""
+    """A field's names in JSON: MLflow's parser (protobuf) accepts snake_case and camelCase."""
     head, *rest = field.split("_")
     camel = head + "".join(part.title() for part in rest)
     return (field,) if camel == field else (field, camel)
 
 
 def places(node: Any, path: str) -> Iterator[Place]:
-    """Where a dotted path of fields leads to that is there; `[]` behind a field goes through its
-    list."""
+    """The fields that a dotted path leads to, if they exist; `name[]` stands for all of a list."""
     field, _, rest = path.partition(".")
     if not isinstance(node, dict):
         return
@@ -45,7 +44,7 @@ def places(node: Any, path: str) -> Iterator[Place]:
 
 
 def values(document: dict[str, Any], path: str) -> Iterator[Any]:
-    """What stands at a dotted path; a list at its end, marked `[]`, one by one."""
+    """The values at a dotted path; those of a list, if it ends in `[]`, one by one."""
     for node, name in places(document, path):
         value = node[name]
         if path.endswith("[]") and isinstance(value, list):

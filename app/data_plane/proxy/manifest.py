@@ -1,7 +1,8 @@
-"""The route manifest: which of MLflow's routes pass, for which scope, and what they may carry.
+"""The route manifest: which of MLflow's routes are forwarded, for which scope, with what content.
 
-The routes are data, in `routes.txt` beside this file; its head explains the columns. Nothing
-passes that is not listed there. A test holds the list against the installed MLflow.
+The routes are data, in `routes.txt` beside this file; the comment at its top explains the columns.
+A route that is not listed there is not forwarded. A test compares the list with the routes of the
+installed MLflow.
 """
 
 import re
@@ -13,7 +14,7 @@ from typing import NamedTuple
 from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
 from app.core.request.principal import Scope
 
-# The reasons for which a route of MLflow's is shut, and how they are told to its caller.
+# Why a route of MLflow is not forwarded, by the name in `routes.txt`; the text is for the caller.
 REASONS = {
     "administration": "it administers the MLflow server",
     "runs-code": "it runs code on the MLflow server",
@@ -27,30 +28,33 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One method and path pattern of MLflow's.
+    """One method and path pattern of MLflow.
+
+    Fields of the JSON body are given as dotted paths, in which `name[]` is a repeated field.
 
     pattern: the path below /api/mlflow; `{name}` stands for one segment, `{name:path}` for one or
         more. It is the route's label in metrics and logs.
-    family: the heading that the API reference lists it under.
-    scope: what the caller needs; None for a refused route.
+    family: the heading in the API reference.
+    scope: the scope that the caller needs; None for a refused route.
     refused: a key of REASONS, or None.
-    experiments: dotted fields of the JSON body that hold experiment ids; `[]` is a repeated field.
-    optional_experiment: an absent first experiment field means experiment 0, as in MLflow.
-    experiment_queries: query parameters that hold experiment ids.
-    experiment_header: the header that holds the experiment id, in lower case.
-    source: the JSON field that names where a model's files are.
-    run: the JSON field that names the run a model comes from.
-    models: dotted fields of the JSON body that name logged models.
-    own_experiments: dotted fields of the JSON body that name experiments which MLflow stores
-        without looking them up.
-    dataset: the path's first parameter is a dataset, and MLflow fails where there is none.
-    tags: dotted fields of the JSON body that hold tags or the name of one, which must not be one by
-        which MLflow finds a trace's files.
-    otlp: the body is OpenTelemetry's; its attributes can hold such tags.
-    forbidden: dotted fields of the JSON body that must be empty.
-    artifact: the body is an artifact, which MLflow takes in any framing; elsewhere it reads a
-        chunked body as an empty one.
-    gateway: the gateway answers this route itself.
+    experiments: fields of the body that contain experiment ids.
+    optional_experiment: if the first of them is absent, experiment 0 is meant.
+    experiment_queries: query parameters that contain experiment ids.
+    experiment_header: the header that contains an experiment id, in lower case.
+    source: the field of the body that says where a model's files are stored.
+    run: the field of the body that names the run of a model.
+    models: fields of the body that name logged models.
+    own_experiments: fields of the body that name experiments which MLflow does not look up.
+    dataset: the first parameter of the path names a dataset, which MLflow does not look up.
+    tags: fields of the body that contain tags, or the key of one (see RESERVED_TAGS).
+    otlp: the body is in OTLP, whose attributes can contain such tags.
+    forbidden: fields of the body that must be empty.
+    artifact: the body is an artifact, which MLflow accepts in any framing. On other routes it reads
+        a chunked body as an empty one.
+    gateway: the gateway itself responds.
+    inspects_body: the body is JSON that the gateway has to parse, for one of the marks above.
+    names_models_only: the body has to be parsed for `models` only. Most bodies of these routes, the
+        most frequent ones, name none.
     """
 
     method: str
@@ -72,14 +76,12 @@ class Route:
     forbidden: tuple[str, ...] = ()
     artifact: bool = False
     gateway: bool = False
-    # The body is JSON that has to be read: true where a mark above names one of its fields.
     inspects_body: bool = False
-    # Only logged models matter of them: the hot routes, most of whose bodies have none.
     names_models_only: bool = False
 
 
 class Match(NamedTuple):
-    """A route that passes, and the decoded values of its path parameters in their order."""
+    """A route that is forwarded, and the decoded values of its path parameters in order."""
 
     route: Route
     parameters: tuple[str, ...] = ()
@@ -91,35 +93,35 @@ class _Pattern(NamedTuple):
 
 
 class Manifest:
-    """The listed routes, ready for matching."""
+    """The listed routes, prepared for matching."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         """Raises ValueError when a method and pattern are listed twice."""
         self.routes = tuple(routes)
-        self._plain: dict[str, dict[str, Route]] = {}
-        # By the fixed text before the first parameter, so that few expressions are tried.
+        self._fixed: dict[str, dict[str, Route]] = {}
+        # By the fixed segments before the first parameter, so that few expressions are tried.
         self._patterns: dict[str, list[_Pattern]] = {}
         for pattern, methods in _by_pattern(self.routes).items():
             if "{" not in pattern:
-                self._plain[pattern] = methods
+                self._fixed[pattern] = methods
             else:
                 stem = pattern[: pattern.index("{")]
                 stem = stem[: stem.rindex("/") + 1]
                 self._patterns.setdefault(stem, []).append(_Pattern(_expression(pattern), methods))
 
     def match(self, method: str, path: str) -> Match:
-        """The route of a method and a fully decoded path below /api/mlflow.
+        """The route of a request.
 
-        HEAD passes where GET does. Raises UnknownRouteError, RouteRefusedError with the reason,
-        or MethodNotAllowedError with an Allow header.
+        path: decoded, below /api/mlflow. HEAD is allowed where GET is. Raises UnknownRouteError,
+        RouteRefusedError with the reason, or MethodNotAllowedError with an Allow header.
         """
-        wanted = "GET" if method == "HEAD" else method
+        listed_method = "GET" if method == "HEAD" else method
         allowed: set[str] = set()
         refused: Route | None = None
         for routes, parameters in self._candidates(path):
-            route = routes.get(wanted)
-            # A fixed path comes before a parameter, as in MLflow's own routing; one that has not
-            # this method leaves the request to the next candidate, as it does there.
+            route = routes.get(listed_method)
+            # Candidates are tried in the order of MLflow's own routing: fixed paths before
+            # parameters, and the next one where a path does not have the method.
             if route is not None and route.refused is None:
                 return Match(route, parameters)
             if route is not None:
@@ -134,19 +136,20 @@ class Manifest:
                 allowed.add("HEAD")
             names = ", ".join(sorted(allowed))
             raise MethodNotAllowedError(
-                f"{method} is not possible on this route of MLflow; it takes {names}.",
+                f"This route of MLflow does not support {method}. Use {names}.",
                 headers=[(b"allow", names.encode())],
             )
         if refused is not None:
             raise _refusal(refused)
         raise UnknownRouteError(
-            "MLflow has no such route, or it is not passed on."
-            " GET /api/mlflow/api/2.0/mlflow/help lists those that are."
+            "MLflow has no such route, or it is not forwarded."
+            " GET /api/mlflow/api/2.0/mlflow/help lists the routes that are."
         )
 
     def _candidates(self, path: str) -> Iterator[tuple[dict[str, Route], tuple[str, ...]]]:
-        if path in self._plain:
-            yield self._plain[path], ()
+        """Routes by method, with path parameters, for each pattern that the path matches."""
+        if path in self._fixed:
+            yield self._fixed[path], ()
         end = len(path)
         while (end := path.rfind("/", 0, end)) >= 0:
             for expression, routes in self._patterns.get(path[: end + 1], ()):
@@ -155,14 +158,14 @@ class Manifest:
 
 
 def load_manifest() -> Manifest:
-    """The manifest of `routes.txt`. Raises ValueError naming the line that does not parse."""
+    """The manifest of `routes.txt`. Raises ValueError that names a line which is not valid."""
     return Manifest(
         parse_routes(files("app.data_plane.proxy").joinpath("routes.txt").read_text("utf-8"))
     )
 
 
 def parse_routes(text: str) -> Iterator[Route]:
-    """The routes of a manifest's text. Raises ValueError naming the line that does not parse."""
+    """The routes of a manifest's text. Raises ValueError that names a line which is not valid."""
     family, refused = "", None
     for number, line in enumerate(text.splitlines(), 1):
         columns = line.partition("#")[0].split()
@@ -173,7 +176,7 @@ def parse_routes(text: str) -> Iterator[Route]:
                 family = " ".join(columns).strip("[]")
                 refused = family.removeprefix("refused: ") if ":" in family else None
                 if refused is not None and refused not in REASONS:
-                    raise ValueError(f"no reason {refused!r}")  # noqa: TRY301 - names the line
+                    raise ValueError(f"unknown reason {refused!r}")  # noqa: TRY301 - caught below
             elif refused is not None:
                 method, pattern = columns
                 yield Route(method=method, pattern=pattern, family=family, refused=refused)
@@ -212,7 +215,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
             case "artifact" | "dataset" | "gateway" | "otlp":
                 pass
             case _:
-                raise ValueError(f"no mark {mark!r}")
+                raise ValueError(f"unknown mark {mark!r}")
     others = bool(experiments or own or source or run or tags or forbidden)
     return Route(
         method=method,
@@ -253,8 +256,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
     for fixed, parameter, many in re.findall(r"([^{]*)(?:\{(\w+)(:path)?\})?", pattern):
         text += re.escape(fixed)
         if many:
-            # What follows, in some refused routes, is not told apart: two such parameters in one
-            # expression would make hostile paths slow to match.
+            # What follows it in some refused routes is matched by it too: with two such parameters
+            # in one expression, hostile paths would be slow to match.
             return re.compile(text + "([^/].*)", re.DOTALL)
         text += "([^/]+)" if parameter else ""
     return re.compile(text)
@@ -263,6 +266,6 @@ def _expression(pattern: str) -> re.Pattern[str]:
 def _refusal(route: Route) -> RouteRefusedError:
     reason = route.refused or ""
     return RouteRefusedError(
-        f"The gateway does not pass on {route.pattern}: {REASONS[reason]}.",
+        f"The gateway does not forward {route.pattern}: {REASONS[reason]}.",
         extra={"refused": reason},
     )

@@ -1,8 +1,8 @@
-"""Whether the runs, logged models and experiments that a body names are the tenant's own.
+"""Checks that the runs, logged models and experiments that a body names are the tenant's own.
 
-MLflow looks none of them up in the caller's workspace where a metric, a model version or a dataset
-names them: it would write a metric to anybody's model, let a model come from anybody's run, and
-keep a dataset of anybody's experiment.
+MLflow does not look them up in the caller's workspace where a metric, a model version or a dataset
+names them. Without this check a tenant could write metrics to another tenant's model, register a
+model from another's run, and attach datasets to another's experiment.
 """
 
 from collections.abc import Awaitable, Callable
@@ -11,42 +11,49 @@ from app.core.errors import NotFoundError
 from app.data_plane.proxy.body_policy import Payload
 from app.mlflow.client import MLflowClient
 
-Look = Callable[[str, str], Awaitable[bool]]
+# Whether a workspace has something with an id.
+Lookup = Callable[[str, str], Awaitable[bool]]
 
-# What was found stays; a training names one model thousands of times.
+# How many ids are remembered as owned; a training names the same model thousands of times.
 CAPACITY = 10_000
 
 
 class OwnershipChecker:
-    """Asks MLflow, in the tenant's workspace, and remembers what is there."""
+    """Looks ids up in the tenant's workspace of MLflow, and remembers those that exist.
+
+    All methods raise UpstreamError where MLflow does not respond.
+    """
 
     def __init__(self, mlflow: MLflowClient) -> None:
         self._mlflow = mlflow
         self._own: dict[tuple[str, str, str], None] = {}
 
     async def check(self, workspace: str, payload: Payload) -> None:
-        """Raises NotFoundError where one of the ids is not found in the workspace."""
+        """Raise NotFoundError if the workspace lacks one of the payload's ids."""
         for run in payload.runs:
             if not await self._is_own(workspace, run, self._mlflow.has_run):
-                raise NotFoundError(f"There is no run {run!r} of yours that this could be from.")
+                raise NotFoundError(f"Your tenant has no run {run!r}.")
         for model in payload.models:
-            if not await self._is_own(workspace, model, self._mlflow.has_model):
-                raise NotFoundError(f"There is no logged model {model!r} of yours.")
-        for one in payload.experiments:
-            if not await self._is_own(workspace, one, self._mlflow.has_experiment):
-                raise NotFoundError(f"There is no experiment {one!r} of yours.")
+            if not await self._is_own(workspace, model, self._mlflow.has_logged_model):
+                raise NotFoundError(f"Your tenant has no logged model {model!r}.")
+        for experiment in payload.experiments:
+            if not await self._is_own(workspace, experiment, self._mlflow.has_experiment):
+                raise NotFoundError(f"Your tenant has no experiment {experiment!r}.")
 
     async def check_dataset(self, workspace: str | None, dataset: str) -> None:
-        """Raises NotFoundError where there is no such dataset; a workspace of None is shared."""
-        # Not remembered: it may be deleted any time.
-        if not await self._mlflow.has_dataset(workspace, dataset):
-            raise NotFoundError(f"There is no dataset {dataset!r} of yours.")
+        """Raise NotFoundError if the workspace has no such dataset.
 
-    async def _is_own(self, workspace: str, found: str, look: Look) -> bool:
-        key = (look.__name__, workspace, found)
+        workspace: None where tenants share one MLflow.
+        """
+        # Not remembered, because a dataset can be deleted at any time.
+        if not await self._mlflow.has_dataset(workspace, dataset):
+            raise NotFoundError(f"Your tenant has no dataset {dataset!r}.")
+
+    async def _is_own(self, workspace: str, resource: str, lookup: Lookup) -> bool:
+        key = (lookup.__name__, workspace, resource)
         if key in self._own:
             return True
-        if not await look(workspace, found):
+        if not await lookup(workspace, resource):
             return False
         if len(self._own) >= CAPACITY:
             del self._own[next(iter(self._own))]

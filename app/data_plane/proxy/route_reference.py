@@ -1,7 +1,7 @@
-"""GET /api/mlflow/api/2.0/mlflow/help: the reference of what is reachable below /api/mlflow.
+"""GET /api/mlflow/api/2.0/mlflow/help: the reference of the routes below /api/mlflow.
 
-Made from the route manifest, so it cannot name a route that does not pass. HTML for a browser,
-JSON for everybody else.
+It is made from the route manifest, so it lists exactly the routes that are forwarded. Browsers get
+HTML, other clients JSON.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
-from app.core.html import HEADERS, webpage
+from app.core.html import PAGE_HEADERS, render_page, render_section
 from app.data_plane.proxy.manifest import Manifest, Route
 
 BASE = "/api/mlflow"
@@ -24,9 +24,9 @@ AUTHENTICATION = (
     "X-ETH-Address, X-ETH-Message and X-ETH-Signature",
 )
 RATE_LIMIT = (
-    "100 requests a minute unless your key has a limit of its own. Every answer carries"
-    " RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; a 429 says in Retry-After how many"
-    " seconds to wait, and MLflow's client does. GET /api/limits tells what is left."
+    "100 requests a minute unless your key has a limit of its own. Every response has the headers"
+    " RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; a 429 has Retry-After with the"
+    " seconds to wait, which MLflow's client obeys. GET /api/limits shows what is left."
 )
 EXAMPLE = """export MLFLOW_TRACKING_URI=https://<this server>/api/mlflow
 export MLFLOW_TRACKING_TOKEN=<your key>
@@ -34,8 +34,8 @@ curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" \\
   "$MLFLOW_TRACKING_URI/api/2.0/mlflow/experiments/get?experiment_id=0" """.rstrip()
 
 
-class Help:
-    """The route's ASGI application; both documents are made once."""
+class RouteReference:
+    """ASGI application of the route. Both documents are made once."""
 
     def __init__(self, manifest: Manifest) -> None:
         document = reference(manifest)
@@ -43,7 +43,7 @@ class Help:
         self.html = render_html(document)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a GET or HEAD with 200."""
+        """Respond to a GET or HEAD request with 200."""
         accept = b",".join(value for name, value in scope["headers"] if name == b"accept")
         body, media_type = self.html, b"text/html; charset=utf-8"
         if not prefers_html(accept.decode("latin-1")):
@@ -53,7 +53,7 @@ class Help:
             (b"content-length", str(len(body)).encode()),
             (b"vary", b"accept"),
             (b"cache-control", b"private, max-age=300"),
-            *((name.encode(), value.encode()) for name, value in HEADERS.items()),
+            *((name.encode(), value.encode()) for name, value in PAGE_HEADERS.items()),
         ]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         content = b"" if scope["method"] == "HEAD" else body
@@ -61,9 +61,9 @@ class Help:
 
 
 def prefers_html(accept: str) -> bool:
-    """Whether an Accept header (RFC 9110, section 12.5.1) likes HTML better than JSON.
+    """Whether an Accept header (RFC 9110, section 12.5.1) prefers HTML to JSON.
 
-    Wildcards count for neither, so a plain HTTP client gets JSON.
+    Wildcards are ignored, so that a plain HTTP client gets JSON.
     """
     weights = {"text/html": 0.0, "application/json": 0.0}
     for part in accept.split(","):
@@ -76,7 +76,7 @@ def prefers_html(accept: str) -> bool:
 
 
 def reference(manifest: Manifest) -> dict[str, Any]:
-    """Every open route, by family: method, path, scope, link and notes. Ready for JSON.
+    """All open routes by family, as a JSON document: method, path, scope, link and notes of each.
 
     `link` is the path on the gateway, with `{…}` for parameters.
     """
@@ -103,7 +103,7 @@ def reference(manifest: Manifest) -> dict[str, Any]:
 
 
 def render_html(document: dict[str, Any]) -> bytes:
-    """One page from a `reference`: no script, nothing from elsewhere, everything escaped."""
+    """A page from the result of `reference`: no scripts, nothing external, all text escaped."""
     families = document["families"]
     contents = "".join(
         f'<li><a href="#{_anchor(family["name"])}">{escape(family["name"])}</a></li>'
@@ -114,42 +114,38 @@ def render_html(document: dict[str, Any]) -> bytes:
     base = escape(document["base"])
     example = escape(EXAMPLE)
     header = f"""
-<p>The {total} routes that a stock MLflow client uses, below <code>{base}</code>. What each takes
-and answers is in <a href="{escape(document["mlflow_reference"])}">MLflow's own reference</a>;
-other routes of MLflow are not passed on.</p>
+<p>The {total} routes that an MLflow client uses, below <code>{base}</code>. Their parameters and
+responses are in <a href="{escape(document["mlflow_reference"])}">MLflow's own reference</a>; other
+routes of MLflow are not forwarded.</p>
 <pre tabindex="0" aria-label="Example">{example}</pre>
-<p>Prove who you are in one of these ways. The scope that a route needs stands beside it.</p>
+<p>Authenticate in one of these ways. The scope that a route needs is listed beside it.</p>
 <ul class="points">{ways}</ul>
 <p>{escape(document["rate_limit"])}</p>
 <nav aria-label="Families of routes"><ul>{contents}</ul></nav>
 """
     main = f"""
 {"".join(map(_section, families))}
-<footer>Ask for this page with <code>Accept: application/json</code> to read it by program.</footer>
+<footer>Request this page with <code>Accept: application/json</code> to get it as JSON.</footer>
 """
     title = document["title"]
-    return webpage(title, skip="Skip to the routes", header=header, main=main).encode()
+    return render_page(title, skip_link="Skip to the routes", header=header, main=main).encode()
 
 
 def _section(family: dict[str, Any]) -> str:
-    anchor, name = _anchor(family["name"]), escape(family["name"])
-    routes = family["routes"]
+    name, routes = family["name"], family["routes"]
     count = f"{len(routes)} route{'s' if len(routes) > 1 else ''}"
-    return f"""<section id="{anchor}" aria-labelledby="{anchor}-name">
-<div><h2 id="{anchor}-name">{name}</h2><span class="count">{count}</span></div>
-<table>
+    table = f"""<table>
 <thead><tr><th scope="col">Method</th><th scope="col">Path</th>
 <th scope="col">Scope</th></tr></thead>
 <tbody>{"".join(map(_row, routes))}</tbody>
-</table>
-</section>
-"""
+</table>"""
+    return render_section(_anchor(name), name, table, note=count)
 
 
 def _row(route: dict[str, Any]) -> str:
     method, path, scope = (escape(route[key]) for key in ("method", "path", "scope"))
     anchor = _anchor(f"{method} {path}")
-    # A browser can only open a GET that needs no more than its path; the others link to themselves.
+    # Only a GET without parameters can be opened in a browser; other rows link to themselves.
     opens = route["method"] == "GET" and "{" not in route["path"]
     link = f'href="{escape(route["link"])}"' if opens else f'class="self" href="#{anchor}"'
     notes = "".join(f'<span class="note">{escape(note)}</span>' for note in route["notes"])
@@ -165,10 +161,10 @@ def _notes(route: Route) -> list[str]:
     if route.experiments or route.experiment_queries or route.experiment_header:
         notes.append('Experiment "0" is your own experiment Default.')
     if route.source:
-        notes.append("The source has to be a run, a model or an artifact of your own.")
+        notes.append("The source must be a run, a model or an artifact of your own.")
     if route.artifact:
-        notes.append("The body is the file; it streams.")
-    notes.extend(f"{field} has to be empty." for field in route.forbidden)
+        notes.append("The body is the file; it is streamed.")
+    notes.extend(f"{field} must be empty." for field in route.forbidden)
     if route.gateway:
         notes.append("This page.")
     return notes

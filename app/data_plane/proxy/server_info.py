@@ -1,7 +1,8 @@
-"""What MLflow tells its clients of itself, without the way past the gateway.
+"""GET /api/3.0/mlflow/server-info with direct artifact transfer disabled.
 
-A client of MLflow 3.17 that reads there that the artifact store can sign URLs sends large files
-straight to it, and fetches every file from it. Where users do not reach the store, that fails.
+If the response says that the artifact store can sign URLs, a client of MLflow 3.17 uploads large
+files to the store directly, and downloads every file from it. That fails where users cannot reach
+the store.
 """
 
 from starlette.responses import JSONResponse
@@ -9,16 +10,17 @@ from starlette.types import Receive, Scope, Send
 
 from app.mlflow.client import MLflowClient
 
+# Fields of the response that announce direct artifact transfer.
 DIRECT = ("multipart_uploads_enabled", "multipart_downloads_enabled")
 
 
 class ServerInfo:
-    """An ASGI application for GET /api/3.0/mlflow/server-info. Raises UpstreamError."""
+    """ASGI application of the route. Raises UpstreamError."""
 
     def __init__(self, mlflow: MLflowClient) -> None:
         self._mlflow = mlflow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        told = await self._mlflow.server_info()
-        answer = JSONResponse(told | {name: False for name in DIRECT if name in told})
-        await answer(scope, receive, send)
+        info = await self._mlflow.server_info()
+        response = JSONResponse(info | {name: False for name in DIRECT if name in info})
+        await response(scope, receive, send)

@@ -4,17 +4,18 @@ from collections.abc import Mapping, Sequence
 
 RawHeaders = list[tuple[bytes, bytes]]
 
-# What MLflow and its clients need from each other. Whatever is not here stays behind: the client's
-# credentials, cookies, Origin, Expect, forwarding headers (the gateway writes its own), and the
-# headers that MLflow believes: X-MLFLOW-WORKSPACE (the tenant), X-MLflow-Authorization (its own
-# login), X-MLflow-Guardrail-Bypass and X-MLflow-Gateway-Caller (marks of MLflow's internal calls).
+# The headers of a request that are forwarded: those that MLflow and its clients need. All others
+# are dropped, among them the client's credentials, cookies, Origin, Expect, forwarding headers (the
+# gateway writes its own), and the headers that MLflow trusts: X-MLFLOW-WORKSPACE (the tenant),
+# X-MLflow-Authorization (its own login), X-MLflow-Guardrail-Bypass and X-MLflow-Gateway-Caller
+# (which mark MLflow's internal calls).
 REQUEST_HEADERS = frozenset(
     {
-        # Content negotiation. Nothing is decompressed here, so the client's own wish is passed on.
+        # Content negotiation. Nothing is decompressed here, so the client decides on the encoding.
         b"accept",
         b"accept-encoding",
         b"accept-language",
-        # What the body is. MLflow reads Content-Encoding on OTLP traces.
+        # The type of the body. MLflow reads Content-Encoding on OTLP traces.
         b"content-type",
         b"content-encoding",
         # Checksums that a client sends with an artifact.
@@ -28,20 +29,20 @@ REQUEST_HEADERS = frozenset(
         b"if-range",
         b"if-unmodified-since",
         b"range",
-        # MLflow tells its own Python client from others by these two.
+        # By these two MLflow recognises its own Python client.
         b"user-agent",
         b"x-mlflow-client-version",
-        # Where OTLP traces belong. MLflow looks both up inside the caller's workspace only.
+        # Experiment and run of OTLP traces. MLflow looks both up in the caller's workspace only.
         b"x-mlflow-experiment-id",
         b"x-mlflow-run-id",
-        # W3C Trace Context joins the client's trace to the server's. W3C Baggage is left out: it is
+        # W3C Trace Context joins the client's trace to the server's. W3C Baggage is dropped: it is
         # free text for the client's own services, and nothing in MLflow reads it.
         b"traceparent",
         b"tracestate",
     }
 )
 
-# Headers of one connection, not of the message, whether or not Connection nominates them.
+# Headers that concern one connection and not the message, whether or not Connection names them.
 HOP_BY_HOP = frozenset(
     {
         b"connection",
@@ -57,35 +58,35 @@ HOP_BY_HOP = frozenset(
     }
 )
 
-_DROPPED_FROM_ANSWERS = HOP_BY_HOP | {
-    # The gateway is the server that the client sees; MLflow's version is nobody's business.
+_DROPPED_FROM_RESPONSES = HOP_BY_HOP | {
+    # The gateway is the server that the client sees; MLflow's version is not disclosed.
     b"server",
-    # All callers share the upstream connections, and one host name: a cookie that MLflow sets for
-    # one would be a session in the browser of another, on the gateway's own origin.
+    # All callers share one host name: a cookie that MLflow sets would be a session on the gateway's
+    # own origin.
     b"set-cookie",
     b"set-cookie2",
-    # It names an address of the upstream's, past the gateway.
+    # It names an address of the upstream, which clients must not use.
     b"alt-svc",
-    # The gateway sets it on every answer.
+    # The gateway sets it on every response.
     b"x-content-type-options",
 }
 
 
 def nominated(connection: bytes) -> frozenset[bytes]:
-    """The names that the value of a Connection header takes out of a message, in lower case."""
+    """The headers that the value of a Connection header makes hop-by-hop, in lower case."""
     return frozenset(token.strip(b" \t").lower() for token in connection.split(b","))
 
 
 def header_lines(headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-    """Headers on the wire, without the empty line. What is in them was checked before."""
+    """Headers, encoded without the empty line. Names and values must have been checked before."""
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 def request_headers(headers: Mapping[bytes, bytes]) -> RawHeaders:
-    """The end-to-end headers of a request that go upstream.
+    """The headers of a request that are forwarded to the upstream.
 
-    headers: by lower-case name, repeats joined with a comma. Framing, Host and what the gateway
-    says in its own name (workspace, request id, forwarding) are added after this.
+    headers: by lower-case name, repeats joined with a comma. Framing, Host, and the gateway's own
+    headers (workspace, request id, forwarding) are added by the caller.
     """
     connection = headers.get(b"connection")
     if connection is None or connection == b"keep-alive":
@@ -95,11 +96,12 @@ def request_headers(headers: Mapping[bytes, bytes]) -> RawHeaders:
 
 
 def response_headers(raw: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
-    """The headers of an upstream's answer that go to the client, repeats kept, in their order.
+    """The headers of an upstream's response that are forwarded, repeats kept, in their order.
 
-    raw: with lower-case names. Content-Length stays; without one the server frames the body itself.
+    raw: with lower-case names. Content-Length is forwarded; without one, the server frames the body
+    itself.
     """
-    dropped: frozenset[bytes] | set[bytes] = _DROPPED_FROM_ANSWERS
+    dropped: frozenset[bytes] | set[bytes] = _DROPPED_FROM_RESPONSES
     for name, value in raw:
         if name == b"connection":
             dropped = dropped | nominated(value)

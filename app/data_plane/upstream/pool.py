@@ -1,4 +1,4 @@
-"""The connections to one upstream: how many, which are free, and who waits for one."""
+"""The connections to one upstream: how many there are, which are idle, and what waits for one."""
 
 import asyncio
 import ssl
@@ -10,12 +10,19 @@ from app.core.errors import UpstreamBusyError, UpstreamTLSError, UpstreamUnreach
 from app.data_plane.upstream.connection import Connection
 
 Slot = asyncio.Future[Connection]
+# Slots in the order in which they were requested, each with the event loop's time of that.
+Queue = deque[tuple[Slot, float]]
 
 
 @dataclass(frozen=True, slots=True)
 class PoolLimits:
-    """max_connections: open or opening. share: the part, above 0 and at most 1, that one caller may
-    hold of those that the others leave. All times in seconds."""
+    """Bounds of a pool; all times in seconds.
+
+    max_connections: open or being opened. queue_timeout: for which a request waits for a
+    connection. connect_timeout: for TCP and TLS together. idle_timeout: for which an unused
+    connection is kept. share: above 0 and at most 1, the part that one caller may hold of the
+    connections that other callers do not hold.
+    """
 
     max_connections: int
     queue_timeout: float
@@ -25,19 +32,19 @@ class PoolLimits:
 
 
 class PoolUsage(NamedTuple):
-    """connections: how many, by what they do. most: how many there may be. waiting: requests."""
+    """connections: their number by state. waiting: requests that wait for a connection."""
 
     connections: dict[str, int]
-    most: int
+    max_connections: int
     waiting: int
 
 
 class Pool:
     """At most `max_connections` to one host and port, and of these a share for each caller.
 
-    A caller is any string, and None is the gateway itself, which has no bound but the whole. Those
-    who wait take turns by caller; of one caller's requests the first is served first. Nobody waits
-    who may have a connection while one is free or can be opened.
+    A caller is any string; None is the gateway itself, which may use all of them. Waiting callers
+    are served in turn, and the requests of one caller in their order. A request waits only while no
+    connection is idle or may be opened, or while its caller holds its share.
     """
 
     def __init__(
@@ -49,13 +56,13 @@ class Pool:
         self._limits = limits
         self._members: set[Connection] = set()
         self._opening = 0
-        # Ordered: the newest is taken first, so that the surplus of a busy hour grows old.
+        # Idle connections with the time since when, in that order. The newest is used first, so
+        # that those that are no longer needed after a busy hour expire.
         self._idle: dict[Connection, float] = {}
-        # By caller, in the order in which their turns come; nobody is here with nothing waiting.
-        self._queues: dict[str | None, deque[tuple[Slot, float]]] = {}
-        # How many connections each caller holds, those that are opened for it among them, and how
-        # many all do. For the open ones the connection knows its holder, so that the two end
-        # together.
+        # By caller, in the order in which callers are served; no queue is empty.
+        self._queues: dict[str | None, Queue] = {}
+        # Connections that each caller holds or that are being opened for it, and their sum. Once
+        # open, a connection knows its owner, so that the count ends with the connection.
         self._held: dict[str, int] = {}
         self._held_by_all = 0
         self._dials: dict[asyncio.Task[None], Slot] = {}
@@ -63,62 +70,66 @@ class Pool:
 
     @property
     def empty(self) -> bool:
+        """Whether there is nothing that `close_expired` would have to look at."""
         return not (self._members or self._opening or self._queues)
 
     def usage(self) -> PoolUsage:
-        """What is in use just now."""
+        """How many connections are in use at present. May be called from another thread."""
         idle = len(self._idle)
         return PoolUsage(
             {"in_use": len(self._members) - idle, "idle": idle, "opening": self._opening},
             self._limits.max_connections,
-            # Prometheus asks from a thread of its own.
+            # Copied, because Prometheus reads it from a thread of its own.
             sum(
                 not slot.done() for queue in list(self._queues.values()) for slot, _ in list(queue)
             ),
         )
 
-    def idle(self, caller: str | None = None) -> Connection | None:
-        """A free connection that may still be used, if there is one and the caller may have it."""
-        if not self._may_have(caller):
+    def get_idle(self, caller: str | None = None) -> Connection | None:
+        """An idle connection; None if there is none, or the caller holds its share already."""
+        if not self._may_hold_more(caller):
             return None
         idle = self._idle
         while idle:
             conn, since = idle.popitem()
             age = conn.loop.time() - since
             if age < self._limits.idle_timeout and not conn.transport.is_closing():
-                self._hold(caller)
-                conn.holder = caller
+                self._count_held(caller)
+                conn.owner = caller
                 return conn
-            # Not at once: its end makes room for others, who may be being served just now.
+            # Later: closing it serves waiting requests, and this may be called while they are.
             conn.loop.call_soon(conn.abort)
         return None
 
-    def request(self, caller: str | None = None) -> Slot:
-        """A connection for whoever found none free: a new one, or a place in the queue.
+    def acquire(self, caller: str | None = None) -> Slot:
+        """A connection for a request that found none idle: a new one, or a place in the queue.
 
-        The future raises UpstreamBusyError, UpstreamUnreachableError or UpstreamTLSError. Set an
-        exception on it to give up the place.
+        The future raises UpstreamBusyError, UpstreamUnreachableError or UpstreamTLSError. To give
+        up the place, set an exception on it.
         """
         loop = asyncio.get_running_loop()
         slot: Slot = loop.create_future()
         if self._closed:
             slot.set_exception(UpstreamUnreachableError("The gateway is shutting down."))
-        elif self._has_room() and self._may_have(caller):
+        elif self._has_room() and self._may_hold_more(caller):
             self._dial(slot, caller)
         else:
             self._queues.setdefault(caller, deque()).append((slot, loop.time()))
         return slot
 
     def release(self, conn: Connection) -> None:
-        """Take back a connection whose answer is done with, whatever state it is in."""
+        """Take back a connection, in whatever state it is; it is closed if it cannot be reused."""
         if not conn.reusable or self._closed:
             conn.abort()
             return
-        conn.rest()
-        self._rest(conn)
+        conn.reset()
+        self._return_idle(conn)
 
-    def sweep(self, now: float) -> None:
-        """Close what has been idle too long, and send away who has waited too long."""
+    def close_expired(self, now: float) -> None:
+        """Close connections that were idle too long, and fail requests that waited too long.
+
+        now: the event loop's time.
+        """
         for conn, since in list(self._idle.items()):
             if now - since < self._limits.idle_timeout:
                 break
@@ -135,6 +146,7 @@ class Pool:
                 del self._queues[caller]
 
     async def aclose(self) -> None:
+        """Close all connections, and fail all requests that wait for one."""
         self._closed = True
         for conn in list(self._members):
             conn.abort()
@@ -149,12 +161,14 @@ class Pool:
         self._queues.clear()
 
     def _has_room(self) -> bool:
+        """Whether another connection may be opened."""
         return len(self._members) + self._opening < self._limits.max_connections
 
-    def _may_have(self, caller: str | None) -> bool:
-        """Whether one more would still be within the caller's share of what the others leave.
+    def _may_hold_more(self, caller: str | None) -> bool:
+        """Whether one more connection would be within the caller's share.
 
-        Of the whole, two callers could hold all between them. Like this a third finds some.
+        The share is one of what other callers leave, not of the whole: with half of the whole each,
+        two callers could hold all connections, and a third would find none.
         """
         held = 0 if caller is None else self._held.get(caller, 0)
         if not held:
@@ -163,21 +177,21 @@ class Pool:
         return held < left * self._limits.share
 
     def _busy(self, caller: str | None) -> UpstreamBusyError:
-        if caller is None or self._may_have(caller):
+        if caller is None or self._may_hold_more(caller):
             return UpstreamBusyError("All connections to MLflow are in use. Try again.")
         return UpstreamBusyError(
             f"Your requests hold {self._held[caller]} connections to MLflow, as many as one caller "
-            "may hold just now. Try again when one of them is over."
+            "may hold at present. Try again when one of them has finished."
         )
 
-    # --- who holds what ---
+    # --- which caller holds how many ---
 
-    def _hold(self, caller: str | None) -> None:
+    def _count_held(self, caller: str | None) -> None:
         if caller is not None:
             self._held[caller] = self._held.get(caller, 0) + 1
             self._held_by_all += 1
 
-    def _drop(self, caller: str | None) -> None:
+    def _uncount_held(self, caller: str | None) -> None:
         if caller is not None:
             held = self._held[caller] - 1
             if held:
@@ -186,31 +200,31 @@ class Pool:
                 del self._held[caller]
             self._held_by_all -= 1
 
-    def _let_go(self, conn: Connection) -> None:
-        """A connection has no holder any more. Doing it twice is no error."""
-        holder, conn.holder = conn.holder, None
-        self._drop(holder)
+    def _clear_owner(self, conn: Connection) -> None:
+        """Note that no caller holds the connection. Calling it again does nothing."""
+        owner, conn.owner = conn.owner, None
+        self._uncount_held(owner)
 
-    def _rest(self, conn: Connection) -> None:
-        """A connection is free."""
-        self._let_go(conn)
+    def _return_idle(self, conn: Connection) -> None:
+        """Keep a connection for the next request, or give it to one that waits."""
+        self._clear_owner(conn)
         self._idle[conn] = conn.loop.time()
         self._serve()
 
-    # --- who is next ---
+    # --- which request is next ---
 
     def _serve(self) -> None:
-        """Give those who wait what is free or can be opened."""
+        """Give waiting requests the connections that are idle or may be opened."""
         while self._queues and not self._closed and (self._idle or self._has_room()):
-            turn = self._turn()
-            if turn is None:
+            found = self._next_in_queue()
+            if found is None:
                 return
-            caller, queue = turn
-            conn = self.idle(caller)
+            caller, queue = found
+            conn = self.get_idle(caller)
             if conn is None and not self._has_room():
-                return  # what seemed to be free was too old, and makes room at its end
+                return  # the idle connection was too old; closing it will make room
             slot, _ = queue.popleft()
-            # Who was served is behind the others from now on.
+            # The caller that was served goes behind the others.
             del self._queues[caller]
             if queue:
                 self._queues[caller] = queue
@@ -219,56 +233,64 @@ class Pool:
             else:
                 self._dial(slot, caller)
 
-    def _turn(self) -> tuple[str | None, deque[tuple[Slot, float]]] | None:
-        """Who is next, and what waits of theirs. Nobody is passed over but who holds a share."""
+    def _next_in_queue(self) -> tuple[str | None, Queue] | None:
+        """The caller to be served next, and its queue; callers that hold their share are skipped.
+
+        Requests that were given up are removed.
+        """
         for caller, queue in list(self._queues.items()):
             while queue and queue[0][0].done():
                 queue.popleft()
             if not queue:
                 del self._queues[caller]
-            elif self._may_have(caller):
+            elif self._may_hold_more(caller):
                 return caller, queue
         return None
 
-    def _lost(self, conn: Connection) -> None:
+    def _on_lost(self, conn: Connection) -> None:
+        """Called by a connection that has ended."""
         self._idle.pop(conn, None)
         self._members.discard(conn)
-        self._let_go(conn)
+        self._clear_owner(conn)
         self._serve()
 
+    # --- opening connections ---
+
     def _dial(self, slot: Slot, caller: str | None) -> None:
+        """Open a connection for a request in a task of its own."""
         self._opening += 1
-        self._hold(caller)
+        self._count_held(caller)
         task = asyncio.get_running_loop().create_task(self._open(slot, caller))
         self._dials[task] = slot
         task.add_done_callback(self._dials.pop)
 
     async def _open(self, slot: Slot, caller: str | None) -> None:
-        holder = caller
+        owner = caller
         try:
-            conn = await self._connect_twice()
+            conn = await self._connect_with_retry()
         except Exception as error:
-            # Whatever it is, somebody waits for it.
+            # Of any kind: without it the request would wait for ever.
             if not slot.done():
                 slot.set_exception(error)
         else:
             if not conn.closed:
                 self._members.add(conn)
-                conn.holder, holder = holder, None
+                conn.owner, owner = owner, None
             if not slot.done():
                 slot.set_result(conn)
             elif not conn.closed:
-                self._rest(conn)
+                self._return_idle(conn)
         finally:
             self._opening -= 1
-            self._drop(holder)
+            self._uncount_held(owner)
             self._serve()
 
-    async def _connect_twice(self) -> Connection:
+    async def _connect_with_retry(self) -> Connection:
         try:
             return await self._connect()
         except UpstreamUnreachableError as error:
-            # A refusal comes at once, and may be a restart. Who has waited long does not again.
+            # A refused connection fails at once, and may be a restart: tried once more. One that
+            # timed out is not, because the request has waited long already.
             if isinstance(error.__cause__, TimeoutError):
                 raise
             return await self._connect()
@@ -278,11 +300,12 @@ class Pool:
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
                 _, conn = await loop.create_connection(
-                    lambda: Connection(loop, self._lost), self._host, self._port, ssl=self._tls
+                    lambda: Connection(loop, self._on_lost), self._host, self._port, ssl=self._tls
                 )
         except ssl.SSLError as error:
             raise UpstreamTLSError(
-                "MLflow's TLS certificate or handshake was refused; the operator has to look at it."
+                "The TLS handshake with MLflow failed, or its certificate is not trusted. Tell the "
+                "gateway's operator."
             ) from error
         except TimeoutError as error:
             raise UpstreamUnreachableError("MLflow does not accept connections.") from error

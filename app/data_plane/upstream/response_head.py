@@ -1,4 +1,4 @@
-"""The head of an answer of the upstream's (RFC 9112, sections 4 to 6)."""
+"""The head of an upstream's response (RFC 9112, sections 4 to 6)."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -8,47 +8,49 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from app.core.errors import UpstreamProtocolError
 from app.data_plane.upstream.headers import RawHeaders, header_lines, response_headers
 
-# Of statuses whose answers have no body, whatever their headers say.
-BODILESS = frozenset({204, 304})
-# A server says nearly the same each time. Larger heads are read anew, so that what is remembered
-# stays within 512 KiB.
-_REMEMBERED = 256
-_REMEMBERED_BYTES = 2048
+# Responses with these statuses have no body, whatever their headers say.
+STATUSES_WITHOUT_BODY = frozenset({204, 304})
+# A server's heads are nearly all alike, so the parsed ones are remembered. Larger heads are parsed
+# each time, so that what is remembered takes at most 512 KiB.
+_MAX_REMEMBERED = 256
+_MAX_REMEMBERED_BYTES = 2048
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """What the head of an answer says.
+    """What the head of a response says.
 
-    headers: everything that came, names in lower case. passed: those of them that go to the client,
-    and `lines` the same on the wire; dated: whether they have a Date. length: the promised
-    Content-Length in bytes. Without it, and not `chunked`, a body ends with the connection.
-    keep: the connection may carry another request.
+    headers: all that were received, with lower-case names.
+    forwarded: those of them that go to the client; `lines`: the same, encoded.
+    has_date, has_length: whether a Date, or a Content-Length, is among those forwarded.
+    length: the Content-Length in bytes. Where it is None and the body is not `chunked` either, the
+        body ends with the connection.
+    keep_alive: the connection may carry another request.
     """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
-    passed: tuple[tuple[bytes, bytes], ...]
+    forwarded: tuple[tuple[bytes, bytes], ...]
     lines: bytes
-    dated: bool
-    sized: bool
+    has_date: bool
+    has_length: bool
     length: int | None
     chunked: bool
-    keep: bool
+    keep_alive: bool
 
 
-NOTHING = ResponseHead(
-    0, (), (), b"", dated=False, sized=False, length=None, chunked=False, keep=False
+EMPTY_HEAD = ResponseHead(
+    0, (), (), b"", has_date=False, has_length=False, length=None, chunked=False, keep_alive=False
 )
 
 
-def read_answer(head: bytes) -> ResponseHead:
-    """The head of an answer, given with its empty line. Raises UpstreamProtocolError."""
-    return _read(head) if len(head) > _REMEMBERED_BYTES else _remembered(head)
+def parse_response_head(head: bytes) -> ResponseHead:
+    """Parse the head of a response, with its empty line. Raises UpstreamProtocolError."""
+    return _parse(head) if len(head) > _MAX_REMEMBERED_BYTES else _parse_once(head)
 
 
-class _Reader:
-    """Takes what httptools finds."""
+class _HeaderCollector:
+    """Collects the headers that httptools finds."""
 
     def __init__(self) -> None:
         self.headers: RawHeaders = []
@@ -57,48 +59,50 @@ class _Reader:
         self.headers.append((name.lower(), value))
 
 
-def _read(head: bytes) -> ResponseHead:
-    reader = _Reader()
-    parser = HttpResponseParser(reader)
+def _parse(head: bytes) -> ResponseHead:
+    collector = _HeaderCollector()
+    parser = HttpResponseParser(collector)
     try:
         parser.feed_data(head)
     except (HttpParserError, HttpParserUpgrade) as error:
-        raise UpstreamProtocolError("MLflow's answer is not HTTP/1.1.") from error
+        raise UpstreamProtocolError("MLflow's response is not valid HTTP/1.1.") from error
     status = parser.get_status_code()
     if not 100 <= status <= 599 or status == 101 or not head.startswith(b"HTTP/1."):
-        raise UpstreamProtocolError("MLflow's answer has no status that HTTP/1.1 allows here.")
+        raise UpstreamProtocolError("MLflow's response has a status that is not valid here.")
     length: int | None = None
     chunked = False
-    keep = head.startswith(b"HTTP/1.1")
-    for name, value in reader.headers:
+    keep_alive = head.startswith(b"HTTP/1.1")
+    for name, value in collector.headers:
         if name == b"content-length":
             if not value.isdigit() or length is not None:
-                raise UpstreamProtocolError("MLflow's answer has a bad Content-Length.")
+                raise UpstreamProtocolError("The Content-Length of MLflow's response is not valid.")
             length = int(value)
         elif name == b"transfer-encoding":
             if value.lower() != b"chunked" or chunked:
-                raise UpstreamProtocolError("MLflow's answer has an unknown Transfer-Encoding.")
+                raise UpstreamProtocolError("MLflow's response has an unknown Transfer-Encoding.")
             chunked = True
         elif name == b"connection" and b"close" in value.lower():
-            keep = False
+            keep_alive = False
     if chunked and length is not None:
-        raise UpstreamProtocolError("MLflow's answer has two framings.")
-    passed = response_headers(reader.headers)
-    if status in BODILESS:
-        # The server in front counts the body against it, and there is none.
-        passed = [item for item in passed if item[0] != b"content-length"]
-    names = {name for name, _ in passed}
+        raise UpstreamProtocolError(
+            "MLflow's response has both a Content-Length and a Transfer-Encoding."
+        )
+    forwarded = response_headers(collector.headers)
+    if status in STATUSES_WITHOUT_BODY:
+        # uvicorn would expect a body of this length, and there is none.
+        forwarded = [item for item in forwarded if item[0] != b"content-length"]
+    names = {name for name, _ in forwarded}
     return ResponseHead(
         status,
-        tuple(reader.headers),
-        tuple(passed),
-        header_lines(passed),
-        dated=b"date" in names,
-        sized=b"content-length" in names,
+        tuple(collector.headers),
+        tuple(forwarded),
+        header_lines(forwarded),
+        has_date=b"date" in names,
+        has_length=b"content-length" in names,
         length=length,
         chunked=chunked,
-        keep=keep,
+        keep_alive=keep_alive,
     )
 
 
-_remembered = lru_cache(_REMEMBERED)(_read)
+_parse_once = lru_cache(_MAX_REMEMBERED)(_parse)

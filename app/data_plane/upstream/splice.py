@@ -1,7 +1,7 @@
-"""Bodies past this process: the kernel hands a socket's bytes to another (splice(2), Linux).
+"""Bodies that go past this process: the kernel moves bytes between sockets (splice(2), Linux).
 
-Only between two plain TCP sockets, and only for a known number of bytes: who begins has to know
-where the body ends, because what is spliced is seen by nobody.
+It works between two plain TCP sockets only, and for a known number of bytes: the caller has to know
+where the body ends, because this process does not see the bytes.
 """
 
 import asyncio
@@ -11,12 +11,11 @@ import socket
 import sys
 from functools import cache
 
-# A body with less than this ahead of it is copied: pipe and descriptors would cost more.
-MIN_SIZE = 1024 * 1024
-# The most that is moved in one turn of the event loop, for which everybody else waits.
+# Bytes that the pipe holds, and so the most that is moved in one turn of the event loop, for which
+# all other connections wait.
 PIPE_SIZE = 256 * 1024
-# Enough of them for all that the socket of a lost connection may hold.
-_TURNS = 64
+# How often `poll_source` reads in a row: enough for all that the socket of a lost connection holds.
+_MAX_READS = 64
 
 if sys.platform == "linux":
     import fcntl
@@ -27,7 +26,7 @@ if sys.platform == "linux":
         return os.splice(source, target, size, flags=_FLAGS)
 
     def _pipe() -> tuple[int, int]:
-        """A pipe of PIPE_SIZE. Raises OSError where this user's pipes have no more room."""
+        """A pipe of PIPE_SIZE bytes. Raises OSError where the user's limit on pipes is reached."""
         outlet, inlet = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             fcntl.fcntl(inlet, fcntl.F_SETPIPE_SZ, PIPE_SIZE)
@@ -40,15 +39,15 @@ if sys.platform == "linux":
 else:
 
     def _splice(source: int, target: int, size: int) -> int:
-        raise OSError("there is no splice here")
+        raise OSError("splice is available on Linux only")
 
     def _pipe() -> tuple[int, int]:
-        raise OSError("there is no splice here")
+        raise OSError("splice is available on Linux only")
 
 
 @cache
 def supported() -> bool:
-    """Whether sockets can be spliced here: a sandbox may know the call and refuse it."""
+    """Whether sockets can be spliced here. Tried out, because a sandbox may forbid the call."""
     try:
         outlet, inlet = _pipe()
     except OSError:
@@ -70,37 +69,37 @@ def supported() -> bool:
 def splice_between(
     source: asyncio.Transport, target: asyncio.Transport, size: int, *, drains: bool = False
 ) -> "Splice | None":
-    """A splice of `size` bytes between the sockets of two transports; None where that cannot be.
+    """A splice of `size` bytes between the sockets of two transports; None where impossible.
 
-    The source must have been paused, and the target have nothing left to write when `run` begins.
-    drains: what is still to come is read and forgotten once the target has gone.
+    When `run` starts, the source must be paused, and the target's write buffer be empty. drains:
+    once the target has gone, the rest is read from the source and forgotten.
     """
     if not supported():
         return None
     loop = asyncio.get_running_loop()
     try:
-        taken = _duplicate(source)
+        source_fd = _duplicate(source)
         try:
-            given = _duplicate(target)
+            target_fd = _duplicate(target)
         except OSError:
-            os.close(taken)
+            os.close(source_fd)
             raise
-        return Splice(loop, taken, given, size, drains)
+        return Splice(loop, source_fd, target_fd, size, drains)
     except OSError:
-        return None  # no plain sockets, no descriptors left, or no room for pipes
+        return None  # not plain sockets, no descriptors left, or no room for another pipe
 
 
 def _duplicate(transport: asyncio.Transport) -> int:
-    """The transport's socket under another number: the loop lets nobody watch the first one.
+    """A duplicate of the transport's descriptor, because the loop refuses to watch the original.
 
-    Raises OSError for what is no plain TCP socket, and where no descriptor is left.
+    Raises OSError for anything but a plain TCP socket, and where no descriptor is left.
     """
     connection = transport.get_extra_info("socket")
     if (
         connection is None
         or connection.family not in (socket.AF_INET, socket.AF_INET6)
         or transport.get_extra_info("sslcontext") is not None
-        # The number of a closed one may be somebody else's by now.
+        # The descriptor of a closed socket may belong to another one by now.
         or transport.is_closing()
     ):
         raise OSError("not a plain TCP socket")
@@ -108,11 +107,11 @@ def _duplicate(transport: asyncio.Transport) -> int:
 
 
 class Splice:
-    """Moves bytes from one socket to another, one pipeful for each turn of the event loop.
+    """Moves bytes from one socket to another, at most one pipe's content in a turn of the loop.
 
-    moved: bytes that have left the source and are with the target. running: between the start of
-    `run` and its end. blocked: it is the target that is waited for, not the source. touched: the
-    loop's time when a byte moved last, or when it began.
+    moved: bytes that have left the source and are in the target's socket. running: between the
+    start of `run` and its end. blocked: it waits for the target, not for the source. last_activity:
+    the event loop's time when a byte was moved last, or when it started.
     """
 
     __slots__ = (
@@ -121,27 +120,27 @@ class Splice:
         "_done",
         "_drains",
         "_failure",
-        "_held",
+        "_in_pipe",
         "_inlet",
         "_left",
         "_loop",
         "_outlet",
-        "_size",
+        "_read",
         "_source",
         "_target",
         "_waited",
         "blocked",
+        "last_activity",
         "moved",
         "running",
-        "touched",
     )
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, source: int, target: int, size: int, drains: bool
     ) -> None:
-        """source, target: descriptors that are this object's from now on, to be closed by it.
+        """source, target: descriptors, which this object closes, even where it raises.
 
-        Raises OSError where no pipe can be had.
+        Raises OSError where no pipe can be made.
         """
         self._loop = loop
         self._source = source
@@ -154,27 +153,28 @@ class Splice:
             raise
         self._done: asyncio.Future[None] = loop.create_future()
         self._failure: Exception | None = None
-        # Bytes still to be taken from the source, and those of them that are in the pipe.
+        # Bytes still to be read from the source, and bytes that are in the pipe.
         self._left = size
-        self._held = 0
-        self._size = 0
+        self._in_pipe = 0
+        # Bytes read since `take_progress`, and seconds that the source was waited for.
+        self._read = 0
         self._waited = 0.0
         self._drains = drains
         self._closed = self._discarding = False
         self.blocked = self.running = False
         self.moved = 0
-        self.touched = loop.time()
+        self.last_activity = loop.time()
 
     async def run(self) -> int:
-        """Move all of it, or as much as there is before the source ends: how much that was.
+        """Move all bytes, or as many as there are before the source ends; how many were moved.
 
-        Raises OSError when the target has gone, unless it `drains`, or what `fail` was given.
+        Raises OSError when the target has gone, unless it `drains`, and the error of `fail`.
         """
         try:
             if not self._closed:
                 self.running = True
-                self.touched = self._loop.time()
-                self._loop.add_reader(self._source, self._take)
+                self.last_activity = self._loop.time()
+                self._loop.add_reader(self._source, self._read_source)
                 await self._done
         finally:
             self.close()
@@ -182,51 +182,51 @@ class Splice:
             raise self._failure
         return self.moved
 
-    def progress(self) -> tuple[int, float]:
-        """Bytes that were taken since this was last asked, and seconds for which they kept us."""
-        progress = self._size, self._waited
-        self._size, self._waited = 0, 0.0
+    def take_progress(self) -> tuple[int, float]:
+        """Bytes read since the last call, and seconds for which the source was waited for."""
+        progress = self._read, self._waited
+        self._read, self._waited = 0, 0.0
         return progress
 
-    def look(self) -> None:
-        """Take what may have come unnoticed; to be called now and then while the source is silent.
+    def poll_source(self) -> None:
+        """Read what has arrived unnoticed; to be called periodically while the source is silent.
 
-        uvloop tells of a connection that was reset only once, even if more can be read than one
-        turn takes, and then of nothing more.
+        uvloop reports a connection that was reset only once, even if its socket holds more than one
+        turn reads, and nothing after that.
         """
-        for _ in range(_TURNS):
-            if not self.running or self.blocked or not self._take():
+        for _ in range(_MAX_READS):
+            if not self.running or self.blocked or not self._read_source():
                 break
 
-    def deserted(self) -> bool:
+    def source_ended(self) -> bool:
         """Whether the source will send no more than what its socket holds, or has gone."""
         poll = select.poll()
-        # Errors and the end of both directions are told in any case.
+        # Errors, and the end of both directions, are reported in any case.
         poll.register(self._source, select.POLLRDHUP)
         return bool(poll.poll(0))
 
     def discard(self) -> None:
-        """Give the target nothing more, and read what is still to come only to forget it."""
+        """Send the target nothing more; read the rest from the source and forget it."""
         if self._discarding or self._closed:
             return
         self._discarding = True
-        self.moved += self._held
-        self._held = 0
+        self.moved += self._in_pipe
+        self._in_pipe = 0
         self._unblock()
-        # Not kept open for nothing: the peer is to see that we have left it.
+        # A socket is closed with its last descriptor: the peer is to see that we have left.
         os.close(self._target)
         self._target = -1
         if self.running and not self._left:
             self.close()
 
     def fail(self, error: Exception) -> None:
-        """Stop here and now; `run` raises the error."""
+        """Stop; `run` raises the error."""
         if self._failure is None and not self._closed:
             self._failure = error
         self.close()
 
     def close(self) -> None:
-        """Stop, and give everything back; `run` returns."""
+        """Stop, and close all descriptors; `run` returns. Calling it again does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -241,47 +241,48 @@ class Splice:
         if not self._done.done():
             self._done.set_result(None)
 
-    # --- one turn ---
+    # --- one turn of the event loop ---
 
-    def _take(self) -> bool:
-        """Whether there was anything."""
+    def _read_source(self) -> bool:
+        """Move bytes from the source into the pipe, and on; whether there were any."""
         size = min(self._left, PIPE_SIZE)
         try:
             if self._discarding:
-                taken = len(os.read(self._source, size))
+                read = len(os.read(self._source, size))
             else:
-                taken = _splice(self._source, self._inlet, size)
+                read = _splice(self._source, self._inlet, size)
         except BlockingIOError:
             return False
         except OSError:
-            taken = 0  # whoever reads on finds the end, and knows what to make of it
-        if not taken:
+            read = 0  # the transport meets the error again, when it reads on
+        if not read:
             self.close()
             return False
         now = self._loop.time()
-        self._waited += now - self.touched
-        self._size += taken
-        self._left -= taken
-        self.touched = now
+        self._waited += now - self.last_activity
+        self._read += read
+        self._left -= read
+        self.last_activity = now
         if self._discarding:
-            self.moved += taken
+            self.moved += read
         else:
-            self._held = taken
-        self._give()
+            self._in_pipe = read
+        self._write_target()
         return True
 
-    def _give(self) -> None:
+    def _write_target(self) -> None:
+        """Move bytes from the pipe to the target; stop reading while the target takes none."""
         try:
-            while self._held:
-                given = _splice(self._outlet, self._target, self._held)
-                self._held -= given
-                self.moved += given
-                self.touched = self._loop.time()
+            while self._in_pipe:
+                written = _splice(self._outlet, self._target, self._in_pipe)
+                self._in_pipe -= written
+                self.moved += written
+                self.last_activity = self._loop.time()
         except BlockingIOError:
             if not self.blocked:
                 self.blocked = True
                 self._loop.remove_reader(self._source)
-                self._loop.add_writer(self._target, self._give)
+                self._loop.add_writer(self._target, self._write_target)
             return
         except OSError as error:
             if self._drains:
@@ -294,9 +295,9 @@ class Splice:
             self.close()
 
     def _unblock(self) -> None:
-        """Wait for the source again, where the target was waited for."""
+        """Wait for the source again, if the target was waited for."""
         if self.blocked:
             self.blocked = False
-            self.touched = self._loop.time()
+            self.last_activity = self._loop.time()
             self._loop.remove_writer(self._target)
-            self._loop.add_reader(self._source, self._take)
+            self._loop.add_reader(self._source, self._read_source)

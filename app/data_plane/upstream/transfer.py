@@ -1,177 +1,159 @@
-"""One request on its way through the gateway: its body going up, and who watches the client."""
+"""One request on its way to the upstream: its connection, its failure, and what watches it."""
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from starlette.types import Receive
 
-from app.core.errors import (
-    BodyTooLargeError,
-    GatewayError,
-    MalformedRequestError,
-    SlowRequestError,
-    UpstreamTimeoutError,
-)
-from app.core.min_rate import MinimumDataRate
+from app.core.errors import GatewayError
 from app.data_plane.upstream.connection import Connection
+from app.data_plane.upstream.disconnect import wait_for_disconnect
+from app.data_plane.upstream.interfaces import ZeroCopyChannel
 from app.data_plane.upstream.pool import Pool, Slot
 from app.data_plane.upstream.request import UpstreamRequest
-from app.data_plane.upstream.splice import MIN_SIZE, Splice, splice_between
-from app.edge.http1.zero_copy import ZeroCopyChannel
-
-# A client that is still waiting after this many seconds is watched for leaving. Most requests are
-# over by then, and never cost the task that watches.
-WATCH_AFTER = 0.05
-# The end of a spliced answer is copied all the same, in bytes: whether MLflow sends more than it
-# said is seen only of what is read, and must be known before the client has all it was promised.
-TAIL = 64 * 1024
-UNREAD = "The client stopped reading the answer."
-
-
-class ClientGoneError(GatewayError):
-    """The client has left; nobody reads an answer any more."""
+from app.data_plane.upstream.spliced_bodies import SplicedResponse, splice_response
+from app.data_plane.upstream.timeouts import WATCH_AFTER, TransferLimits
+from app.data_plane.upstream.upload import Upload
 
 
 class Transfer:
-    """What is known of one request while it lasts.
+    """Everything that belongs to one request, until `release`.
 
-    receive: the client's side (ASGI), or None when nobody has to be watched or read.
+    head: of the request, encoded, with its empty line. conn: the connection, once there is one.
+    channel: the client's connection, where large bodies may go past the HTTP parser.
     """
 
     __slots__ = (
-        "_body_gap",
-        "_discarding",
         "_failure",
-        "_listener",
+        "_limits",
         "_loop",
-        "_max_body",
-        "_opened",
-        "_pace",
+        "_on_response",
         "_pool",
         "_receive",
-        "_receiving",
         "_slot",
-        "_splice",
+        "_spliced",
         "_started",
-        "_task",
-        "_uploaded",
+        "_upload",
+        "_watcher",
+        "channel",
         "conn",
         "head",
         "request",
-        "zero_copy",
     )
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
         pool: Pool,
+        limits: TransferLimits,
         request: UpstreamRequest,
         head: bytes,
         receive: Receive | None,
-        body_timeout: float,
-        max_body: int,
     ) -> None:
+        """receive: the client's side (ASGI); None while the client need not be read or watched."""
         self._loop = loop
         self._pool = pool
+        self._limits = limits
         self.request = request
+        self.head = head
         self._receive = receive
-        self._body_gap = body_timeout
-        self._max_body = max_body
         self._started = loop.time()
         self._failure: Exception | None = None
-        self._task: asyncio.Task[None] | None = None
+        # Set from `start` on while it waits for a connection.
         self._slot: Slot | None = None
-        # Who is to be called for the answer's head, until there is a connection to hear it on.
-        self._listener: Callable[[], None] | None = None
-        self._opened: Slot | None = None
-        self._uploaded: asyncio.Future[None] | None = None
-        self._receiving: float | None = None
-        self._discarding = False
-        self._splice: Splice | None = None
-        # The client's connection, where its bodies may go around the parser.
-        self.zero_copy: ZeroCopyChannel | None = None
+        self._on_response: Callable[[], None] | None = None
+        # Reads the client's side: the body, or whether the client leaves.
+        self._watcher: asyncio.Task[None] | None = None
+        # Created for a streamed body and for a spliced response only.
+        self._upload: Upload | None = None
+        self._spliced: SplicedResponse | None = None
+        self.channel: ZeroCopyChannel | None = None
         self.conn: Connection | None = None
-        # On the wire, with its empty line.
-        self.head = head
 
-    # --- from the start to the answer's head ---
+    # --- sending the request ---
 
-    def begin(self, listener: Callable[[], None]) -> None:
-        """Send a request whose body is in memory, or that has none, without waiting for anything.
+    def start(self, on_response: Callable[[], None]) -> None:
+        """Send a request that has no body, or has it in memory, without waiting.
 
-        listener: called once, and not before this returns, when the answer is whole, has begun, or
-        will not come. If nothing could be sent, `send` goes on from there: it raises why, or tries
-        again.
+        on_response: called once, and not before this returns: when the response has begun (a small
+        one: when it is complete), or when there will be none. Where nothing could be sent, `send`
+        continues: it raises the reason, or tries again.
         """
-        conn = self._pool.idle(self.request.caller)
+        conn = self._pool.get_idle(self.request.caller)
         if conn is not None:
-            self._start(conn, listener)
+            self._send_on(conn, on_response)
         else:
-            self._listener = listener
-            self._slot = self._pool.request(self.request.caller)
-            self._slot.add_done_callback(self._start_on)
+            self._on_response = on_response
+            self._slot = self._pool.acquire(self.request.caller)
+            self._slot.add_done_callback(self._on_slot)
 
-    def _start(self, conn: Connection, listener: Callable[[], None] | None = None) -> None:
+    def _send_on(self, conn: Connection, on_response: Callable[[], None] | None = None) -> None:
         self.conn = conn
         body = self.request.body
-        conn.start(
+        conn.send_request(
             self.head + body if body else self.head,
             bodiless=self.request.method == b"HEAD",
-            listener=listener,
+            on_response=on_response,
         )
 
-    def _start_on(self, slot: Slot) -> None:
-        listener, self._listener = self._listener, None
-        if listener is None:
-            return  # somebody else waits for the slot by now
+    def _on_slot(self, slot: Slot) -> None:
+        on_response, self._on_response = self._on_response, None
+        if on_response is None:
+            return  # by now `send` waits for the slot
         self._slot = None
         try:
-            conn = self._given(slot)
+            conn = self._connection_of(slot)
         except Exception as error:
             self._failure = error
-            listener()
+            on_response()
             return
         if conn.closed:
-            listener()
+            on_response()
         else:
-            self._start(conn, listener)
+            self._send_on(conn, on_response)
 
-    def unheard(self) -> None:
-        """Call no listener any more."""
-        self._listener = None
+    def drop_callback(self) -> None:
+        """Do not call `on_response` any more."""
+        self._on_response = None
         if self.conn is not None:
-            self.conn.unheard()
-
-    def watch(self, receive: Receive) -> None:
-        """Look from now on whether the client leaves."""
-        self._receive = receive
+            self.conn.drop_callback()
 
     async def send(self, *, fresh: bool) -> Connection:
-        """Send a request whose body is in memory, or that has none.
+        """Send the request's head, and the body that is in memory; returns the connection.
 
-        fresh: not on a connection that has carried another request before.
+        fresh: not on a connection that has carried another request before. Raises what the pool
+        raises (see `Pool.acquire`), or the error of `fail`.
         """
         if self._failure is not None:
             raise self._failure
-        conn = None if fresh or self._slot else self._pool.idle(self.request.caller)
+        conn = None if fresh or self._slot else self._pool.get_idle(self.request.caller)
         if conn is None:
             conn = await self._wait_for_connection()
-        self._start(conn)
+        self._send_on(conn)
         return conn
 
     async def upload(self) -> Connection:
-        """Send a request whose body streams; returns when the first of it is on its way."""
-        if (self.request.content_length or 0) > self._max_body:
-            raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
-        self._opened = self._loop.create_future()
-        self._uploaded = self._loop.create_future()
-        self._pace = MinimumDataRate(self._body_gap)
-        self._task = self._loop.create_task(self._pump())
-        return await self._opened
+        """Send a request whose body is streamed; returns once its first piece is on its way.
+
+        Raises BodyTooLargeError, what the pool raises, or the error of `fail`.
+        """
+        assert self._receive is not None
+        self._upload = upload = Upload(
+            self._loop,
+            self.request,
+            self._receive,
+            self.channel,
+            self._limits,
+            connect=partial(self.send, fresh=False),
+            on_failure=self.fail,
+        )
+        self._watcher = self._loop.create_task(upload.run())
+        return await upload.opened
 
     async def _wait_for_connection(self) -> Connection:
         waited = False
-        self._slot = slot = self._slot or self._pool.request(self.request.caller)
+        self._slot = slot = self._slot or self._pool.acquire(self.request.caller)
         try:
             await slot
             waited = True
@@ -179,10 +161,10 @@ class Transfer:
             self._slot = None
             if not waited and slot.done() and not slot.cancelled() and not slot.exception():
                 self._pool.release(slot.result())
-        return self._given(slot)
+        return self._connection_of(slot)
 
-    def _given(self, slot: Slot) -> Connection:
-        """The connection of a slot, unless the transfer has failed meanwhile."""
+    def _connection_of(self, slot: Slot) -> Connection:
+        """The connection of a slot. Raises the error of a transfer that has failed meanwhile."""
         conn = slot.result()
         if self._failure is not None:
             conn.abort()
@@ -191,262 +173,107 @@ class Transfer:
 
     # --- the client's side ---
 
-    async def _pump(self) -> None:
+    def watch(self, receive: Receive) -> None:
+        """Notice from now on when the client leaves. receive: of ASGI."""
+        self._receive = receive
+
+    async def _watch(self, receive: Receive) -> None:
         try:
-            await self._send_body()
-            self._finish_upload()
-            await self._watch()
+            await wait_for_disconnect(receive)
         except Exception as error:
             self.fail(error)
-        finally:
-            self._finish_upload()
-
-    def _finish_upload(self) -> None:
-        if self._uploaded is not None and not self._uploaded.done():
-            self._uploaded.set_result(None)
-
-    async def _send_body(self) -> None:
-        conn: Connection | None = None
-        chunked, length = self.request.chunked, self.request.content_length or 0
-        sent, more = 0, True
-        zero_copy = self.zero_copy
-        while more:
-            chunk, more = await self._next_chunk()
-            if self._discarding:
-                continue
-            sent += len(chunk)
-            if chunked and sent > self._max_body:
-                raise BodyTooLargeError(f"The body is larger than {self._max_body} bytes.")
-            if not chunked and (sent > length or (sent < length and not more)):
-                raise MalformedRequestError("The body does not have its Content-Length.")
-            # At once, while nothing more can have been read.
-            held = zero_copy is not None and length - sent > MIN_SIZE and zero_copy.hold_body()
-            if chunked and chunk:
-                pieces = [b"%x\r\n" % len(chunk), chunk, b"\r\n"]
-            else:
-                pieces = [chunk] if chunk else []
-            if chunked and not more:
-                pieces.append(b"0\r\n\r\n")
-            if conn is None:
-                # Not before the first of the body is here: a client that sends a head and then
-                # nothing holds no connection.
-                conn = self._pool.idle(self.request.caller)
-                conn = conn or await self._wait_for_connection()
-                self.conn = conn
-                conn.start(self.head, bodiless=self.request.method == b"HEAD")
-                if self._opened is not None and not self._opened.done():
-                    self._opened.set_result(conn)
-            if pieces:
-                conn.write(*pieces)
-                await conn.drain()
-            if held:
-                moved = await self._splice_body(conn, length - sent)
-                if not moved:
-                    zero_copy = None  # it cannot be done, as to an MLflow behind TLS
-                sent += moved
-        if conn is not None:
-            # The upstream's turn begins here, however long the client took.
-            conn.touched = self._loop.time()
-
-    async def _splice_body(self, conn: Connection, size: int) -> int:
-        """Let the rest of the body go past this process: how much of it has gone."""
-        assert self.zero_copy is not None
-        splice = splice_between(self.zero_copy.transport, conn.transport, size, drains=True)
-        if splice is None:
-            return 0
-        self._splice = splice
-        if self._discarding:
-            splice.discard()
-        try:
-            await conn.flush()
-            moved = await splice.run()
-        finally:
-            self._leave_splice()
-        if moved == size:
-            self.zero_copy.end_body()
-        return moved
-
-    async def _next_chunk(self) -> tuple[bytes, bool]:
-        assert self._receive is not None
-        self._receiving = self._loop.time()
-        message = await self._receive()
-        waited, self._receiving = self._loop.time() - self._receiving, None
-        if message["type"] == "http.disconnect":
-            raise ClientGoneError("The client left.")
-        chunk, more = message.get("body", b""), message.get("more_body", False)
-        if more:
-            self._pace.came(len(chunk), waited)
-        return chunk, more
-
-    async def _watch(self) -> None:
-        """Return never; raise ClientGoneError when the client leaves."""
-        assert self._receive is not None
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        raise ClientGoneError("The client left.")
-
-    async def _watch_task(self) -> None:
-        try:
-            await self._watch()
-        except Exception as error:
-            self.fail(error)
-
-    # --- the answer's body, where it may go past this process ---
-
-    def prepare_answer(self, size: int) -> bool:
-        """Leave the rest of the body in the socket, if it can be spliced.
-
-        size: of what was read last and is not sent yet. Asked before more of it is waited for.
-        """
-        conn, zero_copy = self.conn, self.zero_copy
-        if conn is None or zero_copy is None or conn.closed or conn.remaining <= MIN_SIZE + TAIL:
-            return False
-        if self.uploading or not zero_copy.takes(size + conn.remaining):
-            return False
-        self._splice = splice_between(conn.transport, zero_copy.transport, conn.remaining - TAIL)
-        if self._splice is None:
-            return False
-        conn.hold()
-        return True
-
-    async def flush_answer(self) -> None:
-        """Wait until the client's socket has what was sent."""
-        assert self.zero_copy is not None
-        await self.zero_copy.flush()
-
-    async def splice_answer(self) -> None:
-        """Splice what `prepare_answer` has left in the socket, but for its end."""
-        splice, conn, zero_copy = self._splice, self.conn, self.zero_copy
-        assert splice is not None
-        assert conn is not None
-        assert zero_copy is not None
-        try:
-            moved = await splice.run()
-        except OSError:
-            zero_copy.leave()
-            raise ClientGoneError("The client left.") from None
-        finally:
-            self._leave_splice()
-        conn.skip(moved)
-
-    # --- in the middle ---
-
-    def _leave_splice(self) -> None:
-        """Give a splice back, and count what went through it, whatever became of the rest."""
-        splice, self._splice = self._splice, None
-        if splice is None:
-            return
-        splice.close()
-        assert self.zero_copy is not None
-        if self.uploading:
-            self.zero_copy.count_body(splice.moved)
-        else:
-            self.zero_copy.count_answer(splice.moved)
 
     @property
     def uploading(self) -> bool:
         """Whether the client has more of its body to send."""
-        return self._uploaded is not None and not self._uploaded.done()
+        return self._upload is not None and self._upload.active
 
     async def discard_upload(self, seconds: float) -> None:
-        """Read and forget the rest of the body, for a while.
-
-        A socket that is closed with unread bytes resets the connection, and the client might lose
-        the answer that it was about to read.
-        """
-        assert self._uploaded is not None
-        self._discarding = True
-        if self._splice is not None:
-            self._splice.discard()
+        """Read the rest of the body and forget it, for so many seconds at most."""
         if self.conn is not None:
             self.conn.abort()
-        await asyncio.wait([self._uploaded], timeout=seconds)
+        if self._upload is not None:
+            await self._upload.discard(seconds)
 
-    def check(self, now: float, read_timeout: float) -> None:
-        """Called every now and then: see whether anybody has been silent for too long."""
-        if self._task is None and self._receive is not None and now - self._started > WATCH_AFTER:
-            self._task = self._loop.create_task(self._watch_task())
-        if self._splice is not None and self._splice.running:
-            self._check_splice(self._splice, now, read_timeout)
-            return
-        if self._receiving is not None:
-            try:
-                self._check_gap(now - self._receiving)
-            except SlowRequestError as error:
-                self.fail(error)
-            return
+    # --- a large response, where it may be spliced ---
+
+    def prepare_splice(self, unsent: int) -> SplicedResponse | None:
+        """Leave the rest of the response in MLflow's socket, if it can be spliced.
+
+        unsent: bytes of the body that have been read and are not sent yet. Send them, flush and run
+        the result, and then call `finish_splice`.
+        """
+        if self.channel is None or self.conn is None or self.uploading:
+            return None
+        self._spliced = spliced = splice_response(self.channel, self.conn, unsent)
+        return spliced
+
+    def finish_splice(self) -> None:
+        """Give back what a spliced response holds. Calling it again does nothing."""
+        spliced, self._spliced = self._spliced, None
+        if spliced is not None:
+            spliced.close()
+
+    # --- timeouts, failure and end ---
+
+    def check_timeouts(self, now: float) -> None:
+        """Fail the transfer when a read, write or body timeout has expired.
+
+        To be called periodically. now: the event loop's time.
+        """
+        receive = self._receive
+        if self._watcher is None and receive is not None and now - self._started > WATCH_AFTER:
+            self._watcher = self._loop.create_task(self._watch(receive))
+        try:
+            if self._upload is not None and self._upload.check_timeouts(now):
+                return
+            if self._spliced is not None and self._spliced.running:
+                self._spliced.check_timeouts(now, self._limits)
+            else:
+                self._check_upstream(now)
+        except GatewayError as error:
+            self.fail(error)
+
+    def _check_upstream(self, now: float) -> None:
+        """Raise UpstreamTimeoutError if the upstream is waited for and is silent too long."""
         conn = self.conn
-        if conn is None or not conn.waiting or conn.closed:
+        if conn is None or not conn.has_waiter or conn.closed:
             return
         unsent = conn.transport.get_write_buffer_size()
         if unsent != conn.unsent:
             conn.unsent = unsent
-            conn.touched = now
-        elif now - conn.touched > read_timeout:
-            self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
-
-    def _check_gap(self, silent: float) -> None:
-        if silent > self._body_gap:
-            raise SlowRequestError(f"The body stopped for more than {self._body_gap:g} seconds.")
-
-    def _check_splice(self, splice: Splice, now: float, read_timeout: float) -> None:
-        if now - splice.touched > WATCH_AFTER:
-            splice.look()
-            if not splice.running:
-                return
-        silent = now - splice.touched
-        if self.uploading:
-            self._check_upload(splice, silent, read_timeout)
-        elif splice.blocked:
-            assert self.zero_copy is not None
-            self.zero_copy.unread(silent)
-            if silent > read_timeout:
-                self.fail(SlowRequestError(UNREAD))
-        elif self.conn is None or self.conn.closed:
-            splice.close()  # who reads on is told why
-        elif silent > read_timeout:
-            self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
-
-    def _check_upload(self, splice: Splice, silent: float, read_timeout: float) -> None:
-        if self.conn is None or self.conn.closed:
-            splice.discard()
-        if splice.blocked:
-            # Nothing is read, so that the end of the connection does not come up by itself.
-            if splice.deserted():
-                self.fail(ClientGoneError("The client left."))
-            elif silent > read_timeout:
-                self.fail(UpstreamTimeoutError(f"MLflow was silent for {read_timeout:g} seconds."))
-            return
-        try:
-            self._check_gap(silent)
-            self._pace.came(*splice.progress())
-        except SlowRequestError as error:
-            self.fail(error)
+            conn.last_activity = now
+        else:
+            self._limits.check_upstream(now - conn.last_activity)
 
     def fail(self, error: Exception) -> None:
-        """End the transfer: whoever waits for anything of it gets the error."""
+        """End the transfer: raise the error to whatever waits for a part of it."""
         if self._failure is not None:
             return
         self._failure = error
-        for future in (self._slot, self._opened):
-            if future is not None and not future.done():
-                future.set_exception(error)
-        if self._splice is not None:
-            self._splice.fail(error)
+        if self._slot is not None and not self._slot.done():
+            self._slot.set_exception(error)
+        if self._upload is not None:
+            self._upload.fail(error)
+        if self._spliced is not None:
+            self._spliced.fail(error)
         if self.conn is not None:
             self.conn.fail(error)
 
-    def finish(self) -> None:
-        """Give the connection back, or cut it if anything on it is not over."""
+    def release(self) -> None:
+        """Give the connection back to the pool, or close it if anything on it is unfinished."""
         uploading = self.uploading
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-        self._leave_splice()
+        if self._watcher is not None:
+            self._watcher.cancel()
+            self._watcher = None
+        upload, self._upload = self._upload, None
+        if upload is not None:
+            upload.close_splice()
+        self.finish_splice()
         conn, self.conn = self.conn, None
         if conn is None:
             return
-        conn.unheard()
+        conn.drop_callback()
         if uploading:
             conn.abort()
         else:

@@ -1,30 +1,30 @@
-"""A client's transport that does not lose the end of an answer."""
+"""A client's transport that does not lose the end of a response."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
-# How long the rest of a request is read and dropped after an answer that did not wait for it.
-LINGER_SECONDS = 2.0
-# How long a client may leave lying what was written for it, at the end of the connection
-# and, before that, so much that no more can be written.
+# Seconds for which the rest of a request is read and dropped after a response that came before its
+# end (nginx: lingering_close).
+LINGER_TIMEOUT = 2.0
+# Seconds for which a client may read nothing of what is written for it, at the end of a connection
+# and, before that, while the write buffer is full (nginx: send_timeout).
 SEND_TIMEOUT = 120.0
 
 
 class LingeringTransport:
-    """A transport whose `close` does not destroy an answer that is still on its way.
+    """A transport whose `close` does not destroy a response that is still on its way.
 
-    A socket that is closed with unread bytes sends a reset, at which a client that is still sending
-    forgets to look for an answer. So the end is announced first, and what still comes is dropped
-    for a while.
+    Closing a socket that holds unread bytes sends a reset, and a client that is still sending then
+    loses the response. So the end of the connection is announced first (FIN), and what the client
+    still sends is dropped for LINGER_TIMEOUT.
 
-    An answer's head waits for the first of its body, for as long as the event loop takes to come
-    round: the two leave in one write, the dearest thing that a small request costs.
+    The head of a response is held back until the first part of its body is written, at most to the
+    next turn of the event loop: both leave in one system call, the largest cost of a small request.
     """
 
-    def __init__(self, transport: asyncio.Transport, protocol: "StrictProtocol") -> None:
+    def __init__(self, transport: asyncio.Transport, protocol: ServerConnection) -> None:
         self._transport = transport
         self._protocol = protocol
         self._closing = False
@@ -39,6 +39,7 @@ class LingeringTransport:
         return self._closing or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
+        """Write data, or hold it back if it is the head of a response."""
         if self._head:
             self._head += data
             self.flush()
@@ -49,12 +50,12 @@ class LingeringTransport:
             self._transport.write(data)
 
     def write_whole(self, data: bytes) -> None:
-        """Send an answer that has its body with it."""
+        """Write a response that is complete."""
         self.flush()
         self._transport.write(data)
 
     def flush(self) -> None:
-        """Send a head whose body takes its time, or what merely looks like one."""
+        """Write what is held back: a head without its body, or a body that looks like a head."""
         if self._head_due is not None:
             self._head_due.cancel()
             self._head_due = None
@@ -62,6 +63,7 @@ class LingeringTransport:
             self._transport.write(head)
 
     def close(self) -> None:
+        """Close after everything has been written; `linger` if the request is not read in full."""
         cycle = self._protocol.cycle
         if cycle is not None and cycle.response_complete and cycle.more_body:
             self.linger()
@@ -69,12 +71,12 @@ class LingeringTransport:
             self._closing = True
             self.flush()
             self._transport.close()
-            # By itself that waits for a client that does not read, for ever.
+            # Without a timer this would wait for ever for a client that does not read.
             if self._transport.get_write_buffer_size():
                 self._timer = self._protocol.loop.call_later(SEND_TIMEOUT, self._transport.abort)
 
     def linger(self) -> None:
-        """Send what is written and then the end, and read on for a while."""
+        """Announce the end after everything has been written, and keep reading for a while."""
         if self.is_closing():
             return
         self._closing = True
@@ -84,9 +86,10 @@ class LingeringTransport:
             return
         self._transport.write_eof()
         self._protocol.flow.resume_reading()
-        self._timer = self._protocol.loop.call_later(LINGER_SECONDS, self._transport.abort)
+        self._timer = self._protocol.loop.call_later(LINGER_TIMEOUT, self._transport.abort)
 
-    def lost(self) -> None:
+    def connection_lost(self) -> None:
+        """Cancel what is scheduled. To be called by the protocol when the connection has ended."""
         if self._head_due is not None:
             self._head_due.cancel()
         if self._timer is not None:

@@ -1,51 +1,37 @@
-"""uvicorn's HTTP/1.1 protocol, made strict where the layers above cannot be.
+"""uvicorn's HTTP/1.1 protocol, with the checks that later layers cannot make, and the fast path.
 
-By itself it drops the body of a request that asks for an upgrade and reads what follows as another
-request, takes trailers for headers, sets no bound to a head in bytes or seconds, and resets the
-connection under an answer that leaves a body unread. What is refused here is answered in the
-gateway's one shape, and closes the connection.
-
-Longer than most files here: what the base class calls back all changes the state of one connection.
+uvicorn's own protocol drops the body of a request that asks for an upgrade and reads what follows
+as another request, takes trailers for headers, does not bound a head in bytes or seconds, and
+resets the connection under a response that leaves a body unread. Whatever is refused here gets an
+error in the gateway's one shape, and the connection is closed.
 """
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from urllib.parse import unquote
 
 import httptools
 import structlog
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.core.errors import (
-    PROBLEM,
-    GatewayError,
-    HeadersTooLargeError,
-    InternalError,
-    MalformedRequestError,
-    SlowRequestError,
-)
+from app.core.errors import GatewayError, HeadersTooLargeError, SlowRequestError
 from app.core.request.head import RequestHead, RequestLine
-from app.edge.date_header import date_header
 from app.edge.http1 import lingering_transport
+from app.edge.http1.interfaces import FastPath, FastPathCycle
+from app.edge.http1.keep_alive import KeepAliveProtocol
 from app.edge.http1.lingering_transport import LingeringTransport
+from app.edge.http1.refusals import check_head, error_response, parse_error
 from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import MAX_HEAD, METHODS
 
-if TYPE_CHECKING:
-    from app.data_plane.fast_path import FastPath, FastPathCycle
-
 log = structlog.get_logger()
 
-# The longest time that the head of a request may take, in seconds.
-HEAD_SECONDS = 10.0
-# How many heads a connection remembers, and up to which size in bytes; a client sends few
-# different ones, and seldom large ones.
+# Seconds within which the head of a request has to be received.
+HEAD_TIMEOUT = 10.0
+# How many heads a connection remembers, and of how many bytes at most. A client sends few different
+# ones, and large ones rarely.
 MAX_HEADS = 16
 MAX_REMEMBERED = 4096
 
@@ -53,59 +39,62 @@ _END = b"\r\n\r\n"
 _METHODS = {method.encode("ascii"): method for method in METHODS}
 
 
-class StrictProtocol(HttpToolsProtocol):
+class StrictProtocol(KeepAliveProtocol):
     """One connection of a client."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = False
         self._head_timer: asyncio.TimerHandle | None = None
-        # Bytes that the parser has taken since it last made anything of them.
+        # Bytes since the parser last found a part of a request in them, and whether it has found
+        # one in the present read.
         self._pending = 0
         self._progress = False
         self._refusal: GatewayError | None = None
         self._lingering: LingeringTransport | None = None
-        # The loop's time of the end of the last answer, until the client sends again.
-        self._idle_since: float | None = None
-        # Runs while the client takes nothing of what is written.
-        self._unread_timer: asyncio.TimerHandle | None = None
-        # What the application offers to whole requests below one prefix of paths, if anything.
-        self._express: FastPath | None = getattr(self.app, "fast_path", None)
-        # The body, so far, of a request that may turn out to be whole with this very read.
-        self._held: bytes | None = None
-        # What was found of heads that came before on this connection, by their bytes.
+        # Runs while the write buffer is full because the client does not read.
+        self._send_timer: asyncio.TimerHandle | None = None
+        # What the application offers to fully received requests, if anything.
+        self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
+        # The body received so far of a request that may take the fast path; None for any other.
+        self._held_body: bytes | None = None
+        # Heads that this client has sent before, by their bytes.
         self._heads: dict[bytes, RequestHead] = {}
-        # This read, and whether the message under way began with its first byte.
+        # The present read, and whether the current request began with its first byte.
         self._read = b""
-        self._alone = False
-        # Whether the short way has declined it already.
+        self._starts_read = False
+        # Whether the fast path has declined the current request already.
         self._declined = False
-        # The request that is being answered; `cycle` is the last one that came.
+        # The request that is being processed; `cycle` is the one that came last.
         self._running: RequestResponseCycle | None = None
-        if self._express is not None:
-            self._express.connections = self.connections
+        if self._fast_path is not None:
+            self._fast_path.connections = self.connections
 
     @property
     def busy(self) -> bool:
-        """Whether a request is being answered."""
+        """Whether a request is being processed."""
         return self._running is not None and not self._running.response_complete
+
+    @property
+    def running(self) -> RequestResponseCycle:
+        """The request that is being processed."""
+        assert self._running is not None
+        return self._running
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)
         super().connection_made(self._lingering)  # type: ignore[arg-type]
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._on_head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
-        self._end_unread()
-        if self.timeout_keep_alive_task is not None:
-            self.timeout_keep_alive_task.cancel()
+        self._cancel_send_timer()
         assert self._lingering is not None
-        self._lingering.lost()
+        self._lingering.connection_lost()
         super().connection_lost(exc)
-        # The base class tells only the last request, which may wait behind the one under way.
+        # uvicorn notifies the last request only, which may be waiting behind the running one.
         self.pipeline.clear()
-        # What is left of a connection waits for the garbage collector, and a key is in each head.
+        # This object is freed by the garbage collector, and each head contains a key.
         self._heads.clear()
         running = self._running
         if running is not None and not running.response_complete:
@@ -115,7 +104,7 @@ class StrictProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._heads and self._take_again(data):
+        if self._heads and self._try_known_head(data):
             return
         was_idle = self._idle_since is not None
         self._unset_keepalive_if_required()
@@ -124,16 +113,16 @@ class StrictProtocol(HttpToolsProtocol):
         try:
             self.parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            # Only one without a body comes here unrefused. Such a wish may be ignored (RFC 9110,
-            # section 7.8); what else came along with it is not read as anything.
+            # Raised without a refusal for requests without a body only. The upgrade may be ignored
+            # (RFC 9110, section 7.8); what was received after the request is not read.
             if self._refusal is None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
-            self._refusal = self._refusal or _what_is_wrong(error)
+            self._refusal = self._refusal or parse_error(error)
         self._read = b""
         self._declined = False
-        if self._held is not None and self._refusal is None:
-            self._take_ordinary_way()
+        if self._held_body is not None and self._refusal is None:
+            self._fall_back()
         self._pending = 0 if self._progress else self._pending + len(data)
         if self._pending > MAX_HEAD:
             self._refusal = HeadersTooLargeError(
@@ -142,90 +131,48 @@ class StrictProtocol(HttpToolsProtocol):
         if self._refusal is not None:
             self._refuse(self._refusal)
         elif (self._in_head or (was_idle and not self._progress)) and self._head_timer is None:
-            self._head_timer = self.loop.call_later(HEAD_SECONDS, self._head_is_late)
+            self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._on_head_timeout)
+
+    # --- a client that does not read ---
 
     def pause_writing(self) -> None:
-        """The buffer is full. Whoever waits for room in it holds a connection to MLflow as well."""
+        """The write buffer is full. A request that waits for room occupies MLflow as well."""
         super().pause_writing()
-        self._end_unread()
-        self._unread_timer = self.loop.call_later(
+        self._cancel_send_timer()
+        self._send_timer = self.loop.call_later(
             lingering_transport.SEND_TIMEOUT, self.transport.abort
         )
 
     def resume_writing(self) -> None:
-        self._end_unread()
+        self._cancel_send_timer()
         super().resume_writing()
 
-    @property
-    def running(self) -> RequestResponseCycle:
-        """The request that is being answered."""
-        assert self._running is not None
-        return self._running
-
-    def cut_unread(self, seconds: float) -> None:
-        """The same for a body that does not pass through the buffer, and has stood still."""
-        if seconds > lingering_transport.SEND_TIMEOUT:
+    def check_send_timeout(self, silent: float) -> None:
+        """The same for a body that goes past the buffer. silent: seconds without a byte read."""
+        if silent > lingering_transport.SEND_TIMEOUT:
             self.transport.abort()
 
-    def send_held(self) -> None:
-        """Write what waits for more to leave with it: nothing may pass it on another way."""
+    def flush_head(self) -> None:
+        """Write a head that is held back, before its body goes past the transport."""
         assert self._lingering is not None
         self._lingering.flush()
 
-    def _end_unread(self) -> None:
-        if self._unread_timer is not None:
-            self._unread_timer.cancel()
-            self._unread_timer = None
+    def _cancel_send_timer(self) -> None:
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
 
-    # --- the silence between requests: a timer for each costs more than to look at the time ---
-
-    def _unset_keepalive_if_required(self) -> None:
-        self._idle_since = None
-
-    def on_response_complete(self) -> None:
-        if self.transport.is_closing():
-            self.server_state.total_requests += 1
-        else:
-            self._go_on()
-
-    def _go_on(self) -> None:
-        """The next request, if it is here already, or the silence before it."""
-        self.server_state.total_requests += 1
-        self.flow.resume_reading()
-        if self.pipeline:
-            cycle, app = self.pipeline.pop()
-            self._start_asgi_task(cycle, app)
-            return
-        self._idle_since = self.loop.time()
-        if self.timeout_keep_alive_task is None:
-            self._look_at_silence(self.timeout_keep_alive)
-
-    def _look_at_silence(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(
-            seconds, self.timeout_keep_alive_handler
-        )
-
-    def timeout_keep_alive_handler(self) -> None:
-        self.timeout_keep_alive_task = None
-        if self._idle_since is None:
-            return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._look_at_silence(left)
-        else:
-            super().timeout_keep_alive_handler()
-
-    # --- what the parser finds ---
+    # --- callbacks of the parser ---
 
     def on_message_begin(self) -> None:
-        self._alone = not self._progress and not self._pending
+        self._starts_read = not self._progress and not self._pending
         self._progress = self._in_head = True
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_head:
-            return  # a trailer, which nobody here has a use for
-        # As in the base class; calling that for each header costs more than doing it.
+            return  # a trailer; nothing here uses them
+        # The same as in the base class, because calling it for each header costs more.
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
@@ -234,44 +181,48 @@ class StrictProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._progress = True
         if self._refusal is None:
-            self._refusal = self._objection()
+            try:
+                check_head(self.url, self.headers, upgrade=self.parser.should_upgrade())
+            except GatewayError as error:
+                self._refusal = error
         if self._refusal is None:
             self._end_head()
-            if self._express is not None and self._may_be_short(self._express.prefix):
-                self._held = b""
+            if self._fast_path is not None and self._fits_fast_path(self._fast_path.prefix):
+                self._held_body = b""
                 return
             cycle = self.cycle
             if cycle is not None and not isinstance(cycle, RequestResponseCycle):
-                cycle.yield_way()
+                cast("FastPathCycle", cycle).hand_over()
             super().on_headers_complete()
 
     def on_chunk_header(self) -> None:
         self._progress = True
-        if self._held is not None:
-            self._take_ordinary_way()  # where many small pieces cost no more than a few large ones
+        if self._held_body is not None:
+            self._fall_back()  # there, many small chunks cost no more than a few large ones
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
-        if self._held is not None:
-            self._held += body
+        if self._held_body is not None:
+            self._held_body += body
         elif self._refusal is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._progress = True
-        if self._held is not None:
-            self._take_short_way()
+        if self._held_body is not None:
+            self._try_fast_path()
         elif self._refusal is None:
             super().on_message_complete()
 
-    # --- the short way, for requests that need nothing but this connection and the upstream's ---
+    # --- the fast path ---
 
     @property
-    def stalled(self) -> bool:
-        """Whether the client takes no more of what is written for now."""
+    def write_paused(self) -> bool:
+        """Whether the write buffer is full, because the client does not read."""
         return self.flow.write_paused
 
-    def _may_be_short(self, prefix: bytes) -> bool:
+    def _fits_fast_path(self, prefix: bytes) -> bool:
+        """Whether the request whose head is complete may be offered to the fast path."""
         parser, cycle = self.parser, self.cycle
         return (
             not self._declined
@@ -283,31 +234,33 @@ class StrictProtocol(HttpToolsProtocol):
             and parser.get_http_version() == "1.1"
         )
 
-    def _take_short_way(self) -> None:
-        assert self._express is not None
-        assert self._held is not None
-        method, url, body = self.parser.get_method(), self.url, self._held
-        head = self._express.read(self.headers, self.client[0] if self.client else "")
-        if head is None or not self._take(method.decode("ascii"), url, head, body):
-            self._take_ordinary_way()
+    def _try_fast_path(self) -> None:
+        """Offer a complete request to the fast path, and remember its head; or fall back."""
+        assert self._fast_path is not None
+        assert self._held_body is not None
+        method, url, body = self.parser.get_method(), self.url, self._held_body
+        head = self._fast_path.parse_head(self.headers, self.client[0] if self.client else "")
+        if head is None or not self._try_handle(method.decode("ascii"), url, head, body):
+            self._fall_back()
             super().on_message_complete()
             return
-        self._held = None
+        self._held_body = None
         first = b"%b %b HTTP/1.1" % (method, url)
         end = self._read.find(_END) + len(_END)
         lines = self._read[len(first) : end]
-        if len(lines) > MAX_REMEMBERED or head.digest is None:
-            return  # without a key they are a wallet's, which signs each request anew
-        if self._alone and self._read.startswith(first) and len(self._read) - end == len(body):
+        if len(lines) > MAX_REMEMBERED or head.key_digest is None:
+            return  # without a key it is a wallet's, and each of its requests has a new signature
+        alone = self._starts_read and len(self._read) - end == len(body)
+        if alone and self._read.startswith(first):
             if len(self._heads) == MAX_HEADS:
                 self._heads.clear()
             self._heads[lines] = head
 
-    def _take_again(self, data: bytes) -> bool:
-        """Take the short way without the parser, where it would find nothing new.
+    def _try_known_head(self, data: bytes) -> bool:
+        """Offer a request to the fast path without the parser, which would find nothing new in it.
 
-        That is a read between two requests which is one whole request, with headers that have come
-        before, byte for byte: only its first line is not known yet, and the rules look at that.
+        That is a read that begins between two requests and is exactly one request, whose headers
+        this client has sent before, byte for byte. Its first line and its body are checked as ever.
         """
         cycle = self.cycle
         if cycle.more_body or not cycle.response_complete or self._in_head or self._pending:
@@ -319,28 +272,29 @@ class StrictProtocol(HttpToolsProtocol):
         name, _, rest = data[:line_end].partition(b" ")
         url, _, version = rest.partition(b" ")
         method = _METHODS.get(name)
-        assert self._express is not None
-        if method is None or version != b"HTTP/1.1" or not url.startswith(self._express.prefix):
+        assert self._fast_path is not None
+        if method is None or version != b"HTTP/1.1" or not url.startswith(self._fast_path.prefix):
             return False
-        if not self._take(method, url, head, data[end:]):
+        if not self._try_handle(method, url, head, data[end:]):
             self._declined = True
             return False
         self._idle_since = None
         return True
 
-    def _take(self, method: str, url: bytes, head: RequestHead, body: bytes) -> bool:
-        assert self._express is not None
+    def _try_handle(self, method: str, url: bytes, head: RequestHead, body: bytes) -> bool:
+        assert self._fast_path is not None
         path, _, query = url.partition(b"?")
         line = RequestLine(method, path, query)
-        cycle = self._express.take(self, line, head, body)
+        cycle = self._fast_path.try_handle(self, line, head, body)
         if cycle is None:
             return False
         self.cycle = self._running = cast("RequestResponseCycle", cycle)
         return True
 
-    def _take_ordinary_way(self) -> None:
-        assert self._held is not None
-        body, self._held = self._held, None
+    def _fall_back(self) -> None:
+        """Let uvicorn process the request whose body was held for the fast path."""
+        assert self._held_body is not None
+        body, self._held_body = self._held_body, None
         super().on_headers_complete()
         if body:
             super().on_body(body)
@@ -350,8 +304,8 @@ class StrictProtocol(HttpToolsProtocol):
         cycle.scope["zero_copy"] = ZeroCopyChannel(self)  # type: ignore[typeddict-unknown-key]
         super()._start_asgi_task(cycle, app)
 
-    def answer(self, data: bytes, *, close: bool) -> None:
-        """Send the whole answer of the request that is under way."""
+    def respond(self, data: bytes, *, close: bool) -> None:
+        """Send the complete response of the running request. close: the connection ends with it."""
         assert self._lingering is not None
         if self._lingering.is_closing():
             self.server_state.total_requests += 1
@@ -361,13 +315,14 @@ class StrictProtocol(HttpToolsProtocol):
             self._lingering.close()
             self.server_state.total_requests += 1
         else:
-            self._go_on()
+            self._next_request()
 
-    def hand_over(
-        self, taken: "FastPathCycle", app: Callable[[Any, Any, Any], Awaitable[None]]
-    ) -> None:
-        """Let an ASGI application see a request to its end, which has been read to its own."""
-        line, context = taken.line, taken.context
+    def hand_over(self, replaced: FastPathCycle, app: ASGIApp) -> None:
+        """Continue a fully received request as an ASGI request.
+
+        replaced: the request on the fast path. app: continues it.
+        """
+        line, context = replaced.line, replaced.context
         scope = {
             "type": "http",
             "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
@@ -394,48 +349,36 @@ class StrictProtocol(HttpToolsProtocol):
             default_headers=self.server_state.default_headers,
             message_event=asyncio.Event(),
             expect_100_continue=False,
-            keep_alive=taken.keep_alive,
+            keep_alive=replaced.keep_alive,
             on_response=self.on_response_complete,
         )
         cycle.more_body = False
         cycle.message_event.set()
-        if self.cycle is cast("RequestResponseCycle", taken):
+        if self.cycle is cast("RequestResponseCycle", replaced):
             self.cycle = cycle
         self._start_asgi_task(cycle, app)
 
-    # --- what speaks against a request ---
-
-    def _objection(self) -> GatewayError | None:
-        """What speaks against the request whose head is complete, before anybody acts on it."""
-        if self.url[:1] != b"/" or b"#" in self.url:
-            return MalformedRequestError(
-                "The request's target must be a path that begins with /, without a fragment."
-            )
-        if self.parser.should_upgrade():
-            headers = dict(self.headers)
-            if headers.get(b"upgrade", b"").lower() == b"websocket":
-                return MalformedRequestError("There are no websockets here.")
-            if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
-                return MalformedRequestError(
-                    "A request with a body must not ask for an upgrade. This server speaks "
-                    "HTTP/1.1 only."
-                )
-        return None
+    # --- refusals ---
 
     def _end_head(self) -> None:
+        """Note that no head is being received."""
         self._in_head = False
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
 
-    def _head_is_late(self) -> None:
+    def _on_head_timeout(self) -> None:
         if self._in_head:
-            self._refuse(SlowRequestError(f"The headers took more than {HEAD_SECONDS:g} seconds."))
+            self._refuse(
+                SlowRequestError(
+                    f"The request's headers were not received within {HEAD_TIMEOUT:g} seconds."
+                )
+            )
         else:
-            self.transport.close()  # nothing was asked
+            self.transport.close()  # no request has begun
 
     def _refuse(self, error: GatewayError) -> None:
-        """Answer, unless that would land inside or ahead of another answer, and close."""
+        """Close the connection, after an error response if no other response is in its way."""
         self._refusal = error
         in_body = not self._in_head
         self._end_head()
@@ -443,7 +386,7 @@ class StrictProtocol(HttpToolsProtocol):
             return
         cycle = self.cycle
         if in_body and cycle is not None and not cycle.response_started and not self.pipeline:
-            # It is this request that broke off: the application is told that the client left.
+            # The error is in the body of this very request: to the application its client has left.
             cycle.disconnected = True
             cycle.message_event.set()
         elif cycle is not None and not cycle.response_complete:
@@ -451,30 +394,5 @@ class StrictProtocol(HttpToolsProtocol):
             return
         request_id = secrets.token_hex(8)
         log.info("request.refused", request_id=request_id, reason=error.reason)
-        self.transport.write(_answer(error, request_id))
+        self.transport.write(error_response(error, request_id))
         self.transport.linger()  # type: ignore[attr-defined]
-
-
-def _what_is_wrong(error: httptools.HttpParserError) -> GatewayError:
-    """Why the parser stopped: over what it read, or over a fault of ours in what it called."""
-    cause = error.__context__
-    # An undecodable path, or one that is no URL, is found by whom it calls and is the client's.
-    if cause is None or isinstance(cause, httptools.HttpParserError | UnicodeDecodeError):
-        return MalformedRequestError("The request is not HTTP/1.1.")
-    log.error("request.failed", exc_info=cause)
-    return InternalError()
-
-
-def _answer(error: GatewayError, request_id: str) -> bytes:
-    body = error.body(request_id)
-    headers = [
-        date_header(),
-        (b"content-type", PROBLEM),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-request-id", request_id.encode()),
-        (b"x-content-type-options", b"nosniff"),
-        (b"cache-control", b"no-store"),
-        (b"connection", b"close"),
-    ]
-    lines = [b"%b: %b\r\n" % header for header in headers]
-    return b"".join([STATUS_LINE[error.status], *lines, b"\r\n", body])

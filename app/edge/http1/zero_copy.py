@@ -1,47 +1,45 @@
-"""The way around the HTTP parser and the transport, for one request's large bodies.
+"""The client's connection without the HTTP parser, for the large bodies of one request.
 
-ASGI has no word for it, so that it travels beside the messages, in `scope["zero_copy"]`. Whoever
-takes it up answers for what the layers in between would have counted.
+An ASGI extension of this server: it travels beside the messages, in `scope["zero_copy"]`. What uses
+it has to count the bytes itself, because no layer in between sees them.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-if TYPE_CHECKING:
-    from app.edge.http1.protocol import StrictProtocol
+from app.edge.http1.interfaces import ServerConnection
 
 
 class ZeroCopyChannel:
-    """The client's connection, while one request on it is answered.
+    """The client's connection while one request on it is being processed.
 
-    bytes_in, bytes_out: how much of the request's body and of the answer's came this way.
+    bytes_in, bytes_out: how many bytes of the request's body and of the response's went this way.
     """
 
     __slots__ = ("_protocol", "bytes_in", "bytes_out")
 
-    def __init__(self, protocol: "StrictProtocol") -> None:
+    def __init__(self, protocol: ServerConnection) -> None:
         self._protocol = protocol
         self.bytes_in = self.bytes_out = 0
 
     @property
     def _cycle(self) -> RequestResponseCycle:
-        # Not kept: it holds the scope that holds this.
+        # Looked up each time: the cycle holds the scope, which holds this object.
         return self._protocol.running
 
     @property
     def transport(self) -> asyncio.Transport:
-        """Whose socket it is."""
+        """The transport that owns the client's socket."""
         return self._protocol.transport
 
     # --- the request's body ---
 
     def hold_body(self) -> bool:
-        """Read no more of the body until `receive` is called, where none of it waits in memory.
+        """Stop reading the body until `receive` is called; False if some of it is in memory.
 
-        Asked right after `receive`, this says that all further bytes are still in the socket.
+        Called right after `receive`, True means that all bytes still to come are in the socket.
         """
         cycle = self._cycle
         if cycle.body or not cycle.more_body or cycle.disconnected or self.transport.is_closing():
@@ -50,48 +48,51 @@ class ZeroCopyChannel:
         return True
 
     def count_body(self, size: int) -> None:
-        """Note that so many bytes of the request's body were taken from the socket."""
+        """Count bytes of the request's body that were read from the socket."""
         self.bytes_in += size
 
     def end_body(self) -> None:
-        """All the rest of the body has been taken: what comes next is another request."""
+        """Note that all of the body has been read: the next bytes are another request's."""
         cycle = self._cycle
         if not cycle.disconnected:
-            # The old one waits for an end that it will not see.
+            # The old parser still expects the bytes that it has not seen.
             parser = httptools.HttpRequestParser(self._protocol)
-            parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's own
+            parser.set_dangerous_leniencies(lenient_data_after_close=True)  # like uvicorn's own
             self._protocol.parser = parser
             cycle.more_body = False
             cycle.message_event.set()
 
-    # --- the answer's body ---
+    # --- the response's body ---
 
-    def takes(self, size: int) -> bool:
-        """Whether the answer's body goes out as it comes, and lacks just so many bytes."""
+    def can_splice(self, size: int) -> bool:
+        """Whether the response has a Content-Length of which exactly `size` bytes are missing."""
         cycle = self._cycle
         return cycle.chunked_encoding is False and cycle.expected_content_length == size
 
     async def flush(self) -> None:
-        """Wait until all that was sent is with the socket, or the client has gone."""
+        """Wait until everything written is in the client's socket, or the client has gone."""
         transport, flow = self.transport, self._protocol.flow
-        self._protocol.send_held()
+        self._protocol.flush_head()
         if not transport.is_closing():
             transport.set_write_buffer_limits(high=0)
             await flow.drain()
         if not transport.is_closing():
             transport.set_write_buffer_limits()
 
-    def count_answer(self, size: int) -> None:
-        """Note that so many bytes of the answer's body are with the socket."""
+    def count_response(self, size: int) -> None:
+        """Count bytes of the response's body that were written to the socket."""
         self.bytes_out += size
         self._cycle.expected_content_length -= size
 
-    def unread(self, seconds: float) -> None:
-        """Cut the connection if it is too long for which the client has taken nothing."""
-        self._protocol.cut_unread(seconds)
+    def check_send_timeout(self, silent: float) -> None:
+        """Abort the connection if the client has read nothing for longer than SEND_TIMEOUT.
 
-    def leave(self) -> None:
-        """The socket says that the client has gone."""
+        silent: seconds for which it has read nothing.
+        """
+        self._protocol.check_send_timeout(silent)
+
+    def client_gone(self) -> None:
+        """Note that writing to the client's socket has failed."""
         self._cycle.disconnected = True
         self._cycle.message_event.set()
         self.transport.abort()

@@ -1,5 +1,6 @@
 """All errors and warnings of the SDK.
 
+```text
 HokusaiError
 ├── ConfigurationError          the gateway's URL or another setting is missing or unusable
 │   └── CredentialError         there is no credential, or it is unusable
@@ -23,6 +24,7 @@ HokusaiError
     │   └── IdempotencyKeyReusedError
     ├── RateLimitedError            429
     └── ServerError                 5xx
+```
 """
 
 from __future__ import annotations

@@ -1,19 +1,22 @@
-"""What the tests of identity share: an admin, and the log of what the gateway does."""
+"""What the tests of identity share: an admin, two gateways, and the log."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.gateway import EVERYTHING, RunningGateway
+from app.standalone.mlflow import ChildMLflow
+from tests.access.identity.signing_in import HOST
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.sql import sql
 
 
 @pytest.fixture(scope="session")
 def admin(gateway: RunningGateway) -> Iterator[httpx.Client]:
-    """A client of the shared gateway with every scope, in a tenant of its own."""
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as client:
+    """A client of the shared gateway with every scope, in a separate tenant."""
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as client:
         yield client
 
 
@@ -28,7 +31,7 @@ class _Collector(logging.Handler):
 
 @pytest.fixture
 def log(gateway: RunningGateway) -> Iterator[list[logging.LogRecord]]:
-    """What is logged while the test runs, by whatever logger."""
+    """The log records of all loggers while the test runs."""
     collector = _Collector()
     root = logging.getLogger()
     root.addHandler(collector)
@@ -37,7 +40,7 @@ def log(gateway: RunningGateway) -> Iterator[list[logging.LogRecord]]:
 
 
 def traces(records: list[logging.LogRecord]) -> list[Any]:
-    """The records that carry a stack trace, or complain."""
+    """The records with a traceback, and those of level warning and above."""
     return [
         record
         for record in records
@@ -45,3 +48,39 @@ def traces(records: list[logging.LogRecord]) -> list[Any]:
         or record.levelno >= logging.WARNING
         or "Traceback" in record.getMessage()
     ]
+
+
+Pair = tuple[RunningGateway, RunningGateway]
+
+
+@pytest.fixture(scope="module")
+def pair(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[Pair]:
+    """Two gateways on a database that no other test uses."""
+    url = new_database()
+    with (
+        RunningGateway(url, mlflow_server.url) as one,
+        RunningGateway(url, mlflow_server.url) as other,
+    ):
+        yield one, other
+
+
+def listening(gateway: RunningGateway) -> list[int]:
+    """The process ids of PostgreSQL that serve the gateways' listeners."""
+    return [
+        pid
+        for (pid,) in sql(
+            gateway,
+            "select pid from pg_stat_activity where datname = current_database()"
+            " and (query ilike 'listen%%' or query = 'select 1')",
+        )
+    ]
+
+
+@pytest.fixture(scope="module")
+def signing_in(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    """A gateway with a public URL."""
+    url = f"https://{HOST}"
+    with RunningGateway(new_database(), mlflow_server.url, public_url=url) as running:
+        yield running

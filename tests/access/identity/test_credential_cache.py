@@ -1,4 +1,4 @@
-"""A worker's memory of credentials, under a clock of the test's own."""
+"""The cache of credentials, with a clock that the tests set."""
 
 import asyncio
 from unittest.mock import Mock
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity import credential_cache
-from app.access.identity.credential_cache import LIFETIME, CredentialCache, KnownCredential
+from app.access.identity.credential_cache import LIFETIME, CachedCredential, CredentialCache
 from app.core.errors import ExpiredKeyError
 from app.core.request.principal import Principal
 
@@ -21,112 +21,113 @@ class Clock:
         return self.now
 
 
-def credential(name: str) -> KnownCredential:
+def credential(name: str) -> CachedCredential:
     principal = Principal(id=f"key:{name}", credential=name, tenant="t", scopes=frozenset())
-    return KnownCredential(
-        id=name, principal=principal, expires_at=None, expired=lambda: ExpiredKeyError("over")
+    return CachedCredential(
+        id=name, principal=principal, expires_at=None, expiry_error=lambda: ExpiredKeyError("over")
     )
 
 
-def memory(clock: Clock) -> CredentialCache:
-    listening = CredentialCache(clock=clock)
-    listening.listening = True
-    return listening
+def new_cache(clock: Clock) -> CredentialCache:
+    """An empty cache whose listener is connected."""
+    cache = CredentialCache(clock=clock)
+    cache.listening = True
+    return cache
 
 
-def test_what_was_found_is_known_for_thirty_seconds_at_most() -> None:
+def test_an_entry_is_used_for_thirty_seconds_at_most() -> None:
     clock = Clock()
-    one = memory(clock)
+    cache = new_cache(clock)
     found = credential("a")
-    one.put(b"a", found, one.generation)
+    cache.put(b"a", found, cache.generation)
     assert LIFETIME <= 30
     clock.now += LIFETIME
-    assert one.get(b"a") is found
+    assert cache.get(b"a") is found
     clock.now += 0.001
-    assert one.get(b"a") is None
+    assert cache.get(b"a") is None
 
 
-def test_use_does_not_lengthen_the_time() -> None:
+def test_use_does_not_extend_an_entry() -> None:
     clock = Clock()
-    one = memory(clock)
-    one.put(b"a", credential("a"), one.generation)
+    cache = new_cache(clock)
+    cache.put(b"a", credential("a"), cache.generation)
     for _ in range(31):
-        one.get(b"a")
+        cache.get(b"a")
         clock.now += 1
-    assert one.get(b"a") is None
+    assert cache.get(b"a") is None
 
 
-def test_nothing_is_remembered_while_nobody_listens() -> None:
-    one = CredentialCache(clock=Clock())
-    one.put(b"a", credential("a"), one.generation)
-    assert one.get(b"a") is None
+def test_nothing_is_cached_while_the_listener_is_not_connected() -> None:
+    cache = CredentialCache(clock=Clock())
+    cache.put(b"a", credential("a"), cache.generation)
+    assert cache.get(b"a") is None
 
 
-def test_a_lookup_that_began_before_a_notification_is_not_remembered() -> None:
-    one = memory(Clock())
-    began = one.generation
-    # Meanwhile the key is revoked: the lookup may have read it as it was before.
-    one.forget("a")
-    one.put(b"a", credential("a"), began)
-    assert one.get(b"a") is None
-    one.put(b"a", credential("a"), one.generation)
-    assert one.get(b"a") is not None
+def test_a_lookup_that_began_before_an_invalidation_is_not_cached() -> None:
+    cache = new_cache(Clock())
+    began = cache.generation
+    # The key is revoked now; the lookup may have read the row before that.
+    cache.invalidate("a")
+    cache.put(b"a", credential("a"), began)
+    assert cache.get(b"a") is None
+    cache.put(b"a", credential("a"), cache.generation)
+    assert cache.get(b"a") is not None
 
 
-def test_a_lookup_that_began_before_the_connection_was_lost_is_not_remembered() -> None:
-    one = memory(Clock())
-    began = one.generation
-    one.listening = False
-    one.forget_all()
-    one.listening = True
-    one.put(b"a", credential("a"), began)
-    assert one.get(b"a") is None
+def test_a_lookup_that_began_before_the_connection_was_lost_is_not_cached() -> None:
+    cache = new_cache(Clock())
+    began = cache.generation
+    cache.listening = False
+    cache.clear()
+    cache.listening = True
+    cache.put(b"a", credential("a"), began)
+    assert cache.get(b"a") is None
 
 
-def test_a_listener_that_never_comes_up_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_outage_of_the_listener_is_logged_once(monkeypatch: pytest.MonkeyPatch) -> None:
     log = Mock()
     monkeypatch.setattr(credential_cache, "log", log)
     monkeypatch.setattr(credential_cache, "RETRY", 0.0)
 
-    class Away:
-        tries = 0
+    class Unavailable:
+        attempts = 0
 
         async def connect(self) -> None:
-            self.tries += 1
-            if self.tries == 5:
+            self.attempts += 1
+            if self.attempts == 5:
                 raise asyncio.CancelledError
             raise ConnectionRefusedError
 
     with pytest.raises(asyncio.CancelledError):
-        asyncio.run(CredentialCache().listen(Away()))  # type: ignore[arg-type]
+        await CredentialCache().listen(Unavailable())  # type: ignore[arg-type]
     log.warning.assert_called_once_with("credentials.listener_lost", error="ConnectionRefusedError")
 
 
-def test_forgetting_one_leaves_the_others() -> None:
-    one = memory(Clock())
+def test_invalidating_one_credential_keeps_the_others() -> None:
+    cache = new_cache(Clock())
     for name in ("a", "b"):
-        one.put(name.encode(), credential(name), one.generation)
-    # The same key under two peppers.
-    one.put(b"a again", credential("a"), one.generation)
-    one.forget("a")
-    assert [one.get(digest) is None for digest in (b"a", b"a again", b"b")] == [True, True, False]
+        cache.put(name.encode(), credential(name), cache.generation)
+    # The same key, by its digest with another pepper.
+    cache.put(b"a again", credential("a"), cache.generation)
+    cache.invalidate("a")
+    assert [cache.get(digest) is None for digest in (b"a", b"a again", b"b")] == [True, True, False]
 
 
-def test_the_memory_is_bounded_and_the_oldest_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_is_bounded_and_evicts_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(credential_cache, "CAPACITY", 3)
-    one = memory(Clock())
+    cache = new_cache(Clock())
     for name in "abcd":
-        one.put(name.encode(), credential(name), one.generation)
-    assert [one.get(name.encode()) is not None for name in "abcd"] == [False, True, True, True]
+        cache.put(name.encode(), credential(name), cache.generation)
+    assert [cache.get(name.encode()) is not None for name in "abcd"] == [False, True, True, True]
 
 
-def test_uses_are_told_by_id() -> None:
-    one = memory(Clock())
+def test_last_uses_are_listed_by_credential_id() -> None:
+    cache = new_cache(Clock())
     for name, at in (("a", 5.0), ("b", 10.0)):
         found = credential(name)
         found.used_at = at
-        one.put(name.encode(), found, one.generation)
-    assert one.used_since(7.0) == {"b": 10.0}
+        cache.put(name.encode(), found, cache.generation)
+    assert cache.used_since(7.0) == {"b": 10.0}
 
 
 ACTIONS = st.lists(
@@ -142,22 +143,24 @@ ACTIONS = st.lists(
 
 
 @given(ACTIONS)
-def test_no_order_of_events_keeps_a_revoked_key_alive(actions: list[tuple[str, int]]) -> None:
-    """Lookups take time; a revocation is committed first and its notification comes later."""
+def test_no_order_of_events_keeps_a_revoked_key_in_the_cache(
+    actions: list[tuple[str, int]],
+) -> None:
+    """A lookup takes time, and a notification arrives some time after the revocation's commit."""
     clock = Clock()
-    one = memory(clock)
+    cache = new_cache(clock)
     revoked: dict[int, float] = {}
-    told: set[int] = set()
+    notified: set[int] = set()
     undelivered: list[int] = []
     lookups: list[tuple[int, int]] = []
     for act, number in actions:
         match act:
             case "begin":
-                if number not in revoked:  # the database still calls it good
-                    lookups.append((number, one.generation))
+                if number not in revoked:  # the row in the database is still valid
+                    lookups.append((number, cache.generation))
             case "finish":
                 for key, generation in [each for each in lookups if each[0] == number]:
-                    one.put(bytes([key]), credential(str(key)), generation)
+                    cache.put(bytes([key]), credential(str(key)), generation)
                 lookups = [each for each in lookups if each[0] != number]
             case "revoke":
                 if number not in revoked:
@@ -165,10 +168,10 @@ def test_no_order_of_events_keeps_a_revoked_key_alive(actions: list[tuple[str, i
                     undelivered.append(number)
             case "deliver":
                 for key in undelivered:
-                    one.forget(str(key))
-                told |= set(undelivered)
+                    cache.invalidate(str(key))
+                notified |= set(undelivered)
                 undelivered = []
             case "wait":
                 clock.now += number
-        for key in told:
-            assert one.get(bytes([key])) is None
+        for key in notified:
+            assert cache.get(bytes([key])) is None

@@ -1,3 +1,5 @@
+"""The credential of a request is parsed from its headers, without repeating it in an error."""
+
 import base64
 import traceback
 
@@ -26,7 +28,7 @@ def basic(pair: bytes) -> bytes:
     return b"Basic " + base64.b64encode(pair)
 
 
-def test_a_request_without_credentials_has_none() -> None:
+def test_a_request_without_credentials_has_no_credential() -> None:
     assert parse({}) is None
     assert parse({b"host": b"registry", b"cookie": b"key=" + KEY.encode()}) is None
 
@@ -45,15 +47,15 @@ def test_a_request_without_credentials_has_none() -> None:
         {b"authorization": basic(b"anybody:" + KEY.encode()).replace(b"Basic", b"bAsIc")},
     ],
 )
-def test_a_key_is_taken_from_each_place_it_may_stand(headers: dict[bytes, bytes]) -> None:
+def test_a_key_is_parsed_from_each_of_its_headers(headers: dict[bytes, bytes]) -> None:
     assert parse(headers) == KeyCredential(KEY)
 
 
-def test_a_basic_password_may_hold_colons() -> None:
+def test_a_basic_password_may_contain_colons() -> None:
     assert parse({b"authorization": basic(b"user:a:b")}) == KeyCredential("a:b")
 
 
-def test_a_wallet_is_taken_from_its_three_headers() -> None:
+def test_a_wallets_credential_is_parsed_from_its_three_headers() -> None:
     assert parse(WALLET) == WalletCredential("0xabc", "Hokusai API Access - now", "5167")
 
 
@@ -85,14 +87,14 @@ def test_a_wallet_header_outside_ascii_is_refused(name: bytes) -> None:
         {b"x-eth-signature": b"", b"x-api-key": b"a"},
     ],
 )
-def test_two_credentials_are_a_bad_request(headers: dict[bytes, bytes]) -> None:
+def test_two_credentials_are_ambiguous(headers: dict[bytes, bytes]) -> None:
     with pytest.raises(AmbiguousCredentialsError) as caught:
         parse(headers)
     assert caught.value.status == 400
 
 
 @pytest.mark.parametrize(
-    ("headers", "said"),
+    ("headers", "words"),
     [
         ({b"authorization": b""}, "no scheme"),
         ({b"authorization": KEY.encode()}, "no scheme"),
@@ -111,19 +113,19 @@ def test_two_credentials_are_a_bad_request(headers: dict[bytes, bytes]) -> None:
         ({b"authorization": basic(b"u:" + KEY.encode() + b"\xff")}, "outside ASCII"),
     ],
 )
-def test_an_unreadable_key_is_refused_without_being_repeated(
-    headers: dict[bytes, bytes], said: str
+def test_a_malformed_key_is_refused_without_repeating_it(
+    headers: dict[bytes, bytes], words: str
 ) -> None:
-    with pytest.raises(InvalidKeyError, match=said) as caught:
+    with pytest.raises(InvalidKeyError, match=words) as caught:
         parse(headers)
     assert caught.value.status == 401
-    told = "".join(traceback.format_exception_only(caught.value)) + str(caught.value.body("id"))
-    assert KEY not in told
+    shown = "".join(traceback.format_exception_only(caught.value)) + str(caught.value.body("id"))
+    assert KEY not in shown
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_no_representation_shows_a_secret() -> None:
+def test_repr_shows_no_secret() -> None:
     assert KEY not in repr(parse({b"x-api-key": KEY.encode()}))
     shown = repr(parse(WALLET))
     assert "5167" not in shown
@@ -139,7 +141,7 @@ def test_no_representation_shows_a_secret() -> None:
         | st.binary(max_size=40).map(lambda value: b"Bearer " + value),
     )
 )
-def test_whatever_comes_is_a_credential_or_a_clean_refusal(headers: dict[bytes, bytes]) -> None:
+def test_parsing_any_headers_raises_no_other_error(headers: dict[bytes, bytes]) -> None:
     try:
         credential = parse(headers)
     except GatewayError as error:

@@ -1,15 +1,15 @@
-"""A stock MLflow client with each kind of credential, in a process of its own."""
+"""An unmodified MLflow client with each kind of credential, in a separate process."""
 
 import os
 import subprocess
 import sys
 
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
-# What a reader of MLflow's own quick start types: no experiment is chosen.
+# As in MLflow's quick start: no experiment is selected.
 TRAINING = """
 import os, sys
 import mlflow
@@ -42,14 +42,14 @@ os.environ["MLFLOW_TRACKING_PASSWORD"] = "hk_live_mistyped"
 try:
     mlflow.search_experiments()
 except MlflowException as error:
-    assert "This is not an API key" in str(error), error
+    assert "This is not a valid API key" in str(error), error
 else:
-    raise AssertionError("a mistyped key was taken")
+    raise AssertionError("a mistyped key was accepted")
 print("all", len(set(runs)))
 """
 
 
-def test_a_bare_run_in_a_brand_new_tenant(gateway: RunningGateway) -> None:
+def test_the_mlflow_client_logs_a_run_with_each_kind_of_credential(gateway: RunningGateway) -> None:
     wallet = Wallet()
     with gateway.client(**wallet.headers()) as client:
         token = good(client.post("/api/auth/token"), 201)["access_token"]
@@ -63,7 +63,7 @@ def test_a_bare_run_in_a_brand_new_tenant(gateway: RunningGateway) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "all 2"
-    # The wallet's run is in the experiment `Default` of a workspace that this run has made.
+    # The wallet's run is in the experiment `Default` of a workspace that its request has created.
     ((experiment,),) = sql(
         gateway, "select default_experiment from tenants where name = %s", wallet.tenant
     )

@@ -1,32 +1,27 @@
+"""A wallet's signed message is verified by its time and its signature."""
+
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct
-from eth_utils.address import to_checksum_address
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.access.identity.credentials import WalletCredential
-from app.access.identity.wallet import (
-    VerifiedWallet,
-    checksum_address,
-    parse_signature,
-    personal_digest,
-    personal_recover,
-    verify,
-)
-from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
+from app.access.identity.wallet import verify
+from app.core.errors import InvalidSignatureError, StaleSignatureError
+from app.core.ethereum import personal_digest
+from app.core.request.wallet_proof import WalletProof
 
 ACCOUNT = Account.from_key("0x" + "46" * 32)
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
-PAST, AHEAD = 300.0, 60.0
-ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+MAX_AGE, CLOCK_SKEW = 300.0, 60.0
 
 
 class HokusaiAuth:
-    """The guide's class, with a clock that tests can set and a choice of hexbytes' two habits."""
+    """The guide's class, with a clock that tests set, and the signature with or without `0x`."""
 
     def __init__(self, private_key: str) -> None:
         self.account = Account.from_key(private_key)
@@ -47,13 +42,12 @@ def sign(message: str) -> WalletCredential:
     return WalletCredential(ACCOUNT.address, message, bytes(signature).hex())
 
 
-def check(credential: WalletCredential, now: datetime = NOW) -> VerifiedWallet:
-    return verify(credential, now, PAST, AHEAD)
+def check(credential: WalletCredential, now: datetime = NOW) -> WalletProof:
+    return verify(credential, now, MAX_AGE, CLOCK_SKEW)
 
 
 GOOD = sign("Hokusai API Access - 2026-03-01T12:00:00.000001")
 RAW = bytes.fromhex(GOOD.signature)
-R, S, V = RAW[:32], RAW[32:64], RAW[64]
 
 
 def with_signature(signature: bytes) -> WalletCredential:
@@ -74,7 +68,7 @@ def test_the_headers_of_the_guide_prove_the_wallet(prefix: str, microsecond: int
     )
     assert wallet.address == auth.account.address
     assert wallet.digest == personal_digest(headers["X-ETH-Message"].encode())
-    assert wallet.expires_at == now + timedelta(seconds=PAST)
+    assert wallet.expires_at == now + timedelta(seconds=MAX_AGE)
 
 
 @pytest.mark.parametrize("zone", ["", "Z", "+00:00"])
@@ -109,7 +103,7 @@ def test_other_ways_to_write_a_time_in_utc_are_accepted(zone: str, fraction: str
         "Hokusai API Access - 2026-03-01T12:00:60",
     ],
 )
-def test_a_message_of_another_form_is_refused(message: str) -> None:
+def test_a_malformed_message_is_refused(message: str) -> None:
     with pytest.raises(InvalidSignatureError, match="X-ETH-Message"):
         check(sign(message))
 
@@ -123,7 +117,7 @@ def test_the_window_is_measured_from_the_time_in_the_message(age: float, fresh: 
     credential = sign(f"Hokusai API Access - {signed_at.replace(tzinfo=None).isoformat()}")
     now = signed_at + timedelta(seconds=age)
     if fresh:
-        assert check(credential, now).expires_at == signed_at + timedelta(seconds=PAST)
+        assert check(credential, now).expires_at == signed_at + timedelta(seconds=MAX_AGE)
     else:
         with pytest.raises(StaleSignatureError, match="seconds") as caught:
             check(credential, now)
@@ -131,126 +125,49 @@ def test_the_window_is_measured_from_the_time_in_the_message(age: float, fresh: 
 
 
 @pytest.mark.parametrize("year", ["0001", "9999"])
-def test_the_ends_of_time_are_stale_and_nothing_worse(year: str) -> None:
+def test_extreme_times_are_stale(year: str) -> None:
     with pytest.raises(StaleSignatureError):
         check(sign(f"Hokusai API Access - {year}-12-31T23:59:59.999999"))
 
 
 @pytest.mark.parametrize("casing", [str, str.lower, lambda text: "0x" + text[2:].upper()])
-def test_the_address_may_come_in_any_casing(casing: Callable[[str], str]) -> None:
+def test_the_address_may_be_in_any_casing(casing: Callable[[str], str]) -> None:
     address = casing(ACCOUNT.address)
     wallet = check(WalletCredential(address, GOOD.message, GOOD.signature))
     assert wallet.address == ACCOUNT.address
 
 
-def test_a_wrong_mixed_casing_of_the_right_address_is_accepted() -> None:
+def test_an_address_with_a_wrong_checksum_is_accepted() -> None:
     address = "0x" + ACCOUNT.address[2:].swapcase()
     assert check(WalletCredential(address, GOOD.message, GOOD.signature)).address != address
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        "",
-        "0x",
-        "0x123...",
-        ACCOUNT.address[2:],
-        "0X" + ACCOUNT.address[2:],
-        ACCOUNT.address + "0",
-        ACCOUNT.address[:-1],
-        ACCOUNT.address + "\n",
-        "0x" + "g" * 40,
-    ],
-)
-def test_what_is_no_address_is_refused(address: str) -> None:
+@pytest.mark.parametrize("address", ["", "0x123...", ACCOUNT.address[2:], ACCOUNT.address + "\n"])
+def test_a_text_that_is_not_an_address_is_refused(address: str) -> None:
     with pytest.raises(InvalidSignatureError, match="X-ETH-Address"):
         check(WalletCredential(address, GOOD.message, GOOD.signature))
-    with pytest.raises(UnprocessableError, match="not an Ethereum address"):
-        checksum_address(address)
 
 
 def test_the_signature_of_another_wallet_is_refused() -> None:
     other = Account.from_key("0x" + "02" * 32)
-    with pytest.raises(InvalidSignatureError, match="not one of"):
+    with pytest.raises(InvalidSignatureError, match="was not signed by"):
         check(WalletCredential(other.address, GOOD.message, GOOD.signature))
 
 
 def test_the_signature_of_another_message_is_refused() -> None:
     later = GOOD.message.replace("12:00:00", "12:00:01")
-    with pytest.raises(InvalidSignatureError, match="not one of"):
+    with pytest.raises(InvalidSignatureError, match="was not signed by"):
         check(WalletCredential(GOOD.address, later, GOOD.signature))
 
 
-@pytest.mark.parametrize(
-    "signature",
-    [
-        "",
-        "0x",
-        "zz",
-        GOOD.signature[:-1],
-        GOOD.signature[:-2],
-        GOOD.signature + "00",
-        GOOD.signature + "\n",
-        " " + GOOD.signature,
-        "0X" + GOOD.signature,
-        "0x0x" + GOOD.signature,
-        "g" + GOOD.signature[1:],
-        "\u0661" + GOOD.signature[1:],
-    ],
-)
-def test_a_signature_of_another_form_is_refused(signature: str) -> None:
+@pytest.mark.parametrize("signature", ["", "zz", GOOD.signature[:-2], GOOD.signature + "00"])
+def test_a_malformed_signature_is_refused(signature: str) -> None:
     with pytest.raises(InvalidSignatureError, match="65 bytes in hexadecimal"):
         check(WalletCredential(GOOD.address, GOOD.message, signature))
 
 
-def test_the_high_s_twin_is_refused() -> None:
-    twin = R + (ORDER - int.from_bytes(S, "big")).to_bytes(32, "big") + bytes([55 - V])
-    recovered = Account.recover_message(encode_defunct(text=GOOD.message), signature=twin)
-    assert recovered == ACCOUNT.address  # so it is a signature, only not one to accept
-    with pytest.raises(InvalidSignatureError, match="upper half"):
-        check(with_signature(twin))
-
-
-@pytest.mark.parametrize("v", [0, 1, 2, 26, 29, 35, 255])
-def test_only_27_and_28_are_values_of_v(v: int) -> None:
-    with pytest.raises(InvalidSignatureError, match=f"v, is {v};"):
-        check(with_signature(R + S + bytes([v])))
-
-
-@pytest.mark.parametrize("v", [27, 28])
-@pytest.mark.parametrize(
-    ("r", "s"),
-    [
-        (0, 1),
-        (1, 0),
-        (0, 0),
-        (ORDER, 1),
-        (ORDER + 1, 1),
-        (2**256 - 1, 1),
-        (5, 1),  # no point of the curve has this x
-    ],
-)
-def test_numbers_that_are_on_no_curve_are_refused(r: int, s: int, v: int) -> None:
-    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes([v])
-    with pytest.raises(InvalidSignatureError, match="not one of any key"):
-        check(with_signature(signature))
-
-
-@pytest.mark.parametrize("length", [0, 1, 64, 66, 1000])
-def test_recovery_wants_65_bytes(length: int) -> None:
-    with pytest.raises(InvalidSignatureError, match=f"has {length} bytes"):
-        personal_recover(b"message", bytes(length))
-
-
-@given(st.binary(max_size=300))
-def test_recovery_agrees_with_eth_account(message: bytes) -> None:
-    signed = ACCOUNT.sign_message(encode_defunct(message))
-    assert personal_digest(message) == bytes(signed.message_hash)
-    assert personal_recover(message, bytes(signed.signature)) == ACCOUNT.address
-
-
 @given(st.integers(0, 64), st.integers(1, 255))
-def test_no_mutation_of_a_signature_proves_the_wallet(position: int, change: int) -> None:
+def test_a_changed_signature_does_not_prove_the_wallet(position: int, change: int) -> None:
     mutated = bytearray(RAW)
     mutated[position] ^= change
     with pytest.raises(InvalidSignatureError):
@@ -258,7 +175,7 @@ def test_no_mutation_of_a_signature_proves_the_wallet(position: int, change: int
 
 
 @given(st.binary(min_size=65, max_size=65), st.sampled_from([27, 28]))
-def test_random_bytes_prove_nothing(signature: bytes, v: int) -> None:
+def test_random_bytes_are_not_a_valid_signature(signature: bytes, v: int) -> None:
     with pytest.raises(InvalidSignatureError):
         check(with_signature(signature[:64] + bytes([v])))
 
@@ -268,27 +185,6 @@ def test_random_bytes_prove_nothing(signature: bytes, v: int) -> None:
     message=st.text() | st.text().map("Hokusai API Access - {}".format) | st.just(GOOD.message),
     signature=st.text() | st.text(alphabet="0123456789abcdefx"),
 )
-def test_whatever_comes_is_refused_cleanly(address: str, message: str, signature: str) -> None:
+def test_any_other_text_is_refused(address: str, message: str, signature: str) -> None:
     with pytest.raises(InvalidSignatureError):
         check(WalletCredential(address, message, signature))
-
-
-@given(st.binary(min_size=20, max_size=20))
-def test_checksums_agree_with_eth_utils(address: bytes) -> None:
-    expected = to_checksum_address(address)
-    assert checksum_address("0x" + address.hex()) == expected
-    assert checksum_address("0x" + address.hex().upper()) == expected
-
-
-def test_the_examples_of_eip_55_keep_their_casing() -> None:
-    for address in (
-        "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
-        "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359",
-        "0x52908400098527886E0F7030069857D2E4169EE7",
-        "0xde709f2102306220921060314715629080e2fb77",
-    ):
-        assert checksum_address(address) == address
-
-
-def test_a_signature_is_parsed_to_its_bytes() -> None:
-    assert parse_signature(GOOD.signature) == parse_signature("0x" + GOOD.signature.upper()) == RAW

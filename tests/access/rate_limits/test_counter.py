@@ -1,32 +1,39 @@
-"""Both counters against a model of what a limit is, with clocks that the tests put forward."""
+"""Both counters agree with a simple model of a limit, under clocks that the tests advance."""
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TypeVar
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.access.rate_limits.counter import Counter, MemoryCounter, counted
+from app.access.rate_limits.counter import Counter, MemoryCounter, resolve
 from app.access.rate_limits.redis_counter import PREFIX, RedisCounter
 from app.core.request.quota import Quota
 from tests.support.redis import RunningRedis
 
-# A real Redis' own clock runs on as well: a test takes seconds, and a step is half an hour.
+# Redis' own clock runs too. It does not matter: a test takes seconds, a step is half an hour.
 STEP = 1800
 WINDOW = 2 * STEP + STEP // 2
 TOLERANCE = STEP // 4
 
-T = TypeVar("T")
+
+@asynccontextmanager
+async def redis_counter(redis: RunningRedis) -> AsyncIterator[RedisCounter]:
+    counter = RedisCounter(redis.url, processes=2)
+    try:
+        yield counter
+    finally:
+        await counter.close()
 
 
 @dataclass
 class Step:
-    """One request of a history: after how many steps of the clock, on what, and how much it has."""
+    """One request of a history: the steps of the clock before it, its key, and the key's limit."""
 
     after: int
     key: str
@@ -35,7 +42,7 @@ class Step:
 
 @dataclass
 class Model:
-    """What a limit is, in the plainest words. Windows by key: when it began, and its requests."""
+    """A limit in its simplest form. windows: by key, when it began and its requests so far."""
 
     window: float
     now: float = 0
@@ -57,8 +64,8 @@ HISTORIES = st.lists(
 
 
 @given(HISTORIES)
-def test_memory_counts_as_the_model_does(history: list[Step]) -> None:
-    # Whole numbers, so that requests also come at the very end of a window.
+def test_the_memory_counter_agrees_with_the_model(history: list[Step]) -> None:
+    # Whole numbers, so that requests also arrive exactly at the end of a window.
     model = Model(window=4)
     counter = MemoryCounter(clock=lambda: model.now)
 
@@ -71,11 +78,13 @@ def test_memory_counts_as_the_model_does(history: list[Step]) -> None:
 @pytest.mark.usefixtures("patience")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=HISTORIES)
-def test_redis_counts_as_the_model_does(redis: RunningRedis, history: list[Step]) -> None:
+async def test_the_redis_counter_agrees_with_the_model(
+    redis: RunningRedis, history: list[Step]
+) -> None:
     model = Model(window=WINDOW)
     run = uuid.uuid4().hex
 
-    async def play(counter: RedisCounter) -> None:
+    async with redis_counter(redis) as counter:
         for step in history:
             if step.after:
                 model.now += step.after * STEP
@@ -85,13 +94,9 @@ def test_redis_counts_as_the_model_does(redis: RunningRedis, history: list[Step]
             assert found._replace(reset=0) == expected._replace(reset=0)
             assert found.reset == pytest.approx(expected.reset, abs=TOLERANCE)
 
-    _with_redis(redis, play)
-
 
 @given(st.floats(0, 1e7), st.lists(st.floats(0, 5), min_size=1, max_size=200), st.integers(1, 5))
-def test_no_window_lets_more_than_the_limit_through(
-    now: float, gaps: list[float], limit: int
-) -> None:
+def test_no_window_allows_more_than_the_limit(now: float, gaps: list[float], limit: int) -> None:
     counter = MemoryCounter(clock=lambda: now)
     passed: dict[float, int] = {}
     ends: list[float] = []
@@ -105,12 +110,12 @@ def test_no_window_lets_more_than_the_limit_through(
         ends.append(end)
 
     assert max(passed.values()) <= limit
-    # Refused or not, no request moves the end of the window that it falls in.
+    # Neither an allowed nor a refused request moves the end of its window.
     assert all(later == end or later >= end + 9.999 for end, later in pairwise(ends))
 
 
 @given(st.integers(1, 60), st.integers(0, 120))
-def test_memory_lets_the_whole_limit_through(limit: int, requests: int) -> None:
+def test_the_memory_counter_allows_the_whole_limit(limit: int, requests: int) -> None:
     counter = MemoryCounter(clock=lambda: 0.0)
     quotas = [counter.hit("key", limit, 60) for _ in range(requests)]
     assert sum(quota.allowed for quota in quotas) == min(limit, requests)
@@ -119,27 +124,21 @@ def test_memory_lets_the_whole_limit_through(limit: int, requests: int) -> None:
 @pytest.mark.usefixtures("patience")
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(limit=st.integers(1, 60), requests=st.integers(1, 120))
-def test_redis_is_exact_for_two_processes_at_once(
+async def test_the_redis_counter_is_exact_for_two_processes(
     redis: RunningRedis, limit: int, requests: int
 ) -> None:
     key = uuid.uuid4().hex
 
-    async def play(one: RedisCounter) -> list[Quota]:
-        other = RedisCounter(redis.url, share=2)
-        counters = [one, other]
-        hits = [counters[turn % 2].hit(key, limit, WINDOW) for turn in range(requests)]
+    async with redis_counter(redis) as one, redis_counter(redis) as other:
+        hits = [(one, other)[turn % 2].hit(key, limit, WINDOW) for turn in range(requests)]
         quotas = await asyncio.gather(*hits)
-        await other.close()
-        return quotas
-
-    quotas = _with_redis(redis, play)
     passed = [quota for quota in quotas if quota.allowed]
     assert len(passed) == min(limit, requests)
-    # Each one that passed was told another number of requests left.
+    # Each allowed request has a different number of requests left.
     assert sorted(quota.remaining for quota in passed) == list(range(limit))[-len(passed) :]
 
 
-def test_memory_keeps_live_windows_only() -> None:
+def test_the_memory_counter_removes_ended_windows() -> None:
     now = 0.0
     counter = MemoryCounter(clock=lambda: now)
 
@@ -147,54 +146,38 @@ def test_memory_keeps_live_windows_only() -> None:
         now = second
         for client in range(100):
             counter.hit(f"{second}-{client}", 1, 10)
-        counter.hit("who comes often", 1, 10)
+        counter.hit("frequent client", 1, 10)
     assert len(counter) == 10 * 100 + 1
 
 
 @pytest.mark.usefixtures("patience")
-def test_redis_keeps_nothing_past_its_window(redis: RunningRedis) -> None:
+async def test_redis_removes_a_window_at_its_end(redis: RunningRedis) -> None:
     key = uuid.uuid4().hex
 
-    async def play(counter: RedisCounter) -> None:
+    async with redis_counter(redis) as counter:
         for _ in range(5):
             await counter.hit(key, 3, WINDOW)
-
-    _with_redis(redis, play)
     assert 0 < redis.command("PTTL", PREFIX + key) <= WINDOW * 1000
     redis.pass_time(WINDOW)
     assert redis.command("EXISTS", PREFIX + key) == 0
 
 
 @pytest.mark.usefixtures("patience")
-def test_a_count_without_an_end_begins_a_new_window(redis: RunningRedis) -> None:
+async def test_a_counter_without_an_expiry_starts_a_new_window(redis: RunningRedis) -> None:
     key = uuid.uuid4().hex
     redis.command("SET", PREFIX + key, 1000)
 
-    async def play(counter: RedisCounter) -> Quota:
-        return await counter.hit(key, 3, WINDOW)
-
-    assert _with_redis(redis, play) == Quota(3, 2, WINDOW, True)
+    async with redis_counter(redis) as counter:
+        assert await counter.hit(key, 3, WINDOW) == Quota(3, 2, WINDOW, True)
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 @pytest.mark.usefixtures("patience")
-def test_two_limits_may_share_one_count(redis: RunningRedis, kind: str) -> None:
+async def test_different_limits_may_share_one_counter(redis: RunningRedis, kind: str) -> None:
     key = uuid.uuid4().hex
 
-    async def play(counter: Counter) -> list[bool]:
-        limits = (5, 2, 2, 5, 5, 2, 5, 5)
-        return [(await counted(counter.hit(key, limit, WINDOW))).allowed for limit in limits]
-
-    passed = asyncio.run(play(MemoryCounter())) if kind == "memory" else _with_redis(redis, play)
-    assert passed == [True, True, False, True, True, False, True, False]
-
-
-def _with_redis(redis: RunningRedis, play: Callable[[RedisCounter], Awaitable[T]]) -> T:
-    async def run() -> T:
-        counter = RedisCounter(redis.url, share=2)
-        try:
-            return await play(counter)
-        finally:
-            await counter.close()
-
-    return asyncio.run(run())
+    limits = (5, 2, 2, 5, 5, 2, 5, 5)
+    async with redis_counter(redis) as in_redis:
+        counter: Counter = MemoryCounter() if kind == "memory" else in_redis
+        allowed = [(await resolve(counter.hit(key, limit, WINDOW))).allowed for limit in limits]
+    assert allowed == [True, True, False, True, True, False, True, False]

@@ -1,4 +1,7 @@
-"""`hokusai-gateway doctor`, as an operator runs it: its lines, and its exit code."""
+"""`hokusai-gateway doctor`, as an operator runs it: its output and its exit code.
+
+Longer than most files here: one test for each line that the doctor prints, over one fixture.
+"""
 
 import os
 import re
@@ -22,21 +25,21 @@ from app.database.migrate import migrate
 from app.standalone.data_directory import DataDirectory
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.support.command import CommandLine
+from tests.cli.command_line import CommandLine
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
 from tests.support.serve_process import PATIENCE, STANDALONE, run
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
 
-PEPPER = "the pepper of those who ask the doctor"
+PEPPER = "the pepper of the doctor tests"
 ATTESTOR_KEY = "5e" * 32
 LINE = re.compile(r"(ok|warning|skipped|problem) +([A-Za-z]+(?: [a-z]+)?)  +(.+)")
 ADMIN = ("keys", "create", "--tenant", "operator", "--name", "first", "--scope", "admin")
 
 
-class Said:
-    """What the doctor said: the exit code, and (level, text) of each line by its subject."""
+class Report:
+    """The output of the doctor: the exit code, and (level, text) of each line by its subject."""
 
     def __init__(self, ended: subprocess.CompletedProcess[str], given: dict[str, str]) -> None:
         assert ended.stderr == ""
@@ -56,14 +59,14 @@ class Said:
         return {subject: level for subject, (level, _) in self.lines.items()}
 
     def problem(self, subject: str, text: str) -> None:
-        """This is the one problem, and its line has the text."""
+        """Fails unless this is the only problem, and its line contains the text."""
         assert [name for name, level in self.levels().items() if level == "problem"] == [subject]
         assert text in self.lines[subject][1], self.output
-        assert (self.code, self.summary) == (1, "1 problem: see above what to do.")
+        assert (self.code, self.summary) == (1, "1 problem: its line says what to do.")
 
 
-class Practice:
-    """Asks the doctor with good settings, but for those that a test gives."""
+class Doctor:
+    """Runs the doctor with valid settings, apart from those that a test changes."""
 
     def __init__(self, commands: CommandLine, url: str, mlflow: str, directory: Path) -> None:
         self.commands = commands
@@ -76,18 +79,18 @@ class Practice:
             "port": str(free_port()),
         }
 
-    def ask(self, *, without: tuple[str, ...] = (), **given: str) -> Said:
-        """In this process."""
+    def run(self, *, without: tuple[str, ...] = (), **given: str) -> Report:
+        """Run in this process."""
         settings = {**self.settings, **given}
         for name in without:
             del settings[name]
         variables = {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
-        return Said(self.commands.run("doctor", **variables), settings)
+        return Report(self.commands.run("doctor", **variables), settings)
 
-    def ask_process(self, *, without: tuple[str, ...] = (), blocked: str = "") -> Said:
-        """In a process of its own, where the modules `blocked` are as good as not installed."""
+    def run_process(self, *, without: tuple[str, ...] = (), blocked: str = "") -> Report:
+        """Run in a new process, in which importing a `blocked` module fails."""
         settings = {name: value for name, value in self.settings.items() if name not in without}
-        return Said(run("doctor", blocked=blocked, **settings), settings)
+        return Report(run("doctor", blocked=blocked, **settings), settings)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         with closing(psycopg2.connect(self.settings["database_url"])) as connection:
@@ -98,55 +101,55 @@ class Practice:
 
 
 @pytest.fixture
-def practice(
+def doctor(
     new_database: Callable[[], str],
     mlflow_server: ChildMLflow,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> Practice:
+) -> Doctor:
     commands = CommandLine(monkeypatch, capsys)
-    return Practice(commands, new_database(), mlflow_server.url, tmp_path)
+    return Doctor(commands, new_database(), mlflow_server.url, tmp_path)
 
 
 @pytest.fixture
-def well(practice: Practice) -> Practice:
-    """Everything is there, an admin key too."""
-    given = {f"HOKUSAI_{name.upper()}": value for name, value in practice.settings.items()}
-    made = practice.commands.run(*ADMIN, **given)
+def healthy(doctor: Doctor) -> Doctor:
+    """The doctor of a complete installation, with an admin key."""
+    given = {f"HOKUSAI_{name.upper()}": value for name, value in doctor.settings.items()}
+    made = doctor.commands.run(*ADMIN, **given)
     assert made.returncode == 0, made.stderr
-    return practice
+    return doctor
 
 
-def test_all_is_well(well: Practice) -> None:
-    said = well.ask_process()
-    assert list(said.lines) == [
+def test_all_is_well(healthy: Doctor) -> None:
+    report = healthy.run_process()
+    assert list(report.lines) == [
         *("settings", "pepper", "attestor", "PostgreSQL", "clock", "schema", "keys"),
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
     ]
-    assert set(said.levels().values()) == {"ok"}, said.output
-    assert (said.code, said.summary) == (0, "All is well.")
-    assert re.match(r"\d+\.\d+ at ", said.lines["PostgreSQL"][1])
-    assert re.match(r"\d+\.\d+\.\d+ at http://127", said.lines["MLflow"][1])
-    assert re.search(r"0x[0-9a-fA-F]{40}", said.lines["attestor"][1])
+    assert set(report.levels().values()) == {"ok"}, report.output
+    assert (report.code, report.summary) == (0, "No problems: the gateway could serve.")
+    assert re.match(r"\d+\.\d+ at ", report.lines["PostgreSQL"][1])
+    assert re.match(r"\d+\.\d+\.\d+ at http://127", report.lines["MLflow"][1])
+    assert re.search(r"0x[0-9a-fA-F]{40}", report.lines["attestor"][1])
 
 
-def test_nothing_is_written(practice: Practice) -> None:
-    said = practice.ask(without=("key_pepper", "attestor_key"))
-    assert said.code == 0, said.output
-    assert said.levels()["admin key"] == "warning"
-    assert said.summary.startswith("The gateway could serve")
-    practice.ask()
-    assert practice.sql("select version from pepper_fingerprints") == []
-    assert practice.sql("select address from attestors") == []
-    assert not Path(practice.settings["data_dir"]).exists()
+def test_doctor_writes_nothing(doctor: Doctor) -> None:
+    report = doctor.run(without=("key_pepper", "attestor_key"))
+    assert report.code == 0, report.output
+    assert report.levels()["admin key"] == "warning"
+    assert report.summary.startswith("No problems: the gateway could serve.")
+    doctor.run()
+    assert doctor.sql("select version from pepper_fingerprints") == []
+    assert doctor.sql("select address from attestors") == []
+    assert not Path(doctor.settings["data_dir"]).exists()
 
 
-def test_a_database_that_is_away(well: Practice) -> None:
-    said = well.ask(database_url="postgresql://user:hidden@127.0.0.1:9/registry")
-    said.problem("PostgreSQL", "cannot be used at 127.0.0.1:9/registry: ")
-    # The rest is looked at all the same.
-    assert said.levels()["workspaces"] == "ok"
+def test_an_unreachable_database(healthy: Doctor) -> None:
+    report = healthy.run(database_url="postgresql://user:hidden@127.0.0.1:9/registry")
+    report.problem("PostgreSQL", "cannot be used at 127.0.0.1:9/registry: ")
+    # The other checks still run.
+    assert report.levels()["workspaces"] == "ok"
 
 
 @pytest.mark.parametrize(
@@ -156,110 +159,110 @@ def test_a_database_that_is_away(well: Practice) -> None:
         ("postgresql://u:hid@den@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hid@den/hid@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hidden@127.0.0.1:port/x", "HOKUSAI_DATABASE_URL cannot be read"),
-        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: the only options"),
-        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: a port"),
+        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: only sslmode"),
+        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: the port"),
     ],
 )
-def test_no_part_of_a_password_is_shown(well: Practice, url: str, text: str) -> None:
-    said = well.ask(database_url=url)
-    said.problem("PostgreSQL", text)
-    assert "hid" not in said.output
-    assert "den@" not in said.output
+def test_no_part_of_a_password_is_shown(healthy: Doctor, url: str, text: str) -> None:
+    report = healthy.run(database_url=url)
+    report.problem("PostgreSQL", text)
+    assert "hid" not in report.output
+    assert "den@" not in report.output
 
 
-def test_a_database_that_was_not_migrated(well: Practice, postgres: EmbeddedPostgreSQL) -> None:
+def test_a_database_that_was_not_migrated(healthy: Doctor, postgres: EmbeddedPostgreSQL) -> None:
     name = f"empty_{secrets.token_hex(4)}"
     postgres.create_database(name)
-    said = well.ask(database_url=postgres.url(name))
-    said.problem("schema", "none: run `hokusai-gateway migrate`")
-    assert said.levels()["admin key"] == "skipped"
+    report = healthy.run(database_url=postgres.url(name))
+    report.problem("schema", "missing: run `hokusai-gateway migrate`")
+    assert report.levels()["admin key"] == "skipped"
     migrate(postgres.url(name))
-    assert well.ask(database_url=postgres.url(name)).code == 0
+    assert healthy.run(database_url=postgres.url(name)).code == 0
 
 
-def test_a_schema_of_another_release(well: Practice) -> None:
-    well.sql("update alembic_version set version_num = '0001'")
-    well.ask().problem("schema", "revision 0001 instead of")
-    well.sql("update alembic_version set version_num = '9999'")
-    said = well.ask()
-    assert said.code == 0, said.output
-    assert "later release" in said.lines["schema"][1]
+def test_a_schema_of_another_release(healthy: Doctor) -> None:
+    healthy.sql("update alembic_version set version_num = '0001'")
+    healthy.run().problem("schema", "revision 0001 instead of")
+    healthy.sql("update alembic_version set version_num = '9999'")
+    report = healthy.run()
+    assert report.code == 0, report.output
+    assert "later release" in report.lines["schema"][1]
 
 
-def test_another_pepper(well: Practice) -> None:
-    said = well.ask(key_pepper="a pepper that made none of the keys")
-    said.problem(
+def test_another_pepper(healthy: Doctor) -> None:
+    report = healthy.run(key_pepper="a pepper that made none of the keys")
+    report.problem(
         "keys",
         "HOKUSAI_KEY_PEPPER: pepper 1 is not the one that this database's keys were made with",
     )
-    well.ask(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, and")
+    healthy.run(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, but")
 
 
-def test_another_attestor(well: Practice) -> None:
+def test_another_attestor(healthy: Doctor) -> None:
     address = "0x52908400098527886E0F7030069857D2E4169EE7"
-    well.sql(
+    healthy.sql(
         "insert into attestors values (%s, %s, now())", address, "hokusai.registry+00000000+AA=="
     )
-    well.ask().problem("attestations", f"{address} signed this database's attestations")
-    well.ask(without=("attestor_key",)).problem("attestations", f"{address} signs")
-    assert well.ask(retired_attestors=address).code == 0
+    healthy.run().problem("attestations", f"{address} signed this database's attestations")
+    healthy.run(without=("attestor_key",)).problem("attestations", f"{address} signed those")
+    assert healthy.run(retired_attestors=address).code == 0
 
 
-def test_an_attestor_key_that_is_none(well: Practice) -> None:
-    well.ask(attestor_key="5e5e5e").problem("attestor", "32 bytes in hexadecimal")
+def test_an_invalid_attestor_key(healthy: Doctor) -> None:
+    healthy.run(attestor_key="5e5e5e").problem("attestor", "32 bytes in hexadecimal")
 
 
-def test_no_admin_key_that_works(well: Practice) -> None:
-    well.sql("update api_keys set revoked_at = now()")
-    well.ask().problem("admin key", "all are revoked or expired")
+def test_without_a_valid_admin_key(healthy: Doctor) -> None:
+    healthy.sql("update api_keys set revoked_at = now()")
+    healthy.run().problem("admin key", "all are revoked or expired")
 
 
-def test_a_clock_that_is_wrong(well: Practice) -> None:
-    name = well.settings["database_url"].partition("?")[0].rpartition("/")[2]
-    well.sql("create schema late")
-    well.sql(
+def test_a_clock_that_is_wrong(healthy: Doctor) -> None:
+    name = healthy.settings["database_url"].partition("?")[0].rpartition("/")[2]
+    healthy.sql("create schema late")
+    healthy.sql(
         "create function late.clock_timestamp() returns timestamptz language sql as "
         "$$ select pg_catalog.clock_timestamp() - interval '90 seconds' $$"
     )
-    well.sql(f"alter database {name} set search_path = late, pg_catalog, public")
-    said = well.ask()
-    assert said.code == 0, said.output
-    level, text = said.lines["clock"]
+    healthy.sql(f"alter database {name} set search_path = late, pg_catalog, public")
+    report = healthy.run()
+    assert report.code == 0, report.output
+    level, text = report.lines["clock"]
     assert level == "warning"
     assert re.match(r"(89|90)\.\d s ahead of PostgreSQL's", text)
 
 
-def test_an_mlflow_that_is_away(well: Practice) -> None:
+def test_an_unreachable_mlflow(healthy: Doctor) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    well.ask(mlflow_url=url).problem("MLflow", f"{url}: MLflow cannot be reached: ")
+    healthy.run(mlflow_url=url).problem("MLflow", f"{url}: MLflow cannot be reached: ")
 
 
-def test_an_mlflow_that_is_silent(well: Practice) -> None:
+def test_an_mlflow_that_does_not_respond(healthy: Doctor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        well.ask(mlflow_url=url).problem("MLflow", f"no answer from {url} within")
+        healthy.run(mlflow_url=url).problem("MLflow", f"no response from {url} within")
 
 
 class Silent(BaseHTTPRequestHandler):
-    """Logs nothing: standard error is the doctor's."""
+    """A handler without a log: standard error is the doctor's alone."""
 
     def log_message(self, *_: Any) -> None:
         """Nothing."""
 
 
-def test_what_is_no_mlflow(well: Practice) -> None:
+def test_a_server_that_is_not_mlflow(healthy: Doctor) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
-        said = well.ask(mlflow_url=f"http://127.0.0.1:{server.server_port}")
+        report = healthy.run(mlflow_url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
-    said.problem("credential", "MLflow answered 501 to /api/2.0/mlflow/experiments/search. See ")
+    report.problem("credential", "MLflow answered 501 to /api/2.0/mlflow/experiments/search. See ")
 
 
 @pytest.fixture(scope="module")
 def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A real MLflow without workspaces: its URL."""
+    """The URL of a real MLflow without workspaces."""
     directory, port = tmp_path_factory.mktemp("plain"), free_port()
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
@@ -268,7 +271,7 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
     url = f"http://127.0.0.1:{port}"
     with (directory / "log").open("wb") as log:
-        # Its job runner would be eight processes more.
+        # Its job runner would start eight more processes.
         environment = os.environ | {
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -282,7 +285,7 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             start_new_session=True,
         )
 
-    def answers() -> bool:
+    def responses() -> bool:
         assert process.poll() is None, (directory / "log").read_text()
         try:
             return httpx.get(f"{url}/health", trust_env=False).is_success
@@ -290,7 +293,7 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             return False
 
     try:
-        wait_until(answers, PATIENCE)
+        wait_until(responses, PATIENCE)
         yield url
     finally:
         with suppress(ProcessLookupError):
@@ -298,19 +301,19 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process.wait()
 
 
-def test_an_mlflow_without_workspaces(well: Practice, plain_mlflow: str) -> None:
-    said = well.ask(mlflow_url=plain_mlflow)
-    said.problem("workspaces", "start it with --enable-workspaces")
-    said = well.ask(mlflow_url=plain_mlflow, tenancy="shared")
-    assert said.code == 0
-    assert said.lines["settings"][0] == "warning"
-    assert "every tenant sees" in said.lines["settings"][1]
+def test_an_mlflow_without_workspaces(healthy: Doctor, plain_mlflow: str) -> None:
+    report = healthy.run(mlflow_url=plain_mlflow)
+    report.problem("workspaces", "start it with --enable-workspaces")
+    report = healthy.run(mlflow_url=plain_mlflow, tenancy="shared")
+    assert report.code == 0
+    assert report.lines["settings"][0] == "warning"
+    assert "every tenant sees" in report.lines["settings"][1]
 
 
-def test_a_lease_that_ends_before_a_request_may(well: Practice) -> None:
-    said = well.ask(registration_lease="10")
-    assert (said.code, said.lines["settings"][0]) == (0, "warning")
-    assert "HOKUSAI_REGISTRATION_LEASE=10" in said.lines["settings"][1]
+def test_a_registration_lease_shorter_than_a_request_may_take(healthy: Doctor) -> None:
+    report = healthy.run(registration_lease="10")
+    assert (report.code, report.lines["settings"][0]) == (0, "warning")
+    assert "HOKUSAI_REGISTRATION_LEASE=10" in report.lines["settings"][1]
 
 
 GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="
@@ -318,14 +321,14 @@ GOOD = "Basic Z2F0ZXdheTpwYXNzd29yZDEyMzQ="
 
 @pytest.fixture
 def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
-    """The real MLflow behind a proxy that asks for a name and a password: its URL."""
+    """The URL of a proxy in front of the real MLflow that requires a name and a password."""
 
     class Guard(Silent):
         def do_GET(self) -> None:
             status, body = 401, b""
             if self.headers["Authorization"] == GOOD:
-                answer = httpx.get(mlflow_server.url + self.path, trust_env=False)
-                status, body = answer.status_code, answer.content
+                response = httpx.get(mlflow_server.url + self.path, trust_env=False)
+                status, body = response.status_code, response.content
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -339,64 +342,64 @@ def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
         thread.join()
 
 
-def test_an_mlflow_that_asks_for_a_password(well: Practice, guarded_mlflow: str) -> None:
-    said = well.ask(mlflow_url=guarded_mlflow)
-    said.problem("credential", "MLflow asks for one: set HOKUSAI_MLFLOW_AUTHORIZATION")
+def test_an_mlflow_that_requires_a_password(healthy: Doctor, guarded_mlflow: str) -> None:
+    report = healthy.run(mlflow_url=guarded_mlflow)
+    report.problem("credential", "MLflow requires one: set HOKUSAI_MLFLOW_AUTHORIZATION")
     wrong = "Basic Z2F0ZXdheTp3cm9uZw=="
-    said = well.ask(mlflow_url=guarded_mlflow, mlflow_authorization=wrong)
-    said.problem("credential", "MLflow refuses the one in HOKUSAI_MLFLOW_AUTHORIZATION")
-    assert wrong not in said.output
-    said = well.ask(mlflow_url=guarded_mlflow, mlflow_authorization=GOOD)
-    assert said.code == 0, said.output
-    assert said.lines["credential"] == ("ok", "accepted by MLflow")
-    assert GOOD not in said.output
+    report = healthy.run(mlflow_url=guarded_mlflow, mlflow_authorization=wrong)
+    report.problem("credential", "MLflow rejects the one in HOKUSAI_MLFLOW_AUTHORIZATION")
+    assert wrong not in report.output
+    report = healthy.run(mlflow_url=guarded_mlflow, mlflow_authorization=GOOD)
+    assert report.code == 0, report.output
+    assert report.lines["credential"] == ("ok", "accepted by MLflow")
+    assert GOOD not in report.output
 
 
-def test_redis(well: Practice, tmp_path: Path) -> None:
+def test_redis(healthy: Doctor, tmp_path: Path) -> None:
     with RunningRedis(tmp_path, password="hidden-from-all") as redis:
-        said = well.ask(redis_url=redis.url)
-        assert said.code == 0, said.output
-        assert said.lines["Redis"] == ("ok", f"answers at 127.0.0.1:{redis.port}")
+        report = healthy.run(redis_url=redis.url)
+        assert report.code == 0, report.output
+        assert report.lines["Redis"] == ("ok", f"responds at 127.0.0.1:{redis.port}")
         assert redis.command("KEYS", "*") == []
         wrong = redis.url.replace("hidden-from-all", "another-one")
-        well.ask(redis_url=wrong).problem("Redis", "AuthenticationError")
+        healthy.run(redis_url=wrong).problem("Redis", "AuthenticationError")
         url = redis.url
-    well.ask(redis_url=url).problem("Redis", "ConnectionError")
+    healthy.run(redis_url=url).problem("Redis", "ConnectionError")
 
 
-def test_a_port_in_use(well: Practice, gateway: RunningGateway) -> None:
+def test_a_port_in_use(healthy: Doctor, gateway: RunningGateway) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         taken = str(listener.getsockname()[1])
-        well.ask(metrics_port=taken).problem("metrics port", "HOKUSAI_METRICS_PORT")
-    # Something that answers, and is no gateway.
-    mlflow = well.settings["mlflow_url"].rpartition(":")[2]
-    well.ask(port=mlflow).problem("port", "stop what uses it")
-    said = well.ask(port=str(gateway.port))
-    assert said.code == 0, said.output
-    assert said.lines["port"][1].endswith(f"serves at {gateway.url}, and is ready")
+        healthy.run(metrics_port=taken).problem("metrics port", "HOKUSAI_METRICS_PORT")
+    # A server that is not a gateway.
+    mlflow = healthy.settings["mlflow_url"].rpartition(":")[2]
+    healthy.run(port=mlflow).problem("port", "stop what uses it")
+    report = healthy.run(port=str(gateway.port))
+    assert report.code == 0, report.output
+    assert report.lines["port"][1].endswith(f"serves at {gateway.url} and is ready")
 
 
-def test_a_gateway_that_is_not_ready(well: Practice, new_database: Callable[[], str]) -> None:
+def test_a_gateway_that_is_not_ready(healthy: Doctor, new_database: Callable[[], str]) -> None:
     url = new_database()
-    with RunningGateway(url, well.settings["mlflow_url"]) as running:
+    with RunningGateway(url, healthy.settings["mlflow_url"]) as running:
         sql(running, "update alembic_version set version_num = '0001'")
-        said = well.ask(port=str(running.port))
-    said.problem("port", f"serves at {running.url}, and is not ready: migrations: revision 0001")
+        report = healthy.run(port=str(running.port))
+    report.problem("port", f"serves at {running.url} but is not ready: migrations: revision 0001")
 
 
-def test_a_wrong_setting() -> None:
+def test_an_invalid_setting() -> None:
     ended = run("doctor", port="many", key_pepper=PEPPER)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.startswith("error: HOKUSAI_PORT: ")
     assert ended.stderr.count("\n") == 1
 
 
-def test_a_name_that_is_no_setting(well: Practice) -> None:
-    said = well.ask(databse_url="postgresql://u:hidden@h/d")
-    assert said.code == 0
-    assert said.lines["settings"] == (
+def test_an_unknown_setting(healthy: Doctor) -> None:
+    report = healthy.run(databse_url="postgresql://u:hidden@h/d")
+    assert report.code == 0
+    assert report.lines["settings"] == (
         "warning",
-        "HOKUSAI_DATABSE_URL is no setting and does nothing; the nearest one is "
+        "HOKUSAI_DATABSE_URL is not a setting and is ignored; the most similar one is "
         "HOKUSAI_DATABASE_URL",
     )
 
@@ -404,31 +407,31 @@ def test_a_name_that_is_no_setting(well: Practice) -> None:
 ALONE = ("database_url", "mlflow_url", "key_pepper", "attestor_key")
 
 
-def test_what_serve_starts_itself(practice: Practice) -> None:
-    said = practice.ask_process(without=ALONE)
-    assert said.code == 0, said.output
-    assert set(said.levels().values()) == {"ok"}
-    assert "serve` starts a PostgreSQL of its own" in said.lines["PostgreSQL"][1]
-    assert "`serve` starts " in said.lines["MLflow"][1]
-    assert not Path(practice.settings["data_dir"]).exists()
-    said = practice.ask_process(without=ALONE, blocked=STANDALONE)
-    assert said.code == 1
-    assert "install the extra `standalone`" in said.lines["PostgreSQL"][1]
+def test_the_services_that_serve_starts(doctor: Doctor) -> None:
+    report = doctor.run_process(without=ALONE)
+    assert report.code == 0, report.output
+    assert set(report.levels().values()) == {"ok"}
+    assert "serve` starts its own PostgreSQL" in report.lines["PostgreSQL"][1]
+    assert "`serve` starts " in report.lines["MLflow"][1]
+    assert not Path(doctor.settings["data_dir"]).exists()
+    report = doctor.run_process(without=ALONE, blocked=STANDALONE)
+    assert report.code == 1
+    assert "install the extra `standalone`" in report.lines["PostgreSQL"][1]
 
 
-def test_what_serve_has_started(well: Practice, tmp_path: Path) -> None:
-    """What is in a data directory is used; that its PostgreSQL is stopped is no problem."""
+def test_a_data_directory_that_serve_has_used(healthy: Doctor, tmp_path: Path) -> None:
+    """Files of a data directory are used; that its PostgreSQL is stopped is not a problem."""
     directory = DataDirectory(tmp_path / "data")
     directory.create()
-    directory.note_database(well.settings["database_url"])
-    directory.make_attestor_key()
-    directory.pepper()
-    said = well.ask(without=ALONE)
-    said.problem("keys", "pepper 1 is not the one")
-    said = well.ask(without=("database_url",))
-    assert said.code == 0, said.output
-    assert re.match(r"\d+\.\d+ at ", said.lines["PostgreSQL"][1])
-    directory.note_database("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
-    said = well.ask(without=("database_url",))
-    assert said.code == 0, said.output
-    assert said.levels()["PostgreSQL"] == "skipped"
+    directory.write_database_url(healthy.settings["database_url"])
+    directory.ensure_attestor_key()
+    directory.ensure_pepper()
+    report = healthy.run(without=ALONE)
+    report.problem("keys", "pepper 1 is not the one")
+    report = healthy.run(without=("database_url",))
+    assert report.code == 0, report.output
+    assert re.match(r"\d+\.\d+ at ", report.lines["PostgreSQL"][1])
+    directory.write_database_url("postgresql://hokusai:hidden@/hokusai?host=/nowhere")
+    report = healthy.run(without=("database_url",))
+    assert report.code == 0, report.output
+    assert report.levels()["PostgreSQL"] == "skipped"

@@ -1,4 +1,4 @@
-"""What the tests of attestations share: a tenant that trains, and attestations of what it did."""
+"""Fixtures of the attestation tests: a tenant that trains models, and an attestation of one."""
 
 import secrets
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
 
 @pytest.fixture(scope="session")
 def attestation(trainer: Trainer) -> dict[str, Any]:
-    """A witnessed improvement of three percentage points, as it was answered."""
+    """A witnessed improvement of three percentage points, as the gateway returned it."""
     return trainer.improvement()
 
 

@@ -1,9 +1,9 @@
-"""Makes the vectors that the tests of gateway and SDK share; decision 11 says what they are for.
+"""Makes the test vectors that the gateway and the SDK share; docs/decisions/0011 says why.
 
     python -m tests.control_plane.attestations.make_vectors
 
-The file is kept as it was made, and is not to be made anew for a change that breaks it: what was
-issued has to verify for good. A new form of attestation gets a new file beside it.
+The file is never made again for a change that breaks it, since issued attestations have to stay
+valid. A new form of attestation gets a new file beside it.
 """
 
 import json
@@ -14,15 +14,15 @@ from typing import Any
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.support.answers import good
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.trainer import CONTRIBUTOR, Trainer
 
 VECTORS = Path(__file__).parents[3] / "hokusai-ml-platform" / "tests" / "vectors"
 PATH = VECTORS / "attestations_v1.json"
 
 OTHER = "0x" + "11" * 20
-# What is changed, and one check that has to fail for it, whoever verifies.
+# A member, its changed value, and a check that has to fail then, in the gateway and in the SDK.
 TAMPERED: list[tuple[str, Any, str]] = [
     ("hash", "0" * 64, "hash"),
     ("bytes", "{}", "hash"),

@@ -1,4 +1,4 @@
-"""The text that is hashed: always the same one, and only for data that all readers agree on."""
+"""The canonical text: one for each value, and only for data that all readers understand alike."""
 
 import json
 import subprocess
@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations.canonical_json import canonical, digest, parse
+from app.control_plane.attestations.canonical_json import canonicalize, digest, parse
 from app.core.errors import UnprocessableError
 
 
 @pytest.fixture
 def usual_recursion() -> Iterator[None]:
-    """Python's own recursion limit, which some library that the tests load may have lifted."""
+    """Python's default recursion limit, which a library that the tests load may have raised."""
     limit = sys.getrecursionlimit()
     sys.setrecursionlimit(1000)
     yield
@@ -35,17 +35,17 @@ DATA: st.SearchStrategy[Any] = st.recursive(
 
 
 @given(DATA)
-def test_it_is_the_guides_form_and_reads_back(data: Any) -> None:
-    text = canonical(data)
+def test_it_is_the_form_of_the_integration_guide_and_parses_back(data: Any) -> None:
+    text = canonicalize(data)
     assert text == json.dumps(data, sort_keys=True)
     assert text.isascii()
     assert parse(text) == data
-    assert canonical(parse(text)) == text
+    assert canonicalize(parse(text)) == text
 
 
 def test_a_known_hash() -> None:
-    assert canonical({"b": 1, "a": "ü"}) == '{"a": "\\u00fc", "b": 1}'
-    assert digest(canonical({"b": 1, "a": "ü"})) == (
+    assert canonicalize({"b": 1, "a": "ü"}) == '{"a": "\\u00fc", "b": 1}'
+    assert digest(canonicalize({"b": 1, "a": "ü"})) == (
         "ad8fbfe93e9dabd60732b28a6ad8bf14da30593b8ad4339f992a5c607a01512a"
     )
 
@@ -65,9 +65,9 @@ def test_a_known_hash() -> None:
         b"bytes",
     ],
 )
-def test_what_json_cannot_say_is_refused(data: Any) -> None:
+def test_data_that_json_cannot_represent_is_refused(data: Any) -> None:
     with pytest.raises(UnprocessableError):
-        canonical(data)
+        canonicalize(data)
 
 
 @pytest.mark.parametrize(
@@ -86,22 +86,22 @@ def test_what_json_cannot_say_is_refused(data: Any) -> None:
     ],
     ids=lambda text: text[:20],
 )
-def test_what_can_be_read_in_two_ways_is_refused(text: str, usual_recursion: None) -> None:
+def test_ambiguous_json_is_refused(text: str, usual_recursion: None) -> None:
     with pytest.raises(UnprocessableError):
         parse(text)
 
 
 @given(st.text() | st.binary())
-def test_hostile_text_is_refused_in_one_way(text: str | bytes) -> None:
+def test_any_text_is_parsed_or_refused(text: str | bytes) -> None:
     try:
         data = parse(text)
     except UnprocessableError:
         return
-    assert parse(canonical(data)) == data
+    assert parse(canonicalize(data)) == data
 
 
-def test_nothing_that_the_gateway_loads_lifts_the_recursion_limit() -> None:
-    """With a higher one, JSON of nothing but brackets overflows the stack and ends the process."""
+def test_nothing_that_the_gateway_loads_raises_the_recursion_limit() -> None:
+    """With a higher limit, JSON of opening brackets overflows the stack and ends the process."""
     program = "import sys, app.main; print(sys.getrecursionlimit())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert int(done.stdout) <= 1000

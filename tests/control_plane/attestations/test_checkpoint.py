@@ -1,4 +1,4 @@
-"""Signed notes: what was signed opens, and nothing else does."""
+"""Signed checkpoints: a signed note opens, and no other text does."""
 
 import base64
 
@@ -17,7 +17,7 @@ SIGNER = CheckpointSigner(NAME, b"1" * 32)
 NOTE = SIGNER.sign(7, b"r" * 32)
 
 
-def test_a_note_has_the_form_of_c2sp() -> None:
+def test_a_note_has_the_form_of_c2sp_signed_note() -> None:
     assert NOTE.startswith(
         f"{NAME}\n7\n{base64.b64encode(b'r' * 32).decode()}\n\n\N{EM DASH} {NAME} "
     )
@@ -27,13 +27,13 @@ def test_a_note_has_the_form_of_c2sp() -> None:
     assert blob[:4] == SIGNER.verifier.key_id
 
 
-def test_a_note_opens_with_the_key_as_it_is_written() -> None:
+def test_a_note_opens_with_the_key_parsed_from_its_text() -> None:
     key = CheckpointVerifier.parse(str(SIGNER.verifier))
     assert key.open(NOTE) == Checkpoint(NAME, 7, b"r" * 32)
 
 
-def test_the_go_documentations_key_reads() -> None:
-    """The key and note of golang.org/x/mod/sumdb/note's documentation."""
+def test_the_key_in_gos_documentation_is_parsed() -> None:
+    """The verifier key in the documentation of golang.org/x/mod/sumdb/note."""
     key = CheckpointVerifier.parse(
         "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
     )
@@ -41,7 +41,7 @@ def test_the_go_documentations_key_reads() -> None:
     assert str(key) == "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 
 
-def test_a_note_may_carry_signatures_of_others() -> None:
+def test_a_note_may_have_signatures_of_other_keys() -> None:
     other = CheckpointSigner("witness.example", b"2" * 32)
     body = NOTE.split("\n\n")[0] + "\n\n"
     line = other.sign(7, b"r" * 32).split("\n\n")[1]
@@ -56,7 +56,7 @@ def test_another_key_does_not_open_it() -> None:
 
 
 @given(st.integers(min_value=0, max_value=len(NOTE) - 1), st.characters(codec="utf-8"))
-def test_no_character_can_be_changed(place: int, character: str) -> None:
+def test_a_note_with_any_character_changed_does_not_open(place: int, character: str) -> None:
     changed = NOTE[:place] + character + NOTE[place + 1 :]
     if changed == NOTE:
         return
@@ -65,7 +65,7 @@ def test_no_character_can_be_changed(place: int, character: str) -> None:
 
 
 @given(st.text())
-def test_any_other_text_is_no_note(text: str) -> None:
+def test_other_text_does_not_open(text: str) -> None:
     with pytest.raises(ValueError, match="not"):
         SIGNER.verifier.open(text)
 
@@ -73,6 +73,6 @@ def test_any_other_text_is_no_note(text: str) -> None:
 @pytest.mark.parametrize(
     "text", ["", "a+b", "a+b+c", "a+00000000+AAAA", f"+{str(SIGNER.verifier).partition('+')[2]}"]
 )
-def test_other_keys_do_not_parse(text: str) -> None:
+def test_text_that_is_not_a_verifier_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="key"):
         CheckpointVerifier.parse(text)

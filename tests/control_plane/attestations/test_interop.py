@@ -1,4 +1,4 @@
-"""What the packages of others say of our attestations: ethers, viem, and EAS's SDK."""
+"""Other people's packages verify our attestations: ethers, viem, and EAS's SDK."""
 
 import json
 import subprocess
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support import node
-from tests.support.answers import good
+from tests.support.responses import good
 from tests.support.trainer import Trainer
 
 HERE = Path(__file__).parent / "interop"
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent / "interop"
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The locked packages, installed if they are not there, or not those of the lock file."""
+    """The locked packages, installed unless they are there already."""
     node.installed(HERE, tmp_path_factory)
 
 
@@ -25,7 +25,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> None:
 def verdict(
     packages: None, trainer: Trainer, anyone: httpx.Client, attestation: dict[str, Any]
 ) -> dict[str, Any]:
-    given = {
+    documents = {
         "attestation": attestation,
         "known": good(anyone.get("/.well-known/hokusai-attestor.json")),
         "mint": good(trainer.client.get(f"/api/attestations/{attestation['hash']}/mint-request")),
@@ -33,7 +33,7 @@ def verdict(
     done = subprocess.run(
         ["node", "verify.js"],
         cwd=HERE,
-        input=json.dumps(given),
+        input=json.dumps(documents),
         capture_output=True,
         text=True,
         timeout=120,
@@ -41,24 +41,24 @@ def verdict(
     )
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
-    return found | {"given": given}
+    return found | {"documents": documents}
 
 
-def test_ethers_and_viem_find_the_signer(
+def test_ethers_and_viem_recover_the_signer(
     verdict: dict[str, Any], attestation: dict[str, Any]
 ) -> None:
     signer = attestation["signature"]["signer"]
     assert (verdict["ethers"], verdict["viem"]) == (signer, signer)
 
 
-def test_javascript_finds_the_hash_and_reads_the_bytes(
+def test_javascript_computes_the_hash_and_parses_the_bytes(
     verdict: dict[str, Any], attestation: dict[str, Any]
 ) -> None:
     assert verdict["hash"] == attestation["hash"]
     assert verdict["data"]
 
 
-def test_the_sdk_of_eas_accepts_the_envelope_and_no_other(
+def test_the_sdk_of_eas_accepts_the_envelope_and_refuses_a_changed_one(
     verdict: dict[str, Any], attestation: dict[str, Any]
 ) -> None:
     assert verdict["eas"] is True
@@ -68,7 +68,7 @@ def test_the_sdk_of_eas_accepts_the_envelope_and_no_other(
     assert verdict["easData"] == [f"0x{attestation['hash']}", "witnessed"]
 
 
-def test_ethers_and_viem_find_the_signer_of_a_mint_request(verdict: dict[str, Any]) -> None:
-    mint = verdict["given"]["mint"]
+def test_ethers_and_viem_recover_the_signer_of_a_mint_request(verdict: dict[str, Any]) -> None:
+    mint = verdict["documents"]["mint"]
     assert verdict["mintDigest"] == mint["digest"]
     assert [verdict["mintEthers"]] == [verdict["mintViem"]] == mint["signers"]

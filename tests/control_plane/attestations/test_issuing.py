@@ -1,4 +1,4 @@
-"""Attestations as they are asked for, by whom, and about what."""
+"""Issuing attestations over HTTP: what can be attested, by whom, and what the document holds."""
 
 import hashlib
 import json
@@ -10,13 +10,13 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.answers import good, refused
-from tests.support.gateway import EVERYTHING, RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.wallet import Wallet
 
 
-def test_the_hash_is_the_guides(attestation: dict[str, Any]) -> None:
+def test_the_hash_is_computed_as_in_the_integration_guide(attestation: dict[str, Any]) -> None:
     data = attestation["data"]
     again = json.dumps(data, sort_keys=True)
     assert attestation["bytes"] == again
@@ -24,7 +24,7 @@ def test_the_hash_is_the_guides(attestation: dict[str, Any]) -> None:
     assert {"model_name", "model_version", "metrics", "timestamp", "attestation_type"} <= set(data)
 
 
-def test_a_witnessed_improvement_says_what_was_seen(attestation: dict[str, Any]) -> None:
+def test_a_witnessed_improvement_has_the_metrics_in_mlflow(attestation: dict[str, Any]) -> None:
     data = attestation["data"]
     assert (attestation["kind"], attestation["evidence"], data["kind"]) == ("witnessed",) * 3
     assert data["baseline"]["metrics"] == {"accuracy": 0.85}
@@ -47,30 +47,30 @@ def test_a_witnessed_improvement_says_what_was_seen(attestation: dict[str, Any])
     assert contributor["details"] == {"note": "ünïcode"}
 
 
-def test_loss_improves_downwards(trainer: Trainer) -> None:
-    answer = trainer.improvement(before=0.5, after=0.4, metric="val_loss")
-    delta = answer["data"]["delta"]["val_loss"]
+def test_a_loss_improves_downwards(trainer: Trainer) -> None:
+    response = trainer.improvement(before=0.5, after=0.4, metric="val_loss")
+    delta = response["data"]["delta"]["val_loss"]
     assert (delta["delta"], delta["improvement"], delta["higher_is_better"]) == (-0.1, 0.1, False)
-    assert answer["delta_one"] == 10.0
+    assert response["delta_one"] == 10.0
 
 
-def test_a_direction_can_be_given(trainer: Trainer) -> None:
-    answer = trainer.improvement(
+def test_the_direction_of_a_metric_can_be_stated(trainer: Trainer) -> None:
+    response = trainer.improvement(
         before=0.5, after=0.4, metric="strangeness", higher_is_better={"strangeness": False}
     )
-    assert answer["delta_one"] == 10.0
+    assert response["delta_one"] == 10.0
 
 
 def test_a_zero_baseline_has_no_percentage(trainer: Trainer) -> None:
-    answer = trainer.improvement(before=0, after=0.4)
-    assert answer["data"]["delta"]["accuracy"]["delta_percent"] is None
+    response = trainer.improvement(before=0, after=0.4)
+    assert response["data"]["delta"]["accuracy"]["delta_percent"] is None
 
 
-def test_a_claim_that_agrees_is_witnessed(trainer: Trainer) -> None:
-    answer = trainer.improvement(
+def test_claims_that_agree_with_mlflow_are_witnessed(trainer: Trainer) -> None:
+    response = trainer.improvement(
         metrics={"baseline": {"accuracy": 0.85}, "improved": {"accuracy": 0.88}}
     )
-    assert answer["kind"] == "witnessed"
+    assert response["kind"] == "witnessed"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_claim_that_agrees_is_witnessed(trainer: Trainer) -> None:
         ({"f1": 0.5}, "improved", 0.5, None),
     ],
 )
-def test_a_claim_that_disagrees_shows_both_numbers(
+def test_a_claim_that_disagrees_with_mlflow_is_refused_with_both_values(
     trainer: Trainer, claim: Any, model: str, claimed: float, recorded: float | None
 ) -> None:
     before, after = trainer.run(accuracy=0.85), trainer.run(accuracy=0.88)
@@ -96,13 +96,13 @@ def test_a_claim_that_disagrees_shows_both_numbers(
     assert str(recorded) in problem["message"]
 
 
-def test_the_last_value_of_a_metric_counts(trainer: Trainer) -> None:
+def test_the_last_logged_value_of_a_metric_is_attested(trainer: Trainer) -> None:
     run_id = trainer.run(accuracy=0.5)
     trainer.log(run_id, "accuracy", 0.75)
-    answer = good(trainer.attest(improved_run_id=run_id), 201)
-    assert answer["data"]["metrics"] == {"accuracy": 0.75}
-    assert answer["data"]["baseline"] is None
-    assert answer["delta_one"] is None
+    response = good(trainer.attest(improved_run_id=run_id), 201)
+    assert response["data"]["metrics"] == {"accuracy": 0.75}
+    assert response["data"]["baseline"] is None
+    assert response["delta_one"] is None
 
 
 def test_metrics_that_are_not_finite_are_left_out_and_named(trainer: Trainer) -> None:
@@ -112,37 +112,39 @@ def test_metrics_that_are_not_finite_are_left_out_and_named(trainer: Trainer) ->
     assert data["metrics_left_out"] == ["gap", "loss"]
 
 
-def test_a_model_version_as_in_the_guide(trainer: Trainer) -> None:
+def test_a_model_version_can_be_attested(trainer: Trainer) -> None:
     run_id = trainer.run(accuracy=0.9)
     version = trainer.version("third_party_classifier", run_id)
-    answer = good(trainer.attest(model_name="third_party_classifier", model_version=version), 201)
-    data = answer["data"]
+    response = good(trainer.attest(model_name="third_party_classifier", model_version=version), 201)
+    data = response["data"]
     assert (data["model_name"], data["model_version"]) == ("third_party_classifier", version)
     assert (data["run_id"], data["metrics"]) == (run_id, {"accuracy": 0.9})
     refused(trainer.attest(model_name="third_party_classifier", model_version=99), 404, "not_found")
     refused(trainer.attest(model_name="no such model", model_version=1), 404, "not_found")
 
 
-def test_claimed_numbers_are_called_claimed(trainer: Trainer) -> None:
-    answer = good(
+def test_claimed_metrics_are_marked_as_claimed(trainer: Trainer) -> None:
+    response = good(
         trainer.attest(
             kind="claimed",
             metrics={"baseline": {"accuracy": 0.8}, "improved": {"accuracy": 0.9}},
         ),
         201,
     )
-    assert (answer["kind"], answer["evidence"], answer["data"]["kind"]) == ("claimed",) * 3
-    assert answer["signature"]["message"]["kind"] == "claimed"
-    assert answer["delta_one"] == 10.0
+    assert (response["kind"], response["evidence"], response["data"]["kind"]) == ("claimed",) * 3
+    assert response["signature"]["message"]["kind"] == "claimed"
+    assert response["delta_one"] == 10.0
 
 
-def test_no_other_tenants_run_is_witnessed(trainer: Trainer, gateway: RunningGateway) -> None:
+def test_a_run_of_another_tenant_is_not_found(trainer: Trainer, gateway: RunningGateway) -> None:
     run_id = trainer.run(accuracy=0.9)
     with gateway.client(gateway.key()) as client:
         refused(Trainer(client).attest(improved_run_id=run_id), 404, "not_found")
 
 
-def test_it_takes_the_scope_attest(gateway: RunningGateway, attestation: dict[str, Any]) -> None:
+def test_issuing_needs_the_scope_attest_and_reading_the_scope_read(
+    gateway: RunningGateway, attestation: dict[str, Any]
+) -> None:
     with gateway.client(gateway.key(scopes=[Scope.READ])) as reader:
         refused(Trainer(reader).attest(improved_run_id="x"), 403, "scope_missing")
         assert good(reader.get(f"/api/attestations/{attestation['hash']}"))
@@ -196,33 +198,33 @@ def test_what_cannot_be_attested_is_refused(trainer: Trainer, request_body: dict
         '{"kind": "claimed", "metrics": {"accuracy": 0.1, "accuracy": 0.9}}',
     ],
 )
-def test_json_that_can_be_read_in_two_ways_is_refused(trainer: Trainer, body: str) -> None:
-    answer = trainer.client.post(
+def test_ambiguous_json_is_refused(trainer: Trainer, body: str) -> None:
+    response = trainer.client.post(
         "/api/attestations", content=body, headers={"content-type": "application/json"}
     )
-    refused(answer, 400, "invalid_parameter")
+    refused(response, 400, "invalid_parameter")
 
 
-def test_a_number_too_large_for_json_is_refused(trainer: Trainer) -> None:
-    answer = trainer.client.post(
+def test_a_number_too_large_for_a_double_is_refused(trainer: Trainer) -> None:
+    response = trainer.client.post(
         "/api/attestations",
         content='{"kind": "claimed", "metrics": {"accuracy": 1e999}}',
         headers={"content-type": "application/json"},
     )
-    refused(answer, 422, "validation_failed")
+    refused(response, 422, "validation_failed")
 
 
-def test_several_contributors_share_in_basis_points(trainer: Trainer) -> None:
+def test_several_contributors_get_their_shares(trainer: Trainer) -> None:
     other = "0x" + "11" * 20
-    answer = trainer.improvement(
+    response = trainer.improvement(
         data_contribution=[
             {"contributor": CONTRIBUTOR, "weight_bps": 7500, "samples": 10},
             {"contributor": other, "weight_bps": 2500},
         ]
     )
-    shares = [(item["weight_bps"], item["data_size"]) for item in answer["data"]["contributors"]]
+    shares = [(item["weight_bps"], item["data_size"]) for item in response["data"]["contributors"]]
     assert shares == [(7500, 10), (2500, None)]
-    assert answer["eas"]["sig"]["message"]["recipient"].lower() == CONTRIBUTOR.lower()
+    assert response["eas"]["sig"]["message"]["recipient"].lower() == CONTRIBUTOR.lower()
 
 
 def test_the_same_request_gets_the_same_attestation(trainer: Trainer) -> None:
@@ -256,39 +258,37 @@ def test_an_attestation_can_be_fetched_by_its_hash(
     refused(trainer.client.get("/api/attestations/xyz"), 422, "validation_failed")
 
 
-def test_a_wallet_attests_and_its_message_is_spent_with_it(gateway: RunningGateway) -> None:
+def test_a_wallets_message_issues_one_attestation(gateway: RunningGateway) -> None:
     wallet = Wallet()
     headers = wallet.headers()
     with gateway.client() as client:
-        asked = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.5})
-        document = good(asked, 201)
+        first = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.5})
+        document = good(first, 201)
         assert document["data"]["tenant"] == wallet.tenant
         again = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.6})
         refused(again, 401, "signature_spent")
 
 
-def test_no_key_gets_into_what_is_public_for_good(
+def test_a_secret_is_refused_in_what_becomes_public(
     gateway: RunningGateway, trainer: Trainer, attestation: dict[str, Any]
 ) -> None:
     key = gateway.key()
-    given = {"contributor": CONTRIBUTOR, "note": f"made with {key}"}
+    contribution = {"contributor": CONTRIBUTOR, "note": f"made with {key}"}
     refused(
-        trainer.attest(kind="claimed", metrics={"accuracy": 0.5}, data_contribution=given),
+        trainer.attest(kind="claimed", metrics={"accuracy": 0.5}, data_contribution=contribution),
         422,
         "validation_failed",
     )
     path = f"/api/attestations/{attestation['hash']}/revoke"
-    answer = trainer.client.post(path, json={"reason": f"{key} leaked"})
-    assert key not in refused(answer, 422, "validation_failed")["message"]
+    response = trainer.client.post(path, json={"reason": f"{key} leaked"})
+    assert key not in refused(response, 422, "validation_failed")["message"]
 
 
-def test_the_audit_log_has_what_was_issued_and_revoked(
-    gateway: RunningGateway, trainer: Trainer
-) -> None:
+def test_issuing_and_revoking_are_audited(gateway: RunningGateway, trainer: Trainer) -> None:
     document = good(trainer.attest(kind="claimed", metrics={"accuracy": 0.123}), 201)
     path = f"/api/attestations/{document['hash']}/revoke"
     good(trainer.client.post(path, json={"reason": "a typo"}))
-    with gateway.client(gateway.key(scopes=EVERYTHING)) as admin:
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin:
         page = good(admin.get("/api/admin/audit", params={"subject": document["hash"]}))
     assert [event["action"] for event in page["items"]] == [
         "attestation.revoked",
@@ -296,7 +296,7 @@ def test_the_audit_log_has_what_was_issued_and_revoked(
     ]
 
 
-def test_the_routes_are_described_with_examples(anyone: httpx.Client) -> None:
+def test_the_openapi_document_describes_attestations_with_examples(anyone: httpx.Client) -> None:
     described = good(anyone.get("/openapi.json"))
     assert "/.well-known/hokusai-attestor.json" in described["paths"]
     schemas = described["components"]["schemas"]
@@ -305,16 +305,16 @@ def test_the_routes_are_described_with_examples(anyone: httpx.Client) -> None:
     assert "bytes" in schemas["AttestationView"]["properties"]
 
 
-def test_an_attestor_is_known_however_the_first_request_ended(
+def test_an_attestor_is_registered_even_if_its_first_request_fails(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> None:
-    """Its signatures would be those of nobody for whoever asks this gateway whom to believe."""
+    """Otherwise it would be missing in the list of attestors that verifiers trust."""
     with RunningGateway(new_database(), mlflow_server.url) as gateway, gateway.client() as client:
         headers = Wallet().headers()
         good(client.post("/api/keys", headers=headers, json={"name": "n"}), 201)
-        asked = {"kind": "claimed", "metrics": {"accuracy": 0.9}}
+        request = {"kind": "claimed", "metrics": {"accuracy": 0.9}}
         refused(
-            client.post("/api/attestations", headers=headers, json=asked), 401, "signature_spent"
+            client.post("/api/attestations", headers=headers, json=request), 401, "signature_spent"
         )
-        said = good(client.get("/.well-known/hokusai-attestor.json"))
-        assert said["signers"] == [said["signer"]]
+        known = good(client.get("/.well-known/hokusai-attestor.json"))
+        assert known["signers"] == [known["signer"]]

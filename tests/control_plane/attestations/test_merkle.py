@@ -1,6 +1,6 @@
-"""The tree of RFC 6962 beside a naive one, and proofs that are tampered with.
+"""The tree of RFC 6962 compared with a naive one, and proofs that are tampered with.
 
-That a log only grew is checked by its users: the SDK does it here.
+Consistency proofs are verified by the users of a log, here by the SDK.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ SIZES = st.integers(min_value=1, max_value=130)
 
 
 def naive_root(leaves: Sequence[bytes]) -> bytes:
-    """RFC 6962, section 2.1, word by word."""
+    """The definition in RFC 6962, section 2.1."""
     if not leaves:
         return hashlib.sha256(b"").digest()
     if len(leaves) == 1:
@@ -35,7 +35,7 @@ def entries(size: int) -> list[bytes]:
 
 
 def grown(size: int) -> dict[Node, bytes]:
-    """The nodes of a log that took its entries one by one, as the database keeps them."""
+    """The nodes of a log to which entries were added one by one, as the database stores them."""
     nodes: dict[Node, bytes] = {}
     for index, entry in enumerate(entries(size)):
         nodes[0, index] = merkle.leaf_hash(entry)
@@ -49,23 +49,23 @@ NODES = grown(130)
 
 
 def root(size: int) -> bytes:
-    return merkle.hash_of((0, size), NODES)
+    return merkle.range_hash((0, size), NODES)
 
 
 def inclusion(index: int, size: int) -> list[bytes]:
-    return [merkle.hash_of(span, NODES) for span in merkle.inclusion_path(index, size)]
+    return [merkle.range_hash(span, NODES) for span in merkle.inclusion_path(index, size)]
 
 
 def consistency(first: int, second: int) -> list[bytes]:
-    return [merkle.hash_of(span, NODES) for span in merkle.consistency_path(first, second)]
+    return [merkle.range_hash(span, NODES) for span in merkle.consistency_path(first, second)]
 
 
 @pytest.mark.parametrize("size", range(66))
-def test_roots_are_those_of_the_rfc(size: int) -> None:
+def test_roots_are_as_the_rfc_defines_them(size: int) -> None:
     assert root(size) == naive_root(entries(size))
 
 
-def test_known_roots() -> None:
+def test_roots_of_known_trees() -> None:
     """The test vectors of Certificate Transparency's reference implementation."""
     leaves = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657"]
     leaves.append("606162636465666768696a6b6c6d6e6f")
@@ -77,7 +77,7 @@ def test_known_roots() -> None:
 
 
 @given(st.data())
-def test_every_entry_proves_that_it_is_included(data: st.DataObject) -> None:
+def test_inclusion_proofs_hold_until_anything_is_changed(data: st.DataObject) -> None:
     size = data.draw(SIZES)
     index = data.draw(st.integers(min_value=0, max_value=size - 1))
     leaf, proof = NODES[0, index], inclusion(index, size)
@@ -95,7 +95,7 @@ def test_every_entry_proves_that_it_is_included(data: st.DataObject) -> None:
 
 
 @given(st.data())
-def test_every_growth_proves_that_it_is_one(data: st.DataObject) -> None:
+def test_consistency_proofs_hold_until_anything_is_changed(data: st.DataObject) -> None:
     second = data.draw(SIZES)
     first = data.draw(st.integers(min_value=0, max_value=second))
     proof = consistency(first, second)
@@ -124,18 +124,18 @@ def test_made_up_proofs_prove_nothing(first: int, second: int, proof: list[bytes
 
 
 @pytest.mark.parametrize(("index", "size"), [(-1, 3), (3, 3), (0, 0)])
-def test_there_is_no_path_outside_the_tree(index: int, size: int) -> None:
+def test_an_index_outside_of_the_tree_has_no_path(index: int, size: int) -> None:
     with pytest.raises(ValueError, match="inside"):
         merkle.inclusion_path(index, size)
 
 
 @pytest.mark.parametrize(("first", "second"), [(-1, 3), (4, 3)])
-def test_a_tree_does_not_shrink(first: int, second: int) -> None:
+def test_a_smaller_tree_is_no_extension(first: int, second: int) -> None:
     with pytest.raises(ValueError, match="first"):
         merkle.consistency_path(first, second)
 
 
-def test_a_proof_of_a_long_log_takes_few_nodes() -> None:
+def test_a_proof_in_a_long_log_needs_few_nodes() -> None:
     spans = merkle.inclusion_path(123_456_789, 987_654_321)
     assert len(spans) <= 30
-    assert len(merkle.nodes_of_all(spans)) <= 60
+    assert len(merkle.covering_nodes(*spans)) <= 60

@@ -1,4 +1,4 @@
-"""The chain side's MintRequest: what entitles to one, and what it says."""
+"""Mint requests over HTTP: which attestations entitle to one, and what it contains."""
 
 import itertools
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
-from tests.support.answers import good, refused
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 
 
@@ -15,7 +15,9 @@ def mint(trainer: Trainer, attestation: dict[str, Any], **query: Any) -> Any:
     return trainer.client.get(f"/api/attestations/{attestation['hash']}/mint-request", params=query)
 
 
-def test_it_says_what_the_attestation_says(trainer: Trainer, attestation: dict[str, Any]) -> None:
+def test_it_contains_what_the_attestation_states(
+    trainer: Trainer, attestation: dict[str, Any]
+) -> None:
     found = good(mint(trainer, attestation))
     typed = found["typed_data"]
     assert typed["domain"]["name"] == "HokusaiDeltaVerifier"
@@ -46,7 +48,7 @@ def test_it_is_signed_by_the_attestor(trainer: Trainer, attestation: dict[str, A
     assert [warning["code"] for warning in found["warnings"]] == ["no_verifying_contract"]
 
 
-def test_the_models_number_on_the_chain_can_be_given(
+def test_the_models_number_on_the_chain_can_be_stated(
     trainer: Trainer, attestation: dict[str, Any]
 ) -> None:
     found = good(mint(trainer, attestation, chain_model_id="21"))
@@ -55,13 +57,15 @@ def test_the_models_number_on_the_chain_can_be_given(
     refused(mint(trainer, attestation, chain_model_id=str(2**256 - 1)), 422, "validation_failed")
 
 
-def test_a_candidate_is_the_next_ones_baseline(trainer: Trainer) -> None:
+def test_the_candidate_of_one_request_is_the_baseline_of_the_next(trainer: Trainer) -> None:
     runs = [trainer.run(accuracy=value) for value in (0.5, 0.6, 0.7)]
-    given = {"contributor": CONTRIBUTOR}
+    contribution = {"contributor": CONTRIBUTOR}
     links = []
     for before, after in itertools.pairwise(runs):
         document = good(
-            trainer.attest(baseline_run_id=before, improved_run_id=after, data_contribution=given),
+            trainer.attest(
+                baseline_run_id=before, improved_run_id=after, data_contribution=contribution
+            ),
             201,
         )
         payload = good(mint(trainer, document))["typed_data"]["message"]["payload"]
@@ -70,13 +74,13 @@ def test_a_candidate_is_the_next_ones_baseline(trainer: Trainer) -> None:
     assert links[0][0] != links[0][1]
 
 
-def test_scores_improve_upwards_on_the_chain(trainer: Trainer) -> None:
+def test_a_metric_that_improves_downwards_is_turned_around(trainer: Trainer) -> None:
     document = trainer.improvement(before=0.2, after=0.15, metric="error_rate")
     payload = good(mint(trainer, document))["typed_data"]["message"]["payload"]
     assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (8000, 8500)
 
 
-def test_one_wallets_weights_are_added(trainer: Trainer) -> None:
+def test_the_weights_of_one_wallet_are_added_up(trainer: Trainer) -> None:
     other = "0x" + "11" * 20
     document = trainer.improvement(
         data_contribution=[
@@ -85,14 +89,14 @@ def test_one_wallets_weights_are_added(trainer: Trainer) -> None:
             {"contributor": other, "weight_bps": 2500},
         ]
     )
-    given = good(mint(trainer, document))["typed_data"]["message"]["contributors"]
-    assert [item["weight"] for item in given] == [7500, 2500]
+    contributors = good(mint(trainer, document))["typed_data"]["message"]["contributors"]
+    assert [item["weight"] for item in contributors] == [7500, 2500]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "points"), [(0.85, 0.8599, "0.99"), (0.85, 0.85, "0"), (0.9, 0.8, "-10")]
 )
-def test_less_than_one_point_mints_nothing(
+def test_an_improvement_of_less_than_one_point_is_refused(
     trainer: Trainer, before: float, after: float, points: str
 ) -> None:
     document = trainer.improvement(before=before, after=after)
@@ -101,14 +105,14 @@ def test_less_than_one_point_mints_nothing(
     assert problem["delta_one"] == float(points)
 
 
-def test_exactly_one_point_does(trainer: Trainer) -> None:
+def test_an_improvement_of_exactly_one_point_is_enough(trainer: Trainer) -> None:
     """0.86 - 0.85 is a little less than 0.01 in binary."""
     assert 0.86 - 0.85 < 0.01 or 0.29 - 0.28 < 0.01
     for before, after in ((0.85, 0.86), (0.28, 0.29), (0.57, 0.58)):
         assert good(mint(trainer, trainer.improvement(before=before, after=after)))
 
 
-def test_what_does_not_entitle_says_why(trainer: Trainer) -> None:
+def test_an_attestation_that_cannot_be_minted_says_why(trainer: Trainer) -> None:
     claimed = {"baseline": {"accuracy": 0.5}, "improved": {"accuracy": 0.9}}
     documents = {
         "claimed": good(trainer.attest(kind="claimed", metrics=claimed), 201),
@@ -121,7 +125,7 @@ def test_what_does_not_entitle_says_why(trainer: Trainer) -> None:
         assert word in problem["message"]
 
 
-def test_a_revoked_attestation_mints_nothing(trainer: Trainer) -> None:
+def test_a_revoked_attestation_cannot_be_minted(trainer: Trainer) -> None:
     document = trainer.improvement()
     path = f"/api/attestations/{document['hash']}/revoke"
     good(trainer.client.post(path, json={"reason": "wrong data"}))

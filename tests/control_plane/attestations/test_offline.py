@@ -1,4 +1,4 @@
-"""The SDK verifies offline what a running gateway issues, and agrees with it on what does not hold.
+"""The SDK verifies offline what a running gateway issues, and agrees with it on invalid documents.
 
 Imported by name only here, as a user's program would: it shares no code with the gateway.
 """
@@ -12,7 +12,7 @@ import httpx
 import pytest
 from hokusai.verify import LogExport, Result, verify
 
-from tests.support.answers import good
+from tests.support.responses import good
 from tests.support.trainer import Trainer
 
 
@@ -32,7 +32,7 @@ def exported(anyone: httpx.Client) -> LogExport:
     return LogExport.read(pages)
 
 
-def test_every_kind_verifies_completely(
+def test_every_kind_of_attestation_passes_all_checks(
     trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     run = trainer.run(accuracy=0.7, loss=1e-300)
@@ -51,7 +51,7 @@ def test_every_kind_verifies_completely(
         assert report.data == document["data"]
 
 
-def test_a_later_proof_verifies_against_an_earlier_checkpoint(
+def test_a_later_document_is_consistent_with_an_earlier_checkpoint(
     trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     document = trainer.improvement()
@@ -66,7 +66,7 @@ def test_a_later_proof_verifies_against_an_earlier_checkpoint(
     assert report.ok
 
 
-def test_a_revocation_shows_in_the_export_only(
+def test_a_revocation_is_found_in_an_export_of_the_log(
     trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     document = trainer.improvement()
@@ -87,10 +87,10 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def test_no_field_can_be_changed(
+def test_a_change_of_any_member_is_found(
     attestation: dict[str, Any], anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
-    """Whatever the gateway finds wrong with a change, the SDK does too."""
+    """What the gateway finds invalid after a change, the SDK finds invalid too."""
     paths = list(leaves(attestation))
     assert len(paths) > 90
     for path in paths:
@@ -99,7 +99,7 @@ def test_no_field_can_be_changed(
         for step in path[:-1]:
             place = place[step]
         before = place[path[-1]]
-        # Every kind of JSON has another value of its kind: a number one more, a text one longer.
+        # Another value of the same JSON type: the next number, a longer text.
         place[path[-1]] = (
             (not before)
             if isinstance(before, bool)

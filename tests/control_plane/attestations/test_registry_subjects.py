@@ -1,18 +1,20 @@
-"""Attestations of models in the registry, from registration to lineage and contributor."""
+"""Attestations of registered models, from registration to lineage and contributor."""
 
 from typing import Any
 
 import pytest
 
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.training import Training
 
 OTHER = "0x" + "5a" * 20
 
 
-def test_an_improvement_on_another_tenants_baseline(gateway: RunningGateway) -> None:
+def test_an_improvement_on_another_tenants_baseline_can_be_attested(
+    gateway: RunningGateway,
+) -> None:
     with Training.of(gateway) as owner, Training.of(gateway) as improver:
         baseline = owner.baseline(accuracy=0.8)
         improved = improver.registered(
@@ -34,7 +36,7 @@ def test_an_improvement_on_another_tenants_baseline(gateway: RunningGateway) -> 
         refused(
             Trainer(owner.client).attest(model_id=improved["model_id"]), 403, "permission_denied"
         )
-        # Everybody sees it where the improvement is shown.
+        # Every tenant sees it wherever the improvement is shown.
         for reader in (owner, improver):
             shown = reader.get(f"/api/models/{improved['model_id']}")
             assert shown["attestations"] == [document["hash"]]
@@ -47,7 +49,7 @@ def test_an_improvement_on_another_tenants_baseline(gateway: RunningGateway) -> 
         assert mint["typed_data"]["message"]["payload"]["candidateScoreBps"] == 8400
 
 
-def test_the_attestation_of_a_private_baseline_is_its_tenants_only(
+def test_an_attestation_of_a_private_baseline_is_visible_to_its_tenant_only(
     gateway: RunningGateway,
 ) -> None:
     with Training.of(gateway) as owner, Training.of(gateway) as stranger:
@@ -57,23 +59,23 @@ def test_the_attestation_of_a_private_baseline_is_its_tenants_only(
             model_type="classification",
             private=True,
         )
-        asked = {"model_id": private["model_id"]}
-        document = good(Trainer(owner.client).attest(**asked), 201)
-        refused(Trainer(stranger.client).attest(**asked), 404, "not_found")
+        request = {"model_id": private["model_id"]}
+        document = good(Trainer(owner.client).attest(**request), 201)
+        refused(Trainer(stranger.client).attest(**request), 404, "not_found")
         path = f"/api/attestations/{document['hash']}"
         assert owner.get(path)["hash"] == document["hash"]
         refused(stranger.client.get(path), 404, "not_found")
-        # Whoever was given the document can check it all the same.
-        answer = good(stranger.client.post("/api/attestations/verify", json=document))
-        assert answer["valid"], answer
+        # Anybody who has the document can verify it.
+        response = good(stranger.client.post("/api/attestations/verify", json=document))
+        assert response["valid"], response
 
 
 @pytest.mark.parametrize("field", ["model_id", "improved_model_id", "baseline_model_id"])
-def test_a_model_that_is_not_there_is_404(gateway: RunningGateway, field: str) -> None:
+def test_a_model_that_does_not_exist_is_not_found(gateway: RunningGateway, field: str) -> None:
     with Training.of(gateway) as training:
-        asked: dict[str, Any] = {field: "hkm_none"}
+        request: dict[str, Any] = {field: "hkm_none"}
         if field == "baseline_model_id":
-            asked["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
-        given = {"contributor": CONTRIBUTOR}
-        answer = Trainer(training.client).attest(**asked, data_contribution=given)
-        refused(answer, 404, "not_found")
+            request["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
+        contribution = {"contributor": CONTRIBUTOR}
+        response = Trainer(training.client).attest(**request, data_contribution=contribution)
+        refused(response, 404, "not_found")

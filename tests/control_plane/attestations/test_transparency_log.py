@@ -1,4 +1,4 @@
-"""The log over HTTP: what it proves to anybody, and that nothing in it can be changed."""
+"""The transparency log over HTTP: its proofs, and that nothing in it can be changed."""
 
 import threading
 from typing import Any
@@ -10,27 +10,27 @@ from hokusai.verify.merkle import consistency_holds
 
 from app.control_plane.attestations import merkle
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.trainer import Trainer
 
 
 def claim(trainer: Trainer, number: float) -> httpx.Response:
-    """A cheap attestation: MLflow is not asked."""
+    """An attestation that needs no request to MLflow."""
     return trainer.attest(kind="claimed", metrics={"accuracy": number})
 
 
 @pytest.fixture(scope="module")
 def grown(trainer: Trainer) -> None:
-    """A log with some entries at least."""
+    """Makes the log have some entries."""
     for number in range(9):
         good(claim(trainer, number / 100), 201)
 
 
 def log_view(anyone: httpx.Client) -> dict[str, Any]:
-    answer = anyone.get("/api/attestations/log", headers={"accept": "application/json"})
-    found: dict[str, Any] = good(answer)
+    response = anyone.get("/api/attestations/log", headers={"accept": "application/json"})
+    found: dict[str, Any] = good(response)
     return found
 
 
@@ -40,16 +40,16 @@ def verifier(anyone: httpx.Client) -> CheckpointVerifier:
 
 
 def test_the_checkpoint_is_a_signed_note_in_plain_text(anyone: httpx.Client, grown: None) -> None:
-    answer = anyone.get("/api/attestations/log")
-    assert answer.status_code == 200
-    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
-    opened = verifier(anyone).open(answer.text)
+    response = anyone.get("/api/attestations/log")
+    assert response.status_code == 200
+    assert response.headers["content-type"] == "text/plain; charset=utf-8"
+    opened = verifier(anyone).open(response.text)
     view = log_view(anyone)
     assert (opened.size, opened.root.hex()) == (view["tree_size"], view["root_hash"])
     assert verifier(anyone).open(view["checkpoint"]) == opened
 
 
-def test_the_root_is_that_of_all_entries(anyone: httpx.Client, grown: None) -> None:
+def test_the_root_is_the_hash_of_all_entries(anyone: httpx.Client, grown: None) -> None:
     view = log_view(anyone)
     leaves: list[bytes] = []
     start: int | None = 0
@@ -65,7 +65,7 @@ def test_the_root_is_that_of_all_entries(anyone: httpx.Client, grown: None) -> N
             pair = nodes[level - 1, 2 * place], nodes[level - 1, 2 * place + 1]
             nodes[level, place] = merkle.node_hash(*pair)
     assert len(leaves) == view["tree_size"]
-    assert merkle.hash_of((0, len(leaves)), nodes).hex() == view["root_hash"]
+    assert merkle.range_hash((0, len(leaves)), nodes).hex() == view["root_hash"]
 
 
 def test_every_entry_has_an_inclusion_proof(anyone: httpx.Client, grown: None) -> None:
@@ -105,7 +105,7 @@ def test_the_log_proves_that_it_only_grew(
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "query",
     [
         {},
         {"index": 0, "first": 0},
@@ -116,10 +116,10 @@ def test_the_log_proves_that_it_only_grew(
         {"first": 2, "second": 1},
     ],
 )
-def test_there_is_no_proof_of_what_is_not_there(
-    anyone: httpx.Client, grown: None, asked: dict[str, int]
+def test_a_proof_of_what_the_log_does_not_have_is_refused(
+    anyone: httpx.Client, grown: None, query: dict[str, int]
 ) -> None:
-    refused(anyone.get("/api/attestations/log/proof", params=asked), 400, "invalid_parameter")
+    refused(anyone.get("/api/attestations/log/proof", params=query), 400, "invalid_parameter")
 
 
 def test_an_empty_log_has_a_checkpoint(new_database: Any, mlflow_server: Any) -> None:
@@ -130,7 +130,7 @@ def test_an_empty_log_has_a_checkpoint(new_database: Any, mlflow_server: Any) ->
         assert good(client.get("/api/attestations/log/entries"))["entries"] == []
 
 
-def test_the_answer_is_a_proof_of_its_own(
+def test_an_attestation_contains_a_proof_of_its_inclusion(
     anyone: httpx.Client, attestation: dict[str, Any]
 ) -> None:
     log = attestation["log"]
@@ -159,26 +159,26 @@ def test_the_database_refuses_every_change(
         sql(gateway, statement)
 
 
-def test_appends_at_once_leave_no_gap_and_no_double(
+def test_concurrent_appends_leave_no_gap_and_no_duplicate(
     gateway: RunningGateway, anyone: httpx.Client, trainer: Trainer
 ) -> None:
     before = log_view(anyone)["tree_size"]
     key = gateway.key()
-    answers: list[httpx.Response] = []
+    responses: list[httpx.Response] = []
 
     def work(part: int) -> None:
         with gateway.client(key) as client:
             for number in range(4):
-                answers.append(claim(Trainer(client), part + number / 10))
-                # The same by all: one of them writes it.
-                answers.append(claim(Trainer(client), 7_000 + number))
+                responses.append(claim(Trainer(client), part + number / 10))
+                # The same in all threads, so that one of them issues it.
+                responses.append(claim(Trainer(client), 7_000 + number))
 
     threads = [threading.Thread(target=work, args=(part,)) for part in range(6)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    documents = [good(answer, 201) for answer in answers]
+    documents = [good(response, 201) for response in responses]
     assert len(documents) == 48
     indexes = {document["log"]["index"] for document in documents}
     assert len({document["hash"] for document in documents}) == len(indexes) == 28
@@ -189,7 +189,7 @@ def test_appends_at_once_leave_no_gap_and_no_double(
     assert rows == [(size,)]
 
 
-def test_the_attestor_of_a_database_cannot_be_changed_unsaid(
+def test_another_attestor_is_refused_until_the_old_one_is_retired(
     new_database: Any, mlflow_server: Any
 ) -> None:
     database, url = new_database(), mlflow_server.url
@@ -207,5 +207,5 @@ def test_the_attestor_of_a_database_cannot_be_changed_unsaid(
         known = good(client.get("/.well-known/hokusai-attestor.json"))
         assert known["signers"] == [new["signature"]["signer"], old]
         for document in (made, new):
-            answer = good(client.post("/api/attestations/verify", json=document))
-            assert answer["valid"], answer
+            response = good(client.post("/api/attestations/verify", json=document))
+            assert response["valid"], response

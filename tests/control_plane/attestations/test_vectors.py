@@ -1,4 +1,4 @@
-"""The vectors that gateway and SDK share: what was issued once verifies for good."""
+"""The test vectors that the gateway and the SDK share: old attestations stay valid."""
 
 import copy
 import json
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
-from app.control_plane.attestations.verification import holds, verify
+from app.control_plane.attestations.verification import is_valid, verify
 from tests.control_plane.attestations.make_vectors import PATH
 
 VECTORS: dict[str, Any] = json.loads(PATH.read_text())
@@ -16,14 +16,14 @@ KEYS = [CheckpointVerifier.parse(text) for text in KNOWN["log"]["keys"]]
 
 
 @pytest.mark.parametrize("name", VECTORS["attestations"])
-def test_what_was_issued_holds(name: str) -> None:
-    assert holds(verify(VECTORS["attestations"][name], KNOWN["signers"], KEYS))
+def test_an_issued_attestation_is_valid(name: str) -> None:
+    assert is_valid(verify(VECTORS["attestations"][name], KNOWN["signers"], KEYS))
 
 
 @pytest.mark.parametrize(
     "case", VECTORS["tampered"], ids=lambda case: f"{case['path']}={str(case['value'])[:12]}"
 )
-def test_the_tampering_is_found(case: dict[str, Any]) -> None:
+def test_tampering_is_found(case: dict[str, Any]) -> None:
     document = copy.deepcopy(VECTORS["attestations"]["improvement"])
     *way, last = case["path"].split(".")
     place = document
@@ -31,5 +31,5 @@ def test_the_tampering_is_found(case: dict[str, Any]) -> None:
         place = place[step]
     place[last] = case["value"]
     checks = verify(document, KNOWN["signers"], KEYS)
-    assert not holds(checks)
+    assert not is_valid(checks)
     assert checks[case["fails"]].ok is False

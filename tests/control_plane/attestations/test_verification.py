@@ -1,4 +1,4 @@
-"""What verification says of attestations that hold, and of those that were tampered with."""
+"""Verifying attestations, valid and tampered with, offline and with the log; revoking them."""
 
 import copy
 import json
@@ -15,43 +15,45 @@ from hypothesis import strategies as st
 from app.control_plane.attestations import merkle
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.attestations.verification import holds, verify
-from tests.support.answers import good, refused
+from app.control_plane.attestations.verification import is_valid, verify
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 from tests.support.trainer import Trainer
 
 ALL = {"hash", "signature", "signer", "inclusion", "revoked", "eas"}
 
 
-def asked(anyone: httpx.Client, document: Any) -> tuple[bool, dict[str, Any]]:
-    answer = good(anyone.post("/api/attestations/verify", json=document))
-    return answer["valid"], answer["checks"]
+def verified(anyone: httpx.Client, document: Any) -> tuple[bool, dict[str, Any]]:
+    response = good(anyone.post("/api/attestations/verify", json=document))
+    return response["valid"], response["checks"]
 
 
-def test_what_was_issued_holds(anyone: httpx.Client, attestation: dict[str, Any]) -> None:
-    valid, checks = asked(anyone, attestation)
+def test_an_issued_attestation_passes_all_checks(
+    anyone: httpx.Client, attestation: dict[str, Any]
+) -> None:
+    valid, checks = verified(anyone, attestation)
     assert valid
     assert set(checks) == ALL
     assert all(check["ok"] for check in checks.values())
 
 
-def test_it_holds_offline_with_the_well_known_keys(
+def test_it_is_valid_offline_with_the_published_keys(
     anyone: httpx.Client, attestation: dict[str, Any]
 ) -> None:
     known = good(anyone.get("/.well-known/hokusai-attestor.json"))
     key = CheckpointVerifier.parse(known["log"]["key"])
     checks = verify(attestation, known["signers"], [key])
-    assert holds(checks)
+    assert is_valid(checks)
     assert checks["revoked"].ok is None
     strangers = verify(attestation, ["0x" + "00" * 20], [])
-    assert not holds(strangers)
+    assert not is_valid(strangers)
     assert (strangers["signer"].ok, strangers["inclusion"].ok) == (False, False)
     assert strangers["hash"].ok
     assert strangers["signature"].ok
 
 
-def test_the_verifier_needs_no_server() -> None:
-    """Its imports stay those of a program that reads a file."""
+def test_the_offline_verifier_loads_nothing_of_a_server() -> None:
+    """It is to work in a program that reads a file."""
     program = "import sys, app.control_plane.attestations.verification; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=True, text=True
@@ -61,7 +63,7 @@ def test_the_verifier_needs_no_server() -> None:
 
 
 def change(**parts: Any) -> Callable[[dict[str, Any]], None]:
-    """Replaces parts by their path, written with `__` between."""
+    """Replaces members, each named by its path with `__` between the steps."""
 
     def apply(document: dict[str, Any]) -> None:
         for path, value in parts.items():
@@ -75,11 +77,11 @@ def change(**parts: Any) -> Callable[[dict[str, Any]], None]:
 
 
 def better_numbers(document: dict[str, Any]) -> None:
-    """Another text with its own right hash."""
-    from app.control_plane.attestations.canonical_json import canonical, digest
+    """Other metrics, with the hash of the changed data."""
+    from app.control_plane.attestations.canonical_json import canonicalize, digest
 
     document["data"]["metrics"]["accuracy"] = 0.99
-    document["bytes"] = canonical(document["data"])
+    document["bytes"] = canonicalize(document["data"])
     document["hash"] = digest(document["bytes"])
 
 
@@ -112,7 +114,7 @@ TAMPERED: list[tuple[Callable[[dict[str, Any]], None], set[str]]] = [
 
 
 @pytest.mark.parametrize(("tamper", "wrong"), TAMPERED)
-def test_what_was_tampered_with_fails_where_it_was(
+def test_tampering_fails_the_checks_of_what_was_changed(
     anyone: httpx.Client,
     attestation: dict[str, Any],
     tamper: Callable[[dict[str, Any]], None],
@@ -120,21 +122,21 @@ def test_what_was_tampered_with_fails_where_it_was(
 ) -> None:
     document = copy.deepcopy(attestation)
     tamper(document)
-    valid, checks = asked(anyone, document)
+    valid, checks = verified(anyone, document)
     assert not valid
     assert {name for name, check in checks.items() if check["ok"] is False} == wrong
 
 
-def test_the_other_half_of_a_signature_is_refused(
+def test_a_signature_with_a_high_s_is_refused(
     anyone: httpx.Client, attestation: dict[str, Any]
 ) -> None:
-    """The high-s twin recovers to the same address."""
+    """It recovers to the same address as the one with a low s (EIP-2)."""
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
     raw = bytes.fromhex(attestation["signature"]["signature"][2:])
     twin = raw[:32] + (order - int.from_bytes(raw[32:64], "big")).to_bytes(32, "big")
     document = copy.deepcopy(attestation)
     document["signature"]["signature"] = f"0x{twin.hex()}{27 + 28 - raw[64]:02x}"
-    _, checks = asked(anyone, document)
+    _, checks = verified(anyone, document)
     assert checks["signature"]["ok"] is False
     assert "EIP-2" in checks["signature"]["detail"]
 
@@ -158,26 +160,28 @@ def test_the_other_half_of_a_signature_is_refused(
         ),
     )
 )
-def test_any_document_is_judged(document: dict[str, Any]) -> None:
-    assert not holds(verify(document, ["0x" + "11" * 20], []))
+def test_verification_never_raises(document: dict[str, Any]) -> None:
+    assert not is_valid(verify(document, ["0x" + "11" * 20], []))
 
 
 @pytest.mark.parametrize("body", ["[]", "1", '"x"', "{", '{"a": 1, "a": 1}', "NaN"])
-def test_what_is_no_document_is_refused(anyone: httpx.Client, body: str) -> None:
+def test_a_body_that_is_not_a_json_object_is_refused(anyone: httpx.Client, body: str) -> None:
     refused(anyone.post("/api/attestations/verify", content=body), 422, "validation_failed")
 
 
-def test_a_revoked_attestation_says_so(trainer: Trainer, anyone: httpx.Client) -> None:
+def test_a_revoked_attestation_is_invalid_and_stays_readable(
+    trainer: Trainer, anyone: httpx.Client
+) -> None:
     document = trainer.improvement()
     path = f"/api/attestations/{document['hash']}"
-    said = {"reason": "The test set leaked."}
-    revoked = good(trainer.client.post(f"{path}/revoke", json=said))["revoked"]
-    assert revoked["reason"] == said["reason"]
+    body = {"reason": "The test set leaked."}
+    revoked = good(trainer.client.post(f"{path}/revoke", json=body))["revoked"]
+    assert revoked["reason"] == body["reason"]
     assert revoked["index"] > document["log"]["index"]
-    valid, checks = asked(anyone, document)
+    valid, checks = verified(anyone, document)
     assert not valid
     assert {name for name, check in checks.items() if not check["ok"]} == {"revoked"}
-    # It stays readable, and a second time adds nothing.
+    # It stays readable, and revoking it again adds nothing.
     again = good(trainer.client.post(f"{path}/revoke", json={"reason": "Once more."}))["revoked"]
     assert again == revoked
     found = good(trainer.client.get(path))
@@ -187,20 +191,22 @@ def test_a_revoked_attestation_says_so(trainer: Trainer, anyone: httpx.Client) -
     )
     (entry,) = page["entries"]
     assert (entry["kind"], entry["attestation"]) == ("revoked", document["hash"])
-    assert json.loads(entry["entry"])["reason"] == said["reason"]
+    assert json.loads(entry["entry"])["reason"] == body["reason"]
 
 
-def test_nobody_else_revokes(gateway: RunningGateway, attestation: dict[str, Any]) -> None:
+def test_another_tenant_can_neither_revoke_nor_mint(
+    gateway: RunningGateway, attestation: dict[str, Any]
+) -> None:
     with gateway.client(gateway.key()) as other:
         path = f"/api/attestations/{attestation['hash']}"
         refused(other.post(f"{path}/revoke", json={"reason": "x"}), 403, "permission_denied")
         refused(other.get(f"{path}/mint-request"), 403, "permission_denied")
 
 
-def test_a_log_that_does_not_exist_is_found_out(
+def test_a_forged_log_is_found_although_its_checkpoint_is_signed(
     gateway: RunningGateway, anyone: httpx.Client, attestation: dict[str, Any]
 ) -> None:
-    """Whoever has the attestor's key can sign all of a document, but not put it into the log."""
+    """A stolen attestor key can sign every part of a document, but not add it to the log."""
     attestor = Attestor.from_settings(gateway.settings)
     entry = json.dumps({"attestation": attestation["hash"], "kind": "attested"})
     forged = copy.deepcopy(attestation)
@@ -209,10 +215,10 @@ def test_a_log_that_does_not_exist_is_found_out(
         "tree_size": 1,
         "proof": [],
         "entry": entry,
-        "checkpoint": attestor.checkpoints.sign(1, merkle.leaf_hash(entry.encode())),
+        "checkpoint": attestor.checkpoint_signer.sign(1, merkle.leaf_hash(entry.encode())),
     }
-    key = attestor.checkpoints.verifier
-    assert holds(verify(forged, [attestor.address], [key]))
-    valid, checks = asked(anyone, forged)
+    key = attestor.checkpoint_signer.verifier
+    assert is_valid(verify(forged, [attestor.address], [key]))
+    valid, checks = verified(anyone, forged)
     assert not valid
     assert {name for name, check in checks.items() if check["ok"] is False} == {"inclusion"}

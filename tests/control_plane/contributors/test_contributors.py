@@ -1,4 +1,4 @@
-"""What contributors gave and what came of it."""
+"""The contributor endpoints: totals, and lists of contributions."""
 
 import secrets
 from typing import Any
@@ -16,18 +16,20 @@ def address() -> str:
     return made
 
 
-def contribute(training: Training, address: str, after: float, *given: dict[str, Any]) -> Any:
+def contribute(
+    training: Training, address: str, after: float, *contributions: dict[str, Any]
+) -> Any:
     baseline = training.baseline(accuracy=0.5, loss=1.0)
     return training.registered(
         "improved",
         run_id=training.run(accuracy=after, loss=0.5),
         baseline_model_id=baseline["model_id"],
         contributor_address=address,
-        data_contribution=list(given),
+        data_contribution=list(contributions),
     )
 
 
-def test_totals_over_models_and_tenants(
+def test_totals_count_contributions_to_all_models_and_tenants(
     training: Training, stranger: Training, address: str
 ) -> None:
     other: str = Account.create().address
@@ -45,7 +47,7 @@ def test_totals_over_models_and_tenants(
         found = training.get(f"/api/contributors/{spelled}")
         assert found["address"] == address
         assert (found["contributions"], found["models"], found["data_size"]) == (3, 2, 150)
-        # Once for each model, and a smaller loss is better.
+        # Each model counts once, and a smaller loss is an improvement.
         assert found["deltas"] == {"accuracy": 0.05, "loss": 1.0}
         assert found["attestations"] == []
         assert found["first_at"] == one["created_at"]
@@ -53,7 +55,7 @@ def test_totals_over_models_and_tenants(
     assert training.get(f"/api/contributors/{other}")["data_size"] == 7
 
 
-def test_contributions_page_by_page(training: Training, address: str) -> None:
+def test_contributions_are_listed_in_pages_newest_first(training: Training, address: str) -> None:
     model = contribute(training, address, 0.6, *({"data_hash": str(number)} for number in range(5)))
     found: list[dict[str, Any]] = []
     cursor = ""
@@ -73,30 +75,30 @@ def test_contributions_page_by_page(training: Training, address: str) -> None:
     assert found[0]["address"] == address
 
 
-def test_a_contribution_counts_once(training: Training, address: str) -> None:
-    given: dict[str, Any] = {"data_hash": secrets.token_hex(4)}
+def test_a_repeated_contribution_counts_once(training: Training, address: str) -> None:
+    contribution: dict[str, Any] = {"data_hash": secrets.token_hex(4)}
     baseline = training.baseline(accuracy=0.5)
     body = {
         "run_id": training.run(accuracy=0.6),
         "baseline_model_id": baseline["model_id"],
         "contributor_address": address,
     }
-    twice = training.register("improved", **body, data_contribution=[given, given])
+    twice = training.register("improved", **body, data_contribution=[contribution, contribution])
     assert twice.status_code == 422
-    assert training.register("improved", **body, data_contribution=given).status_code == 201
-    assert training.register("improved", **body, data_contribution=given).status_code == 201
+    assert training.register("improved", **body, data_contribution=contribution).status_code == 201
+    assert training.register("improved", **body, data_contribution=contribution).status_code == 201
     assert training.get(f"/api/contributors/{address}")["contributions"] == 1
 
 
-def test_who_contributed_nothing_is_404(training: Training, address: str) -> None:
-    answer = training.client.get(f"/api/contributors/{address}")
-    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+def test_an_address_without_contributions_is_not_found(training: Training, address: str) -> None:
+    response = training.client.get(f"/api/contributors/{address}")
+    assert (response.status_code, response.json()["reason"]) == (404, "not_found")
     assert training.get(f"/api/contributors/{address}/contributions")["items"] == []
 
 
 @pytest.mark.parametrize("wrong", ["0x123...", "0x" + "g" * 40, "me"])
-def test_what_is_no_address_is_422(training: Training, wrong: str) -> None:
+def test_a_text_that_is_not_an_address_is_refused(training: Training, wrong: str) -> None:
     for path in ("", "/contributions"):
-        answer = training.client.get(f"/api/contributors/{wrong}{path}")
-        assert answer.status_code == 422
-        assert "Ethereum address" in answer.json()["message"]
+        response = training.client.get(f"/api/contributors/{wrong}{path}")
+        assert response.status_code == 422
+        assert "Ethereum address" in response.json()["message"]

@@ -1,4 +1,4 @@
-"""What the document is tried against."""
+"""The gateway that schemathesis tests."""
 
 from collections.abc import Callable, Iterator
 
@@ -9,7 +9,9 @@ from tests.support.gateway import RunningGateway
 
 
 @pytest.fixture(scope="module")
-def tried(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway of its own: an admin may revoke anybody's key."""
+def tested_gateway(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    """A gateway of its own, because an admin may revoke any key."""
     with RunningGateway(new_database(), mlflow_server.url) as running:
         yield running

@@ -1,19 +1,19 @@
-"""schemathesis, a program that tries all that the API's document allows, with all of its checks."""
+"""Runs schemathesis, which sends requests that the OpenAPI document allows, with all its checks."""
 
 import sys
 from pathlib import Path
 
-from tests.control_plane.test_application import OPERATIONS
+from tests.control_plane.openapi_document import OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.programs import run
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-def finds_nothing(gateway: RunningGateway, credential: str | None, directory: Path) -> None:
-    """It finds the gateway's answers to be as documented; `credential` is sent as Bearer.
+def assert_conforms(gateway: RunningGateway, credential: str | None, directory: Path) -> None:
+    """The gateway conforms to its OpenAPI document. credential: sent as Bearer, if there is one.
 
-    Raises AssertionError with all that it said where it finds something.
+    Raises AssertionError with the output of schemathesis where it does not.
     """
     command: list[str | Path] = [
         Path(sys.executable).with_name("schemathesis"),
@@ -24,6 +24,6 @@ def finds_nothing(gateway: RunningGateway, credential: str | None, directory: Pa
     ]
     if credential is not None:
         command += ["--header", f"Authorization: Bearer {credential}"]
-    said = run([*command, "--checks", "all", "--no-color"], directory)
-    # All of the document's operations, and none skipped for a reason of its own.
-    assert f"Tested: {len(OPERATIONS)}" in said, said
+    output = run([*command, "--checks", "all", "--no-color"], directory)
+    # It tested every operation and skipped none.
+    assert f"Tested: {len(OPERATIONS)}" in output, output

@@ -1,4 +1,4 @@
-"""What the API's document says of a text, and what checks the text, agree."""
+"""Patterns in the OpenAPI document agree with the code that checks the same texts."""
 
 import re
 from ipaddress import ip_network
@@ -15,7 +15,7 @@ from app.control_plane.registry.model_uri import (
     PATH_PATTERN,
     RUN_ID_PATTERN,
     URI_PATTERN,
-    wanted,
+    parse_reference,
 )
 from app.core.errors import UnprocessableError
 
@@ -23,18 +23,18 @@ NETWORKS: list[dict[str, Any]] = TypeAdapter(NetworkText).json_schema()["anyOf"]
 BLOCK = "|".join(f"(?:{one['pattern']})" for one in NETWORKS)
 
 
-def is_taken(uri: str) -> bool:
+def is_accepted(uri: str) -> bool:
     try:
-        wanted(uri, None, "")
+        parse_reference(uri, None, "")
     except UnprocessableError:
         return False
     return True
 
 
 @given(st.from_regex(URI_PATTERN, fullmatch=True).filter(lambda uri: len(uri) <= MAX_URI))
-def test_a_model_uri_of_the_form_in_the_document_is_taken(uri: str) -> None:
-    # A name of nothing but blanks is the one thing that the pattern leaves out.
-    assert is_taken(uri) or not uri.split("/")[1].strip()
+def test_a_model_uri_that_matches_the_pattern_is_accepted(uri: str) -> None:
+    # A name of blanks is the one case that the pattern does not exclude.
+    assert is_accepted(uri) or not uri.split("/")[1].strip()
 
 
 @given(
@@ -42,10 +42,12 @@ def test_a_model_uri_of_the_form_in_the_document_is_taken(uri: str) -> None:
     st.sampled_from(["runs:/", "models:/", "models:/m-", "file:/", ""]),
     st.sampled_from(["", "/1", "/0", "/9999999999", "/model"]),
 )
-def test_a_model_uri_that_is_taken_has_the_form(middle: str, start: str, end: str) -> None:
+def test_a_model_uri_that_is_accepted_matches_the_pattern(
+    middle: str, start: str, end: str
+) -> None:
     uri = f"{start}{middle}{end}"
-    # Hidden names, as `.x`, are taken and not advertised.
-    if is_taken(uri) and not uri.startswith("models:/."):
+    # Names that begin with a dot are accepted, but not documented.
+    if is_accepted(uri) and not uri.startswith("models:/."):
         assert re.fullmatch(URI_PATTERN, uri)
 
 
@@ -53,17 +55,17 @@ def test_a_model_uri_that_is_taken_has_the_form(middle: str, start: str, end: st
     st.from_regex(RUN_ID_PATTERN, fullmatch=True),
     st.from_regex(PATH_PATTERN, fullmatch=True).filter(lambda path: len(path) <= 200),
 )
-def test_a_run_and_path_of_the_form_are_taken(run: str, path: str) -> None:
-    assert wanted(None, run, path).path == path.strip("/")
+def test_a_run_and_path_that_match_the_patterns_are_accepted(run: str, path: str) -> None:
+    assert parse_reference(None, run, path).path == path.strip("/")
 
 
 @given(st.from_regex(BLOCK, fullmatch=True))
-def test_a_network_of_the_form_is_taken(text: str) -> None:
+def test_a_network_that_matches_the_pattern_is_accepted(text: str) -> None:
     assert TypeAdapter(NetworkText).validate_python(text) == str(ip_network(text, strict=False))
 
 
 @given(st.ip_addresses(), st.integers(0, 32))
-def test_each_address_has_the_form(address: Any, prefix: int) -> None:
+def test_every_ip_address_matches_the_pattern(address: Any, prefix: int) -> None:
     for text in (str(address), address.exploded, f"{address}/{prefix}"):
         assert re.fullmatch(BLOCK, text)
 
@@ -71,5 +73,5 @@ def test_each_address_has_the_form(address: Any, prefix: int) -> None:
 @pytest.mark.parametrize(
     "text", ["", "1.2.3", "1.2.3.4/33", "::/129", "1:::2", "a.b.c.d", "1::2::3"]
 )
-def test_what_is_no_network_has_not_the_form(text: str) -> None:
+def test_a_text_that_is_not_a_network_does_not_match(text: str) -> None:
     assert not re.fullmatch(BLOCK, text)

@@ -1,17 +1,19 @@
-"""The API's document and the gateway agree, for strangers and for wallets."""
+"""The gateway conforms to its OpenAPI document, for anonymous callers and wallets."""
 
 from pathlib import Path
 
-from tests.control_plane.reference.schemathesis_run import finds_nothing
+from tests.control_plane.reference.schemathesis_run import assert_conforms
 from tests.support.gateway import RunningGateway
 from tests.support.wallet import Wallet
 
 
-def test_schemathesis_finds_nothing_as_a_stranger(tried: RunningGateway, tmp_path: Path) -> None:
-    finds_nothing(tried, None, tmp_path)
+def test_the_gateway_conforms_for_an_anonymous_caller(
+    tested_gateway: RunningGateway, tmp_path: Path
+) -> None:
+    assert_conforms(tested_gateway, None, tmp_path)
 
 
-def test_schemathesis_finds_nothing_with_a_token(tried: RunningGateway, tmp_path: Path) -> None:
-    with tried.client() as client:
-        answer = client.post("/api/auth/token", headers=Wallet().headers())
-    finds_nothing(tried, answer.json()["access_token"], tmp_path)
+def test_the_gateway_conforms_for_a_wallet(tested_gateway: RunningGateway, tmp_path: Path) -> None:
+    with tested_gateway.client() as client:
+        response = client.post("/api/auth/token", headers=Wallet().headers())
+    assert_conforms(tested_gateway, response.json()["access_token"], tmp_path)

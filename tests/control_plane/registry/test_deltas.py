@@ -1,4 +1,4 @@
-"""What changed from a baseline to what improves on it."""
+"""The differences between two models' metrics."""
 
 import json
 import math
@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.control_plane.registry.deltas import deltas
-from app.control_plane.registry.schemas import LARGEST
+from app.control_plane.registry.fields import LARGEST_METRIC
 
-NUMBERS = st.floats(min_value=-LARGEST, max_value=LARGEST)
+NUMBERS = st.floats(min_value=-LARGEST_METRIC, max_value=LARGEST_METRIC)
 
 
-def test_differences_are_those_of_the_decimal_numbers() -> None:
+def test_differences_are_taken_between_decimal_numbers() -> None:
     found = deltas({"a": 0.85}, {"a": 0.88}, {})["a"]
     assert (found.delta, found.improvement) == (0.03, 0.03)
 
@@ -30,3 +30,26 @@ def test_a_delta_is_finite_and_has_the_sign_of_the_improvement(
     assert (delta.delta_percent is None) or math.isfinite(delta.delta_percent)
     if before == 0:
         assert delta.delta_percent is None
+
+
+def test_metrics_of_one_model_only_are_left_out() -> None:
+    found = deltas({"b": 1, "a": 1, "x": 1}, {"a": 2, "b": 2, "y": 1}, {})
+    assert list(found) == ["a", "b"]
+
+
+def test_the_direction_decides_what_is_an_improvement() -> None:
+    found = deltas({"loss": 0.5, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.4}, {})
+    assert (found["loss"].improvement, found["loss"].higher_is_better) == (0.1, False)
+    assert (found["accuracy"].improvement, found["accuracy"].higher_is_better) == (-0.1, True)
+    stated = deltas({"loss": 0.5}, {"loss": 0.4}, {"loss": True})["loss"]
+    assert (stated.improvement, stated.higher_is_better) == (-0.1, True)
+
+
+def test_percentages_are_of_the_baseline() -> None:
+    assert deltas({"a": 0.8}, {"a": 0.88}, {})["a"].delta_percent == 10.0
+    assert deltas({"a": -2.0}, {"a": -1.0}, {})["a"].delta_percent == -50.0
+    assert deltas({"a": 1e-300}, {"a": 1e300}, {})["a"].delta_percent is None
+
+
+def test_no_change_is_a_positive_zero() -> None:
+    assert str(deltas({"loss": 0.5}, {"loss": 0.5}, {})["loss"].improvement) == "0.0"

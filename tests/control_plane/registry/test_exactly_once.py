@@ -1,4 +1,4 @@
-"""One registration, one version in MLflow, one record: whoever dies, however often it is sent."""
+"""One registration makes one version in MLflow and one record, also when processes are killed."""
 
 import threading
 import time
@@ -13,20 +13,20 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.process import GatewayProcess
+from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy, Stop
 from tests.support.training import Training
 from tests.support.waiting import wait_until
 
-# Seconds after which a registration is taken up that its gateway died over.
+# Seconds after which another gateway takes over a registration.
 LEASE = 2.0
 
 
 @pytest.fixture(scope="module")
 def second(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """The gateway that is left when the first one dies. It goes to MLflow directly."""
+    """The gateway that remains when the first one is killed. It reaches MLflow directly."""
     with RunningGateway(new_database(), mlflow_server.url, registration_lease=LEASE) as running:
         yield running
 
@@ -39,7 +39,7 @@ def proxy(mlflow_server: ChildMLflow) -> Iterator[StallingProxy]:
 
 @pytest.fixture
 def first(second: RunningGateway, proxy: StallingProxy, tmp_path: Path) -> Iterator[GatewayProcess]:
-    """A gateway process of the same database, whose way to MLflow can be stopped."""
+    """A gateway process with the same database, whose requests to MLflow can be stalled."""
     settings = second.settings
     assert settings.database_url is not None
     assert settings.key_pepper is not None
@@ -51,7 +51,7 @@ def first(second: RunningGateway, proxy: StallingProxy, tmp_path: Path) -> Itera
         mlflow_url=proxy.url,
         key_pepper=settings.key_pepper.get_secret_value(),
         attestor_key=settings.attestor_key.get_secret_value(),
-        # Its own reconciler is not what is tested: it would not be there if it were dead.
+        # So long that its own reconciler does nothing: a killed gateway has none.
         registration_lease="60",
     ) as running:
         yield running
@@ -64,7 +64,7 @@ def training(second: RunningGateway) -> Iterator[Training]:
 
 
 def send(training: Training, gateway: GatewayProcess, kind: str, body: dict[str, Any]) -> None:
-    """POST a registration to the first gateway, from a thread: its answer never comes."""
+    """POST a registration to the first gateway, in a thread; it gets no response."""
 
     def post() -> None:
         headers = {"Authorization": training.client.headers["Authorization"]}
@@ -81,12 +81,12 @@ def send(training: Training, gateway: GatewayProcess, kind: str, body: dict[str,
 
 
 def end_lease(gateway: RunningGateway) -> None:
-    """As if the lease of the dead gateway were over."""
+    """Make the lease of the killed gateway expire."""
     sql(gateway, "update idempotent_requests set lease_until = now() where lease_until is not null")
 
 
 def assert_once(training: Training, kind: str, body: dict[str, Any]) -> None:
-    """Exactly one version and one record, which the same request is answered with."""
+    """There is one version and one record, which a repetition of the request gets."""
     wait_until(lambda: len(training.models(tenant=training.tenant)) == 1)
     model = training.models(tenant=training.tenant)[0]
     again = training.register(kind, **body)
@@ -111,7 +111,7 @@ STEPS: list[tuple[Stop, str]] = [
 
 
 @pytest.mark.parametrize(("stop", "route"), STEPS)
-def test_a_gateway_that_is_killed_at_mlflow(
+def test_a_gateway_is_killed_while_it_calls_mlflow(
     stop: Stop,
     route: str,
     first: GatewayProcess,
@@ -127,14 +127,14 @@ def test_a_gateway_that_is_killed_at_mlflow(
     assert training.models(tenant=training.tenant) == []
     end_lease(second)
     wait_until(lambda: len(training.models(tenant=training.tenant)) == 1)
-    # What the dead gateway had asked for comes late: MLflow makes a second version.
+    # The killed gateway's request reaches MLflow late, and creates a second version.
     proxy.release()
     assert proxy.done.wait(60)
     wait_until(lambda: not sql(second, "select 1 from registrations"))
     assert_once(training, "baseline", body)
 
 
-def test_a_gateway_that_is_killed_before_it_began(
+def test_a_gateway_is_killed_before_it_stores_anything(
     first: GatewayProcess, second: RunningGateway, proxy: StallingProxy, training: Training
 ) -> None:
     body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
@@ -149,7 +149,7 @@ def test_a_gateway_that_is_killed_before_it_began(
 
 
 @pytest.mark.parametrize("table", ["registrations", "models"])
-def test_a_gateway_that_is_killed_in_a_transaction(
+def test_a_gateway_is_killed_in_a_transaction(
     table: str, first: GatewayProcess, second: RunningGateway, training: Training
 ) -> None:
     body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
@@ -174,14 +174,14 @@ def test_a_gateway_that_is_killed_in_a_transaction(
     assert len(training.versions()) == (1 if table == "models" else 0)
     end_lease(second)
     if table == "registrations":
-        # It had not begun, and so left nothing.
+        # Nothing had been committed.
         wait_until(lambda: not sql(second, "select 1 from registrations"))
         assert training.register("baseline", **body).status_code == 201
     wait_until(lambda: not sql(second, "select 1 from registrations"))
     assert_once(training, "baseline", body)
 
 
-def test_the_same_request_takes_up_what_a_dead_gateway_left(
+def test_the_same_request_continues_what_a_killed_gateway_began(
     first: GatewayProcess, second: RunningGateway, proxy: StallingProxy, training: Training
 ) -> None:
     body = {"run_id": training.run(accuracy=0.5), "model_type": "c"}
@@ -197,9 +197,9 @@ def test_the_same_request_takes_up_what_a_dead_gateway_left(
     end_lease(second)
 
     def sent_again() -> bool:
-        answer = training.register("baseline", **body)
-        assert answer.status_code in (201, 409), answer.text
-        return answer.status_code == 201
+        response = training.register("baseline", **body)
+        assert response.status_code in (201, 409), response.text
+        return response.status_code == 201
 
     wait_until(sent_again)
     proxy.release()
@@ -221,32 +221,34 @@ def test_one_registration_sent_fifty_times_at_once(
     start = threading.Barrier(50)
 
     def post(_: int) -> list[httpx.Response]:
-        """The answers, until it is one that is not `in progress`."""
-        answers: list[httpx.Response] = []
+        """All responses, up to the first that does not ask to try again."""
+        responses: list[httpx.Response] = []
         with httpx.Client(base_url=second.url, headers=headers, timeout=60) as client:
             start.wait()
 
-            def answered() -> bool:
-                answers.append(client.post("/api/models/improved", json=body))
-                if answers[-1].status_code not in (409, 503):
+            def is_final() -> bool:
+                responses.append(client.post("/api/models/improved", json=body))
+                if responses[-1].status_code not in (409, 503):
                     return True
                 time.sleep(0.2)
                 return False
 
-            wait_until(answered)
-        return answers
+            wait_until(is_final)
+        return responses
 
     with ThreadPoolExecutor(50) as pool:
         sent = list(pool.map(post, range(50)))
-    for answers in sent:
-        for answer in answers[:-1]:
-            # The database's connections are few, and a busy machine may have none left in time.
-            assert answer.json()["reason"] in ("in_progress", "database_unavailable")
-            assert int(answer.headers["retry-after"]) > 0
-    last = [answers[-1] for answers in sent]
-    assert {answer.status_code for answer in last} == {201}, {answer.text for answer in last}
-    assert len({answer.content for answer in last}) == 1
-    assert sum("idempotent-replayed" not in answer.headers for answer in last) == 1
+    for responses in sent:
+        for response in responses[:-1]:
+            # There are few database connections, and on a busy machine none may be free in time.
+            assert response.json()["reason"] in ("in_progress", "database_unavailable")
+            assert int(response.headers["retry-after"]) > 0
+    last = [responses[-1] for responses in sent]
+    assert {response.status_code for response in last} == {201}, {
+        response.text for response in last
+    }
+    assert len({response.content for response in last}) == 1
+    assert sum("idempotent-replayed" not in response.headers for response in last) == 1
     model = last[0].json()
     assert len(training.versions(f"name = '{model['mlflow_name']}'")) == 1
     assert [one["model_id"] for one in training.models(tenant=training.tenant)] == [
@@ -256,7 +258,7 @@ def test_one_registration_sent_fifty_times_at_once(
     assert sql(second, "select count(*) from contributions") == [(1,)]
 
 
-def test_keys(training: Training) -> None:
+def test_an_idempotency_key_identifies_one_request(training: Training) -> None:
     body = {"run_id": training.run(a=1), "model_type": "c"}
     first = training.register("baseline", key="one", **body)
     again = training.register("baseline", key="one", **body)
@@ -269,7 +271,7 @@ def test_keys(training: Training) -> None:
     assert second.json()["model_id"] != first.json()["model_id"]
 
 
-def test_a_key_is_its_principals_own(second: RunningGateway, training: Training) -> None:
+def test_a_key_belongs_to_its_principal(second: RunningGateway, training: Training) -> None:
     with Training.of(second, training.tenant) as colleague:
         body = {"run_id": training.run(a=1), "model_type": "c"}
         mine = training.register("baseline", key="same", **body)
@@ -278,7 +280,7 @@ def test_a_key_is_its_principals_own(second: RunningGateway, training: Training)
         assert theirs.json()["model_id"] != mine.json()["model_id"]
 
 
-def test_what_was_refused_may_be_sent_again_with_its_key(training: Training) -> None:
+def test_a_refused_registration_can_be_sent_again_with_its_key(training: Training) -> None:
     run = training.run(None, a=1)
     body = {"run_id": run, "model_type": "c"}
     assert training.register("baseline", key="k", **body).status_code == 404
@@ -288,7 +290,7 @@ def test_what_was_refused_may_be_sent_again_with_its_key(training: Training) -> 
     assert training.register("baseline", key="k", **body).status_code == 201
 
 
-def test_an_answer_of_mlflow_that_gets_lost_is_looked_for(
+def test_a_version_whose_response_was_lost_is_found(
     second: RunningGateway, mlflow_server: ChildMLflow, training: Training
 ) -> None:
     assert second.settings.database_url is not None
@@ -300,17 +302,17 @@ def test_an_answer_of_mlflow_that_gets_lost_is_looked_for(
         third.client(training.client.headers["Authorization"].removeprefix("Bearer ")) as client,
     ):
         proxy.stall("after", "model-versions/create")
-        answer = client.post("/api/models/baseline", json=body)
+        response = client.post("/api/models/baseline", json=body)
         proxy.release()
-    assert answer.status_code == 201, answer.text
-    assert "idempotent-replayed" not in answer.headers
+    assert response.status_code == 201, response.text
+    assert "idempotent-replayed" not in response.headers
     assert_once(training, "baseline", body)
 
 
-def test_what_can_no_longer_be_registered_leaves_nothing(
+def test_a_registration_that_mlflow_refuses_leaves_nothing(
     second: RunningGateway, mlflow_server: ChildMLflow, training: Training
 ) -> None:
-    """A logged model that is deleted between being looked up and being registered."""
+    """A logged model is deleted after it was looked up and before it is registered."""
     assert second.settings.database_url is not None
     url = second.settings.database_url.get_secret_value()
     logged = training.mlflow("logged-models", experiment_id="0", name="m")["model"]["info"]
@@ -335,8 +337,8 @@ def test_what_can_no_longer_be_registered_leaves_nothing(
         )
         assert gone.status_code == 200, gone.text
         proxy.release()
-        answer = sent.result()
-    assert answer.status_code in (404, 502), answer.text
+        response = sent.result()
+    assert response.status_code in (404, 502), response.text
     wait_until(lambda: not sql(second, "select 1 from registrations"))
     assert training.register("tokenized", **body).status_code == 404
     assert training.versions() == []

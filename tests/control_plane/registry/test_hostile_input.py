@@ -1,4 +1,4 @@
-"""Whatever a registration holds, it is registered or refused: never a failure of ours."""
+"""Registrations with arbitrary contents are accepted or refused, and never an internal error."""
 
 import json
 from typing import Any
@@ -40,16 +40,18 @@ FIXED: dict[str, dict[str, Any]] = {
 @example("improved", 1, {"more": 2**70})
 @example("improved", 1, [])
 @example("improved", 1, [{"weight_bps": 1e4}])
-def test_any_value_in_any_field(training: Training, kind: str, number: int, value: Any) -> None:
+def test_any_value_of_a_member_is_refused_or_not_found(
+    training: Training, kind: str, number: int, value: Any
+) -> None:
     field = FIELDS[kind][number % len(FIELDS[kind])]
     body = {"run_id": ABSENT} | FIXED[kind] | {field: value}
-    answer = training.client.post(
+    response = training.client.post(
         f"/api/models/{kind}",
         content=json.dumps(body),
         headers={"Content-Type": "application/json"},
     )
-    assert answer.status_code in (400, 404, 422), (body, answer.text)
-    assert answer.json()["reason"] in ("invalid_parameter", "validation_failed", "not_found")
+    assert response.status_code in (400, 404, 422), (body, response.text)
+    assert response.json()["reason"] in ("invalid_parameter", "validation_failed", "not_found")
 
 
 @pytest.mark.parametrize(
@@ -65,16 +67,16 @@ def test_any_value_in_any_field(training: Training, kind: str, number: int, valu
     ],
     ids=range(7),
 )
-def test_metadata_that_cannot_be_kept(training: Training, metadata: str) -> None:
+def test_metadata_that_cannot_be_stored_is_refused(training: Training, metadata: str) -> None:
     text = f'{{"run_id": "{ABSENT}", "model_type": "c", "metadata": {metadata}}}'
-    answer = training.client.post(
+    response = training.client.post(
         "/api/models/baseline", content=text, headers={"Content-Type": "application/json"}
     )
-    assert answer.status_code in (400, 422), answer.text
-    assert answer.json()["reason"] in ("invalid_parameter", "validation_failed")
+    assert response.status_code in (400, 422), response.text
+    assert response.json()["reason"] in ("invalid_parameter", "validation_failed")
 
 
-def test_what_can_be_kept_is_kept_as_it_is(training: Training) -> None:
+def test_metadata_is_stored_unchanged(training: Training) -> None:
     metadata = {
         "ünï": "😀 <b>'\";--",
         "z": [1, 2.5, -0.25, 1e-300, None, True, {"b": {}, "a": []}],

@@ -1,4 +1,4 @@
-"""Improvements: what they build on, by how much, with whose data, and who may see it."""
+"""Improvements and their lineage: deltas, contributors, and who may see them."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def improve(training: Training, on: dict[str, Any], **body: Any) -> dict[str, An
     )
 
 
-def test_an_improvement_as_in_the_guide(training: Training) -> None:
+def test_an_improvement_as_in_the_integration_guide(training: Training) -> None:
     baseline = training.baseline(accuracy=0.85, loss=0.5, only=1)
     model = improve(
         training,
@@ -67,13 +67,13 @@ def test_an_improvement_as_in_the_guide(training: Training) -> None:
     assert training.get(f"/api/models/{model['model_id']}") == model
 
 
-def test_a_baseline_of_zero_has_no_percentage(training: Training) -> None:
+def test_a_baseline_value_of_zero_has_no_percentage(training: Training) -> None:
     model = improve(training, training.baseline(accuracy=0), metrics={"accuracy": 0.5})
     assert model["delta"]["accuracy"]["delta_percent"] is None
     assert model["delta"]["accuracy"]["delta"] == 0.5
 
 
-def test_a_direction_that_was_given_is_used_for_what_builds_on_it(training: Training) -> None:
+def test_a_stated_direction_also_applies_to_improvements(training: Training) -> None:
     baseline = training.registered(
         "baseline",
         run_id=training.run(score=10),
@@ -89,34 +89,34 @@ def test_a_direction_that_was_given_is_used_for_what_builds_on_it(training: Trai
     assert turned["delta"]["score"]["improvement"] == -2
 
 
-def test_nothing_to_compare_is_said(training: Training) -> None:
+def test_models_without_a_common_metric_get_a_warning(training: Training) -> None:
     model = improve(training, training.baseline(a=1), metrics={"b": 1})
     assert model["delta"] == {}
     assert "no_common_metric" in [warning["code"] for warning in model["warnings"]]
 
 
-def test_an_unknown_baseline_is_404(training: Training) -> None:
-    answer = training.register(
+def test_an_unknown_baseline_is_not_found(training: Training) -> None:
+    response = training.register(
         "improved",
         run_id=training.run(),
         baseline_model_id="hkm_absent",
         contributor_address=CHECKSUMMED,
     )
-    assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+    assert (response.status_code, response.json()["reason"]) == (404, "not_found")
 
 
-def test_the_tree_goes_over_tenants(training: Training, stranger: Training) -> None:
+def test_a_lineage_tree_spans_tenants(training: Training, stranger: Training) -> None:
     root = training.baseline(accuracy=0.5)
     left = improve(training, root, metrics={"accuracy": 0.6})
     right = improve(stranger, root, metrics={"accuracy": 0.7})
     leaf = improve(stranger, right, metrics={"accuracy": 0.75})
     expected = [root["model_id"], left["model_id"], right["model_id"], leaf["model_id"]]
-    for asked, path in (
+    for model, path in (
         (leaf, [root["model_id"], right["model_id"], leaf["model_id"]]),
         (root, [root["model_id"]]),
     ):
         for reader in (training, stranger):
-            tree = reader.get(f"/api/models/{asked['model_id']}/lineage")
+            tree = reader.get(f"/api/models/{model['model_id']}/lineage")
             assert tree["root"] == root["model_id"]
             assert tree["path"] == path
             assert tree["complete"]
@@ -130,7 +130,7 @@ def test_the_tree_goes_over_tenants(training: Training, stranger: Training) -> N
     assert nodes[root["model_id"]]["baseline_model_id"] is None
 
 
-def test_attestations_show_at_the_model_and_at_its_edge(training: Training) -> None:
+def test_attestations_are_shown_with_the_model_and_in_its_lineage(training: Training) -> None:
     baseline = training.baseline(accuracy=0.85)
     model = improve(training, baseline)
     assert model["attestations"] == []
@@ -152,7 +152,7 @@ def test_attestations_show_at_the_model_and_at_its_edge(training: Training) -> N
     assert digest in training.get(f"/api/contributors/{CHECKSUMMED}")["attestations"]
 
 
-def test_other_tenants_see_the_record_and_nothing_of_mlflow(
+def test_other_tenants_see_the_record_but_nothing_in_mlflow(
     training: Training, stranger: Training
 ) -> None:
     model = training.registered(
@@ -173,7 +173,7 @@ def test_other_tenants_see_the_record_and_nothing_of_mlflow(
     assert run.status_code == 404
 
 
-def test_a_private_baseline_is_its_tenants_only(
+def test_a_private_baseline_is_visible_to_its_tenant_only(
     gateway: RunningGateway, training: Training, stranger: Training
 ) -> None:
     baseline = training.registered(
@@ -182,14 +182,14 @@ def test_a_private_baseline_is_its_tenants_only(
     assert baseline["private"]
     address = "0x" + "1" * 40
     model = improve(training, baseline, contributor_address=address)
-    assert model["private"], "what builds on a private model would tell of it"
+    assert model["private"], "an improvement would reveal the private model"
     with Training.of(gateway, training.tenant) as colleague:
         tree = colleague.get(f"/api/models/{model['model_id']}/lineage")
     assert len(tree["nodes"]) == 2
     for one in (baseline, model):
         for path in ("", "/lineage"):
-            answer = stranger.client.get(f"/api/models/{one['model_id']}{path}")
-            assert (answer.status_code, answer.json()["reason"]) == (404, "not_found")
+            response = stranger.client.get(f"/api/models/{one['model_id']}{path}")
+            assert (response.status_code, response.json()["reason"]) == (404, "not_found")
     absent = stranger.register(
         "improved",
         run_id=stranger.run(),
@@ -203,8 +203,8 @@ def test_a_private_baseline_is_its_tenants_only(
         contributor_address=address,
     )
     assert refused.status_code == absent.status_code == 404
-    said = refused.json()["message"].replace(baseline["model_id"], "hkm_absent")
-    assert said == absent.json()["message"]
+    message = refused.json()["message"].replace(baseline["model_id"], "hkm_absent")
+    assert message == absent.json()["message"]
     seen = {one["model_id"] for one in stranger.models(tenant=training.tenant, limit=1000)}
     assert seen.isdisjoint({baseline["model_id"], model["model_id"]})
     assert stranger.client.get(f"/api/contributors/{address}").status_code == 404

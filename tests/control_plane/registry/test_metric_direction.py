@@ -1,4 +1,4 @@
-"""Which way metrics improve, by their names and where it is said."""
+"""Which way metrics improve, by their names or as stated."""
 
 import pytest
 
@@ -18,18 +18,18 @@ UP = (
 
 
 @pytest.mark.parametrize("name", DOWN.split())
-def test_less_is_better(name: str) -> None:
+def test_a_lower_value_is_better(name: str) -> None:
     assert improves_downwards(name)
 
 
 @pytest.mark.parametrize("name", [*UP.split(), "", "___"])
-def test_more_is_better(name: str) -> None:
+def test_a_higher_value_is_better(name: str) -> None:
     assert not improves_downwards(name)
 
 
-def test_what_is_said_goes_before_what_is_known() -> None:
-    said = {"loss": True, "accuracy": False}
-    assert not improves_downwards("loss", said)
-    assert improves_downwards("accuracy", said)
-    assert improves_downwards("val_loss", said)
-    assert not improves_downwards("f1", said)
+def test_a_stated_direction_takes_precedence_over_the_name() -> None:
+    stated = {"loss": True, "accuracy": False}
+    assert not improves_downwards("loss", stated)
+    assert improves_downwards("accuracy", stated)
+    assert improves_downwards("val_loss", stated)
+    assert not improves_downwards("f1", stated)

@@ -1,4 +1,4 @@
-"""What all tests of the short way stand on."""
+"""A gateway in front of a scripted MLflow, which records what the fast path handles."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,31 +7,41 @@ from typing import Any
 import pytest
 
 from app.data_plane.fast_path import FastPath
-from tests.data_plane.fast_path.harness import Act, Front, MLflow, Open
+from tests.data_plane.fast_path.harness import (
+    Behaviour,
+    FastPathHarness,
+    ScriptedMLflow,
+    StartHarness,
+)
 from tests.support.gateway import RunningGateway
 
 
 @pytest.fixture
-def front(new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Open]:
-    taken: list[bool] = []
-    take = FastPath.take
+def start_harness(
+    new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StartHarness]:
+    """Starts the gateway for the rest of the test. limit: the key's requests per minute."""
+    handled: list[bool] = []
+    take = FastPath.try_handle
 
-    def counting(self: FastPath, *arguments: Any) -> Any:
+    def recording_take(self: FastPath, *arguments: Any) -> Any:
         cycle = take(self, *arguments)
-        taken.append(cycle is not None)
+        handled.append(cycle is not None)
         return cycle
 
-    monkeypatch.setattr(FastPath, "take", counting)
+    monkeypatch.setattr(FastPath, "try_handle", recording_take)
     with ExitStack() as stack:
 
-        def make(act: Act, *, limit: int | None = None, **settings: Any) -> Front:
-            mlflow = MLflow(act)
-            url = stack.enter_context(mlflow.running())
+        def start(
+            behaviour: Behaviour, *, limit: int | None = None, **settings: Any
+        ) -> FastPathHarness:
+            mlflow = ScriptedMLflow(behaviour)
+            url = stack.enter_context(mlflow.serve())
             options = {"tenancy": "shared", **settings}
             gateway = stack.enter_context(RunningGateway(new_database(), url, **options))
-            made = Front(gateway, mlflow, gateway.key(rate_limit=limit), taken)
-            made.warm()
-            taken.clear()
-            return made
+            harness = FastPathHarness(gateway, mlflow, gateway.key(rate_limit=limit), handled)
+            harness.warm_up()
+            handled.clear()
+            return harness
 
-        yield make
+        yield start

@@ -1,4 +1,4 @@
-"""What clients send on the short way, how they leave, and what must not pile up."""
+"""The fast path: requests, clients that disconnect, and resources that must be released."""
 
 import asyncio
 import gc
@@ -18,197 +18,198 @@ from app.data_plane.upstream.transfer import Transfer
 from tests.data_plane.fast_path.harness import (
     POST,
     TRACEPARENT,
-    Asked,
-    Open,
+    MLflowRequest,
+    StartHarness,
     echo,
     ok,
     remaining,
 )
+from tests.support.raw_http import RawResponse
 from tests.support.sql import locked, sql
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
-from tests.support.wire import WireAnswer
 
 
-def test_a_client_that_leaves_ends_the_request_at_mlflow(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone())
-    with gate.wire() as wire:
-        wire.send(gate.get("a"))
-        wait_until(lambda: gate.mlflow.asked)
-    wait_until(lambda: gate.mlflow.gone)
-    gate.counted(1, status=0)
-    assert gate.taken == [True]
-    assert gate.whole()
+def test_a_client_that_disconnects_ends_the_request_at_mlflow(start_harness: StartHarness) -> None:
+    harness = start_harness(lambda request: request.connection.wait_closed())
+    with harness.connect() as connection:
+        connection.send(harness.get("a"))
+        wait_until(lambda: harness.mlflow.requests)
+    wait_until(lambda: harness.mlflow.closed_connections)
+    harness.wait_for_count(1, status=0)
+    assert harness.handled == [True]
+    assert harness.is_idle()
 
 
-def test_a_client_that_leaves_with_more_requests_waiting(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone())
-    with gate.wire() as wire:
-        wire.send(gate.get("a") + gate.get("b"))
-        wait_until(lambda: gate.mlflow.asked)
-    gate.counted(1, status=0)
-    wait_until(gate.whole)
-    assert [asked.name for asked in gate.mlflow.asked] == [b"a"]
-    assert gate.taken == [True]
+def test_a_client_that_disconnects_with_pipelined_requests(start_harness: StartHarness) -> None:
+    harness = start_harness(lambda request: request.connection.wait_closed())
+    with harness.connect() as connection:
+        connection.send(harness.get("a") + harness.get("b"))
+        wait_until(lambda: harness.mlflow.requests)
+    harness.wait_for_count(1, status=0)
+    wait_until(harness.is_idle)
+    assert [request.name for request in harness.mlflow.requests] == [b"a"]
+    assert harness.handled == [True]
 
 
-def test_a_body_in_two_segments(front: Open) -> None:
-    gate = front(echo)
-    raw = gate.post("split")
-    with gate.wire() as wire:
-        wire.send(raw[:-5])
-        wait_until(lambda: any(cycle and not cycle.response_complete for cycle in gate.cycles))
-        wire.send(raw[-5:])
-        assert json.loads(wire.answer().body) == {"name": "split"}
-        assert gate.taken == []
-        wire.send(gate.post("whole"))
-        assert json.loads(wire.answer().body) == {"name": "whole"}
-    assert gate.taken == [True]
+def test_a_body_in_two_segments(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
+    raw = harness.post("split")
+    with harness.connect() as connection:
+        connection.send(raw[:-5])
+        wait_until(lambda: any(cycle and not cycle.response_complete for cycle in harness.cycles))
+        connection.send(raw[-5:])
+        assert json.loads(connection.read_response().body) == {"name": "split"}
+        assert harness.handled == []
+        connection.send(harness.post("whole"))
+        assert json.loads(connection.read_response().body) == {"name": "whole"}
+    assert harness.handled == [True]
 
 
 @pytest.mark.parametrize("garbage", [b"\0\0\0\0", b"garbage\r\n\r\n", b"GET  /\r\n\r\n"])
-def test_what_follows_a_body_is_no_part_of_it(front: Open, garbage: bytes) -> None:
-    async def slow(asked: Asked) -> None:
+def test_bytes_after_a_body_are_not_part_of_it(start_harness: StartHarness, garbage: bytes) -> None:
+    async def slow(request: MLflowRequest) -> None:
         await asyncio.sleep(0.05)
-        await asked.peer.send(ok(asked.body))
+        await request.connection.send(ok(request.body))
 
-    gate = front(slow)
-    with gate.wire() as wire:
-        wire.send(gate.post("a") + garbage)
+    harness = start_harness(slow)
+    with harness.connect() as connection:
+        connection.send(harness.post("a") + garbage)
         statuses = []
         with suppress(EOFError):
             while True:
-                statuses.append(wire.answer().status)
-        assert wire.rest() == b""
-    # One connection, one answer that says what was wrong or none; and MLflow saw no second request.
+                statuses.append(connection.read_response().status)
+        assert connection.take_unread() == b""
+    # At most one error response on the connection, and no second request at MLflow.
     assert statuses in ([], [400], [200, 400], [200])
-    assert all(asked.body == b'{"name": "a"}' for asked in gate.mlflow.asked)
-    assert len(gate.mlflow.asked) <= 1
-    wait_until(gate.whole)
+    assert all(request.body == b'{"name": "a"}' for request in harness.mlflow.requests)
+    assert len(harness.mlflow.requests) <= 1
+    wait_until(harness.is_idle)
 
 
-def test_connection_close_and_http_1_0(front: Open) -> None:
-    gate = front(echo)
+def test_connection_close_and_http_1_0(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
     for raw in (
-        gate.get("a", "Connection: close"),
-        gate.get("a").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        harness.get("a", "Connection: close"),
+        harness.get("a").replace(b"HTTP/1.1", b"HTTP/1.0"),
     ):
-        with gate.wire() as wire:
-            wire.send(raw)
-            answer = wire.answer()
-            assert (answer.headers["connection"], answer.body) == ("close", b"a")
-            assert wire.ended
-    assert gate.taken == []
+        with harness.connect() as connection:
+            connection.send(raw)
+            response = connection.read_response()
+            assert (response.headers["connection"], response.body) == ("close", b"a")
+            assert connection.closed_by_gateway
+    assert harness.handled == []
 
 
-def test_expect_continue(front: Open) -> None:
-    gate = front(echo)
-    raw = gate.post("a", "Expect: 100-continue")
-    with gate.wire() as wire:
-        wire.send(raw[:-13])
-        assert wire.answer().status == 100
-        wire.send(raw[-13:])
-        assert json.loads(wire.answer().body) == {"name": "a"}
-    assert gate.taken == []
+def test_expect_continue(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
+    raw = harness.post("a", "Expect: 100-continue")
+    with harness.connect() as connection:
+        connection.send(raw[:-13])
+        assert connection.read_response().status == 100
+        connection.send(raw[-13:])
+        assert json.loads(connection.read_response().body) == {"name": "a"}
+    assert harness.handled == []
 
 
-def test_a_chunked_request(front: Open) -> None:
-    gate = front(echo)
+def test_a_chunked_request(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
     for extra in ([], ["Content-Length: 5"]):
-        with gate.wire() as wire:
+        with harness.connect() as connection:
             head = ["Transfer-Encoding: chunked", *extra]
             body = b'd\r\n{"name": "a"}\r\n0\r\n\r\n'
-            wire.send(gate.raw("POST", POST, *head, body=body) + gate.get("b"))
-            answer = wire.answer()
+            connection.send(harness.raw("POST", POST, *head, body=body) + harness.get("b"))
+            response = connection.read_response()
             if extra:
-                assert answer.status == 400
+                assert response.status == 400
                 continue
-            assert json.loads(answer.body) == {"name": "a"}
-            assert wire.answer().body == b"b"
-    assert True not in gate.taken
-    assert len(gate.mlflow.asked) == 2
+            assert json.loads(response.body) == {"name": "a"}
+            assert connection.read_response().body == b"b"
+    assert True not in harness.handled
+    assert len(harness.mlflow.requests) == 2
 
 
-def test_a_limit_is_exact_under_concurrency(front: Open) -> None:
-    gate = front(echo, limit=30)
-    left = remaining(gate.ask(gate.get("warm")))
-    before = len(gate.taken)
+def test_a_limit_is_exact_under_concurrency(start_harness: StartHarness) -> None:
+    harness = start_harness(echo, limit=30)
+    left = remaining(harness.send(harness.get("warm")))
+    before = len(harness.handled)
 
-    def one(number: int) -> WireAnswer:
-        with gate.wire() as wire:
-            wire.send(gate.get(str(number)))
-            return wire.answer()
+    def one(number: int) -> RawResponse:
+        with harness.connect() as connection:
+            connection.send(harness.get(str(number)))
+            return connection.read_response()
 
     with ThreadPoolExecutor(50) as pool:
-        answers = list(pool.map(one, range(50)))
-    statuses = [answer.status for answer in answers]
+        responses = list(pool.map(one, range(50)))
+    statuses = [response.status for response in responses]
     assert sorted(statuses) == [200] * left + [429] * (50 - left)
-    assert True in gate.taken[before:]
-    passed = [answer for answer in answers if answer.status == 200]
+    assert True in harness.handled[before:]
+    passed = [response for response in responses if response.status == 200]
     assert sorted(map(remaining, passed)) == list(range(left))
-    assert len(gate.mlflow.asked) == left
-    wait_until(gate.whole)
-    assert gate.ask(gate.get("a"), short=False).status == 429
+    assert len(harness.mlflow.requests) == left
+    wait_until(harness.is_idle)
+    assert harness.send(harness.get("a"), fast=False).status == 429
 
 
-def test_no_answer_crosses_to_another_connection(front: Open) -> None:
-    async def jumble(asked: Asked) -> None:
-        await asyncio.sleep(hash(asked.name) % 5 / 1000)
-        await asked.peer.send(ok(asked.name))
+def test_no_response_reaches_another_connection(start_harness: StartHarness) -> None:
+    async def jumble(request: MLflowRequest) -> None:
+        await asyncio.sleep(hash(request.name) % 5 / 1000)
+        await request.connection.send(ok(request.name))
 
-    gate = front(jumble)
+    harness = start_harness(jumble)
 
     def talk(number: int) -> None:
-        with gate.wire() as wire:
+        with harness.connect() as connection:
             for turn in range(20):
                 name = f"{number}-{turn}"
-                wire.send(gate.get(name))
-                assert wire.answer().body == name.encode()
+                connection.send(harness.get(name))
+                assert connection.read_response().body == name.encode()
 
     with ThreadPoolExecutor(20) as pool:
         list(pool.map(talk, range(20)))
-    assert gate.taken.count(True) > 200
-    wait_until(gate.whole)
+    assert harness.handled.count(True) > 200
+    wait_until(harness.is_idle)
 
 
-def test_a_refused_request_leaves_a_connection_its_age(front: Open) -> None:
-    """A connection that nothing was sent on is as old as before: MLflow closes it by its age."""
-    gate = front(echo, limit=5)
-    while remaining(gate.ask(gate.get("warm"))):
+def test_a_refused_request_does_not_renew_an_idle_connection(start_harness: StartHarness) -> None:
+    """MLflow closes a connection that was idle too long, so its idle time must be right."""
+    harness = start_harness(echo, limit=5)
+    while remaining(harness.send(harness.get("warm"))):
         pass
-    age = dict(gate.pool._idle)
-    assert gate.ask(gate.get("a"), short=False).status == 429
-    assert dict(gate.pool._idle) == age
+    age = dict(harness.pool._idle)
+    assert harness.send(harness.get("a"), fast=False).status == 429
+    assert dict(harness.pool._idle) == age
 
 
-def test_a_revoked_key(front: Open) -> None:
-    gate = front(echo)
-    admin = gate.gateway.key(scopes=[Scope.ADMIN])
-    assert gate.ask(gate.get("a")).status == 200
-    found = sql(gate.gateway, "select id from api_keys where parent is null order by created_at")
-    with gate.gateway.client(admin) as http:
+def test_a_revoked_key(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
+    admin = harness.gateway.key(scopes=[Scope.ADMIN])
+    assert harness.send(harness.get("a")).status == 200
+    found = sql(harness.gateway, "select id from api_keys where parent is null order by created_at")
+    with harness.gateway.client(admin) as http:
         assert http.delete(f"/api/admin/keys/{found[0][0]}").status_code == 204
 
     def refused() -> bool:
-        with gate.wire() as wire:
-            wire.send(gate.get("a"))
-            return wire.answer().status == 401
+        with harness.connect() as connection:
+            connection.send(harness.get("a"))
+            return connection.read_response().status == 401
 
-    wait_until(refused)  # the word of it comes from the database
-    gate.mlflow.asked.clear()
-    assert gate.ask(gate.get("a"), short=False).status == 401
-    assert gate.mlflow.asked == []
+    wait_until(refused)  # the database notifies the gateway of the revocation
+    harness.mlflow.requests.clear()
+    assert harness.send(harness.get("a"), fast=False).status == 401
+    assert harness.mlflow.requests == []
 
 
 def test_the_access_log_has_one_line_for_each_request(
-    front: Open, capfd: pytest.CaptureFixture[str]
+    start_harness: StartHarness, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    async def some(asked: Asked) -> None:
-        await asked.peer.send(ok(b"{}", status=b"404 No" if asked.name == b"none" else b"200 OK"))
+    async def some(request: MLflowRequest) -> None:
+        status = b"404 No" if request.name == b"none" else b"200 OK"
+        await request.connection.send(ok(b"{}", status=status))
 
-    gate = front(some, access_log="all")
+    harness = start_harness(some, access_log="all")
     for name in ("a", "none"):
-        gate.ask(gate.get(name, f"X-Request-ID: id-{name}"))
+        harness.send(harness.get(name, f"X-Request-ID: id-{name}"))
     lines: list[str] = []
 
     def logged() -> bool:
@@ -223,124 +224,139 @@ def test_the_access_log_has_one_line_for_each_request(
         assert line["principal"]
 
 
-def test_a_shutdown_lets_a_short_request_finish(front: Open) -> None:
+def test_a_shutdown_lets_a_request_on_the_fast_path_finish(start_harness: StartHarness) -> None:
     go = threading.Event()
 
-    async def held(asked: Asked) -> None:
+    async def held(request: MLflowRequest) -> None:
         await asyncio.to_thread(go.wait, 30)
-        await asked.peer.send(ok(asked.name))
+        await request.connection.send(ok(request.name))
 
-    gate = front(held)
-    with gate.wire() as wire:
-        wire.send(gate.get("a"))
-        wait_until(lambda: gate.mlflow.asked)
-        gate.gateway._server.end()
-        wait_until(lambda: not gate.gateway._server.servers[0].is_serving())
-        (cycle,) = gate.cycles
+    harness = start_harness(held)
+    with harness.connect() as connection:
+        connection.send(harness.get("a"))
+        wait_until(lambda: harness.mlflow.requests)
+        harness.gateway._server.stop()
+        wait_until(lambda: not harness.gateway._server.servers[0].is_serving())
+        (cycle,) = harness.cycles
         wait_until(lambda: not cycle.keep_alive)
         go.set()
-        answer = wire.answer()
-        assert (answer.status, answer.body, answer.headers["connection"]) == (200, b"a", "close")
-        assert wire.ended
-    assert gate.taken == [True]
+        response = connection.read_response()
+        assert (response.status, response.body, response.headers["connection"]) == (
+            200,
+            b"a",
+            "close",
+        )
+        assert connection.closed_by_gateway
+    assert harness.handled == [True]
 
 
-def test_headers_of_the_envelope(front: Open) -> None:
-    gate = front(echo, cors_origins="https://app.example")
-    answer = gate.ask(
-        gate.get(
+def test_response_and_upstream_headers_of_the_request_lifecycle(
+    start_harness: StartHarness,
+) -> None:
+    harness = start_harness(echo, cors_origins="https://app.example")
+    response = harness.send(
+        harness.get(
             "a", "Origin: https://app.example", f"Traceparent: {TRACEPARENT}", "X-Request-ID: mine"
         )
     )
-    assert answer.headers["access-control-allow-origin"] == "https://app.example"
-    assert answer.headers["x-request-id"] == "mine"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    assert "date" in answer.headers
-    head = gate.mlflow.asked[0].head
+    assert response.headers["access-control-allow-origin"] == "https://app.example"
+    assert response.headers["x-request-id"] == "mine"
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert "date" in response.headers
+    head = harness.mlflow.requests[0].head
     assert f"traceparent: {TRACEPARENT}\r\n".encode() in head
     assert b"x-request-id: mine\r\n" in head
     assert b"authorization" not in head
-    assert "access-control-allow-origin" not in gate.ask(gate.get("a", "Origin: https://x")).headers
+    assert (
+        "access-control-allow-origin"
+        not in harness.send(harness.get("a", "Origin: https://x")).headers
+    )
 
 
 def signed(wallet: Wallet) -> list[str]:
     return [f"{name}: {value}" for name, value in wallet.headers().items()]
 
 
-def test_a_wallet_reads_with_a_message_often_and_writes_with_it_once(front: Open) -> None:
-    gate = front(echo)
+def test_a_signed_message_is_valid_for_many_reads_and_one_write(
+    start_harness: StartHarness,
+) -> None:
+    harness = start_harness(echo)
     lines = signed(Wallet())
     for name in ("first", "second"):
-        assert gate.ask(gate.get(name, *lines)).body == name.encode()
-    assert json.loads(gate.ask(gate.post("third", *lines)).body) == {"name": "third"}
+        assert harness.send(harness.get(name, *lines)).body == name.encode()
+    assert json.loads(harness.send(harness.post("third", *lines)).body) == {"name": "third"}
     for _ in range(2):
-        answer = gate.ask(gate.post("again", *lines))
-        assert (answer.status, answer.document["reason"]) == (401, "signature_spent")
-    assert len(gate.mlflow.asked) == 3
-    registry = gate.gateway.app.fast_path.lifecycle.metrics.registry
+        response = harness.send(harness.post("again", *lines))
+        assert (response.status, response.document["reason"]) == (401, "signature_spent")
+    assert len(harness.mlflow.requests) == 3
+    registry = harness.gateway.app.fast_path.lifecycle.metrics.registry
     labels = {"reason": "signature_spent"}
     assert registry.get_sample_value("hokusai_authentication_failures_total", labels) == 2
-    wait_until(gate.whole)
+    wait_until(harness.is_idle)
 
 
-def test_a_message_that_comes_many_times_at_once_writes_once(front: Open) -> None:
-    gate = front(echo)
-    request = gate.post("once", *signed(Wallet()))
+def test_a_signed_message_sent_many_times_at_once_writes_once(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
+    request = harness.post("once", *signed(Wallet()))
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: gate.ask_somehow(request), range(20)))
-    assert sorted(answer.status for answer in answers) == [200] + 19 * [401]
-    assert len(gate.mlflow.asked) == 1
-    assert gate.taken == 20 * [True]
-    wait_until(gate.whole)
+        responses = list(pool.map(lambda _: harness.send_on_either_path(request), range(20)))
+    assert sorted(response.status for response in responses) == [200] + 19 * [401]
+    assert len(harness.mlflow.requests) == 1
+    assert harness.handled == 20 * [True]
+    wait_until(harness.is_idle)
 
 
-def test_requests_behind_one_whose_message_is_being_spent(front: Open) -> None:
-    gate = front(echo)
-    with gate.wire() as wire:
-        with locked(gate.gateway, "spent_signatures"):
-            wire.send(gate.post("a", *signed(Wallet())))
-            wait_until(lambda: gate.taken == [True])
-            wire.send(gate.get("b") + gate.get("c"))
-            gate.handed_over()
-        answers = [wire.answer().body for _ in "abc"]
-    assert (json.loads(answers[0]), answers[1:]) == ({"name": "a"}, [b"b", b"c"])
-    wait_until(gate.whole)
+def test_requests_pipelined_behind_one_whose_signature_is_being_recorded(
+    start_harness: StartHarness,
+) -> None:
+    harness = start_harness(echo)
+    with harness.connect() as connection:
+        with locked(harness.gateway, "spent_signatures"):
+            connection.send(harness.post("a", *signed(Wallet())))
+            wait_until(lambda: harness.handled == [True])
+            connection.send(harness.get("b") + harness.get("c"))
+            harness.wait_for_asgi_path()
+        responses = [connection.read_response().body for _ in "abc"]
+    assert (json.loads(responses[0]), responses[1:]) == ({"name": "a"}, [b"b", b"c"])
+    wait_until(harness.is_idle)
 
 
-# --- what must not pile up ---
+# --- resources ---
 
 
-def test_a_thousand_that_leave_take_no_connection_with_them(front: Open) -> None:
-    gate = front(lambda asked: asked.peer.gone(), upstream_connections=4)
+def test_a_thousand_disconnecting_clients_leak_no_connection(start_harness: StartHarness) -> None:
+    harness = start_harness(
+        lambda request: request.connection.wait_closed(), upstream_connections=4
+    )
 
     def leave(_: int) -> None:
-        with gate.wire() as wire:
-            wire.send(gate.get("warm") + gate.get("leave") * 2)
-            wire.answer()
+        with harness.connect() as connection:
+            connection.send(harness.get("warm") + harness.get("leave") * 2)
+            connection.read_response()
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(leave, range(500)))
 
     def leave_at_once(_: int) -> None:
-        with gate.wire() as wire:
-            wire.send(gate.get("leave"))
+        with harness.connect() as connection:
+            connection.send(harness.get("leave"))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(leave_at_once, range(500)))
-    wait_until(gate.whole)
-    assert len(gate.pool._members) <= 4
-    gate.warm()
+    wait_until(harness.is_idle)
+    assert len(harness.pool._members) <= 4
+    harness.warm_up()
 
 
-def test_an_idle_connection_keeps_no_body(front: Open) -> None:
-    """Thousands of clients may keep their connections, and each has sent something large before."""
-    gate = front(echo)
+def test_an_idle_connection_keeps_no_body(start_harness: StartHarness) -> None:
+    """Thousands of clients may keep their connections, after each has sent a large body."""
+    harness = start_harness(echo)
     name = "n" * 50_000
-    with gate.wire() as wire:
-        wire.send(gate.post(name))
-        assert wire.answer().status == 200
-        assert gate.taken == [True]
-        (cycle,) = gate.cycles
+    with harness.connect() as connection:
+        connection.send(harness.post(name))
+        assert connection.read_response().status == 200
+        assert harness.handled == [True]
+        (cycle,) = harness.cycles
         found, left = [], [cycle]
         while left:
             found += [one for one in left if isinstance(one, bytes)]
@@ -350,27 +366,27 @@ def test_an_idle_connection_keeps_no_body(front: Open) -> None:
 
 
 def _is_part(one: Any) -> bool:
-    """Whether it is a part of one request, and no part of the gateway."""
+    """Whether an object belongs to one request, and not to the gateway."""
     return isinstance(one, bytes | RequestContext | UpstreamRequest | Transfer | RequestLine)
 
 
-def test_a_request_leaves_nothing_to_the_garbage_collector(front: Open) -> None:
-    gate = front(echo)
-    with gate.wire() as wire:
+def test_a_request_leaves_no_reference_cycles(start_harness: StartHarness) -> None:
+    harness = start_harness(echo)
+    with harness.connect() as connection:
 
-        def ask(times: int) -> None:
+        def send(times: int) -> None:
             for _ in range(times):
-                wire.send(gate.get("a") if _ % 2 else gate.post("b"))
-                assert wire.answer().status == 200
+                connection.send(harness.get("a") if _ % 2 else harness.post("b"))
+                assert connection.read_response().status == 200
 
-        ask(50)
+        send(50)
         gc.collect()
         gc.disable()
         try:
-            ask(2000)
-            gate.mlflow.asked.clear()
+            send(2000)
+            harness.mlflow.requests.clear()
             left = gc.collect()
         finally:
             gc.enable()
-    assert gate.taken.count(True) == 2050
+    assert harness.handled.count(True) == 2050
     assert left < 200

@@ -1,748 +1,717 @@
-"""What tenant B tries against tenant A: for every open route, at least one attempt.
+"""What one tenant, the attacker, tries against another, the victim: a table of all open routes.
 
-Longer than 400 lines because it is a table with a row for each route. A's things are `a`, B's own
-are `b`. An attempt that does not say `fine=True` must be refused; one that does may be answered
-with 200, of B's own things or of none. No attempt stores a word of A's among B's things, so that
-every such word in an answer to B comes from A.
+Longer than 400 lines because it has at least one row for each route.
+
+A key of the table is a route of the manifest, its rows are the requests that the attacker sends to
+it. Their strings have placeholders such as `{victim.run}`, which `attack.py` lists.
+
+A request must be refused, unless `may_succeed` is set: then the response may have status 200, and
+be about the attacker's own data or about none. No row stores a value of the victim's among the
+attacker's data, so that every such value in a response comes from the victim.
+
+Longer than most files here: a table with a row for each attack on each route.
 """
 
-import secrets
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
-from app.data_plane.proxy.manifest import Route, load_manifest
-from tests.data_plane.proxy.tenant_fixture_data import (
-    World,
+from tests.data_plane.proxy.attack import (
+    Attack,
+    AttackerPlaceholders,
+    in_body,
+    in_body_and_query,
+    in_query,
+)
+from tests.data_plane.proxy.mlflow_documents import (
     assessment,
     label_schema,
-    now,
     otlp_spans,
     records,
+    trace_location,
     trace_v3,
 )
 
+ATTACKER = AttackerPlaceholders()
 
-@dataclass
-class Attempt:
-    """One request of B's. path: below /api/mlflow. fine: it may succeed."""
+# --- shared by several routes ---
 
-    method: str
-    path: str
-    request: dict[str, Any] = field(default_factory=dict)
-    fine: bool = False
-
-
-Cases = Callable[[World, World], Iterable[Attempt]]
-CASES: dict[str, Cases] = {}
-MANIFEST = load_manifest()
-TWO, THREE = "/api/2.0/mlflow", "/api/3.0/mlflow"
-FILES = "/api/2.0/mlflow-artifacts"
-
-
-def attempts(route: Route, a: World, b: World) -> list[Attempt]:
-    """Everything that B tries on a route. Raises KeyError for a route that has no case."""
-    return list(CASES[f"{route.method} {route.pattern}"](a, b))
-
-
-def _case(*routes: str) -> Callable[[Cases], Cases]:
-    """A function whose attempts are those of several routes, each told by its path."""
-
-    def keep(cases: Cases) -> Cases:
-        for name in routes:
-            CASES[name] = lambda a, b, name=name: [  # type: ignore[misc]
-                one for one in cases(a, b) if name == _route(one)
-            ]
-        return cases
-
-    return keep
-
-
-def _route(attempt: Attempt) -> str:
-    route = MANIFEST.match(attempt.method, attempt.path).route
-    return f"{route.method} {route.pattern}"
-
-
-def _posts(path: str, *bodies: Callable[[World, World], Any], fine: bool = False) -> None:
-    """A POST route whose attempts are these JSON bodies."""
-    CASES[f"POST {path}"] = lambda a, b: [
-        Attempt("POST", path, {"json": body(a, b)}, fine) for body in bodies
-    ]
-
-
-def _sends(method: str, path: str, *bodies: Callable[[World, World], Any]) -> None:
-    """Another method with JSON bodies; each must be refused, in the query as well."""
-    CASES[f"{method} {path}"] = lambda a, b: [
-        one
-        for body in bodies
-        for one in (
-            Attempt(method, path, {"json": body(a, b)}),
-            Attempt(method, path, {"params": body(a, b)}),
-        )
-    ]
-
-
-def _gets(path: str, *queries: Callable[[World, World], Any], fine: bool = False) -> None:
-    """A GET route whose attempts are these queries, and the same in a JSON body."""
-    CASES[f"GET {path}"] = lambda a, b: [
-        one
-        for query in queries
-        for one in (
-            Attempt("GET", path, {"params": query(a, b)}, fine),
-            Attempt("GET", path, {"json": query(a, b)}),
-        )
-    ]
-
-
-def _same(value: Any) -> Callable[[World, World], Any]:
-    return lambda a, b: value
-
-
-# --- the server ---
-
-for _path in ("/health", "/version", f"{TWO}/help", f"{THREE}/server-info"):
-    _gets(_path, _same({"workspace": "default"}), fine=True)
-    CASES[f"GET {_path}"] = lambda a, b, path=_path: [  # type: ignore[misc]
-        Attempt("GET", path, {"params": {"workspace": a.tenant}}, True)
-    ]
-
-# --- experiments ---
-
-_posts(
-    f"{TWO}/experiments/create",
-    lambda a, b: {"name": b.word("e"), "tags": [{"key": "mlflow.experimentId", "value": "1"}]},
-    fine=True,
-)
-_posts(f"{TWO}/experiments/delete", lambda a, b: {"experiment_id": a.experiment})
-_posts(f"{TWO}/experiments/restore", lambda a, b: {"experiment_id": a.experiment})
-_posts(
-    f"{TWO}/experiments/update",
-    lambda a, b: {"experiment_id": a.experiment, "new_name": b.word("taken")},
-    lambda a, b: {"experimentId": a.experiment, "newName": b.word("taken")},
-)
-_posts(
-    f"{TWO}/experiments/set-experiment-tag",
-    lambda a, b: {"experiment_id": a.experiment, "key": a.key("exptag"), "value": "x"},
-)
-_posts(
-    f"{TWO}/experiments/delete-experiment-tag",
-    lambda a, b: {"experiment_id": a.experiment, "key": a.key("exptag")},
-)
-_gets(f"{TWO}/experiments/get", lambda a, b: {"experiment_id": a.experiment})
-_gets(f"{TWO}/experiments/get-by-name", lambda a, b: {"experiment_name": a.experiment_name})
-_ALL = {"max_results": 1000, "view_type": "ALL"}
-_gets(
-    f"{TWO}/experiments/search",
-    _same(_ALL),
-    lambda a, b: _ALL | {"filter": f"name = '{a.experiment_name}'"},
-    lambda a, b: _ALL | {"filter": f"tags.`{a.key('exptag')}` LIKE '%'"},
-    fine=True,
-)
-_posts(
-    f"{TWO}/experiments/search",
-    _same(_ALL),
-    lambda a, b: _ALL | {"filter": f"name LIKE '{a.marker}%'"},
-    fine=True,
-)
-
-# --- runs ---
-
-_gets(
-    f"{TWO}/runs/get",
-    lambda a, b: {"run_id": a.run},
-    lambda a, b: {"run_uuid": a.run},
-    lambda a, b: {"run_id": a.run, "run_uuid": b.run},
-)
-_gets(
-    f"{TWO}/metrics/get-history",
-    lambda a, b: {"run_id": a.run, "metric_key": a.key("metric")},
-    lambda a, b: {"run_uuid": a.run, "metric_key": a.key("metric")},
-)
-_gets(
-    f"{TWO}/metrics/get-history-bulk-interval",
-    lambda a, b: {"run_ids": a.run, "metric_key": a.key("metric"), "max_results": 10},
-    lambda a, b: {"run_ids": [b.run, a.run], "metric_key": a.key("metric"), "max_results": 10},
-    fine=True,
-)
-_posts(
-    f"{TWO}/runs/create",
-    lambda a, b: {"experiment_id": a.experiment, "start_time": now()},
-    lambda a, b: {"experimentId": a.experiment, "run_name": b.word("run")},
-    lambda a, b: {
-        "experiment_id": a.experiment,
-        "tags": [{"key": "mlflow.parentRunId", "value": a.run}],
-    },
-)
-_posts(f"{TWO}/runs/delete", lambda a, b: {"run_id": a.run}, lambda a, b: {"runId": a.run})
-_posts(f"{TWO}/runs/restore", lambda a, b: {"run_id": a.run})
-_posts(
-    f"{TWO}/runs/update",
-    lambda a, b: {"run_id": a.run, "status": "FAILED", "end_time": now()},
-    lambda a, b: {"run_uuid": a.run, "run_name": b.word("taken")},
-)
-_posts(
-    f"{TWO}/runs/set-tag",
-    lambda a, b: {"run_id": a.run, "key": a.key("tag"), "value": "x"},
-    lambda a, b: {"run_uuid": a.run, "key": a.key("tag"), "value": "x"},
-)
-_posts(f"{TWO}/runs/delete-tag", lambda a, b: {"run_id": a.run, "key": a.key("tag")})
-_posts(
-    f"{TWO}/runs/log-metric",
-    lambda a, b: {"run_id": a.run, "key": a.key("metric"), "value": 9, "timestamp": now()},
-    lambda a, b: {"run_uuid": a.run, "key": a.key("metric"), "value": 9, "timestamp": now()},
-)
-_posts(
-    f"{TWO}/runs/log-parameter",
-    lambda a, b: {"run_id": a.run, "key": b.word("p"), "value": "x"},
-    lambda a, b: {"run_uuid": a.run, "key": b.word("p"), "value": "x"},
-)
-_posts(
-    f"{TWO}/runs/log-batch",
-    lambda a, b: {
-        "run_id": a.run,
-        "metrics": [{"key": "m", "value": 1, "timestamp": now(), "step": 0}],
-        "params": [{"key": b.word("p"), "value": "x"}],
-        "tags": [{"key": a.key("tag"), "value": "x"}],
-    },
-)
-_posts(
-    f"{TWO}/runs/log-model",
-    lambda a, b: {
-        "run_id": a.run,
-        "model_json": f'{{"artifact_path": "m", "run_id": "{a.run}", "flavors": {{}},'
-        f' "utc_time_created": "2026-01-01"}}',
-    },
-)
-_posts(
-    f"{TWO}/runs/log-inputs",
-    lambda a, b: {"run_id": a.run, "models": [{"model_id": a.model}]},
-    lambda a, b: {
-        "run_id": a.run,
-        "datasets": [
-            {"dataset": {"name": "n", "digest": "d", "source_type": "local", "source": "s"}}
-        ],
-    },
-)
-_posts(f"{TWO}/runs/outputs", lambda a, b: {"run_id": a.run, "models": [{"model_id": b.model}]})
-_posts(
-    f"{TWO}/runs/search",
-    lambda a, b: {"experiment_ids": [a.experiment]},
-    lambda a, b: {"experiment_ids": [a.experiment, b.experiment], "run_view_type": "ALL"},
-    lambda a, b: {"experimentIds": [a.experiment]},
-    lambda a, b: {
-        "experiment_ids": [b.experiment, a.experiment],
-        "filter": f"dataset.name = '{a.key('inputname')}'",
-    },
-    lambda a, b: {"filter": f"attributes.run_id = '{a.run}'"},
-    fine=True,
-)
-
-# --- artifacts ---
-
-
-def _paths(a: World, path: str) -> list[str]:
-    """Spellings of the path of an artifact of A's, all percent-encoded."""
-    full = f"workspaces/{a.tenant}/{path}"
-    return [
-        path,
-        full,
-        quote(path, safe=""),
-        quote(full, safe=""),
-        quote(quote(full, safe=""), safe=""),
-        f"../{a.tenant}/{path}",
-        f"%2e%2e/{a.tenant}/{path}",
-        f"..%2f{a.tenant}%2f{path}",
-        f"%252e%252e%252f{a.tenant}%252f{path}",
-        f"x/../../{a.tenant}/{path}",
-        f"..%5c{a.tenant}%5c{path}",
-        f"..;/{a.tenant}/{path}",
-        f"./../{a.tenant}/{path}",
-        f"workspaces/{a.tenant}%2F..%2F{a.tenant}/{path}",
-        f"%2Fworkspaces/{a.tenant}/{path}",
-        f"file:%2F%2F%2F{full}",
-        f"workspaces//{a.tenant}/{path}",
-        f"{path}%00",
-    ]
-
-
-def _on_files(method: str, kind: str, fine: bool = False, **request: Any) -> Cases:
-    def cases(a: World, b: World) -> list[Attempt]:
-        return [Attempt(method, f"{FILES}/{kind}/{p}", request, fine) for p in _paths(a, a.file)]
-
-    return cases
-
-
-CASES[f"GET {FILES}/artifacts/{{artifact_path:path}}"] = _on_files("GET", "artifacts")
-CASES[f"GET {FILES}/presigned/{{artifact_path:path}}"] = _on_files("GET", "presigned")
-# A path without a workspace is one of B's own, whatever it looks like.
-CASES[f"PUT {FILES}/artifacts/{{artifact_path:path}}"] = _on_files(
-    "PUT", "artifacts", True, content=b"overwritten"
-)
-CASES[f"DELETE {FILES}/artifacts/{{artifact_path:path}}"] = _on_files("DELETE", "artifacts", True)
-for _verb, _body in (
-    ("create", {"path": "f", "num_parts": 1}),
-    ("complete", {"path": "f", "upload_id": "u", "parts": []}),
-    ("abort", {"path": "f", "upload_id": "u"}),
-):
-    CASES[f"POST {FILES}/mpu/{_verb}/{{artifact_path:path}}"] = _on_files(
-        "POST", f"mpu/{_verb}", json=_body
-    )
-_gets(
-    f"{FILES}/artifacts",
-    lambda a, b: {"path": f"{a.experiment}/{a.run}/artifacts"},
-    lambda a, b: {"path": f"workspaces/{a.tenant}"},
-    lambda a, b: {"path": f"../{a.tenant}"},
-    lambda a, b: {"path": "%2e%2e"},
-    lambda a, b: {"path": "/"},
-    lambda a, b: {"path": ""},
-    lambda a, b: {"path": "file:///"},
-    fine=True,
-)
-_gets(
-    f"{TWO}/artifacts/list",
-    lambda a, b: {"run_id": a.run},
-    lambda a, b: {"run_uuid": a.run},
-    lambda a, b: {"run_id": a.run, "path": "d"},
-    lambda a, b: {"run_id": b.run, "path": f"../../../{a.tenant}/{a.experiment}/{a.run}"},
-    lambda a, b: {"run_id": b.run, "path": "%2e%2e/%2e%2e"},
-)
-for _kind in ("download", "upload"):
-    _posts(
-        f"{TWO}/artifacts/presigned-{_kind}-url",
-        lambda a, b: {"run_id": a.run, "path": a.file.rpartition("/")[2]},
-        lambda a, b: {"run_id": b.run, "path": f"../../../../{a.tenant}/{a.file}"},
-        lambda a, b: {"model_id": a.model, "path": "MLmodel"},
-    )
-
-# --- logged models ---
-
-_posts(f"{TWO}/logged-models", lambda a, b: {"experiment_id": a.experiment, "name": "n"})
-_posts(
-    f"{TWO}/logged-models/search",
-    lambda a, b: {"experiment_ids": [a.experiment]},
-    lambda a, b: {"experiment_ids": [a.experiment, b.experiment]},
-    lambda a, b: {"experiment_ids": [b.experiment], "filter": f"name LIKE '{a.marker}%'"},
-    fine=True,
-)
-
-
-@_case(
-    f"GET {TWO}/logged-models/{{model_id}}",
-    f"DELETE {TWO}/logged-models/{{model_id}}",
-    f"PATCH {TWO}/logged-models/{{model_id}}",
-    f"GET {TWO}/logged-models/{{model_id}}/artifacts/directories",
-    f"POST {TWO}/logged-models/{{model_id}}/params",
-    f"PATCH {TWO}/logged-models/{{model_id}}/tags",
-    f"DELETE {TWO}/logged-models/{{model_id}}/tags/{{tag_key}}",
-)
-def _logged_model(a: World, b: World) -> list[Attempt]:
-    one = f"{TWO}/logged-models/{a.model}"
-    mine = f"{TWO}/logged-models/{b.model}"
-    change = {"model_id": a.model, "status": "LOGGED_MODEL_UPLOAD_FAILED"}
-    pair = [{"key": "x", "value": "y"}]
-    theirs = [{"key": a.key("modeltag"), "value": "y"}]
-    away = f"../../../../{a.tenant}/{a.experiment}"
-    return [
-        Attempt("GET", one),
-        Attempt("GET", mine, {"params": {"model_id": a.model}}, True),
-        Attempt("PATCH", one, {"json": change}),
-        Attempt("PATCH", mine, {"json": change}, True),
-        Attempt("GET", f"{one}/artifacts/directories"),
-        Attempt("GET", f"{mine}/artifacts/directories", {"params": {"model_id": a.model}}, True),
-        Attempt(
-            "GET", f"{mine}/artifacts/directories", {"params": {"artifact_directory_path": away}}
-        ),
-        Attempt("POST", f"{one}/params", {"json": {"model_id": a.model, "params": pair}}),
-        Attempt("POST", f"{mine}/params", {"json": {"model_id": a.model, "params": pair}}, True),
-        Attempt("PATCH", f"{one}/tags", {"json": {"model_id": a.model, "tags": theirs}}),
-        Attempt("PATCH", f"{mine}/tags", {"json": {"model_id": a.model, "tags": pair}}, True),
-        Attempt("DELETE", f"{one}/tags/{a.key('modeltag')}"),
-        Attempt("DELETE", f"{mine}/tags/x", {"json": {"model_id": a.model}}, True),
-        Attempt("DELETE", one),
-        Attempt("DELETE", one, {"json": {"model_id": a.model}}),
-    ]
-
-
-# --- registered models and their versions ---
-
-
-def _named(a: World, b: World) -> dict[str, Any]:
-    return {"name": a.registered}
-
-
-def _versioned(a: World, b: World) -> dict[str, Any]:
-    return {"name": a.registered, "version": "1"}
-
-
-_posts(
-    f"{TWO}/registered-models/create",
-    lambda a, b: {"name": b.word("model"), "description": "d"},
-    fine=True,
-)
-_gets(f"{TWO}/registered-models/get", _named, lambda a, b: {"name": a.prompt})
-_posts(
-    f"{TWO}/registered-models/rename",
-    lambda a, b: _named(a, b) | {"new_name": b.word("taken")},
-    lambda a, b: {"name": a.registered, "newName": b.word("taken")},
-)
-_sends("PATCH", f"{TWO}/registered-models/update", lambda a, b: _named(a, b) | {"description": "x"})
-_sends("DELETE", f"{TWO}/registered-models/delete", _named, lambda a, b: {"name": a.prompt})
-_posts(
-    f"{TWO}/registered-models/set-tag",
-    lambda a, b: _named(a, b) | {"key": a.key("regtag"), "value": "x"},
-)
-_sends(
-    "DELETE",
-    f"{TWO}/registered-models/delete-tag",
-    lambda a, b: _named(a, b) | {"key": a.key("regtag")},
-)
-_gets(f"{TWO}/registered-models/alias", lambda a, b: _named(a, b) | {"alias": a.alias})
-_posts(
-    f"{TWO}/registered-models/alias",
-    lambda a, b: _versioned(a, b) | {"alias": a.alias, "version": "2"},
-    lambda a, b: {"name": b.registered, "alias": a.alias, "version": "99"},
-)
-_sends("DELETE", f"{TWO}/registered-models/alias", lambda a, b: _named(a, b) | {"alias": a.alias})
-_gets(f"{TWO}/registered-models/get-latest-versions", _named)
-_posts(f"{TWO}/registered-models/get-latest-versions", _named)
-for _kind in ("registered-models", "model-versions"):
-    _gets(
-        f"{TWO}/{_kind}/search",
-        _same({"max_results": 1000}),
-        lambda a, b: {"filter": f"name = '{a.registered}'"},
-        lambda a, b: {"filter": f"name LIKE '{a.marker}%'"},
-        fine=True,
-    )
-_posts(
-    f"{TWO}/model-versions/create",
-    lambda a, b: {"name": a.registered, "source": f"runs:/{b.run}/model", "run_id": b.run},
-    lambda a, b: {"name": b.registered, "source": f"runs:/{a.run}/model", "run_id": a.run},
-    lambda a, b: {"name": b.registered, "source": f"runs:/{a.run}/model"},
-    lambda a, b: {"name": b.registered, "source": f"runs:/{a.run}/model", "run_id": b.run},
-    lambda a, b: {"name": b.registered, "source": f"models:/{a.model}"},
-    lambda a, b: {"name": b.registered, "source": f"models:/{a.model}", "model_id": a.model},
-    lambda a, b: {"name": b.registered, "source": f"models:/{a.registered}/1"},
-    lambda a, b: {"name": b.registered, "source": f"models:/{a.registered}@{a.alias}"},
-    lambda a, b: {"name": b.registered, "source": a.artifact_uri},
-    lambda a, b: {"name": b.registered, "source": a.artifact_uri, "run_id": a.run},
-    lambda a, b: {"name": b.registered, "source": f"{b.artifact_uri}/../../../../{a.tenant}"},
-    lambda a, b: {"name": b.registered, "source": f"mlflow-artifacts:/{a.file}"},
-)
-_gets(f"{TWO}/model-versions/get", _versioned)
-_gets(f"{TWO}/model-versions/get-download-uri", _versioned)
-_sends(
-    "PATCH", f"{TWO}/model-versions/update", lambda a, b: _versioned(a, b) | {"description": "x"}
-)
-_sends("DELETE", f"{TWO}/model-versions/delete", _versioned)
-_posts(
-    f"{TWO}/model-versions/set-tag",
-    lambda a, b: _versioned(a, b) | {"key": a.key("versiontag"), "value": "x"},
-)
-_sends(
-    "DELETE",
-    f"{TWO}/model-versions/delete-tag",
-    lambda a, b: _versioned(a, b) | {"key": a.key("versiontag")},
-)
-_posts(
-    f"{TWO}/model-versions/transition-stage",
-    lambda a, b: _versioned(a, b) | {"stage": "Production", "archive_existing_versions": True},
-)
-
-# --- traces ---
-
-_gets(
-    f"{TWO}/traces",
-    lambda a, b: {"experiment_ids": a.experiment},
-    lambda a, b: {"experiment_ids": [b.experiment, a.experiment]},
-    lambda a, b: {"experiment_ids": [b.experiment], "filter": f"run_id = '{a.run}'"},
-    fine=True,
-)
-_posts(
-    f"{TWO}/traces",
-    lambda a, b: {"experiment_id": a.experiment, "timestamp_ms": now(), "tags": []},
-)
-_posts(
-    f"{THREE}/traces",
-    lambda a, b: trace_v3(f"tr-{secrets.token_hex(16)}", a.experiment, b),
-    lambda a, b: trace_v3(a.trace, a.experiment, b),
-    lambda a, b: trace_v3(a.trace, b.experiment, b),
-    lambda a, b: trace_v3(a.trace_v2, b.experiment, b),
-)
-for _kind in (TWO, THREE):
-    _posts(
-        f"{_kind}/traces/delete-traces",
-        lambda a, b: {"experiment_id": a.experiment, "request_ids": [a.trace]},
-        lambda a, b: {"experiment_id": a.experiment, "max_timestamp_millis": now()},
-        lambda a, b: {"experiment_id": b.experiment, "request_ids": [a.trace, a.trace_v2]},
-        fine=True,
-    )
-_posts(
-    f"{TWO}/traces/link-to-run",
-    lambda a, b: {"trace_ids": [b.trace_v2], "run_id": a.run},
-    lambda a, b: {"trace_ids": [a.trace_v2], "run_id": a.run},
-    # Linked to B's own run is what is B's already: nothing.
-    lambda a, b: {"trace_ids": [a.trace], "run_id": b.run},
-    fine=True,
-)
-_posts(
-    f"{TWO}/traces/link-prompts",
-    lambda a, b: {"trace_id": a.trace, "prompt_versions": [{"name": b.prompt, "version": "1"}]},
-)
-
-
-@_case(
-    f"PATCH {TWO}/traces/{{request_id}}",
-    f"GET {TWO}/traces/{{request_id}}/info",
-    f"DELETE {TWO}/traces/{{request_id}}/tags",
-    f"PATCH {TWO}/traces/{{request_id}}/tags",
-)
-def _trace_v2(a: World, b: World) -> list[Attempt]:
-    found = []
-    for trace in (a.trace_v2, a.trace):
-        one, tag = f"{TWO}/traces/{trace}", {"request_id": trace, "key": a.key("tracetag")}
-        end = {"request_id": trace, "timestamp_ms": now(), "status": "ERROR"}
-        found += [
-            Attempt("GET", f"{one}/info"),
-            Attempt("PATCH", one, {"json": end}),
-            Attempt("PATCH", f"{one}/tags", {"json": tag | {"value": "x"}}),
-            Attempt("DELETE", f"{one}/tags", {"json": tag}),
-            Attempt("DELETE", f"{one}/tags", {"params": tag}),
-            # The id in the body is A's, the one in the path B's own.
-            Attempt("PATCH", f"{TWO}/traces/{b.trace_v2}", {"json": end}, True),
-            Attempt(
-                "PATCH",
-                f"{TWO}/traces/{b.trace_v2}/tags",
-                {"json": tag | {"key": "x", "value": "x"}},
-                True,
-            ),
-        ]
-    return found
-
-
-@_case(
-    f"GET {THREE}/traces/{{trace_id}}",
-    f"DELETE {THREE}/traces/{{trace_id}}/tags",
-    f"PATCH {THREE}/traces/{{trace_id}}/tags",
-    f"POST {THREE}/traces/{{trace_id}}/assessments",
-    f"DELETE {THREE}/traces/{{trace_id}}/assessments/{{assessment_id}}",
-    f"GET {THREE}/traces/{{trace_id}}/assessments/{{assessment_id}}",
-    f"PATCH {THREE}/traces/{{trace_id}}/assessments/{{assessment_id}}",
-)
-def _trace_v3(a: World, b: World) -> list[Attempt]:
-    one, mine = f"{THREE}/traces/{a.trace}", f"{THREE}/traces/{b.trace}"
-    tag = {"trace_id": a.trace, "key": a.key("tracetag")}
-    which = f"assessments/{a.assessment}"
-    new = {"assessment": assessment(a.trace, "n", b)}
-    change = {
-        "assessment": assessment(a.trace, "n", b, assessment_id=a.assessment),
-        "update_mask": "rationale",
-    }
-    known = assessment(b.trace, "n", b, assessment_id=a.assessment)
-    overriding = assessment(b.trace, "n", b, overrides=a.assessment)
-    return [
-        Attempt("GET", one),
-        Attempt("PATCH", f"{one}/tags", {"json": tag | {"value": "x"}}),
-        Attempt("PATCH", f"{mine}/tags", {"json": tag | {"key": "x", "value": "x"}}, True),
-        Attempt("DELETE", f"{one}/tags", {"json": tag}),
-        Attempt("DELETE", f"{one}/tags", {"params": tag}),
-        Attempt("POST", f"{one}/assessments", {"json": new}),
-        Attempt("POST", f"{mine}/assessments", {"json": new}, True),
-        Attempt("POST", f"{mine}/assessments", {"json": {"assessment": overriding}}),
-        Attempt("GET", f"{one}/{which}"),
-        Attempt("GET", f"{mine}/{which}"),
-        Attempt("PATCH", f"{one}/{which}", {"json": change}),
-        Attempt("PATCH", f"{mine}/{which}", {"json": change}),
-        Attempt("PATCH", f"{mine}/{which}", {"json": {"assessment": known}}),
-        # MLflow answers the deletion of what is not there like any other; so below.
-        Attempt("DELETE", f"{one}/{which}", fine=True),
-        Attempt("DELETE", f"{mine}/{which}", fine=True),
-    ]
-
-
-_gets(
-    f"{THREE}/traces/batchGet",
-    lambda a, b: {"trace_ids": [a.trace, a.trace_otlp, b.trace]},
-    lambda a, b: {"trace_ids": a.trace, "experiment_ids": a.experiment},
-    fine=True,
-)
-_posts(
-    f"{THREE}/traces/batchGetInfos",
-    lambda a, b: {"trace_ids": [a.trace, a.trace_v2, b.trace]},
-    lambda a, b: {"trace_ids": [a.trace], "experiment_ids": [a.experiment]},
-    fine=True,
-)
-_gets(
-    f"{THREE}/traces/get",
-    lambda a, b: {"trace_id": a.trace},
-    lambda a, b: {"trace_id": a.trace_otlp, "allow_partial": "true"},
-)
-_posts(
-    f"{THREE}/traces/search",
-    lambda a, b: {"locations": [location(a.experiment)]},
-    lambda a, b: {"locations": [location(b.experiment), location(a.experiment)]},
-    lambda a, b: {
-        "locations": [location(b.experiment)],
-        "filter": f"attributes.run_id = '{a.run}'",
-    },
-    lambda a, b: {"locations": [location(b.experiment)], "filter": f"prompt = '{a.prompt}/1'"},
-    fine=True,
-)
-_posts(
-    f"{THREE}/traces/metrics",
-    lambda a, b: {
-        "experiment_ids": [a.experiment],
-        "view_type": "TRACES",
-        "metric_name": "trace_count",
-        "aggregations": [{"aggregation_type": "COUNT"}],
-        "dimensions": ["trace_name"],
-    },
-    lambda a, b: {
-        "experiment_ids": [a.experiment, b.experiment],
-        "view_type": "ASSESSMENTS",
-        "metric_name": "assessment_count",
-        "aggregations": [{"aggregation_type": "COUNT"}],
-        "dimensions": ["assessment_name"],
-    },
-    fine=True,
-)
-_posts(
-    f"{THREE}/traces/calculate-filter-correlation",
-    lambda a, b: {
-        "experiment_ids": [a.experiment, b.experiment],
-        "filter_string1": f"tags.`{a.key('tracetag')}` LIKE '%'",
-        "filter_string2": "status = 'OK'",
-    },
-    fine=True,
-)
-
-
-def location(experiment: str) -> dict[str, Any]:
-    """A place where traces are searched."""
-    return {"type": "MLFLOW_EXPERIMENT", "mlflow_experiment": {"experiment_id": experiment}}
-
-
-def _spans(a: World, b: World) -> list[Attempt]:
-    new, old = secrets.token_hex(16), a.trace_otlp.removeprefix("tr-")
-
-    def send(trace: str, experiment: str, fine: bool = False, **more: str) -> Attempt:
-        body = otlp_spans(trace, b.word("span"), **{"mlflow.traceRequestId": f'"{a.trace}"'})
-        headers = {"X-MLflow-Experiment-Id": experiment, **more}
-        return Attempt("POST", "/v1/traces", {"json": body, "headers": headers}, fine)
-
-    return [
-        send(new, a.experiment),
-        send(old, a.experiment),
-        # MLflow drops the spans of a trace that it finds taken.
-        send(old, b.experiment, True),
-        send(secrets.token_hex(16), b.experiment, True, **{"X-MLflow-Run-Id": a.run}),
-    ]
-
-
-CASES["POST /v1/traces"] = _spans
-
-# --- datasets, issues, label schemas ---
-
-_posts(
-    f"{THREE}/datasets/create",
-    lambda a, b: {"name": b.word("d"), "experiment_ids": [a.experiment]},
-    lambda a, b: {"name": b.word("d"), "experiment_ids": [b.experiment, a.experiment]},
-    lambda a, b: {"name": b.word("d"), "experimentIds": [a.experiment]},
-)
-_gets(
-    f"{THREE}/datasets/search",
-    _same({}),
-    lambda a, b: {"experiment_ids": a.experiment},
-    lambda a, b: {"filter_string": f"name LIKE '{a.marker}%'"},
-    fine=True,
-)
-_posts(
-    f"{THREE}/datasets/search",
-    _same({}),
-    lambda a, b: {"experiment_ids": [a.experiment, b.experiment]},
-    lambda a, b: {"filter_string": f"name = '{a.dataset_name}'"},
-    fine=True,
-)
-
-
-@_case(
-    f"DELETE {THREE}/datasets/{{dataset_id}}",
-    f"GET {THREE}/datasets/{{dataset_id}}",
-    f"POST {THREE}/datasets/{{dataset_id}}/add-experiments",
-    f"GET {THREE}/datasets/{{dataset_id}}/experiment-ids",
-    f"DELETE {THREE}/datasets/{{dataset_id}}/records",
-    f"GET {THREE}/datasets/{{dataset_id}}/records",
-    f"POST {THREE}/datasets/{{dataset_id}}/records",
-    f"POST {THREE}/datasets/{{dataset_id}}/remove-experiments",
-    f"PATCH {THREE}/datasets/{{dataset_id}}/tags",
-    f"DELETE {THREE}/datasets/{{dataset_id}}/tags/{{key}}",
-)
-def _dataset(a: World, b: World) -> list[Attempt]:
-    one, mine = f"{THREE}/datasets/{a.dataset}", f"{THREE}/datasets/{b.dataset}"
-    theirs = {"dataset_id": a.dataset}
-    some = {"dataset_record_ids": [a.record]}
-    return [
-        Attempt("GET", one),
-        Attempt("GET", f"{one}/records"),
-        Attempt("GET", f"{one}/experiment-ids", fine=True),
-        Attempt("GET", f"{mine}/records", {"params": theirs}, True),
-        Attempt("POST", f"{one}/records", {"json": theirs | {"records": records(b)}}),
-        Attempt("POST", f"{mine}/records", {"json": theirs | {"records": records(b)}}, True),
-        Attempt("DELETE", f"{one}/records", {"json": theirs | some}),
-        Attempt("DELETE", f"{mine}/records", {"json": {"dataset_id": b.dataset} | some}, True),
-        Attempt("POST", f"{one}/add-experiments", {"json": {"experiment_ids": [b.experiment]}}),
-        Attempt("POST", f"{mine}/add-experiments", {"json": {"experiment_ids": [a.experiment]}}),
-        Attempt("POST", f"{one}/remove-experiments", {"json": {"experiment_ids": [a.experiment]}}),
-        Attempt("PATCH", f"{one}/tags", {"json": theirs | {"tags": '{"x": "y"}'}}),
-        Attempt("PATCH", f"{mine}/tags", {"json": theirs | {"tags": '{"x": "y"}'}}, True),
-        Attempt("DELETE", f"{one}/tags/{a.key('dstag')}", fine=True),
-        Attempt("DELETE", one, fine=True),
-        Attempt("DELETE", one, {"json": theirs}, True),
-    ]
-
-
-_posts(
-    f"{THREE}/issues",
-    lambda a, b: {"experiment_id": a.experiment, "name": "n", "description": "d"},
-)
-_posts(
-    f"{THREE}/issues/search",
-    lambda a, b: {"experiment_id": a.experiment, "include_trace_count": True},
-    lambda a, b: {"filter_string": "status = 'pending'"},
-    _same({}),
-    fine=True,
-)
-
-
-@_case(f"GET {THREE}/issues/{{issue_id}}", f"PATCH {THREE}/issues/{{issue_id}}")
-def _issue(a: World, b: World) -> list[Attempt]:
-    body = {"issue_id": a.issue, "status": "resolved", "name": b.word("taken")}
-    return [
-        Attempt("GET", f"{THREE}/issues/{a.issue}"),
-        Attempt("GET", f"{THREE}/issues/{b.issue}", {"params": {"issue_id": a.issue}}, True),
-        Attempt("PATCH", f"{THREE}/issues/{a.issue}", {"json": body}),
-        Attempt("PATCH", f"{THREE}/issues/{b.issue}", {"json": body}, True),
-    ]
-
-
-_posts(
-    f"{THREE}/label-schemas/create",
-    lambda a, b: label_schema(a.experiment, b.word("s"), "i"),
-    lambda a, b: label_schema(a.experiment, a.schema_name, "i"),
-)
-_gets(f"{THREE}/label-schemas/get", lambda a, b: {"schema_id": a.schema})
-_gets(
-    f"{THREE}/label-schemas/get-by-name",
-    lambda a, b: {"experiment_id": a.experiment, "name": a.schema_name},
-    lambda a, b: {"experiment_id": b.experiment, "name": a.schema_name},
-)
-_gets(f"{THREE}/label-schemas/list", lambda a, b: {"experiment_id": a.experiment}, fine=True)
-_sends(
-    "PATCH",
-    f"{THREE}/label-schemas/update",
-    lambda a, b: {"schema_id": a.schema, "name": b.word("taken")},
-)
-CASES[f"DELETE {THREE}/label-schemas/delete"] = lambda a, b: [
-    Attempt("DELETE", f"{THREE}/label-schemas/delete", {where: {"schema_id": a.schema}}, True)
-    for where in ("json", "params")
+OTHER_WORKSPACE = [
+    Attack(query={"workspace": "{victim.tenant}"}, may_succeed=True),
 ]
+ALL_EXPERIMENTS = {"max_results": 1000, "view_type": "ALL"}
+
+# Spellings of the path of the victim's artifact.
+_FILE = "{victim.experiment}/{victim.run}/artifacts/{victim.file_name}"
+_FROM_ROOT = "workspaces/{victim.tenant}/" + _FILE
+ARTIFACT_PATHS = [
+    _FILE,
+    _FROM_ROOT,
+    _FILE.replace("/", "%2F"),
+    _FROM_ROOT.replace("/", "%2F"),
+    _FROM_ROOT.replace("/", "%252F"),
+    "../{victim.tenant}/" + _FILE,
+    "%2e%2e/{victim.tenant}/" + _FILE,
+    "..%2f{victim.tenant}%2f" + _FILE,
+    "%252e%252e%252f{victim.tenant}%252f" + _FILE,
+    "x/../../{victim.tenant}/" + _FILE,
+    "..%5c{victim.tenant}%5c" + _FILE,
+    "..;/{victim.tenant}/" + _FILE,
+    "./../{victim.tenant}/" + _FILE,
+    "workspaces/{victim.tenant}%2F..%2F{victim.tenant}/" + _FILE,
+    "%2Fworkspaces/{victim.tenant}/" + _FILE,
+    "file:%2F%2F%2F" + _FROM_ROOT,
+    "workspaces//{victim.tenant}/" + _FILE,
+    _FILE + "%00",
+]
+
+
+def on_artifact_paths(**request: Any) -> list[Attack]:
+    """One request for each spelling of the path of the victim's artifact."""
+    return [Attack(path={"artifact_path": path}, **request) for path in ARTIFACT_PATHS]
+
+
+PRESIGNED_URL = in_body(
+    {"run_id": "{victim.run}", "path": "{victim.file_name}"},
+    {"run_id": "{attacker.run}", "path": "../../../../{victim.tenant}/{victim.file}"},
+    {"model_id": "{victim.model}", "path": "MLmodel"},
+)
+
+VICTIM_MODEL = {"model_id": "{victim.model}"}
+ATTACKER_MODEL = {"model_id": "{attacker.model}"}
+FAIL_VICTIM_MODEL = {"model_id": "{victim.model}", "status": "LOGGED_MODEL_UPLOAD_FAILED"}
+PAIR = [{"key": "x", "value": "y"}]
+
+REGISTERED = {"name": "{victim.registered}"}
+VERSION_1 = {"name": "{victim.registered}", "version": "1"}
+PROMPT = {"name": "{victim.prompt}"}
+SEARCH_MODELS = in_query(
+    {"max_results": 1000},
+    {"filter": "name = '{victim.registered}'"},
+    {"filter": "name LIKE '{victim.marker}%'"},
+    may_succeed=True,
+)
+
+DELETE_TRACES = in_body(
+    {"experiment_id": "{victim.experiment}", "request_ids": ["{victim.trace}"]},
+    {"experiment_id": "{victim.experiment}", "max_timestamp_millis": "{now}"},
+    {
+        "experiment_id": "{attacker.experiment}",
+        "request_ids": ["{victim.trace}", "{victim.trace_v2}"],
+    },
+    may_succeed=True,
+)
+# Traces made by both versions of the API, read and changed through version 2.
+VICTIM_TRACES = ["{victim.trace_v2}", "{victim.trace}"]
+
+VICTIM_TRACE = {"trace_id": "{victim.trace}"}
+ATTACKER_TRACE = {"trace_id": "{attacker.trace}"}
+TRACE_TAG = {"trace_id": "{victim.trace}", "key": "{victim.key.tracetag}"}
+# The victim's assessment, once below its own trace and once below one of the attacker's.
+ASSESSMENT_OF_VICTIM = {**VICTIM_TRACE, "assessment_id": "{victim.assessment}"}
+ASSESSMENT_OF_ATTACKER = {**ATTACKER_TRACE, "assessment_id": "{victim.assessment}"}
+NEW_ASSESSMENT = {"assessment": assessment("{victim.trace}", "n", ATTACKER)}
+CHANGED_ASSESSMENT = {
+    "assessment": assessment("{victim.trace}", "n", ATTACKER, assessment_id="{victim.assessment}"),
+    "update_mask": "rationale",
+}
+
+
+def spans(trace: str, experiment: str, *, may_succeed: bool = False, **headers: str) -> Attack:
+    """A span of a trace (32 hexadecimal digits), which names one of the victim's traces."""
+    attributes = {"mlflow.traceRequestId": '"{victim.trace}"'}
+    return Attack(
+        json=otlp_spans(trace, "{attacker.unique.span}", **attributes),
+        headers={"X-MLflow-Experiment-Id": experiment, **headers},
+        may_succeed=may_succeed,
+    )
+
+
+VICTIM_DATASET = {"dataset_id": "{victim.dataset}"}
+ATTACKER_DATASET = {"dataset_id": "{attacker.dataset}"}
+VICTIM_RECORD = {"dataset_record_ids": ["{victim.record}"]}
+
+RESOLVE_VICTIM_ISSUE = {
+    "issue_id": "{victim.issue}",
+    "status": "resolved",
+    "name": "{attacker.unique.taken}",
+}
+
+# --- the table ---
+
+ATTACKS: dict[str, list[Attack]] = {
+    # the server
+    "GET /health": OTHER_WORKSPACE,
+    "GET /version": OTHER_WORKSPACE,
+    "GET /api/2.0/mlflow/help": OTHER_WORKSPACE,
+    "GET /api/3.0/mlflow/server-info": OTHER_WORKSPACE,
+    # experiments
+    "POST /api/2.0/mlflow/experiments/create": in_body(
+        {
+            "name": "{attacker.unique.e}",
+            "tags": [{"key": "mlflow.experimentId", "value": "1"}],
+        },
+        may_succeed=True,
+    ),
+    "POST /api/2.0/mlflow/experiments/delete": in_body({"experiment_id": "{victim.experiment}"}),
+    "POST /api/2.0/mlflow/experiments/restore": in_body({"experiment_id": "{victim.experiment}"}),
+    "POST /api/2.0/mlflow/experiments/update": in_body(
+        {"experiment_id": "{victim.experiment}", "new_name": "{attacker.unique.taken}"},
+        {"experimentId": "{victim.experiment}", "newName": "{attacker.unique.taken}"},
+    ),
+    "POST /api/2.0/mlflow/experiments/set-experiment-tag": in_body(
+        {"experiment_id": "{victim.experiment}", "key": "{victim.key.exptag}", "value": "x"}
+    ),
+    "POST /api/2.0/mlflow/experiments/delete-experiment-tag": in_body(
+        {"experiment_id": "{victim.experiment}", "key": "{victim.key.exptag}"}
+    ),
+    "GET /api/2.0/mlflow/experiments/get": in_query({"experiment_id": "{victim.experiment}"}),
+    "GET /api/2.0/mlflow/experiments/get-by-name": in_query(
+        {"experiment_name": "{victim.experiment_name}"}
+    ),
+    "GET /api/2.0/mlflow/experiments/search": in_query(
+        ALL_EXPERIMENTS,
+        {**ALL_EXPERIMENTS, "filter": "name = '{victim.experiment_name}'"},
+        {**ALL_EXPERIMENTS, "filter": "tags.`{victim.key.exptag}` LIKE '%'"},
+        may_succeed=True,
+    ),
+    "POST /api/2.0/mlflow/experiments/search": in_body(
+        ALL_EXPERIMENTS,
+        {**ALL_EXPERIMENTS, "filter": "name LIKE '{victim.marker}%'"},
+        may_succeed=True,
+    ),
+    # runs
+    "GET /api/2.0/mlflow/runs/get": in_query(
+        {"run_id": "{victim.run}"},
+        {"run_uuid": "{victim.run}"},
+        {"run_id": "{victim.run}", "run_uuid": "{attacker.run}"},
+    ),
+    "GET /api/2.0/mlflow/metrics/get-history": in_query(
+        {"run_id": "{victim.run}", "metric_key": "{victim.key.metric}"},
+        {"run_uuid": "{victim.run}", "metric_key": "{victim.key.metric}"},
+    ),
+    "GET /api/2.0/mlflow/metrics/get-history-bulk-interval": in_query(
+        {"run_ids": "{victim.run}", "metric_key": "{victim.key.metric}", "max_results": 10},
+        {
+            "run_ids": ["{attacker.run}", "{victim.run}"],
+            "metric_key": "{victim.key.metric}",
+            "max_results": 10,
+        },
+        may_succeed=True,
+    ),
+    "POST /api/2.0/mlflow/runs/create": in_body(
+        {"experiment_id": "{victim.experiment}", "start_time": "{now}"},
+        {"experimentId": "{victim.experiment}", "run_name": "{attacker.unique.run}"},
+        {
+            "experiment_id": "{victim.experiment}",
+            "tags": [{"key": "mlflow.parentRunId", "value": "{victim.run}"}],
+        },
+    ),
+    "POST /api/2.0/mlflow/runs/delete": in_body(
+        {"run_id": "{victim.run}"}, {"runId": "{victim.run}"}
+    ),
+    "POST /api/2.0/mlflow/runs/restore": in_body({"run_id": "{victim.run}"}),
+    "POST /api/2.0/mlflow/runs/update": in_body(
+        {"run_id": "{victim.run}", "status": "FAILED", "end_time": "{now}"},
+        {"run_uuid": "{victim.run}", "run_name": "{attacker.unique.taken}"},
+    ),
+    "POST /api/2.0/mlflow/runs/set-tag": in_body(
+        {"run_id": "{victim.run}", "key": "{victim.key.tag}", "value": "x"},
+        {"run_uuid": "{victim.run}", "key": "{victim.key.tag}", "value": "x"},
+    ),
+    "POST /api/2.0/mlflow/runs/delete-tag": in_body(
+        {"run_id": "{victim.run}", "key": "{victim.key.tag}"}
+    ),
+    "POST /api/2.0/mlflow/runs/log-metric": in_body(
+        {"run_id": "{victim.run}", "key": "{victim.key.metric}", "value": 9, "timestamp": "{now}"},
+        {
+            "run_uuid": "{victim.run}",
+            "key": "{victim.key.metric}",
+            "value": 9,
+            "timestamp": "{now}",
+        },
+    ),
+    "POST /api/2.0/mlflow/runs/log-parameter": in_body(
+        {"run_id": "{victim.run}", "key": "{attacker.unique.p}", "value": "x"},
+        {"run_uuid": "{victim.run}", "key": "{attacker.unique.p}", "value": "x"},
+    ),
+    "POST /api/2.0/mlflow/runs/log-batch": in_body(
+        {
+            "run_id": "{victim.run}",
+            "metrics": [{"key": "m", "value": 1, "timestamp": "{now}", "step": 0}],
+            "params": [{"key": "{attacker.unique.p}", "value": "x"}],
+            "tags": [{"key": "{victim.key.tag}", "value": "x"}],
+        }
+    ),
+    "POST /api/2.0/mlflow/runs/log-model": in_body(
+        {
+            "run_id": "{victim.run}",
+            "model_json": '{"artifact_path": "m", "run_id": "{victim.run}", "flavors": {},'
+            ' "utc_time_created": "2026-01-01"}',
+        }
+    ),
+    "POST /api/2.0/mlflow/runs/log-inputs": in_body(
+        {"run_id": "{victim.run}", "models": [VICTIM_MODEL]},
+        {
+            "run_id": "{victim.run}",
+            "datasets": [
+                {"dataset": {"name": "n", "digest": "d", "source_type": "local", "source": "s"}}
+            ],
+        },
+    ),
+    "POST /api/2.0/mlflow/runs/outputs": in_body(
+        {"run_id": "{victim.run}", "models": [ATTACKER_MODEL]}
+    ),
+    "POST /api/2.0/mlflow/runs/search": in_body(
+        {"experiment_ids": ["{victim.experiment}"]},
+        {
+            "experiment_ids": ["{victim.experiment}", "{attacker.experiment}"],
+            "run_view_type": "ALL",
+        },
+        {"experimentIds": ["{victim.experiment}"]},
+        {
+            "experiment_ids": ["{attacker.experiment}", "{victim.experiment}"],
+            "filter": "dataset.name = '{victim.key.inputname}'",
+        },
+        {"filter": "attributes.run_id = '{victim.run}'"},
+        may_succeed=True,
+    ),
+    # artifacts
+    "GET /api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}": on_artifact_paths(),
+    "GET /api/2.0/mlflow-artifacts/presigned/{artifact_path:path}": on_artifact_paths(),
+    # A path without a workspace is in the attacker's own, whatever it looks like.
+    "PUT /api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}": on_artifact_paths(
+        content=b"overwritten", may_succeed=True
+    ),
+    "DELETE /api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}": on_artifact_paths(
+        may_succeed=True
+    ),
+    "POST /api/2.0/mlflow-artifacts/mpu/create/{artifact_path:path}": on_artifact_paths(
+        json={"path": "f", "num_parts": 1}
+    ),
+    "POST /api/2.0/mlflow-artifacts/mpu/complete/{artifact_path:path}": on_artifact_paths(
+        json={"path": "f", "upload_id": "u", "parts": []}
+    ),
+    "POST /api/2.0/mlflow-artifacts/mpu/abort/{artifact_path:path}": on_artifact_paths(
+        json={"path": "f", "upload_id": "u"}
+    ),
+    "GET /api/2.0/mlflow-artifacts/artifacts": in_query(
+        {"path": "{victim.experiment}/{victim.run}/artifacts"},
+        {"path": "workspaces/{victim.tenant}"},
+        {"path": "../{victim.tenant}"},
+        {"path": "%2e%2e"},
+        {"path": "/"},
+        {"path": ""},
+        {"path": "file:///"},
+        may_succeed=True,
+    ),
+    "GET /api/2.0/mlflow/artifacts/list": in_query(
+        {"run_id": "{victim.run}"},
+        {"run_uuid": "{victim.run}"},
+        {"run_id": "{victim.run}", "path": "d"},
+        {
+            "run_id": "{attacker.run}",
+            "path": "../../../{victim.tenant}/{victim.experiment}/{victim.run}",
+        },
+        {"run_id": "{attacker.run}", "path": "%2e%2e/%2e%2e"},
+    ),
+    "POST /api/2.0/mlflow/artifacts/presigned-download-url": PRESIGNED_URL,
+    "POST /api/2.0/mlflow/artifacts/presigned-upload-url": PRESIGNED_URL,
+    # logged models
+    "POST /api/2.0/mlflow/logged-models": in_body(
+        {"experiment_id": "{victim.experiment}", "name": "n"}
+    ),
+    "POST /api/2.0/mlflow/logged-models/search": in_body(
+        {"experiment_ids": ["{victim.experiment}"]},
+        {"experiment_ids": ["{victim.experiment}", "{attacker.experiment}"]},
+        {"experiment_ids": ["{attacker.experiment}"], "filter": "name LIKE '{victim.marker}%'"},
+        may_succeed=True,
+    ),
+    "GET /api/2.0/mlflow/logged-models/{model_id}": [
+        Attack(VICTIM_MODEL),
+        Attack(ATTACKER_MODEL, query=VICTIM_MODEL, may_succeed=True),
+    ],
+    "DELETE /api/2.0/mlflow/logged-models/{model_id}": [
+        Attack(VICTIM_MODEL),
+        Attack(VICTIM_MODEL, json=VICTIM_MODEL),
+    ],
+    "PATCH /api/2.0/mlflow/logged-models/{model_id}": [
+        Attack(VICTIM_MODEL, json=FAIL_VICTIM_MODEL),
+        Attack(ATTACKER_MODEL, json=FAIL_VICTIM_MODEL, may_succeed=True),
+    ],
+    "GET /api/2.0/mlflow/logged-models/{model_id}/artifacts/directories": [
+        Attack(VICTIM_MODEL),
+        Attack(ATTACKER_MODEL, query=VICTIM_MODEL, may_succeed=True),
+        Attack(
+            ATTACKER_MODEL,
+            query={"artifact_directory_path": "../../../../{victim.tenant}/{victim.experiment}"},
+        ),
+    ],
+    "POST /api/2.0/mlflow/logged-models/{model_id}/params": [
+        Attack(VICTIM_MODEL, json={**VICTIM_MODEL, "params": PAIR}),
+        Attack(ATTACKER_MODEL, json={**VICTIM_MODEL, "params": PAIR}, may_succeed=True),
+    ],
+    "PATCH /api/2.0/mlflow/logged-models/{model_id}/tags": [
+        Attack(
+            VICTIM_MODEL,
+            json={**VICTIM_MODEL, "tags": [{"key": "{victim.key.modeltag}", "value": "y"}]},
+        ),
+        Attack(ATTACKER_MODEL, json={**VICTIM_MODEL, "tags": PAIR}, may_succeed=True),
+    ],
+    "DELETE /api/2.0/mlflow/logged-models/{model_id}/tags/{tag_key}": [
+        Attack({**VICTIM_MODEL, "tag_key": "{victim.key.modeltag}"}),
+        Attack({**ATTACKER_MODEL, "tag_key": "x"}, json=VICTIM_MODEL, may_succeed=True),
+    ],
+    # registered models and their versions
+    "POST /api/2.0/mlflow/registered-models/create": in_body(
+        {"name": "{attacker.unique.model}", "description": "d"}, may_succeed=True
+    ),
+    "GET /api/2.0/mlflow/registered-models/get": in_query(REGISTERED, PROMPT),
+    "POST /api/2.0/mlflow/registered-models/rename": in_body(
+        {**REGISTERED, "new_name": "{attacker.unique.taken}"},
+        {**REGISTERED, "newName": "{attacker.unique.taken}"},
+    ),
+    "PATCH /api/2.0/mlflow/registered-models/update": in_body_and_query(
+        {**REGISTERED, "description": "x"}
+    ),
+    "DELETE /api/2.0/mlflow/registered-models/delete": in_body_and_query(REGISTERED, PROMPT),
+    "POST /api/2.0/mlflow/registered-models/set-tag": in_body(
+        {**REGISTERED, "key": "{victim.key.regtag}", "value": "x"}
+    ),
+    "DELETE /api/2.0/mlflow/registered-models/delete-tag": in_body_and_query(
+        {**REGISTERED, "key": "{victim.key.regtag}"}
+    ),
+    "GET /api/2.0/mlflow/registered-models/alias": in_query(
+        {**REGISTERED, "alias": "{victim.alias}"}
+    ),
+    "POST /api/2.0/mlflow/registered-models/alias": in_body(
+        {**REGISTERED, "alias": "{victim.alias}", "version": "2"},
+        {"name": "{attacker.registered}", "alias": "{victim.alias}", "version": "99"},
+    ),
+    "DELETE /api/2.0/mlflow/registered-models/alias": in_body_and_query(
+        {**REGISTERED, "alias": "{victim.alias}"}
+    ),
+    "GET /api/2.0/mlflow/registered-models/get-latest-versions": in_query(REGISTERED),
+    "POST /api/2.0/mlflow/registered-models/get-latest-versions": in_body(REGISTERED),
+    "GET /api/2.0/mlflow/registered-models/search": SEARCH_MODELS,
+    "GET /api/2.0/mlflow/model-versions/search": SEARCH_MODELS,
+    "POST /api/2.0/mlflow/model-versions/create": in_body(
+        {**REGISTERED, "source": "runs:/{attacker.run}/model", "run_id": "{attacker.run}"},
+        *(
+            {"name": "{attacker.registered}", **source}
+            for source in (
+                {"source": "runs:/{victim.run}/model", "run_id": "{victim.run}"},
+                {"source": "runs:/{victim.run}/model"},
+                {"source": "runs:/{victim.run}/model", "run_id": "{attacker.run}"},
+                {"source": "models:/{victim.model}"},
+                {"source": "models:/{victim.model}", "model_id": "{victim.model}"},
+                {"source": "models:/{victim.registered}/1"},
+                {"source": "models:/{victim.registered}@{victim.alias}"},
+                {"source": "{victim.artifact_uri}"},
+                {"source": "{victim.artifact_uri}", "run_id": "{victim.run}"},
+                {"source": "{attacker.artifact_uri}/../../../../{victim.tenant}"},
+                {"source": "mlflow-artifacts:/{victim.file}"},
+            )
+        ),
+    ),
+    "GET /api/2.0/mlflow/model-versions/get": in_query(VERSION_1),
+    "GET /api/2.0/mlflow/model-versions/get-download-uri": in_query(VERSION_1),
+    "PATCH /api/2.0/mlflow/model-versions/update": in_body_and_query(
+        {**VERSION_1, "description": "x"}
+    ),
+    "DELETE /api/2.0/mlflow/model-versions/delete": in_body_and_query(VERSION_1),
+    "POST /api/2.0/mlflow/model-versions/set-tag": in_body(
+        {**VERSION_1, "key": "{victim.key.versiontag}", "value": "x"}
+    ),
+    "DELETE /api/2.0/mlflow/model-versions/delete-tag": in_body_and_query(
+        {**VERSION_1, "key": "{victim.key.versiontag}"}
+    ),
+    "POST /api/2.0/mlflow/model-versions/transition-stage": in_body(
+        {**VERSION_1, "stage": "Production", "archive_existing_versions": True}
+    ),
+    # traces, version 2
+    "GET /api/2.0/mlflow/traces": in_query(
+        {"experiment_ids": "{victim.experiment}"},
+        {"experiment_ids": ["{attacker.experiment}", "{victim.experiment}"]},
+        {"experiment_ids": ["{attacker.experiment}"], "filter": "run_id = '{victim.run}'"},
+        may_succeed=True,
+    ),
+    "POST /api/2.0/mlflow/traces": in_body(
+        {"experiment_id": "{victim.experiment}", "timestamp_ms": "{now}", "tags": []}
+    ),
+    "POST /api/2.0/mlflow/traces/delete-traces": DELETE_TRACES,
+    "POST /api/2.0/mlflow/traces/link-to-run": in_body(
+        {"trace_ids": ["{attacker.trace_v2}"], "run_id": "{victim.run}"},
+        {"trace_ids": ["{victim.trace_v2}"], "run_id": "{victim.run}"},
+        # MLflow links to the attacker's run only what is the attacker's already: nothing.
+        {"trace_ids": ["{victim.trace}"], "run_id": "{attacker.run}"},
+        may_succeed=True,
+    ),
+    "POST /api/2.0/mlflow/traces/link-prompts": in_body(
+        {
+            "trace_id": "{victim.trace}",
+            "prompt_versions": [{"name": "{attacker.prompt}", "version": "1"}],
+        }
+    ),
+    "GET /api/2.0/mlflow/traces/{request_id}/info": [
+        Attack({"request_id": trace}) for trace in VICTIM_TRACES
+    ],
+    "PATCH /api/2.0/mlflow/traces/{request_id}": [
+        row
+        for trace in VICTIM_TRACES
+        for row in (
+            Attack(
+                {"request_id": trace},
+                json={"request_id": trace, "timestamp_ms": "{now}", "status": "ERROR"},
+            ),
+            # The id in the body is the victim's, the one in the path the attacker's own.
+            Attack(
+                {"request_id": "{attacker.trace_v2}"},
+                json={"request_id": trace, "timestamp_ms": "{now}", "status": "ERROR"},
+                may_succeed=True,
+            ),
+        )
+    ],
+    "PATCH /api/2.0/mlflow/traces/{request_id}/tags": [
+        row
+        for trace in VICTIM_TRACES
+        for row in (
+            Attack(
+                {"request_id": trace},
+                json={"request_id": trace, "key": "{victim.key.tracetag}", "value": "x"},
+            ),
+            Attack(
+                {"request_id": "{attacker.trace_v2}"},
+                json={"request_id": trace, "key": "x", "value": "x"},
+                may_succeed=True,
+            ),
+        )
+    ],
+    "DELETE /api/2.0/mlflow/traces/{request_id}/tags": [
+        row
+        for trace in VICTIM_TRACES
+        for tag in [{"request_id": trace, "key": "{victim.key.tracetag}"}]
+        for row in (
+            Attack({"request_id": trace}, json=tag),
+            Attack({"request_id": trace}, query=tag),
+        )
+    ],
+    # traces, version 3
+    "POST /api/3.0/mlflow/traces": in_body(
+        trace_v3("tr-{random_hex}", "{victim.experiment}", ATTACKER),
+        trace_v3("{victim.trace}", "{victim.experiment}", ATTACKER),
+        trace_v3("{victim.trace}", "{attacker.experiment}", ATTACKER),
+        trace_v3("{victim.trace_v2}", "{attacker.experiment}", ATTACKER),
+    ),
+    "POST /api/3.0/mlflow/traces/delete-traces": DELETE_TRACES,
+    "GET /api/3.0/mlflow/traces/{trace_id}": [Attack(VICTIM_TRACE)],
+    "PATCH /api/3.0/mlflow/traces/{trace_id}/tags": [
+        Attack(VICTIM_TRACE, json={**TRACE_TAG, "value": "x"}),
+        Attack(ATTACKER_TRACE, json={**VICTIM_TRACE, "key": "x", "value": "x"}, may_succeed=True),
+    ],
+    "DELETE /api/3.0/mlflow/traces/{trace_id}/tags": [
+        Attack(VICTIM_TRACE, json=TRACE_TAG),
+        Attack(VICTIM_TRACE, query=TRACE_TAG),
+    ],
+    "POST /api/3.0/mlflow/traces/{trace_id}/assessments": [
+        Attack(VICTIM_TRACE, json=NEW_ASSESSMENT),
+        Attack(ATTACKER_TRACE, json=NEW_ASSESSMENT, may_succeed=True),
+        Attack(
+            ATTACKER_TRACE,
+            json={
+                "assessment": assessment(
+                    "{attacker.trace}", "n", ATTACKER, overrides="{victim.assessment}"
+                )
+            },
+        ),
+    ],
+    "GET /api/3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}": [
+        Attack(ASSESSMENT_OF_VICTIM),
+        Attack(ASSESSMENT_OF_ATTACKER),
+    ],
+    "PATCH /api/3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}": [
+        Attack(ASSESSMENT_OF_VICTIM, json=CHANGED_ASSESSMENT),
+        Attack(ASSESSMENT_OF_ATTACKER, json=CHANGED_ASSESSMENT),
+        Attack(
+            ASSESSMENT_OF_ATTACKER,
+            json={
+                "assessment": assessment(
+                    "{attacker.trace}", "n", ATTACKER, assessment_id="{victim.assessment}"
+                )
+            },
+        ),
+    ],
+    # MLflow responds alike to the deletion of what is there and of what is not; so below.
+    "DELETE /api/3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}": [
+        Attack(ASSESSMENT_OF_VICTIM, may_succeed=True),
+        Attack(ASSESSMENT_OF_ATTACKER, may_succeed=True),
+    ],
+    "GET /api/3.0/mlflow/traces/batchGet": in_query(
+        {"trace_ids": ["{victim.trace}", "{victim.trace_otlp}", "{attacker.trace}"]},
+        {"trace_ids": "{victim.trace}", "experiment_ids": "{victim.experiment}"},
+        may_succeed=True,
+    ),
+    "POST /api/3.0/mlflow/traces/batchGetInfos": in_body(
+        {"trace_ids": ["{victim.trace}", "{victim.trace_v2}", "{attacker.trace}"]},
+        {"trace_ids": ["{victim.trace}"], "experiment_ids": ["{victim.experiment}"]},
+        may_succeed=True,
+    ),
+    "GET /api/3.0/mlflow/traces/get": in_query(
+        {"trace_id": "{victim.trace}"},
+        {"trace_id": "{victim.trace_otlp}", "allow_partial": "true"},
+    ),
+    "POST /api/3.0/mlflow/traces/search": in_body(
+        {"locations": [trace_location("{victim.experiment}")]},
+        {
+            "locations": [
+                trace_location("{attacker.experiment}"),
+                trace_location("{victim.experiment}"),
+            ]
+        },
+        {
+            "locations": [trace_location("{attacker.experiment}")],
+            "filter": "attributes.run_id = '{victim.run}'",
+        },
+        {
+            "locations": [trace_location("{attacker.experiment}")],
+            "filter": "prompt = '{victim.prompt}/1'",
+        },
+        may_succeed=True,
+    ),
+    "POST /api/3.0/mlflow/traces/metrics": in_body(
+        {
+            "experiment_ids": ["{victim.experiment}"],
+            "view_type": "TRACES",
+            "metric_name": "trace_count",
+            "aggregations": [{"aggregation_type": "COUNT"}],
+            "dimensions": ["trace_name"],
+        },
+        {
+            "experiment_ids": ["{victim.experiment}", "{attacker.experiment}"],
+            "view_type": "ASSESSMENTS",
+            "metric_name": "assessment_count",
+            "aggregations": [{"aggregation_type": "COUNT"}],
+            "dimensions": ["assessment_name"],
+        },
+        may_succeed=True,
+    ),
+    "POST /api/3.0/mlflow/traces/calculate-filter-correlation": in_body(
+        {
+            "experiment_ids": ["{victim.experiment}", "{attacker.experiment}"],
+            "filter_string1": "tags.`{victim.key.tracetag}` LIKE '%'",
+            "filter_string2": "status = 'OK'",
+        },
+        may_succeed=True,
+    ),
+    "POST /v1/traces": [
+        spans("{random_hex}", "{victim.experiment}"),
+        spans("{victim.otlp_trace_id}", "{victim.experiment}"),
+        # MLflow drops the spans of a trace whose id is taken.
+        spans("{victim.otlp_trace_id}", "{attacker.experiment}", may_succeed=True),
+        spans(
+            "{random_hex}",
+            "{attacker.experiment}",
+            may_succeed=True,
+            **{"X-MLflow-Run-Id": "{victim.run}"},
+        ),
+    ],
+    # evaluation datasets
+    "POST /api/3.0/mlflow/datasets/create": in_body(
+        {"name": "{attacker.unique.d}", "experiment_ids": ["{victim.experiment}"]},
+        {
+            "name": "{attacker.unique.d}",
+            "experiment_ids": ["{attacker.experiment}", "{victim.experiment}"],
+        },
+        {"name": "{attacker.unique.d}", "experimentIds": ["{victim.experiment}"]},
+    ),
+    "GET /api/3.0/mlflow/datasets/search": in_query(
+        {},
+        {"experiment_ids": "{victim.experiment}"},
+        {"filter_string": "name LIKE '{victim.marker}%'"},
+        may_succeed=True,
+    ),
+    "POST /api/3.0/mlflow/datasets/search": in_body(
+        {},
+        {"experiment_ids": ["{victim.experiment}", "{attacker.experiment}"]},
+        {"filter_string": "name = '{victim.dataset_name}'"},
+        may_succeed=True,
+    ),
+    "GET /api/3.0/mlflow/datasets/{dataset_id}": [Attack(VICTIM_DATASET)],
+    "DELETE /api/3.0/mlflow/datasets/{dataset_id}": [
+        Attack(VICTIM_DATASET, may_succeed=True),
+        Attack(VICTIM_DATASET, json=VICTIM_DATASET, may_succeed=True),
+    ],
+    "GET /api/3.0/mlflow/datasets/{dataset_id}/records": [
+        Attack(VICTIM_DATASET),
+        Attack(ATTACKER_DATASET, query=VICTIM_DATASET, may_succeed=True),
+    ],
+    "POST /api/3.0/mlflow/datasets/{dataset_id}/records": [
+        Attack(VICTIM_DATASET, json={**VICTIM_DATASET, "records": records(ATTACKER)}),
+        Attack(
+            ATTACKER_DATASET,
+            json={**VICTIM_DATASET, "records": records(ATTACKER)},
+            may_succeed=True,
+        ),
+    ],
+    "DELETE /api/3.0/mlflow/datasets/{dataset_id}/records": [
+        Attack(VICTIM_DATASET, json={**VICTIM_DATASET, **VICTIM_RECORD}),
+        Attack(ATTACKER_DATASET, json={**ATTACKER_DATASET, **VICTIM_RECORD}, may_succeed=True),
+    ],
+    "GET /api/3.0/mlflow/datasets/{dataset_id}/experiment-ids": [
+        Attack(VICTIM_DATASET, may_succeed=True)
+    ],
+    "POST /api/3.0/mlflow/datasets/{dataset_id}/add-experiments": [
+        Attack(VICTIM_DATASET, json={"experiment_ids": ["{attacker.experiment}"]}),
+        Attack(ATTACKER_DATASET, json={"experiment_ids": ["{victim.experiment}"]}),
+    ],
+    "POST /api/3.0/mlflow/datasets/{dataset_id}/remove-experiments": [
+        Attack(VICTIM_DATASET, json={"experiment_ids": ["{victim.experiment}"]})
+    ],
+    "PATCH /api/3.0/mlflow/datasets/{dataset_id}/tags": [
+        Attack(VICTIM_DATASET, json={**VICTIM_DATASET, "tags": '{"x": "y"}'}),
+        Attack(ATTACKER_DATASET, json={**VICTIM_DATASET, "tags": '{"x": "y"}'}, may_succeed=True),
+    ],
+    "DELETE /api/3.0/mlflow/datasets/{dataset_id}/tags/{key}": [
+        Attack({**VICTIM_DATASET, "key": "{victim.key.dstag}"}, may_succeed=True)
+    ],
+    # issues
+    "POST /api/3.0/mlflow/issues": in_body(
+        {"experiment_id": "{victim.experiment}", "name": "n", "description": "d"}
+    ),
+    "POST /api/3.0/mlflow/issues/search": in_body(
+        {"experiment_id": "{victim.experiment}", "include_trace_count": True},
+        {"filter_string": "status = 'pending'"},
+        {},
+        may_succeed=True,
+    ),
+    "GET /api/3.0/mlflow/issues/{issue_id}": [
+        Attack({"issue_id": "{victim.issue}"}),
+        Attack(
+            {"issue_id": "{attacker.issue}"},
+            query={"issue_id": "{victim.issue}"},
+            may_succeed=True,
+        ),
+    ],
+    "PATCH /api/3.0/mlflow/issues/{issue_id}": [
+        Attack({"issue_id": "{victim.issue}"}, json=RESOLVE_VICTIM_ISSUE),
+        Attack({"issue_id": "{attacker.issue}"}, json=RESOLVE_VICTIM_ISSUE, may_succeed=True),
+    ],
+    # label schemas
+    "POST /api/3.0/mlflow/label-schemas/create": in_body(
+        label_schema("{victim.experiment}", "{attacker.unique.s}", "i"),
+        label_schema("{victim.experiment}", "{victim.schema_name}", "i"),
+    ),
+    "GET /api/3.0/mlflow/label-schemas/get": in_query({"schema_id": "{victim.schema}"}),
+    "GET /api/3.0/mlflow/label-schemas/get-by-name": in_query(
+        {"experiment_id": "{victim.experiment}", "name": "{victim.schema_name}"},
+        {"experiment_id": "{attacker.experiment}", "name": "{victim.schema_name}"},
+    ),
+    "GET /api/3.0/mlflow/label-schemas/list": in_query(
+        {"experiment_id": "{victim.experiment}"}, may_succeed=True
+    ),
+    "PATCH /api/3.0/mlflow/label-schemas/update": in_body_and_query(
+        {"schema_id": "{victim.schema}", "name": "{attacker.unique.taken}"}
+    ),
+    "DELETE /api/3.0/mlflow/label-schemas/delete": [
+        Attack(json={"schema_id": "{victim.schema}"}, may_succeed=True),
+        Attack(query={"schema_id": "{victim.schema}"}, may_succeed=True),
+    ],
+}

@@ -1,4 +1,4 @@
-"""What marked routes may carry: the alias of experiment 0, fields, sources, strict JSON."""
+"""The body policy: the alias of experiment 0, forbidden fields, model sources, strict JSON."""
 
 import json
 from typing import Any
@@ -76,19 +76,19 @@ def test_a_run_without_an_experiment_goes_to_the_default(document: Any) -> None:
         b'{"experiment_id": "1", "run_name": "0", "tags": [{"key": "0", "value": "0"}]}',
     ],
 )
-def test_bytes_stay_as_they_came_where_nothing_changes(body: bytes) -> None:
+def test_a_body_without_changes_keeps_its_bytes(body: bytes) -> None:
     assert inspect(route("POST", V2 + "/runs/create"), body, "42", "alice").body is body
 
 
 @given(st.recursive(st.sampled_from(["0", 0, None, "1", "experiment_id"]), st.lists, max_leaves=5))
-def test_odd_shapes_neither_fail_nor_change(value: Any) -> None:
+def test_unexpected_shapes_neither_fail_nor_change(value: Any) -> None:
     for path in ("/traces", "/traces/search"):
         for document in ({"trace": value}, {"locations": value}, {"locations": [value]}):
             assert sent("POST", V3 + path, document) == document
 
 
 def test_every_alias_of_the_manifest_is_replaced() -> None:
-    """Each marked field, built from its own path, in both spellings."""
+    """Each field that the manifest marks, in both spellings, in a body built from its path."""
 
     def build(steps: list[str], camel: bool) -> Any:
         if not steps:
@@ -123,7 +123,7 @@ def test_queries_are_replaced_and_the_rest_kept() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["experiment_id", "x"]), st.sampled_from("01é&=%"))))
-def test_a_rewritten_query_reads_as_before_but_for_the_alias(pairs: list[tuple[str, str]]) -> None:
+def test_a_rewritten_query_differs_in_the_alias_only(pairs: list[tuple[str, str]]) -> None:
     query = urlencode(pairs).encode()
     result = rewrite_query(route("GET", V2 + "/experiments/get"), query, "42")
     expected = [(n, "42" if n == "experiment_id" and v == "0" else v) for n, v in pairs]
@@ -161,24 +161,24 @@ def test_json_is_read_strictly(body: bytes, problem: str) -> None:
         parse(body)
 
 
-def test_brackets_in_strings_are_no_depth() -> None:
+def test_brackets_in_strings_do_not_count_as_nesting() -> None:
     text = '\\"{[' * 100
     assert parse(json.dumps({"a": text}).encode()) == {"a": text}
 
 
-def test_json_may_be_wide_and_somewhat_deep() -> None:
+def test_wide_and_moderately_nested_json_is_accepted() -> None:
     deep = b'{"a":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
     assert "a" in parse(deep)
     assert len(parse(b'{"a":[' + b"{}," * 500 + b"{}]}")["a"]) == 501
 
 
-def test_a_number_that_is_no_double_is_refused_where_it_would_be_written_anew() -> None:
+def test_a_number_beyond_a_double_is_refused_in_a_body_that_is_rewritten() -> None:
     with pytest.raises(InvalidParameterError, match="too large"):
         inspect(route("POST", V2 + "/runs/create"), b'{"start_time": 1e999}', "42", "alice")
 
 
 @pytest.mark.parametrize("name", ["artifact_location", "artifactLocation"])
-def test_the_place_of_an_experiment_cannot_be_chosen(name: str) -> None:
+def test_the_artifact_location_of_an_experiment_cannot_be_chosen(name: str) -> None:
     path = V2 + "/experiments/create"
     for value in ("file:///etc", "s3://b/x", 1, ["x"], False):
         with pytest.raises(InvalidParameterError, match="artifact_location"):
@@ -188,7 +188,7 @@ def test_the_place_of_an_experiment_cannot_be_chosen(name: str) -> None:
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
 @pytest.mark.parametrize("version", [V2, V3])
-def test_the_tags_that_say_where_a_trace_lies_are_out_of_reach(method: str, version: str) -> None:
+def test_tags_that_say_where_a_trace_is_stored_are_refused(method: str, version: str) -> None:
     path = version + "/traces/tr-1/tags"
     with pytest.raises(InvalidParameterError, match="artifactLocation"):
         sent(method, path, {"key": "mlflow.artifactLocation", "value": "file:///etc"})
@@ -206,7 +206,7 @@ def test_the_tags_that_say_where_a_trace_lies_are_out_of_reach(method: str, vers
         "mlflow-artifacts:/workspaces/alice/1/0123/artifacts/model",
     ],
 )
-def test_sources_that_stock_clients_send_pass(source: str) -> None:
+def test_sources_that_the_stock_client_sends_are_accepted(source: str) -> None:
     check_source(source, "alice")
     document = {"name": "m", "source": source, "run_id": "0123abcd"}
     assert sent("POST", V2 + "/model-versions/create", document) == document
@@ -256,7 +256,7 @@ def test_sources_outside_of_the_tenant_are_refused(source: str) -> None:
 
 
 @pytest.mark.parametrize("source", [1, ["runs:/a/b"], {"a": 1}, True])
-def test_a_source_is_a_string(source: object) -> None:
+def test_a_source_must_be_a_string(source: object) -> None:
     with pytest.raises(InvalidParameterError, match="source"):
         check_source(source, "alice")
 
@@ -282,7 +282,7 @@ def test_no_encoding_of_a_foreign_workspace_passes(target: str, rounds: int, tai
 
 
 @pytest.mark.parametrize("tags", [[{"key": "mlflow.prompt.is_prompt", "value": "true"}], [], None])
-def test_a_prompt_has_no_source(tags: Any) -> None:
+def test_only_a_prompt_may_have_a_placeholder_source(tags: Any) -> None:
     body = json.dumps({"name": "p", "source": "dummy-source", "tags": tags}).encode()
     create = route("POST", V2 + "/model-versions/create")
     if tags:
@@ -292,11 +292,11 @@ def test_a_prompt_has_no_source(tags: Any) -> None:
             inspect(create, body, "42", "alice")
 
 
-def test_a_source_is_checked_whether_or_not_a_model_is_named() -> None:
+def test_a_source_is_checked_with_and_without_a_model_id() -> None:
     with pytest.raises(InvalidParameterError, match="source must be"):
         inspect(route("POST", V2 + "/model-versions/create"), b'{"source": "s3://x"}', "42", "a")
 
 
-def test_a_body_of_very_many_objects_is_refused_unread() -> None:
+def test_a_body_of_very_many_objects_is_refused_before_parsing() -> None:
     with pytest.raises(InvalidParameterError, match="objects and lists"):
         parse(b'{"a": [' + b"{}," * 30_000 + b"{}]}")

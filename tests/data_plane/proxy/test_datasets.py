@@ -1,4 +1,4 @@
-"""Evaluation datasets: of one's own experiments only, and a missing one is told as missing."""
+"""Evaluation datasets belong to own experiments only; a missing one gives 404."""
 
 import secrets
 
@@ -13,8 +13,8 @@ RECORDS = '[{"inputs": {"question": "why"}}]'
 
 
 def new_experiment(client: httpx.Client) -> str:
-    answer = client.post(f"{V2}/experiments/create", json={"name": secrets.token_hex(6)})
-    found: str = answer.json()["experiment_id"]
+    response = client.post(f"{V2}/experiments/create", json={"name": secrets.token_hex(6)})
+    found: str = response.json()["experiment_id"]
     return found
 
 
@@ -26,15 +26,15 @@ def create(
 
 
 @pytest.mark.parametrize("spelling", ["experiment_ids", "experimentIds"])
-def test_a_dataset_is_of_own_experiments_only(gateway: RunningGateway, spelling: str) -> None:
+def test_a_dataset_belongs_to_own_experiments_only(gateway: RunningGateway, spelling: str) -> None:
     with gateway.client(gateway.key()) as caller, gateway.client(gateway.key()) as other:
         own, foreign = new_experiment(caller), new_experiment(other)
         for given in ([foreign], [own, foreign], [foreign, "0"]):
-            answer = create(caller, *given, spelling=spelling)
-            assert answer.status_code == 404
-            assert answer.json()["reason"] == "not_found"
-            assert f"no experiment {foreign!r} of yours" in answer.json()["message"]
-        # MLflow makes text of a number.
+            response = create(caller, *given, spelling=spelling)
+            assert response.status_code == 404
+            assert response.json()["reason"] == "not_found"
+            assert f"Your tenant has no experiment {foreign!r}" in response.json()["message"]
+        # MLflow converts a number to text.
         assert create(caller, int(foreign), spelling=spelling).status_code == 404
         for odd in (float(foreign), [foreign], {"id": foreign}, True):
             assert create(caller, odd, spelling=spelling).status_code in (400, 404)
@@ -46,16 +46,16 @@ def test_a_dataset_is_of_own_experiments_only(gateway: RunningGateway, spelling:
             dataset = create(caller, *given, spelling=spelling).json()["dataset"]["dataset_id"]
             stored = caller.get(f"{V3}/datasets/{dataset}/experiment-ids").json()
             assert len(stored.get("experiment_ids", [])) == len(given)
-            # A second time, when it is known whose they are.
+            # A second time, with their owners in the cache.
             assert create(caller, *given, spelling=spelling).status_code == 200
 
 
 @pytest.mark.parametrize("experiment", ["99999999", "9" * 30, "-1", "abc", "1/../2", "\uff11"])
-def test_an_experiment_that_is_none_is_refused(gateway: RunningGateway, experiment: str) -> None:
+def test_an_invalid_experiment_id_is_refused(gateway: RunningGateway, experiment: str) -> None:
     with gateway.client(gateway.key()) as caller:
         new_experiment(caller)
-        answer = create(caller, experiment)
-        assert answer.status_code in (400, 404), answer.text
+        response = create(caller, experiment)
+        assert response.status_code in (400, 404), response.text
         assert caller.post(f"{V3}/datasets/search", json={}).json() == {}
 
 
@@ -70,14 +70,14 @@ def test_the_records_of_a_missing_dataset_are_not_found(
         assert other.post(f"{path}/records", json=records).status_code == 200
         assert other.request(method, f"{path}/records").status_code == 200
 
-        # Another tenant's is as good as none.
+        # A dataset of another tenant is treated as missing.
         for missing in (dataset, "d-" + "0" * 32, "%2e%2e", "x" * 200):
-            answer = caller.request(method, f"{V3}/datasets/{missing}/records")
-            assert answer.status_code in (400, 404)
-            assert missing == "%2e%2e" or answer.status_code == 404
-            if method == "GET" and answer.status_code == 404:
-                assert answer.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
-                assert answer.json()["reason"] == "not_found"
+            response = caller.request(method, f"{V3}/datasets/{missing}/records")
+            assert response.status_code in (400, 404)
+            assert missing == "%2e%2e" or response.status_code == 404
+            if method == "GET" and response.status_code == 404:
+                assert response.json()["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+                assert response.json()["reason"] == "not_found"
 
         assert other.delete(path).status_code == 200
         assert other.request(method, f"{path}/records").status_code == 404

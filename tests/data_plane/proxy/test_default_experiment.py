@@ -1,4 +1,4 @@
-"""Experiment 0, which stock clients send without asking, is the tenant's own `Default`."""
+"""Experiment 0, which the MLflow client uses by default, is the tenant's own `Default`."""
 
 import os
 import secrets
@@ -10,20 +10,13 @@ import httpx
 import pytest
 
 from app.data_plane.proxy.manifest import load_manifest
-from tests.data_plane.proxy.tenant_fixture_data import (
-    V2,
-    V3,
-    World,
-    label_schema,
-    now,
-    otlp_spans,
-    trace_v3,
-)
-from tests.support.answers import good
+from tests.data_plane.proxy.mlflow_documents import label_schema, now, otlp_spans, trace_v3
+from tests.data_plane.proxy.tenant_fixture_data import V2, V3, TenantData
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
 from tests.support.wallet import Wallet
 
-# What a newcomer types, in a process of its own: MLflow keeps its settings for the whole process.
+# A new user's first program. It runs in its own process, because MLflow's settings are global.
 BARE_RUN = """
 import mlflow
 with mlflow.start_run() as run:
@@ -39,7 +32,7 @@ print(found.info.experiment_id)
 
 
 def stock_client(gateway: RunningGateway, token: str, code: str) -> str:
-    """Run code with the stock MLflow client: what it prints."""
+    """The last line that code with the MLflow client prints."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env={
@@ -60,9 +53,9 @@ def stock_client(gateway: RunningGateway, token: str, code: str) -> str:
 
 
 def default_of(client: httpx.Client) -> str:
-    """The id of the tenant's experiment Default."""
-    answer = client.get(f"{V2}/experiments/get-by-name", params={"experiment_name": "Default"})
-    return str(good(answer)["experiment"]["experiment_id"])
+    """The id of the tenant's experiment `Default`."""
+    response = client.get(f"{V2}/experiments/get-by-name", params={"experiment_name": "Default"})
+    return str(good(response)["experiment"]["experiment_id"])
 
 
 def test_a_bare_run_works_in_a_new_tenant(gateway: RunningGateway) -> None:
@@ -87,7 +80,7 @@ def newcomer(gateway: RunningGateway) -> Iterator[httpx.Client]:
         yield client
 
 
-# The manifest's routes that carry an experiment's id.
+# The manifest's routes that contain the id of an experiment.
 MARKED = {
     f"{route.method} {route.pattern}"
     for route in load_manifest().routes
@@ -137,8 +130,8 @@ QUERIES = {
     "GET /api/3.0/mlflow/label-schemas/get-by-name": {"experiment_id": "0", "name": "s"},
     "GET /api/3.0/mlflow/label-schemas/list": {"experiment_id": "0"},
 }
-# Tried one by one further down.
-ALONE = {
+# These have tests of their own below.
+TESTED_ALONE = {
     "POST /api/2.0/mlflow/experiments/delete",
     "POST /api/2.0/mlflow/experiments/restore",
     "POST /api/3.0/mlflow/traces",
@@ -148,18 +141,18 @@ ALONE = {
 }
 
 
-def test_every_marked_route_is_tried() -> None:
-    assert set(BODIES) | set(QUERIES) | ALONE == MARKED
+def test_every_marked_route_is_tested() -> None:
+    assert set(BODIES) | set(QUERIES) | TESTED_ALONE == MARKED
 
 
 @pytest.mark.parametrize("route", BODIES)
 def test_0_in_a_body_is_the_default_experiment(newcomer: httpx.Client, route: str) -> None:
     method, path = route.split()
-    answer = good(newcomer.request(method, f"/api/mlflow{path}", json=BODIES[route]))
-    told = str(answer)
-    assert "'experiment_id': '0'" not in told
+    response = good(newcomer.request(method, f"/api/mlflow{path}", json=BODIES[route]))
+    text = str(response)
+    assert "'experiment_id': '0'" not in text
     if "create" in path and "datasets" not in path:
-        assert f"'experiment_id': '{default_of(newcomer)}'" in told
+        assert f"'experiment_id': '{default_of(newcomer)}'" in text
 
 
 @pytest.mark.parametrize("route", QUERIES)
@@ -168,10 +161,10 @@ def test_0_in_a_query_is_the_default_experiment(newcomer: httpx.Client, route: s
     if path.endswith("get-by-name"):
         body = label_schema("0", "s", "i")
         newcomer.post(f"{V3}/label-schemas/create", json=body)
-    answer = good(newcomer.request(method, f"/api/mlflow{path}", params=QUERIES[route]))
+    response = good(newcomer.request(method, f"/api/mlflow{path}", params=QUERIES[route]))
     if path.endswith("experiments/get"):
-        assert answer["experiment"]["name"] == "Default"
-        assert answer["experiment"]["experiment_id"] == default_of(newcomer)
+        assert response["experiment"]["name"] == "Default"
+        assert response["experiment"]["experiment_id"] == default_of(newcomer)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +173,8 @@ def test_0_in_a_query_is_the_default_experiment(newcomer: httpx.Client, route: s
 def test_a_run_without_an_experiment_is_in_the_default_one(
     newcomer: httpx.Client, body: dict[str, object]
 ) -> None:
-    answer = good(newcomer.post(f"{V2}/runs/create", json={"start_time": now(), **body}))
-    assert answer["run"]["info"]["experiment_id"] == default_of(newcomer)
+    response = good(newcomer.post(f"{V2}/runs/create", json={"start_time": now(), **body}))
+    assert response["run"]["info"]["experiment_id"] == default_of(newcomer)
 
 
 def test_0_is_found_in_repeated_ids(newcomer: httpx.Client) -> None:
@@ -193,9 +186,9 @@ def test_0_is_found_in_repeated_ids(newcomer: httpx.Client) -> None:
 
 
 def test_traces_go_to_and_come_from_experiment_0(newcomer: httpx.Client) -> None:
-    world = World(newcomer, "newcomer", "m")
+    owner = TenantData(newcomer, "newcomer", "m")
     trace, spans = f"tr-{secrets.token_hex(16)}", secrets.token_hex(16)
-    good(newcomer.post(f"{V3}/traces", json=trace_v3(trace, "0", world)))
+    good(newcomer.post(f"{V3}/traces", json=trace_v3(trace, "0", owner)))
     sent = newcomer.post(
         "/api/mlflow/v1/traces",
         json=otlp_spans(spans, "s", **{"mlflow.traceRequestId": f'"tr-{spans}"'}),
@@ -223,5 +216,5 @@ def test_the_default_experiment_can_be_deleted_and_restored_by_0(gateway: Runnin
     with gateway.client(gateway.key()) as client:
         for change, stage in (("delete", "deleted"), ("restore", "active")):
             good(client.post(f"{V2}/experiments/{change}", json={"experiment_id": "0"}))
-            answer = good(client.get(f"{V2}/experiments/get", params={"experiment_id": "0"}))
-            assert answer["experiment"]["lifecycle_stage"] == stage
+            response = good(client.get(f"{V2}/experiments/get", params={"experiment_id": "0"}))
+            assert response["experiment"]["lifecycle_stage"] == stage

@@ -1,4 +1,4 @@
-"""MLflow's errors reach the client in the gateway's one shape."""
+"""Errors of MLflow reach the client in the gateway's error format."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
-from app.data_plane.proxy.error_mapping import refusal
+from app.data_plane.proxy.error_mapping import map_error
 from tests.support.gateway import RunningGateway
 
 API = "/api/mlflow/api/2.0/mlflow"
@@ -22,15 +22,15 @@ API = "/api/mlflow/api/2.0/mlflow"
         (404, {"detail": "Not here"}, "RESOURCE_DOES_NOT_EXIST", "Not here"),
         (422, {"detail": [{"loc": ["x"]}]}, "INVALID_PARAMETER_VALUE", '[{"loc": ["x"]}]'),
         (500, {"detail": "Oops"}, "INTERNAL_ERROR", "Oops"),
-        (404, "<html>", "RESOURCE_DOES_NOT_EXIST", "MLflow answered 404."),
-        (416, "", "BAD_REQUEST", "MLflow answered 416."),
+        (404, "<html>", "RESOURCE_DOES_NOT_EXIST", "MLflow responded with 404."),
+        (416, "", "BAD_REQUEST", "MLflow responded with 416."),
     ],
 )
 def test_a_refusal_keeps_status_code_and_message(
     status: int, body: object, code: str | None, message: str
 ) -> None:
     raw = (body if isinstance(body, str) else json.dumps(body)).encode()
-    error = refusal(status, [], raw)
+    error = map_error(status, [], raw)
     assert isinstance(error, MLflowRefusalError)
     assert (error.status, error.message) == (status, message)
     assert error.error_code == code or (isinstance(body, dict) and code is None)
@@ -46,49 +46,49 @@ def test_a_refusal_keeps_status_code_and_message(
         (500, b'["error_code"]'),
     ],
 )
-def test_a_fault_between_mlflow_and_the_gateway_is_a_502(status: int, body: bytes) -> None:
-    error = refusal(status, [], body)
+def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes) -> None:
+    error = map_error(status, [], body)
     assert isinstance(error, UpstreamError)
     assert error.status == 502
 
 
-def test_text_that_the_database_cannot_keep_is_the_callers_mistake() -> None:
+def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
     message = "A string literal cannot contain NUL (0x00) characters."
     body = json.dumps({"error_code": "INTERNAL_ERROR", "message": message}).encode()
-    error = refusal(500, [], body)
+    error = map_error(500, [], body)
     assert isinstance(error, InvalidParameterError)
     assert "NUL" in error.message
 
 
 def test_only_headers_that_a_client_can_act_on_are_kept() -> None:
     headers = [(b"retry-after", b"3"), (b"set-cookie", b"a=b"), (b"content-length", b"9")]
-    assert refusal(429, headers, b"").headers == ((b"retry-after", b"3"),)
+    assert map_error(429, headers, b"").headers == ((b"retry-after", b"3"),)
 
 
 @given(st.integers(400, 599), st.binary() | st.from_regex(rb'\{"(error_code|message)": .*\}'))
-def test_any_answer_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
-    error = refusal(status, [], body)
+def test_any_response_becomes_an_error_with_a_document(status: int, body: bytes) -> None:
+    error = map_error(status, [], body)
     assert isinstance(error, GatewayError)
     assert json.loads(error.body("id"))["status"] == error.status
 
 
-def test_the_client_sees_the_one_shape(gateway: RunningGateway) -> None:
+def test_the_client_sees_the_one_error_shape(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
-        answer = client.get(f"{API}/runs/get", params={"run_id": "a" * 32})
-        assert answer.status_code == 404
-        assert answer.headers["content-type"] == "application/problem+json"
-        problem = answer.json()
+        response = client.get(f"{API}/runs/get", params={"run_id": "a" * 32})
+        assert response.status_code == 404
+        assert response.headers["content-type"] == "application/problem+json"
+        problem = response.json()
         assert problem["error_code"] == "RESOURCE_DOES_NOT_EXIST"
         assert problem["reason"] == "mlflow_refused"
-        assert problem["request_id"] == answer.headers["x-request-id"]
+        assert problem["request_id"] == response.headers["x-request-id"]
         missing = client.get("/api/mlflow/api/2.0/mlflow-artifacts/artifacts/1/none")
         assert missing.headers["content-type"] == "application/problem+json"
         assert missing.status_code in (400, 403, 404)
 
 
-def test_mlflows_statements_stay_behind(gateway: RunningGateway) -> None:
+def test_sql_statements_of_mlflow_are_removed(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         for _ in range(2):
-            answer = client.post(f"{API}/experiments/create", json={"name": "twice"})
-        assert answer.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
-        assert "INSERT" not in answer.text
+            response = client.post(f"{API}/experiments/create", json={"name": "twice"})
+        assert response.json()["error_code"] == "RESOURCE_ALREADY_EXISTS"
+        assert "INSERT" not in response.text

@@ -1,4 +1,7 @@
-"""Through the front door to MLflow and back: what must arrive, and what must not."""
+"""Forwarding to MLflow and back through HTTP: what must arrive, and what must not.
+
+Longer than most files here: all of it uses one gateway before one recording upstream.
+"""
 
 import base64
 import datetime
@@ -19,9 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from app.data_plane.upstream.splice import Splice
 from tests.data_plane.proxy.tenant_fixture_data import FILES, V2
-from tests.support.answers import good, refused
 from tests.support.gateway import RunningGateway
-from tests.support.recording_upstream import Recorder
+from tests.support.recording_upstream import RecordingUpstream
+from tests.support.responses import good, refused
 
 LARGE = secrets.token_bytes(1024) * 10 * 1024
 RUNS = f"{V2}/runs/get?run_id=1"
@@ -34,7 +37,7 @@ def key(gateway: RunningGateway) -> str:
 
 @pytest.fixture(scope="module")
 def client(gateway: RunningGateway, key: str) -> Iterator[httpx.Client]:
-    """Of a tenant whose files are in the run of `folder`."""
+    """A client of the tenant that owns `run` and `folder`."""
     with gateway.client(key) as client:
         yield client
 
@@ -47,14 +50,14 @@ def run(client: httpx.Client) -> str:
 
 @pytest.fixture(scope="module")
 def folder(client: httpx.Client, run: str) -> str:
-    """Where the run's artifacts are, as a path of the gateway's."""
+    """The path of the run's artifacts at the gateway."""
     info = good(client.get(f"{V2}/runs/get", params={"run_id": run}))["run"]["info"]
     return f"{FILES}/{'/'.join(info['artifact_uri'].split('/')[3:])}"
 
 
 def upload(client: httpx.Client, path: str, content: Any) -> None:
-    answer = client.put(path, content=content)
-    assert answer.status_code == 200, answer.text
+    response = client.put(path, content=content)
+    assert response.status_code == 200, response.text
 
 
 # --- artifacts, with MLflow ---
@@ -62,22 +65,22 @@ def upload(client: httpx.Client, path: str, content: Any) -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("size", [0, 1, 100_000, len(LARGE)])
-def test_an_artifact_goes_up_and_comes_down_whole(
+def test_an_artifact_is_uploaded_and_downloaded_unchanged(
     client: httpx.Client, run: str, folder: str, size: int, chunked: bool
 ) -> None:
     name, content = f"f{size}{chunked}.bin", LARGE[:size]
     pieces = (content[at : at + 65536] for at in range(0, size, 65536))
     upload(client, f"{folder}/{name}", pieces if chunked else content)
-    answer = client.get(f"{folder}/{name}")
-    assert answer.status_code == 200
-    assert answer.content == content
-    assert answer.headers["content-length"] == str(size)
+    response = client.get(f"{folder}/{name}")
+    assert response.status_code == 200
+    assert response.content == content
+    assert response.headers["content-length"] == str(size)
     files = good(client.get(f"{V2}/artifacts/list", params={"run_id": run}))["files"]
     (listed,) = [one for one in files if one["path"] == name]
     assert int(listed.get("file_size", 0)) == size
 
 
-def test_a_large_artifact_goes_past_the_gateway_both_ways(
+def test_a_large_artifact_is_spliced_in_both_directions(
     client: httpx.Client, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     moved: list[int] = []
@@ -91,10 +94,10 @@ def test_a_large_artifact_goes_past_the_gateway_both_ways(
     for turn in (1, 2):
         upload(client, f"{folder}/large.bin", LARGE)
         assert len(moved) == 2 * turn - 1
-        answer = client.get(f"{folder}/large.bin")
-        assert answer.content == LARGE
+        response = client.get(f"{folder}/large.bin")
+        assert response.content == LARGE
         assert len(moved) == 2 * turn
-        assert answer.headers["x-request-id"]
+        assert response.headers["x-request-id"]
     assert min(moved) > len(LARGE) // 2
 
 
@@ -102,51 +105,47 @@ def test_a_large_artifact_goes_past_the_gateway_both_ways(
     "name",
     ["a?b=c.txt", "a b.txt", "a+b&c.txt", "ünïcødé 文.txt", "a;b.txt", "a=b,c@d.txt"],
 )
-def test_any_name_of_an_artifact_survives(
+def test_any_artifact_name_is_preserved(
     client: httpx.Client, run: str, folder: str, name: str
 ) -> None:
     content = name.encode()
     upload(client, f"{folder}/names/{quote(name)}", content)
     assert client.get(f"{folder}/names/{quote(name)}").content == content
-    answer = client.get(f"{V2}/artifacts/list", params={"run_id": run, "path": "names"})
-    assert f"names/{name}" in {one["path"] for one in good(answer)["files"]}
+    response = client.get(f"{V2}/artifacts/list", params={"run_id": run, "path": "names"})
+    assert f"names/{name}" in {one["path"] for one in good(response)["files"]}
 
 
-def test_a_hash_in_an_artifacts_name_is_mlflows_to_refuse(
-    client: httpx.Client, folder: str
-) -> None:
-    """It would be cut off on the way if anybody took it for a fragment."""
-    answer = client.put(f"{folder}/a%23b.txt", content=b"x")
-    assert (answer.status_code, answer.json()["message"]) == (400, "Invalid path")
+def test_mlflow_refuses_a_hash_in_an_artifact_name(client: httpx.Client, folder: str) -> None:
+    """Software that takes it for a fragment would cut it off."""
+    response = client.put(f"{folder}/a%23b.txt", content=b"x")
+    assert (response.status_code, response.json()["message"]) == (400, "Invalid path")
     assert client.get(f"{folder}/a").status_code == 404
 
 
-def test_an_escaped_slash_in_an_artifacts_name_is_a_slash(
-    client: httpx.Client, folder: str
-) -> None:
+def test_an_escaped_slash_in_an_artifact_name_is_a_slash(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/x%2Fy.txt", b"nested")
     assert client.get(f"{folder}/x/y.txt").content == b"nested"
 
 
-def test_a_range_is_answered_in_part(client: httpx.Client, folder: str) -> None:
+def test_a_range_request_gets_a_part(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/range.bin", LARGE[:10_000])
     for text, expected in (
         ("bytes=10-19", LARGE[10:20]),
         ("bytes=-5", LARGE[9_995:10_000]),
         ("bytes=9990-", LARGE[9_990:10_000]),
     ):
-        answer = client.get(f"{folder}/range.bin", headers={"Range": text})
-        assert (answer.status_code, answer.content) == (206, expected)
-        assert answer.headers["content-range"].endswith("/10000")
+        response = client.get(f"{folder}/range.bin", headers={"Range": text})
+        assert (response.status_code, response.content) == (206, expected)
+        assert response.headers["content-range"].endswith("/10000")
     assert client.get(f"{folder}/range.bin", headers={"Range": "bytes=99999-"}).status_code == 416
 
 
-def test_a_download_may_depend_on_what_the_client_has(client: httpx.Client, folder: str) -> None:
+def test_a_download_may_be_conditional(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/etag.txt", b"one")
     first = client.get(f"{folder}/etag.txt")
     tag = first.headers["etag"]
     assert first.headers["last-modified"]
-    # If-Range with the tag still gives a part; with another tag it gives the whole.
+    # If-Range with the current tag gives a part, with another tag the whole file.
     for given, status in ((tag, 206), ('"other"', 200)):
         headers = {"Range": "bytes=0-0", "If-Range": given}
         assert client.get(f"{folder}/etag.txt", headers=headers).status_code == status
@@ -157,9 +156,9 @@ def test_a_download_may_depend_on_what_the_client_has(client: httpx.Client, fold
 def test_a_deleted_artifact_is_gone(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/gone.txt", b"x")
     assert client.delete(f"{folder}/gone.txt").is_success
-    answer = client.get(f"{folder}/gone.txt")
-    assert answer.status_code == 404
-    assert answer.json()["error_code"]
+    response = client.get(f"{folder}/gone.txt")
+    assert response.status_code == 404
+    assert response.json()["error_code"]
 
 
 def test_the_body_of_a_delete_reaches_mlflow(client: httpx.Client) -> None:
@@ -177,11 +176,11 @@ def test_every_one_of_repeated_query_keys_reaches_mlflow(client: httpx.Client) -
         runs.append(new["run"]["info"]["run_id"])
         body = {"run_id": runs[-1], "key": "m", "value": value, "timestamp": 1}
         good(client.post(f"{V2}/runs/log-metric", json=body))
-    answer = client.get(
+    response = client.get(
         f"{V2}/metrics/get-history-bulk-interval",
         params={"run_ids": runs, "metric_key": "m", "max_results": 10},
     )
-    assert {one["run_id"] for one in good(answer)["metrics"]} == set(runs)
+    assert {one["run_id"] for one in good(response)["metrics"]} == set(runs)
 
 
 def test_chunked_json_is_understood(client: httpx.Client) -> None:
@@ -189,10 +188,10 @@ def test_chunked_json_is_understood(client: httpx.Client) -> None:
         yield b'{"experiment_'
         yield b'id": "0", "run_name": "in pieces"}'
 
-    answer = client.post(
+    response = client.post(
         f"{V2}/runs/create", content=pieces(), headers={"Content-Type": "application/json"}
     )
-    assert good(answer)["run"]["info"]["run_name"] == "in pieces"
+    assert good(response)["run"]["info"]["run_name"] == "in pieces"
 
 
 @pytest.mark.parametrize(
@@ -209,29 +208,31 @@ def test_chunked_json_is_understood(client: httpx.Client) -> None:
         "/nothing",
     ],
 )
-def test_what_is_not_there_is_told_in_json(client: httpx.Client, path: str) -> None:
-    answer = client.get(path, headers={"Accept": "text/html"})
-    assert answer.status_code in (403, 404)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.json()["error_code"] in ("ENDPOINT_NOT_FOUND", "PERMISSION_DENIED")
+def test_a_missing_path_is_a_json_error(client: httpx.Client, path: str) -> None:
+    response = client.get(path, headers={"Accept": "text/html"})
+    assert response.status_code in (403, 404)
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["error_code"] in ("ENDPOINT_NOT_FOUND", "PERMISSION_DENIED")
 
 
-def test_without_a_key_the_answer_is_a_401_in_json(gateway: RunningGateway) -> None:
+def test_without_a_key_the_response_is_a_json_401(gateway: RunningGateway) -> None:
     with gateway.client() as stranger:
         refused(stranger.get(RUNS), 401, "credentials_missing")
 
 
-# --- what crosses, with an upstream that writes it down ---
+# --- headers and bodies, with an upstream that records them ---
 
 
 @pytest.fixture(scope="module")
-def upstream() -> Iterator[Recorder]:
-    with Recorder() as recorder:
+def upstream() -> Iterator[RecordingUpstream]:
+    with RecordingUpstream() as recorder:
         yield recorder
 
 
 @pytest.fixture(scope="module")
-def recorded(new_database: Callable[[], str], upstream: Recorder) -> Iterator[RunningGateway]:
+def recorded(
+    new_database: Callable[[], str], upstream: RecordingUpstream
+) -> Iterator[RunningGateway]:
     with RunningGateway(
         new_database(), upstream.url, tenancy="shared", mlflow_authorization="Basic dXBzdHJlYW0="
     ) as running:
@@ -244,8 +245,10 @@ def secret(recorded: RunningGateway) -> str:
 
 
 @pytest.fixture
-def front(recorded: RunningGateway, upstream: Recorder, secret: str) -> Iterator[httpx.Client]:
-    """A client of the recorded gateway; the recorder answers as at its start."""
+def recorded_client(
+    recorded: RunningGateway, upstream: RecordingUpstream, secret: str
+) -> Iterator[httpx.Client]:
+    """A client of the recorded gateway; the upstream's response is reset."""
     upstream.reset()
     with recorded.client(secret) as client:
         yield client
@@ -253,7 +256,7 @@ def front(recorded: RunningGateway, upstream: Recorder, secret: str) -> Iterator
 
 @pytest.mark.parametrize("way", ["Bearer", "ApiKey", "X-API-Key", "Basic"])
 def test_the_upstream_sees_its_own_credential_and_never_the_users(
-    recorded: RunningGateway, upstream: Recorder, secret: str, way: str
+    recorded: RunningGateway, upstream: RecordingUpstream, secret: str, way: str
 ) -> None:
     basic = base64.b64encode(f"user:{secret}".encode()).decode()
     headers = {
@@ -263,50 +266,58 @@ def test_the_upstream_sees_its_own_credential_and_never_the_users(
     with recorded.client() as client:
         good(client.get(RUNS, headers={**headers, "Cookie": f"session={secret}"}))
     assert upstream.last.header("authorization") == ["Basic dXBzdHJlYW0="]
-    told = str(upstream.last)
-    assert secret not in told
-    assert basic not in told
+    received = str(upstream.last)
+    assert secret not in received
+    assert basic not in received
     assert upstream.last.header("cookie") == []
 
 
-def test_the_upstream_is_addressed_by_its_own_host_and_port(
-    front: httpx.Client, upstream: Recorder
+def test_the_host_header_is_the_upstreams(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
 ) -> None:
-    good(front.get(RUNS, headers={"Host": "elsewhere.example", "X-Forwarded-Host": "evil"}))
+    good(
+        recorded_client.get(RUNS, headers={"Host": "elsewhere.example", "X-Forwarded-Host": "evil"})
+    )
     assert upstream.last.header("host") == [f"127.0.0.1:{upstream.port}"]
     assert upstream.last.header("x-forwarded-host") == []
 
 
 @pytest.mark.parametrize("given", [b"my-request.1", b"not allowed in a log \xe9", None])
-def test_the_request_id_goes_both_ways(
-    front: httpx.Client, upstream: Recorder, given: bytes | None
+def test_the_request_id_is_sent_upstream_and_returned(
+    recorded_client: httpx.Client, upstream: RecordingUpstream, given: bytes | None
 ) -> None:
-    answer = front.get(RUNS, headers=[] if given is None else [(b"X-Request-ID", given)])
-    told = answer.headers["x-request-id"]
-    assert upstream.last.header("x-request-id") == [told]
-    assert (told.encode() == given) == (given == b"my-request.1")
+    response = recorded_client.get(
+        RUNS, headers=[] if given is None else [(b"X-Request-ID", given)]
+    )
+    returned = response.headers["x-request-id"]
+    assert upstream.last.header("x-request-id") == [returned]
+    assert (returned.encode() == given) == (given == b"my-request.1")
 
 
-def test_the_trace_context_is_passed_on(front: httpx.Client, upstream: Recorder) -> None:
+def test_the_trace_context_is_forwarded(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     context = {
         "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         "tracestate": "vendor=1",
     }
-    good(front.get(RUNS, headers=context))
+    good(recorded_client.get(RUNS, headers=context))
     assert {name: upstream.last.header(name) for name in context} == {
         name: [value] for name, value in context.items()
     }
 
 
 @pytest.mark.parametrize("given", [None, "203.0.113.9", "::1, 127.0.0.1"])
-def test_the_client_address_is_always_sent_and_is_the_gateways_word(
-    front: httpx.Client, upstream: Recorder, given: str | None
+def test_the_client_address_is_always_set_by_the_gateway(
+    recorded_client: httpx.Client, upstream: RecordingUpstream, given: str | None
 ) -> None:
-    good(front.get(RUNS, headers={"X-Forwarded-For": given} if given else {}))
+    good(recorded_client.get(RUNS, headers={"X-Forwarded-For": given} if given else {}))
     assert upstream.last.header("x-forwarded-for") == ["127.0.0.1"]
 
 
-def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Recorder) -> None:
+def test_hop_by_hop_headers_stay_on_their_side(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.headers += [
         ("Connection", "X-Hop, keep-alive"),
         ("X-Hop", "1"),
@@ -317,7 +328,7 @@ def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Re
         ("Alt-Svc", 'h2="other"'),
         ("X-End", "1"),
     ]
-    answer = front.get(
+    response = recorded_client.get(
         RUNS,
         headers={
             "Connection": "User-Agent, close",
@@ -330,7 +341,7 @@ def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Re
             "X-MLflow-Authorization": "x",
         },
     )
-    assert good(answer) == {}
+    assert good(response) == {}
     names = {name for name, _ in upstream.last.headers}
     assert not names & {
         "user-agent",
@@ -341,8 +352,8 @@ def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Re
         "x-mlflow-workspace",
         "x-mlflow-authorization",
     }
-    assert answer.headers["x-end"] == "1"
-    assert not set(answer.headers) & {
+    assert response.headers["x-end"] == "1"
+    assert not set(response.headers) & {
         "x-hop",
         "keep-alive",
         "proxy-authenticate",
@@ -352,26 +363,32 @@ def test_hop_by_hop_headers_stay_on_their_side(front: httpx.Client, upstream: Re
     }
 
 
-def test_chunked_json_goes_upstream_with_a_length(front: httpx.Client, upstream: Recorder) -> None:
+def test_chunked_json_goes_upstream_with_a_length(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     pieces = [b'{"run_id": "1", ', b'"key": "k", "value": "v"}']
-    good(front.post(f"{V2}/runs/set-tag", content=iter(pieces)))
+    good(recorded_client.post(f"{V2}/runs/set-tag", content=iter(pieces)))
     assert upstream.last.header("transfer-encoding") == []
     assert upstream.last.header("content-length") == [str(len(b"".join(pieces)))]
     assert upstream.last.body == b"".join(pieces)
 
 
-def test_an_artifact_keeps_the_framing_it_came_in(front: httpx.Client, upstream: Recorder) -> None:
-    good(front.put(f"{FILES}/1/f", content=iter([b"a", b"b"])))
+def test_an_artifact_keeps_its_framing(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
+    good(recorded_client.put(f"{FILES}/1/f", content=iter([b"a", b"b"])))
     assert upstream.last.header("transfer-encoding") == ["chunked"]
     assert upstream.last.header("content-length") == []
     assert upstream.last.body == b"ab"
-    good(front.put(f"{FILES}/1/f", content=b"abc"))
+    good(recorded_client.put(f"{FILES}/1/f", content=b"abc"))
     assert upstream.last.header("content-length") == ["3"]
     assert upstream.last.header("transfer-encoding") == []
 
 
-def test_a_get_has_no_framing_at_all(front: httpx.Client, upstream: Recorder) -> None:
-    good(front.get(RUNS))
+def test_a_get_has_no_framing_at_all(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
+    good(recorded_client.get(RUNS))
     names = {name for name, _ in upstream.last.headers}
     assert not names & {"content-length", "transfer-encoding"}
 
@@ -391,71 +408,81 @@ def test_a_get_has_no_framing_at_all(front: httpx.Client, upstream: Recorder) ->
     ],
 )
 def test_the_target_arrives_as_it_was_sent(
-    recorded: RunningGateway, upstream: Recorder, secret: str, rest: str
+    recorded: RunningGateway, upstream: RecordingUpstream, secret: str, rest: str
 ) -> None:
-    # httpx would tidy the URL up; a raw target leaves it as it is.
+    # httpx would normalize the URL; a raw target is sent unchanged.
     target = f"{FILES}/1/{rest}".encode()
     with recorded.client(secret) as client:
         good(client.get("/", extensions={"target": target}))
     assert f"/api/mlflow{upstream.last.target}".encode() == target
 
 
-def test_a_gzip_answer_arrives_as_it_was_made(front: httpx.Client, upstream: Recorder) -> None:
+def test_a_gzip_response_arrives_unchanged(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     packed = gzip.compress(b'{"a": "' + b"x" * 100_000 + b'"}')
     upstream.headers.append(("Content-Encoding", "gzip"))
     upstream.body = packed
-    with front.stream("GET", RUNS, headers={"Accept-Encoding": "gzip"}) as answer:
-        assert b"".join(answer.iter_raw()) == packed
-        assert answer.headers["content-encoding"] == "gzip"
-        assert answer.headers["content-length"] == str(len(packed))
+    with recorded_client.stream("GET", RUNS, headers={"Accept-Encoding": "gzip"}) as response:
+        assert b"".join(response.iter_raw()) == packed
+        assert response.headers["content-encoding"] == "gzip"
+        assert response.headers["content-length"] == str(len(packed))
     assert upstream.last.header("accept-encoding") == ["gzip"]
 
 
 @pytest.mark.parametrize("wish", ["identity", "br;q=1.0, gzip;q=0.5"])
-def test_the_wish_for_an_encoding_is_the_clients_own(
-    front: httpx.Client, upstream: Recorder, wish: str
+def test_accept_encoding_is_forwarded_unchanged(
+    recorded_client: httpx.Client, upstream: RecordingUpstream, wish: str
 ) -> None:
-    good(front.get(RUNS, headers={"Accept-Encoding": wish}))
+    good(recorded_client.get(RUNS, headers={"Accept-Encoding": wish}))
     assert upstream.last.header("accept-encoding") == [wish]
 
 
-def test_a_head_has_the_headers_of_a_get(front: httpx.Client, upstream: Recorder) -> None:
+def test_a_head_has_the_headers_of_a_get(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.body = b'{"a": 1}'
-    answer = front.head(RUNS)
-    assert (answer.status_code, answer.content) == (200, b"")
-    assert answer.headers["content-length"] == "8"
+    response = recorded_client.head(RUNS)
+    assert (response.status_code, response.content) == (200, b"")
+    assert response.headers["content-length"] == "8"
     assert upstream.last.method == "HEAD"
-    # The connection carries the next request.
-    assert good(front.get(RUNS)) == {"a": 1}
+    # The connection is reused for the next request.
+    assert good(recorded_client.get(RUNS)) == {"a": 1}
 
 
-def test_a_304_passes_and_so_does_its_condition(front: httpx.Client, upstream: Recorder) -> None:
+def test_a_304_and_its_condition_are_forwarded(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.status, upstream.body = 304, b""
     upstream.headers = [("ETag", '"1"')]
     conditions = {"If-None-Match": '"1"', "If-Modified-Since": "Mon, 01 Jan 2024 00:00:00 GMT"}
-    answer = front.get(f"{FILES}/1/f", headers=conditions)
-    assert (answer.status_code, answer.content, answer.headers["etag"]) == (304, b"", '"1"')
+    response = recorded_client.get(f"{FILES}/1/f", headers=conditions)
+    assert (response.status_code, response.content, response.headers["etag"]) == (304, b"", '"1"')
     for name, value in conditions.items():
         assert upstream.last.header(name.lower()) == [value]
 
 
-def test_repeated_headers_of_an_answer_stay_apart(front: httpx.Client, upstream: Recorder) -> None:
+def test_repeated_response_headers_stay_separate(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.headers += [("Link", "<a>"), ("Link", "<b>")]
-    assert front.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
+    assert recorded_client.get(RUNS).headers.get_list("link") == ["<a>", "<b>"]
 
 
-def test_no_redirect_is_followed(front: httpx.Client, upstream: Recorder) -> None:
+def test_no_redirect_is_followed(
+    recorded_client: httpx.Client, upstream: RecordingUpstream
+) -> None:
     upstream.status = 302
     upstream.headers.append(("Location", f"{upstream.url}/elsewhere"))
-    assert front.get(RUNS).status_code == 302
-    assert [seen.target for seen in upstream.seen] == [RUNS.removeprefix("/api/mlflow")]
+    assert recorded_client.get(RUNS).status_code == 302
+    assert [request.target for request in upstream.requests] == [RUNS.removeprefix("/api/mlflow")]
 
 
-def test_a_proxy_in_the_environment_reroutes_nothing(
-    new_database: Callable[[], str], upstream: Recorder, monkeypatch: pytest.MonkeyPatch
+def test_proxy_variables_in_the_environment_are_ignored(
+    new_database: Callable[[], str], upstream: RecordingUpstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     upstream.reset()
-    with Recorder() as proxy:
+    with RecordingUpstream() as proxy:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, proxy.url)
         with (
@@ -464,13 +491,16 @@ def test_a_proxy_in_the_environment_reroutes_nothing(
         ):
             good(client.get(RUNS))
             good(client.get("/readyz"))
-        assert proxy.seen == []
-    assert {seen.target for seen in upstream.seen} == {RUNS.removeprefix("/api/mlflow"), "/health"}
+        assert proxy.requests == []
+    assert {request.target for request in upstream.requests} == {
+        RUNS.removeprefix("/api/mlflow"),
+        "/health",
+    }
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_an_upload_has_a_bound(
-    new_database: Callable[[], str], upstream: Recorder, chunked: bool
+def test_an_upload_has_a_maximum_size(
+    new_database: Callable[[], str], upstream: RecordingUpstream, chunked: bool
 ) -> None:
     upstream.reset()
     with (
@@ -520,15 +550,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def https(certificate: Path) -> Iterator[Recorder]:
+def https(certificate: Path) -> Iterator[RecordingUpstream]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    with Recorder(context) as recorder:
+    with RecordingUpstream(context) as recorder:
         yield recorder
 
 
-def test_an_upstream_whose_certificate_is_not_trusted_is_a_502_of_its_own(
-    new_database: Callable[[], str], https: Recorder
+def test_an_untrusted_upstream_certificate_is_a_502_with_its_own_reason(
+    new_database: Callable[[], str], https: RecordingUpstream
 ) -> None:
     with (
         RunningGateway(new_database(), https.url, tenancy="shared") as gateway,
@@ -537,13 +567,13 @@ def test_an_upstream_whose_certificate_is_not_trusted_is_a_502_of_its_own(
         problem = refused(client.get(RUNS), 502, "upstream_tls")
         assert problem["error_code"] == "TEMPORARILY_UNAVAILABLE"
         assert "certificate" in problem["message"].lower()
-        # Readiness goes the same way to MLflow, so it fails for the same reason.
+        # Readiness checks MLflow through the same client, so it fails for the same reason.
         assert client.get("/readyz").status_code == 503
-    assert https.seen == []
+    assert https.requests == []
 
 
-def test_an_upstream_that_speaks_no_tls_is_the_same_502(
-    new_database: Callable[[], str], upstream: Recorder
+def test_an_upstream_without_tls_gives_the_same_502(
+    new_database: Callable[[], str], upstream: RecordingUpstream
 ) -> None:
     url = upstream.url.replace("http:", "https:")
     with (
@@ -553,8 +583,8 @@ def test_an_upstream_that_speaks_no_tls_is_the_same_502(
         refused(client.get(RUNS), 502, "upstream_tls")
 
 
-def test_an_upstream_is_trusted_by_the_given_certificates(
-    new_database: Callable[[], str], https: Recorder, certificate: Path
+def test_an_upstream_is_trusted_by_the_configured_certificates(
+    new_database: Callable[[], str], https: RecordingUpstream, certificate: Path
 ) -> None:
     with (
         RunningGateway(

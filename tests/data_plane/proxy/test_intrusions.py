@@ -1,4 +1,4 @@
-"""Ways round MLflow's own isolation of workspaces, each found by trying: the gateway shuts them."""
+"""Attacks that MLflow's own isolation of workspaces does not stop; the gateway refuses them."""
 
 import base64
 import gzip
@@ -12,17 +12,8 @@ from google.protobuf.json_format import ParseDict  # type: ignore[import-untyped
 from opentelemetry.proto.trace.v1.trace_pb2 import TracesData
 
 from app.standalone.mlflow import ChildMLflow
-from tests.data_plane.proxy.tenant_fixture_data import (
-    FILES,
-    V2,
-    V3,
-    World,
-    assessment,
-    make_world,
-    now,
-    otlp_spans,
-    trace_v3,
-)
+from tests.data_plane.proxy.mlflow_documents import assessment, now, otlp_spans, trace_v3
+from tests.data_plane.proxy.tenant_fixture_data import FILES, V2, V3, TenantData, create_tenant_data
 from tests.support.gateway import RunningGateway
 
 OTLP = "/api/mlflow/v1/traces"
@@ -30,114 +21,126 @@ Tags = dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def worlds(gateway: RunningGateway) -> Iterator[tuple[World, World]]:
-    """The victim and the intruder."""
-    with gateway.client(gateway.key("prey")) as one, gateway.client(gateway.key("thief")) as two:
-        yield make_world(one, "prey"), make_world(two, "thief")
+def victim(gateway: RunningGateway) -> Iterator[TenantData]:
+    with gateway.client(gateway.key("victim-of-intrusion")) as client:
+        yield create_tenant_data(client, "victim-of-intrusion")
+
+
+@pytest.fixture(scope="module")
+def attacker(gateway: RunningGateway) -> Iterator[TenantData]:
+    with gateway.client(gateway.key("intruder")) as client:
+        yield create_tenant_data(client, "intruder")
 
 
 @pytest.mark.parametrize("field", ["model_id", "modelId", "mo\\u0064el_id"])
 @pytest.mark.parametrize("batch", [False, True])
-def test_a_metric_reaches_no_model_of_another_tenant(
-    worlds: tuple[World, World], batch: bool, field: str
+def test_a_metric_is_not_logged_to_a_model_of_another_tenant(
+    victim: TenantData, attacker: TenantData, batch: bool, field: str
 ) -> None:
-    a, b = worlds
-    before = a.client.get(f"{V2}/logged-models/{a.model}").json()
-    metric = f'"key": "{secrets.token_hex(4)}", "value": 1, "timestamp": 1, "{field}": "{a.model}"'
-    body = f'{{"run_id": "{b.run}", {metric}}}'
+    before = victim.client.get(f"{V2}/logged-models/{victim.model}").json()
+    metric = (
+        f'"key": "{secrets.token_hex(4)}", "value": 1, "timestamp": 1, "{field}": "{victim.model}"'
+    )
+    body = f'{{"run_id": "{attacker.run}", {metric}}}'
     if batch:
-        body = f'{{"run_id": "{b.run}", "metrics": [{{{metric}, "step": 0}}]}}'
+        body = f'{{"run_id": "{attacker.run}", "metrics": [{{{metric}, "step": 0}}]}}'
     path = f"{V2}/runs/{'log-batch' if batch else 'log-metric'}"
-    b.client.post(path, content=body, headers={"Content-Type": "application/json"})
-    assert a.client.get(f"{V2}/logged-models/{a.model}").json() == before
+    attacker.client.post(path, content=body, headers={"Content-Type": "application/json"})
+    assert victim.client.get(f"{V2}/logged-models/{victim.model}").json() == before
 
 
-def test_a_trace_takes_no_assessment_of_another_tenant(worlds: tuple[World, World]) -> None:
-    a, b = worlds
-    mine = f"{V3}/traces/{a.trace}/assessments/{a.assessment}"
-    before = a.client.get(mine).json()
+def test_a_trace_does_not_take_over_an_assessment_of_another_tenant(
+    victim: TenantData, attacker: TenantData
+) -> None:
+    url = f"{V3}/traces/{victim.trace}/assessments/{victim.assessment}"
+    before = victim.client.get(url).json()
     trace = f"tr-{secrets.token_hex(16)}"
-    taken = assessment(trace, "taken", b, assessment_id=a.assessment)
+    taken = assessment(trace, "taken", attacker, assessment_id=victim.assessment)
     # The second time it is an update, which MLflow merges by the assessment's id alone.
     for assessments in ([], [taken]):
-        b.client.post(
-            f"{V3}/traces", json=trace_v3(trace, b.experiment, b, assessments=assessments)
+        attacker.client.post(
+            f"{V3}/traces",
+            json=trace_v3(trace, attacker.experiment, attacker, assessments=assessments),
         )
-    assert a.client.get(mine).json() == before
+    assert victim.client.get(url).json() == before
 
 
 # --- the tags by which MLflow finds the spans of an archived trace ---
 
 
-def by_start_v3(b: World, tags: Tags) -> str:
+def by_start_trace_v3(attacker: TenantData, tags: Tags) -> str:
     trace = f"tr-{secrets.token_hex(16)}"
-    b.client.post(f"{V3}/traces", json=trace_v3(trace, b.experiment, b, tags=tags))
+    attacker.client.post(
+        f"{V3}/traces", json=trace_v3(trace, attacker.experiment, attacker, tags=tags)
+    )
     return trace
 
 
-def by_start_v2(b: World, tags: Tags) -> str:
-    body = {"experiment_id": b.experiment, "timestamp_ms": now(), "tags": pairs(tags)}
-    answer = b.client.post(f"{V2}/traces", json=body)
-    return str(answer.json()["trace_info"]["request_id"]) if answer.is_success else "none"
+def by_start_trace_v2(attacker: TenantData, tags: Tags) -> str:
+    body = {"experiment_id": attacker.experiment, "timestamp_ms": now(), "tags": pairs(tags)}
+    response = attacker.client.post(f"{V2}/traces", json=body)
+    return str(response.json()["trace_info"]["request_id"]) if response.is_success else "none"
 
 
-def by_end_v2(b: World, tags: Tags) -> str:
-    trace = by_start_v2(b, {})
+def by_end_trace_v2(attacker: TenantData, tags: Tags) -> str:
+    trace = by_start_trace_v2(attacker, {})
     body = {"request_id": trace, "timestamp_ms": now(), "status": "OK", "tags": pairs(tags)}
-    b.client.patch(f"{V2}/traces/{trace}", json=body)
+    attacker.client.patch(f"{V2}/traces/{trace}", json=body)
     return trace
 
 
-def by_otlp_json(b: World, tags: Tags) -> str:
+def by_otlp_json(attacker: TenantData, tags: Tags) -> str:
     trace = secrets.token_hex(16)
-    b.client.post(OTLP, json=tagged_spans(trace, tags), headers=experiment(b))
+    attacker.client.post(OTLP, json=tagged_spans(trace, tags), headers=experiment(attacker))
     return f"tr-{trace}"
 
 
-def by_odd_type(b: World, tags: Tags) -> str:
-    """JSON with escaped names under types that MLflow takes for JSON, and others might not."""
+def by_otlp_with_odd_content_type(attacker: TenantData, tags: Tags) -> str:
+    """JSON with escaped names, with content types that MLflow reads as JSON and others may not."""
     trace = secrets.token_hex(16)
     body = json.dumps(tagged_spans(trace, tags)).replace("mlflow.traceTag", "\\u006dlflow.traceTag")
     for odd in (b"\xa0", b"\x85", b" ;x", b""):
-        headers = {**experiment(b), "Content-Type": b"application/json" + odd}
-        b.client.post(OTLP, content=body, headers=headers)  # type: ignore[arg-type]
+        headers = {**experiment(attacker), "Content-Type": b"application/json" + odd}
+        attacker.client.post(OTLP, content=body, headers=headers)  # type: ignore[arg-type]
     return f"tr-{trace}"
 
 
-def by_otlp(b: World, tags: Tags) -> str:
+def by_otlp(attacker: TenantData, tags: Tags) -> str:
     trace = secrets.token_hex(16)
-    headers = {**experiment(b), "Content-Type": "application/x-protobuf"}
-    b.client.post(OTLP, content=protobuf(tagged_spans(trace, tags)), headers=headers)
+    headers = {**experiment(attacker), "Content-Type": "application/x-protobuf"}
+    attacker.client.post(OTLP, content=protobuf(tagged_spans(trace, tags)), headers=headers)
     return f"tr-{trace}"
 
 
-def by_otlp_gzip(b: World, tags: Tags) -> str:
+def by_otlp_gzip(attacker: TenantData, tags: Tags) -> str:
     trace = secrets.token_hex(16)
     headers = {
-        **experiment(b),
+        **experiment(attacker),
         "Content-Type": "application/x-protobuf",
         "Content-Encoding": "gzip",
     }
     body = gzip.compress(protobuf(tagged_spans(trace, tags)))
-    b.client.post(OTLP, content=body, headers=headers)
+    attacker.client.post(OTLP, content=body, headers=headers)
     return f"tr-{trace}"
 
 
-def by_tag(b: World, tags: Tags) -> str:
-    trace = by_start_v3(b, {})
+def by_set_tag(attacker: TenantData, tags: Tags) -> str:
+    trace = by_start_trace_v3(attacker, {})
     for version in (V2, V3):
         for key, value in tags.items():
-            b.client.patch(f"{version}/traces/{trace}/tags", json={"key": key, "value": value})
+            attacker.client.patch(
+                f"{version}/traces/{trace}/tags", json={"key": key, "value": value}
+            )
     return trace
 
 
 TAG_SENDERS = [
-    by_tag,
-    by_start_v3,
-    by_start_v2,
-    by_end_v2,
+    by_set_tag,
+    by_start_trace_v3,
+    by_start_trace_v2,
+    by_end_trace_v2,
     by_otlp_json,
-    by_odd_type,
+    by_otlp_with_odd_content_type,
     by_otlp,
     by_otlp_gzip,
 ]
@@ -147,8 +150,8 @@ def pairs(tags: Tags) -> list[dict[str, str]]:
     return [{"key": key, "value": value} for key, value in tags.items()]
 
 
-def experiment(b: World) -> dict[str, str]:
-    return {"X-MLflow-Experiment-Id": b.experiment}
+def experiment(attacker: TenantData) -> dict[str, str]:
+    return {"X-MLflow-Experiment-Id": attacker.experiment}
 
 
 def tagged_spans(trace: str, tags: Tags) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def tagged_spans(trace: str, tags: Tags) -> dict[str, Any]:
 
 
 def protobuf(body: dict[str, Any]) -> bytes:
-    """OTLP's JSON, which has its ids in hexadecimal, as protobuf."""
+    """An OTLP request in JSON, whose ids are hexadecimal, as protobuf."""
     for resource in body["resourceSpans"]:
         for scope in resource["scopeSpans"]:
             for span in scope["spans"]:
@@ -168,25 +171,28 @@ def protobuf(body: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("sender", TAG_SENDERS)
 def test_no_archive_of_another_tenant_is_read_or_deleted(
-    sender: Callable[[World, Tags], str], worlds: tuple[World, World], mlflow_server: ChildMLflow
+    sender: Callable[[TenantData, Tags], str],
+    victim: TenantData,
+    attacker: TenantData,
+    mlflow_server: ChildMLflow,
 ) -> None:
-    """B gives a trace of its own A's directory as the place of its spans, and reads the trace."""
-    a, b = worlds
-    path = f"{a.experiment}/{a.run}/artifacts"
-    secret = protobuf(otlp_spans("1" * 32, a.word("archived")))
-    a.ask("PUT", f"{FILES}/{path}/traces.pb", content=secret)
-    place = mlflow_server._directory / "artifacts" / "workspaces" / a.tenant / path
+    """The attacker declares the victim's directory to be the archive of a trace of its own."""
+    path = f"{victim.experiment}/{victim.run}/artifacts"
+    secret = protobuf(otlp_spans("1" * 32, victim.unique("archived")))
+    victim.request("PUT", f"{FILES}/{path}/traces.pb", content=secret)
+    place = mlflow_server._directory / "artifacts" / "workspaces" / victim.tenant / path
     tags = {
         "mlflow.trace.spansLocation": "ARCHIVE_REPO",
         "mlflow.trace.archiveLocation": str(place),
     }
-    trace = sender(b, tags)
+    trace = sender(attacker, tags)
     for way in ("get", "batchGet"):
         name = "trace_id" if way == "get" else "trace_ids"
-        assert a.marker not in b.client.get(f"{V3}/traces/{way}", params={name: trace}).text
+        response = attacker.client.get(f"{V3}/traces/{way}", params={name: trace})
+        assert victim.marker not in response.text
     for version in (V2, V3):
-        b.client.post(
+        attacker.client.post(
             f"{version}/traces/delete-traces",
-            json={"experiment_id": b.experiment, "request_ids": [trace]},
+            json={"experiment_id": attacker.experiment, "request_ids": [trace]},
         )
-    assert a.client.get(f"{FILES}/{path}/traces.pb").content == secret
+    assert victim.client.get(f"{FILES}/{path}/traces.pb").content == secret

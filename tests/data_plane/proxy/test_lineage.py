@@ -1,4 +1,4 @@
-"""A model is only ever said to come from a run of the tenant's own."""
+"""A model can name only runs of its own tenant as its source."""
 
 import httpx
 import pytest
@@ -9,8 +9,8 @@ API = "/api/mlflow/api/2.0/mlflow"
 
 
 def new_run(client: httpx.Client) -> str:
-    answer = client.post(f"{API}/runs/create", json={"experiment_id": "0"})
-    run_id: str = answer.json()["run"]["info"]["run_id"]
+    response = client.post(f"{API}/runs/create", json={"experiment_id": "0"})
+    run_id: str = response.json()["run"]["info"]["run_id"]
     return run_id
 
 
@@ -25,13 +25,13 @@ def test_model_version_names_only_own_runs(gateway: RunningGateway, spelling: st
             {"source": f"runs:/{own}/model", spelling: foreign},
             {"source": f"runs:/{foreign}/model"},
         ):
-            answer = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
-            assert answer.status_code == 404
-            assert f"no run {foreign!r} of yours" in answer.json()["message"]
+            response = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
+            assert response.status_code == 404
+            assert f"Your tenant has no run {foreign!r}" in response.json()["message"]
         assert caller.get(f"{API}/model-versions/search").json() == {}
         origin = {"source": f"runs:/{own}/model", spelling: own}
-        answer = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
-        assert answer.status_code == 200
+        response = caller.post(f"{API}/model-versions/create", json={"name": "m", **origin})
+        assert response.status_code == 200
 
 
 def test_logged_model_names_only_own_runs(gateway: RunningGateway) -> None:

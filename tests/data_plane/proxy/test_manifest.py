@@ -1,4 +1,4 @@
-"""The route manifest against the installed MLflow, and how requests are matched."""
+"""The route manifest: its agreement with the installed MLflow, and the matching of requests."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from app.data_plane.proxy.manifest import REASONS, Manifest, Route, load_manifes
 MANIFEST = load_manifest()
 
 # Prints the routes of the server that `mlflow server` runs: its FastAPI routers, and the Flask
-# application mounted behind them. In a process of its own, since importing it has side effects.
+# application mounted behind them. In a separate process, since the import has side effects.
 ENUMERATE = """
 import json, warnings
 warnings.simplefilter("ignore")
@@ -39,7 +39,7 @@ print(json.dumps(found))
 
 
 def installed_routes(**environment: str) -> set[tuple[str, str]]:
-    """Every method and path pattern of the installed MLflow, in the manifest's spelling."""
+    """Every method and path pattern of the installed MLflow, as the manifest writes them."""
     done = subprocess.run(
         [sys.executable, "-c", ENUMERATE],
         env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
@@ -106,7 +106,7 @@ def test_reading_needs_read_and_changing_needs_write() -> None:
         ("/graphql", "interface"),
     ],
 )
-def test_what_reaches_too_far_is_refused_with_its_reason(path: str, reason: str) -> None:
+def test_dangerous_routes_are_refused_with_a_reason(path: str, reason: str) -> None:
     with pytest.raises(RouteRefusedError) as caught:
         MANIFEST.match("POST", path)
     assert REASONS[reason] in caught.value.message
@@ -134,25 +134,25 @@ def test_the_web_interface_is_refused(path: str) -> None:
         "",
     ],
 )
-def test_what_is_not_listed_is_unknown(path: str) -> None:
+def test_a_route_that_is_not_listed_is_unknown(path: str) -> None:
     for method in ("GET", "POST", "TRACE"):
         with pytest.raises(UnknownRouteError):
             MANIFEST.match(method, path)
 
 
-def test_a_wrong_method_is_told_the_right_ones() -> None:
+def test_a_wrong_method_names_the_allowed_ones() -> None:
     with pytest.raises(MethodNotAllowedError) as caught:
         MANIFEST.match("PUT", "/api/2.0/mlflow/registered-models/alias")
     assert caught.value.headers == ((b"allow", b"DELETE, GET, HEAD, POST"),)
 
 
-def test_head_passes_where_get_does() -> None:
+def test_head_is_allowed_where_get_is() -> None:
     assert MANIFEST.match("HEAD", "/health").route.method == "GET"
     with pytest.raises(MethodNotAllowedError):
         MANIFEST.match("HEAD", "/api/2.0/mlflow/runs/create")
 
 
-def test_parameters_are_given_in_their_order() -> None:
+def test_path_parameters_are_in_order() -> None:
     match = MANIFEST.match("PATCH", "/api/3.0/mlflow/traces/tr-1/assessments/a-2")
     assert match.route.pattern == "/api/3.0/mlflow/traces/{trace_id}/assessments/{assessment_id}"
     assert match.parameters == ("tr-1", "a-2")
@@ -182,10 +182,10 @@ def test_every_listed_route_matches_itself(data: st.DataObject) -> None:
     try:
         matched = MANIFEST.match(route.method, path).route
     except RouteRefusedError:
-        # A refused path with parameters may be another refused one as well.
+        # A refused path with parameters may also match another refused route.
         assert route.refused
     else:
-        if matched is not route:  # a parameter may by chance spell a fixed path
+        if matched is not route:  # a parameter's random value may be a fixed path
             assert "{" in route.pattern
             assert matched.pattern.count("{") < route.pattern.count("{")
 
@@ -201,7 +201,7 @@ def test_every_listed_route_matches_itself(data: st.DataObject) -> None:
         "[refused: interface]\nGET /a read",
     ],
 )
-def test_a_wrong_line_is_named(text: str) -> None:
+def test_an_invalid_line_is_named(text: str) -> None:
     with pytest.raises(ValueError, match=rf"line {len(text.splitlines())}"):
         list(parse_routes(text))
 

@@ -1,4 +1,4 @@
-"""The path policy: one meaning for every path that passes."""
+"""The path policy: every accepted path has one meaning."""
 
 from urllib.parse import quote, unquote
 
@@ -16,7 +16,7 @@ ARTIFACTS = b"/api/mlflow/api/2.0/mlflow-artifacts/artifacts"
 
 
 def seen_by_mlflow(raw: bytes) -> str:
-    """The path that MLflow's Flask routes on; its FastAPI half routes on `path` itself."""
+    """The path that MLflow's Flask application routes on; its FastAPI routers use `path` itself."""
     path = unquote(raw.decode("ascii"))  # what uvicorn puts into the ASGI scope
     assert get_route_path({"path": path}) == path
     environ = {"PATH_INFO": path.encode().decode("latin-1"), "REQUEST_METHOD": "GET"}
@@ -24,7 +24,7 @@ def seen_by_mlflow(raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("path", ["/api/2.0/mlflow/runs/get", "/health", "/v1/traces", "/a/.b/c~"])
-def test_plain_paths_go_through_unchanged(path: str) -> None:
+def test_plain_paths_are_unchanged(path: str) -> None:
     raw = path.encode()
     assert upstream_target(b"/api/mlflow" + raw) == (path, raw)
     assert upstream_target(b"/api/mlflow" + raw, b"a=1&a=%2F&b=") == (path, raw + b"?a=1&a=%2F&b=")
@@ -35,7 +35,7 @@ def test_the_bare_prefix_is_the_root(raw_path: bytes) -> None:
     assert upstream_target(raw_path) == ("/", b"/")
 
 
-def test_escapes_are_decided_on_decoded_and_forwarded_as_they_came() -> None:
+def test_escaped_paths_are_checked_decoded_and_forwarded_unchanged() -> None:
     path, raw = upstream_target(b"/api/mlflow/api/2.0/mlflow/experiments%2dx/%C3%A9")
     assert path == "/api/2.0/mlflow/experiments-x/é"
     assert raw == b"/api/2.0/mlflow/experiments%2dx/%C3%A9"
@@ -53,7 +53,7 @@ def test_escapes_are_decided_on_decoded_and_forwarded_as_they_came() -> None:
         (b"/.hidden/..data/a..b", "/.hidden/..data/a..b"),
     ],
 )
-def test_artifact_names_may_be_odd(name: bytes, decoded: str) -> None:
+def test_unusual_artifact_names_are_accepted(name: bytes, decoded: str) -> None:
     path, raw = upstream_target(ARTIFACTS + name)
     assert path == ARTIFACTS.decode().removeprefix("/api/mlflow") + decoded
     assert raw == ARTIFACTS.removeprefix(b"/api/mlflow") + name
@@ -92,7 +92,7 @@ def test_artifact_names_may_be_odd(name: bytes, decoded: str) -> None:
     ],
 )
 @pytest.mark.parametrize("start", [b"/api/mlflow", ARTIFACTS])
-def test_what_could_be_read_in_two_ways_is_refused(start: bytes, rest: bytes) -> None:
+def test_ambiguous_paths_are_refused(start: bytes, rest: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         upstream_target(start + rest)
 
@@ -110,18 +110,18 @@ def test_what_could_be_read_in_two_ways_is_refused(start: bytes, rest: bytes) ->
         b"",
     ],
 )
-def test_the_route_itself_is_spelled_plainly(raw_path: bytes) -> None:
+def test_escapes_in_the_fixed_part_of_a_route_are_refused(raw_path: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         upstream_target(raw_path)
 
 
 @pytest.mark.parametrize("query", [b"a=\r\nx", b"a b", b"a#b", b"a=\xc3\xa9", b"\x00"])
-def test_a_query_has_no_bytes_that_break_a_request_line(query: bytes) -> None:
+def test_a_query_with_bytes_that_break_a_request_line_is_refused(query: bytes) -> None:
     with pytest.raises(MalformedRequestError):
         upstream_target(b"/api/mlflow/health", query)
 
 
-def test_every_artifact_route_takes_an_escaped_slash() -> None:
+def test_every_artifact_route_accepts_an_escaped_slash() -> None:
     routes = [r for r in load_manifest().routes if ":path" in r.pattern and r.refused is None]
     assert any(route.artifact for route in routes)
     for route in routes:
@@ -163,7 +163,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=8).map("".join) | st.text(max_size=30).map(lambda t: "/" + t))
-def test_the_path_decided_on_is_the_one_that_mlflow_sees(rest: str) -> None:
+def test_the_path_that_is_checked_is_the_one_that_mlflow_routes_on(rest: str) -> None:
     for text in (rest, quote(rest), "/api/2.0/mlflow-artifacts/artifacts/" + quote(rest, safe="")):
         raw_path = b"/api/mlflow" + text.encode("utf-8", "surrogatepass")
         try:
@@ -175,13 +175,13 @@ def test_the_path_decided_on_is_the_one_that_mlflow_sees(rest: str) -> None:
         assert b"?" not in target
         assert b"#" not in target
         assert seen_by_mlflow(target) == path
-        # Decoding to a fixpoint, as MLflow does for artifacts, finds nothing new.
+        # Repeated decoding, as MLflow does for artifacts, changes nothing more.
         assert unquote(path) == path
         assert not {".", ".."} & set(path.split("/"))
 
 
 @given(st.text(min_size=1, max_size=20).filter(lambda t: t.isprintable() and "%" not in t))
-def test_a_quoted_name_arrives_as_it_was_written(name: str) -> None:
+def test_a_quoted_name_is_decoded_to_the_original(name: str) -> None:
     name = name.strip("/.") or "x"
     raw_path = ARTIFACTS + b"/" + quote(name, safe="").encode()
     try:

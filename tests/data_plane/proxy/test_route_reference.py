@@ -1,6 +1,5 @@
-"""The API reference: complete, for browsers and programs, and safe to open."""
+"""The reference of MLflow's routes: complete, as HTML and JSON, and without active content."""
 
-import asyncio
 import base64
 import hashlib
 import json
@@ -12,12 +11,17 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.data_plane.proxy.manifest import Manifest, Route, load_manifest
-from app.data_plane.proxy.route_reference import Help, prefers_html, reference, render_html
+from app.data_plane.proxy.route_reference import (
+    RouteReference,
+    prefers_html,
+    reference,
+    render_html,
+)
 
 MANIFEST = load_manifest()
 
 
-def answer(accept: bytes | None, method: str = "GET") -> tuple[dict[bytes, bytes], bytes]:
+async def response(accept: bytes | None, method: str = "GET") -> tuple[dict[bytes, bytes], bytes]:
     sent: list[Any] = []
 
     async def send(message: Any) -> None:
@@ -28,7 +32,7 @@ def answer(accept: bytes | None, method: str = "GET") -> tuple[dict[bytes, bytes
 
     headers = [] if accept is None else [(b"accept", accept)]
     scope = {"type": "http", "method": method, "headers": headers}
-    asyncio.run(Help(MANIFEST)(scope, receive, send))
+    await RouteReference(MANIFEST)(scope, receive, send)
     assert sent[0]["status"] == 200
     return dict(sent[0]["headers"]), sent[1]["body"]
 
@@ -69,26 +73,26 @@ def test_no_refused_route_is_named() -> None:
         (";,;=,", False),
     ],
 )
-def test_a_browser_gets_html_and_a_program_json(accept: str, html: bool) -> None:
+async def test_a_browser_gets_html_and_a_program_json(accept: str, html: bool) -> None:
     assert prefers_html(accept) is html
-    headers, body = answer(accept.encode())
+    headers, body = await response(accept.encode())
     assert headers[b"content-type"].startswith(b"text/html" if html else b"application/json")
     assert headers[b"vary"] == b"accept"
     assert int(headers[b"content-length"]) == len(body)
 
 
-def test_without_an_accept_header_it_is_json() -> None:
-    assert json.loads(answer(None)[1]) == reference(MANIFEST)
+async def test_without_an_accept_header_it_is_json() -> None:
+    assert json.loads((await response(None))[1]) == reference(MANIFEST)
 
 
-def test_a_head_has_the_length_and_no_body() -> None:
-    headers, body = answer(b"text/html", "HEAD")
+async def test_a_head_has_the_length_and_no_body() -> None:
+    headers, body = await response(b"text/html", "HEAD")
     assert body == b""
     assert int(headers[b"content-length"]) > 0
 
 
 class Page(HTMLParser):
-    """Collects what a browser would load, follow or jump to."""
+    """Collects the tags and attributes of a page."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -104,8 +108,8 @@ class Page(HTMLParser):
         return [value for _, attribute, value in self.attributes if attribute == name]
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_no_script() -> None:
-    headers, body = answer(b"text/html")
+async def test_the_page_loads_nothing_and_has_no_script() -> None:
+    headers, body = await response(b"text/html")
     page = Page(body.decode())
     assert not {"script", "img", "link", "iframe", "form"} & set(page.tags)
     assert not [value for name in ("src", "style", "onclick") for value in page.values(name)]
@@ -118,8 +122,8 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_script() -> None:
     assert b"default-src 'none'; style-src 'sha256-" + digest + b"';" in policy
 
 
-def test_the_page_can_be_walked_without_a_mouse_or_sight() -> None:
-    page = Page(answer(b"text/html")[1].decode())
+async def test_the_page_is_accessible() -> None:
+    page = Page((await response(b"text/html"))[1].decode())
     identifiers = page.values("id")
     assert len(identifiers) == len(set(identifiers))
     for target in page.values("href"):

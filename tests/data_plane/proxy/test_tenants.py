@@ -1,4 +1,4 @@
-"""Two tenants against each other over every open route: nothing is read, nothing is changed."""
+"""One tenant attacks another on every open route, and neither reads nor changes its data."""
 
 import hashlib
 import json
@@ -14,15 +14,17 @@ import pytest
 from app.data_plane.proxy.manifest import Route, load_manifest
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
-from tests.data_plane.proxy.cross_tenant_attacks import CASES, Attempt, attempts, location
-from tests.data_plane.proxy.tenant_fixture_data import FILES, V2, V3, World, make_world
+from tests.data_plane.proxy.attack import AttackRequest, fill_in_attack
+from tests.data_plane.proxy.cross_tenant_attacks import ATTACKS
+from tests.data_plane.proxy.mlflow_documents import trace_location
+from tests.data_plane.proxy.tenant_fixture_data import FILES, V2, V3, TenantData, create_tenant_data
 from tests.support.gateway import RunningGateway
 
-OPEN = [route for route in load_manifest().routes if route.refused is None]
+OPEN_ROUTES = [route for route in load_manifest().routes if route.refused is None]
 
 
 class Rows(NamedTuple):
-    """MLflow's database: the rows of each table, and which columns refer to which."""
+    """MLflow's database: the rows of each table, and its foreign keys."""
 
     tables: dict[str, list[dict[str, Any]]]
     references: list[tuple[str, list[str], str, list[str]]]
@@ -41,20 +43,19 @@ def artifacts(mlflow_server: ChildMLflow) -> Path:
     return mlflow_server._directory / "artifacts"
 
 
-def new_world(gateway: RunningGateway, tenant: str) -> World:
-    return make_world(gateway.client(gateway.key(tenant)), tenant)
+@pytest.fixture(scope="module")
+def victim(gateway: RunningGateway) -> Iterator[TenantData]:
+    with gateway.client(gateway.key("victim")) as client:
+        yield create_tenant_data(client, "victim")
 
 
 @pytest.fixture(scope="module")
-def worlds(gateway: RunningGateway) -> Iterator[tuple[World, World]]:
-    """The victim and the intruder."""
-    a, b = new_world(gateway, "victim"), new_world(gateway, "intruder")
-    yield a, b
-    for world in (a, b):
-        world.client.close()
+def attacker(gateway: RunningGateway) -> Iterator[TenantData]:
+    with gateway.client(gateway.key("attacker")) as client:
+        yield create_tenant_data(client, "attacker")
 
 
-# --- what is A's ---
+# --- what the victim has ---
 
 
 def read_database(database: Any) -> Rows:
@@ -79,7 +80,7 @@ def read_database(database: Any) -> Rows:
         references = [
             (child, own, parent, theirs) for child, parent, own, theirs in cursor.fetchall()
         ]
-    # Two tables that refer without a constraint. What owns a link is its source.
+    # References that are no foreign keys. A link belongs to the owner of its source.
     for child, parent, key in (
         ("inputs", "datasets", "dataset_uuid"),
         ("inputs", "runs", "run_uuid"),
@@ -92,7 +93,7 @@ def read_database(database: Any) -> Rows:
 
 
 def rows_of(database: Any, workspace: str) -> dict[str, list[str]]:
-    """A tenant's rows: those that name its workspace, and all that refer to one of its rows."""
+    """A tenant's rows: those of its workspace, and all that refer to one of its rows."""
     rows = read_database(database)
     owned: dict[str, dict[str, dict[str, Any]]] = {
         table: {json.dumps(row): row for row in found if row.get("workspace") == workspace}
@@ -112,7 +113,7 @@ def rows_of(database: Any, workspace: str) -> dict[str, list[str]]:
 
 
 def files_of(artifacts: Path, workspace: str) -> dict[str, str]:
-    """The hash of each file of a tenant's."""
+    """The SHA-256 of each file of a tenant."""
     root = artifacts / "workspaces" / workspace
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -121,134 +122,144 @@ def files_of(artifacts: Path, workspace: str) -> dict[str, str]:
     }
 
 
-def view_of(a: World) -> dict[str, Any]:
-    """All that a tenant sees of its things through the gateway."""
+def view_of(tenant: TenantData) -> dict[str, Any]:
+    """Everything that a tenant can read of its own data through the gateway."""
+    is_prompt = "tags.`mlflow.prompt.is_prompt` = 'true'"
+    locations = [trace_location(tenant.experiment)]
     reads: list[tuple[str, str, dict[str, Any]]] = [
-        ("GET", f"{V2}/experiments/get", {"params": {"experiment_id": a.experiment}}),
+        ("GET", f"{V2}/experiments/get", {"params": {"experiment_id": tenant.experiment}}),
         ("POST", f"{V2}/experiments/search", {"json": {"max_results": 1000, "view_type": "ALL"}}),
-        ("GET", f"{V2}/runs/get", {"params": {"run_id": a.run}}),
+        ("GET", f"{V2}/runs/get", {"params": {"run_id": tenant.run}}),
         (
             "POST",
             f"{V2}/runs/search",
-            {"json": {"experiment_ids": [a.experiment], "run_view_type": "ALL"}},
+            {"json": {"experiment_ids": [tenant.experiment], "run_view_type": "ALL"}},
         ),
         (
             "GET",
             f"{V2}/metrics/get-history",
-            {"params": {"run_id": a.run, "metric_key": a.key("metric")}},
+            {"params": {"run_id": tenant.run, "metric_key": tenant.key("metric")}},
         ),
-        ("GET", f"{V2}/artifacts/list", {"params": {"run_id": a.run}}),
-        ("GET", f"{V2}/artifacts/list", {"params": {"run_id": a.run, "path": "d"}}),
-        ("GET", f"{FILES}/{a.file}", {}),
-        ("GET", f"{V2}/logged-models/{a.model}", {}),
-        ("GET", f"{V2}/logged-models/{a.model}/artifacts/directories", {}),
-        ("POST", f"{V2}/logged-models/search", {"json": {"experiment_ids": [a.experiment]}}),
-        ("GET", f"{V2}/registered-models/get", {"params": {"name": a.registered}}),
+        ("GET", f"{V2}/artifacts/list", {"params": {"run_id": tenant.run}}),
+        ("GET", f"{V2}/artifacts/list", {"params": {"run_id": tenant.run, "path": "d"}}),
+        ("GET", f"{FILES}/{tenant.file}", {}),
+        ("GET", f"{V2}/logged-models/{tenant.model}", {}),
+        ("GET", f"{V2}/logged-models/{tenant.model}/artifacts/directories", {}),
+        ("POST", f"{V2}/logged-models/search", {"json": {"experiment_ids": [tenant.experiment]}}),
+        ("GET", f"{V2}/registered-models/get", {"params": {"name": tenant.registered}}),
         (
             "GET",
             f"{V2}/registered-models/alias",
-            {"params": {"name": a.registered, "alias": a.alias}},
+            {"params": {"name": tenant.registered, "alias": tenant.alias}},
         ),
         ("GET", f"{V2}/registered-models/search", {}),
-        ("GET", f"{V2}/registered-models/get", {"params": {"name": a.prompt}}),
+        ("GET", f"{V2}/registered-models/get", {"params": {"name": tenant.prompt}}),
         (
             "GET",
             f"{V2}/model-versions/search",
-            {
-                "params": {
-                    "filter": f"name = '{a.prompt}' AND tags.`mlflow.prompt.is_prompt` = 'true'"
-                }
-            },
+            {"params": {"filter": f"name = '{tenant.prompt}' AND {is_prompt}"}},
         ),
         (
             "GET",
             f"{V2}/model-versions/search",
-            {"params": {"filter": f"name = '{a.registered}'"}},
+            {"params": {"filter": f"name = '{tenant.registered}'"}},
         ),
-        ("GET", f"{V2}/traces", {"params": {"experiment_ids": a.experiment}}),
-        ("POST", f"{V3}/traces/search", {"json": {"locations": [location(a.experiment)]}}),
-        ("GET", f"{V3}/traces/get", {"params": {"trace_id": a.trace}}),
-        ("GET", f"{V3}/traces/get", {"params": {"trace_id": a.trace_otlp}}),
-        ("GET", f"{V2}/traces/{a.trace_v2}/info", {}),
-        ("GET", f"{V3}/traces/{a.trace}/assessments/{a.assessment}", {}),
-        ("GET", f"{V3}/datasets/{a.dataset}", {}),
-        ("GET", f"{V3}/datasets/{a.dataset}/records", {}),
-        ("GET", f"{V3}/datasets/{a.dataset}/experiment-ids", {}),
+        ("GET", f"{V2}/traces", {"params": {"experiment_ids": tenant.experiment}}),
+        (
+            "POST",
+            f"{V3}/traces/search",
+            {"json": {"locations": locations}},
+        ),
+        ("GET", f"{V3}/traces/get", {"params": {"trace_id": tenant.trace}}),
+        ("GET", f"{V3}/traces/get", {"params": {"trace_id": tenant.trace_otlp}}),
+        ("GET", f"{V2}/traces/{tenant.trace_v2}/info", {}),
+        ("GET", f"{V3}/traces/{tenant.trace}/assessments/{tenant.assessment}", {}),
+        ("GET", f"{V3}/datasets/{tenant.dataset}", {}),
+        ("GET", f"{V3}/datasets/{tenant.dataset}/records", {}),
+        ("GET", f"{V3}/datasets/{tenant.dataset}/experiment-ids", {}),
         ("POST", f"{V3}/datasets/search", {"json": {}}),
-        ("GET", f"{V3}/issues/{a.issue}", {}),
-        ("POST", f"{V3}/issues/search", {"json": {"experiment_id": a.experiment}}),
-        ("GET", f"{V3}/label-schemas/get", {"params": {"schema_id": a.schema}}),
-        ("GET", f"{V3}/label-schemas/list", {"params": {"experiment_id": a.experiment}}),
+        ("GET", f"{V3}/issues/{tenant.issue}", {}),
+        ("POST", f"{V3}/issues/search", {"json": {"experiment_id": tenant.experiment}}),
+        ("GET", f"{V3}/label-schemas/get", {"params": {"schema_id": tenant.schema}}),
+        ("GET", f"{V3}/label-schemas/list", {"params": {"experiment_id": tenant.experiment}}),
     ]
     seen = {}
     for method, path, request in reads:
-        answer = a.client.request(method, path, **request)
-        assert answer.is_success, f"{method} {path}: {answer.text}"
-        content = answer.headers.get("content-type", "")
-        body = answer.json() if content.startswith("application/json") else answer.text
+        response = tenant.client.request(method, path, **request)
+        assert response.is_success, f"{method} {path}: {response.text}"
+        content = response.headers.get("content-type", "")
+        body = response.json() if content.startswith("application/json") else response.text
         seen[f"{method} {path} {json.dumps(request)}"] = body
     return seen
 
 
-class State(NamedTuple):
-    """What is compared after every play."""
+class Stored(NamedTuple):
+    """What is stored for the victim, which is compared after each attack."""
 
     rows: dict[str, list[str]]
     files: dict[str, str]
 
 
 @pytest.fixture(scope="module")
-def before(
-    worlds: tuple[World, World], database: Any, artifacts: Path
-) -> tuple[dict[str, Any], State]:
-    a = worlds[0]
-    return view_of(a), State(rows_of(database, a.tenant), files_of(artifacts, a.tenant))
+def stored_before(
+    victim: TenantData, attacker: TenantData, database: Any, artifacts: Path
+) -> Stored:
+    """Both tenants are filled before it is read."""
+    return Stored(rows_of(database, victim.tenant), files_of(artifacts, victim.tenant))
 
 
-# --- what B gets ---
+@pytest.fixture(scope="module")
+def view_before(victim: TenantData, attacker: TenantData) -> dict[str, Any]:
+    return view_of(victim)
 
 
-def play(b: World, attempt: Attempt, workspace: str | None) -> httpx.Response:
-    """Send an attempt, with A's workspace in the header if one is given."""
-    request = dict(attempt.request)
-    headers = dict(request.pop("headers", {}))
+# --- what the attacker gets ---
+
+
+def send(attacker: TenantData, request: AttackRequest, workspace: str | None) -> httpx.Response:
+    """Send a request of an attack, with the header of a workspace if one is given."""
+    options = dict(request.options)
+    headers = dict(options.pop("headers"))
     if workspace is not None:
         headers["X-MLFLOW-WORKSPACE"] = workspace
-    return b.client.request(
-        attempt.method, f"/api/mlflow{attempt.path}", headers=headers, **request
+    return attacker.client.request(
+        request.method, f"/api/mlflow{request.path}", headers=headers, **options
     )
 
 
-def leaked(a: World, attempt: Attempt, answer: httpx.Response) -> set[str]:
-    """What of A's stands in an answer and was not in the request itself."""
-    asked = f"{attempt.path} {json.dumps(attempt.request, default=repr)}"
-    told = answer.text + str(answer.headers)
-    words = set(re.findall(rf"{a.marker}[-\w]*", told))
-    return {word for word in words if word not in asked} | {
-        id_ for id_ in a.ids if id_ in told and id_ not in asked
+def leaked(victim: TenantData, request: AttackRequest, response: httpx.Response) -> set[str]:
+    """The victim's names and ids that are in a response, and were not in its request."""
+    sent = f"{request.path} {json.dumps(request.options, default=repr)}"
+    received = response.text + str(response.headers)
+    names = set(re.findall(rf"{victim.marker}[-\w]*", received))
+    return {name for name in names if name not in sent} | {
+        id_ for id_ in victim.ids if id_ in received and id_ not in sent
     }
 
 
-def mentions(a: World, body: Any) -> bool:
-    """Whether an answer to A tells of something of A's."""
-    told = json.dumps(body)
-    return a.marker in told or any(id_ in told for id_ in a.ids) or f'"{a.experiment}"' in told
+def mentions(victim: TenantData, body: Any) -> bool:
+    """Whether the body of a response has anything of the victim's in it."""
+    text = json.dumps(body)
+    return (
+        victim.marker in text
+        or any(id_ in text for id_ in victim.ids)
+        or f'"{victim.experiment}"' in text
+    )
 
 
-def test_every_open_route_has_a_case() -> None:
-    assert {f"{route.method} {route.pattern}" for route in OPEN} == set(CASES)
+def test_every_open_route_is_attacked() -> None:
+    assert {f"{route.method} {route.pattern}" for route in OPEN_ROUTES} == set(ATTACKS)
+    assert all(ATTACKS.values())
 
 
 def test_the_victim_has_one_of_everything(
-    before: tuple[dict[str, Any], State], worlds: tuple[World, World]
+    victim: TenantData, view_before: dict[str, Any], stored_before: Stored
 ) -> None:
-    """Or the comparison afterwards would compare nothing."""
-    view, state = before
-    a = worlds[0]
-    nothing = [key for key, body in view.items() if not mentions(a, body)]
-    assert nothing == []
-    assert len(state.files) == 4
-    assert set(state.rows) >= {
+    """Otherwise the comparison afterwards would compare nothing."""
+    empty = [read for read, body in view_before.items() if not mentions(victim, body)]
+    assert empty == []
+    assert len(stored_before.files) == 4
+    assert set(stored_before.rows) >= {
         "assessments",
         "datasets",
         "entity_associations",
@@ -282,34 +293,36 @@ def test_the_victim_has_one_of_everything(
     }
 
 
-@pytest.mark.parametrize("route", OPEN, ids=lambda route: f"{route.method} {route.pattern}")
+@pytest.mark.parametrize("route", OPEN_ROUTES, ids=lambda route: f"{route.method} {route.pattern}")
 def test_nothing_of_the_other_tenant_is_read_or_changed(
     route: Route,
-    worlds: tuple[World, World],
-    before: tuple[dict[str, Any], State],
+    victim: TenantData,
+    attacker: TenantData,
+    stored_before: Stored,
+    view_before: dict[str, Any],
     database: Any,
     artifacts: Path,
 ) -> None:
-    a, b = worlds
-    tried = attempts(route, a, b)
-    assert tried
-    for attempt in tried:
-        for workspace in (None, a.tenant):
-            answer = play(b, attempt, workspace)
-            told = f"{attempt.method} {attempt.path} {attempt.request} → {answer.status_code}"
-            assert attempt.fine or answer.status_code >= 400, f"{told} {answer.text}"
-            assert leaked(a, attempt, answer) == set(), f"{told} {answer.text}"
-    assert rows_of(database, a.tenant) == before[1].rows
-    assert files_of(artifacts, a.tenant) == before[1].files
+    name = f"{route.method} {route.pattern}"
+    requests = [fill_in_attack(name, attack, victim, attacker) for attack in ATTACKS[name]]
+    assert requests
+    for request in requests:
+        for workspace in (None, victim.tenant):
+            response = send(attacker, request, workspace)
+            description = f"{request} → {response.status_code} {response.text}"
+            assert request.may_succeed or response.status_code >= 400, description
+            assert leaked(victim, request, response) == set(), description
+    assert rows_of(database, victim.tenant) == stored_before.rows
+    assert files_of(artifacts, victim.tenant) == stored_before.files
 
 
-def test_the_victim_sees_its_world_as_it_was(
-    before: tuple[dict[str, Any], State], worlds: tuple[World, World]
+def test_the_victim_reads_the_same_as_before(
+    victim: TenantData, view_before: dict[str, Any]
 ) -> None:
-    assert view_of(worlds[0]) == before[0]
+    assert view_of(victim) == view_before
 
 
-def test_both_may_own_the_same_names(gateway: RunningGateway) -> None:
+def test_two_tenants_may_use_the_same_names(gateway: RunningGateway) -> None:
     name = "third_party_models"
     for tenant in ("namesake-one", "namesake-two"):
         with gateway.client(gateway.key(tenant)) as client:

@@ -1,4 +1,7 @@
-"""Answers: what reaches the client of what the upstream sends, and what never may."""
+"""Responses of the upstream: what reaches the client, and what must not.
+
+Longer than most files here: the scripts of the upstream stand beside the tests that use them.
+"""
 
 import asyncio
 import gzip
@@ -12,20 +15,18 @@ from app.core.errors import (
     UpstreamTimeoutError,
     UpstreamUnreachableError,
 )
+from tests.data_plane.upstream.forwarding_app import (
+    Forwarding,
+    ForwardingApp,
+    all_event_loops_and_copy_modes,
+    read_response,
+)
 from tests.support.scripted_upstream import (
     OK,
-    Gateway,
-    Hostile,
-    Peer,
-    Run,
-    each_way,
-    gateway,
-    read_answer,
-    scene,
-    until,
+    ScriptedUpstream,
+    UpstreamConnection,
 )
-
-pytestmark = each_way
+from tests.support.waiting import until
 
 # More than any buffer between the two ends.
 LARGE = bytes(range(256)) * 4 * 4096 * 4
@@ -43,28 +44,27 @@ def length(size: int) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size
 
 
-def test_a_request_goes_on_with_the_allowed_headers_and_the_upstreams_host(run: Run) -> None:
+async def test_a_request_is_forwarded_with_allowed_headers_and_the_upstreams_host(
+    forwarding: Forwarding,
+) -> None:
     heads: list[bytes] = []
 
-    async def script(peer: Peer) -> None:
-        heads.append(await peer.answer())
+    async def script(connection: UpstreamConnection) -> None:
+        heads.append(await connection.respond())
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            answer = await front.get(
-                b"/api/2.0/mlflow/runs/get?run_id=1%20",
-                b"accept: application/json",
-                b"authorization: Bearer secret",
-                b"cookie: a=b",
-                b"connection: keep-alive",
-            )
-            assert (answer.status, answer.body) == (200, b"ok")
-            assert heads == [
-                b"GET /api/2.0/mlflow/runs/get?run_id=1%%20 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n"
-                b"accept: application/json\r\n\r\n" % server.port
-            ]
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        response = await app.get(
+            b"/api/2.0/mlflow/runs/get?run_id=1%20",
+            b"accept: application/json",
+            b"authorization: Bearer secret",
+            b"cookie: a=b",
+            b"connection: keep-alive",
+        )
+        assert (response.status, response.body) == (200, b"ok")
+        assert heads == [
+            b"GET /api/2.0/mlflow/runs/get?run_id=1%%20 HTTP/1.1\r\nhost: 127.0.0.1:%d\r\n"
+            b"accept: application/json\r\n\r\n" % upstream.port
+        ]
 
 
 @pytest.mark.parametrize(
@@ -72,62 +72,76 @@ def test_a_request_goes_on_with_the_allowed_headers_and_the_upstreams_host(run: 
     [
         (length(5) + b"hello", b"hello"),
         (length(0), b""),
-        (length(len(LARGE)) + LARGE, LARGE),
         (CHUNKED + chunks(b"hel", b"lo"), b"hello"),
         (CHUNKED + chunks(), b""),
-        (CHUNKED + chunks(*[LARGE[:100_000]] * 20), LARGE[:100_000] * 20),
         (CHUNKED + chunks(b"hello", trailers=b"set-cookie: a=b\r\nx: y\r\n"), b"hello"),
         (b"HTTP/1.1 200 OK\r\n\r\nuntil it closes", b"until it closes"),
-        (b"HTTP/1.0 200 OK\r\n\r\n" + LARGE, LARGE),
         (b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n" + OK, b"ok"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n" + OK, b"ok"),
     ],
     ids=[
         "length",
         "nothing",
-        "large",
         "chunked",
         "chunked-nothing",
-        "chunked-large",
         "trailers",
         "close",
-        "close-large",
         "early-hints",
         "interim",
     ],
 )
-def test_every_framing_arrives_whole(run: Run, wire: bytes, body: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
-
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert answer.status == 200
-            assert answer.whole
-            assert answer.body == body
-            names = [name for name, _ in answer.headers]
-            assert not {b"link", b"set-cookie", b"x", b"trailer"} & set(names)
-            assert front.errors == []
-
-    run(main())
+async def test_every_framing_arrives_complete(
+    forwarding: Forwarding, wire: bytes, body: bytes
+) -> None:
+    await arrives_complete(forwarding, wire, body)
 
 
-def test_an_answer_may_come_byte_by_byte(run: Run) -> None:
+@all_event_loops_and_copy_modes
+@pytest.mark.parametrize(
+    ("wire", "body"),
+    [
+        (length(len(LARGE)) + LARGE, LARGE),
+        (CHUNKED + chunks(*[LARGE[:100_000]] * 20), LARGE[:100_000] * 20),
+        (b"HTTP/1.0 200 OK\r\n\r\n" + LARGE, LARGE),
+    ],
+    ids=["length", "chunked", "close"],
+)
+async def test_every_framing_of_a_large_body_arrives_complete(
+    forwarding: Forwarding, wire: bytes, body: bytes
+) -> None:
+    await arrives_complete(forwarding, wire, body)
+
+
+async def arrives_complete(forwarding: Forwarding, wire: bytes, body: bytes) -> None:
+    """Fails unless the client gets exactly this body, and no header of interim responses or of
+    trailers.
+    """
+
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
+
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert response.status == 200
+        assert response.complete
+        assert response.body == body
+        names = [name for name, _ in response.headers]
+        assert not {b"link", b"set-cookie", b"x", b"trailer"} & set(names)
+        assert app.errors == []
+
+
+async def test_a_response_may_arrive_byte_by_byte(forwarding: Forwarding) -> None:
     wire = b"HTTP/1.1 100 Continue\r\n\r\n" + CHUNKED + chunks(b"hello", b"!", trailers=b"a: b\r\n")
 
-    async def script(peer: Peer) -> None:
-        await peer.head()
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.read_head()
         for i in range(len(wire)):
-            await peer.send(wire[i : i + 1])
+            await connection.send(wire[i : i + 1])
             await asyncio.sleep(0.001)
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert (answer.status, answer.body, answer.whole) == (200, b"hello!", True)
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert (response.status, response.body, response.complete) == (200, b"hello!", True)
 
 
 @pytest.mark.parametrize(
@@ -142,74 +156,66 @@ def test_an_answer_may_come_byte_by_byte(run: Run) -> None:
         ),
     ],
 )
-def test_answers_without_a_body_end_with_their_head(run: Run, request_: bytes, wire: bytes) -> None:
-    async def script(peer: Peer) -> None:
+async def test_responses_without_a_body_end_with_their_head(
+    forwarding: Forwarding, request_: bytes, wire: bytes
+) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            await peer.answer(wire)
+            await connection.respond(wire)
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            for _ in range(2):
-                answer = await front.ask(request_)
-                assert answer.whole
-                assert answer.body == b""
-                if request_.startswith(b"HEAD") and wire == length(1000):
-                    assert answer.header(b"content-length") == b"1000"
-            assert front.errors == []
-            assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        for _ in range(2):
+            response = await app.send(request_)
+            assert response.complete
+            assert response.body == b""
+            if request_.startswith(b"HEAD") and wire == length(1000):
+                assert response.header(b"content-length") == b"1000"
+        assert app.errors == []
+        assert len(upstream.connections) == 1
 
 
-def test_a_small_answer_is_two_messages_and_no_task(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer()
+async def test_a_small_response_is_two_asgi_messages(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond()
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            await front.get()
-            assert front.sent == ["http.response.start", "http.response.body"]
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        await app.get()
+        assert app.sent == ["http.response.start", "http.response.body"]
 
 
-def test_compressed_bytes_are_passed_on_as_they_are(run: Run) -> None:
+async def test_compressed_bodies_are_forwarded_unchanged(forwarding: Forwarding) -> None:
     packed = gzip.compress(b"x" * 10_000)
     wire = (
         b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed)
     ) + packed
 
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert answer.body == packed
-            assert answer.header(b"content-encoding") == b"gzip"
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert response.body == packed
+        assert response.header(b"content-encoding") == b"gzip"
 
 
-def test_hop_by_hop_headers_cookies_and_the_servers_name_stay_behind(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(
+async def test_hop_by_hop_headers_cookies_and_the_server_header_are_removed(
+    forwarding: Forwarding,
+) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(
             b"HTTP/1.1 200 OK\r\nServer: mlflow\r\nSet-Cookie: session=alice\r\nETag: x\r\n"
             b"Connection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n"
             b"Link: 1\r\nLink: 2\r\nContent-Length: 2\r\n\r\nok"
         )
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert answer.headers == [
-                (b"etag", b"x"),
-                (b"link", b"1"),
-                (b"link", b"2"),
-                (b"content-length", b"2"),
-            ]
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert response.headers == [
+            (b"etag", b"x"),
+            (b"link", b"1"),
+            (b"link", b"2"),
+            (b"content-length", b"2"),
+        ]
 
 
 NOT_HTTP = {
@@ -234,26 +240,23 @@ NOT_HTTP = {
     "closed-in-head": b"HTTP/1.1 200 OK\r\ncontent-le",
     "short": length(10) + b"hello",
     "long": length(2) + b"hello",
-    "two-answers": OK + OK,
+    "two-responses": OK + OK,
     "body-of-204": b"HTTP/1.1 204 No Content\r\n\r\nhello",
 }
 
 
 @pytest.mark.parametrize("wire", NOT_HTTP.values(), ids=NOT_HTTP.keys())
-def test_a_broken_answer_is_an_error_and_not_an_answer(run: Run, wire: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
-        # Not closed from this side where the gateway can tell by itself.
+async def test_an_invalid_response_becomes_a_502(forwarding: Forwarding, wire: bytes) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
+        # The server does not close where the gateway can recognize the error without that.
         if wire and not wire.endswith((b"content-le", b"hello")):
-            await peer.gone()
+            await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert (answer.status, answer.whole) == (502, True)
-            assert b"upstream_protocol" in answer.body
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert (response.status, response.complete) == (502, True)
+        assert b"upstream_protocol" in response.body
 
 
 @pytest.mark.parametrize(
@@ -269,102 +272,91 @@ def test_a_broken_answer_is_an_error_and_not_an_answer(run: Run, wire: bytes) ->
     ids=["length", "in-chunk", "no-last-chunk", "no-trailers", "bad-chunk", "too-long"],
 )
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_body_that_breaks_off_never_looks_whole(run: Run, wire: bytes, reset: bool) -> None:
+async def test_a_truncated_body_never_looks_complete(
+    forwarding: Forwarding, wire: bytes, reset: bool
+) -> None:
     head, _, body = wire.partition(b"\r\n\r\n")
 
-    async def script(peer: Peer) -> None:
-        await peer.head()
-        # The head and a little first, so that the answer has begun before it breaks.
-        await peer.send(head + b"\r\n\r\n" + body[:2])
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.read_head()
+        # The head and a few bytes first, so that the response has begun before it is truncated.
+        await connection.send(head + b"\r\n\r\n" + body[:2])
         await asyncio.sleep(0.05)
-        await peer.send(body[2:])
+        await connection.send(body[2:])
         await asyncio.sleep(0.05)
         if reset:
-            peer.reset()
+            connection.reset()
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert answer.status == 200
-            assert not answer.whole
-            await front.finished()
-            assert isinstance(front.errors[0], UpstreamProtocolError)
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert response.status == 200
+        assert not response.complete
+        await app.wait_finished()
+        assert isinstance(app.errors[0], UpstreamProtocolError)
 
 
 @pytest.mark.parametrize("wire", [b"", b"HTTP/1.1 200 OK\r\n", length(5) + b"he"])
-def test_a_stall_before_the_answer_is_a_504(run: Run, wire: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
-        await peer.gone()
+async def test_a_stall_before_the_response_is_a_504(forwarding: Forwarding, wire: bytes) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
+        await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script, read_timeout=0.3) as (front, _):
-            answer = await front.get()
-            assert (answer.status, answer.whole) == (504, True)
-            assert isinstance(front.errors[0], UpstreamTimeoutError)
-
-    run(main())
+    async with forwarding(script, read_timeout=0.3) as (app, _):
+        response = await app.get()
+        assert (response.status, response.complete) == (504, True)
+        assert isinstance(app.errors[0], UpstreamTimeoutError)
 
 
-def test_a_stall_in_the_answer_cuts_it(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(CHUNKED + b"5\r\nhello\r\n")
-        await peer.gone()
+async def test_a_stall_within_the_response_aborts_it(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(CHUNKED + b"5\r\nhello\r\n")
+        await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script, read_timeout=0.3) as (front, _):
-            answer = await front.get()
-            assert (answer.status, answer.body, answer.whole) == (200, b"hello", False)
-            await front.finished()
-            assert isinstance(front.errors[0], UpstreamTimeoutError)
-
-    run(main())
+    async with forwarding(script, read_timeout=0.3) as (app, _):
+        response = await app.get()
+        assert (response.status, response.body, response.complete) == (200, b"hello", False)
+        await app.wait_finished()
+        assert isinstance(app.errors[0], UpstreamTimeoutError)
 
 
-def test_time_counts_between_bytes_not_in_all(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(CHUNKED)
+async def test_the_read_timeout_is_between_bytes_and_not_in_total(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(CHUNKED)
         for _ in range(8):
-            await peer.send(b"1\r\nx\r\n")
+            await connection.send(b"1\r\nx\r\n")
             await asyncio.sleep(0.2)
-        await peer.send(b"0\r\n\r\n")
+        await connection.send(b"0\r\n\r\n")
 
-    async def main() -> None:
-        async with scene(script, read_timeout=1) as (front, _):
-            answer = await front.get()
-            assert (answer.body, answer.whole) == (b"x" * 8, True)
-
-    run(main())
+    async with forwarding(script, read_timeout=1) as (app, _):
+        response = await app.get()
+        assert (response.body, response.complete) == (b"x" * 8, True)
 
 
-def test_overhead_between_chunks_is_bounded(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(CHUNKED + b"5\r\nhello\r\n0\r\n")
+async def test_overhead_between_chunks_is_bounded(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(CHUNKED + b"5\r\nhello\r\n0\r\n")
         while True:
-            await peer.send(b"trailer: %b\r\n" % (b"x" * 60_000))
+            await connection.send(b"trailer: %b\r\n" % (b"x" * 60_000))
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            answer = await front.get()
-            assert not answer.whole
-            await front.finished()
-            assert isinstance(front.errors[0], UpstreamProtocolError)
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        response = await app.get()
+        assert not response.complete
+        await app.wait_finished()
+        assert isinstance(app.errors[0], UpstreamProtocolError)
 
 
-async def leave(front: Gateway, server: Hostile, request: bytes, *, after: bytes) -> None:
-    """Ask, read until `after` has come, go away; return when the upstream side is closed."""
-    reader, writer = await front.connect()
+async def disconnect(
+    app: ForwardingApp, upstream: ScriptedUpstream, request: bytes, *, after: bytes
+) -> None:
+    """Send a request, read until `after`, disconnect, and wait until the gateway has ended it."""
+    reader, writer = await app.connect()
     writer.write(request)
     if after:
         await reader.readuntil(after)
-    await until(lambda: server.peers)
+    await until(lambda: upstream.connections)
     await asyncio.sleep(0.02)
     writer.transport.abort()
-    await asyncio.wait_for(front.finished(), 5)
+    await asyncio.wait_for(app.wait_finished(), 5)
 
 
 GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
@@ -375,118 +367,103 @@ GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
     [(b"", b""), (CHUNKED + b"5\r\nhello\r\n", b"hello")],
     ids=["before-the-head", "in-the-body"],
 )
-def test_a_client_that_leaves_ends_the_upstream_request(
-    run: Run, wire: bytes, after: bytes
+async def test_a_client_that_disconnects_ends_the_upstream_request(
+    forwarding: Forwarding, wire: bytes, after: bytes
 ) -> None:
-    gone = asyncio.Event()
+    closed = asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
-        await peer.gone()
-        gone.set()
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
+        await connection.wait_closed()
+        closed.set()
 
-    async def main() -> None:
-        async with scene(script, read_timeout=60) as (front, server):
-            await leave(front, server, GET, after=after)
-            await asyncio.wait_for(gone.wait(), 5)
-            assert front.errors == []
-            # Taken for a stale connection, it would have been asked again.
-            assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(script, read_timeout=60) as (app, upstream):
+        await disconnect(app, upstream, GET, after=after)
+        await asyncio.wait_for(closed.wait(), 5)
+        assert app.errors == []
+        # If it were taken for a stale connection, the request would have been sent again.
+        assert len(upstream.connections) == 1
 
 
-def test_an_endless_download_ends_when_the_client_leaves(run: Run) -> None:
-    gone = asyncio.Event()
+async def test_an_endless_download_ends_when_the_client_disconnects(forwarding: Forwarding) -> None:
+    closed = asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
             while True:
-                await peer.send(b"x" * 100_000)
+                await connection.send(b"x" * 100_000)
         finally:
-            gone.set()
+            closed.set()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            await leave(front, server, GET, after=b"xxxx")
-            await asyncio.wait_for(gone.wait(), 5)
-            assert front.errors == []
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        await disconnect(app, upstream, GET, after=b"xxxx")
+        await asyncio.wait_for(closed.wait(), 5)
+        assert app.errors == []
 
 
-def test_a_client_that_does_not_read_holds_the_upstream_back(run: Run) -> None:
+@all_event_loops_and_copy_modes
+async def test_a_client_that_does_not_read_slows_the_upstream_down(forwarding: Forwarding) -> None:
     sent = 0
 
-    async def script(peer: Peer) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         nonlocal sent
-        await peer.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")
+        await connection.respond(b"HTTP/1.1 200 OK\r\ncontent-length: 200000000\r\n\r\n")
         while sent < 200_000_000:
-            await peer.send(b"x" * 100_000)
+            await connection.send(b"x" * 100_000)
             sent += 100_000
 
-    async def main() -> None:
-        async with scene(script) as (front, _):
-            reader, writer = await front.connect()
-            writer.write(GET)
-            await reader.readuntil(b"\r\n\r\n")
-            before = -1
-            while before != sent:
-                before = sent
-                await asyncio.sleep(0.3)
-            # What fits into the sockets' and our own buffers.
-            assert sent < 50_000_000
-            while len(await reader.read(1_000_000)) and sent < 200_000_000:
-                pass
-            assert sent == 200_000_000
-            writer.close()
-
-    run(main())
+    async with forwarding(script) as (app, _):
+        reader, writer = await app.connect()
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        before = -1
+        while before != sent:
+            before = sent
+            await asyncio.sleep(0.3)
+        # What fits into the buffers of the sockets and of the gateway.
+        assert sent < 50_000_000
+        while len(await reader.read(1_000_000)) and sent < 200_000_000:
+            pass
+        assert sent == 200_000_000
+        writer.close()
 
 
-def test_a_client_that_stops_reading_does_not_hold_its_connection_for_ever(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(b"HTTP/1.1 200 OK\r\n\r\n")
+async def test_a_client_that_stops_reading_is_disconnected(
+    forwarding: Forwarding,
+) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(b"HTTP/1.1 200 OK\r\n\r\n")
         while True:
-            await peer.send(b"x" * 100_000)
+            await connection.send(b"x" * 100_000)
 
-    async def main() -> None:
-        async with scene(script, read_timeout=0.3) as (front, _):
-            reader, writer = await front.connect()
-            writer.write(GET)
-            await reader.readuntil(b"\r\n\r\n")
-            await asyncio.wait_for(front.finished(), 10)
-            assert isinstance(front.errors[0], SlowRequestError)
-            writer.close()
-
-    run(main())
+    async with forwarding(script, read_timeout=0.3) as (app, _):
+        reader, writer = await app.connect()
+        writer.write(GET)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.wait_for(app.wait_finished(), 10)
+        assert isinstance(app.errors[0], SlowRequestError)
+        writer.close()
 
 
-def test_nobody_listening_is_unreachable(run: Run) -> None:
-    async def main() -> None:
-        with socket.socket() as taken:
-            taken.bind(("127.0.0.1", 0))  # but does not listen
-            async with gateway(f"http://127.0.0.1:{taken.getsockname()[1]}") as front:
-                answer = await front.get()
-                assert answer.status == 502
-                assert isinstance(front.errors[0], UpstreamUnreachableError)
-
-    run(main())
+async def test_a_port_on_which_nothing_listens_is_unreachable(forwarding: Forwarding) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # but does not listen
+        async with forwarding.app(f"http://127.0.0.1:{taken.getsockname()[1]}") as app:
+            response = await app.get()
+            assert response.status == 502
+            assert isinstance(app.errors[0], UpstreamUnreachableError)
 
 
-def test_keep_alive_serves_several_requests_of_one_client(run: Run) -> None:
-    async def script(peer: Peer) -> None:
+async def test_keep_alive_serves_several_requests_of_one_client(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            await peer.answer()
+            await connection.respond()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            reader, writer = await front.connect()
-            for _ in range(5):
-                writer.write(GET)
-                assert (await read_answer(reader)).body == b"ok"
-            writer.close()
-            assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        reader, writer = await app.connect()
+        for _ in range(5):
+            writer.write(GET)
+            assert (await read_response(reader)).body == b"ok"
+        writer.close()
+        assert len(upstream.connections) == 1

@@ -16,10 +16,10 @@ NAMES = st.sampled_from(
         | {b"authorization", b"cookie", b"x-mlflow-workspace", b"x-api-key", b"host", b"expect"}
     )
 ) | st.from_regex(rb"\A[a-z0-9-]{1,20}\Z")
-ANSWER_NAMES = NAMES | st.sampled_from([b"set-cookie", b"server", b"content-length", b"etag"])
+RESPONSE_NAMES = NAMES | st.sampled_from([b"set-cookie", b"server", b"content-length", b"etag"])
 VALUES = st.binary(max_size=20)
-# What a Connection header nominates, in any case and spacing.
-CONNECTIONS = st.lists(ANSWER_NAMES, max_size=4).map(b" ,\t".join).map(bytes.title)
+# The names in a Connection header, in any case and spacing.
+CONNECTIONS = st.lists(RESPONSE_NAMES, max_size=4).map(b" ,\t".join).map(bytes.title)
 
 
 @given(st.dictionaries(NAMES, VALUES), st.none() | CONNECTIONS)
@@ -57,17 +57,17 @@ def test_only_the_allow_list_goes_upstream(
         b"baggage",
     ],
 )
-def test_what_identifies_or_frames_stays_behind(name: bytes) -> None:
+def test_headers_that_identify_or_frame_are_not_forwarded(name: bytes) -> None:
     assert request_headers({name: b"x", b"accept": b"*/*"}) == [(b"accept", b"*/*")]
 
 
-def test_a_nominated_header_is_dropped_although_it_is_allowed() -> None:
+def test_an_allowed_header_that_connection_names_is_removed() -> None:
     headers = {b"connection": b"keep-alive, Range ,close", b"range": b"bytes=0-1", b"accept": b"a"}
     assert request_headers(headers) == [(b"accept", b"a")]
 
 
-@given(st.lists(st.tuples(ANSWER_NAMES, VALUES), max_size=12), st.lists(CONNECTIONS, max_size=2))
-def test_answers_lose_what_is_hop_by_hop_and_nothing_else(
+@given(st.lists(st.tuples(RESPONSE_NAMES, VALUES), max_size=12), st.lists(CONNECTIONS, max_size=2))
+def test_responses_lose_hop_by_hop_headers_and_no_others(
     raw: list[tuple[bytes, bytes]], connections: list[bytes]
 ) -> None:
     raw = raw + [(b"connection", value) for value in connections]
@@ -81,12 +81,12 @@ def test_answers_lose_what_is_hop_by_hop_and_nothing_else(
     assert response_headers(raw) == [item for item in raw if item[0] not in dropped]
 
 
-def test_repeats_keep_their_order() -> None:
+def test_repeated_headers_keep_their_order() -> None:
     raw = [(b"link", b"1"), (b"etag", b"x"), (b"link", b"2"), (b"content-length", b"3")]
     assert response_headers(raw) == raw
 
 
-def test_neither_direction_changes_what_it_is_given() -> None:
+def test_filtering_does_not_change_its_arguments() -> None:
     headers = {b"connection": b"accept", b"accept": b"a", b"cookie": b"c"}
     raw = [(b"connection", b"etag"), (b"etag", b"e"), (b"server", b"s")]
     request_headers(headers)

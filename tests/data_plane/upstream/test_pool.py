@@ -1,4 +1,7 @@
-"""Connections: kept, repeated on, limited, secured."""
+"""The pool of connections: reuse, retries, limits, the queue, TLS.
+
+Longer than most files here: the scripts of the upstream stand beside the tests that use them.
+"""
 
 import asyncio
 import os
@@ -22,51 +25,47 @@ from app.core.errors import (
 )
 from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.pool import Pool, PoolLimits
+from tests.data_plane.upstream.forwarding_app import (
+    Forwarding,
+    all_event_loops_and_copy_modes,
+)
 from tests.support.scripted_upstream import (
     OK,
-    Peer,
-    Run,
     Script,
-    each_loop,
-    gateway,
-    hostile,
-    scene,
-    splicing_on,
-    until,
+    UpstreamConnection,
+    scripted_upstream,
 )
-
-pytestmark = each_loop
+from tests.support.waiting import until
 
 GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
 
 
-def dies_when_used_again(heads: list[bytes]) -> Script:
-    async def script(peer: Peer) -> None:
-        heads.append(await peer.answer(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
-        if peer.number == 0:
-            # Reads the next request, as a server does that closes at the same moment.
-            heads.append(await peer.head())
-            peer.reset()
+def reset_when_reused(heads: list[bytes]) -> Script:
+    async def script(connection: UpstreamConnection) -> None:
+        heads.append(await connection.respond(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"))
+        if connection.number == 0:
+            # Reads the next request, like a server that closes at the same moment.
+            heads.append(await connection.read_head())
+            connection.reset()
         else:
-            await peer.gone()
+            await connection.wait_closed()
 
     return script
 
 
 @pytest.mark.parametrize("method", [b"GET", b"HEAD", b"PUT", b"DELETE"])
-def test_a_connection_that_died_in_the_pool_is_replaced_once(run: Run, method: bytes) -> None:
+async def test_a_pooled_connection_that_was_closed_is_replaced_once(
+    forwarding: Forwarding, method: bytes
+) -> None:
     heads: list[bytes] = []
 
-    async def main() -> None:
-        async with scene(dies_when_used_again(heads)) as (front, server):
-            assert (await front.get()).status == 200
-            answer = await front.ask(method + b" / HTTP/1.1\r\nhost: g\r\n\r\n")
-            assert answer.status == 200
-            assert front.errors == []
-            assert len(server.peers) == 2
-            assert heads[1] == heads[2]
-
-    run(main())
+    async with forwarding(reset_when_reused(heads)) as (app, upstream):
+        assert (await app.get()).status == 200
+        response = await app.send(method + b" / HTTP/1.1\r\nhost: g\r\n\r\n")
+        assert response.status == 200
+        assert app.errors == []
+        assert len(upstream.connections) == 2
+        assert heads[1] == heads[2]
 
 
 @pytest.mark.parametrize(
@@ -78,44 +77,39 @@ def test_a_connection_that_died_in_the_pool_is_replaced_once(run: Run, method: b
         b"PUT / HTTP/1.1\r\nhost: g\r\ncontent-length: 2\r\n\r\n{}",
     ],
 )
-@pytest.mark.parametrize("held", [False, True])
-def test_what_may_have_had_an_effect_is_not_repeated(run: Run, raw: bytes, held: bool) -> None:
+@pytest.mark.parametrize("buffered", [False, True])
+async def test_a_request_that_may_have_had_an_effect_is_not_repeated(
+    forwarding: Forwarding, raw: bytes, buffered: bool
+) -> None:
     heads: list[bytes] = []
 
-    async def main() -> None:
-        async with scene(dies_when_used_again(heads), held=held) as (front, server):
-            await front.get()
-            assert (await front.ask(raw)).status == 502
-            assert isinstance(front.errors[0], UpstreamProtocolError)
-            assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(reset_when_reused(heads), buffered=buffered) as (app, upstream):
+        await app.get()
+        assert (await app.send(raw)).status == 502
+        assert isinstance(app.errors[0], UpstreamProtocolError)
+        assert len(upstream.connections) == 1
 
 
-def test_what_nobody_thought_of_when_connecting_is_an_answer_too(run: Run) -> None:
-    async def main() -> None:
-        async with gateway("http://mlflow..svc:5000") as front:
-            assert (await front.get()).status == 500
+async def test_an_unexpected_error_while_connecting_is_a_500(
+    forwarding: Forwarding,
+) -> None:
+    async with forwarding.app("http://mlflow..svc:5000") as app:
+        assert (await app.get()).status == 500
 
-    run(main())
 
-
-def test_who_waits_for_a_connection_is_told_of_the_end(run: Run) -> None:
-    async def main() -> None:
-        limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
-        pool = Pool("127.0.0.1", 9, None, limits)
-        slots = [pool.request() for _ in range(2)]  # being opened, and in the queue
-        await pool.aclose()
-        for slot in slots:
-            with pytest.raises(UpstreamUnreachableError):
-                await slot
-
-    run(main())
+async def test_closing_the_pool_fails_the_requests_that_wait_for_a_connection() -> None:
+    limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
+    pool = Pool("127.0.0.1", 9, None, limits)
+    slots = [pool.acquire() for _ in range(2)]  # the first is being opened, the second in the queue
+    await pool.aclose()
+    for slot in slots:
+        with pytest.raises(UpstreamUnreachableError):
+            await slot
 
 
 @pytest.mark.parametrize(("slow", "status"), [(False, 200), (True, 502)])
-def test_a_refused_connection_is_tried_once_more(
-    run: Run, slow: bool, status: int, monkeypatch: pytest.MonkeyPatch
+async def test_a_refused_connection_is_retried_once(
+    forwarding: Forwarding, slow: bool, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connect = Pool._connect
     tries = 0
@@ -124,96 +118,83 @@ def test_a_refused_connection_is_tried_once_more(
         nonlocal tries
         tries += 1
         if tries == 1:
-            # One that took all of its time is not tried again.
+            # A connection that timed out is not tried again.
             raise UpstreamUnreachableError("No.") from (TimeoutError() if slow else OSError())
         return await connect(self)
 
     monkeypatch.setattr(Pool, "_connect", second_time)
 
-    async def script(peer: Peer) -> None:
-        await peer.answer()
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            assert (await front.ask(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")).status == status
-            assert (tries, len(server.peers)) == ((1, 0) if slow else (2, 1))
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        assert (await app.send(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")).status == status
+        assert (tries, len(upstream.connections)) == ((1, 0) if slow else (2, 1))
 
 
-def test_a_fresh_connection_that_dies_is_not_replaced(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.head()
-        peer.reset()
+async def test_a_new_connection_that_is_reset_is_not_replaced(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.read_head()
+        connection.reset()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            assert (await front.get()).status == 502
-            assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        assert (await app.get()).status == 502
+        assert len(upstream.connections) == 1
 
 
-def test_a_replacement_that_dies_is_not_replaced(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        if peer.number == 0:
-            await peer.answer()
-        await peer.head()
-        peer.reset()
+async def test_a_replacement_that_is_reset_is_not_replaced(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        if connection.number == 0:
+            await connection.respond()
+        await connection.read_head()
+        connection.reset()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            await front.get()
-            assert (await front.get()).status == 502
-            assert len(server.peers) == 2
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        await app.get()
+        assert (await app.get()).status == 502
+        assert len(upstream.connections) == 2
 
 
-@pytest.mark.parametrize("late", [b"", OK, b"x"], ids=["closed", "an-answer", "a-byte"])
-def test_a_connection_that_changes_while_it_rests_is_dropped(run: Run, late: bytes) -> None:
+@pytest.mark.parametrize("late", [b"", OK, b"x"], ids=["closed", "a-response", "a-byte"])
+async def test_an_idle_connection_that_is_closed_or_gets_bytes_is_dropped(
+    forwarding: Forwarding, late: bytes
+) -> None:
     closed = asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.answer()
-        if peer.number == 0:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond()
+        if connection.number == 0:
             await asyncio.sleep(0.05)
             if late:
-                await peer.send(late)
-                await peer.gone()
+                await connection.send(late)
+                await connection.wait_closed()
             closed.set()
         else:
-            await peer.gone()
+            await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            await front.get()
-            await closed.wait()
-            await asyncio.sleep(0.05)
-            # A POST would not be repeated, so a dead connection would show.
-            answer = await front.ask(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")
-            assert (answer.status, answer.body) == (200, b"ok")
-            assert len(server.peers) == 2
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        await app.get()
+        await closed.wait()
+        await asyncio.sleep(0.05)
+        # A POST is not retried, so that the use of a dead connection would show.
+        response = await app.send(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")
+        assert (response.status, response.body) == (200, b"ok")
+        assert len(upstream.connections) == 2
 
 
-def test_a_connection_rests_no_longer_than_it_may(run: Run) -> None:
+async def test_an_idle_connection_is_closed_after_its_timeout(forwarding: Forwarding) -> None:
     closed = asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.answer()
-        await peer.gone()
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond()
+        await connection.wait_closed()
         closed.set()
 
-    async def main() -> None:
-        async with scene(script, idle_timeout=0.2) as (front, server):
-            await front.get()
-            await asyncio.wait_for(closed.wait(), 5)
-            assert (await front.get()).status == 200
-            assert len(server.peers) == 2
-
-    run(main())
+    async with forwarding(script, idle_timeout=0.2) as (app, upstream):
+        await app.get()
+        await asyncio.wait_for(closed.wait(), 5)
+        assert (await app.get()).status == 200
+        assert len(upstream.connections) == 2
 
 
 @pytest.mark.parametrize(
@@ -223,126 +204,116 @@ def test_a_connection_rests_no_longer_than_it_may(run: Run) -> None:
         b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nok",
     ],
 )
-def test_a_connection_that_the_server_ends_is_not_used_again(run: Run, wire: bytes) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(wire)
-        await peer.gone()
+async def test_a_connection_that_the_server_closes_is_not_reused(
+    forwarding: Forwarding, wire: bytes
+) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(wire)
+        await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script) as (front, server):
-            for _ in range(2):
-                assert (await front.get()).status == 200
-            assert len(server.peers) == 2
-
-    run(main())
+    async with forwarding(script) as (app, upstream):
+        for _ in range(2):
+            assert (await app.get()).status == 200
+        assert len(upstream.connections) == 2
 
 
-def test_the_limit_holds_and_the_queue_is_in_order(run: Run) -> None:
+async def test_the_limit_of_connections_holds_and_the_queue_is_in_order(
+    forwarding: Forwarding,
+) -> None:
     order: list[bytes] = []
 
-    async def script(peer: Peer) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            order.append((await peer.head()).split()[1])
+            order.append((await connection.read_head()).split()[1])
             await asyncio.sleep(0.02)
-            await peer.send(OK)
+            await connection.send(OK)
 
-    async def main() -> None:
-        async with scene(script, max_connections=2) as (front, server):
-            asks = []
-            for i in range(12):
-                asks.append(asyncio.ensure_future(front.get(b"/%d" % i)))
-                await asyncio.sleep(0.005)
-            answers = await asyncio.gather(*asks)
-            assert {answer.status for answer in answers} == {200}
-            assert order == [b"/%d" % i for i in range(12)]
-            assert len(server.peers) == 2
-
-    run(main())
+    async with forwarding(script, max_connections=2) as (app, upstream):
+        requests = []
+        for i in range(12):
+            requests.append(asyncio.ensure_future(app.get(b"/%d" % i)))
+            await asyncio.sleep(0.005)
+        responses = await asyncio.gather(*requests)
+        assert {response.status for response in responses} == {200}
+        assert order == [b"/%d" % i for i in range(12)]
+        assert len(upstream.connections) == 2
 
 
-def test_the_queue_moves_on_when_connections_are_cut(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok")
+async def test_the_queue_advances_when_connections_are_closed(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(
+            b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
+        )
 
-    async def main() -> None:
-        async with scene(script, max_connections=1) as (front, server):
-            answers = await asyncio.gather(*(front.get() for _ in range(8)))
-            assert {answer.status for answer in answers} == {200}
-            assert len(server.peers) == 8
-
-    run(main())
+    async with forwarding(script, max_connections=1) as (app, upstream):
+        responses = await asyncio.gather(*(app.get() for _ in range(8)))
+        assert {response.status for response in responses} == {200}
+        assert len(upstream.connections) == 8
 
 
-def test_waiting_too_long_for_a_connection_is_busy(run: Run) -> None:
+async def test_waiting_too_long_for_a_connection_is_a_503(forwarding: Forwarding) -> None:
     release = asyncio.Event()
 
-    async def script(peer: Peer) -> None:
-        await peer.head()
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.read_head()
         await release.wait()
-        await peer.send(OK)
+        await connection.send(OK)
 
-    async def main() -> None:
-        async with scene(script, max_connections=1, queue_timeout=0.2) as (front, server):
-            first = asyncio.ensure_future(front.get())
-            await until(lambda: server.peers)
-            answer = await front.get()
-            assert answer.status == 503
-            assert answer.header(b"retry-after") == b"1"
-            assert isinstance(front.errors[0], UpstreamBusyError)
-            release.set()
-            assert (await first).status == 200
-
-    run(main())
+    async with forwarding(script, max_connections=1, queue_timeout=0.2) as (app, upstream):
+        first = asyncio.ensure_future(app.get())
+        await until(lambda: upstream.connections)
+        response = await app.get()
+        assert response.status == 503
+        assert response.header(b"retry-after") == b"1"
+        assert isinstance(app.errors[0], UpstreamBusyError)
+        release.set()
+        assert (await first).status == 200
 
 
-def test_a_client_that_leaves_the_queue_is_never_sent_on(run: Run) -> None:
+async def test_a_client_that_disconnects_in_the_queue_is_not_forwarded(
+    forwarding: Forwarding,
+) -> None:
     release = asyncio.Event()
     targets: list[bytes] = []
 
-    async def script(peer: Peer) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            targets.append((await peer.head()).split()[1])
+            targets.append((await connection.read_head()).split()[1])
             await release.wait()
-            await peer.send(OK)
+            await connection.send(OK)
 
-    async def main() -> None:
-        async with scene(script, max_connections=1, queue_timeout=30) as (front, server):
-            first = asyncio.ensure_future(front.get(b"/first"))
-            await until(lambda: server.peers)
-            _, writer = await front.connect()
-            writer.write(b"GET /gone HTTP/1.1\r\nhost: g\r\n\r\n")
-            await asyncio.sleep(0.05)
-            writer.close()
-            await front.finished()
-            release.set()
-            assert (await first).status == 200
-            assert (await front.get(b"/last")).status == 200
-            assert targets == [b"/first", b"/last"]
-
-    run(main())
+    async with forwarding(script, max_connections=1, queue_timeout=30) as (app, upstream):
+        first = asyncio.ensure_future(app.get(b"/first"))
+        await until(lambda: upstream.connections)
+        _, writer = await app.connect()
+        writer.write(b"GET /gone HTTP/1.1\r\nhost: g\r\n\r\n")
+        await asyncio.sleep(0.05)
+        writer.close()
+        await app.wait_finished()
+        release.set()
+        assert (await first).status == 200
+        assert (await app.get(b"/last")).status == 200
+        assert targets == [b"/first", b"/last"]
 
 
-def test_closing_ends_what_is_in_flight(run: Run) -> None:
-    async def script(peer: Peer) -> None:
-        await peer.answer(b"")
-        await peer.gone()
+async def test_closing_the_client_ends_requests_in_flight(forwarding: Forwarding) -> None:
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.respond(b"")
+        await connection.wait_closed()
 
-    async def main() -> None:
-        async with scene(script, max_connections=1) as (front, server):
-            asks = [asyncio.ensure_future(front.get()) for _ in range(2)]
-            await until(lambda: server.peers)
-            await asyncio.sleep(0.05)
-            await front.upstream.aclose()
-            assert [answer.status for answer in await asyncio.gather(*asks)] == [502, 502]
-
-    run(main())
+    async with forwarding(script, max_connections=1) as (app, upstream):
+        requests = [asyncio.ensure_future(app.get()) for _ in range(2)]
+        await until(lambda: upstream.connections)
+        await asyncio.sleep(0.05)
+        await app.upstream.aclose()
+        assert [response.status for response in await asyncio.gather(*requests)] == [502, 502]
 
 
 # --- TLS ---
 
 
 def certificates(folder: Path) -> tuple[Path, Path]:
-    """An own authority that signed for 127.0.0.1; its certificate, and the server's with key."""
+    """Files with a self-signed certificate for 127.0.0.1: without its key, and with it."""
     now = datetime.now(UTC)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
@@ -375,10 +346,10 @@ def certificates(folder: Path) -> tuple[Path, Path]:
 
 
 def opened_twice() -> list[str]:
-    """The sockets that this process has open under more than one number."""
+    """The sockets that this process has open under more than one file descriptor."""
     opened: Counter[str] = Counter()
     for number in os.listdir("/proc/self/fd"):
-        with suppress(FileNotFoundError):  # one that was open for a moment
+        with suppress(FileNotFoundError):  # it was closed meanwhile
             opened[os.readlink(f"/proc/self/fd/{number}")] += 1
     return [what for what, times in opened.items() if times > 1 and what.startswith("socket:")]
 
@@ -389,63 +360,63 @@ def server_context(server: Path) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("splicing", [False, True])
-def test_tls_carries_large_bodies_and_is_kept(run: Run, tmp_path: Path, splicing: bool) -> None:
-    """Nothing of it may go past the process that encrypts and decrypts it."""
+@all_event_loops_and_copy_modes
+async def test_tls_connections_carry_large_bodies_and_are_reused(
+    forwarding: Forwarding, tmp_path: Path
+) -> None:
+    """Encrypted bodies cannot be spliced, since the process encrypts and decrypts them."""
     authority, server_pem = certificates(tmp_path)
     body = bytes(range(256)) * 20_000
 
-    async def script(peer: Peer) -> None:
+    async def script(connection: UpstreamConnection) -> None:
         while True:
-            await peer.head()
-            assert await peer.reader.readexactly(len(body)) == body
-            await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
+            await connection.read_head()
+            assert await connection.reader.readexactly(len(body)) == body
+            await connection.send(
+                b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
 
-    async def main() -> None:
-        async with (
-            hostile(script, server_context(server_pem)) as server,
-            gateway(f"https://127.0.0.1:{server.port}", ca_file=authority) as front,
-        ):
-            reader, writer = await front.connect()
-            for _ in range(4):
-                writer.write(
-                    b"PUT / HTTP/1.1\r\nhost: g\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-                )
-                answer = await reader.readuntil(b"\r\n\r\n")
-                assert answer.startswith(b"HTTP/1.1 200 ")
-                assert await reader.readexactly(len(body)) == body
-            left = opened_twice()
-            writer.close()
-            assert left == []
-            assert len(server.peers) == 1
-            assert not front.spliced
-
-    (splicing_on(run) if splicing else run)(main())
+    async with (
+        scripted_upstream(script, server_context(server_pem)) as upstream,
+        forwarding.app(f"https://127.0.0.1:{upstream.port}", ca_file=authority) as app,
+    ):
+        reader, writer = await app.connect()
+        for _ in range(4):
+            writer.write(
+                b"PUT / HTTP/1.1\r\nhost: g\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
+            response = await reader.readuntil(b"\r\n\r\n")
+            assert response.startswith(b"HTTP/1.1 200 ")
+            assert await reader.readexactly(len(body)) == body
+        left = opened_twice()
+        writer.close()
+        assert left == []
+        assert len(upstream.connections) == 1
+        assert not app.spliced
 
 
 @pytest.mark.parametrize("trouble", ["unknown-authority", "other-name", "no-tls"])
-def test_an_upstream_that_is_not_who_it_should_be(run: Run, tmp_path: Path, trouble: str) -> None:
+async def test_an_upstream_without_a_valid_certificate_gets_no_request(
+    forwarding: Forwarding, tmp_path: Path, trouble: str
+) -> None:
     authority, server_pem = certificates(tmp_path)
     context = None if trouble == "no-tls" else server_context(server_pem)
     host = "localhost" if trouble == "other-name" else "127.0.0.1"
     heads: list[bytes] = []
 
-    async def script(peer: Peer) -> None:
-        await peer.reader.read(1)
-        heads.append(await peer.answer(b"this is not TLS"))
+    async def script(connection: UpstreamConnection) -> None:
+        await connection.reader.read(1)
+        heads.append(await connection.respond(b"this is not TLS"))
 
-    async def main() -> None:
-        async with (
-            hostile(script, context) as server,
-            gateway(
-                f"https://{host}:{server.port}",
-                ca_file=None if trouble == "unknown-authority" else authority,
-                connect_timeout=2,
-            ) as front,
-        ):
-            assert (await front.get()).status == 502
-            expected = UpstreamUnreachableError if trouble == "no-tls" else UpstreamTLSError
-            assert isinstance(front.errors[0], expected)
-            assert heads == []
-
-    run(main())
+    async with (
+        scripted_upstream(script, context) as upstream,
+        forwarding.app(
+            f"https://{host}:{upstream.port}",
+            ca_file=None if trouble == "unknown-authority" else authority,
+            connect_timeout=2,
+        ) as app,
+    ):
+        assert (await app.get()).status == 502
+        expected = UpstreamUnreachableError if trouble == "no-tls" else UpstreamTLSError
+        assert isinstance(app.errors[0], expected)
+        assert heads == []

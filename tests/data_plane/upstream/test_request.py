@@ -61,7 +61,7 @@ def test_the_target_keeps_its_bytes_below_the_prefix() -> None:
     target=ANYTHING.map(lambda tail: b"/" + tail) | ANYTHING,
     headers=st.lists(st.tuples(st.sampled_from([b"accept", b"x-a"]) | ANYTHING, ANYTHING)),
 )
-def test_nothing_breaks_out_of_its_line(
+def test_no_value_breaks_out_of_its_line(
     method: bytes, target: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
     try:
@@ -107,6 +107,6 @@ def test_nothing_breaks_out_of_its_line(
         UpstreamRequest(b"PUT", b"/", [], None, -1),
     ],
 )
-def test_what_could_be_two_requests_is_refused(request_: UpstreamRequest) -> None:
+def test_a_head_that_could_be_two_requests_is_refused(request_: UpstreamRequest) -> None:
     with pytest.raises(ValueError, match=r"."):
         encode_head(request_, b"host")

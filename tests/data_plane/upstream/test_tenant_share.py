@@ -1,4 +1,4 @@
-"""One caller holds its share of the connections to MLflow, and no more; others find one."""
+"""A caller holds at most its share of the connections to MLflow; the rest is for others."""
 
 import asyncio
 import random
@@ -10,20 +10,17 @@ import pytest
 
 from app.core.errors import UpstreamBusyError
 from app.data_plane.upstream.pool import Pool
+from tests.data_plane.upstream.forwarding_app import (
+    Forwarding,
+    ForwardingApp,
+    Response,
+)
 from tests.support.scripted_upstream import (
     OK,
-    Answer,
-    Gateway,
-    Peer,
-    Run,
-    each_loop,
-    gateway,
-    hostile,
-    scene,
-    until,
+    UpstreamConnection,
+    scripted_upstream,
 )
-
-pytestmark = each_loop
+from tests.support.waiting import until
 
 CONNECTIONS = 6
 SHARE = 0.5
@@ -31,48 +28,48 @@ HELD = 3
 
 
 class MLflow:
-    """Does what a request's target says; requests for `/wait` are answered all at once.
+    """Does what a request's target says; responses to `/wait` are held until `release` is set.
 
-    targets: in the order in which they came. waiting: those that are not answered yet.
+    targets: in order of arrival. waiting: how many requests for `/wait` have no response yet.
     """
 
     def __init__(self) -> None:
         self.targets: list[bytes] = []
         self.waiting = 0
-        self.go_on = asyncio.Event()
+        self.release = asyncio.Event()
 
-    async def __call__(self, peer: Peer) -> None:
+    async def __call__(self, connection: UpstreamConnection) -> None:
         while True:
-            head = await peer.head()
+            head = await connection.read_head()
             target = head.split()[1]
             self.targets.append(target)
             if target.startswith(b"/wait"):
                 self.waiting += 1
                 try:
-                    await self.go_on.wait()
+                    await self.release.wait()
                 finally:
                     self.waiting -= 1
-                await peer.send(OK)
+                await connection.send(OK)
             elif target == b"/reset":
-                peer.reset()
+                connection.reset()
                 return
             elif target == b"/head":
-                await peer.send(b"HTTP/1.1 200")
+                await connection.send(b"HTTP/1.1 200")
                 return
             elif target == b"/body":
-                await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nshort")
+                await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\nshort")
                 return
             elif target == b"/bad":
-                await peer.send(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n")
+                await connection.send(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n")
             elif target == b"/close":
-                await peer.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nthe end")
+                await connection.send(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nthe end")
                 return
             elif target == b"/early":
-                await peer.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+                await connection.send(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
             elif target == b"/silent":
-                await peer.gone()
+                await connection.wait_closed()
             else:
-                await peer.send(OK)
+                await connection.send(OK)
 
 
 def raw(target: bytes, caller: bytes, *lines: bytes, method: bytes = b"GET") -> bytes:
@@ -80,188 +77,177 @@ def raw(target: bytes, caller: bytes, *lines: bytes, method: bytes = b"GET") -> 
     return b"\r\n".join([*head, b"", b""])
 
 
-async def whole_share(front: Gateway, mlflow: MLflow) -> None:
-    """Fails unless a caller gets all of its share at once, and not one connection more."""
-    mlflow.go_on.clear()
-    asks = [asyncio.ensure_future(front.ask(raw(b"/wait", b"a"))) for _ in range(HELD + 2)]
+async def check_full_share(app: ForwardingApp, mlflow: MLflow) -> None:
+    """Fails unless a caller can use its full share at once, and no further connection."""
+    mlflow.release.clear()
+    requests = [asyncio.ensure_future(app.send(raw(b"/wait", b"a"))) for _ in range(HELD + 2)]
     await until(lambda: mlflow.waiting == HELD)
-    # Somebody else goes past those two.
-    assert (await front.ask(raw(b"/", b"b"))).status == 200
+    # Another caller overtakes the two that wait.
+    assert (await app.send(raw(b"/", b"b"))).status == 200
     assert mlflow.waiting == HELD
-    mlflow.go_on.set()
-    assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
+    mlflow.release.set()
+    assert {response.status for response in await asyncio.gather(*requests)} == {200}
 
 
-def test_above_its_share_a_caller_waits_and_others_do_not(run: Run) -> None:
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(mlflow, max_connections=CONNECTIONS, share=SHARE, queue_timeout=0.3) as (
-            front,
-            server,
-        ):
-            asks = [asyncio.ensure_future(front.ask(raw(b"/wait", b"a"))) for _ in range(5)]
-            await until(lambda: front.ended == 2)
-            assert (mlflow.waiting, len(server.peers)) == (HELD, HELD)
-            for _ in range(3):
-                assert (await front.ask(raw(b"/", b"b"))).status == 200
-            mlflow.go_on.set()
-            answers = await asyncio.gather(*asks)
-            assert sorted(answer.status for answer in answers) == [200, 200, 200, 503, 503]
-            refused = [answer for answer in answers if answer.status == 503]
-            assert {answer.header(b"retry-after") for answer in refused} == {b"1"}
-            for error in front.errors:
-                assert isinstance(error, UpstreamBusyError)
-                assert "hold 3 connections to MLflow, as many as one caller" in error.message
-
-    run(main())
+async def test_above_its_share_a_caller_waits_and_others_do_not(forwarding: Forwarding) -> None:
+    mlflow = MLflow()
+    async with forwarding(mlflow, max_connections=CONNECTIONS, share=SHARE, queue_timeout=0.3) as (
+        app,
+        upstream,
+    ):
+        requests = [asyncio.ensure_future(app.send(raw(b"/wait", b"a"))) for _ in range(5)]
+        await until(lambda: app.finished == 2)
+        assert (mlflow.waiting, len(upstream.connections)) == (HELD, HELD)
+        for _ in range(3):
+            assert (await app.send(raw(b"/", b"b"))).status == 200
+        mlflow.release.set()
+        responses = await asyncio.gather(*requests)
+        assert sorted(response.status for response in responses) == [200, 200, 200, 503, 503]
+        refused = [response for response in responses if response.status == 503]
+        assert {response.header(b"retry-after") for response in refused} == {b"1"}
+        for error in app.errors:
+            assert isinstance(error, UpstreamBusyError)
+            assert "hold 3 connections to MLflow, as many as one caller" in error.message
 
 
-def test_callers_that_take_all_they_can_leave_some_for_the_next(run: Run) -> None:
-    """With a share of a half each takes half of what is left."""
+async def test_greedy_callers_leave_connections_for_the_next_caller(
+    forwarding: Forwarding,
+) -> None:
+    """With a share of a half, each caller takes half of the remaining connections."""
 
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(mlflow, max_connections=16, share=SHARE) as (front, _):
-            asks = []
-            for caller, held in [(b"a", 8), (b"b", 12), (b"c", 14), (b"d", 15)]:
-                asks += [asyncio.ensure_future(front.ask(raw(b"/wait", caller))) for _ in range(16)]
-                await until(lambda held=held: mlflow.waiting == held)  # type: ignore[misc]
-                assert (await front.ask(raw(b"/", b"next"))).status == 200
-                assert mlflow.waiting == held
-            mlflow.go_on.set()
-            assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
-
-    run(main())
-
-
-def test_the_gateway_itself_has_no_share(run: Run) -> None:
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(mlflow, max_connections=CONNECTIONS, share=SHARE) as (front, _):
-            asks = [asyncio.ensure_future(front.get(b"/wait")) for _ in range(CONNECTIONS)]
-            await until(lambda: mlflow.waiting == CONNECTIONS)
-            mlflow.go_on.set()
-            assert {answer.status for answer in await asyncio.gather(*asks)} == {200}
-
-    run(main())
+    mlflow = MLflow()
+    async with forwarding(mlflow, max_connections=16, share=SHARE) as (app, _):
+        requests = []
+        for caller, held in [(b"a", 8), (b"b", 12), (b"c", 14), (b"d", 15)]:
+            requests += [asyncio.ensure_future(app.send(raw(b"/wait", caller))) for _ in range(16)]
+            await until(lambda held=held: mlflow.waiting == held)  # type: ignore[misc]
+            assert (await app.send(raw(b"/", b"next"))).status == 200
+            assert mlflow.waiting == held
+        mlflow.release.set()
+        assert {response.status for response in await asyncio.gather(*requests)} == {200}
 
 
-def test_those_who_wait_take_turns_by_caller(run: Run) -> None:
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(mlflow, max_connections=1) as (front, _):
-            first = asyncio.ensure_future(front.ask(raw(b"/wait", b"a")))
-            await until(lambda: mlflow.waiting)
-            pool = front.upstream._pool
-
-            async def queued(number: int, target: bytes, caller: bytes) -> asyncio.Task[Answer]:
-                asked = asyncio.create_task(front.ask(raw(target, caller)))
-                await until(lambda: sum(map(len, pool._queues.values())) == number)
-                return asked
-
-            asks = [
-                await queued(1, b"/a1", b"a"),
-                await queued(2, b"/a2", b"a"),
-                await queued(3, b"/a3", b"a"),
-                await queued(4, b"/b", b"b"),
-            ]
-            mlflow.go_on.set()
-            await asyncio.gather(first, *asks)
-            assert mlflow.targets == [b"/wait", b"/a1", b"/b", b"/a2", b"/a3"]
-
-    run(main())
+async def test_the_gateway_itself_has_no_share(forwarding: Forwarding) -> None:
+    mlflow = MLflow()
+    async with forwarding(mlflow, max_connections=CONNECTIONS, share=SHARE) as (app, _):
+        requests = [asyncio.ensure_future(app.get(b"/wait")) for _ in range(CONNECTIONS)]
+        await until(lambda: mlflow.waiting == CONNECTIONS)
+        mlflow.release.set()
+        assert {response.status for response in await asyncio.gather(*requests)} == {200}
 
 
-Fault = Callable[[Gateway, MLflow], Awaitable[None]]
+async def test_waiting_requests_are_served_in_turn_by_caller(forwarding: Forwarding) -> None:
+    mlflow = MLflow()
+    async with forwarding(mlflow, max_connections=1) as (app, _):
+        first = asyncio.ensure_future(app.send(raw(b"/wait", b"a")))
+        await until(lambda: mlflow.waiting)
+        pool = app.upstream._pool
+
+        async def queued(number: int, target: bytes, caller: bytes) -> asyncio.Task[Response]:
+            task = asyncio.create_task(app.send(raw(target, caller)))
+            await until(lambda: sum(map(len, pool._queues.values())) == number)
+            return task
+
+        requests = [
+            await queued(1, b"/a1", b"a"),
+            await queued(2, b"/a2", b"a"),
+            await queued(3, b"/a3", b"a"),
+            await queued(4, b"/b", b"b"),
+        ]
+        mlflow.release.set()
+        await asyncio.gather(first, *requests)
+        assert mlflow.targets == [b"/wait", b"/a1", b"/b", b"/a2", b"/a3"]
 
 
-def asks_for(target: bytes, status: int, *, whole: bool = True) -> Fault:
-    async def fault(front: Gateway, _: MLflow) -> None:
-        answer = await front.ask(raw(target, b"a"))
-        assert (answer.status, answer.whole) == (status, whole)
+Fault = Callable[[ForwardingApp, MLflow], Awaitable[None]]
+
+
+def request_for(target: bytes, status: int, *, complete: bool = True) -> Fault:
+    async def fault(app: ForwardingApp, _: MLflow) -> None:
+        response = await app.send(raw(target, b"a"))
+        assert (response.status, response.complete) == (status, complete)
 
     return fault
 
 
-async def leaves(front: Gateway, data: bytes, there: Callable[[], object]) -> None:
-    before = front.ended
-    _, writer = await front.connect()
+async def disconnects(app: ForwardingApp, data: bytes, sent: Callable[[], object]) -> None:
+    before = app.finished
+    _, writer = await app.connect()
     writer.write(data)
-    await until(there)
+    await until(sent)
     writer.close()
-    await until(lambda: front.ended > before)
+    await until(lambda: app.finished > before)
 
 
-async def leaves_while_mlflow_works(front: Gateway, mlflow: MLflow) -> None:
-    await leaves(front, raw(b"/silent", b"a"), lambda: mlflow.targets[-1:] == [b"/silent"])
+async def disconnects_while_mlflow_works(app: ForwardingApp, mlflow: MLflow) -> None:
+    await disconnects(app, raw(b"/silent", b"a"), lambda: mlflow.targets[-1:] == [b"/silent"])
     mlflow.targets.clear()
 
 
-async def leaves_an_upload(front: Gateway, mlflow: MLflow) -> None:
+async def disconnects_during_an_upload(app: ForwardingApp, mlflow: MLflow) -> None:
     data = raw(b"/silent", b"a", b"content-length: 100", method=b"PUT") + b"some"
-    await leaves(front, data, lambda: mlflow.targets[-1:] == [b"/silent"])
+    await disconnects(app, data, lambda: mlflow.targets[-1:] == [b"/silent"])
     mlflow.targets.clear()
 
 
-async def leaves_the_queue(front: Gateway, mlflow: MLflow) -> None:
-    mlflow.go_on.clear()
-    asks = [asyncio.ensure_future(front.ask(raw(b"/wait", b"a"))) for _ in range(HELD)]
+async def disconnects_in_the_queue(app: ForwardingApp, mlflow: MLflow) -> None:
+    mlflow.release.clear()
+    requests = [asyncio.ensure_future(app.send(raw(b"/wait", b"a"))) for _ in range(HELD)]
     await until(lambda: mlflow.waiting == HELD)
-    await leaves(front, raw(b"/never", b"a"), lambda: front.upstream._pool._queues)
-    mlflow.go_on.set()
-    await asyncio.gather(*asks)
+    await disconnects(app, raw(b"/never", b"a"), lambda: app.upstream._pool._queues)
+    mlflow.release.set()
+    await asyncio.gather(*requests)
     assert b"/never" not in mlflow.targets
 
 
-async def drips(front: Gateway, _: MLflow) -> None:
+async def sends_too_slowly(app: ForwardingApp, _: MLflow) -> None:
     data = raw(b"/silent", b"a", b"content-length: 100", method=b"PUT") + b"some"
-    assert (await front.ask(data)).status == 400
+    assert (await app.send(data)).status == 400
 
 
-async def is_answered_early(front: Gateway, _: MLflow) -> None:
+async def gets_an_early_response(app: ForwardingApp, _: MLflow) -> None:
     data = raw(b"/early", b"a", b"content-length: 1000", method=b"PUT") + b"some"
-    assert (await front.ask(data)).status == 413
+    assert (await app.send(data)).status == 413
 
 
 FAULTS: dict[str, Fault] = {
-    "a reset": asks_for(b"/reset", 502),
-    "an end in the head": asks_for(b"/head", 502),
-    "an end in the body": asks_for(b"/body", 200, whole=False),
-    "bad framing": asks_for(b"/bad", 502),
-    "an answer that ends with its connection": asks_for(b"/close", 200),
-    "silence": asks_for(b"/silent", 504),
-    "a client that leaves": leaves_while_mlflow_works,
-    "a client that leaves an upload": leaves_an_upload,
-    "a client that leaves the queue": leaves_the_queue,
-    "a client that drips": drips,
-    "an early answer": is_answered_early,
+    "a reset": request_for(b"/reset", 502),
+    "an end in the head": request_for(b"/head", 502),
+    "an end in the body": request_for(b"/body", 200, complete=False),
+    "bad framing": request_for(b"/bad", 502),
+    "a response that ends with its connection": request_for(b"/close", 200),
+    "no response": request_for(b"/silent", 504),
+    "a client that disconnects": disconnects_while_mlflow_works,
+    "a client that disconnects during an upload": disconnects_during_an_upload,
+    "a client that disconnects in the queue": disconnects_in_the_queue,
+    "a client that is too slow": sends_too_slowly,
+    "an early response": gets_an_early_response,
 }
 
 
 @pytest.mark.parametrize("kind", FAULTS)
-def test_after_any_fault_the_whole_share_is_there(run: Run, kind: str) -> None:
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(
-            mlflow,
-            max_connections=CONNECTIONS,
-            share=SHARE,
-            queue_timeout=30,
-            read_timeout=0.5 if kind == "silence" else 30,
-            body_timeout=0.3 if kind == "a client that drips" else 30,
-        ) as (front, _):
-            # Once on a new connection and then on used ones; more often than there are any.
-            for _ in range(CONNECTIONS + 1):
-                await FAULTS[kind](front, mlflow)
-            await whole_share(front, mlflow)
-            pool = front.upstream._pool
-            await until(lambda: not pool._held)
+async def test_the_full_share_is_available_after_any_fault(
+    forwarding: Forwarding, kind: str
+) -> None:
+    mlflow = MLflow()
+    async with forwarding(
+        mlflow,
+        max_connections=CONNECTIONS,
+        share=SHARE,
+        queue_timeout=30,
+        read_timeout=0.5 if kind == "no response" else 30,
+        body_timeout=0.3 if kind == "a client that is too slow" else 30,
+    ) as (app, _):
+        # First on a new connection, then on used ones; more often than there are connections.
+        for _ in range(CONNECTIONS + 1):
+            await FAULTS[kind](app, mlflow)
+        await check_full_share(app, mlflow)
+        pool = app.upstream._pool
+        await until(lambda: not pool._held)
 
-    run(main())
 
-
-async def nobody_waits_in_vain(pool: Pool) -> None:
-    """Fails where somebody waits for a connection who may have one that is there to be had."""
+async def watch_for_needless_waiting(pool: Pool) -> None:
+    """Fails if a caller waits for a connection while it may have a free one."""
     while True:
         if pool._has_room() or any(not conn.transport.is_closing() for conn in pool._idle):
             waiting = {
@@ -269,19 +255,21 @@ async def nobody_waits_in_vain(pool: Pool) -> None:
                 for caller, queue in pool._queues.items()
                 if not all(slot.done() for slot, _ in queue)
             }
-            assert not any(map(pool._may_have, waiting))
+            assert not any(map(pool._may_hold_more, waiting))
         await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) -> None:
+async def test_the_full_share_is_available_after_all_faults_at_once(
+    forwarding: Forwarding, seed: int
+) -> None:
     chance = random.Random(seed)
     targets = [b"/", b"/reset", b"/head", b"/body", b"/bad", b"/close", b"/early", b"/silent"]
 
-    async def stray(front: Gateway) -> None:
-        """One request of some caller's, which may leave at any moment."""
+    async def random_request(app: ForwardingApp) -> None:
+        """A request of a random caller, which may disconnect at any moment."""
         await asyncio.sleep(chance.random())
-        reader, writer = await front.connect()
+        reader, writer = await app.connect()
         target, caller = chance.choice(targets), chance.choice([b"a", b"b", b"c"])
         if chance.random() < 0.5:
             writer.write(raw(target, caller, b"connection: close"))
@@ -296,79 +284,76 @@ def test_after_all_faults_at_once_the_whole_share_is_there(run: Run, seed: int) 
             pass
         writer.close()
 
-    async def main() -> None:
-        mlflow = MLflow()
-        async with scene(
-            mlflow,
-            max_connections=CONNECTIONS,
-            share=SHARE,
-            queue_timeout=0.1,
-            read_timeout=0.2,
-            body_timeout=0.2,
-        ) as (front, _):
-            upstream = front.upstream
-            watch = asyncio.create_task(nobody_waits_in_vain(upstream._pool))
-            await asyncio.gather(*(stray(front) for _ in range(300)))
-            watch.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await watch
-            await until(lambda: not upstream._active and not upstream._pool._opening)
-            assert upstream._pool._held == {}
-            # From here on nobody is slow, but for a busy machine.
-            upstream._read_timeout = 30
-            upstream._pool._limits = replace(upstream._pool._limits, queue_timeout=30)
-            await whole_share(front, mlflow)
-
-    run(main())
+    mlflow = MLflow()
+    async with forwarding(
+        mlflow,
+        max_connections=CONNECTIONS,
+        share=SHARE,
+        queue_timeout=0.1,
+        read_timeout=0.2,
+        body_timeout=0.2,
+    ) as (app, _):
+        upstream = app.upstream
+        watch = asyncio.create_task(watch_for_needless_waiting(upstream._pool))
+        await asyncio.gather(*(random_request(app) for _ in range(300)))
+        watch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await watch
+        await until(lambda: not upstream._active and not upstream._pool._opening)
+        assert upstream._pool._held == {}
+        # From here on, only a busy machine causes delays.
+        upstream._limits = replace(upstream._limits, read_timeout=30)
+        upstream._pool._limits = replace(upstream._pool._limits, queue_timeout=30)
+        await check_full_share(app, mlflow)
 
 
-def test_the_whole_share_is_there_after_mlflow_was_away(run: Run) -> None:
-    async def main() -> None:
-        # Bound, and nobody listens: connections are refused.
-        with socket.socket() as absent:
-            absent.bind(("127.0.0.1", 0))
-            url = f"http://127.0.0.1:{absent.getsockname()[1]}"
-            async with gateway(url, max_connections=CONNECTIONS, share=SHARE) as front:
-                answers = await asyncio.gather(
-                    *(front.ask(raw(b"/", b"a")) for _ in range(4 * CONNECTIONS))
-                )
-                assert {answer.status for answer in answers} == {502}
-                await until(lambda: not front.upstream._pool._held)
-        mlflow = MLflow()
-        async with hostile(mlflow) as server:
-            url = f"http://127.0.0.1:{server.port}"
-            async with gateway(url, max_connections=CONNECTIONS, share=SHARE) as front:
-                await whole_share(front, mlflow)
+async def test_the_full_share_is_available_after_mlflow_was_unreachable(
+    forwarding: Forwarding,
+) -> None:
+    # Bound, but not listening: connections are refused.
+    with socket.socket() as absent:
+        absent.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{absent.getsockname()[1]}"
+        async with forwarding.app(url, max_connections=CONNECTIONS, share=SHARE) as app:
+            responses = await asyncio.gather(
+                *(app.send(raw(b"/", b"a")) for _ in range(4 * CONNECTIONS))
+            )
+            assert {response.status for response in responses} == {502}
+            await until(lambda: not app.upstream._pool._held)
+    mlflow = MLflow()
+    async with scripted_upstream(mlflow) as upstream:
+        url = f"http://127.0.0.1:{upstream.port}"
+        async with forwarding.app(url, max_connections=CONNECTIONS, share=SHARE) as app:
+            await check_full_share(app, mlflow)
 
-    run(main())
 
-
-def test_who_does_not_read_holds_no_connection_for_what_is_here(run: Run) -> None:
+async def test_a_client_that_does_not_read_holds_no_connection_for_received_responses(
+    forwarding: Forwarding,
+) -> None:
     body = bytes(60_000)
-    answered = 0
+    sent = 0
 
-    async def script(peer: Peer) -> None:
-        nonlocal answered
+    async def script(connection: UpstreamConnection) -> None:
+        nonlocal sent
         while True:
-            await peer.answer(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-            answered += 1
+            await connection.respond(
+                b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+            )
+            sent += 1
 
-    async def main() -> None:
-        async with scene(script, max_connections=1, queue_timeout=30) as (front, server):
-            with socket.socket() as unread:
-                # Its window is what it says before it is connected.
-                unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                unread.setblocking(False)
-                loop = asyncio.get_running_loop()
-                await loop.sock_connect(unread, ("127.0.0.1", front.port))
-                await loop.sock_sendall(unread, raw(b"/", b"a") * 500)
-                # Until nothing more can be written for it: its requests come one after the other.
-                before = -1
-                while before != answered:
-                    before = answered
-                    await asyncio.sleep(0.3)
-                assert answered < 500
-                assert (await front.ask(raw(b"/", b"b"))).body == body
-                assert len(server.peers) == 1
-
-    run(main())
+    async with forwarding(script, max_connections=1, queue_timeout=30) as (app, upstream):
+        with socket.socket() as unread:
+            # The receive window follows from the buffer before the connection.
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            unread.setblocking(False)
+            loop = asyncio.get_running_loop()
+            await loop.sock_connect(unread, ("127.0.0.1", app.port))
+            await loop.sock_sendall(unread, raw(b"/", b"a") * 500)
+            # Until nothing more can be written to it: pipelined requests are handled in sequence.
+            before = -1
+            while before != sent:
+                before = sent
+                await asyncio.sleep(0.3)
+            assert sent < 500
+            assert (await app.send(raw(b"/", b"b"))).body == body
+            assert len(upstream.connections) == 1

@@ -20,8 +20,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end -}}
 
-{{/* As many replicas as there may be: while Redis is away, each counts its part of the limits. */}}
-{{- define "gateway.mostReplicas" -}}
+{{/* The maximum number of replicas: while Redis is away, each enforces its share of the limits. */}}
+{{- define "gateway.maxReplicas" -}}
 {{- if .Values.autoscaling.enabled }}{{ .Values.autoscaling.maxReplicas }}{{ else }}{{ .Values.replicas }}{{ end -}}
 {{- end -}}
 
@@ -34,7 +34,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 - {name: HOKUSAI_PUBLIC_URL, value: {{ .Values.publicURL | quote }}}
 - {name: HOKUSAI_DRAIN_DELAY, value: {{ .Values.drainDelay | quote }}}
 - {name: HOKUSAI_SHUTDOWN_GRACE_PERIOD, value: {{ .Values.gracePeriod | quote }}}
-- {name: HOKUSAI_REPLICAS, value: {{ include "gateway.mostReplicas" . | quote }}}
+- {name: HOKUSAI_REPLICAS, value: {{ include "gateway.maxReplicas" . | quote }}}
 - {name: HOKUSAI_METRICS_HOST, value: "0.0.0.0"}
 - {name: HOKUSAI_METRICS_PORT, value: {{ .Values.metrics.port | quote }}}
 {{- range $name, $value := .Values.settings }}
@@ -64,7 +64,7 @@ readOnlyRootFilesystem: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* /data takes the first admin key, which is gone with its pod: docs/operations.md makes another. */}}
+{{/* /data has the first admin key, which is lost with its pod: see docs/operations.md. */}}
 {{- define "gateway.volumes" -}}
 - {name: tmp, emptyDir: {medium: Memory, sizeLimit: 64Mi}}
 - {name: data, emptyDir: {medium: Memory, sizeLimit: 1Mi}}

@@ -1,0 +1,39 @@
+"""`hokusai-gateway tenants`: creates and lists tenants."""
+
+import typer
+from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.identity.peppers import Peppers
+from app.access.tenants import service as tenants
+from app.access.tenants.endpoints import view as tenant_view
+from app.cli.output import AsJSON, print_all, print_one
+from app.cli.running import ALL_ROWS, run_in_transaction
+from app.core.errors import ConflictError
+from app.core.request.actor import CLI
+
+tenants_app = typer.Typer(help="Tenants: create, list.", no_args_is_help=True)
+
+
+@tenants_app.command("create")
+def create_tenant(name: str, as_json: AsJSON = False) -> None:
+    """Create a tenant. Its MLflow workspace is created at its first request."""
+
+    async def create(session: AsyncSession, _: Peppers) -> BaseModel:
+        tenant, is_new = await tenants.ensure(session, name, CLI)
+        if not is_new:
+            raise ConflictError(f"The tenant {name!r} already exists.")
+        return tenant_view(tenant, ready=False)
+
+    print_one(run_in_transaction(create), as_json, ("name", "workspace"))
+
+
+@tenants_app.command("list")
+def list_tenants(as_json: AsJSON = False) -> None:
+    """List the tenants."""
+
+    async def read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
+        found = await tenants.list_tenants(session, after=None, limit=ALL_ROWS)
+        return [tenant_view(t, ready=t.default_experiment is not None) for t in found]
+
+    print_all(run_in_transaction(read), as_json, ("name", "workspace", "ready", "created_at"))

@@ -1,0 +1,59 @@
+"""The data of an attestation: what is hashed and signed."""
+
+from typing import Any
+
+from app.control_plane.attestations.delta_one import default_primary_metric, delta_one
+from app.control_plane.attestations.evidence import AttestedModel
+from app.control_plane.attestations.schemas import AttestationRequest
+from app.control_plane.contributors.shares import shares
+from app.control_plane.registry.deltas import deltas
+from app.core.errors import UnprocessableError
+from app.core.request.principal import Principal
+from app.database.engine import now
+
+# The integration guide's name for what it attests.
+ATTESTATION_TYPE = "performance_improvement"
+
+
+def attested_data(
+    principal: Principal,
+    request: AttestationRequest,
+    improved: AttestedModel,
+    baseline: AttestedModel | None,
+    issuer: str,
+) -> dict[str, Any]:
+    """The JSON object to hash, with the integration guide's members and further ones.
+
+    issuer: the attestor's address. Raises UnprocessableError where there is nothing to attest, or
+    nothing to compare.
+    """
+    directions = {**improved.subject.higher_is_better, **request.higher_is_better}
+    delta = deltas(baseline.metrics if baseline else {}, improved.metrics, directions)
+    if baseline is not None and not delta:
+        raise UnprocessableError("The two models have no metric in common to compare.")
+    metrics = delta if baseline else improved.metrics
+    primary = request.primary_metric or improved.subject.primary_metric
+    if primary is not None and primary not in metrics:
+        raise UnprocessableError(f"The primary metric {primary} is not one of those attested.")
+    primary = primary or default_primary_metric(metrics)
+    contributors = improved.subject.shares
+    if request.contributions:
+        contributors = tuple(shares(request.contributions, None))
+    if not improved.metrics:
+        raise UnprocessableError("There is no metric to attest: the run has no finite metric.")
+    return {
+        "attestation_type": ATTESTATION_TYPE,
+        "kind": request.kind,
+        **improved.data(),
+        "baseline": baseline.data() if baseline else None,
+        "delta": {name: one.model_dump() for name, one in delta.items()},
+        "primary_metric": primary,
+        "delta_one": delta_one(delta.get(primary)) if primary else None,
+        "contributors": [share.model_dump() for share in contributors],
+        "metrics_left_out": sorted(
+            {*improved.not_finite, *(baseline.not_finite if baseline else ())}
+        ),
+        "tenant": principal.tenant,
+        "issuer": issuer,
+        "timestamp": now().isoformat(),
+    }

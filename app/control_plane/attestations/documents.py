@@ -1,0 +1,44 @@
+"""The attestation as a document that can be verified offline."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.attestations import transparency_log
+from app.control_plane.attestations.canonical_json import parse
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.models import Attestation
+from app.control_plane.attestations.revocation import find_revocation
+from app.control_plane.attestations.schemas import AttestationView, RevocationView
+
+
+async def attestation_view(
+    session: AsyncSession, row: Attestation, signer: LogSigner
+) -> AttestationView:
+    """An attestation with all parts, and a proof that it is in the log as it is at present."""
+    entry = await transparency_log.find_entry(session, row.hash, transparency_log.ATTESTED)
+    assert entry is not None
+    checkpoint = await signer.checkpoint(session)
+    proof = await transparency_log.inclusion_proof(session, entry.index, checkpoint.size)
+    revocation = await find_revocation(session, row.hash)
+    data = parse(row.text)
+    return AttestationView.model_validate(
+        {
+            "hash": row.hash,
+            "data": data,
+            "text": row.text,
+            "kind": row.kind,
+            "evidence": row.kind,
+            "signature": row.signature,
+            "eas": row.eas,
+            "log": {
+                "index": entry.index,
+                "tree_size": checkpoint.size,
+                "proof": [node_hash.hex() for node_hash in proof],
+                "entry": entry.text,
+                "checkpoint": signer.sign(checkpoint),
+            },
+            "proof": None,
+            "delta_one": data["delta_one"],
+            "revoked": None if revocation is None else RevocationView.of(revocation),
+            "created_at": row.created_at,
+        }
+    )

@@ -1,0 +1,126 @@
+"""Issuing attestations: collecting the evidence, signing it, and adding it to the log."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.audit import service as audit
+from app.access.identity.replay_guard import consume
+from app.control_plane.attestations import canonical_json, eas, eip712, transparency_log
+from app.control_plane.attestations.attested_data import attested_data
+from app.control_plane.attestations.documents import attestation_view
+from app.control_plane.attestations.evidence import EvidenceCollector
+from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.models import Attestation
+from app.control_plane.attestations.public_text import require_no_secret
+from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
+from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.idempotency.service import (
+    RequestIdentity,
+    identify,
+    require_same_request,
+)
+from app.core.request.actor import Actor
+from app.core.request.principal import Principal
+from app.core.request.wallet_proof import WalletProof
+from app.database.engine import Database, now
+
+
+class AttestationIssuer:
+    """Issues attestations; one for the process."""
+
+    def __init__(self, database: Database, evidence: EvidenceCollector, signer: LogSigner) -> None:
+        self._database = database
+        self._evidence = evidence
+        self._signer = signer
+
+    async def issue(
+        self,
+        principal: Principal,
+        request: AttestationRequest,
+        actor: Actor,
+        idempotency_key: str | None = None,
+        proof: WalletProof | None = None,
+    ) -> AttestationView:
+        """Issue an attestation, or return the one that the same request got before.
+
+        proof: the wallet's message that authorises the request, if it has one; it is used up when
+        an attestation is issued.
+
+        Raises NotFoundError, PermissionDeniedError, ClaimDisagreesError and UnprocessableError for
+        what cannot be attested, KeyReusedError, SpentSignatureError, DatabaseUnavailableError and
+        UpstreamError.
+        """
+        identity = identify(
+            principal.id, "attestations", request.model_dump(mode="json"), idempotency_key
+        )
+        async with self._database.transaction() as session:
+            row = await _find_issued(session, identity)
+            if row is not None:
+                return await attestation_view(session, row, self._signer)
+        improved, baseline = await self._evidence.collect(principal, request)
+        attestor = self._signer.attestor
+        data = attested_data(principal, request, improved, baseline, attestor.address)
+        text = canonical_json.canonicalize(data)
+        require_no_secret(text)
+        async with self._database.transaction() as session:
+            await self._signer.ensure_registered(session)
+            index = await transparency_log.lock(session)
+            # The same request may have been issued while this one waited for the lock.
+            row = await _find_issued(session, identity)
+            if row is None:
+                if proof is not None:
+                    await consume(session, proof)
+                row = _signed(attestor, index, text, data)
+                row.tenant, row.principal = principal.tenant, principal.id
+                row.private = improved.subject.private or (
+                    baseline is not None and baseline.subject.private
+                )
+                row.request_key, row.request_hash = identity.key, identity.request_hash
+                session.add(row)
+                await session.flush()
+                await transparency_log.append(
+                    session, index, transparency_log.ATTESTED, row.hash, signer=attestor.address
+                )
+                audit.record(
+                    session, actor, "attestation.issued", row.hash, principal.tenant, kind=row.kind
+                )
+        # In a transaction of its own, so that the lock on the log is not held for longer.
+        async with self._database.transaction() as session:
+            return await attestation_view(session, row, self._signer)
+
+
+async def _find_issued(session: AsyncSession, identity: RequestIdentity) -> Attestation | None:
+    """The attestation that the same request got before. Raises KeyReusedError."""
+    query = select(Attestation).where(
+        Attestation.principal == identity.principal, Attestation.request_key == identity.key
+    )
+    row = (await session.scalars(query)).first()
+    if row is not None:
+        require_same_request(row.request_hash, identity)
+    return row
+
+
+def _signed(attestor: Attestor, index: int, text: str, data: Mapping[str, Any]) -> Attestation:
+    """The row of a new attestation, without its owner and request. index: of its log entry."""
+    digest, issued_at = canonical_json.digest(text), now()
+    typed_data = eip712.attestation(attestor.domain, digest, data["kind"], issued_at, nonce=index)
+    addresses = [share["address"] for share in data["contributors"]]
+    recipient = addresses[0] if addresses else None
+    return Attestation(
+        hash=digest,
+        text=text,
+        kind=data["kind"],
+        model_id=data["model_id"],
+        run_id=data["run_id"],
+        contributors=sorted(set(addresses)),
+        signature={
+            "signer": attestor.address,
+            "signature": attestor.sign(typed_data),
+            **typed_data.as_dict(),
+        },
+        eas=eas.envelope(attestor, digest, data["kind"], issued_at, recipient),
+        created_at=issued_at,
+    )

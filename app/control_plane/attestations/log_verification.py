@@ -1,0 +1,58 @@
+"""Verifying an attestation with the log at hand: offline checks, and what the log itself holds."""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations.models import Attestation, LogEntry
+from app.control_plane.attestations.revocation import find_revocation
+from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.signing_key_history import known_attestors
+from app.control_plane.attestations.verification import CheckResult, verify
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+async def verify_with_log(
+    session: AsyncSession, document: Mapping[str, Any], attestor: Attestor
+) -> dict[str, CheckResult]:
+    """The checks of `verification.verify` against all attestors of this database.
+
+    Unlike an offline verifier, this one finds an entry that is not in the log although the log's
+    key signed for it, and knows whether the attestation was revoked.
+    """
+    known = await known_attestors(session)
+    signers = {attestor.address, *(one.address for one in known)}
+    keys = [CheckpointVerifier.parse(one.checkpoint_key) for one in known]
+    # In a thread, because anybody may send documents, each of which takes milliseconds to verify.
+    checks = await asyncio.to_thread(
+        verify, document, signers, [attestor.checkpoint_signer.verifier, *keys]
+    )
+    if checks["inclusion"].ok and not await _is_logged(session, document["log"]):
+        # A key that has leaked can sign the checkpoint of a log that does not exist.
+        checks["inclusion"] = CheckResult(False, "the log holds another entry there, or none")
+    checks["revoked"] = await _check_revocation(session, document)
+    return checks
+
+
+async def _is_logged(session: AsyncSession, inclusion: Mapping[str, Any]) -> bool:
+    """Whether the log holds the entry of a document that has passed the check of its inclusion."""
+    entry = await session.get(LogEntry, inclusion["index"])
+    return entry is not None and entry.text == inclusion["entry"]
+
+
+async def _check_revocation(session: AsyncSession, document: Mapping[str, Any]) -> CheckResult:
+    digest = document.get("hash")
+    is_hash = isinstance(digest, str) and _HASH.fullmatch(digest) is not None
+    row = await session.get(Attestation, digest) if is_hash else None
+    if row is None:
+        return CheckResult(None, "this log has no such attestation")
+    revocation = await find_revocation(session, row.hash)
+    if revocation is None:
+        return CheckResult(True, "it was not revoked")
+    at = revocation.at.isoformat()
+    return CheckResult(False, f"it was revoked at {at} (entry {revocation.index})")

@@ -1,0 +1,233 @@
+"""The database side of a registration: the rows that each of its transactions writes.
+
+Every function works in the transaction of its `session` argument.
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.audit import service as audit
+from app.control_plane.contributors.service import ImprovedModel, record_contributions
+from app.control_plane.idempotency import service as idempotency
+from app.control_plane.idempotency.service import RequestIdentity, StoredResponse
+from app.control_plane.registry import service
+from app.control_plane.registry.models import Model, Registration, Token
+from app.control_plane.registry.plan import Plan
+from app.core.errors import ConflictError, GatewayError, InProgressError, TokenTakenError
+from app.core.request.principal import Principal
+from app.database.engine import now
+
+CREATED = 201
+
+
+async def find(session: AsyncSession, request: RequestIdentity) -> Registration | None:
+    """The registration of a request, unless it has ended."""
+    return await session.scalar(
+        select(Registration).where(
+            Registration.principal == request.principal,
+            Registration.key == request.key,
+            Registration.settle_at.is_(None),
+        )
+    )
+
+
+async def begin(session: AsyncSession, request: RequestIdentity, plan: Plan) -> None:
+    """Store the plan. Raises ConflictError or TokenTakenError where another request was first."""
+    if plan.token is not None:
+        await _reserve_token(session, plan)
+    adopted = f"{plan.mlflow_name}/{plan.adopts}" if plan.adopts is not None else None
+    if adopted is not None:
+        registered_as = await session.scalar(
+            select(Model.model_id).where(
+                Model.tenant == plan.tenant,
+                Model.mlflow_name == plan.mlflow_name,
+                Model.mlflow_version == plan.adopts,
+            )
+        )
+        if registered_as is not None:
+            raise ConflictError(f"models:/{adopted} is registered already, as {registered_as}.")
+    created = await session.scalar(
+        insert(Registration)
+        .values(
+            operation=plan.operation,
+            principal=request.principal,
+            key=request.key,
+            tenant=plan.tenant,
+            adopts=adopted,
+            token=plan.token,
+            plan=plan.model_dump(mode="json"),
+        )
+        .on_conflict_do_nothing()
+        .returning(Registration.operation)
+    )
+    if created is None:
+        raise ConflictError(f"models:/{adopted} is being registered by another request.")
+
+
+async def take_over(session: AsyncSession, request: RequestIdentity) -> Plan:
+    """The plan of a registration that another process has begun."""
+    registration = await find(session, request)
+    assert registration is not None
+    # That process may have sent MLflow a request for a version that is still to come.
+    registration.in_doubt = True
+    return Plan.model_validate(registration.plan)
+
+
+async def mark_in_doubt(session: AsyncSession, plan: Plan) -> None:
+    """Note that MLflow may create a version that this process does not know of."""
+    await session.execute(
+        update(Registration).where(Registration.operation == plan.operation).values(in_doubt=True)
+    )
+
+
+async def record(
+    session: AsyncSession,
+    request: RequestIdentity,
+    holder: str,
+    plan: Plan,
+    version: str,
+    lease: float,
+) -> StoredResponse:
+    """Record the model with its contributions, the audit event and the response.
+
+    version: the number of its version in MLflow. Raises InProgressError where another process
+    took the request.
+    """
+    model = _model(plan, version)
+    session.add(model)
+    owner = Principal("", "", plan.tenant, frozenset())
+    document = service.model_view(model, [], owner).model_dump(mode="json")
+    response = StoredResponse(CREATED, document)
+    if not await idempotency.complete(session, request, holder, response):
+        raise taken_over_error()
+    await session.flush()
+    if plan.baseline_model_id is not None:
+        improved = ImprovedModel(
+            plan.model_id,
+            plan.baseline_model_id,
+            plan.tenant,
+            plan.private,
+            {name: delta.improvement for name, delta in plan.delta.items()},
+            model.created_at,
+        )
+        await record_contributions(session, improved, plan.contributors)
+    audit.record(
+        session,
+        plan.actor,
+        "model.registered",
+        plan.model_id,
+        plan.tenant,
+        kind=plan.kind,
+        mlflow_name=plan.mlflow_name,
+        mlflow_version=version,
+    )
+    await _end(session, plan, version, lease)
+    return response
+
+
+async def withdraw(
+    session: AsyncSession,
+    request: RequestIdentity,
+    holder: str,
+    plan: Plan,
+    refusal: GatewayError,
+    lease: float,
+) -> None:
+    """Undo what `begin` wrote, so that the same request can be sent again as a new one.
+
+    refusal: why the model cannot be registered. Raises InProgressError where another process took
+    the request.
+    """
+    if not await idempotency.discard(session, request, holder):
+        raise taken_over_error()
+    await _end(session, plan, None, lease)
+    if plan.token is not None:
+        await session.flush()
+        await _release_token(session, plan.token)
+    audit.record(
+        session,
+        plan.actor,
+        "model.registration_refused",
+        plan.model_id,
+        plan.tenant,
+        kind=plan.kind,
+        reason=refusal.message[:500],
+    )
+
+
+async def remove(session: AsyncSession, plan: Plan) -> None:
+    """Remove a registration that has ended."""
+    await session.execute(delete(Registration).where(Registration.operation == plan.operation))
+
+
+def taken_over_error() -> InProgressError:
+    """The error for a process whose request another process has taken over."""
+    return InProgressError(
+        "This request took so long that another process took it over. Send it again unchanged to "
+        "get its response."
+    )
+
+
+async def _reserve_token(session: AsyncSession, plan: Plan) -> None:
+    await session.execute(
+        insert(Token).values(symbol=plan.token, tenant=plan.tenant).on_conflict_do_nothing()
+    )
+    # Locked, so that no other transaction releases it before this registration refers to it.
+    owner = await session.scalar(
+        select(Token.tenant).where(Token.symbol == plan.token).with_for_update()
+    )
+    if owner != plan.tenant:
+        raise TokenTakenError(
+            f"The token id {plan.token_id!r} belongs to another tenant. Only its owner can "
+            "register versions under it."
+        )
+
+
+async def _release_token(session: AsyncSession, symbol: str) -> None:
+    """Remove a token under which nothing is registered or being registered."""
+    await session.execute(select(Token.symbol).where(Token.symbol == symbol).with_for_update())
+    await session.execute(
+        delete(Token).where(
+            Token.symbol == symbol,
+            ~exists().where(Model.token == symbol),
+            ~exists().where(Registration.token == symbol),
+        )
+    )
+
+
+async def _end(session: AsyncSession, plan: Plan, version: str | None, lease: float) -> None:
+    """Remove a registration. One in doubt stays for one more lease, to be settled then."""
+    registration = await session.get(Registration, plan.operation, populate_existing=True)
+    if registration is None:
+        return
+    if not registration.in_doubt:
+        await session.delete(registration)
+        return
+    registration.version = version
+    registration.adopts = None
+    registration.token = None
+    registration.settle_at = now() + timedelta(seconds=lease)
+
+
+def _model(plan: Plan, version: str) -> Model:
+    unchanged: dict[str, Any] = {
+        name: getattr(plan, name)
+        for name in Plan.model_fields
+        if name in Model.__table__.columns and name != "metadata"
+    }
+    return Model(
+        **unchanged
+        | {
+            "mlflow_version": version,
+            "stated_metadata": plan.metadata,
+            "root": plan.path[0],
+            "delta": {name: delta.model_dump() for name, delta in plan.delta.items()},
+            "contributors": [share.model_dump() for share in plan.contributors],
+            "warnings": [warning.model_dump() for warning in plan.warnings],
+            "created_at": now(),
+        }
+    )

@@ -1,0 +1,79 @@
+"""What MLflow keeps, as far as the gateway reads it: runs, logged models, model versions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+# Names of the metrics that MLflow's clients log about the machine: CPU, memory, disk.
+SYSTEM_METRICS = "system/"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run.
+
+    metrics: the last value of each metric, including values that are not finite.
+    outputs: the step at which each logged model was made, by the model's id.
+    """
+
+    run_id: str
+    experiment_id: str
+    artifact_uri: str
+    metrics: dict[str, float]
+    outputs: dict[str, int]
+
+    @classmethod
+    def parse(cls, run: Mapping[str, Any]) -> Self:
+        """From the member `run` of GET runs/get."""
+        info = run["info"]
+        outputs = (run.get("outputs") or {}).get("model_outputs", [])
+        return cls(
+            run_id=str(info["run_id"]),
+            experiment_id=str(info["experiment_id"]),
+            artifact_uri=str(info["artifact_uri"]),
+            # MLflow writes a number that is not finite as text.
+            metrics={item["key"]: float(item["value"]) for item in run["data"].get("metrics", [])},
+            outputs={str(item["model_id"]): int(item.get("step", 0)) for item in outputs},
+        )
+
+    @property
+    def model_metrics(self) -> dict[str, float]:
+        """The metrics without MLflow's system metrics, which say nothing about the model."""
+        return {
+            name: value
+            for name, value in self.metrics.items()
+            if not name.startswith(SYSTEM_METRICS)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedModel:
+    """A logged model of MLflow 3. created: milliseconds since 1970-01-01 UTC."""
+
+    model_id: str
+    run_id: str | None
+    created: int
+
+    @classmethod
+    def parse(cls, model: Mapping[str, Any]) -> Self:
+        """From the member `model` of GET logged-models/{model_id}."""
+        info = model["info"]
+        return cls(
+            model_id=str(info["model_id"]),
+            run_id=info.get("source_run_id") or None,
+            created=int(info.get("creation_timestamp_ms", 0)),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A version of a registered model. run_id: the run that it was made from, if any."""
+
+    name: str
+    version: str
+    run_id: str | None
+
+    @classmethod
+    def parse(cls, version: Mapping[str, Any]) -> Self:
+        """From the member `model_version` of GET model-versions/get."""
+        return cls(str(version["name"]), str(version["version"]), version.get("run_id") or None)

@@ -1,0 +1,1 @@
+"""What builds the site from docs/ (decision 19): `make docs` runs it."""

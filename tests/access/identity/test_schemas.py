@@ -1,0 +1,70 @@
+"""The request bodies of the identity endpoints: defaults, bounds and normalised networks."""
+
+from ipaddress import ip_network
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+
+from app.access.identity.schemas import (
+    AdminKeyRequest,
+    KeyRequest,
+    NetworkText,
+    RotateRequest,
+    TokenRequest,
+)
+from app.core.request.principal import Scope
+
+network: TypeAdapter[str] = TypeAdapter(NetworkText)
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [
+        ("203.0.113.7/24", "203.0.113.0/24"),
+        ("203.0.113.7", "203.0.113.7/32"),
+        ("2001:DB8::1/32", "2001:db8::/32"),
+        ("::1", "::1/128"),
+    ],
+)
+def test_a_network_is_stored_in_one_form(text: str, stored: str) -> None:
+    assert network.validate_python(text) == stored
+
+
+@given(
+    st.ip_addresses().flatmap(
+        lambda address: st.integers(0, address.max_prefixlen).map(
+            lambda length: f"{address}/{length}"
+        )
+    )
+)
+def test_every_network_is_accepted(text: str) -> None:
+    assert network.validate_python(text) == str(ip_network(text, strict=False))
+
+
+@pytest.mark.parametrize("text", ["", "10.0.0.0/33", "10.0.0", "example.org", "::/129"])
+def test_another_text_is_not_a_network(text: str) -> None:
+    with pytest.raises(ValidationError):
+        network.validate_python(text)
+
+
+def test_an_own_key_has_the_callers_rights_by_default() -> None:
+    request = KeyRequest(name="n")
+    assert (request.scopes, request.rate_limit, request.allowed_networks) == (None, None, [])
+    assert request.expires_in_days == 90
+
+
+def test_an_admins_key_has_every_scope_but_admin_by_default() -> None:
+    request = AdminKeyRequest(name="n", tenant="acme")
+    assert set(request.scopes) == set(Scope) - {Scope.ADMIN}
+
+
+def test_a_rotated_key_works_for_a_day_by_default() -> None:
+    assert RotateRequest().overlap_seconds == 86_400
+
+
+@pytest.mark.parametrize("schema", [KeyRequest, AdminKeyRequest, RotateRequest, TokenRequest])
+def test_unknown_members_are_refused(schema: type[KeyRequest]) -> None:
+    with pytest.raises(ValidationError, match="Extra inputs"):
+        schema.model_validate({"name": "n", "tenant": "acme", "unknown": 1})

@@ -1,0 +1,64 @@
+"""The endpoints of the API reference: rendered once, and never with another address than theirs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+
+from app.control_plane.reference.endpoints import ReferenceEndpoints
+from app.core.app_state import AppState
+from app.core.settings import Settings
+
+
+def api_with(public_url: str | None) -> FastAPI:
+    api = FastAPI(title="An API")
+    api.state.services = AppState({Settings: Settings(public_url=public_url)})
+    return api
+
+
+def request(api: FastAPI, host: str) -> Request:
+    return Request(
+        {
+            "type": "http",
+            "app": api,
+            "scheme": "http",
+            "path": "/docs",
+            "headers": [(b"host", host.encode())],
+            "server": ("127.0.0.1", 8000),
+        }
+    )
+
+
+async def test_the_document_is_rendered_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    api = api_with(None)
+    count = 0
+
+    def openapi() -> dict[str, Any]:
+        nonlocal count
+        count += 1
+        return {"info": {"title": "An API"}, "openapi": "3.1.0", "paths": {}}
+
+    monkeypatch.setattr(api, "openapi", openapi)
+    reference = ReferenceEndpoints(api)
+    calls = [reference.document(request(api, "a")) for _ in range(3)]
+    responses = await asyncio.gather(*calls, reference.page(request(api, "a")))
+    assert count == 1
+    assert responses[0].media_type == "application/json"
+
+
+async def test_the_page_shows_the_address_that_was_called() -> None:
+    api = api_with(None)
+    reference = ReferenceEndpoints(api)
+    for host in ("one.example", "two.example:8443"):
+        page = await reference.page(request(api, host))
+        assert f"export GATEWAY=http://{host}\n".encode() in page.body
+    evil = await reference.page(request(api, 'x"><script>'))
+    assert b"<script" not in evil.body
+
+
+async def test_the_page_shows_the_public_address_where_there_is_one() -> None:
+    api = api_with("https://gateway.example/hokusai")
+    page = await ReferenceEndpoints(api).page(request(api, "inner.example"))
+    assert b"export GATEWAY=https://gateway.example/hokusai\n" in page.body
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")

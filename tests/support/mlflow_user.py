@@ -1,0 +1,61 @@
+"""A user of the gateway: a new process with a configured MLflow client, and nothing else."""
+
+import multiprocessing
+import os
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import ParamSpec, Self, TypeVar
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+# Imports only: nothing of it talks to a server, starts a thread, or reads a setting.
+PRELOADED = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas"]
+
+
+class MLflowUser:
+    """Calls functions of a test module in one separate process, so that the MLflow client's global
+    state (active runs, tracers, autologging, warnings) cannot affect other tests.
+
+    variables: environment variables of the process, such as MLFLOW_TRACKING_URI.
+    """
+
+    def __init__(self, directory: Path, **variables: str) -> None:
+        self._process = ProcessPoolExecutor(
+            max_workers=1,
+            mp_context=_context(),
+            initializer=_set_up,
+            initargs=(directory, variables),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.shutdown()
+
+    def call(
+        self,
+        function: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Call the function in the user's process: returns or raises what it returns or raises."""
+        return self._process.submit(function, *args, **kwargs).result()
+
+
+@cache
+def _context() -> ForkServerContext:
+    """Forks each user from a server that has imported MLflow, which takes seconds each time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
+def _set_up(directory: Path, variables: dict[str, str]) -> None:
+    os.chdir(directory)
+    os.environ.update(variables)
