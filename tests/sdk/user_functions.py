@@ -1,6 +1,6 @@
 """Programs of the SDK's users, as functions that run in a process of their own.
 
-See tests/support/user.py. Each returns what its test in test_registry.py compares.
+See tests/support/mlflow_user.py. Each returns what its test in test_registry.py compares.
 """
 
 import json
