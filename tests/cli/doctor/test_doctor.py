@@ -257,7 +257,9 @@ def test_a_server_that_is_not_mlflow(healthy: Doctor) -> None:
         report = healthy.run(mlflow_url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
-    report.problem("credential", "MLflow responded with 501 to /api/2.0/mlflow/experiments/search. See ")
+    report.problem(
+        "credential", "MLflow responded with 501 to /api/2.0/mlflow/experiments/search. See "
+    )
 
 
 @pytest.fixture(scope="module")
