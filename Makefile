@@ -42,9 +42,10 @@ serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow,
 test: $(VENV)/.installed-dev ## Run the whole test suite.
 	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-# What needs no MLflow server, and none of the long files: see `--quick` in tests/conftest.py.
+# What needs no server, and none of the long files: see `--quick` in tests/conftest.py. Four
+# processes for two processors, since the tests of timeouts wait.
 quick: $(VENV)/.installed-dev ## Run a selection of the tests, in about a minute.
-	@$(BIN)/python -m pytest --quick --quiet --numprocesses 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --quick --quiet --numprocesses 4 --dist loadfile $(ARGS)
 
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)

@@ -54,7 +54,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--quick",
         action="store_true",
-        help="leave out the long files, and every test that needs an MLflow server",
+        help="leave out the long files, and every test that needs a PostgreSQL or MLflow server",
     )
 
 
@@ -70,23 +70,41 @@ LONG = (
     "tests/cli/doctor/",
     "tests/replicas/",
     "tests/artifacts/",
+    "tests/data_plane/upstream/test_large_bodies.py",
+    "tests/data_plane/upstream/test_tenant_share.py",
+    "tests/fuzzing/",
+    "tests/performance/",
+    "tests/data_plane/proxy/test_manifest.py",
+    "hokusai-ml-platform/tests/flavors/",
+    "hokusai-ml-platform/tests/verify/test_hostile_input.py",
 )
+# Fixtures that start a server, which `--quick` does without.
+SERVERS = frozenset({"mlflow_server", "postgres"})
+
+
+def rank(path: Path, root: Path) -> int:
+    """The place of a file's entry in `LONG`, or its length for any other file."""
+    name = path.relative_to(root).as_posix()
+    return next(
+        (i for i, long in enumerate(LONG) if f"{name}/".startswith(f"{long.rstrip('/')}/")),
+        len(LONG),
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `--quick`, do not even import the files of `LONG`."""
+    if config.getoption("--quick") and rank(collection_path, config.rootpath) < len(LONG):
+        return True
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Put the files of `LONG` first, in its order; with `--quick`, leave them out."""
-
-    def rank(item: pytest.Item) -> int:
-        path = item.path.relative_to(config.rootpath).as_posix()
-        return next((i for i, long in enumerate(LONG) if path.startswith(long)), len(LONG))
-
-    def is_quick(item: pytest.Item) -> bool:
-        return rank(item) == len(LONG) and "mlflow_server" not in getattr(item, "fixturenames", ())
-
+    """Put the files of `LONG` first; with `--quick`, leave out what needs a server."""
     if config.getoption("--quick"):
-        config.hook.pytest_deselected(items=[item for item in items if not is_quick(item)])
-        items[:] = filter(is_quick, items)
-    items.sort(key=rank)
+        needing = [i for i in items if not SERVERS.isdisjoint(getattr(i, "fixturenames", ()))]
+        config.hook.pytest_deselected(items=needing)
+        items[:] = [item for item in items if item not in set(needing)]
+    items.sort(key=lambda item: rank(item.path, config.rootpath))
 
 
 @pytest.fixture(scope="session")
