@@ -55,6 +55,7 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 	$(BIN)/mypy
 	cd $(SDK) && ../$(BIN)/mypy
 	$(BIN)/lint-imports
+	cd $(SDK) && ../$(BIN)/lint-imports
 	$(BIN)/deptry .
 	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py

@@ -1,5 +1,6 @@
-"""The whole journey with the stock MLflow client, and one request to Hokusai for each step that
-MLflow does not have: registering, and attesting.
+"""Register a baseline and an improvement and have it attested, with the stock MLflow client.
+
+MLflow logs the runs and models. Registering and attesting are one request each to Hokusai's API.
 
 pip install mlflow scikit-learn pandas requests
 export HOKUSAI_URL=http://127.0.0.1:8000
@@ -22,7 +23,7 @@ mlflow.set_experiment("complete-mlflow")
 
 
 def train(features, labels, test) -> str:
-    """Log a model and its accuracy: the run's id."""
+    """Train a model, log it with its accuracy, and return the id of the run."""
     with mlflow.start_run() as run:
         model = LogisticRegression(max_iter=1000).fit(features, labels)
         mlflow.log_metric("accuracy", model.score(*test))
@@ -31,16 +32,17 @@ def train(features, labels, test) -> str:
 
 
 def hokusai(path: str, body: dict) -> dict:
-    """What Hokusai's own API answers; its errors say what was wrong."""
-    answer = requests.post(
+    """Send a request to Hokusai's API, and return the parsed response."""
+    response = requests.post(
         f"{URL}/api{path}",
         json=body,
         headers={"Authorization": f"Bearer {os.environ['MLFLOW_TRACKING_TOKEN']}"},
         timeout=60,
     )
-    if not answer.ok:
-        raise SystemExit(answer.json()["message"])
-    return answer.json()
+    if not response.ok:
+        # An error response says in words what was wrong.
+        raise SystemExit(response.json()["message"])
+    return response.json()
 
 
 features, labels = make_classification(n_samples=900, n_informative=8, flip_y=0.05, random_state=7)

@@ -1,10 +1,11 @@
-"""The whole journey with the Python SDK: a baseline, an improvement with contributed data, an
-attestation of it, and its verification without asking the gateway.
+"""Register a baseline and an improvement, have it attested, and verify the attestation offline.
+
+This uses the Python SDK. The improved model is trained with contributed data.
 
 pip install ./hokusai-ml-platform scikit-learn pandas
 export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
-export HOKUSAI_API_KEY=hk_live_...    # your key; or sign in once with `hokusai login`
-export HOKUSAI_ATTESTOR=0x...         # whom you trust: signer in /.well-known/hokusai-attestor.json
+export HOKUSAI_API_KEY=hk_live_...    # your key; or log in once with `hokusai login`
+export HOKUSAI_ATTESTOR=0x...         # to trust: signer in /.well-known/hokusai-attestor.json
 python complete_sdk.py                # writes attestation.json
 """
 
@@ -34,9 +35,9 @@ def evaluate(model: RandomForestClassifier, data: pd.DataFrame) -> dict:
 
 
 features, target = make_classification(n_samples=900, n_informative=8, random_state=7)
-whole = pd.DataFrame(features, columns=[f"f{number}" for number in range(features.shape[1])])
-whole["target"] = target
-own, contributed, test = whole[:40], whole[40:600], whole[600:]
+samples = pd.DataFrame(features, columns=[f"f{number}" for number in range(features.shape[1])])
+samples["target"] = target
+own, contributed, test = samples[:40], samples[40:600], samples[600:]
 
 registry = ModelRegistry()
 experiment_manager = ExperimentManager(registry)
@@ -56,7 +57,7 @@ with experiment_manager.start_experiment("complete-sdk") as improved_run:
     contribution = {
         "contributor": CONTRIBUTOR,
         "samples": len(contributed),
-        # The data itself stays here.
+        # Only the hash is sent, not the data.
         "data_hash": hashlib.sha256(contributed.to_csv(index=False).encode()).hexdigest(),
     }
     improved = registry.register_improved_model(
@@ -68,7 +69,8 @@ with experiment_manager.start_experiment("complete-sdk") as improved_run:
     )
 print(f"Improved {improved.model_id}: {improved_metrics}")
 
-# With both runs named, the gateway reads the metrics itself: the attestation is witnessed.
+# Because both runs are named, the gateway compares the metrics with MLflow's: the attestation is
+# `witnessed`.
 delta, attestation = tracker.track_improvement(
     baseline_metrics=metrics,
     improved_metrics=improved_metrics,

@@ -1,17 +1,19 @@
 #!/usr/bin/env bash
-# Create an experiment, a run in it and a metric, with curl; no Python, no MLflow.
+# With curl alone: create an experiment, and a run with a metric in it.
 #
 #   export HOKUSAI_URL=http://127.0.0.1:8000
 #   export HOKUSAI_API_KEY=hk_live_...    # your key
 #   ./quickstart_curl.sh
 set -euo pipefail
 
-call() { # METHOD PATH [JSON]
+# call METHOD PATH [JSON]: send a request to the API, and print the response.
+call() {
     curl --silent --show-error --fail-with-body --request "$1" "$HOKUSAI_URL/api$2" \
         --header "Authorization: Bearer $HOKUSAI_API_KEY" \
         ${3:+--header "Content-Type: application/json" --data "$3"}
 }
-value() { # NAME: the text of that member in the JSON on standard input
+# value NAME: print the first string member NAME of the JSON on standard input.
+value() {
     sed -n "s/.*\"$1\": *\"\([^\"]*\)\".*/\1/p" | head -n 1
 }
 

@@ -1,4 +1,4 @@
-"""Train a model, log it and register it, with nothing but the stock MLflow client.
+"""Train a model, log it and register it, with the stock MLflow client.
 
 pip install mlflow scikit-learn
 export MLFLOW_TRACKING_URI=http://127.0.0.1:8000/api/mlflow
@@ -24,7 +24,7 @@ with mlflow.start_run() as run:
         "model",
         input_example=test_x[:3],
         registered_model_name="iris",
-        # From 3.14 on, MLflow's own default, skops, refuses random forests.
+        # MLflow's default since 3.14, skops, does not accept random forests.
         serialization_format="cloudpickle",
     )
 

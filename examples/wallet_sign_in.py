@@ -1,8 +1,8 @@
-"""Sign in with an Ethereum wallet: sign once, exchange it for a token, use that as the MLflow key.
+"""Exchange one signature of an Ethereum wallet for an access token, and use that with MLflow.
 
 pip install mlflow eth-account requests
 export HOKUSAI_URL=http://127.0.0.1:8000
-export ETH_PRIVATE_KEY=0x...    # without it, a new wallet is made
+export ETH_PRIVATE_KEY=0x...    # by default a new wallet is created
 python wallet_sign_in.py
 """
 
@@ -18,10 +18,10 @@ url = os.environ.get("HOKUSAI_URL", "http://127.0.0.1:8000")
 private_key = os.environ.get("ETH_PRIVATE_KEY")
 wallet = Account.from_key(private_key) if private_key else Account.create()
 
-# The gateway takes the message within five minutes of its time, which is UTC.
+# The time is UTC. The gateway accepts the message within five minutes of it.
 message = time.strftime("Hokusai API Access - %Y-%m-%dT%H:%M:%SZ", time.gmtime())
 signed = wallet.sign_message(encode_defunct(text=message))
-answer = requests.post(
+response = requests.post(
     f"{url}/api/auth/token",
     headers={
         "X-ETH-Address": wallet.address,
@@ -30,11 +30,11 @@ answer = requests.post(
     },
     timeout=30,
 )
-answer.raise_for_status()
-token = answer.json()
+response.raise_for_status()
+token = response.json()
 print(f"{wallet.address} has a token for {token['expires_in']} seconds")
 
-# From here on it is plain MLflow. The token serves wherever a key does.
+# The token can be used wherever an API key can. The rest is plain MLflow.
 os.environ["MLFLOW_TRACKING_TOKEN"] = token["access_token"]
 mlflow.set_tracking_uri(f"{url}/api/mlflow")
 with mlflow.start_run() as run:

@@ -43,7 +43,7 @@ def create_key(
     }
     if scope:
         arguments["scopes"] = scope
-    request = validated(AdminKeyRequest, arguments)
+    request = validated(AdminKeyRequest, arguments, allowed_networks="--network")
 
     async def create(session: AsyncSession, peppers: Peppers) -> BaseModel:
         return issued(*await keys.issue(session, peppers, request, CLI))

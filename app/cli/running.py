@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.identity.peppers import Peppers
 from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
 from app.core.settings import load_settings
-from app.core.validation_errors import place, words
+from app.core.validation_errors import problems_with
 from app.database.engine import Database, driver_message
 from app.standalone.discovery import discover_settings
 from app.telemetry.logs import configure_logs
@@ -29,16 +29,19 @@ T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
 
-def validated(schema: type[M], arguments: dict[str, Any]) -> M:
+def validated(schema: type[M], arguments: dict[str, Any], **options: str) -> M:
     """The arguments, validated like the body of an HTTP request.
 
-    An invalid one is printed in one line on standard error, with exit code 1.
+    options: for members that are not set by the option of the same name, the option that sets them.
+    An invalid argument is printed in one line on standard error, with exit code 1.
     """
     try:
         return schema.model_validate(arguments)
     except ValidationError as error:
-        first = error.errors()[0]
-        _fail(f"{place(first)}: {words(first)}")
+        first = problems_with(schema, error)[0]
+        name = first.where.partition("[")[0]
+        option = options.get(name, f"--{name.replace('_', '-')}")
+        _fail(f"{option}: {first.problem}")
 
 
 def run_in_transaction(action: Callable[[AsyncSession, Peppers], Awaitable[T]]) -> T:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import asdict
+from functools import partial
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -21,6 +23,7 @@ from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
+from app.control_plane.request_schema import RequestSchemas
 from app.core import strict_json
 from app.core.app_state import state_of
 from app.core.errors import (
@@ -33,7 +36,7 @@ from app.core.errors import (
     UnprocessableError,
 )
 from app.core.request.context import context_of
-from app.core.validation_errors import place, words
+from app.core.validation_errors import MOST_PROBLEMS, problems_of
 from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
@@ -78,7 +81,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
         redirect_slashes=False,  # clients silently turn a redirected POST into a GET
         exception_handlers={
             GatewayError: _gateway_error,
-            RequestValidationError: _validation_error,
+            RequestValidationError: partial(_validation_error, RequestSchemas()),
             HTTPException: _http_error,
             Exception: _unexpected_error,
         },
@@ -151,19 +154,36 @@ async def _gateway_error(request: Request, error: Exception) -> Response:
     return _ErrorResponse(error)
 
 
-async def _validation_error(request: Request, error: Exception) -> Response:
+async def _validation_error(
+    schemas: RequestSchemas, request: Request, error: Exception
+) -> Response:
     assert isinstance(error, RequestValidationError)
+    errors = error.errors()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "application/json" and any(
-        problem["loc"][0] == "body" for problem in error.errors()
-    ):
+    if media_type != "application/json" and any(one["loc"][0] == "body" for one in errors):
         return _ErrorResponse(
             UnprocessableError("Send the body as JSON, with `Content-Type: application/json`.")
         )
-    problems = [{"where": place(problem), "problem": words(problem)} for problem in error.errors()]
     # The input is not repeated, since it may contain a secret that was put in the wrong place.
-    message = "; ".join(f"{problem['where']}: {problem['problem']}" for problem in problems)
-    return _ErrorResponse(UnprocessableError(message, extra={"problems": problems}))
+    problems = problems_of(errors, await schemas.of(request.scope["route"]))
+    lines = [f"{_spoken(one.where)}: {one.problem}" for one in problems]
+    if len(problems) == MOST_PROBLEMS < len(errors):
+        lines.append("and more")
+    return _ErrorResponse(
+        UnprocessableError("; ".join(lines), extra={"problems": [asdict(one) for one in problems]})
+    )
+
+
+# The names of the parts of a request other than its body.
+_PARTS = {"query": "query parameter", "path": "path parameter", "header": "header"}
+
+
+def _spoken(where: str) -> str:
+    """A place as a sentence names it, such as `query parameter limit`."""
+    for part, name in _PARTS.items():
+        if where.startswith(part):
+            return f"{name} {where.removeprefix(part).removeprefix('.')}"
+    return where
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

@@ -4,7 +4,7 @@ An error is rendered as `application/problem+json` (RFC 9457). The extension mem
 and `message` are MLflow's (`mlflow.exceptions.RestException` reads them), so an unmodified MLflow
 client raises a readable `MlflowException` for an error of any part of the gateway.
 
-The file is long because it is read as a table, from 400 to 504.
+Longer than most files here: it is read as one table, from 400 to 504.
 """
 
 import json

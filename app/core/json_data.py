@@ -7,6 +7,10 @@ import re
 LARGEST_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 
+# Clauses for error messages.
+TOO_DEEP = f"the data must not be nested more than {MAX_DEPTH} levels deep"
+TOO_LARGE = "an integer must be between -(2^53 - 1) and 2^53 - 1: send it as text"
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -22,7 +26,7 @@ def check_json_data(value: object, *, allow_nul: bool) -> None:
 
 def _check(value: object, levels: int, allow_nul: bool) -> None:
     if levels == 0:
-        raise ValueError(f"must not be nested more than {MAX_DEPTH} levels deep")
+        raise ValueError(TOO_DEEP)
     if isinstance(value, dict):
         for key, inner in value.items():
             if not isinstance(key, str):
@@ -45,6 +49,6 @@ def _check(value: object, levels: int, allow_nul: bool) -> None:
             )
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
-            raise ValueError("an integer must be between -(2^53 - 1) and 2^53 - 1: send it as text")
+            raise ValueError(TOO_LARGE)
     elif value is not None:
-        raise ValueError(f"{type(value).__name__} is not a type of JSON")
+        raise ValueError("a value is of a type that JSON does not have")

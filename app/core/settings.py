@@ -11,7 +11,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.errors import StartupError
 from app.core.ethereum import is_address
-from app.core.validation_errors import words
+from app.core.text_pattern import TextPattern
+from app.core.validation_errors import problems_with
 
 Network = IPv4Network | IPv6Network
 # The minimum length of a pepper in characters: too long to guess by brute force.
@@ -86,7 +87,9 @@ class Settings(BaseSettings):
     eas_contract: str = "0xA1207F3BBa224E2c9c3c6D5aF63D0eb1582Ce587"
     eas_version: str = "0.26"
     # The name in the log's checkpoints; one log keeps one name.
-    log_origin: Annotated[str, Field(pattern=r"^[^\s+]+$")] = "hokusai.registry/attestations"
+    log_origin: Annotated[
+        str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
+    ] = "hokusai.registry/attestations"
 
     # Registration: how long one gateway works on a registration exclusively before another one may
     # resume it; longer than one request to MLflow takes.
@@ -157,14 +160,17 @@ class Settings(BaseSettings):
     def _web_address(cls, value: str | None) -> str | None:
         if value is None:
             return None
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # raises ValueError for an invalid port
+        except ValueError:
+            raise ValueError("must be a URL with a valid host and port") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be an http:// or https:// URL with a host")
         if not value.isascii():
             raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
         if any(not 0 < len(label) < 64 for label in parts.hostname.rstrip(".").split(".")):
             raise ValueError("must have a host whose parts have 1 to 63 characters each")
-        _ = parts.port  # raises ValueError for an invalid port
         if parts.query or parts.fragment or parts.username or parts.password:
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
@@ -218,7 +224,10 @@ class Settings(BaseSettings):
     def _redis(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
-        parts = urlsplit(value.get_secret_value())
+        try:
+            parts = urlsplit(value.get_secret_value())
+        except ValueError:  # its message would show the password
+            parts = urlsplit("")
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
             raise ValueError("must be a redis://, rediss:// or unix:// URL")
         return value
@@ -280,9 +289,9 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        problems = [
-            "".join(f"HOKUSAI_{str(field).upper()}: " for field in problem["loc"][:1])
-            + words(problem)
-            for problem in error.errors(include_url=False, include_input=False)
+        lines = [
+            # A problem of several settings has no place, and names them itself.
+            f"HOKUSAI_{one.where.upper()}: {one.problem}" if one.where else one.problem
+            for one in problems_with(Settings, error)
         ]
-        raise StartupError("; ".join(problems)) from None
+        raise StartupError("; ".join(lines)) from None

@@ -41,11 +41,19 @@ def parse(body: bytes) -> Any:
         )
     except UnicodeDecodeError:
         raise InvalidParameterError("The body must be JSON in UTF-8.") from None
-    except ValueError as error:
-        raise InvalidParameterError(f"The body is not valid JSON: {error}.") from None
+    except json.JSONDecodeError as error:
+        raise InvalidParameterError(f"The body is not valid JSON: {syntax(error)}.") from None
+    except ValueError:  # Python's own limit of digits
+        raise InvalidParameterError("The body is not valid JSON: a number is too long.") from None
     if _PERHAPS_BAD_TEXT.search(body) is not None and _has_bad_text(document):
         raise InvalidParameterError(_BAD_TEXT_MESSAGE)
     return document
+
+
+def syntax(error: json.JSONDecodeError) -> str:
+    """What is wrong and where, such as `expecting value at line 1, column 9`."""
+    wrong = error.msg.removesuffix(" at").removesuffix(" starting")
+    return f"{wrong[:1].lower()}{wrong[1:]} at line {error.lineno}, column {error.colno}"
 
 
 def check_text(body: bytes) -> None:
@@ -74,12 +82,12 @@ def check_text(body: bytes) -> None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        raise ValueError("it has a key twice")
+        raise InvalidParameterError("The body is not valid JSON: it has a key twice.")
     return result
 
 
 def _constant(name: str) -> float:
-    raise ValueError(f"{name} is not a JSON value")
+    raise InvalidParameterError(f"The body is not valid JSON: {name} is not a JSON value.")
 
 
 def _is_too_deep(body: bytes) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field
 
 from app.core.redaction import has_secret
+from app.core.text_pattern import TextPattern
 
 _WRITTEN_OUT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]")
 
@@ -21,7 +22,8 @@ def refuse_secret(text: str) -> str:
 # One line of printable text. PostgreSQL cannot store NUL, and a line break would split a log line.
 Label = Annotated[
     str,
-    Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$"),
+    Field(min_length=1, max_length=200),
+    TextPattern(r"^[^\x00-\x1f\x7f]+$", "must be one line of text, without control characters"),
     AfterValidator(refuse_secret),
 ]
 

@@ -1,4 +1,4 @@
-// The guide's HokusaiAuth: every request is signed afresh by a wallet.
+// The guide's class HokusaiAuth in JavaScript: a wallet signs every request.
 import { Wallet } from "ethers";
 
 export class HokusaiAuth {
@@ -8,8 +8,9 @@ export class HokusaiAuth {
     this.apiBase = apiBase;
   }
 
+  // The headers for one request. The gateway accepts a signature for one changing request only.
   async headers() {
-    // The time is UTC; the gateway takes it within five minutes, and for one change only.
+    // The time is UTC. The gateway accepts the message within five minutes of it.
     const message = `Hokusai API Access - ${new Date().toISOString()}`;
     return {
       "X-ETH-Address": this.wallet.address,
@@ -18,29 +19,31 @@ export class HokusaiAuth {
     };
   }
 
+  // Sends a signed request and returns the parsed JSON. endpoint: the path after /api.
   async request(method, endpoint, body) {
     return call(method, this.apiBase + endpoint, await this.headers(), body);
   }
 }
 
-// A request with any headers, such as those of a key: the JSON of its answer. Waits out the limit.
+// Sends a request with any headers, such as those of an API key, and returns the parsed JSON. Waits
+// and retries while the rate limit is exceeded.
 export async function call(method, url, headers, body) {
   for (;;) {
-    const answer = await fetch(url, {
+    const response = await fetch(url, {
       method,
       headers: { ...headers, ...(body && { "Content-Type": "application/json" }) },
       body: body && JSON.stringify(body),
-      // A signature or token must not follow a redirect to somewhere else.
+      // A redirect could send the signature or the token to another host.
       redirect: "error",
     });
-    if (answer.status === 429) {
-      const seconds = Number(answer.headers.get("Retry-After") ?? 1);
+    if (response.status === 429) {
+      const seconds = Number(response.headers.get("Retry-After") ?? 1);
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
       continue;
     }
-    const document = await answer.json();
-    if (!answer.ok) {
-      throw new Error(`${answer.status} ${document.reason}: ${document.message}`);
+    const document = await response.json();
+    if (!response.ok) {
+      throw new Error(`${response.status} ${document.reason}: ${document.message}`);
     }
     return document;
   }

@@ -1,8 +1,8 @@
-// A wallet signs in, logs two runs, registers a baseline and an improvement, and has it attested.
+// With a wallet: log two runs, register a baseline and an improvement, and have it attested.
 //
 //   npm ci
 //   export HOKUSAI_URL=http://127.0.0.1:8000
-//   export ETH_PRIVATE_KEY=0x...    # without it, a new wallet is made
+//   export ETH_PRIVATE_KEY=0x...    # by default a new wallet is created
 //   node journey.js                 # writes attestation.json
 //   node verify.js attestation.json 0x...   # the attestor's address
 import { writeFile } from "node:fs/promises";
@@ -16,19 +16,19 @@ const auth = new HokusaiAuth(
 );
 const MLFLOW = "/mlflow/api/2.0/mlflow";
 
-// Signed requests, as in the guide.
+// A request that is signed itself, as in the guide.
 const { experiments } = await auth.request("POST", `${MLFLOW}/experiments/search`, {
   max_results: 5,
 });
-console.log(`The wallet ${auth.wallet.address} has ${experiments.map((each) => each.name)}`);
+console.log(`The wallet ${auth.wallet.address} has ${experiments.map((experiment) => experiment.name)}`);
 
-// One signature for an hour: a token, which serves wherever a key does.
+// One signature is exchanged for a token, which can be used wherever an API key can.
 const token = await auth.request("POST", "/auth/token");
 console.log(`It has a token for ${token.expires_in} seconds`);
 const bearer = { Authorization: `Bearer ${token.access_token}` };
 const api = (method, endpoint, body) => call(method, auth.apiBase + endpoint, bearer, body);
 
-// Runs by MLflow's REST API. The model itself is a file that is put beside them.
+// Creates a run with MLflow's REST API, and uploads a file that stands for a model. Returns its id.
 async function train(accuracy) {
   const { run } = await api("POST", `${MLFLOW}/runs/create`, {
     experiment_id: "0",
@@ -41,8 +41,8 @@ async function train(accuracy) {
     value: accuracy,
     timestamp: Date.now(),
   });
-  const place = artifact_uri.replace("mlflow-artifacts:", "");
-  const artifact = `${auth.apiBase}/mlflow/api/2.0/mlflow-artifacts/artifacts${place}/model/weights.json`;
+  const location = artifact_uri.replace("mlflow-artifacts:", "");
+  const artifact = `${auth.apiBase}/mlflow/api/2.0/mlflow-artifacts/artifacts${location}/model/weights.json`;
   const put = await fetch(artifact, {
     method: "PUT",
     headers: bearer,

@@ -1,8 +1,8 @@
-// Checks an attestation in a file by one's own means: its hash, and whose signature it has.
+// Verifies the hash, the signature and the signer of an attestation, without the gateway.
 //
 //   node verify.js attestation.json 0x...    # the address of the attestor that you trust
 //
-// What this does not check (the log, revocation, the EAS envelope) `hokusai verify` does.
+// `hokusai verify` also checks the log, revocation and the EAS envelope.
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { getAddress, verifyTypedData } from "ethers";
@@ -27,11 +27,11 @@ require(createHash("sha256").update(bytes, "utf8").digest("hex") === hash, "the 
 const { domain, message } = signature;
 require(domain.name === "HokusaiAttestation" && domain.version === "1", "the domain");
 require(message.attestationHash === `0x${hash}`, "the signature is over another hash");
-// The types are written here, and not taken from the file: it must not say what was signed.
+// The types are fixed here. A file that named them itself could choose what its signature means.
 const signer = verifyTypedData(domain, TYPES, message, signature.signature);
 require(signer === getAddress(attestor), `it was signed by ${signer}`);
 
-// Believe what the bytes say; whatever else is in the file is there for convenience.
+// Use what the bytes say. Other members of the file only repeat it.
 const data = JSON.parse(bytes);
 require(data.kind === message.kind, "the kind");
 console.log(`${signer} attests (${data.kind}): ${JSON.stringify(data.delta)}`);

@@ -1,13 +1,13 @@
-"""What the SDK's own tests stand on: a stand-in for a gateway, and an empty environment."""
+"""Fixtures of the SDK's tests: an environment without credentials, and a scripted gateway."""
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Iterator, Mapping
+from typing import TYPE_CHECKING, Iterator
 
 import pytest
 
-from scripted import Pause, ScriptedServer
+from scripted import FakeClock, ScriptedServer, make_client
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No credential of the user's own, and none that a test left behind."""
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hide the user's own credentials and settings, and those that other tests left behind."""
     for name in [n for n in os.environ if n.startswith(("HOKUSAI_", "MLFLOW_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "configuration"))
@@ -25,36 +25,49 @@ def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
+def isolated_mlflow(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore what MLflow and the SDK keep globally in a process, and end runs left active."""
+    import mlflow
+    from mlflow.tracking import fluent
+    from mlflow.tracking._model_registry import utils as registry_utils
+    from mlflow.tracking._tracking_service import utils as tracking_utils
+
+    from hokusai.auth import plugin
+    from hokusai.core import registry
+
+    monkeypatch.setattr(tracking_utils, "_tracking_uri", None)
+    monkeypatch.setattr(registry_utils, "_registry_uri", None)
+    monkeypatch.setattr(fluent, "_active_experiment_id", None)
+    monkeypatch.setattr(plugin, "active", plugin._ActiveClients())
+    monkeypatch.setattr(registry, "_default_registry", None)
+    # What the SDK and MLflow set in the environment is removed when these are undone.
+    for name in (
+        "MLFLOW_TRACKING_AUTH",
+        "MLFLOW_TRACKING_URI",
+        "MLFLOW_REGISTRY_URI",
+        "MLFLOW_EXPERIMENT_ID",
+    ):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    yield
+    while mlflow.active_run() is not None:
+        mlflow.end_run()
+
+
+@pytest.fixture
 def server() -> Iterator[ScriptedServer]:
-    """A stand-in for a gateway that answers as it is told, and keeps what it was asked."""
+    """A gateway that sends the responses a test prescribes, and records the requests."""
     with ScriptedServer() as running:
         yield running
 
 
 @pytest.fixture
-def pause() -> Pause:
-    """Time that passes only where somebody waits."""
-    return Pause()
+def clock() -> FakeClock:
+    """A clock that only moves when something sleeps on it."""
+    return FakeClock()
 
 
 @pytest.fixture
-def client(server: ScriptedServer, pause: Pause) -> GatewayClient:
-    """A client of the stand-in, with a key."""
-    return make_client(server, pause)
-
-
-def make_client(
-    server: ScriptedServer, pause: Pause, options: Mapping[str, Any] | None = None
-) -> GatewayClient:
-    """A client of the stand-in that waits in the clock of `pause` only."""
-    from hokusai.client import GatewayClient
-    from hokusai.credentials import Credential
-    from hokusai.gateway_url import GatewayAddress
-    from hokusai.rate_limit import Pacer
-
-    return GatewayClient(
-        GatewayAddress.parse(server.url),
-        Credential("hk_live_of_the_tests", False, "a test"),
-        pacer=Pacer(sleep=pause.sleep, clock=pause.clock),
-        **dict(options or {}),
-    )
+def client(server: ScriptedServer, clock: FakeClock) -> GatewayClient:
+    """A client of the scripted gateway, with an API key."""
+    return make_client(server, clock)

@@ -1,4 +1,4 @@
-"""A stand-in for a gateway: answers in the order that a test gives, faults among them."""
+"""A scripted HTTP server in place of a gateway, and a clock that tests control."""
 
 from __future__ import annotations
 
@@ -8,12 +8,17 @@ import struct
 import threading
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Callable, Mapping, Union
+from typing import TYPE_CHECKING, Any, Callable, Mapping, Union
+
+if TYPE_CHECKING:
+    from hokusai.client import GatewayClient
+
+KEY = "hk_live_of_the_tests"
 
 
 @dataclass
 class Request:
-    """What was asked."""
+    """A request that the server received."""
 
     method: str
     path: str
@@ -26,8 +31,8 @@ class Request:
 
 
 @dataclass
-class Answer:
-    """What is answered."""
+class Response:
+    """A response to send: a JSON document, or else a text."""
 
     status: int = 200
     document: Any = None
@@ -35,20 +40,20 @@ class Answer:
     text: str | None = None
 
 
-class Reset:
-    """The connection ends with a reset in place of an answer."""
+class ConnectionReset:
+    """Reset the connection instead of sending a response."""
 
 
-class HalfAnswer:
-    """The connection ends in the middle of an answer."""
+class TruncatedResponse:
+    """Close the connection in the middle of a response."""
 
 
-Step = Union[Answer, Reset, HalfAnswer, Callable[[Request], Answer]]
+Step = Union[Response, ConnectionReset, TruncatedResponse, Callable[[Request], Response]]
 
 
-def problem(status: int, reason: str, **headers: str) -> Answer:
-    """The gateway's problem document."""
-    return Answer(
+def problem(status: int, reason: str, **headers: str) -> Response:
+    """An error response of the gateway. Headers are named with underscores: `Retry_After="3"`."""
+    return Response(
         status,
         {
             "status": status,
@@ -62,11 +67,15 @@ def problem(status: int, reason: str, **headers: str) -> Answer:
 
 
 class ScriptedServer:
-    """Serves on loopback for as long as the `with` block lasts. The last answer is repeated."""
+    """Serves on a loopback port inside a `with` block.
+
+    Attributes:
+        requests: The requests received so far.
+    """
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._steps: list[Step] = [Answer(document={})]
+        self._steps: list[Step] = [Response(document={})]
         self._lock = threading.Lock()
         self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -80,8 +89,8 @@ class ScriptedServer:
     def url(self) -> str:
         return f"{self.origin}/api/mlflow"
 
-    def answers(self, *steps: Step) -> None:
-        """What the next requests get."""
+    def respond_with(self, *steps: Step) -> None:
+        """Set the responses to the next requests; the last one is repeated."""
         self._steps = list(steps)
 
     def __enter__(self) -> ScriptedServer:
@@ -103,8 +112,8 @@ class ScriptedServer:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            # Head and body in one piece: the second of two small ones would wait for the first's
-            # acknowledgement.
+            # Write head and body at once. Otherwise Nagle's algorithm would delay the second of two
+            # small packets until the first is acknowledged.
             wbufsize = -1
 
             def handle_one_request(self) -> None:
@@ -117,33 +126,33 @@ class ScriptedServer:
                     self.command, self.path, dict(self.headers.items()), self.rfile.read(length)
                 )
                 step = owner._next(request)
-                if isinstance(step, (Reset, HalfAnswer)):
+                if isinstance(step, (ConnectionReset, TruncatedResponse)):
                     self._break(step)
                     return
-                self._send(step if isinstance(step, Answer) else step(request))
+                self._send(step if isinstance(step, Response) else step(request))
 
-            def _send(self, answer: Answer) -> None:
-                text = answer.text if answer.text is not None else json.dumps(answer.document)
+            def _send(self, response: Response) -> None:
+                text = response.text if response.text is not None else json.dumps(response.document)
                 body = text.encode()
-                self.send_response_only(answer.status)
-                for name, value in answer.headers.items():
+                self.send_response_only(response.status)
+                for name, value in response.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
                 self.wfile.flush()
 
-            def _break(self, how: Reset | HalfAnswer) -> None:
-                if isinstance(how, HalfAnswer):
+            def _break(self, fault: ConnectionReset | TruncatedResponse) -> None:
+                if isinstance(fault, TruncatedResponse):
                     self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
                     self.wfile.flush()
                 else:
-                    # With no time to linger, closing sends a reset.
+                    # With a linger time of zero, closing sends a reset.
                     linger = struct.pack("ii", 1, 0)
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
                 self.close_connection = True
                 self.connection.close()
-                # What the base class would flush is gone with the connection.
+                # The base class would flush to the closed connection.
                 self.wfile = _Nowhere()  # type: ignore[assignment]
 
             def log_message(self, *_: object) -> None:
@@ -154,7 +163,7 @@ class ScriptedServer:
 
 class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, *_: object) -> None:
-        pass  # a connection that a test broke
+        pass  # a client of a test that closed its connection
 
 
 class _Nowhere:
@@ -167,8 +176,13 @@ class _Nowhere:
         pass
 
 
-class Pause:
-    """A clock that stands still but where somebody sleeps; `slept` has the seconds of each."""
+class FakeClock:
+    """A clock that only moves when something sleeps on it.
+
+    Attributes:
+        slept: The seconds of each sleep.
+        now: The time, in seconds.
+    """
 
     def __init__(self) -> None:
         self.slept: list[float] = []
@@ -178,5 +192,20 @@ class Pause:
         self.slept.append(seconds)
         self.now += seconds
 
-    def clock(self) -> float:
+    def time(self) -> float:
         return self.now
+
+
+def make_client(server: ScriptedServer, clock: FakeClock, **options: Any) -> GatewayClient:
+    """A client of the scripted gateway, with an API key, that sleeps on the fake clock."""
+    from hokusai.client import GatewayClient
+    from hokusai.credentials import Credential
+    from hokusai.gateway_url import GatewayURL
+    from hokusai.rate_limit import RateLimiter
+
+    return GatewayClient(
+        GatewayURL.parse(server.url),
+        Credential(KEY, False, "a test"),
+        rate_limiter=RateLimiter(sleep=clock.sleep, clock=clock.time),
+        **options,
+    )

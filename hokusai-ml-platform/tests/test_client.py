@@ -1,14 +1,11 @@
-"""The HTTP client among faults, limits and things that only look like a gateway."""
+"""The HTTP client: credentials, retries, rate limits, and responses that are not a gateway's."""
 
 from __future__ import annotations
 
-import logging
-import threading
 from typing import Any
 
 import pytest
 
-from conftest import make_client
 from hokusai.client import GatewayClient, derived_key
 from hokusai.credentials import Credential, store_credential
 from hokusai.errors import (
@@ -18,195 +15,133 @@ from hokusai.errors import (
     ConflictError,
     CredentialError,
     GatewayError,
-    InProgressError,
     InputError,
     InsecureConnectionWarning,
     NotFoundError,
     NotMintableError,
     PermissionDeniedError,
-    RateLimitedError,
-    ServerError,
     TokenTakenError,
-    UnreachableError,
     ValidationError,
 )
-from hokusai.gateway_url import GatewayAddress
-from scripted import Answer, HalfAnswer, Pause, Request, Reset, ScriptedServer, problem
+from hokusai.gateway_url import GatewayURL
+from scripted import (
+    KEY,
+    ConnectionReset,
+    FakeClock,
+    Response,
+    ScriptedServer,
+    make_client,
+    problem,
+)
 
-GOOD = Answer(201, {"model_id": "hkm_1"})
+SUCCESS = Response(201, {"model_id": "hkm_1"})
+LIMIT_USED_UP = {"RateLimit-Limit": "100", "RateLimit-Remaining": "0", "RateLimit-Reset": "9"}
 
 
 def post(client: GatewayClient, **options: Any) -> Any:
     return client.request("POST", "/models/baseline", json={"a": 1}, **options)
 
 
-def test_a_request_has_the_credential_the_key_and_a_body(
+# --- what is sent ---
+
+
+def test_a_request_has_credential_idempotency_key_and_body(
     client: GatewayClient, server: ScriptedServer
 ) -> None:
-    server.answers(GOOD)
+    server.respond_with(SUCCESS)
 
     assert post(client, idempotency_key="k") == {"model_id": "hkm_1"}
     (request,) = server.requests
     assert (request.method, request.path) == ("POST", "/api/models/baseline")
-    assert request.headers["Authorization"] == "Bearer hk_live_of_the_tests"
+    assert request.headers["Authorization"] == f"Bearer {KEY}"
     assert request.headers["Idempotency-Key"] == "k"
     assert request.headers["User-Agent"].startswith("hokusai-python/")
     assert request.json == {"a": 1}
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        Reset(),
-        HalfAnswer(),
-        problem(502, "upstream_unreachable"),
-        problem(503, "upstream_busy", Retry_After="3"),
-        problem(504, "upstream_read_timeout"),
-        Answer(502, text="<html>Bad Gateway</html>"),
-    ],
-    ids=["reset", "half", "502", "503", "504", "html"],
-)
-def test_a_fault_is_repeated_with_the_same_key(
-    client: GatewayClient, server: ScriptedServer, pause: Pause, fault: Any
-) -> None:
-    server.answers(fault, fault, GOOD)
-
-    assert post(client, idempotency_key="k") == {"model_id": "hkm_1"}
-    assert [request.headers["Idempotency-Key"] for request in server.requests] == ["k"] * 3
-    assert len(pause.slept) == 2
-
-
-def test_retry_after_of_a_fault_is_waited_out(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
-) -> None:
-    server.answers(problem(503, "unavailable", Retry_After="7"), GOOD)
-    post(client, idempotency_key="k")
-
-    assert pause.slept == [7]
-
-
-def test_a_post_without_a_key_is_sent_once(client: GatewayClient, server: ScriptedServer) -> None:
-    server.answers(Reset(), GOOD)
-    with pytest.raises(UnreachableError):
-        post(client)
-    server.answers(problem(502, "upstream_failed"), GOOD)
-    with pytest.raises(ServerError):
-        post(client)
-
-    assert len(server.requests) == 2
-
-
-def test_repeating_ends(client: GatewayClient, server: ScriptedServer, pause: Pause) -> None:
-    server.answers(Reset())
-    with pytest.raises(UnreachableError, match="the connection failed"):
-        client.request("GET", "/limits")
-
-    assert 60 < sum(pause.slept) <= 90
-    assert len(server.requests) == len(pause.slept) + 1
-    # Longer each time, but for the jitter.
-    assert max(pause.slept) <= 20
-
-
-def test_a_lasting_fault_is_told_as_the_gateway_tells_it(
+def test_query_members_that_are_none_are_left_out(
     client: GatewayClient, server: ScriptedServer
 ) -> None:
-    server.answers(problem(503, "database_unavailable"))
+    client.request("GET", "/models", params={"kind": "baseline", "tenant": None})
 
-    with pytest.raises(ServerError, match=r"It was database_unavailable.*request r-1"):
+    assert server.requests[0].path == "/api/models?kind=baseline"
+
+
+def test_connect_finds_url_and_credential_in_the_environment(
+    server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOKUSAI_URL", server.url)
+    monkeypatch.setenv("HOKUSAI_API_KEY", "hk_live_of_the_environment")
+    GatewayClient.connect().request("GET", "/limits")
+
+    assert server.requests[0].headers["Authorization"] == "Bearer hk_live_of_the_environment"
+
+
+def test_without_a_credential_nothing_is_sent(server: ScriptedServer) -> None:
+    client = GatewayClient.connect(server.url)
+
+    with pytest.raises(CredentialError, match="HOKUSAI_API_KEY"):
         client.request("GET", "/limits")
+    with pytest.raises(CredentialError, match="hokusai login"):
+        client.require_authorizer()
+    assert server.requests == []
 
 
-def test_silence_is_a_fault_too(server: ScriptedServer, pause: Pause) -> None:
-    released = threading.Event()
+def test_the_stored_key_of_another_gateway_is_not_sent(server: ScriptedServer) -> None:
+    store_credential("http://127.0.0.1:1", "hk_live_of_another")
 
-    def hang(_: Request) -> Answer:
-        released.wait(30)
-        return GOOD
-
-    server.answers(hang, GOOD)
-    client = make_client(server, pause, {"timeout": (5.0, 0.2)})
-    try:
-        assert client.request("GET", "/limits") == {"model_id": "hkm_1"}
-    finally:
-        released.set()
-    assert len(server.requests) == 2
+    with pytest.raises(CredentialError):
+        GatewayClient.connect(server.url).request("GET", "/limits")
+    assert server.requests == []
 
 
-def test_a_429_is_waited_out_also_without_a_key(
-    client: GatewayClient,
-    server: ScriptedServer,
-    pause: Pause,
-    caplog: pytest.LogCaptureFixture,
+def test_a_netrc_file_does_not_replace_the_credential(
+    client: GatewayClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:
-    caplog.set_level(logging.INFO, "hokusai")
-    server.answers(problem(429, "rate_limited", Retry_After="23"), GOOD)
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    client.request("GET", "/limits")
 
-    assert post(client) == {"model_id": "hkm_1"}
-    assert pause.slept == [23]
-    assert caplog.messages == ["Waiting 23 seconds: the gateway's rate limit is used up."]
-
-
-def test_a_wait_beyond_all_patience_is_an_error(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
-) -> None:
-    server.answers(problem(429, "rate_limited", Retry_After="86400"))
-
-    with pytest.raises(RateLimitedError):
-        post(client)
-    assert pause.slept == []
+    assert server.requests[0].headers["Authorization"] == f"Bearer {KEY}"
 
 
-def test_a_429_that_never_ends_is_an_error(server: ScriptedServer, pause: Pause) -> None:
-    server.answers(problem(429, "rate_limited", Retry_After="0"))
-    client = make_client(server, pause, {"wait_seconds": 5})
-
-    with pytest.raises(RateLimitedError):
-        post(client)
-    assert pause.slept == [1] * 5
-
-
-def test_the_limits_headers_slow_the_next_request_down(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
-) -> None:
-    left = {"RateLimit-Limit": "100", "RateLimit-Remaining": "0", "RateLimit-Reset": "9"}
-    server.answers(Answer(200, {}, left), GOOD)
+def test_cookies_are_not_kept(client: GatewayClient, server: ScriptedServer) -> None:
+    server.respond_with(Response(200, {}, {"Set-Cookie": "sid=1; Path=/"}))
     client.request("GET", "/limits")
     client.request("GET", "/limits")
 
-    assert pause.slept == [9]
+    assert "Cookie" not in server.requests[1].headers
 
 
-def test_a_refused_authentications_limit_is_not_the_callers(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
+def test_a_body_that_json_cannot_represent_is_not_sent(
+    client: GatewayClient, server: ScriptedServer
 ) -> None:
-    left = {"RateLimit_Limit": "20", "RateLimit_Remaining": "0", "RateLimit_Reset": "9"}
-    server.answers(problem(401, "key_invalid", **left), GOOD)
-    with pytest.raises(AuthenticationError):
-        client.request("GET", "/limits")
+    with pytest.raises(InputError, match="only finite"):
+        client.request("POST", "/models/baseline", json={"accuracy": float("nan")})
+
+    assert server.requests == []
+
+
+def test_sending_a_credential_over_plain_http_to_another_machine_warns() -> None:
+    with pytest.warns(InsecureConnectionWarning, match=r"plain HTTP to gateway\.example"):
+        GatewayClient(
+            GatewayURL.parse("http://gateway.example/api"), Credential("k", False, "a test")
+        )
+
+
+def test_a_forked_process_opens_its_own_connections(
+    client: GatewayClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client.request("GET", "/limits")
+    session = client._session_of_process()
+    assert client._session_of_process() is session
+    monkeypatch.setattr("hokusai.client.os.getpid", lambda: -1)
 
-    assert pause.slept == []
-
-
-def test_the_limit_of_strangers_is_not_the_callers(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
-) -> None:
-    left = {"RateLimit-Limit": "20", "RateLimit-Remaining": "0", "RateLimit-Reset": "9"}
-    server.answers(Answer(200, {}, left), GOOD)
-    client.request("GET", "/attestations/log", anonymous=True)
-    client.request("GET", "/limits")
-
-    assert pause.slept == []
-    assert "Authorization" not in server.requests[0].headers
+    assert client._session_of_process() is not session
 
 
-def test_what_is_in_progress_is_asked_for_again(
-    client: GatewayClient, server: ScriptedServer, pause: Pause
-) -> None:
-    server.answers(problem(409, "in_progress", Retry_After="1"), GOOD)
-
-    assert post(client, idempotency_key="k") == {"model_id": "hkm_1"}
-    assert pause.slept == [1]
+# --- responses that are errors ---
 
 
 @pytest.mark.parametrize(
@@ -223,133 +158,77 @@ def test_what_is_in_progress_is_asked_for_again(
         (418, "of_a_newer_gateway", GatewayError),
     ],
 )
-def test_a_refusal_is_told_at_once(
+def test_a_refusal_is_raised_without_a_retry(
     client: GatewayClient,
     server: ScriptedServer,
-    pause: Pause,
+    clock: FakeClock,
     status: int,
     reason: str,
     kind: type[GatewayError],
 ) -> None:
-    server.answers(problem(status, reason))
+    server.respond_with(problem(status, reason))
 
-    with pytest.raises(kind) as refused:
+    with pytest.raises(kind) as raised:
         post(client, idempotency_key="k")
-    error = refused.value
+    error = raised.value
     assert type(error) is kind or kind is GatewayError
     assert (error.status, error.reason, error.request_id) == (status, reason, "r-1")
     assert str(error) == f"It was {reason}. ({status} {reason}, request r-1)"
     assert len(server.requests) == 1
-    assert pause.slept == []
-
-
-def test_an_unfinished_registration_ends_as_in_progress(
-    client: GatewayClient, server: ScriptedServer
-) -> None:
-    server.answers(problem(409, "in_progress", Retry_After="100"))
-
-    with pytest.raises(InProgressError):
-        post(client, idempotency_key="k")
-    assert len(server.requests) == 7
+    assert clock.slept == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-def test_no_redirect_is_followed(
+def test_redirects_are_not_followed(
     client: GatewayClient, server: ScriptedServer, status: int
 ) -> None:
     with ScriptedServer() as other:
-        to = {"Location": f"{other.origin}/api/limits?token=secret"}
-        server.answers(Answer(status, {}, to))
-        with pytest.raises(AnswerError, match="redirects to") as refused:
+        location = {"Location": f"{other.origin}/api/limits?token=secret"}
+        server.respond_with(Response(status, {}, location))
+        with pytest.raises(AnswerError, match="redirects to") as raised:
             client.request("GET", "/limits")
 
         assert other.requests == []
-    assert "secret" not in str(refused.value)
+    assert "secret" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    "answer", [Answer(200, text="<html>"), Answer(404, text="<html>"), Answer(200, text="")]
+    "response", [Response(200, text="<html>"), Response(404, text="<html>"), Response(200, text="")]
 )
-def test_what_is_no_gateway_is_told(
-    client: GatewayClient, server: ScriptedServer, answer: Answer
+def test_a_response_that_is_not_a_gateways_is_an_error(
+    client: GatewayClient, server: ScriptedServer, response: Response
 ) -> None:
-    server.answers(answer)
+    server.respond_with(response)
 
     with pytest.raises(AnswerError, match="Is the URL right"):
         client.request("GET", "/limits")
 
 
-def test_a_load_balancers_own_401_is_still_one(
+def test_a_401_page_of_a_load_balancer_is_an_authentication_error(
     client: GatewayClient, server: ScriptedServer
 ) -> None:
-    server.answers(Answer(401, text="<html>"))
+    server.respond_with(Response(401, text="<html>"))
 
-    with pytest.raises(AuthenticationError, match="answered 401"):
+    with pytest.raises(AuthenticationError, match="status 401"):
         client.request("GET", "/limits")
 
 
-def test_without_a_credential_nothing_is_sent(server: ScriptedServer) -> None:
-    client = GatewayClient.connect(server.url)
-
-    with pytest.raises(CredentialError, match="HOKUSAI_API_KEY"):
-        client.request("GET", "/limits")
-    assert server.requests == []
-
-
-def test_a_stored_key_of_another_gateway_is_not_sent(server: ScriptedServer) -> None:
-    store_credential("http://127.0.0.1:1", "hk_live_of_another")
-
-    with pytest.raises(CredentialError):
-        GatewayClient.connect(server.url).request("GET", "/limits")
-    assert server.requests == []
-
-
-def test_a_netrc_file_does_not_replace_the_credential(
-    client: GatewayClient, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    netrc = tmp_path / "netrc"
-    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
-    monkeypatch.setenv("NETRC", str(netrc))
-    client.request("GET", "/limits")
-
-    assert server.requests[0].headers["Authorization"] == "Bearer hk_live_of_the_tests"
-
-
-def test_no_cookie_is_kept(client: GatewayClient, server: ScriptedServer) -> None:
-    server.answers(Answer(200, {}, {"Set-Cookie": "sid=1; Path=/"}))
-    client.request("GET", "/limits")
-    client.request("GET", "/limits")
-
-    assert "Cookie" not in server.requests[1].headers
-
-
-def test_what_json_cannot_hold_is_not_sent(client: GatewayClient, server: ScriptedServer) -> None:
-    with pytest.raises(InputError, match="only finite"):
-        client.request("POST", "/models/baseline", json={"accuracy": float("nan")})
-
-    assert server.requests == []
-
-
-def test_plain_http_to_another_machine_is_warned_of() -> None:
-    with pytest.warns(InsecureConnectionWarning, match=r"plain HTTP to gateway\.example"):
-        GatewayClient(
-            GatewayAddress.parse("http://gateway.example/api"), Credential("k", False, "a test")
-        )
-
-
-def test_the_secret_is_in_no_error(server: ScriptedServer, pause: Pause) -> None:
-    client = make_client(server, pause)
-    told = []
-    for step in (Reset(), problem(401, "key_invalid"), Answer(404, text="x")):
-        server.answers(step)
-        with pytest.raises(Exception, match=r"\w") as refused:
+def test_no_error_contains_the_credential(server: ScriptedServer, clock: FakeClock) -> None:
+    client = make_client(server, clock)
+    texts = []
+    for step in (ConnectionReset(), problem(401, "key_invalid"), Response(404, text="x")):
+        server.respond_with(step)
+        with pytest.raises(Exception, match=r"\w") as raised:
             client.request("GET", "/limits", retry_seconds=0)
-        told.append(f"{refused.value!r} {refused.value}")
+        texts.append(f"{raised.value!r} {raised.value}")
 
-    assert not any("hk_live" in text for text in told)
+    assert not any("hk_live" in text for text in texts)
 
 
-def test_a_derived_key_is_the_requests_own() -> None:
+# --- derived idempotency keys ---
+
+
+def test_a_derived_key_depends_on_path_and_body_only() -> None:
     key = derived_key("/a", {"x": 1, "y": 2})
 
     assert key == derived_key("/a", {"y": 2, "x": 1})

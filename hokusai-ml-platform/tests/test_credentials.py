@@ -1,4 +1,4 @@
-"""Where the credential comes from, and where it is never shown."""
+"""Where the credential is found and stored, and that messages never contain it."""
 
 from __future__ import annotations
 
@@ -9,95 +9,122 @@ import pytest
 
 from hokusai.credentials import (
     credentials_path,
-    find_credential,
-    forget_credential,
+    delete_credential,
+    resolve_credential,
     store_credential,
+    stored_credential,
 )
 from hokusai.errors import CredentialError
 
-HERE = "https://registry.hokus.ai:443"
+ORIGIN = "https://registry.hokus.ai:443"
 
 
-def found(variables: dict[str, str], **arguments: str) -> tuple[str, bool]:
-    credential = find_credential(HERE, environment=variables, **arguments)
+def resolve(variables: dict[str, str], **arguments: str) -> tuple[str, bool]:
+    credential = resolve_credential(ORIGIN, environment=variables, **arguments)
     assert credential is not None
     return credential.secret, credential.is_wallet
 
 
-def test_the_order_is_argument_then_variables_then_the_stored_one(tmp_path: Path) -> None:
+def test_the_order_is_argument_then_variables_then_the_stored_key(tmp_path: Path) -> None:
     variables = {
         "XDG_CONFIG_HOME": str(tmp_path),
         "MLFLOW_TRACKING_TOKEN": "tracking",
         "HOKUSAI_API_KEY": "key",
         "HOKUSAI_PRIVATE_KEY": "wallet",
     }
-    store_credential(HERE, "stored", variables)
+    store_credential(ORIGIN, "stored", variables)
 
-    assert found(variables, api_key="argument") == ("argument", False)
-    assert found(variables, private_key="argument") == ("argument", True)
-    assert found(variables) == ("tracking", False)
+    assert resolve(variables, api_key="argument") == ("argument", False)
+    assert resolve(variables, private_key="argument") == ("argument", True)
+    assert resolve(variables) == ("tracking", False)
     del variables["MLFLOW_TRACKING_TOKEN"]
-    assert found(variables) == ("key", False)
+    assert resolve(variables) == ("key", False)
     variables["HOKUSAI_API_KEY"] = " "
-    assert found(variables) == ("wallet", True)
+    assert resolve(variables) == ("wallet", True)
     del variables["HOKUSAI_PRIVATE_KEY"]
-    assert found(variables) == ("stored", False)
+    assert resolve(variables) == ("stored", False)
 
 
-def test_two_arguments_are_one_too_many() -> None:
+def test_two_arguments_are_rejected() -> None:
     with pytest.raises(CredentialError, match="not both"):
-        find_credential(HERE, "a", "b")
+        resolve_credential(ORIGIN, "a", "b")
 
 
 @pytest.mark.parametrize("secret", ["", "two words", "tail\r\nX-Evil: 1", "schlüssel"])
-def test_what_no_header_can_hold_is_refused_and_not_repeated(secret: str) -> None:
-    with pytest.raises(CredentialError) as refused:
-        find_credential(HERE, secret)
+def test_a_secret_that_no_header_can_hold_is_rejected_and_not_repeated(secret: str) -> None:
+    with pytest.raises(CredentialError) as raised:
+        resolve_credential(ORIGIN, secret)
 
-    assert not secret or secret not in str(refused.value)
-
-
-def test_the_secret_is_not_in_its_representation() -> None:
-    assert "hk_live" not in repr(find_credential(HERE, "hk_live_secret"))
+    assert not secret or secret not in str(raised.value)
 
 
-def test_a_stored_key_is_for_its_own_gateway_only() -> None:
-    store_credential(HERE, "hk_live_stored")
+def test_the_representation_does_not_contain_the_secret() -> None:
+    assert "hk_live" not in repr(resolve_credential(ORIGIN, "hk_live_secret"))
+
+
+def test_a_stored_key_is_used_for_its_own_gateway_only() -> None:
+    store_credential(ORIGIN, "hk_live_stored")
 
     for other in ("https://registry.hokus.ai:8443", "http://registry.hokus.ai:80", "https://x:443"):
-        assert find_credential(other) is None
+        assert resolve_credential(other) is None
 
 
-def test_the_file_is_its_owners_and_keeps_the_other_gateways() -> None:
-    path = store_credential(HERE, "one")
+def test_storing_and_deleting_keep_the_keys_of_other_gateways() -> None:
+    path = store_credential(ORIGIN, "one")
     store_credential("https://other:443", "two")
 
     assert path == credentials_path()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert [file.name for file in path.parent.iterdir()] == ["credentials"]
-    assert forget_credential(HERE)
-    assert not forget_credential(HERE)
-    other = find_credential("https://other:443")
+    assert delete_credential(ORIGIN)
+    assert not delete_credential(ORIGIN)
+    other = stored_credential("https://other:443")
     assert other is not None
-    assert other.secret == "two"
+    assert (other.secret, other.source) == ("two", str(path))
 
 
-def test_a_file_that_others_can_read_is_refused() -> None:
-    path = store_credential(HERE, "hk_live_stored")
+def test_a_file_that_other_users_can_read_is_rejected() -> None:
+    path = store_credential(ORIGIN, "hk_live_stored")
     path.chmod(0o644)
 
     with pytest.raises(CredentialError, match="chmod 600"):
-        find_credential(HERE)
+        resolve_credential(ORIGIN)
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", "\0"])
-def test_a_spoiled_file_is_told_not_ignored(content: str) -> None:
-    path = store_credential(HERE, "hk_live_stored")
+def test_a_file_that_is_not_valid_is_an_error(content: str) -> None:
+    path = store_credential(ORIGIN, "hk_live_stored")
     path.write_text(content)
 
     with pytest.raises(CredentialError, match="credentials"):
-        find_credential(HERE)
+        resolve_credential(ORIGIN)
+
+
+@pytest.mark.parametrize("entry", ["[]", '{"api_key": 7}'])
+def test_an_entry_that_is_not_valid_is_ignored(entry: str) -> None:
+    path = store_credential(ORIGIN, "hk_live_stored")
+    path.write_text(f'{{"{ORIGIN}": {entry}}}')
+
+    assert resolve_credential(ORIGIN) is None
+
+
+def test_a_file_that_cannot_be_written_is_an_error() -> None:
+    directory = credentials_path().parent
+    directory.parent.mkdir(parents=True)
+    directory.write_text("a file where the directory has to be")
+
+    with pytest.raises(CredentialError, match="cannot be read: NotADirectoryError"):
+        store_credential(ORIGIN, "hk_live_stored")
+
+
+def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hokusai.credentials.write_private_json", fail)
+    with pytest.raises(CredentialError, match="cannot be written: No space left on device"):
+        store_credential(ORIGIN, "hk_live_stored")
 
 
 def test_a_relative_configuration_directory_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

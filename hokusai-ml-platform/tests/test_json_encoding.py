@@ -1,4 +1,4 @@
-"""What programs hold, as JSON."""
+"""Converting the values of Python programs to JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pandas
 import pytest
 
 from hokusai.errors import InputError
-from hokusai.json_encoding import encode, plain
+from hokusai.json_encoding import encode_json, to_json_data
 
 
 @pytest.mark.parametrize(
@@ -30,32 +30,41 @@ from hokusai.json_encoding import encode, plain
         (True, True),
     ],
 )
-def test_what_programs_hold_becomes_json(value: Any, expected: Any) -> None:
-    found = plain(value)
+def test_values_are_converted_to_plain_json_types(value: Any, expected: Any) -> None:
+    data = to_json_data(value)
 
-    assert found == expected
-    assert json.loads(json.dumps(found, allow_nan=False)) == expected
-    assert type(found) is type(expected)
+    assert data == expected
+    assert json.loads(json.dumps(data, allow_nan=False)) == expected
+    assert type(data) is type(expected)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), numpy.float32("nan")])
-def test_numbers_that_are_not_finite_are_refused_with_their_place(value: float) -> None:
+def test_a_number_that_is_not_finite_is_rejected_with_its_place(value: float) -> None:
     with pytest.raises(InputError, match=r"metadata\['deep'\]\[1\] is"):
-        plain({"deep": [1, value]}, "metadata")
+        to_json_data({"deep": [1, value]}, "metadata")
 
 
-def test_other_objects_are_refused_with_their_place() -> None:
-    with pytest.raises(InputError, match=r"metadata\['model'\] is a object"):
-        plain({"model": object()}, "metadata")
+def test_an_object_of_another_class_is_rejected_with_its_place() -> None:
+    with pytest.raises(InputError, match=r"metadata\['model'\] has the type object"):
+        to_json_data({"model": object()}, "metadata")
 
 
-def test_what_holds_itself_is_refused() -> None:
-    round_trip: list[Any] = []
-    round_trip.append(round_trip)
+def test_an_object_whose_conversion_returns_itself_is_rejected() -> None:
+    class Stubborn:
+        def tolist(self) -> Stubborn:
+            return self
 
-    with pytest.raises(InputError, match="holds itself"):
-        plain(round_trip)
+    with pytest.raises(InputError, match="has the type Stubborn"):
+        to_json_data(Stubborn())
 
 
-def test_the_same_document_has_the_same_bytes() -> None:
-    assert encode({"b": 1, "a": 2}) == encode({"a": 2, "b": 1})
+def test_data_that_contains_itself_is_rejected() -> None:
+    cyclic: list[Any] = []
+    cyclic.append(cyclic)
+
+    with pytest.raises(InputError, match="contains itself"):
+        to_json_data(cyclic)
+
+
+def test_equal_documents_have_equal_bytes() -> None:
+    assert encode_json({"b": 1, "a": 2}) == encode_json({"a": 2, "b": 1}) == b'{"a": 2, "b": 1}'

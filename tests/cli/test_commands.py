@@ -12,6 +12,7 @@ from app.access.identity.key_format import is_well_formed, new_key
 from app.standalone.data_directory import DataDirectory
 from tests.cli.command_line import CommandLine
 from tests.support.gateway import RunningGateway
+from tests.support.plain_words import what_is_not_plain
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.waiting import wait_until
@@ -153,17 +154,20 @@ CREATE = ["keys", "create", "--tenant", "bad-arguments", "--name", "n"]
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ([*CREATE, "--name", ""], "name: "),
+        ([*CREATE, "--name", ""], "--name: must be "),
         ([*CREATE, "--tenant", "-x"], "A tenant's name"),
-        ([*CREATE, "--rate-limit", "0"], "rate_limit: "),
-        ([*CREATE, "--expires-in-days", "-1"], "expires_in_days: "),
-        ([*CREATE, "--expires-in-days", "99999999999"], "expires_in_days: "),
-        ([*CREATE, "--network", "10.0.0.0/99"], "allowed_networks.0: "),
-        ([*CREATE, "--name", "\udcff"], "name: "),
+        ([*CREATE, "--rate-limit", "0"], "--rate-limit: must be a whole number from 1 to 1000000"),
+        ([*CREATE, "--expires-in-days", "-1"], "--expires-in-days: must be "),
+        ([*CREATE, "--expires-in-days", "99999999999"], "--expires-in-days: must be "),
+        (
+            [*CREATE, "--network", "10.0.0.0/99"],
+            "--network: must be a network such as 203.0.113.0/24",
+        ),
+        ([*CREATE, "--name", "\udcff"], "--name: must be "),
         (["keys", "rotate", "0123456789abcdef"], "There is no key"),
         (["keys", "revoke", "0123456789abcdef"], "There is no key"),
-        (["keys", "rotate", "abc", "--overlap-seconds", "-1"], "overlap_seconds: "),
-        (["keys", "rotate", "abc", "--overlap-seconds", "9" * 30], "overlap_seconds: "),
+        (["keys", "rotate", "abc", "--overlap-seconds", "-1"], "--overlap-seconds: must be "),
+        (["keys", "rotate", "abc", "--overlap-seconds", "9" * 30], "--overlap-seconds: must be "),
     ],
 )
 def test_a_refusal_is_one_line(
@@ -173,6 +177,7 @@ def test_a_refusal_is_one_line(
     assert said.startswith("error: ")
     assert says in said
     assert len(said.splitlines()) == 1
+    assert what_is_not_plain(said) == []
     assert actors(gateway, "bad-arguments") == []
 
 

@@ -1,4 +1,4 @@
-"""Environments of other Pythons and older MLflow clients, from the lock files beside this one."""
+"""Environments with other Pythons and MLflow clients, from the lock files in this folder."""
 
 import os
 import shutil
@@ -6,7 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-# `python3.8` has the lock python3.8.lock, made from python3.8.in by `make lock`.
+# The environment `python3.8` is described by python3.8.lock, which `make lock` makes from
+# python3.8.in.
 NAMES = ("python3.8", "python3.9", "python3.10", "python3.11", "python3.13")
 
 _HERE = Path(__file__).parent
@@ -15,7 +16,10 @@ _ENVIRONMENTS = _ROOT / ".venv" / "clients"
 
 
 def find_interpreter(name: str) -> Path | None:
-    """A Python of that name, such as `python3.8`, that really runs: on the PATH, or of pyenv's."""
+    """Find a working Python by its name, such as `python3.8`, on the PATH or among pyenv's.
+
+    None if there is none.
+    """
     version = name.removeprefix("python")
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     candidates = [
@@ -26,21 +30,21 @@ def find_interpreter(name: str) -> Path | None:
 
 
 def _runs(python: Path, version: str) -> bool:
-    # A name can exist and not work, as pyenv's shims do for a version that is not switched on.
+    # A name may exist and not work: pyenv's shims fail for versions that are not activated.
     code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
     try:
-        done = subprocess.run(
+        finished = subprocess.run(
             [python, "-c", code], capture_output=True, text=True, timeout=60, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return False
-    return done.stdout.strip() == version
+    return finished.stdout.strip() == version
 
 
 def make_environment(name: str, interpreter: Path) -> Path:
-    """Install what the lock file says, unless it is there already: the environment's Python.
+    """Make the environment of a lock file, unless it exists already, and return its Python.
 
-    Raises AssertionError with pip's output when that fails.
+    Raises AssertionError with pip's output if the installation fails.
     """
     home = _ENVIRONMENTS / name
     python = home / "bin" / "python"
@@ -51,22 +55,22 @@ def make_environment(name: str, interpreter: Path) -> Path:
     shutil.rmtree(home, ignore_errors=True)
     _succeed([interpreter, "-m", "venv", home])
     _succeed([*_pip(python), "install", "--require-hashes", "--requirement", lock])
-    # Last, so that an interrupted installation is begun anew.
+    # Written last, so that an interrupted installation is repeated.
     shutil.copyfile(lock, installed)
     return python
 
 
 def install_sdk(python: Path, wheel: Path) -> None:
-    """Install the SDK as it is now; what it depends on has to be there.
+    """Install the SDK's wheel in an environment that has its dependencies already.
 
-    Raises AssertionError with pip's output when that fails.
+    Raises AssertionError with pip's output if the installation fails.
     """
     _succeed([*_pip(python), "install", "--no-deps", "--no-index", "--force-reinstall", wheel])
     _succeed([*_pip(python), "check"])
 
 
 def build_sdk(directory: Path) -> Path:
-    """The SDK's wheel, built into a directory with the build backend of our own environment."""
+    """Build the SDK's wheel in a directory, with the build backend of this environment."""
     options: list[str | Path] = ["--no-deps", "--no-build-isolation", "--wheel-dir", directory]
     _succeed([*_pip(Path(sys.executable)), "wheel", *options, _ROOT / "hokusai-ml-platform"])
     (wheel,) = directory.glob("*.whl")
@@ -78,5 +82,5 @@ def _pip(python: Path) -> list[str | Path]:
 
 
 def _succeed(command: list[str | Path]) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"{command} failed:\n{done.stdout}\n{done.stderr}"
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, f"{command} failed:\n{finished.stdout}\n{finished.stderr}"

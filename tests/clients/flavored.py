@@ -1,5 +1,7 @@
-"""Registers a small model of one library and loads it again. Run by test_flavors.py, with the
-library's name, in an environment that has it and the SDK.
+"""Register a small model of one library, and load it again.
+
+test_flavors.py runs this with the name of one of the functions below, in an environment that has
+the library and the SDK.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""The guide's code, the SDK's included, with the Pythons and MLflow clients that its readers have.
+"""The guide's code with several Pythons and MLflow clients, including its use of the SDK.
 
-Not a part of `make test`: the first run installs five environments. `make test-clients` runs it.
+`make test-clients` runs this, not `make test`: the first run installs five environments.
 """
 
 from pathlib import Path
@@ -17,19 +17,19 @@ from tests.clients.environments import (
 from tests.support import guide, programs
 from tests.support.gateway import RunningGateway
 
-# The time is pip's: it may have to fetch some hundred megabytes.
+# pip may have to download several hundred megabytes.
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture(scope="module")
 def sdk_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The SDK, built."""
+    """The SDK's wheel."""
     return build_sdk(tmp_path_factory.mktemp("sdk"))
 
 
 @pytest.fixture(scope="module", params=NAMES)
 def client_python(request: pytest.FixtureRequest, sdk_wheel: Path) -> Path:
-    """A Python with an MLflow client of its time, and the SDK."""
+    """A Python with an MLflow client that supports it, and the SDK."""
     name: str = request.param
     interpreter = find_interpreter(name)
     if interpreter is None:
@@ -40,9 +40,9 @@ def client_python(request: pytest.FixtureRequest, sdk_wheel: Path) -> Path:
 
 
 @pytest.mark.parametrize("flow", guide.FLOWS)
-def test_client_runs_the_guide(gateway: RunningGateway, client_python: Path, flow: str) -> None:
-    # What a reader of the guide meets: a key of the default limit, at its beginning.
-    # The guide's token can have one holder only, so that those who register it are one tenant.
+def test_the_guides_code_runs(gateway: RunningGateway, client_python: Path, flow: str) -> None:
+    # A token belongs to the first tenant that registers it, so all that register the guide's token
+    # must be one tenant. The key has the default rate limit, as a reader's has.
     tenant = "holder" if flow == "sdk_detailed" else None
     key = gateway.key(tenant, rate_limit=100)
 

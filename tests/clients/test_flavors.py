@@ -1,4 +1,4 @@
-"""Models of real libraries, logged and registered by the SDK, and loaded again by MLflow."""
+"""Models of several libraries, which the SDK logs and registers, and MLflow loads again."""
 
 from pathlib import Path
 
@@ -20,13 +20,13 @@ PROGRAM = Path(__file__).with_name("flavored.py")
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Python with the libraries of flavors.lock, and the SDK."""
+    """A Python with the libraries of flavors.lock and the SDK."""
     interpreter = find_interpreter("python3.11")
     if interpreter is None:
         pytest.skip("no python3.11 on this machine")
-    found = make_environment("flavors", interpreter)
-    install_sdk(found, build_sdk(tmp_path_factory.mktemp("sdk")))
-    return found
+    environment = make_environment("flavors", interpreter)
+    install_sdk(environment, build_sdk(tmp_path_factory.mktemp("sdk")))
+    return environment
 
 
 @pytest.mark.parametrize(

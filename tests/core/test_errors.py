@@ -2,6 +2,8 @@
 
 Each case provokes one subclass of GatewayError, from the edge to MLflow. All responses must have
 the same form; and where MLflow's own client can provoke the error, it must raise it readably.
+
+Longer than most files here: one case for each error, in one table, so that none is forgotten.
 """
 
 import asyncio

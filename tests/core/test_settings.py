@@ -7,8 +7,11 @@ from pydantic import SecretStr
 
 from app.core.errors import StartupError
 from app.core.settings import MAX_SECONDS, MIN_PEPPER, Settings, load_settings
+from tests.support.plain_words import what_is_not_plain
 
 Patch = pytest.MonkeyPatch
+# Values that are wrong for most settings.
+WRONG = ["wrong", "-1", "0", "1.5", "1e999", "9" * 5000, "a,b", "[]", "{}", "http://[", "://@:x/"]
 
 
 def load(monkeypatch: Patch, **environment: str) -> Settings:
@@ -84,17 +87,18 @@ def test_secrets_are_not_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("PORT", "eighty", "integer"),
-        ("PORT", "65536", "65535"),
-        ("WORKERS", "0", "greater than or equal to 1"),
-        ("BODY_TIMEOUT", "0", "greater than 0"),
-        ("BODY_TIMEOUT", "inf", "finite"),
-        ("BODY_TIMEOUT", str(MAX_SECONDS + 1), "less than or equal to"),
-        ("TOKEN_SECONDS", "899", "900"),
-        ("TOKEN_SECONDS", "3601", "3600"),
-        ("UPSTREAM_TENANT_SHARE", "1.1", "less than or equal to 1"),
-        ("TENANCY", "none", "'workspaces' or 'shared'"),
-        ("LOG_ORIGIN", "two words", "pattern"),
+        ("PORT", "eighty", "must be a whole number from 0 to 65535"),
+        ("PORT", "65536", "must be a whole number from 0 to 65535"),
+        ("WORKERS", "0", "must be a whole number of at least 1"),
+        ("BODY_TIMEOUT", "0", "must be a number above 0"),
+        ("BODY_TIMEOUT", "inf", "must be finite: a number above 0"),
+        ("BODY_TIMEOUT", str(MAX_SECONDS + 1), f"of at most {MAX_SECONDS}"),
+        ("TOKEN_SECONDS", "899", "must be a whole number from 900 to 3600"),
+        ("TOKEN_SECONDS", "3601", "must be a whole number from 900 to 3600"),
+        ("UPSTREAM_TENANT_SHARE", "1.1", "must be a number above 0 and of at most 1"),
+        ("TENANCY", "none", "must be one of workspaces, shared"),
+        ("DIRECT_ARTIFACTS", "maybe", "must be true or false"),
+        ("LOG_ORIGIN", "two words", "must be a name without spaces and plus signs"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "has host bits set"),
         ("TRUSTED_PROXIES", "everybody", "'everybody'"),
         ("CORS_ORIGINS", "one.example", "write https://one.example"),
@@ -122,8 +126,8 @@ def test_an_invalid_value_is_refused_with_the_reason(
         ("http://exämple.org", "must be ASCII"),
         ("http://" + "a" * 64 + ".org", "1 to 63 characters"),
         ("http://a..org", "1 to 63 characters"),
-        ("http://example.org:port", "HOKUSAI_"),
-        ("http://example.org:99999", "HOKUSAI_"),
+        ("http://example.org:port", "must be a URL with a valid host and port"),
+        ("http://example.org:99999", "must be a URL with a valid host and port"),
         ("http://example.org/?a=b", "no user, password, query or fragment"),
         ("http://example.org/#a", "no user, password, query or fragment"),
         ("http://user:hidden@example.org", "no user, password, query or fragment"),
@@ -190,6 +194,48 @@ def test_every_invalid_setting_is_named_at_once(monkeypatch: Patch) -> None:
         load(monkeypatch, PORT="eighty", TENANCY="none")
     assert "HOKUSAI_PORT: " in str(caught.value)
     assert "; HOKUSAI_TENANCY: " in str(caught.value)
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_an_invalid_setting_is_named_in_plain_words(monkeypatch: Patch, name: str) -> None:
+    variable = f"HOKUSAI_{name.upper()}"
+    for value in WRONG:
+        monkeypatch.setenv(variable, value)
+        try:
+            load_settings()
+        except StartupError as error:
+            message = str(error)
+            assert variable in message, value
+            assert what_is_not_plain(message) == [], value
+            assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("PORT", "eighty", "HOKUSAI_PORT: must be a whole number from 0 to 65535"),
+        ("WORKERS", "0", "HOKUSAI_WORKERS: must be a whole number of at least 1"),
+        ("TENANCY", "none", "HOKUSAI_TENANCY: must be one of workspaces, shared"),
+        ("DIRECT_ARTIFACTS", "maybe", "HOKUSAI_DIRECT_ARTIFACTS: must be true or false"),
+        ("LOG_ORIGIN", "two words", "HOKUSAI_LOG_ORIGIN: must be a name without spaces and plus"),
+        ("MLFLOW_URL", "http://host:99999", "HOKUSAI_MLFLOW_URL: must be a URL with a valid host"),
+        ("BODY_TIMEOUT", "inf", "HOKUSAI_BODY_TIMEOUT: must be finite: a number above 0"),
+    ],
+)
+def test_a_message_begins_with_the_setting_and_says_what_is_valid(
+    monkeypatch: Patch, name: str, value: str, message: str
+) -> None:
+    assert refused(monkeypatch, name, value).startswith(message)
+
+
+def test_a_password_in_an_invalid_url_is_not_shown(monkeypatch: Patch) -> None:
+    # U+2100 becomes a/c, which would move the end of the host; Python's error shows all of it.
+    for name, scheme in (("REDIS_URL", "redis"), ("MLFLOW_URL", "http")):
+        monkeypatch.setenv(f"HOKUSAI_{name}", f"{scheme}://u:hidden@host\u2100/")
+        with pytest.raises(StartupError, match=name) as caught:
+            load_settings()
+        assert "hidden" not in str(caught.value)
+        monkeypatch.delenv(f"HOKUSAI_{name}")
 
 
 # --- what follows from them ---

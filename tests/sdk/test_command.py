@@ -1,4 +1,4 @@
-"""The command `hokusai` against a running gateway: from signing in to verifying."""
+"""The command `hokusai` with a running gateway: from logging in to verifying."""
 
 import contextlib
 import json
@@ -21,6 +21,7 @@ from tests.support.trainer import CONTRIBUTOR
 Run = subprocess.CompletedProcess[str]
 Command = Callable[..., Run]
 
+# Arguments: the directory, and the inverse of the regularisation, which makes models differ.
 _SAVE = """
 import sys
 import mlflow.sklearn
@@ -41,7 +42,7 @@ print(mlflow.pyfunc.load_model(sys.argv[1]).predict([[5.1, 3.5, 1.4, 0.2]]).toli
 
 @pytest.fixture
 def command(gateway: RunningGateway, tmp_path: Path) -> Command:
-    """Runs it as its user does: in a home of its own, with the gateway named."""
+    """Runs `hokusai` in an empty home directory, with the gateway in the environment."""
     shell = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
@@ -49,29 +50,29 @@ def command(gateway: RunningGateway, tmp_path: Path) -> Command:
         "MLFLOW_DISABLE_TELEMETRY": "true",
     }
 
-    def run(*arguments: str | Path, code: int = 0, given: str = "", **variables: str) -> Run:
-        done = subprocess.run(
+    def run(*arguments: str | Path, code: int = 0, stdin: str = "", **variables: str) -> Run:
+        finished = subprocess.run(
             [sys.executable, "-m", "hokusai", *arguments],
             cwd=tmp_path,
             env=shell | variables,
-            input=given,
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=240,
             check=False,
         )
-        assert done.returncode == code, f"{arguments}:\n{done.stdout}\n{done.stderr}"
-        assert "Traceback" not in done.stderr
-        return done
+        assert finished.returncode == code, f"{arguments}:\n{finished.stdout}\n{finished.stderr}"
+        assert "Traceback" not in finished.stderr
+        return finished
 
     return run
 
 
-def test_from_signing_in_to_verifying(
+def test_a_whole_session_from_login_to_logout(
     gateway: RunningGateway, command: Command, tmp_path: Path
 ) -> None:
     key = gateway.key()
-    assert key not in command("login", "--with-key-stdin", given=key).stdout
+    assert key not in command("login", "--with-key-stdin", stdin=key).stdout
     assert stat.S_IMODE((tmp_path / ".config/hokusai/credentials").stat().st_mode) == 0o600
     who = json.loads(command("whoami", "--json").stdout)
     assert "attest" in who["scopes"]
@@ -90,7 +91,7 @@ def test_from_signing_in_to_verifying(
         *("--metric", "accuracy=0.88", "--contributor", CONTRIBUTOR, "--data", "data.csv"),
         *("--samples", "5000"),
     )
-    # The guide's own address has a wrong checksum, which is warned of.
+    # The gateway warns about the wrong checksum of the guide's example address.
     assert registered.stderr.startswith("hokusai: warning: ")
     assert registered.stderr.count("\n") == 1
     assert "accuracy 0.85 -> 0.88 (+0.03)" in registered.stdout
@@ -105,7 +106,7 @@ def test_from_signing_in_to_verifying(
     assert improved["model_id"] in command("models", "show", improved["model_id"]).stdout
     assert improved["model_id"] in command("models", "list", "--tenant", who["tenant"]).stdout
 
-    # What was uploaded is a model that anybody of the tenant can load.
+    # The upload is a model that others of the tenant can load.
     uri = f"models:/{improved['mlflow_name']}/{improved['mlflow_version']}"
     loaded = programs.run(
         [sys.executable, "-c", _LOAD, uri],
@@ -118,12 +119,12 @@ def test_from_signing_in_to_verifying(
     shown = command("attest", improved["model_id"], "-o", "attestation.json").stdout
     assert "3 percentage points" in shown
     verified = command("verify", "attestation.json")
-    assert "It holds: witnessed, signed by 0x" in verified.stdout
+    assert "The attestation holds: witnessed, signed by 0x" in verified.stdout
     command("verify", "attestation.json", "--strict", code=1)
     command("log", "export", "-o", "log.jsonl")
     command("log", "checkpoint", "-o", "checkpoint.txt")
-    whole = ("--log", "log.jsonl", "--checkpoint", "checkpoint.txt", "--strict")
-    command("verify", "attestation.json", *whole)
+    documents = ("--log", "log.jsonl", "--checkpoint", "checkpoint.txt")
+    command("verify", "attestation.json", *documents, "--strict")
     digest = json.loads((tmp_path / "attestation.json").read_text())["hash"]
     assert digest in command("models", "show", improved["model_id"]).stdout
     fetched = json.loads(command("attest", "--fetch", digest, "--json").stdout)
@@ -132,15 +133,16 @@ def test_from_signing_in_to_verifying(
     document = json.loads((tmp_path / "attestation.json").read_text())
     document["data"]["metrics"]["accuracy"] = 0.99
     (tmp_path / "attestation.json").write_text(json.dumps(document))
-    assert "It does not hold." in command("verify", "attestation.json", code=1).stdout
+    assert "The attestation does not hold." in command("verify", "attestation.json", code=1).stdout
 
-    assert "of" in command("limits").stdout
+    assert "requests are left" in command("limits").stdout
     command("logout")
     assert "no credential" in command("whoami", code=2).stderr
 
 
-def test_an_upload_shows_how_far_it_is(gateway: RunningGateway, tmp_path: Path) -> None:
-    """On a terminal only: what goes into a file has no bar in it."""
+def test_an_upload_shows_a_progress_bar_on_a_terminal(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "MLmodel").write_text("flavors: {}\n")
     (tmp_path / "model" / "weights.bin").write_bytes(bytes(100_000))
@@ -163,7 +165,7 @@ def test_an_upload_shows_how_far_it_is(gateway: RunningGateway, tmp_path: Path) 
     ) as process:
         os.close(end)
         shown = b""
-        # Reading a terminal whose other end is closed is an error.
+        # Reading fails once the other end of the terminal is closed.
         with contextlib.suppress(OSError):
             while part := os.read(terminal, 65536):
                 shown += part
@@ -176,9 +178,9 @@ def test_an_upload_shows_how_far_it_is(gateway: RunningGateway, tmp_path: Path) 
     assert b"100.0/100.0 kB" in shown
 
 
-def test_a_wallet_needs_no_key(command: Command) -> None:
-    found = json.loads(command("whoami", "--json", HOKUSAI_PRIVATE_KEY="0x" + "5a" * 32).stdout)
-    assert found["principal"].startswith("wallet:0x")
+def test_a_wallet_is_used_without_an_api_key(command: Command) -> None:
+    identity = json.loads(command("whoami", "--json", HOKUSAI_PRIVATE_KEY="0x" + "5a" * 32).stdout)
+    assert identity["principal"].startswith("wallet:0x")
 
 
 def test_two_runs_are_attested(gateway: RunningGateway, command: Command) -> None:
@@ -189,24 +191,24 @@ def test_two_runs_are_attested(gateway: RunningGateway, command: Command) -> Non
         trainer = Trainer(client)
         runs = [trainer.run(accuracy=value) for value in (0.7, 0.75)]
     two = ("attest", "--baseline-run", runs[0], "--improved-run", runs[1])
-    found: dict[str, Any] = json.loads(command(*two, "--json", HOKUSAI_API_KEY=key).stdout)
-    assert (found["kind"], found["delta_one"]) == ("witnessed", 5.0)
+    attestation: dict[str, Any] = json.loads(command(*two, "--json", HOKUSAI_API_KEY=key).stdout)
+    assert (attestation["kind"], attestation["delta_one"]) == ("witnessed", 5.0)
     refused = command(*two, "--metric", "accuracy=0.9", code=1, HOKUSAI_API_KEY=key)
     assert "claim_disagrees" in refused.stderr
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_refused_registration_says_so(gateway: RunningGateway, command: Command) -> None:
-    done = command(
+def test_a_refused_registration_is_an_error(gateway: RunningGateway, command: Command) -> None:
+    refused = command(
         *("register", "baseline", "--type", "x", "--run", "0" * 32),
         code=1,
         HOKUSAI_API_KEY=gateway.key(),
     )
-    assert done.stdout == ""
-    assert "404 not_found" in done.stderr
+    assert refused.stdout == ""
+    assert "404 not_found" in refused.stderr
 
 
-def test_the_known_document_is_enough_to_verify(
+def test_a_saved_attestor_document_is_enough_to_verify(
     gateway: RunningGateway, command: Command, tmp_path: Path
 ) -> None:
     key = gateway.key()
@@ -215,7 +217,7 @@ def test_the_known_document_is_enough_to_verify(
         HOKUSAI_API_KEY=key,
     )
     with gateway.client() as anyone:
-        answer: httpx.Response = anyone.get("/.well-known/hokusai-attestor.json")
-    (tmp_path / "known.json").write_text(answer.text)
-    done = command("verify", "claimed.json", "--known", "known.json")
-    assert "It holds: claimed, signed by" in done.stdout
+        response: httpx.Response = anyone.get("/.well-known/hokusai-attestor.json")
+    (tmp_path / "known.json").write_text(response.text)
+    verified = command("verify", "claimed.json", "--known", "known.json")
+    assert "The attestation holds: claimed, signed by" in verified.stdout

@@ -15,7 +15,12 @@ RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a min
 
 
 def _network(text: str) -> str:
-    return str(ip_network(text, strict=False))
+    try:
+        return str(ip_network(text, strict=False))
+    except ValueError:
+        raise ValueError(
+            "must be a network such as 203.0.113.0/24 or 2001:db8::/32, or a single address"
+        ) from None
 
 
 _BYTE = "(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"

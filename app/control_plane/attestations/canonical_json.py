@@ -10,7 +10,8 @@ import json
 from typing import Any
 
 from app.core.errors import UnprocessableError
-from app.core.json_data import check_json_data
+from app.core.json_data import TOO_DEEP, TOO_LARGE, check_json_data
+from app.core.strict_json import syntax
 
 
 def canonicalize(data: Any) -> str:
@@ -33,10 +34,18 @@ def parse(text: str | bytes) -> Any:
 
     A key that an object contains twice, and a number too large for a double, are refused.
     """
+    if not text.strip():
+        raise UnprocessableError("This is empty, and must be a JSON document.")
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise UnprocessableError(f"This is not valid, unambiguous JSON: {error}.") from None
+    except UnicodeDecodeError:
+        raise UnprocessableError("This is not JSON in UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise _ambiguous(syntax(error)) from None
+    except RecursionError:
+        raise _unreliable(TOO_DEEP) from None
+    except ValueError:  # Python's own limit of digits
+        raise _unreliable(TOO_LARGE) from None
     _check(data)
     return data
 
@@ -44,16 +53,24 @@ def parse(text: str | bytes) -> Any:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        raise ValueError("an object contains a key twice")
+        raise _ambiguous("an object contains a key twice")
     return members
 
 
 def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not a JSON number")
+    raise _ambiguous(f"{name} is not a JSON number")
 
 
 def _check(data: Any) -> None:
     try:
         check_json_data(data, allow_nul=True)
     except ValueError as error:
-        raise UnprocessableError(f"The JSON cannot be hashed reliably: {error}.") from None
+        raise _unreliable(str(error)) from None
+
+
+def _ambiguous(reason: str) -> UnprocessableError:
+    return UnprocessableError(f"This is not valid, unambiguous JSON: {reason}.")
+
+
+def _unreliable(reason: str) -> UnprocessableError:
+    return UnprocessableError(f"The JSON cannot be hashed reliably: {reason}.")

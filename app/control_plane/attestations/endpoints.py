@@ -31,6 +31,7 @@ from app.control_plane.attestations.well_known import attestor_view
 from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
+from app.core.text_pattern import TextPattern
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
@@ -53,6 +54,12 @@ PUBLIC = frozenset(
 )
 
 TreeSize = Annotated[int, Query(ge=0, le=2**53)]
+ChainModelId = Annotated[
+    str,
+    TextPattern(
+        r"^(0|[1-9][0-9]{0,76})$", "must be a whole number of 1 to 77 digits, without leading zeros"
+    ),
+]
 _NOTE = "text/plain; charset=utf-8"
 
 
@@ -252,11 +259,8 @@ async def mint_request(
     session: Session,
     signer: Signer,
     chain_model_id: Annotated[
-        str | None,
-        Query(
-            pattern=r"^(0|[1-9][0-9]{0,76})$",
-            description="The model's number on the chain. Default: derived from its name.",
-        ),
+        ChainModelId | None,
+        Query(description="The model's number on the chain. Default: derived from its name."),
     ] = None,
 ) -> MintRequestView:
     """A MintRequest (EIP-712) for the Hokusai contracts, unsigned and signed; valid for a day."""

@@ -1,4 +1,4 @@
-"""The `MintRequest` of the Hokusai contracts, which their DeltaVerifier accepts as a claim."""
+"""The `MintRequest` of the Hokusai contracts: the message that their DeltaVerifier accepts."""
 
 import re
 from collections.abc import Mapping

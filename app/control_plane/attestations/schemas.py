@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_val
 from app.control_plane.attestations.canonical_json import parse
 from app.control_plane.attestations.models import LogEntry
 from app.control_plane.contributors.shares import ContributionRequest, Contributions, as_list
+from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
 
 EvidenceKind = Literal["witnessed", "claimed"]
@@ -15,8 +16,8 @@ Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Metrics = Annotated[dict[Label, Number], ByLabel]
 Hash = Annotated[
     str,
+    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
     Field(
-        pattern=r"^[0-9a-f]{64}$",
         description="The attestation's hash, 64 hexadecimal digits.",
         examples=["9f" * 32],
     ),
@@ -43,17 +44,31 @@ class ClaimedPair(BaseModel):
     improved: Metrics
 
 
-def _form(metrics: object) -> str:
+def _metrics_form(metrics: object) -> str:
     is_pair = isinstance(metrics, ClaimedPair) or (
-        isinstance(metrics, dict) and any(isinstance(value, dict) for value in metrics.values())
+        isinstance(metrics, dict)
+        # The metrics of one model may have these names too, but are numbers.
+        and any(isinstance(metrics.get(name), dict) for name in ("baseline", "improved"))
     )
-    return "both" if is_pair else "improved"
+    return "ClaimedPair" if is_pair else "object"
 
 
-# With the tags, an error is about the form that was sent, and not about both.
+# With the tags, an error is about the form that was sent, and not about both. They are the titles
+# or types of the alternatives in the JSON Schema, for `validation_errors`.
 ClaimedMetrics = Annotated[
-    Annotated[Metrics, Tag("improved")] | Annotated[ClaimedPair, Tag("both")],
-    Discriminator(_form),
+    Annotated[Metrics, Tag("object")] | Annotated[ClaimedPair, Tag("ClaimedPair")],
+    Discriminator(_metrics_form),
+]
+
+
+def _version_form(version: object) -> str:
+    return "string" if isinstance(version, str) else "integer"
+
+
+ModelVersion = Annotated[
+    Annotated[str, Tag("string")] | Annotated[int, Tag("integer")],
+    Discriminator(_version_form),
+    Field(examples=["3"]),
 ]
 
 
@@ -88,7 +103,7 @@ class AttestationRequest(BaseModel):
     model_name: Label | None = Field(
         default=None, description="A registered model in MLflow; needs model_version."
     )
-    model_version: Annotated[str | int, Field(examples=["3"])] | None = Field(
+    model_version: ModelVersion | None = Field(
         default=None, description="The version of model_name."
     )
     metrics: ClaimedMetrics | None = Field(

@@ -64,14 +64,15 @@ class ContributionRequest(BaseModel):
 
 
 def _form(contributions: object) -> str:
-    return "list" if isinstance(contributions, list) else "single"
+    return "array" if isinstance(contributions, list) else "object"
 
 
 # One contribution or a list of them. With the tags, an error is about the form that was sent;
-# without them it would also say what the value lacks to be of the other form.
+# without them it would also say what the value lacks to be of the other form. They are the types of
+# the alternatives in the JSON Schema, for `validation_errors`.
 Contributions = Annotated[
-    Annotated[ContributionRequest, Tag("single")]
-    | Annotated[list[ContributionRequest], Field(min_length=1, max_length=500), Tag("list")],
+    Annotated[ContributionRequest, Tag("object")]
+    | Annotated[list[ContributionRequest], Field(min_length=1, max_length=500), Tag("array")],
     Discriminator(_form),
 ]
 

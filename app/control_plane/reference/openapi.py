@@ -73,10 +73,22 @@ PROBLEM: Document = {
         "request_id": {"type": "string", "description": "The same as the header X-Request-ID."},
         "problems": {
             "type": "array",
-            "description": "With status 422: each field that is wrong.",
+            "description": "With status 422: what is wrong with the request.",
             "items": {
                 "type": "object",
-                "properties": {"where": {"type": "string"}, "problem": {"type": "string"}},
+                "required": ["where", "problem"],
+                "properties": {
+                    "where": {
+                        "type": "string",
+                        "description": "The part of the request, and the place in it.",
+                        "examples": ["body.data_contribution[0].weight_bps", "query.limit"],
+                    },
+                    "problem": {
+                        "type": "string",
+                        "description": "What is wrong there, and what would be right. For people.",
+                        "examples": ["must be a whole number from 1 to 10000"],
+                    },
+                },
             },
         },
     },

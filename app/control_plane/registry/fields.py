@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from app.control_plane.registry.model_uri import check_name
 from app.core.errors import UnprocessableError
+from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
 
 # Differences and sums of numbers up to this are finite as well.
@@ -15,7 +16,7 @@ LARGEST_METRIC = 1e300
 
 def _bounded(number: float) -> float:
     if abs(number) > LARGEST_METRIC:
-        raise ValueError(f"a number has to lie between -{LARGEST_METRIC:g} and {LARGEST_METRIC:g}")
+        raise ValueError(f"must be between -{LARGEST_METRIC:g} and {LARGEST_METRIC:g}")
     return number
 
 
@@ -38,9 +39,11 @@ _TAG = re.compile(r"[\w.\- :]+(?:/[\w.\- :]+)*")
 
 def _tag_key(key: str) -> str:
     if _TAG.fullmatch(key) is None or {".", ".."} & set(key.split("/")):
-        raise ValueError("a tag's name consists of letters, digits, spaces and _ . - : /")
+        raise ValueError(
+            "must have only letters, digits, spaces and _ . - : with single / between them"
+        )
     if key.lower().startswith(("hokusai.", "mlflow.")):
-        raise ValueError("tags that begin with hokusai. or mlflow. are the server's own")
+        raise ValueError("must not begin with hokusai. or mlflow., which are the server's own")
     return key
 
 
@@ -54,7 +57,12 @@ def _tag_value(value: object) -> object:
 Tags = Annotated[
     dict[
         Annotated[str, Field(min_length=1, max_length=250), AfterValidator(_tag_key)],
-        Annotated[str, BeforeValidator(_tag_value), Field(max_length=5000, pattern=r"^[^\x00]*$")],
+        Annotated[
+            str,
+            BeforeValidator(_tag_value),
+            Field(max_length=5000),
+            TextPattern(r"^[^\x00]*$", "must not contain the character NUL"),
+        ],
     ],
     Field(max_length=100),
 ]

@@ -22,6 +22,7 @@ from app.control_plane.registry.fields import (
     documented_pattern,
 )
 from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
+from app.core.text_pattern import TextPattern
 from app.rest.fields import Label
 from app.rest.json_values import Document
 from app.rest.pagination import Cursor, PageSize
@@ -169,8 +170,12 @@ class TokenizedRequest(_Registration):
     model_name: ModelName = Field(description="The registered model in MLflow.")
     token_id: Annotated[
         str,
+        TextPattern(
+            r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+            "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a "
+            "letter or digit",
+        ),
         Field(
-            pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
             description="The token. It belongs to the tenant that registers it first; upper and "
             "lower case are the same.",
         ),

@@ -1,9 +1,15 @@
-"""Train anywhere, register with Hokusai: the client of the Hokusai registry gateway."""
+"""The Python SDK of the Hokusai registry gateway: register models, have improvements attested.
+
+The names below are imported from their modules on first use, so that `import hokusai.verify` loads
+neither MLflow nor an HTTP client.
+"""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
+
+from hokusai.__version__ import __version__
 
 if TYPE_CHECKING:
     from hokusai.auth import HokusaiAuth
@@ -23,9 +29,7 @@ __all__ = [
     "__version__",
 ]
 
-__version__ = "0.1.0"
-
-_HOMES = {
+_DEFINED_IN = {
     "Attestation": "hokusai.results",
     "ExperimentManager": "hokusai.tracking",
     "HokusaiAuth": "hokusai.auth",
@@ -37,9 +41,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    # Imported when asked for: `hokusai.verify` alone needs neither requests nor MLflow.
-    if name in _HOMES:
-        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _DEFINED_IN:
+        return getattr(importlib.import_module(_DEFINED_IN[name]), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

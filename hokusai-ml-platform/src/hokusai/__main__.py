@@ -1,4 +1,4 @@
-"""`python -m hokusai`: the command, where scripts are not on the path."""
+"""`python -m hokusai` runs the command `hokusai`, also where the script is not on the PATH."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Hokusai's own API, call by call, without MLflow: what the registry and the command stand on."""
+"""Hokusai's own API, one method per endpoint; it needs no MLflow."""
 
 from __future__ import annotations
 
@@ -22,46 +22,64 @@ KINDS = ("baseline", "improved", "tokenized")
 
 
 class GatewayAPI:
-    """Typed calls. Each raises as `GatewayClient.request` does.
+    """Typed calls of Hokusai's own API.
 
-    Without an idempotency key of the caller's own, a POST has one that is made from its body: the
-    same call in another process gets the first one's answer.
+    Every method raises what `GatewayClient.request` raises.
+
+    A POST without an idempotency key of the caller gets one derived from its body, so that the
+    same call, also in another process, is done once and returns the first response again.
+
+    Attributes:
+        client: The client that sends the requests.
     """
 
     def __init__(self, client: GatewayClient) -> None:
+        """Use a client; nothing is sent yet."""
         self.client = client
 
     def register(
         self, kind: str, body: Mapping[str, Any], idempotency_key: str | None = None
     ) -> RegisteredModel:
-        """`POST /api/models/{kind}`: kind is `baseline`, `improved` or `tokenized`.
+        """Register a model: `POST /api/models/{kind}`.
 
-        Members of the body that are None are left out. What the gateway warns of is warned of here.
+        The warnings of the response are raised as RegistrationWarning.
+
+        Args:
+            kind: `baseline`, `improved` or `tokenized`.
+            body: The members of the request; those that are None are left out.
+            idempotency_key: Identifies this registration when it is sent again.
+
+        Raises:
+            InputError: The kind is none of these.
         """
         if kind not in KINDS:
-            raise InputError(f"A model is registered as one of {', '.join(KINDS)}, not as {kind}.")
-        found = RegisteredModel(self._post(f"/models/{kind}", body, idempotency_key))
-        for warning in found.get("warnings") or ():
+            raise InputError(f"The kind of a model is one of {', '.join(KINDS)}, not {kind}.")
+        model = RegisteredModel(self._post(f"/models/{kind}", body, idempotency_key))
+        for warning in model.get("warnings") or ():
             warnings.warn(str(warning.get("message")), RegistrationWarning, stacklevel=4)
-        return found
+        return model
 
     def model(self, model_id: str) -> RegisteredModel:
-        """`GET /api/models/{model_id}`."""
+        """Fetch one model: `GET /api/models/{model_id}`."""
         return RegisteredModel(self._get(f"/models/{_segment(model_id)}"))
 
     def models(self, **filters: Any) -> Iterator[RegisteredModel]:
-        """`GET /api/models`, newest first, page after page as it is read.
+        """Iterate over models, newest first: `GET /api/models`.
 
-        filters: kind, type, tenant, contributor, token, name; limit is the size of a page.
+        Each page is fetched when the iteration reaches it.
+
+        Args:
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models;
+                `limit` is the number of models per page.
         """
         return (RegisteredModel(item) for item in self.pages("/models", filters))
 
     def lineage(self, model_id: str) -> Lineage:
-        """`GET /api/models/{model_id}/lineage`."""
+        """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`."""
         return Lineage(self._get(f"/models/{_segment(model_id)}/lineage"))
 
     def contributor(self, address: str) -> Result:
-        """`GET /api/contributors/{address}`: what somebody's data did."""
+        """Fetch the impact of one contributor's data: `GET /api/contributors/{address}`."""
         return Result(self._get(f"/contributors/{_segment(address)}"))
 
     def attest(
@@ -71,30 +89,46 @@ class GatewayAPI:
         *,
         retry_seconds: float | None = None,
     ) -> Attestation:
-        """`POST /api/attestations`. Members of the body that are None are left out.
+        """Issue an attestation: `POST /api/attestations`.
 
-        retry_seconds: for how long it is repeated after faults, in place of the client's own time.
+        Args:
+            body: The members of the request; those that are None are left out.
+            idempotency_key: Identifies this attestation when it is requested again.
+            retry_seconds: How long to retry after faults, in place of the client's own setting.
         """
         return Attestation(self._post("/attestations", body, idempotency_key, retry_seconds))
 
     def attestation(self, digest: str) -> Attestation:
-        """`GET /api/attestations/{hash}`, with a proof for the log as it is now."""
+        """Fetch an attestation by its hash: `GET /api/attestations/{hash}`.
+
+        Its inclusion proof is for the log as it is now.
+        """
         return Attestation(self._get(f"/attestations/{_segment(digest)}"))
 
     def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
-        """`GET /api/attestations/{hash}/mint-request`."""
+        """Fetch the MintRequest for an attestation: `GET /api/attestations/{hash}/mint-request`.
+
+        Args:
+            digest: The attestation's hash.
+            **parameters: Query parameters, such as `chain_model_id`.
+        """
         return MintRequest(self._get(f"/attestations/{_segment(digest)}/mint-request", parameters))
 
     def limits(self) -> RateLimit:
-        """`GET /api/limits`."""
+        """Fetch the caller's rate limit: `GET /api/limits`."""
         return RateLimit(self._get("/limits"))
 
     def whoami(self) -> Identity:
-        """`GET /api/auth/whoami`."""
+        """Fetch the caller's identity: `GET /api/auth/whoami`."""
         return Identity(self._get("/auth/whoami"))
 
     def pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """The items of a list, which is asked for a page at a time."""
+        """Iterate over the items of a list, fetching one page after the other.
+
+        Args:
+            path: The path after `/api`.
+            query: The query of every page.
+        """
         cursor = None
         while True:
             page = self._get(path, {**query, "cursor": cursor} if cursor else query)
@@ -113,15 +147,18 @@ class GatewayAPI:
         idempotency_key: str | None,
         retry_seconds: float | None = None,
     ) -> Any:
-        given = {name: value for name, value in body.items() if value is not None}
-        key = idempotency_key or derived_key(path, given)
+        payload = {name: value for name, value in body.items() if value is not None}
         return self.client.request(
-            "POST", path, json=given, idempotency_key=key, retry_seconds=retry_seconds
+            "POST",
+            path,
+            json=payload,
+            idempotency_key=idempotency_key or derived_key(path, payload),
+            retry_seconds=retry_seconds,
         )
 
 
 def _segment(text: str) -> str:
-    # An id never holds a slash; one that does must not lead to another route.
+    # Quoted, so that an id with a slash in it cannot address another route.
     if not text or text in (".", ".."):
         raise InputError("An id is missing.")
     return quote(text, safe="")

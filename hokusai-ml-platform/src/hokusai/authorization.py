@@ -1,40 +1,66 @@
-"""What goes into the Authorization header, and how it is kept good for days."""
+"""The `Authorization` header of requests: an API key, or a token for a wallet, renewed in time."""
 
 from __future__ import annotations
 
 import threading
 import time
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Callable, Mapping, Protocol
 
-from hokusai.auth.wallet import HokusaiAuth
+from hokusai.credentials import Credential
 from hokusai.errors import AnswerError, AuthenticationError
+from hokusai.wallet_signer import WalletSigner
 
-if TYPE_CHECKING:
-    from hokusai.client import GatewayClient
-    from hokusai.credentials import Credential
-
-# A token is replaced when this part of its life is over, or so many seconds before its end.
-USED = 0.8
-SPARE_SECONDS = 300.0
-# Reasons for which a new token helps.
-RENEWABLE = frozenset({"token_expired", "token_invalid"})
+# A token is renewed after this fraction of its lifetime, or this many seconds before its end,
+# whichever is later.
+TOKEN_LIFETIME_FRACTION = 0.8
+RENEWAL_MARGIN_SECONDS = 300.0
+# Reasons of a 401 after which the same request can succeed with a new token.
+REJECTED_TOKEN_REASONS = frozenset({"token_expired", "token_invalid"})
 
 
 class Authorizer(Protocol):
-    """Gives the value of the Authorization header for each request."""
+    """Provides the value of the `Authorization` header for each request."""
 
     def header(self) -> str:
-        """`Bearer <key or token>`; may ask the gateway for a token."""
+        """Return `Bearer <key or token>`. May send a request to obtain a token."""
         ...
 
-    def renew(self, used: str) -> bool:
-        """After a refusal: whether a request that had the header `used` is worth repeating."""
+    def invalidate(self, rejected: str) -> bool:
+        """Stop using a token that the gateway rejected.
+
+        Args:
+            rejected: The header of the request that was refused.
+
+        Returns:
+            Whether `header` will return another value, so that a retry can succeed.
+        """
+        ...
+
+
+class TokenClient(Protocol):
+    """What obtaining a token needs of an HTTP client; `GatewayClient` provides it.
+
+    Attributes:
+        last_date: The `Date` header of the newest response, or an empty string.
+    """
+
+    last_date: str
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        sign: Callable[[], Mapping[str, str]],
+        idempotent: bool,
+    ) -> Any:
+        """Send a request with the headers that `sign` returns, and return the parsed JSON."""
         ...
 
 
 class KeyAuthorizer:
-    """An API key, or a token that somebody else renews: always the same."""
+    """Sends an API key, or a token that the caller renews, unchanged."""
 
     def __init__(self, key: str) -> None:
         self._header = f"Bearer {key}"
@@ -42,75 +68,99 @@ class KeyAuthorizer:
     def header(self) -> str:
         return self._header
 
-    def renew(self, used: str) -> bool:
+    def invalidate(self, rejected: str) -> bool:
         return False
 
 
 class WalletAuthorizer:
-    """A wallet: its signature is exchanged for a short token, which is renewed before its end.
+    """Exchanges a wallet's signature for an access token, and renews the token before it expires.
 
-    A token rather than a signature on each request, because the MLflow client repeats a request
-    with the headers that it has, and a signature is spent by the first that arrives. Threads share
-    one token.
+    Requests carry a token rather than a signature because the MLflow client repeats a request with
+    the same headers, while the gateway accepts a signature once. Threads share one token.
     """
 
-    def __init__(self, wallet: HokusaiAuth, client: GatewayClient) -> None:
-        """client: one without a credential, for the exchange itself."""
-        self._wallet = wallet
+    def __init__(self, signer: WalletSigner, client: TokenClient) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            signer: Signs the requests for a token.
+            client: Sends them. It has no credential of its own.
+        """
+        self._signer = signer
         self._client = client
         self._lock = threading.Lock()
         self._header = ""
-        self._until = 0.0
-        self._wall_until = 0.0
+        self._renew_at = 0.0
+        self._renew_at_wall_clock = 0.0
 
     def header(self) -> str:
+        """Return the header, after obtaining a token if there is none or the last one is old.
+
+        Raises:
+            AnswerError: The response has no token.
+            GatewayError: The gateway refused the signature.
+            UnreachableError: There was no response.
+        """
         with self._lock:
-            # Both clocks: the monotonic one stands still while a laptop sleeps, the other can be
+            # Two clocks: the monotonic one stops while a laptop sleeps, and the wall clock can be
             # set back.
-            if time.monotonic() >= self._until or time.time() >= self._wall_until:
-                self._exchange()
+            if time.monotonic() >= self._renew_at or time.time() >= self._renew_at_wall_clock:
+                self._obtain_token()
             return self._header
 
-    def renew(self, used: str) -> bool:
+    def invalidate(self, rejected: str) -> bool:
+        """Stop using the token in the header `rejected`. Always returns True."""
         with self._lock:
-            # Another thread may have renewed it since.
-            if self._header == used:
-                self._until = 0.0
+            # Another thread may have renewed the token since that request.
+            if self._header == rejected:
+                self._renew_at = 0.0
         return True
 
-    def _exchange(self) -> None:
+    def _obtain_token(self) -> None:
         try:
-            answer = self._ask()
+            response = self._request_token()
         except AuthenticationError as error:
-            if error.reason != "signature_stale" or not self._set_clock():
+            if error.reason != "signature_stale" or not self._adopt_gateway_clock():
                 raise
-            answer = self._ask()
-        token, seconds = answer.get("access_token"), answer.get("expires_in")
+            response = self._request_token()
+        token, seconds = response.get("access_token"), response.get("expires_in")
         if not isinstance(token, str) or not isinstance(seconds, (int, float)):
-            raise AnswerError("The gateway's answer to the wallet's signature has no token.")
-        life = max(seconds * USED, seconds - SPARE_SECONDS)
+            raise AnswerError("The gateway's response to the wallet's signature has no token.")
+        lifetime = max(seconds * TOKEN_LIFETIME_FRACTION, seconds - RENEWAL_MARGIN_SECONDS)
         self._header = f"Bearer {token}"
-        self._until = time.monotonic() + life
-        self._wall_until = time.time() + life
+        self._renew_at = time.monotonic() + lifetime
+        self._renew_at_wall_clock = time.time() + lifetime
 
-    def _ask(self) -> dict[str, object]:
-        found: dict[str, object] = self._client.request(
-            "POST", "/auth/token", sign=self._wallet.get_auth_headers, repeatable=True
+    def _request_token(self) -> dict[str, object]:
+        # A repeated request is signed again, so repeating it is safe.
+        response: dict[str, object] = self._client.request(
+            "POST", "/auth/token", sign=self._signer.headers, idempotent=True
         )
-        return found
+        return response
 
-    def _set_clock(self) -> bool:
-        """Take the gateway's time for ours, for a machine whose clock is wrong: whether it told."""
+    def _adopt_gateway_clock(self) -> bool:
+        """Sign with the gateway's time from now on, since the local clock is wrong.
+
+        Returns False where the last response had no valid date.
+        """
         try:
-            at = parsedate_to_datetime(self._client.last_date).timestamp()
+            gateway_time = parsedate_to_datetime(self._client.last_date).timestamp()
         except (TypeError, ValueError, IndexError):
             return False
-        self._wallet.skew = at - time.time()
+        self._signer.clock_skew = gateway_time - time.time()
         return True
 
 
-def authorizer(credential: Credential, client: GatewayClient) -> Authorizer:
-    """For a credential; `client` is one without, of the gateway that it is for."""
+def make_authorizer(credential: Credential, client: TokenClient) -> Authorizer:
+    """Return the authorizer for a credential.
+
+    Args:
+        credential: The key or the wallet.
+        client: A client of the same gateway, without a credential.
+
+    Raises:
+        CredentialError: The credential is a wallet's, and not a valid private key.
+    """
     if credential.is_wallet:
-        return WalletAuthorizer(HokusaiAuth(credential.secret, client.address.api), client)
+        return WalletAuthorizer(WalletSigner(credential.secret), client)
     return KeyAuthorizer(credential.secret)

@@ -1,12 +1,9 @@
-"""The HTTP client: one credential, one limit, and repeats that do no harm."""
+"""The HTTP client: sends one credential, keeps within the rate limit, and retries safely."""
 
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
-import random
-import time
 import warnings
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Callable, Mapping
@@ -15,9 +12,9 @@ from urllib.parse import urlsplit
 import requests
 from requests.auth import AuthBase
 
-import hokusai
-from hokusai.authorization import RENEWABLE, Authorizer, authorizer
-from hokusai.credentials import Credential, find_credential
+from hokusai.__version__ import __version__
+from hokusai.authorization import REJECTED_TOKEN_REASONS, Authorizer, make_authorizer
+from hokusai.credentials import Credential, resolve_credential
 from hokusai.errors import (
     AnswerError,
     CredentialError,
@@ -28,25 +25,20 @@ from hokusai.errors import (
     UnreachableError,
     gateway_error,
 )
-from hokusai.gateway_url import GatewayAddress
-from hokusai.json_encoding import encode
-from hokusai.rate_limit import Pacer, announce
+from hokusai.gateway_url import GatewayURL
+from hokusai.json_encoding import encode_json
+from hokusai.rate_limit import RateLimiter
+from hokusai.retry import RETRY_SECONDS, WAIT_SECONDS, RetryBudget, retry_after_seconds
 
-log = logging.getLogger("hokusai")
-
-# Seconds to connect, and between two bytes of an answer; above the gateway's own 120.
-TIMEOUT = (10.0, 130.0)
-# For how long one request goes on being repeated after faults, and waiting for its turn.
-RETRY_SECONDS = 90.0
-WAIT_SECONDS = 600.0
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 20.0
-TRANSIENT = frozenset({502, 503, 504})
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+# To connect, and between two bytes of a response. The latter is above the 120 seconds after which
+# the gateway itself gives up on MLflow, so that its error response arrives.
+TIMEOUT_SECONDS = (10.0, 130.0)
+TRANSIENT_STATUSES = frozenset({502, 503, 504})
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class _Headers(AuthBase):
-    """Sets headers as requests' own authentication, so that no netrc file replaces them."""
+class _HeaderAuth(AuthBase):
+    """Sets the credential as requests' own authentication, so that no netrc file replaces it."""
 
     def __init__(self, headers: Mapping[str, str]) -> None:
         self._headers = headers
@@ -57,47 +49,85 @@ class _Headers(AuthBase):
 
 
 class GatewayClient:
-    """Requests to Hokusai's own API at one gateway. Threads may share it.
+    """Sends requests to Hokusai's own API at one gateway. Threads may share a client.
 
-    credential: None for what needs none. retry_seconds, wait_seconds: how long one call goes on
-    after faults, and for how long it waits for the limit.
+    Attributes:
+        url: The gateway.
+        authorizer: Provides the `Authorization` header, or None without a credential.
+        rate_limiter: The caller's rate limit, which the MLflow client keeps within too.
+        last_date: The `Date` header of the newest response, or an empty string.
     """
 
     def __init__(
         self,
-        address: GatewayAddress,
+        url: GatewayURL,
         credential: Credential | None = None,
         *,
         retry_seconds: float = RETRY_SECONDS,
         wait_seconds: float = WAIT_SECONDS,
-        timeout: tuple[float, float] = TIMEOUT,
-        pacer: Pacer | None = None,
+        timeout: tuple[float, float] = TIMEOUT_SECONDS,
+        rate_limiter: RateLimiter | None = None,
     ) -> None:
-        self.address = address
-        self.pacer = pacer or Pacer()
+        """Nothing is sent yet. Warns if the credential would be sent unencrypted.
+
+        Args:
+            url: The gateway.
+            credential: The caller's credential; None for public resources only.
+            retry_seconds: How long one call is retried after faults.
+            wait_seconds: How long one call waits for the rate limit.
+            timeout: Seconds to connect, and between two bytes of a response.
+            rate_limiter: The caller's rate limit; a new one by default.
+
+        Raises:
+            CredentialError: The credential is a wallet's, and not a valid private key.
+        """
+        self.url = url
+        self.rate_limiter = rate_limiter or RateLimiter()
         self.last_date = ""
         self._retry_seconds = retry_seconds
         self._wait_seconds = wait_seconds
         self._timeout = timeout
         self._session: requests.Session | None = None
-        self._pid = 0
+        self._session_pid = 0
         self.authorizer: Authorizer | None = None
         if credential is not None:
-            _warn_of_plain_http(address)
-            stranger = GatewayClient(address, retry_seconds=retry_seconds, timeout=timeout)
-            self.authorizer = authorizer(credential, stranger)
+            _warn_if_unencrypted(url)
+            token_client = GatewayClient(url, retry_seconds=retry_seconds, timeout=timeout)
+            self.authorizer = make_authorizer(credential, token_client)
 
     @classmethod
     def connect(
         cls, url: str | None = None, api_key: str | None = None, private_key: str | None = None
     ) -> GatewayClient:
-        """A client for a URL and a credential, each by default from where the SDK finds it.
+        """Make a client from arguments, environment variables and stored keys.
 
-        Raises ConfigurationError without a URL. Without a credential the first call that needs one
-        raises CredentialError.
+        Without a credential, the first call that needs one raises CredentialError.
+
+        Args:
+            url: The gateway; by default as `GatewayURL.resolve` finds it.
+            api_key: An API key or access token.
+            private_key: A wallet's private key. Without either, as `resolve_credential` finds it.
+
+        Raises:
+            ConfigurationError: There is no URL, or it is not valid.
+            CredentialError: The credential is unusable.
         """
-        address = GatewayAddress.find(url)
-        return cls(address, find_credential(address.origin, api_key, private_key))
+        gateway = GatewayURL.resolve(url)
+        return cls(gateway, resolve_credential(gateway.origin, api_key, private_key))
+
+    def require_authorizer(self) -> Authorizer:
+        """Return the authorizer.
+
+        Raises:
+            CredentialError: There is no credential. The message says how to provide one.
+        """
+        if self.authorizer is None:
+            raise CredentialError(
+                f"There is no credential for {self.url.origin}. Set MLFLOW_TRACKING_TOKEN or "
+                "HOKUSAI_API_KEY to an API key, set HOKUSAI_PRIVATE_KEY to a wallet's private "
+                "key, or run `hokusai login`."
+            )
+        return self.authorizer
 
     def request(
         self,
@@ -108,100 +138,118 @@ class GatewayClient:
         params: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
         anonymous: bool = False,
-        repeatable: bool | None = None,
+        idempotent: bool | None = None,
         sign: Callable[[], Mapping[str, str]] | None = None,
         retry_seconds: float | None = None,
     ) -> Any:
-        """The JSON of the answer to `method` on `path`, which begins behind `/api`.
+        """Send a request, and send it again where that is safe and can help.
 
-        json: the body. params: the query; None is left out. idempotency_key: makes a POST
-        repeatable. anonymous: no credential is sent. repeatable: whether a second time does no
-        harm, where neither the method nor a key tells. sign: makes the authentication's headers
-        anew for each attempt, in place of the client's own.
+        Args:
+            method: The HTTP method.
+            path: The path after `/api`.
+            json: The body.
+            params: The query; members that are None are left out.
+            idempotency_key: The `Idempotency-Key` header, which makes a POST safe to repeat.
+            anonymous: Send no credential, and leave the caller's rate limit alone.
+            idempotent: Whether repeating the request is safe. By default GET, HEAD and requests
+                with an idempotency key are.
+            sign: Makes the authentication headers of each attempt, in place of the client's
+                credential.
+            retry_seconds: How long to retry after faults, in place of the client's own setting.
 
-        Raises GatewayError (by status and reason), UnreachableError, AnswerError, CredentialError.
+        Returns:
+            The parsed JSON of the response.
+
+        Raises:
+            AnswerError: The response is not one of a gateway, such as a redirect.
+            CredentialError: The request needs a credential, and there is none.
+            GatewayError: The gateway refused or failed; the subclass depends on status and reason.
+            InputError: The body has a value that JSON cannot represent.
+            UnreachableError: There was no response.
         """
-        if repeatable is None:
-            repeatable = method in ("GET", "HEAD") or idempotency_key is not None
+        if idempotent is None:
+            idempotent = method in ("GET", "HEAD") or idempotency_key is not None
         headers = {"Accept": "application/json"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         body = None
         if json is not None:
             headers["Content-Type"] = "application/json"
-            body = encode(json)
+            body = encode_json(json)
         query = {name: value for name, value in (params or {}).items() if value is not None}
-        attempt = _Attempts(
+        budget = RetryBudget(
             self._retry_seconds if retry_seconds is None else retry_seconds,
             self._wait_seconds,
-            self.pacer,
+            self.rate_limiter,
         )
         while True:
-            identity = sign() if sign is not None else self._identity(anonymous)
+            authentication = sign() if sign is not None else self._authentication(anonymous)
             if not anonymous:
-                self.pacer.wait()
+                self.rate_limiter.acquire()
             try:
-                response = self._http().request(
+                response = self._session_of_process().request(
                     method,
-                    self.address.api + path,
+                    self.url.api + path,
                     data=body,
                     params=query,
                     headers=headers,
-                    auth=_Headers(identity),
+                    auth=_HeaderAuth(authentication),
                     timeout=self._timeout,
+                    # A redirect could send the credential to another host.
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
-                # A certificate that is not trusted will not be so in a minute.
-                lasting = isinstance(error, (requests.exceptions.SSLError, ValueError))
-                if lasting or not repeatable or not attempt.again():
+                # An untrusted certificate or an invalid URL stays so, however often one tries.
+                permanent = isinstance(error, (requests.exceptions.SSLError, ValueError))
+                if permanent or not idempotent or not budget.back_off():
                     raise UnreachableError(
-                        f"No answer from {self.address.origin}: {_cause(error)}."
+                        f"No response from {self.url.origin}: {_describe(error)}."
                     ) from None
                 continue
             self.last_date = response.headers.get("Date", "")
-            # What comes without a good credential is counted on the address, which says nothing of
-            # the caller's own limit.
+            # Requests without a valid credential are counted by IP address, so the headers of
+            # their responses do not describe the caller's own limit.
             if not anonymous and response.status_code != 401:
-                self.pacer.note(response.headers)
+                self.rate_limiter.update(response.headers)
             try:
-                return self._read(response)
+                return self._parse(response)
             except GatewayError as error:
-                if not self._worth_repeating(error, response, identity, repeatable, attempt):
+                if not self._should_retry(error, response, authentication, idempotent, budget):
                     raise
 
-    def _identity(self, anonymous: bool) -> Mapping[str, str]:
-        if anonymous:
-            return {}
-        if self.authorizer is None:
-            raise CredentialError(
-                f"There is no credential for {self.address.origin}. Set MLFLOW_TRACKING_TOKEN or "
-                "HOKUSAI_API_KEY to an API key, HOKUSAI_PRIVATE_KEY to a wallet's key, or run "
-                "`hokusai login`."
-            )
-        return {"Authorization": self.authorizer.header()}
+    def _authentication(self, anonymous: bool) -> Mapping[str, str]:
+        return {} if anonymous else {"Authorization": self.require_authorizer().header()}
 
-    def _worth_repeating(
+    def _should_retry(
         self,
         error: GatewayError,
         response: requests.Response,
-        identity: Mapping[str, str],
-        repeatable: bool,
-        attempt: _Attempts,
+        authentication: Mapping[str, str],
+        idempotent: bool,
+        budget: RetryBudget,
     ) -> bool:
-        after = _retry_after(response)
+        """Wait before the next attempt; False where another attempt is unsafe or cannot help."""
+        retry_after = retry_after_seconds(response.headers)
         if isinstance(error, RateLimitedError):
-            # Refused before anything was done: to repeat it is always safe.
-            return attempt.wait(after, "the gateway's rate limit is used up")
+            # Refused before anything was done, so every request may be repeated.
+            return budget.wait(retry_after, "the gateway's rate limit is used up")
         if isinstance(error, InProgressError):
-            return attempt.wait(after, "the gateway is still working on the same request")
-        if error.status == 401 and error.reason in RENEWABLE and self.authorizer is not None:
-            return attempt.first_renewal() and self.authorizer.renew(
-                identity.get("Authorization", "")
+            return budget.wait(retry_after, "the gateway is still handling the same request")
+        if (
+            error.status == 401
+            and error.reason in REJECTED_TOKEN_REASONS
+            and self.authorizer is not None
+        ):
+            return budget.is_first_renewal() and self.authorizer.invalidate(
+                authentication.get("Authorization", "")
             )
-        return error.status in TRANSIENT and repeatable and attempt.again(after, error)
+        return (
+            error.status in TRANSIENT_STATUSES
+            and idempotent
+            and budget.back_off(retry_after, error)
+        )
 
-    def _read(self, response: requests.Response) -> Any:
+    def _parse(self, response: requests.Response) -> Any:
         try:
             document = response.json()
         except ValueError:
@@ -209,98 +257,55 @@ class GatewayClient:
         if 300 <= response.status_code < 400:
             target = urlsplit(response.headers.get("Location", ""))
             raise AnswerError(
-                f"{self.address.origin} redirects to {target.scheme}://{target.netloc}{target.path}"
-                ". A credential is not sent on. If that is the gateway, name it by that URL."
+                f"{self.url.origin} redirects to {target.scheme}://{target.netloc}{target.path}"
+                ". Redirects are not followed, so that the credential goes nowhere else. If that "
+                "is the gateway, use its URL."
             )
         if response.ok and document is not None:
             return document
         if isinstance(document, dict) and not response.ok:
             raise gateway_error(response.status_code, document)
-        if response.status_code in TRANSIENT or response.status_code in (401, 403, 429):
-            # A load balancer's own page: the status tells enough.
+        if response.status_code in TRANSIENT_STATUSES or response.status_code in (401, 403, 429):
+            # A page of a load balancer in front of the gateway: the status says what happened.
             raise gateway_error(response.status_code, {})
         raise AnswerError(
-            f"{response.status_code} from {self.address.api} is not the answer of a Hokusai "
+            f"The response {response.status_code} from {self.url.api} is not one of a Hokusai "
             "gateway. Is the URL right?"
         )
 
-    def _http(self) -> requests.Session:
-        # A forked child must not write into its parent's connections.
-        if self._session is None or self._pid != os.getpid():
+    def _session_of_process(self) -> requests.Session:
+        # A forked child must not use its parent's connections.
+        if self._session is None or self._session_pid != os.getpid():
             session = requests.Session()
-            session.headers["User-Agent"] = f"hokusai-python/{hokusai.__version__}"
-            # A gateway sets no cookie; one that a proxy sets would tell callers apart.
+            session.headers["User-Agent"] = f"hokusai-python/{__version__}"
+            # The gateway sets no cookies; those of a proxy could be used to track callers.
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-            self._session, self._pid = session, os.getpid()
+            self._session, self._session_pid = session, os.getpid()
         return self._session
 
 
-class _Attempts:
-    """What one request has used of the time that it may take."""
-
-    def __init__(self, retry_seconds: float, wait_seconds: float, pacer: Pacer) -> None:
-        self._pacer = pacer
-        self._begun = pacer.clock()
-        self._retry_seconds = retry_seconds
-        self._wait_left = wait_seconds
-        self._faults = 0
-        self._renewed = False
-
-    def again(self, after: float | None = None, error: GatewayError | None = None) -> bool:
-        """After a fault: wait, longer each time; False when the time is up."""
-        pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2**self._faults)
-        # Those who failed together should not come back together.
-        pause = max(after or 0.0, pause * random.uniform(0.5, 1.0))  # noqa: S311 - not a secret
-        if self._pacer.clock() + pause - self._begun > self._retry_seconds:
-            return False
-        self._faults += 1
-        announce(pause, "the gateway is not reachable" if error is None else str(error))
-        log.debug("Attempt %d failed; the next one in %.1f seconds.", self._faults, pause)
-        self._pacer.sleep(pause)
-        return True
-
-    def wait(self, after: float | None, why: str) -> bool:
-        """For one's turn; False when that would take too long."""
-        # At least a second, so that an answer of 0 seconds does not make a busy loop.
-        pause = max(after or 0.0, 1.0)
-        if pause > self._wait_left:
-            return False
-        self._wait_left -= pause
-        announce(pause, why)
-        self._pacer.sleep(pause)
-        return True
-
-    def first_renewal(self) -> bool:
-        renewed, self._renewed = self._renewed, True
-        return not renewed
-
-
 def derived_key(path: str, body: Mapping[str, Any]) -> str:
-    """An idempotency key that the same request always has, also in another process."""
-    digest = hashlib.sha256(path.encode() + b"\0" + encode(body)).hexdigest()
+    """Return an idempotency key that equal requests share, also across processes.
+
+    Args:
+        path: The path of the request.
+        body: Its body.
+
+    Raises:
+        InputError: The body has a value that JSON cannot represent.
+    """
+    digest = hashlib.sha256(path.encode() + b"\0" + encode_json(body)).hexdigest()
     return f"sdk-{digest[:48]}"
 
 
-def _retry_after(response: requests.Response) -> float | None:
-    found = response.headers.get("Retry-After", "")
-    if found.isascii() and found.isdigit():
-        return float(found)
-    from email.utils import parsedate_to_datetime
-
-    try:
-        return max(0.0, parsedate_to_datetime(found).timestamp() - time.time())
-    except (TypeError, ValueError, IndexError):
-        return None
-
-
-def _cause(error: Exception) -> str:
-    # The whole text of requests' errors has the URL and objects' addresses in it.
+def _describe(error: Exception) -> str:
+    # requests' own texts contain the URL with its query, and addresses of Python objects.
     if isinstance(error, requests.exceptions.SSLError):
         return "its TLS certificate is not trusted"
     if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "it cannot be connected to in time"
+        return "connecting took too long"
     if isinstance(error, requests.Timeout):
-        return "it fell silent"
+        return "the connection was silent for too long"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy failed"
     if isinstance(error, requests.ConnectionError):
@@ -308,12 +313,12 @@ def _cause(error: Exception) -> str:
     return type(error).__name__
 
 
-def _warn_of_plain_http(address: GatewayAddress) -> None:
-    parts = urlsplit(address.origin)
-    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+def _warn_if_unencrypted(url: GatewayURL) -> None:
+    parts = urlsplit(url.origin)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK_HOSTS:
         warnings.warn(
-            f"The credential goes over plain HTTP to {parts.hostname}: whoever is on the way can "
-            "read it. Use https://.",
+            f"The credential is sent over plain HTTP to {parts.hostname}, where others on the "
+            "network can read it. Use https://.",
             InsecureConnectionWarning,
             stacklevel=3,
         )

@@ -1,27 +1,31 @@
-"""Where the one credential comes from, for the SDK and the MLflow client alike."""
+"""Finding the caller's credential, which the SDK and the MLflow client share, and storing keys."""
 
 from __future__ import annotations
 
 import json
 import os
 import stat
-import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Mapping
 
 from hokusai.errors import CredentialError
+from hokusai.private_files import write_private_json
 
-# In the order in which they are looked at, after what is passed and before the stored one.
+# Environment variables in the order in which they are read: after the caller's arguments, and
+# before the stored key.
 KEY_VARIABLES = ("MLFLOW_TRACKING_TOKEN", "HOKUSAI_API_KEY")
 WALLET_VARIABLE = "HOKUSAI_PRIVATE_KEY"
 
 
 @dataclass(frozen=True)
 class Credential:
-    """An API key (or a token), or a wallet's private key.
+    """A credential for one gateway.
 
-    source: where it was found, for messages. The secret is in neither `repr` nor any message.
+    Attributes:
+        secret: An API key, an access token, or a wallet's private key. Left out of `repr`.
+        is_wallet: Whether the secret is a private key.
+        source: Where it was found, for messages.
     """
 
     secret: str = field(repr=False)
@@ -29,47 +33,58 @@ class Credential:
     source: str
 
 
-def find_credential(
+def resolve_credential(
     origin: str,
     api_key: str | None = None,
     private_key: str | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> Credential | None:
-    """The first that there is: argument, environment, or what `hokusai login` stored for `origin`.
+    """Return the first credential found in the arguments, the environment and the stored keys.
 
-    Raises CredentialError for two at once, for one that cannot go into a header, and for a file
-    that other users of the machine can read.
+    Args:
+        origin: The gateway (`GatewayURL.origin`) whose stored key may be used.
+        api_key: An API key or access token, if the caller has one.
+        private_key: A wallet's private key, if the caller has one.
+        environment: The environment variables; those of the process by default.
+
+    Raises:
+        CredentialError: Both arguments were given, the credential has characters that an HTTP
+            header cannot hold, or the file of stored keys is unusable (see `stored_credential`).
     """
     if api_key is not None and private_key is not None:
-        raise CredentialError("Pass api_key or private_key, not both.")
+        raise CredentialError("Pass either api_key or private_key, not both.")
     if api_key is not None:
-        return _credential(api_key, False, "the argument api_key")
+        return _validated(api_key, False, "the argument api_key")
     if private_key is not None:
-        return _credential(private_key, True, "the argument private_key")
+        return _validated(private_key, True, "the argument private_key")
     variables = os.environ if environment is None else environment
     for name in KEY_VARIABLES:
         if variables.get(name, "").strip():
-            return _credential(variables[name], False, name)
+            return _validated(variables[name], False, name)
     if variables.get(WALLET_VARIABLE, "").strip():
-        return _credential(variables[WALLET_VARIABLE], True, WALLET_VARIABLE)
+        return _validated(variables[WALLET_VARIABLE], True, WALLET_VARIABLE)
     return stored_credential(origin, environment)
 
 
-def _credential(secret: str, is_wallet: bool, source: str) -> Credential:
+def _validated(secret: str, is_wallet: bool, source: str) -> Credential:
     secret = secret.strip()
-    # What a header cannot hold would come back in the error of the library that refuses it.
+    # Checked here because the HTTP library's own error would contain the secret.
     if not secret or not secret.isascii() or not secret.isprintable() or " " in secret:
         raise CredentialError(
-            f"The credential in {source} is empty or has spaces or characters that no key has."
+            f"The credential in {source} is empty, or has spaces or other characters that are "
+            "never part of a key."
         )
     return Credential(secret, is_wallet, source)
 
 
 def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
-    """Where `hokusai login` stores keys: `hokusai/credentials` in the user's configuration."""
+    """Return the path of the file in which `hokusai login` stores keys.
+
+    It is `hokusai/credentials` in `XDG_CONFIG_HOME`, or in `~/.config`.
+    """
     variables = os.environ if environment is None else environment
     configured = variables.get("XDG_CONFIG_HOME", "")
-    # The XDG base directory specification has relative paths ignored.
+    # The XDG base directory specification says that relative paths are ignored.
     root = Path(configured) if os.path.isabs(configured) else Path.home() / ".config"
     return root / "hokusai" / "credentials"
 
@@ -77,33 +92,47 @@ def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
 def stored_credential(
     origin: str, environment: Mapping[str, str] | None = None
 ) -> Credential | None:
-    """The key that is stored for this gateway and no other.
+    """Return the key that is stored for this gateway, or None.
 
-    Raises CredentialError for a file that cannot be read, or that others can read.
+    Raises:
+        CredentialError: The file cannot be read, other users can read it, or its content is not
+            what `hokusai login` writes.
     """
     path = credentials_path(environment)
-    found = _read(path).get(origin)
-    if not isinstance(found, dict) or not isinstance(found.get("api_key"), str):
+    entry = _read(path).get(origin)
+    if not isinstance(entry, dict) or not isinstance(entry.get("api_key"), str):
         return None
-    return _credential(found["api_key"], False, str(path))
+    return _validated(entry["api_key"], False, str(path))
 
 
 def store_credential(
     origin: str, api_key: str, environment: Mapping[str, str] | None = None
 ) -> Path:
-    """Store a gateway's key, mode 0600, and leave the other gateways' as they are: the file.
+    """Store the key of one gateway; the keys of other gateways stay stored.
 
-    Raises CredentialError for a key that is none, or a file that cannot be read or written.
+    Returns:
+        The path of the file, which has mode 0600.
+
+    Raises:
+        CredentialError: The key has characters that are never part of a key, or the file cannot
+            be read or written.
     """
     path = credentials_path(environment)
     stored = _read(path)
-    stored[origin] = {"api_key": _credential(api_key, False, "what was entered").secret}
+    stored[origin] = {"api_key": _validated(api_key, False, "what was entered").secret}
     _write(path, stored)
     return path
 
 
-def forget_credential(origin: str, environment: Mapping[str, str] | None = None) -> bool:
-    """Remove a gateway's key: whether there was one."""
+def delete_credential(origin: str, environment: Mapping[str, str] | None = None) -> bool:
+    """Remove the stored key of one gateway.
+
+    Returns:
+        Whether a key was stored.
+
+    Raises:
+        CredentialError: The file cannot be read or written.
+    """
     path = credentials_path(environment)
     stored = _read(path)
     if stored.pop(origin, None) is None:
@@ -118,29 +147,19 @@ def _read(path: Path) -> dict[str, Any]:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & (
                 stat.S_IRWXG | stat.S_IRWXO
             ):
-                raise CredentialError(f"Others can read {path}. Run: chmod 600 {path}")
+                raise CredentialError(f"Other users can read {path}. Run: chmod 600 {path}")
             document = json.load(file)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
         raise CredentialError(f"{path} cannot be read: {type(error).__name__}.") from None
     if not isinstance(document, dict):
-        raise CredentialError(f"{path} is not a file of `hokusai login`.")
+        raise CredentialError(f"{path} is not a file that `hokusai login` wrote.")
     return document
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes the file for its owner only; renaming it leaves no half-written one.
-        handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=".credentials-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2)
-                file.write("\n")
-            os.replace(name, path)
-        except BaseException:
-            os.unlink(name)
-            raise
+        write_private_json(path, document)
     except OSError as error:
         raise CredentialError(f"{path} cannot be written: {error.strerror}.") from None

@@ -1,16 +1,17 @@
-"""Every way in which the SDK fails, drawn as a tree.
+"""All errors and warnings of the SDK.
 
 ```text
 HokusaiError
-├── ConfigurationError          the URL, or something else that the caller set
-│   └── CredentialError         no credential, or one that cannot be used
-├── InputError                  a value that the SDK itself refuses (also a ValueError)
-│   ├── MetricError
-│   └── ModelTypeError          a model of no flavour that can be told
-├── UnreachableError            no answer, however often it was asked (also a ConnectionError)
-├── AnswerError                 an answer that no gateway gives, such as a redirect
-└── GatewayError                the gateway refused or failed: its problem document
-    ├── BadRequestError             400
+├── ConfigurationError          the gateway's URL or another setting is missing or unusable
+│   └── CredentialError         there is no credential, or it is unusable
+├── InputError                  an argument that the SDK itself rejects (also a ValueError)
+│   ├── DocumentError           a document to verify that cannot be read
+│   ├── MetricError             a metric that is missing or is not a finite number
+│   └── ModelTypeError          a model whose MLflow flavour cannot be detected (also a TypeError)
+├── UnreachableError            no response, also after retrying (also a ConnectionError)
+├── AnswerError                 a response that no gateway sends, such as a redirect
+└── GatewayError                the gateway refused the request or failed
+    ├── BadRequestError             400, and any other 4xx
     ├── AuthenticationError         401
     ├── PermissionDeniedError       403
     ├── NotFoundError               404
@@ -32,87 +33,101 @@ from typing import Any, Mapping
 
 
 class HokusaiError(Exception):
-    """The root of the tree."""
+    """Base class of all errors of the SDK."""
 
 
 class ConfigurationError(HokusaiError):
-    """Something that the caller set keeps the SDK from working."""
+    """The gateway's URL, or another setting of the caller, is missing or unusable."""
 
 
 class CredentialError(ConfigurationError):
-    """There is no credential, or it cannot be used."""
+    """There is no credential for the gateway, or the one found is unusable."""
 
 
 class InputError(HokusaiError, ValueError):
-    """A value that the SDK refuses before it asks the gateway."""
+    """An argument that the SDK rejects before it sends anything."""
 
 
 class MetricError(InputError):
-    """A metric that is not a finite number, or one that is missing."""
+    """A metric is missing, or is not a finite number."""
 
 
 class DocumentError(InputError):
-    """What is to be verified cannot be looked at: no JSON, unreadable, too large, too deep."""
+    """A document to verify cannot be read: it is missing, too large, too deep or not JSON."""
 
 
 class ModelTypeError(InputError, TypeError):
-    """A model whose MLflow flavour cannot be told."""
+    """The MLflow flavour of a model cannot be detected."""
 
 
 class UnreachableError(HokusaiError, ConnectionError):
-    """The gateway gave no answer within the time that was allowed for all attempts."""
+    """The gateway sent no response within the time allowed for all attempts together."""
 
 
 class AnswerError(HokusaiError):
-    """What answered is not a gateway, or a proxy stands between: a redirect, or no JSON."""
+    """The response is not one that a gateway sends, such as a redirect or an HTML page.
+
+    The URL is wrong, or a proxy on the way responded in the gateway's place.
+    """
 
 
 class GatewayError(HokusaiError):
-    """The gateway refused the request or failed on it (docs/errors.md of the gateway).
+    """The gateway refused the request, or failed while handling it.
 
-    status: HTTP status. reason: the gateway's own stable name of what happened, for programs.
-    message: for people. request_id: what the operator finds it by. problem: the whole document
-    (RFC 9457), which has more for some reasons, such as `problems` or `disagreements`.
+    Attributes:
+        status: The HTTP status.
+        reason: A stable identifier of the cause, for programs, such as `token_taken`. The
+            gateway's docs/errors.md lists all of them.
+        message: The cause in words, for people.
+        request_id: The id of the request in the gateway's logs, or None.
+        problem: The whole problem document (RFC 9457). For some reasons it has further members,
+            such as `problems` or `disagreements`.
     """
 
     def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        """Take the members of a problem document, each of which may be missing.
+
+        Args:
+            status: The HTTP status of the response.
+            problem: The body of the response.
+        """
         self.status = status
         self.problem = dict(problem)
         self.reason = str(problem.get("reason") or f"http_{status}")
-        self.message = str(problem.get("message") or f"The gateway answered {status}.")
-        found = problem.get("request_id")
-        self.request_id = found if isinstance(found, str) else None
+        self.message = str(problem.get("message") or f"The gateway responded with status {status}.")
+        request_id = problem.get("request_id")
+        self.request_id = request_id if isinstance(request_id, str) else None
         super().__init__(status, problem)
 
     def __str__(self) -> str:
-        told = [self.reason]
+        details = f"{self.status} {self.reason}"
         if self.request_id is not None:
-            told.append(f"request {self.request_id}")
-        return f"{self.message} ({self.status} {', '.join(told)})"
+            details += f", request {self.request_id}"
+        return f"{self.message} ({details})"
 
 
 class BadRequestError(GatewayError):
-    """400, or a 4xx that has no class of its own."""
+    """400, or another 4xx that has no class of its own."""
 
 
 class AuthenticationError(GatewayError):
-    """401: the credential is not known, or its end has passed."""
+    """401: the credential is unknown, revoked or expired."""
 
 
 class PermissionDeniedError(GatewayError):
-    """403: the credential is good, and not enough."""
+    """403: the credential is valid, but lacks the permission for this request."""
 
 
 class NotFoundError(GatewayError):
-    """404: nothing by that id, or it is somebody else's."""
+    """404: nothing has that id, or it is not visible to the caller's tenant."""
 
 
 class ConflictError(GatewayError):
-    """409: it is there already, or not in a state for this."""
+    """409: the resource exists already, or its state does not allow the request."""
 
 
 class InProgressError(ConflictError):
-    """409 `in_progress`: the same request was still being worked on when patience ended."""
+    """409 `in_progress`: the gateway was still handling the same request when waiting ended."""
 
 
 class TokenTakenError(ConflictError):
@@ -120,27 +135,30 @@ class TokenTakenError(ConflictError):
 
 
 class NotMintableError(ConflictError):
-    """409 `not_mintable` or `improvement_too_small`."""
+    """409 `not_mintable` or `improvement_too_small`: no tokens can be minted for it."""
 
 
 class ValidationError(GatewayError):
-    """422: a field is missing or wrong; `problem["problems"]` lists them."""
+    """422: a field is missing or invalid; `problem["problems"]` lists all such fields."""
 
 
 class ClaimDisagreesError(ValidationError):
-    """422 `claim_disagrees`: `problem["disagreements"]` shows both numbers."""
+    """422 `claim_disagrees`: a metric of the request differs from MLflow's.
+
+    `problem["disagreements"]` has both numbers for each such metric.
+    """
 
 
 class IdempotencyKeyReusedError(ValidationError):
-    """422 `idempotency_key_reused`: the key stands for another request."""
+    """422 `idempotency_key_reused`: the key was used before, for a different request."""
 
 
 class RateLimitedError(GatewayError):
-    """429, and the wait would have been longer than the client's patience."""
+    """429, and the wait it asks for is longer than the client may wait."""
 
 
 class ServerError(GatewayError):
-    """5xx, also after the last attempt."""
+    """5xx, also after retrying where a retry was safe."""
 
 
 _BY_REASON: dict[str, type[GatewayError]] = {
@@ -162,30 +180,38 @@ _BY_STATUS: dict[int, type[GatewayError]] = {
 
 
 def gateway_error(status: int, problem: Mapping[str, Any]) -> GatewayError:
-    """The error of the tree for a status and the gateway's problem document."""
+    """Build the error for a response of the gateway.
+
+    Args:
+        status: The HTTP status, 400 or above.
+        problem: The problem document, or an empty mapping.
+
+    Returns:
+        An instance of the most specific subclass: by `reason`, or else by status.
+    """
     fallback = ServerError if status >= 500 else BadRequestError
-    kind = _BY_REASON.get(str(problem.get("reason")), _BY_STATUS.get(status, fallback))
-    return kind(status, problem)
+    by_status = _BY_STATUS.get(status, fallback)
+    return _BY_REASON.get(str(problem.get("reason")), by_status)(status, problem)
 
 
 class HokusaiWarning(UserWarning):
-    """The root of what the SDK warns of."""
+    """Base class of all warnings of the SDK."""
 
 
 class UnsignedAttestationWarning(HokusaiWarning):
-    """No gateway was in reach, so that an attestation is nobody's word but the caller's."""
+    """No gateway could be reached, so an attestation carries no signature."""
 
 
 class InsecureConnectionWarning(HokusaiWarning):
-    """A credential goes over plain HTTP to another machine."""
+    """A credential is sent over unencrypted HTTP to another machine."""
 
 
 class RegistrationWarning(HokusaiWarning):
-    """The gateway took it, and says that it should be looked at."""
+    """The gateway accepted a registration, and reports something to be checked."""
 
 
 class FlavorWarning(HokusaiWarning):
-    """A model was logged without something that could not be had, such as its signature."""
+    """A model was logged with a more general flavour than that of its own library."""
 
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Where a gateway is: one URL, whichever of its forms a user has at hand."""
+"""The URL of a gateway, in any of the forms that a user may have at hand."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from urllib.parse import urlsplit
 
 from hokusai.errors import ConfigurationError
 
-# The first of these that is set is the default; all name the gateway.
+# Environment variables that name the gateway; the first one that is set is used.
 VARIABLES = ("HOKUSAI_URL", "HOKUSAI_API_ENDPOINT", "MLFLOW_TRACKING_URI")
-_PORTS = {"http": 80, "https": 443}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True)
-class GatewayAddress:
-    """The address of one gateway.
+class GatewayURL:
+    """The parts of one gateway's URL.
 
-    origin: scheme, host and port, `https://registry.hokus.ai:443`; credentials are kept by it.
-    api: `https://registry.hokus.ai/api`, what paths of Hokusai's own API are appended to.
-    tracking: `https://registry.hokus.ai/api/mlflow`, MLflow's tracking and registry URI.
+    Attributes:
+        origin: Scheme, host and port, such as `https://registry.hokus.ai:443`. Credentials are
+            stored by origin.
+        api: The base of Hokusai's own API, such as `https://registry.hokus.ai/api`.
+        tracking: MLflow's tracking and registry URI, such as
+            `https://registry.hokus.ai/api/mlflow`.
     """
 
     origin: str
@@ -28,21 +31,25 @@ class GatewayAddress:
     tracking: str
 
     @classmethod
-    def parse(cls, url: str) -> GatewayAddress:
-        """From the gateway's root, its `/api` or its `/api/mlflow`.
+    def parse(cls, url: str) -> GatewayURL:
+        """Parse a URL.
 
-        Raises ConfigurationError for what is no URL of a gateway, and for a URL that carries a
-        credential, since URLs end in logs.
+        Args:
+            url: The gateway's root, its `/api` or its `/api/mlflow`.
+
+        Raises:
+            ConfigurationError: This is not a valid gateway URL, or it contains a credential.
+                The latter is rejected because URLs are written to logs.
         """
         parts = urlsplit(url.strip())
-        if parts.scheme not in _PORTS or not parts.hostname:
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
             raise ConfigurationError(
-                "The gateway's URL has to look like https://registry.hokus.ai/api/mlflow. A local "
-                "store such as ./mlruns cannot take its place."
+                "The gateway's URL must look like https://registry.hokus.ai/api/mlflow. A local "
+                "MLflow store such as ./mlruns cannot be used in its place."
             )
         if parts.username is not None or parts.password is not None:
             raise ConfigurationError(
-                "The gateway's URL must not carry a credential. Give it as api_key, or in "
+                "The gateway's URL must not contain a credential. Pass it as api_key, or set "
                 "MLFLOW_TRACKING_TOKEN."
             )
         if parts.query or parts.fragment:
@@ -54,44 +61,50 @@ class GatewayAddress:
             path = "/api"
         elif not path.endswith("/api"):
             raise ConfigurationError(
-                f"The gateway's URL ends in /api/mlflow or /api, not in {parts.path}."
+                f"The gateway's URL must end in /api/mlflow or /api, not in {parts.path}."
             )
         root = f"{parts.scheme}://{parts.netloc.lower()}"
         return cls(origin=origin_of(url), api=root + path, tracking=f"{root}{path}/mlflow")
 
     @classmethod
-    def find(
+    def resolve(
         cls, url: str | None = None, environment: Mapping[str, str] | None = None
-    ) -> GatewayAddress:
-        """The given one, or else that of the environment (`VARIABLES`).
+    ) -> GatewayURL:
+        """Parse the argument, or else the first of `VARIABLES` that names a gateway.
 
-        Raises ConfigurationError when neither is there.
+        Args:
+            url: The URL, if the caller has one.
+            environment: The environment variables; those of the process by default.
+
+        Raises:
+            ConfigurationError: No URL was found, or the one found is not valid.
         """
         if url is not None:
             return cls.parse(url)
         variables = os.environ if environment is None else environment
         for name in VARIABLES:
-            found = variables.get(name, "").strip()
-            # MLflow's variable may name a store of another kind, which is no gateway.
-            if found and (
-                name != "MLFLOW_TRACKING_URI" or found.startswith(("http://", "https://"))
+            value = variables.get(name, "").strip()
+            # MLflow's variable may name a store of another kind, such as a directory.
+            if value and (
+                name != "MLFLOW_TRACKING_URI" or value.startswith(("http://", "https://"))
             ):
-                return cls.parse(found)
+                return cls.parse(value)
         raise ConfigurationError(
-            "No gateway is named. Pass its URL, such as https://registry.hokus.ai/api/mlflow, or "
+            "There is no gateway URL. Pass one, such as https://registry.hokus.ai/api/mlflow, or "
             "set HOKUSAI_URL."
         )
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port of a URL, with the default port written out.
+    """Return the scheme, host and port of a URL, with the default port written out.
 
-    Raises ConfigurationError for a port that is no number.
+    Raises:
+        ConfigurationError: The port is not a valid number.
     """
     parts = urlsplit(url.strip())
     host = (parts.hostname or "").lower()
     try:
-        port = parts.port or _PORTS.get(parts.scheme)
+        port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
     except ValueError:
-        raise ConfigurationError("The gateway's URL has a port that is no number.") from None
+        raise ConfigurationError("The gateway's URL has a port that is not a number.") from None
     return f"{parts.scheme}://[{host}]:{port}" if ":" in host else f"{parts.scheme}://{host}:{port}"

@@ -1,4 +1,4 @@
-"""JSON as the gateway takes it, from what Python programs really hold."""
+"""Converting the values that Python programs hold to JSON."""
 
 from __future__ import annotations
 
@@ -10,20 +10,30 @@ from typing import Any, Mapping
 
 from hokusai.errors import InputError
 
-# Nothing that a person writes is deeper; what is, refers to itself.
-DEEPEST = 64
+# Levels of nesting. Deeper data is taken for an object that contains itself.
+MAX_DEPTH = 64
 
 
-def plain(value: Any, where: str = "the value", depth: int = 0) -> Any:
-    """The value as JSON has it: NumPy's and pandas' scalars and arrays, dates and paths included.
+def to_json_data(value: Any, where: str = "the value", depth: int = 0) -> Any:
+    """Convert a value to dicts, lists, strings, numbers, booleans and None.
 
-    Raises InputError, which names the place, for what JSON cannot hold: NaN and the infinities, and
-    objects of other kinds.
+    Scalars and arrays of NumPy and pandas, dates and paths are converted too.
+
+    Args:
+        value: The value.
+        where: The name of the value, for error messages.
+        depth: How many levels above the value have been converted already.
+
+    Raises:
+        InputError: JSON has no form for a part of the value, such as NaN, infinity or an object
+            of another class, or the value is nested more than `MAX_DEPTH` levels deep. The message
+            says which part it is.
     """
-    if depth > DEEPEST:
-        raise InputError(f"{where} is nested too deeply, or holds itself.")
+    if depth > MAX_DEPTH:
+        raise InputError(f"{where} is nested too deeply, or contains itself.")
     if value is None or isinstance(value, (bool, str)):
         return value
+    # Subclasses, such as NumPy's float64, become the plain type.
     if isinstance(value, int):
         return int(value)
     if isinstance(value, float):
@@ -32,25 +42,31 @@ def plain(value: Any, where: str = "the value", depth: int = 0) -> Any:
         return float(value)
     if isinstance(value, Mapping):
         return {
-            str(key): plain(item, f"{where}[{str(key)!r}]", depth + 1)
+            str(key): to_json_data(item, f"{where}[{str(key)!r}]", depth + 1)
             for key, item in value.items()
         }
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(item, f"{where}[{place}]", depth + 1) for place, item in enumerate(value)]
+        return [
+            to_json_data(item, f"{where}[{index}]", depth + 1) for index, item in enumerate(value)
+        ]
     if isinstance(value, (datetime.datetime, datetime.date)):
         return value.isoformat()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    # NumPy's scalars and arrays, and pandas' series: without importing either.
+    # Scalars and arrays of NumPy and pandas, recognised by method so that neither is imported.
     convert = getattr(value, "tolist", None) or getattr(value, "item", None)
     if callable(convert):
         converted = convert()
         if converted is not value:
-            return plain(converted, where, depth + 1)
-    raise InputError(f"{where} is a {type(value).__name__}, which JSON cannot hold.")
+            return to_json_data(converted, where, depth + 1)
+    raise InputError(f"{where} has the type {type(value).__name__}, which JSON cannot represent.")
 
 
-def encode(document: Mapping[str, Any]) -> bytes:
-    """The body of a request, the same bytes for the same document."""
-    text = json.dumps(plain(document, "the request"), sort_keys=True, allow_nan=False)
-    return text.encode()
+def encode_json(document: Mapping[str, Any]) -> bytes:
+    """Encode the body of a request. Equal documents give equal bytes: keys are sorted.
+
+    Raises:
+        InputError: As `to_json_data` does.
+    """
+    data = to_json_data(document, "the request")
+    return json.dumps(data, sort_keys=True, allow_nan=False).encode()

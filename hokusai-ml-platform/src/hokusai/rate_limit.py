@@ -1,4 +1,4 @@
-"""Keeping to a gateway's rate limit: slowing down before it refuses, and saying so."""
+"""Keeping within a gateway's rate limit: slowing down before the gateway refuses requests."""
 
 from __future__ import annotations
 
@@ -10,18 +10,24 @@ from typing import Callable, Mapping
 
 log = logging.getLogger("hokusai")
 
-# In its last twentieth a window's requests are spread over what is left of it.
-SPREAD = 20
-# Shorter waits are nobody's business.
-WORTH_SAYING = 1.0
+# Requests are spaced out once at most this fraction of the limit is left, a twentieth.
+THROTTLE_DIVISOR = 20
+# Shorter waits are not reported to the user.
+MIN_REPORTED_SECONDS = 1.0
+# Two reset times that differ by less belong to the same window: the gateway rounds to seconds.
+_RESET_TOLERANCE_SECONDS = 1.5
 
 
-class Pacer:
-    """The state of one caller's limit at one gateway, shared by the SDK and the MLflow client.
+class RateLimiter:
+    """Tracks one caller's rate limit at one gateway; the SDK and the MLflow client share it.
 
-    The gateway counts in fixed windows and says in every answer what is left (`RateLimit-*`
-    headers). Other processes with the same credential count too, so this is an estimate: a 429 can
-    still come, and is waited out as well.
+    The gateway counts requests in fixed windows, and reports the rest in the `RateLimit-*` headers
+    of every response. Other processes with the same credential count too, so this is an estimate:
+    a 429 can still occur, and the client then waits as the gateway asks.
+
+    Attributes:
+        sleep: Waits for some seconds.
+        clock: Returns the seconds of a monotonic clock.
     """
 
     def __init__(
@@ -34,38 +40,42 @@ class Pacer:
         self._lock = threading.Lock()
         self._limit = 0
         self._remaining = 0
-        self._end = 0.0  # of the window, on our clock; past before the first answer
+        # When the window ends, on `clock`. In the past until a response has reported a limit.
+        self._window_end = 0.0
 
-    def wait(self) -> float:
-        """Before a request: wait as long as the limit asks for; the seconds waited.
+    def acquire(self) -> float:
+        """Wait before a request, for as long as the limit requires.
 
-        The count is taken here, so that threads share what is left between them.
+        Each call counts one request, so that threads share what is left of the limit.
+
+        Returns:
+            The seconds waited.
         """
         waited = 0.0
         while True:
             with self._lock:
-                left = self._end - self.clock()
+                left = self._window_end - self.clock()
                 if left <= 0:
                     return waited
                 if self._remaining > 0:
-                    pause = self._pause(left)
+                    pause = self._spacing(left)
                     self._remaining -= 1
                     break
-            announce(left, f"the rate limit of {self._limit} requests is used up")
+            report_wait(left, f"the rate limit of {self._limit} requests is used up")
             self.sleep(left)
             waited += left
         if pause > 0:
-            announce(pause, f"few requests are left of the rate limit of {self._limit}")
+            report_wait(pause, f"few requests are left of the rate limit of {self._limit}")
             self.sleep(pause)
         return waited + pause
 
-    def _pause(self, left: float) -> float:
-        if self._remaining > self._limit // SPREAD:
+    def _spacing(self, left: float) -> float:
+        if self._remaining > self._limit // THROTTLE_DIVISOR:
             return 0.0
         return left / (self._remaining + 1)
 
-    def note(self, headers: Mapping[str, str]) -> None:
-        """After an answer: what it says of the limit, if anything."""
+    def update(self, headers: Mapping[str, str]) -> None:
+        """Read the limit from the headers of a response; headers without one change nothing."""
         try:
             limit = int(headers["RateLimit-Limit"])
             remaining = int(headers["RateLimit-Remaining"])
@@ -73,18 +83,22 @@ class Pacer:
         except (KeyError, ValueError):
             return
         with self._lock:
-            # Answers come in any order. Reset is in whole seconds, rounded up, so that the end of
-            # one window wanders by a second; what is left of it only falls.
-            if end <= self._end + 1.5:
+            # Responses arrive in any order, so within one window the count may only fall.
+            if end <= self._window_end + _RESET_TOLERANCE_SECONDS:
                 remaining = min(remaining, self._remaining)
-                end = max(end, self._end) if remaining == 0 else end
-            self._limit, self._remaining, self._end = limit, remaining, end
+                end = max(end, self._window_end) if remaining == 0 else end
+            self._limit, self._remaining, self._window_end = limit, remaining, end
 
 
-def announce(seconds: float, why: str) -> None:
-    """Tell that the SDK waits: in the log, and on the terminal if there is one."""
-    if seconds < WORTH_SAYING:
+def report_wait(seconds: float, reason: str) -> None:
+    """Report that the SDK waits: in the log, and on standard error if that is a terminal.
+
+    Args:
+        seconds: How long it waits. Below `MIN_REPORTED_SECONDS` nothing is reported.
+        reason: Why, as the end of a sentence.
+    """
+    if seconds < MIN_REPORTED_SECONDS:
         return
-    log.info("Waiting %.0f seconds: %s.", seconds, why)
+    log.info("Waiting %.0f seconds: %s.", seconds, reason)
     if sys.stderr is not None and sys.stderr.isatty():
-        print(f"hokusai: waiting {seconds:.0f} seconds: {why}.", file=sys.stderr, flush=True)
+        print(f"hokusai: waiting {seconds:.0f} seconds: {reason}.", file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
-"""What the gateway answers: mappings whose members are attributes as well.
+"""The gateway's responses, as mappings whose members are attributes too.
 
-`result["model_id"]` and `result.model_id` are the same; `dict(result)` can be written as JSON. A
-member that a newer gateway adds is there in both ways, too.
+`result["model_id"]` and `result.model_id` are the same, and `dict(result)` can be written as JSON.
+A member that a newer gateway adds is available in both ways too.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from typing import Any, Iterator, Mapping
 
 
 class Result(Mapping[str, Any]):
-    """The members of a JSON object, which cannot be changed through it."""
+    """A JSON object, read-only."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
+        """Copy the members of a parsed JSON object."""
         self._document = dict(document)
 
     def __getitem__(self, name: str) -> Any:
@@ -25,7 +26,8 @@ class Result(Mapping[str, Any]):
         return len(self._document)
 
     def __getattr__(self, name: str) -> Any:
-        # Called for what is no method or field. Copying and unpickling ask before there is one.
+        # copy and pickle look up special methods before `_document` exists, so names with an
+        # underscore must not read it.
         if name.startswith("_") or name not in self._document:
             raise AttributeError(f"{type(self).__name__} has no {name!r}")
         return self._document[name]
@@ -35,7 +37,36 @@ class Result(Mapping[str, Any]):
 
 
 class RegisteredModel(Result):
-    """A model in Hokusai's registry. Another tenant's has no metadata, tags or warnings."""
+    """A model in Hokusai's registry.
+
+    A model of another tenant has no `metadata`, `tags` and `warnings`.
+
+    Attributes:
+        model_id: Hokusai's id of the model.
+        kind: `baseline`, `improved` or `tokenized`.
+        mlflow_name: The name of the registered model in MLflow.
+        mlflow_version: Its version in MLflow.
+        run_id: The MLflow run that logged the model.
+        model_uri: MLflow's URI of the model, as it was registered.
+        model_type: What the model is for, such as `classification`.
+        tenant: The tenant that registered it.
+        metrics: Its metrics by name.
+        primary_metric: The metric that improvements are judged by.
+        higher_is_better: The direction of the metrics for which it was given.
+        metadata: What the caller stored with it.
+        private: Whether only its own tenant can see it.
+        baseline_model_id: The model that it improves on.
+        contributors: Whose data is in it: `address`, and `weight_bps`, the share in basis points.
+        delta: For each metric `baseline`, `improved` and `delta`, and more.
+        token_id: The token of a tokenized model.
+        model_name: The name of the token's model in MLflow.
+        metric_name: The metric of the token's model.
+        baseline_value: The value of that metric to be exceeded.
+        tags: The tags of the version in MLflow.
+        warnings: What the caller should check; each has `code` and `message`.
+        attestations: The hashes of the attestations about it.
+        created_at: When it was registered, in ISO 8601.
+    """
 
     model_id: str
     kind: str
@@ -64,7 +95,15 @@ class RegisteredModel(Result):
 
 
 class Lineage(Result):
-    """The tree from a first baseline on: `path` leads from it to the model that was asked for."""
+    """The tree of models that starts at the first baseline.
+
+    Attributes:
+        root: The id of that baseline.
+        nodes: The models, each after its baseline: `model`, `baseline_model_id`, `delta`,
+            `contributors` and `attestations`.
+        path: The ids from the root to the requested model.
+        complete: Whether `nodes` has the whole tree; the gateway limits its size.
+    """
 
     root: str
     nodes: list[dict[str, Any]]
@@ -73,9 +112,25 @@ class Lineage(Result):
 
 
 class Attestation(Result):
-    """An attestation: `kind` is `witnessed`, `claimed`, or `unsigned` where no gateway signed it.
+    """A signed statement about a model's metrics, or about an improvement.
 
-    An unsigned one has `hash`, `bytes`, `data` and `note`, and None for the rest.
+    An unsigned one, which the SDK makes where no gateway can be reached, has only `hash`, `bytes`,
+    `data` and `note`; the other members are None.
+
+    Attributes:
+        hash: SHA-256 of `bytes`, 64 hexadecimal digits.
+        data: What was attested: metrics, baseline, delta, contributors, time.
+        bytes: The exact text that was hashed, `data` as sorted JSON.
+        kind: `witnessed` if the gateway read the metrics from MLflow, `claimed` if it signed the
+            caller's numbers, `unsigned` if no gateway has seen it.
+        evidence: The same as `kind`.
+        signature: EIP-712 typed data over the hash, with its signature.
+        eas: An off-chain attestation of the Ethereum Attestation Service over the same hash.
+        log: The entry in the transparency log, with its inclusion proof and checkpoint.
+        proof: Always None; reserved for a proof of the metrics.
+        delta_one: The improvement in percentage points on the primary metric. None for a metric
+            that is not a proportion between 0 and 1.
+        revoked: The log entry that revoked it, or None.
     """
 
     hash: str
@@ -92,7 +147,17 @@ class Attestation(Result):
 
 
 class MintRequest(Result):
-    """The chain side's MintRequest for an attestation, unsigned and signed."""
+    """The MintRequest message of the Hokusai contracts, for one attestation.
+
+    Attributes:
+        attestation: The attestation's hash.
+        delta_one: The improvement in percentage points.
+        typed_data: The message as EIP-712 typed data.
+        digest: The hash that was signed.
+        signatures: The attestors' signatures over it.
+        signers: The address behind each signature.
+        warnings: What the caller should check; each has `code` and `message`.
+    """
 
     attestation: str
     delta_one: float
@@ -104,7 +169,16 @@ class MintRequest(Result):
 
 
 class Identity(Result):
-    """Who the gateway takes the caller for."""
+    """The caller, as the gateway identifies it.
+
+    Attributes:
+        principal: The key or wallet, such as `key:1`.
+        tenant: The tenant it belongs to.
+        scopes: What it may do.
+        credential: The kind of credential, such as `key`.
+        address: The wallet's address, or None for a key.
+        rate_limit: Requests allowed per window.
+    """
 
     principal: str
     tenant: str
@@ -115,7 +189,14 @@ class Identity(Result):
 
 
 class RateLimit(Result):
-    """The caller's limit: `remaining` of `limit` requests for `reset` seconds more."""
+    """The caller's rate limit.
+
+    Attributes:
+        limit: Requests allowed per window.
+        remaining: Requests left in this window.
+        reset: Seconds until the window ends.
+        window: The length of a window, in seconds.
+    """
 
     limit: int
     remaining: int

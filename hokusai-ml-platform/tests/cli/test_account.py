@@ -1,18 +1,17 @@
-"""Signing in and out, against a stand-in for a gateway."""
+"""`hokusai login`, `logout`, `whoami` and `limits`."""
 
 from __future__ import annotations
 
 import io
 import json
 import stat
-from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from hokusai.cli import trusted_attestors
 from hokusai.credentials import credentials_path, stored_credential
-from scripted import Answer, Request, ScriptedServer, problem
+from scripted import Request, Response, ScriptedServer, problem
 from vector_file import KNOWN
 
 from .conftest import KEY, Command
@@ -27,156 +26,172 @@ IDENTITY = {
 }
 
 
-def gateway(known: Any = KNOWN) -> Any:
-    """Answers as a gateway that knows one key."""
+def gateway(attestors: Any = KNOWN) -> Callable[[Request], Response]:
+    """A gateway that accepts one key, and publishes its attestors."""
 
-    def answer(request: Request) -> Answer:
+    def respond(request: Request) -> Response:
         if request.path == "/.well-known/hokusai-attestor.json":
             assert "Authorization" not in request.headers
-            return Answer(document=known)
+            return Response(document=attestors)
         if request.headers.get("Authorization") != f"Bearer {KEY}":
             return problem(401, "key_invalid")
-        return Answer(document=IDENTITY)
+        return Response(document=IDENTITY)
 
-    return answer
+    return respond
 
 
 @pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> Any:
-    def given(text: str) -> None:
-        monkeypatch.setattr("sys.stdin", io.StringIO(text))
-
-    return given
+def enter(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Sets the text on standard input."""
+    return lambda text: monkeypatch.setattr("sys.stdin", io.StringIO(text))
 
 
-def test_login_stores_a_good_key_for_its_owner_only(
-    command: Command, server: ScriptedServer, typed: Any
+def login(command: Command, server: ScriptedServer, *options: str) -> Any:
+    return command("login", "--url", server.url, "--with-key-stdin", *options)
+
+
+def test_login_stores_a_valid_key_for_its_owner_only(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
 ) -> None:
-    server.answers(gateway())
-    typed(f"{KEY}\n")
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert done.code == 0
-    assert "as key:1 (tenant acme)" in done.out
+    server.respond_with(gateway())
+    enter(f"{KEY}\n")
+    outcome = login(command, server)
+    assert outcome.code == 0
+    assert "as key:1 (tenant acme)" in outcome.out
     path = credentials_path()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    found = stored_credential(server.origin)
-    assert found is not None
-    assert found.secret == KEY
-    # From now on it is found, and the gateway's attestor is known.
+    stored = stored_credential(server.origin)
+    assert stored is not None
+    assert stored.secret == KEY
+    # Later commands use the key, and trust the gateway's attestors.
     assert json.loads(command("whoami", "--url", server.url, "--json").out) == IDENTITY
-    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
-    done = command("logout", "--url", server.url)
-    assert (done.code, stored_credential(server.origin)) == (0, None)
-    assert "still good" in done.out
+    assert "key:1" in command("whoami", "--url", server.url).out
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
 
 
-def test_login_says_what_goes_before_the_stored_key(
-    command: Command, server: ScriptedServer, typed: Any, monkeypatch: pytest.MonkeyPatch
+def test_logout_deletes_the_key(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
 ) -> None:
-    server.answers(gateway())
+    server.respond_with(gateway())
+    enter(KEY)
+    login(command, server)
+    outcome = command("logout", "--url", server.url)
+    assert (outcome.code, stored_credential(server.origin)) == (0, None)
+    assert "still accepts" in outcome.out
+    assert "No key is stored" in command("logout", "--url", server.url).out
+
+
+def test_login_says_what_is_used_instead_of_the_stored_key(
+    command: Command,
+    server: ScriptedServer,
+    enter: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.respond_with(gateway())
     monkeypatch.setenv("HOKUSAI_API_KEY", "hk_live_another")
-    typed(KEY)
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert "As long as HOKUSAI_API_KEY is set" in done.out
-    assert "another" not in done.out
+    enter(KEY)
+    outcome = login(command, server)
+    assert "As long as HOKUSAI_API_KEY is set" in outcome.out
+    assert "another" not in outcome.out
 
 
-def test_login_stores_no_bad_key(command: Command, server: ScriptedServer, typed: Any) -> None:
-    server.answers(gateway())
-    typed("hk_live_wrong")
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert done.code == 1
-    assert done.err == "hokusai: It was key_invalid. (401 key_invalid, request r-1)\n"
-    assert "hk_live_wrong" not in done.out + done.err
+def test_login_does_not_store_a_key_that_the_gateway_refuses(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
+) -> None:
+    server.respond_with(gateway())
+    enter("hk_live_wrong")
+    outcome = login(command, server)
+    assert outcome.code == 1
+    assert outcome.err == "hokusai: It was key_invalid. (401 key_invalid, request r-1)\n"
+    assert "hk_live_wrong" not in outcome.out + outcome.err
     assert not credentials_path().exists()
 
 
 @pytest.mark.parametrize("text", ["", "\n", "k" * 5000, "0x" + "ab" * 32, "two words", "n\u00f6"])
-def test_login_refuses_what_is_no_key(
-    command: Command, server: ScriptedServer, typed: Any, text: str
+def test_login_rejects_a_text_that_is_not_a_key(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None], text: str
 ) -> None:
-    typed(text)
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert done.code == 2
+    enter(text)
+    outcome = login(command, server)
+    assert outcome.code == 2
     assert server.requests == []
-    assert text.strip() == "" or text not in done.err
+    assert text.strip() == "" or text not in outcome.err
 
 
-def test_login_asks_at_a_terminal_only(
-    command: Command, server: ScriptedServer, typed: Any
+def test_login_prompts_at_a_terminal_only(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
 ) -> None:
-    typed(KEY)
-    done = command("login", "--url", server.url)
-    assert (done.code, server.requests) == (2, [])
-    assert "--with-key-stdin" in done.err
+    enter(KEY)
+    outcome = command("login", "--url", server.url)
+    assert (outcome.code, server.requests) == (2, [])
+    assert "--with-key-stdin" in outcome.err
 
 
-def test_login_asks_without_echo(
+def test_login_prompts_without_showing_the_key(
     command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server.answers(gateway())
+    server.respond_with(gateway())
 
     class Terminal(io.StringIO):
         def isatty(self) -> bool:
             return True
 
-    asked = []
+    prompts = []
 
-    def hidden(prompt: str, *_: Any, **__: Any) -> str:
-        asked.append(prompt)
-        return KEY
+    def read_hidden(prompt: str, *_: Any, **__: Any) -> str:
+        prompts.append(prompt)
+        return f" {KEY}\n"
 
     monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("click.termui.hidden_prompt_func", hidden)
-    done = command("login", "--url", server.url)
-    assert done.code == 0, done.err
-    assert len(asked) == 1
+    monkeypatch.setattr("click.termui.hidden_prompt_func", read_hidden)
+    outcome = command("login", "--url", server.url)
+    assert outcome.code == 0, outcome.err
+    assert len(prompts) == 1
 
 
-def test_other_attestors_are_not_taken_silently(
-    command: Command, server: ScriptedServer, typed: Any
+def test_login_replaces_stored_attestors_only_if_asked_to(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
 ) -> None:
-    server.answers(gateway())
-    typed(KEY)
-    command("login", "--url", server.url, "--with-key-stdin")
+    server.respond_with(gateway())
+    enter(KEY)
+    login(command, server)
     other = "0x" + "11" * 20
-    server.answers(gateway({**KNOWN, "signer": other, "signers": [other]}))
-    typed(KEY)
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert done.code == 0
-    assert "names other attestors now" in done.out
-    assert trusted_attestors.pinned()[server.origin]["signer"] == KNOWN["signer"]
-    typed(KEY)
-    command("login", "--url", server.url, "--with-key-stdin", "--repin")
-    assert trusted_attestors.pinned()[server.origin]["signer"] == other
+    server.respond_with(gateway({**KNOWN, "signer": other, "signers": [other]}))
+    enter(KEY)
+    outcome = login(command, server)
+    assert outcome.code == 0
+    assert "has other attestors now" in outcome.out
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
+    enter(KEY)
+    login(command, server, "--replace-attestors")
+    assert trusted_attestors.stored_attestors()[server.origin]["signer"] == other
 
 
-def test_a_gateway_without_an_attestor_can_be_signed_in_to(
-    command: Command, server: ScriptedServer, typed: Any
+def test_login_works_at_a_gateway_without_attestors(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
 ) -> None:
-    server.answers(gateway({"signer": 7}))
-    typed(KEY)
-    done = command("login", "--url", server.url, "--with-key-stdin")
-    assert done.code == 0
-    assert "could not be noted" in done.out
-    assert trusted_attestors.pinned() == {}
+    server.respond_with(gateway({"signer": 7}))
+    enter(KEY)
+    outcome = login(command, server)
+    assert outcome.code == 0
+    assert "could not be stored" in outcome.out
+    assert trusted_attestors.stored_attestors() == {}
 
 
-def test_limits(command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOKUSAI_API_KEY", KEY)
-    monkeypatch.setenv("HOKUSAI_URL", server.url)
-    server.answers(Answer(document={"limit": 100, "remaining": 98, "reset": 40, "window": 60}))
+def test_limits(command: Command, connected: ScriptedServer) -> None:
+    limit = {"limit": 100, "remaining": 98, "reset": 40, "window": 60}
+    connected.respond_with(Response(document=limit))
     assert command("limits").out == "98 of 100 requests are left for the next 40 seconds.\n"
     assert json.loads(command("limits", "--json").out)["remaining"] == 98
 
 
-def test_a_file_that_others_can_read_is_refused(
-    command: Command, server: ScriptedServer, tmp_path: Path
+def test_a_file_of_keys_that_other_users_can_read_is_rejected(
+    command: Command, server: ScriptedServer
 ) -> None:
     path = credentials_path()
     path.parent.mkdir(parents=True)
     path.write_text("{}")
     path.chmod(0o644)
-    done = command("whoami", "--url", server.url)
-    assert done.code == 2
-    assert "chmod 600" in done.err
+    outcome = command("whoami", "--url", server.url)
+    assert outcome.code == 2
+    assert "chmod 600" in outcome.err

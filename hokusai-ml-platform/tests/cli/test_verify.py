@@ -1,8 +1,10 @@
-"""Verifying from the shell: what is said, and the exit code."""
+"""`hokusai verify`: the verdict, the exit code, and whom it trusts."""
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +15,67 @@ from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed
 
 from .conftest import Command
 
-
-@pytest.fixture
-def file(tmp_path: Path) -> str:
-    return written(tmp_path, "attestation.json", IMPROVEMENT)
+OTHER = "0x" + "11" * 20
 
 
-def written(directory: Path, name: str, document: Any) -> str:
+def write(directory: Path, name: str, document: Any) -> str:
+    """Write a document, as JSON unless it is text, and return the path of the file."""
     path = directory / name
     path.write_text(document if isinstance(document, str) else json.dumps(document))
     return str(path)
 
 
-def test_a_named_attestor_is_enough(command: Command, file: str) -> None:
-    done = command("verify", file, "--attestor", SIGNER)
-    assert done.code == 0
-    assert f"It holds: witnessed, signed by {SIGNER}." in done.out
-    assert "-- " in done.out
-    assert command("verify", file, "--attestor", SIGNER, "--strict").code == 1
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    """A file with a valid attestation."""
+    return write(tmp_path, "attestation.json", IMPROVEMENT)
 
 
-def test_nobody_named_is_not_good(command: Command, file: str) -> None:
-    done = command("verify", file)
-    assert done.code == 1
-    assert f"signed by {SIGNER}, which you have not told me to trust" in done.out
+def store_attestors(*signers: str) -> None:
+    """Store attestors as `hokusai login` does, one per gateway: a.example, b.example, ..."""
+    entries = {
+        f"https://{name}.example:443": {"signer": signer, "signers": [], "log": KNOWN["log"]}
+        for name, signer in zip("ab", signers)
+    }
+    path = trusted_attestors.attestors_path()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(entries))
 
 
-def test_everything_can_be_checked(command: Command, file: str, tmp_path: Path) -> None:
-    known = written(tmp_path, "known.json", KNOWN)
+# --- verdicts ---
+
+
+def test_a_valid_attestation_of_a_named_attestor_holds(command: Command, file: str) -> None:
+    outcome = command("verify", file, "--attestor", SIGNER)
+    assert outcome.code == 0
+    assert f"The attestation holds: witnessed, signed by {SIGNER}." in outcome.out
+    assert "-- " in outcome.out
+    strict = command("verify", file, "--attestor", SIGNER, "--strict")
+    assert strict.code == 1
+    assert "--strict requires all of them" in strict.out
+
+
+def test_without_a_trusted_attestor_it_does_not_pass(command: Command, file: str) -> None:
+    outcome = command("verify", file)
+    assert outcome.code == 1
+    assert f"signed by {SIGNER}, but you have named no attestor to trust" in outcome.out
+    assert "name one with --attestor" in outcome.out
+
+
+def test_with_all_documents_every_check_is_made(
+    command: Command, file: str, tmp_path: Path
+) -> None:
+    known = write(tmp_path, "known.json", KNOWN)
     pages = "\n".join(json.dumps(page) for page in VECTORS["log_pages"])
-    export = written(tmp_path, "log.jsonl", pages)
-    early = written(tmp_path, "checkpoint.txt", VECTORS["early_checkpoint"])
-    proof = written(tmp_path, "proof.json", VECTORS["consistency"])
-    whole = ["--known", known, "--log", export, "--checkpoint", early, "--consistency", proof]
-    done = command("verify", file, *whole, "--strict", "--json")
-    assert done.code == 0
-    report = json.loads(done.out)
+    export = write(tmp_path, "log.jsonl", pages)
+    early = write(tmp_path, "checkpoint.txt", VECTORS["early_checkpoint"])
+    proof = write(tmp_path, "proof.json", VECTORS["consistency"])
+    documents = ["--known", known, "--log", export, "--checkpoint", early, "--consistency", proof]
+    outcome = command("verify", file, *documents, "--strict", "--json")
+    assert outcome.code == 0
+    report = json.loads(outcome.out)
     assert report["complete"]
+    assert report["trusted_from"] == "arguments"
     assert [check["name"] for check in report["checks"]] == [
         "hash",
         "signature",
@@ -61,73 +87,115 @@ def test_everything_can_be_checked(command: Command, file: str, tmp_path: Path) 
         "inclusion",
         "revocation",
     ]
-    revoked = written(tmp_path, "revoked.json", VECTORS["revoked_later"])
-    done = command("verify", revoked, *whole)
-    assert done.code == 1
-    assert "revokes it: It leaked." in done.out
+    revoked = write(tmp_path, "revoked.json", VECTORS["revoked_later"])
+    outcome = command("verify", revoked, *documents)
+    assert outcome.code == 1
+    assert "revokes it: It leaked." in outcome.out
 
 
-def test_the_keys_one_by_one(command: Command, file: str) -> None:
-    done = command("verify", file, "--attestor", SIGNER, "--log-key", LOG_KEY, "--json")
-    checks = {each["name"]: each["result"] for each in json.loads(done.out)["checks"]}
+def test_attestor_and_log_key_can_be_named_separately(command: Command, file: str) -> None:
+    outcome = command("verify", file, "--attestor", SIGNER, "--log-key", LOG_KEY, "--json")
+    checks = {check["name"]: check["result"] for check in json.loads(outcome.out)["checks"]}
     assert checks["inclusion"] == "holds"
     assert checks["revocation"] == "unchecked"
 
 
+def test_the_attestation_is_read_from_standard_input(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def pipe(content: bytes) -> None:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    pipe(json.dumps(IMPROVEMENT).encode())
+    assert command("verify", "-", "--attestor", SIGNER).code == 0
+    pipe(b" " * (8 * 1024 * 1024 + 1))
+    outcome = command("verify", "-", "--attestor", SIGNER)
+    assert outcome.code == 2
+    assert "Standard input is larger than 8192 KiB" in outcome.err
+
+
 @pytest.mark.parametrize("case", VECTORS["tampered"][:6])
-def test_tampering_is_code_1(command: Command, tmp_path: Path, case: dict[str, Any]) -> None:
+def test_a_tampered_attestation_does_not_hold(
+    command: Command, tmp_path: Path, case: dict[str, Any]
+) -> None:
     document = changed(IMPROVEMENT, tuple(case["path"].split(".")), case["value"])
-    done = command("verify", written(tmp_path, "a.json", document), "--attestor", SIGNER)
-    assert done.code == 1
-    assert "It does not hold." in done.out
+    outcome = command("verify", write(tmp_path, "a.json", document), "--attestor", SIGNER)
+    assert outcome.code == 1
+    assert "The attestation does not hold." in outcome.out
+
+
+# --- documents and arguments that are not valid ---
 
 
 @pytest.mark.parametrize("text", ["", "not JSON", "[]", "[" * 100_000, '{"a": 1, "a": 2}', "NaN"])
-def test_what_is_no_document_is_code_2(command: Command, tmp_path: Path, text: str) -> None:
-    done = command("verify", written(tmp_path, "a.json", text), "--attestor", SIGNER)
-    assert (done.code, done.out) == (2, "")
-    assert done.err.count("\n") == 1
-
-
-def test_what_is_no_checkpoint_is_code_2(command: Command, file: str, tmp_path: Path) -> None:
-    done = command("verify", file, "--checkpoint", written(tmp_path, "held", "a,b\n1,2\n"))
-    assert (done.code, done.out) == (2, "")
-    assert "is no checkpoint of a log" in done.err
-
-
-def test_wrong_keys_are_code_2(command: Command, file: str, tmp_path: Path) -> None:
-    for wrong in (["--attestor", "0x12"], ["--log-key", "x"]):
-        assert command("verify", file, *wrong).code == 2
-    for option in ("--known", "--consistency", "--log"):
-        assert command("verify", file, option, written(tmp_path, "x", "[1]")).code == 2
-    proof = written(tmp_path, "proof.json", VECTORS["consistency"])
-    assert command("verify", file, "--consistency", proof).code == 2
-
-
-def test_what_login_noted_is_trusted(
-    command: Command, file: str, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_is_not_an_attestation_is_code_2(
+    command: Command, tmp_path: Path, text: str
 ) -> None:
-    noted = {name: KNOWN[name] for name in ("signer", "signers", "log")}
-    trusted_attestors.path().parent.mkdir(parents=True)
-    trusted_attestors.path().write_text(json.dumps({"https://registry.hokus.ai:443": noted}))
-    done = command("verify", file)
-    assert done.code == 0
-    assert "noted of https://registry.hokus.ai:443" in done.out
-    # Of several gateways none is guessed; a named one is taken.
-    other = {**noted, "signer": "0x" + "11" * 20, "signers": []}
-    trusted_attestors.path().write_text(
-        json.dumps({"https://registry.hokus.ai:443": noted, "https://other.example:443": other})
-    )
-    assert command("verify", file).code == 1
-    assert command("verify", file, "--url", "https://registry.hokus.ai").code == 0
-    assert command("verify", file, "--url", "https://other.example").code == 1
-    # What is named on the command line is all that counts.
-    assert command("verify", file, "--attestor", "0x" + "11" * 20).code == 1
+    outcome = command("verify", write(tmp_path, "a.json", text), "--attestor", SIGNER)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.count("\n") == 1
 
 
-def test_what_a_document_says_does_not_steer_the_terminal(command: Command, tmp_path: Path) -> None:
+def test_a_checkpoint_that_is_not_valid_is_code_2(
+    command: Command, file: str, tmp_path: Path
+) -> None:
+    outcome = command("verify", file, "--checkpoint", write(tmp_path, "saved", "a,b\n1,2\n"))
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "is not a valid checkpoint" in outcome.err
+    binary = tmp_path / "binary"
+    binary.write_bytes(b"\xff\xfe")
+    outcome = command("verify", file, "--checkpoint", str(binary))
+    assert outcome.code == 2
+    assert "is not text in UTF-8" in outcome.err
+
+
+def test_other_arguments_that_are_not_valid_are_code_2(
+    command: Command, file: str, tmp_path: Path
+) -> None:
+    for arguments in (["--attestor", "0x12"], ["--log-key", "x"]):
+        assert command("verify", file, *arguments).code == 2
+    for option in ("--known", "--consistency", "--log"):
+        assert command("verify", file, option, write(tmp_path, "x", "[1]")).code == 2
+    proof = write(tmp_path, "proof.json", VECTORS["consistency"])
+    assert command("verify", file, "--consistency", proof).code == 2
+    assert command("verify", file, "--url", "not a URL").code == 2
+
+
+def test_control_characters_of_the_document_do_not_reach_the_terminal(
+    command: Command, tmp_path: Path
+) -> None:
     note = IMPROVEMENT["log"]["checkpoint"].replace("\n", "\x1b[2J\n", 1)
     document = changed(IMPROVEMENT, ("log", "checkpoint"), note)
-    done = command("verify", written(tmp_path, "a.json", document))
-    assert "\x1b" not in done.out
-    assert "\ufffd[2J" in done.out
+    outcome = command("verify", write(tmp_path, "a.json", document))
+    assert "\x1b" not in outcome.out
+    assert "\ufffd[2J" in outcome.out
+
+
+# --- attestors stored by `hokusai login` ---
+
+
+def test_the_attestors_of_the_only_gateway_are_trusted(command: Command, file: str) -> None:
+    store_attestors(SIGNER)
+    outcome = command("verify", file)
+    assert outcome.code == 0
+    assert "Trusted: the attestors that `hokusai login` stored for https://a.example:443." in (
+        outcome.out
+    )
+    report = json.loads(command("verify", file, "--json").out)
+    assert report["trusted_from"].endswith("https://a.example:443")
+
+
+def test_of_several_gateways_one_has_to_be_named(
+    command: Command, file: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store_attestors(SIGNER, OTHER)
+    assert command("verify", file).code == 1
+    assert command("verify", file, "--url", "https://a.example").code == 0
+    assert command("verify", file, "--url", "https://b.example").code == 1
+    monkeypatch.setenv("HOKUSAI_URL", "https://a.example")
+    assert command("verify", file).code == 0
+
+
+def test_named_attestors_replace_the_stored_ones(command: Command, file: str) -> None:
+    store_attestors(SIGNER)
+    assert command("verify", file, "--attestor", OTHER).code == 1

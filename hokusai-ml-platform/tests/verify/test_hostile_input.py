@@ -1,4 +1,4 @@
-"""Whatever it is given, verifying answers with a report, or with an error of its own."""
+"""Arbitrary input leads to a report or to one of the SDK's own errors, never to another one."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hokusai.verify import DocumentError, LogExport, verify
-from hokusai.verify.checkpoint import LogKey, read_checkpoint
-from vector_file import IMPROVEMENT, KNOWN, VECTORS, changed, leaves
+from hokusai.verify.checkpoint import LogKey, parse_checkpoint
+from vector_file import EXPORT, IMPROVEMENT, KNOWN, VECTORS, changed, leaves
 
-EXPORT = LogExport.read(VECTORS["log_pages"])
 PATHS = [path for path, _ in leaves(IMPROVEMENT)]
-# Also the places above the leaves.
-PLACES = sorted({path[:size] for path in PATHS for size in range(1, len(path) + 1)}, key=str)
+# The paths of objects and lists too.
+ALL_PATHS = sorted({path[:size] for path in PATHS for size in range(1, len(path) + 1)}, key=str)
 NAMES = sorted({step for path in PATHS for step in path if isinstance(step, str)})
 
 anything = st.recursive(
@@ -35,8 +34,8 @@ anything = st.recursive(
 )
 
 
-def judged(document: Any) -> None:
-    """A report that does not believe it, or a DocumentError; no other error."""
+def assert_rejected(document: Any) -> None:
+    """There is a report that does not pass, or a DocumentError."""
     try:
         report = verify(document, known=KNOWN, log=EXPORT, checkpoint=VECTORS["early_checkpoint"])
     except DocumentError:
@@ -47,14 +46,14 @@ def judged(document: Any) -> None:
 
 @settings(deadline=None)
 @given(anything)
-def test_any_document_is_judged(document: Any) -> None:
-    judged(document)
-    judged(json.dumps(document))
+def test_any_document_is_rejected(document: Any) -> None:
+    assert_rejected(document)
+    assert_rejected(json.dumps(document))
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(PLACES), anything)
-def test_anything_at_any_place_is_judged(path: tuple[Any, ...], value: Any) -> None:
+@given(st.sampled_from(ALL_PATHS), anything)
+def test_any_value_at_any_path_is_rejected(path: tuple[Any, ...], value: Any) -> None:
     document = changed(IMPROVEMENT, path, value)
     try:
         report = verify(document, known=KNOWN, log=EXPORT, checkpoint=VECTORS["early_checkpoint"])
@@ -62,47 +61,48 @@ def test_anything_at_any_place_is_judged(path: tuple[Any, ...], value: Any) -> N
         return
     json.dumps(report.as_dict())
     if report.ok:
-        # Only what nothing stands on may be left out, and the same may be said again.
-        place = IMPROVEMENT
+        # Only an optional member was left out, or the value has the same meaning.
+        original = IMPROVEMENT
         for step in path:
-            place = place[step]
-        assert value == place or value is None or path == ("eas", "sig", "types")
+            original = original[step]
+        assert value == original or value is None or path == ("eas", "sig", "types")
 
 
 @settings(deadline=None)
 @given(st.text(max_size=200) | st.binary(max_size=200))
-def test_any_text_is_judged(text: Any) -> None:
-    judged(text)
+def test_any_text_is_rejected(text: Any) -> None:
+    assert_rejected(text)
 
 
 @settings(deadline=None)
 @given(st.text() | st.builds("{}\n{}\n{}\n\n— {} {}\n".format, *[st.text(max_size=12)] * 5))
-def test_any_checkpoint_is_judged(note: str) -> None:
+def test_any_checkpoint_is_rejected(note: str) -> None:
     key = LogKey(KNOWN["log"]["key"])
     try:
-        found = read_checkpoint(note, [key])
+        checkpoint = parse_checkpoint(note, [key])
     except ValueError:
-        found = None
-    if found is None:
-        with pytest.raises(DocumentError, match="is no checkpoint"):
+        checkpoint = None
+    if checkpoint is None:
+        with pytest.raises(DocumentError, match="is not a valid checkpoint"):
             verify(IMPROVEMENT, known=KNOWN, checkpoint=note)
     else:
-        assert found.signed_by is None
+        assert checkpoint.signed_by is None
         assert not verify(IMPROVEMENT, known=KNOWN, checkpoint=note).ok
 
 
 @settings(deadline=None)
 @given(anything)
-def test_any_export_and_any_proof_is_judged(given: Any) -> None:
+def test_any_export_and_any_consistency_proof_is_rejected(document: Any) -> None:
     with contextlib.suppress(DocumentError):
-        LogExport.read(given if isinstance(given, (list, dict, str)) else {"entries": given})
-    if isinstance(given, dict):
+        is_export = isinstance(document, (list, dict, str))
+        LogExport.read(document if is_export else {"entries": document})
+    if isinstance(document, dict):
         try:
             report = verify(
                 IMPROVEMENT,
                 known=KNOWN,
                 checkpoint=VECTORS["early_checkpoint"],
-                consistency=given,
+                consistency=document,
             )
         except DocumentError:
             return
@@ -111,21 +111,21 @@ def test_any_export_and_any_proof_is_judged(given: Any) -> None:
 
 @settings(deadline=None)
 @given(anything.filter(lambda document: document is not None))
-def test_any_well_known_document_is_judged(known: Any) -> None:
+def test_any_well_known_document_is_rejected(known: Any) -> None:
     with pytest.raises(DocumentError):
         verify(IMPROVEMENT, known=known)
 
 
-def test_what_holds_itself_is_refused() -> None:
+def test_a_document_that_contains_itself_is_rejected() -> None:
     document: dict[str, Any] = {}
     document["data"] = document
     with pytest.raises(DocumentError, match="nested"):
         verify(document)
 
 
-def test_few_objects_in_many_places_are_refused() -> None:
+def test_few_objects_in_many_places_are_rejected() -> None:
     document: Any = "x"
     for _ in range(30):
         document = [document] * 4
-    with pytest.raises(DocumentError, match="parts"):
+    with pytest.raises(DocumentError, match="values"):
         verify({"data": document})

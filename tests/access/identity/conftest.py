@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
+from tests.access.identity.signing_in import HOST
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.sql import sql
 
@@ -33,9 +34,13 @@ def log(gateway: RunningGateway) -> Iterator[list[logging.LogRecord]]:
     """The log records of all loggers while the test runs."""
     collector = _Collector()
     root = logging.getLogger()
+    # A gateway of an earlier test may have set another level.
+    level = root.level
+    root.setLevel(logging.INFO)
     root.addHandler(collector)
     yield collector.records
     root.removeHandler(collector)
+    root.setLevel(level)
 
 
 def traces(records: list[logging.LogRecord]) -> list[Any]:
@@ -73,3 +78,13 @@ def listening(gateway: RunningGateway) -> list[int]:
             " and (query ilike 'listen%%' or query = 'select 1')",
         )
     ]
+
+
+@pytest.fixture(scope="module")
+def signing_in(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    """A gateway with a public URL."""
+    url = f"https://{HOST}"
+    with RunningGateway(new_database(), mlflow_server.url, public_url=url) as running:
+        yield running

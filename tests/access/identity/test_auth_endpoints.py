@@ -10,6 +10,7 @@ import pytest
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.conftest import Pair
+from tests.access.identity.signing_in import CREATE, HOST, NONCE, TOKEN, bearer, nonce
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
@@ -17,40 +18,10 @@ from tests.support.wallet import Wallet
 WHOAMI = "/api/auth/whoami"
 
 
-TOKEN = "/api/auth/token"
-
-
-NONCE = "/api/auth/nonce"
-
-
-CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
-
-
-HOST = "registry.example"
-
-
-@pytest.fixture(scope="module")
-def signing_in(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow
-) -> Iterator[RunningGateway]:
-    """A gateway with a public URL."""
-    url = f"https://{HOST}"
-    with RunningGateway(new_database(), mlflow_server.url, public_url=url) as running:
-        yield running
-
-
 @pytest.fixture
 def client(signing_in: RunningGateway) -> Iterator[httpx.Client]:
     with signing_in.client() as anonymous:
         yield anonymous
-
-
-def nonce(client: httpx.Client) -> str:
-    return str(good(client.get(NONCE))["nonce"])
-
-
-def bearer(issued: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"{issued['token_type']} {issued['access_token']}"}
 
 
 def test_whoami_shows_the_caller(gateway: RunningGateway) -> None:

@@ -27,8 +27,6 @@ from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"
-
-
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 
 

@@ -24,6 +24,8 @@ from tests.support.wallet import Wallet
 WHOAMI = "/api/auth/whoami"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
+# The order of the curve secp256k1 (SEC 2, section 2.4.1).
+ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 def basic(key: str) -> str:
@@ -111,12 +113,6 @@ def test_a_key_in_the_query_is_ignored(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         answer: httpx.Response = client.get(WHOAMI, params={"api_key": gateway.key()})
         refused(answer, 401, "credentials_missing")
-
-
-MLFLOW = "/api/mlflow/api/2.0/mlflow"
-
-
-ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
 
 @pytest.fixture

@@ -14,14 +14,8 @@ from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"
-
-
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
-
-
 SEARCH = f"{MLFLOW}/experiments/search"
-
-
 CREATE = f"{MLFLOW}/experiments/create"
 
 

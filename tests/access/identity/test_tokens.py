@@ -1,48 +1,25 @@
 """The nonces of SIWE messages, and the lifetime and scopes of tokens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import httpx
 import pytest
 
-from app.standalone.mlflow import ChildMLflow
+from tests.access.identity.signing_in import CREATE, HOST, NONCE, TOKEN, bearer, nonce
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"
-TOKEN = "/api/auth/token"
-NONCE = "/api/auth/nonce"
-CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
-HOST = "registry.example"
-
-
-@pytest.fixture(scope="module")
-def signing_in(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow
-) -> Iterator[RunningGateway]:
-    """A gateway with a public URL."""
-    url = f"https://{HOST}"
-    with RunningGateway(new_database(), mlflow_server.url, public_url=url) as running:
-        yield running
 
 
 @pytest.fixture
 def client(signing_in: RunningGateway) -> Iterator[httpx.Client]:
     with signing_in.client() as anonymous:
         yield anonymous
-
-
-def nonce(client: httpx.Client) -> str:
-    return str(good(client.get(NONCE))["nonce"])
-
-
-def bearer(issued: dict[str, Any]) -> dict[str, str]:
-    return {"Authorization": f"{issued['token_type']} {issued['access_token']}"}
 
 
 def test_a_nonce_is_valid_once(client: httpx.Client) -> None:

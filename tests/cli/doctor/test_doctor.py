@@ -1,4 +1,7 @@
-"""`hokusai-gateway doctor`, as an operator runs it: its output and its exit code."""
+"""`hokusai-gateway doctor`, as an operator runs it: its output and its exit code.
+
+Longer than most files here: one test for each line that the doctor prints, over one fixture.
+"""
 
 import os
 import re
@@ -59,7 +62,7 @@ class Report:
         """Fails unless this is the only problem, and its line contains the text."""
         assert [name for name, level in self.levels().items() if level == "problem"] == [subject]
         assert text in self.lines[subject][1], self.output
-        assert (self.code, self.summary) == (1, "1 problem: see above what to do.")
+        assert (self.code, self.summary) == (1, "1 problem: its line says what to do.")
 
 
 class Doctor:
@@ -125,7 +128,7 @@ def test_all_is_well(healthy: Doctor) -> None:
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
     ]
     assert set(report.levels().values()) == {"ok"}, report.output
-    assert (report.code, report.summary) == (0, "All is well.")
+    assert (report.code, report.summary) == (0, "No problems: the gateway could serve.")
     assert re.match(r"\d+\.\d+ at ", report.lines["PostgreSQL"][1])
     assert re.match(r"\d+\.\d+\.\d+ at http://127", report.lines["MLflow"][1])
     assert re.search(r"0x[0-9a-fA-F]{40}", report.lines["attestor"][1])
@@ -135,7 +138,7 @@ def test_doctor_writes_nothing(doctor: Doctor) -> None:
     report = doctor.run(without=("key_pepper", "attestor_key"))
     assert report.code == 0, report.output
     assert report.levels()["admin key"] == "warning"
-    assert report.summary.startswith("The gateway could serve")
+    assert report.summary.startswith("No problems: the gateway could serve.")
     doctor.run()
     assert doctor.sql("select version from pepper_fingerprints") == []
     assert doctor.sql("select address from attestors") == []
@@ -156,8 +159,8 @@ def test_an_unreachable_database(healthy: Doctor) -> None:
         ("postgresql://u:hid@den@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hid@den/hid@127.0.0.1:9/x", "at 127.0.0.1:9/x: "),
         ("postgresql://u:hidden@127.0.0.1:port/x", "HOKUSAI_DATABASE_URL cannot be read"),
-        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: the only options"),
-        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: a port"),
+        ("postgresql://u:hidden@127.0.0.1:9/x?odd=1", "HOKUSAI_DATABASE_URL: only sslmode"),
+        ("postgresql://u:hidden@127.0.0.1:99999/x", "HOKUSAI_DATABASE_URL: the port"),
     ],
 )
 def test_no_part_of_a_password_is_shown(healthy: Doctor, url: str, text: str) -> None:
@@ -171,7 +174,7 @@ def test_a_database_that_was_not_migrated(healthy: Doctor, postgres: EmbeddedPos
     name = f"empty_{secrets.token_hex(4)}"
     postgres.create_database(name)
     report = healthy.run(database_url=postgres.url(name))
-    report.problem("schema", "none: run `hokusai-gateway migrate`")
+    report.problem("schema", "missing: run `hokusai-gateway migrate`")
     assert report.levels()["admin key"] == "skipped"
     migrate(postgres.url(name))
     assert healthy.run(database_url=postgres.url(name)).code == 0
@@ -192,7 +195,7 @@ def test_another_pepper(healthy: Doctor) -> None:
         "keys",
         "HOKUSAI_KEY_PEPPER: pepper 1 is not the one that this database's keys were made with",
     )
-    healthy.run(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, and")
+    healthy.run(without=("key_pepper",)).problem("keys", "HOKUSAI_KEY_PEPPER is not set, but")
 
 
 def test_another_attestor(healthy: Doctor) -> None:
@@ -201,7 +204,7 @@ def test_another_attestor(healthy: Doctor) -> None:
         "insert into attestors values (%s, %s, now())", address, "hokusai.registry+00000000+AA=="
     )
     healthy.run().problem("attestations", f"{address} signed this database's attestations")
-    healthy.run(without=("attestor_key",)).problem("attestations", f"{address} signs")
+    healthy.run(without=("attestor_key",)).problem("attestations", f"{address} signed those")
     assert healthy.run(retired_attestors=address).code == 0
 
 
@@ -237,7 +240,7 @@ def test_an_unreachable_mlflow(healthy: Doctor) -> None:
 def test_an_mlflow_that_does_not_respond(healthy: Doctor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        healthy.run(mlflow_url=url).problem("MLflow", f"no answer from {url} within")
+        healthy.run(mlflow_url=url).problem("MLflow", f"no response from {url} within")
 
 
 class Silent(BaseHTTPRequestHandler):
@@ -254,7 +257,9 @@ def test_a_server_that_is_not_mlflow(healthy: Doctor) -> None:
         report = healthy.run(mlflow_url=f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
         thread.join()
-    report.problem("credential", "MLflow answered 501 to /api/2.0/mlflow/experiments/search. See ")
+    report.problem(
+        "credential", "MLflow responded with 501 to /api/2.0/mlflow/experiments/search. See "
+    )
 
 
 @pytest.fixture(scope="module")
@@ -341,10 +346,10 @@ def guarded_mlflow(mlflow_server: ChildMLflow) -> Iterator[str]:
 
 def test_an_mlflow_that_requires_a_password(healthy: Doctor, guarded_mlflow: str) -> None:
     report = healthy.run(mlflow_url=guarded_mlflow)
-    report.problem("credential", "MLflow asks for one: set HOKUSAI_MLFLOW_AUTHORIZATION")
+    report.problem("credential", "MLflow requires one: set HOKUSAI_MLFLOW_AUTHORIZATION")
     wrong = "Basic Z2F0ZXdheTp3cm9uZw=="
     report = healthy.run(mlflow_url=guarded_mlflow, mlflow_authorization=wrong)
-    report.problem("credential", "MLflow refuses the one in HOKUSAI_MLFLOW_AUTHORIZATION")
+    report.problem("credential", "MLflow rejects the one in HOKUSAI_MLFLOW_AUTHORIZATION")
     assert wrong not in report.output
     report = healthy.run(mlflow_url=guarded_mlflow, mlflow_authorization=GOOD)
     assert report.code == 0, report.output
@@ -356,7 +361,7 @@ def test_redis(healthy: Doctor, tmp_path: Path) -> None:
     with RunningRedis(tmp_path, password="hidden-from-all") as redis:
         report = healthy.run(redis_url=redis.url)
         assert report.code == 0, report.output
-        assert report.lines["Redis"] == ("ok", f"answers at 127.0.0.1:{redis.port}")
+        assert report.lines["Redis"] == ("ok", f"responds at 127.0.0.1:{redis.port}")
         assert redis.command("KEYS", "*") == []
         wrong = redis.url.replace("hidden-from-all", "another-one")
         healthy.run(redis_url=wrong).problem("Redis", "AuthenticationError")
@@ -373,7 +378,7 @@ def test_a_port_in_use(healthy: Doctor, gateway: RunningGateway) -> None:
     healthy.run(port=mlflow).problem("port", "stop what uses it")
     report = healthy.run(port=str(gateway.port))
     assert report.code == 0, report.output
-    assert report.lines["port"][1].endswith(f"serves at {gateway.url}, and is ready")
+    assert report.lines["port"][1].endswith(f"serves at {gateway.url} and is ready")
 
 
 def test_a_gateway_that_is_not_ready(healthy: Doctor, new_database: Callable[[], str]) -> None:
@@ -381,7 +386,7 @@ def test_a_gateway_that_is_not_ready(healthy: Doctor, new_database: Callable[[],
     with RunningGateway(url, healthy.settings["mlflow_url"]) as running:
         sql(running, "update alembic_version set version_num = '0001'")
         report = healthy.run(port=str(running.port))
-    report.problem("port", f"serves at {running.url}, and is not ready: migrations: revision 0001")
+    report.problem("port", f"serves at {running.url} but is not ready: migrations: revision 0001")
 
 
 def test_an_invalid_setting() -> None:
@@ -408,7 +413,7 @@ def test_the_services_that_serve_starts(doctor: Doctor) -> None:
     report = doctor.run_process(without=ALONE)
     assert report.code == 0, report.output
     assert set(report.levels().values()) == {"ok"}
-    assert "serve` starts a PostgreSQL of its own" in report.lines["PostgreSQL"][1]
+    assert "serve` starts its own PostgreSQL" in report.lines["PostgreSQL"][1]
     assert "`serve` starts " in report.lines["MLflow"][1]
     assert not Path(doctor.settings["data_dir"]).exists()
     report = doctor.run_process(without=ALONE, blocked=STANDALONE)

@@ -185,7 +185,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     (
         "improved",
         {"data_contribution": {"contributor": "0x123..."}},
-        "body.data_contribution.single.contributor: This is not a valid Ethereum address",
+        "body.data_contribution.contributor: This is not a valid Ethereum address",
     ),
     ("improved", {}, "contributor_address"),
     (

@@ -8,6 +8,8 @@ it. Their strings have placeholders such as `{victim.run}`, which `attack.py` li
 A request must be refused, unless `may_succeed` is set: then the response may have status 200, and
 be about the attacker's own data or about none. No row stores a value of the victim's among the
 attacker's data, so that every such value in a response comes from the victim.
+
+Longer than most files here: a table with a row for each attack on each route.
 """
 
 from typing import Any

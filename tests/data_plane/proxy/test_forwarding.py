@@ -1,4 +1,7 @@
-"""Forwarding to MLflow and back through HTTP: what must arrive, and what must not."""
+"""Forwarding to MLflow and back through HTTP: what must arrive, and what must not.
+
+Longer than most files here: all of it uses one gateway before one recording upstream.
+"""
 
 import base64
 import datetime

@@ -1,4 +1,7 @@
-"""Responses of the upstream: what reaches the client, and what must not."""
+"""Responses of the upstream: what reaches the client, and what must not.
+
+Longer than most files here: the scripts of the upstream stand beside the tests that use them.
+"""
 
 import asyncio
 import gzip

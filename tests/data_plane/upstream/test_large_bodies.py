@@ -1,4 +1,7 @@
-"""Bodies that are large enough to be spliced: the same rules hold as for copied bodies."""
+"""Bodies that are large enough to be spliced: the same rules hold as for copied bodies.
+
+Longer than most files here: the scripts of the upstream stand beside the tests that use them.
+"""
 
 import asyncio
 import hashlib

@@ -1,4 +1,7 @@
-"""The pool of connections: reuse, retries, limits, the queue, TLS."""
+"""The pool of connections: reuse, retries, limits, the queue, TLS.
+
+Longer than most files here: the scripts of the upstream stand beside the tests that use them.
+"""
 
 import asyncio
 import os

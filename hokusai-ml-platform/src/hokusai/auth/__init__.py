@@ -1,4 +1,4 @@
-"""Who calls: wallets, and what makes the MLflow client authenticate as the SDK does."""
+"""Wallet authentication, and the plugin that gives the MLflow client the SDK's credential."""
 
 from hokusai.auth.wallet import HokusaiAuth
 

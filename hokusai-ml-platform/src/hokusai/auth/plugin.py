@@ -1,9 +1,8 @@
-"""Makes the MLflow client authenticate as the SDK does (`MLFLOW_TRACKING_AUTH=hokusai`).
+"""The MLflow plugin that sends the SDK's credential (`MLFLOW_TRACKING_AUTH=hokusai`).
 
-MLflow finds the provider by the entry point `mlflow.request_auth_provider` and asks it for a
-`requests` authentication, which sees each request after MLflow has set its own headers. So it takes
-the place of what `MLFLOW_TRACKING_TOKEN` put there: never two credentials, and never one for
-another host than the gateway's.
+MLflow finds the provider by the entry point `mlflow.request_auth_provider`, and passes its result
+to `requests` as authentication. That runs after MLflow has set its own headers, so it replaces what
+`MLFLOW_TRACKING_TOKEN` put there. A request carries one credential, and only to its own gateway.
 """
 
 from __future__ import annotations
@@ -16,27 +15,29 @@ from typing import Any
 import requests
 from requests.auth import AuthBase
 
-from hokusai.authorization import RENEWABLE
+from hokusai.authorization import REJECTED_TOKEN_REASONS
 from hokusai.client import GatewayClient
-from hokusai.credentials import find_credential
-from hokusai.errors import ConfigurationError, CredentialError
-from hokusai.gateway_url import GatewayAddress, origin_of
+from hokusai.credentials import resolve_credential
+from hokusai.errors import ConfigurationError
+from hokusai.gateway_url import GatewayURL, origin_of
 
 NAME = "hokusai"
 
 
 class HokusaiRequestAuthProvider:
-    """What MLflow looks up by name (mlflow.tracking.request_auth)."""
+    """The class that MLflow loads (see `mlflow.tracking.request_auth`)."""
 
     def get_name(self) -> str:
+        """Return the value of `MLFLOW_TRACKING_AUTH` that selects this provider."""
         return NAME
 
     def get_auth(self) -> AuthBase:
+        """Return the authentication for one request."""
         return RequestAuth()
 
 
-class _Active:
-    """The client whose credential MLflow's requests to its gateway have: the last one activated."""
+class _ActiveClients:
+    """For each gateway, the client whose credential MLflow's requests carry: the newest one."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -44,96 +45,92 @@ class _Active:
 
     def set(self, client: GatewayClient) -> None:
         with self._lock:
-            self._clients[client.address.tracking] = client
+            self._clients[client.url.tracking] = client
 
-    def find(self, url: str) -> GatewayClient | None:
-        """For the URL of a request; None where it goes to no gateway that we know."""
+    def for_url(self, url: str) -> GatewayClient | None:
+        """The client for a request to this URL, or None where it is not sent to a gateway."""
         with self._lock:
             for tracking, client in self._clients.items():
-                if _below(url, tracking):
+                if _is_below(url, tracking):
                     return client
-            address = _configured()
-            if address is None or not _below(url, address.tracking):
+            gateway = _configured_gateway()
+            if gateway is None or not _is_below(url, gateway.tracking):
                 return None
-            # Nobody made a registry, as in a child process: what the environment has.
-            found = GatewayClient(address, find_credential(address.origin))
-            self._clients[address.tracking] = found
-            return found
+            # No registry was made in this process, such as a child process of a training run: use
+            # the credential in the environment.
+            client = GatewayClient(gateway, resolve_credential(gateway.origin))
+            self._clients[gateway.tracking] = client
+            return client
 
 
-def _below(url: str, tracking: str) -> bool:
+def _is_below(url: str, tracking: str) -> bool:
     return origin_of(url) == origin_of(tracking) and url.startswith(tracking + "/")
 
 
-def _configured() -> GatewayAddress | None:
+def _configured_gateway() -> GatewayURL | None:
     import mlflow
 
     for url in (mlflow.get_tracking_uri(), os.environ.get("HOKUSAI_URL")):
         with contextlib.suppress(ConfigurationError):
-            return GatewayAddress.parse(url or "")
+            return GatewayURL.parse(url or "")
     return None
 
 
-active = _Active()
+active = _ActiveClients()
 
 
 class RequestAuth(AuthBase):
-    """Authenticates one request of MLflow's to the gateway, and keeps to the rate limit."""
+    """Authenticates one request of MLflow to the gateway, and keeps within the rate limit."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        client = active.find(request.url or "")
+        client = active.for_url(request.url or "")
         if client is None:
             return request
-        if client.authorizer is None:
-            # What MLFLOW_TRACKING_TOKEN had put there may be meant for it, if it came later.
-            if "Authorization" in request.headers:
-                return request
-            raise CredentialError(
-                f"There is no credential for {client.address.origin} in this process. Set "
-                "HOKUSAI_API_KEY or HOKUSAI_PRIVATE_KEY."
-            )
-        client.pacer.wait()
-        request.headers["Authorization"] = client.authorizer.header()
-        request.register_hook("response", _Answer(client, request))
+        # Without a credential of the SDK, a token that MLflow found in the environment is kept.
+        if client.authorizer is None and "Authorization" in request.headers:
+            return request
+        authorizer = client.require_authorizer()
+        client.rate_limiter.acquire()
+        request.headers["Authorization"] = authorizer.header()
+        request.register_hook("response", _ResponseHook(client, request))
         return request
 
 
-class _Answer:
-    """Looks at the answer: notes the limit, and repeats once with a new token if that helps."""
+class _ResponseHook:
+    """Reads the rate limit of a response, and repeats the request once if its token expired."""
 
     def __init__(self, client: GatewayClient, request: requests.PreparedRequest) -> None:
         self._client = client
         self._repeated = False
         # Where the body begins, to send it again: MLflow uploads files as open files.
         tell = getattr(request.body, "tell", None)
-        self._start = tell() if callable(tell) else None
+        self._body_start = tell() if callable(tell) else None
 
     def __call__(
         self, response: requests.Response, *_: Any, **kwargs: Any
     ) -> requests.Response | None:
         if response.status_code != 401:
-            self._client.pacer.note(response.headers)
+            self._client.rate_limiter.update(response.headers)
             return None
-        if self._repeated or _reason(response) not in RENEWABLE:
+        if self._repeated or _reason(response) not in REJECTED_TOKEN_REASONS:
             return None
         request = response.request
-        authorizer = self._client.authorizer
-        used = request.headers.get("Authorization", "")
-        if authorizer is None or not authorizer.renew(used):
+        authorizer = self._client.require_authorizer()
+        if not authorizer.invalidate(request.headers.get("Authorization", "")):
             return None
         body: Any = request.body
-        if self._start is not None:
-            body.seek(self._start)
+        if self._body_start is not None:
+            body.seek(self._body_start)
         elif body is not None and not isinstance(body, (str, bytes)):
-            return None  # it was read, and cannot be read again
+            return None  # a stream that has been read cannot be sent again
         self._repeated = True
         response.close()
-        again = request.copy()
-        again.headers["Authorization"] = authorizer.header()
-        repeated: requests.Response = response.connection.send(again, **kwargs)
+        repetition = request.copy()
+        repetition.headers["Authorization"] = authorizer.header()
+        repeated: requests.Response = response.connection.send(repetition, **kwargs)
         repeated.history.append(response)
-        repeated.request = again
-        self._client.pacer.note(repeated.headers)
+        repeated.request = repetition
+        self._client.rate_limiter.update(repeated.headers)
         return repeated
 
 
@@ -146,7 +143,10 @@ def _reason(response: requests.Response) -> str | None:
 
 
 def activate(client: GatewayClient) -> None:
-    """From now on MLflow's requests to the client's gateway have the client's credential."""
+    """Give MLflow's requests to the client's gateway the client's credential from now on.
+
+    Sets `MLFLOW_TRACKING_AUTH` in the environment of this process.
+    """
     active.set(client)
     os.environ["MLFLOW_TRACKING_AUTH"] = NAME
 

@@ -1,77 +1,67 @@
-"""Signing requests with an Ethereum wallet, as the guide's class `HokusaiAuth` does."""
+"""`HokusaiAuth`: requests signed with an Ethereum wallet, as in the integration guide."""
 
 from __future__ import annotations
 
-import datetime
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from hokusai.errors import CredentialError
-from hokusai.gateway_url import GatewayAddress
-
-if TYPE_CHECKING:
-    from hokusai.client import GatewayClient
+from hokusai.client import GatewayClient
+from hokusai.gateway_url import GatewayURL
+from hokusai.wallet_signer import WalletSigner
 
 DEFAULT_API = "https://registry.hokus.ai/api"
 
 
 class HokusaiAuth:
-    """Authenticated requests of one wallet. Each is signed afresh: a signature is good for one
-    request that changes something.
+    """Sends requests that are each signed by one wallet.
 
-    private_key: 32 bytes in hexadecimal, with or without 0x. api_base: the gateway's `/api`.
-    Raises CredentialError for what is no private key; the message does not show it.
+    Attributes:
+        account: The `eth_account` account of the private key.
+        api_base: The gateway's `/api`, without a slash at its end.
     """
 
     def __init__(self, private_key: str, api_base: str = DEFAULT_API) -> None:
-        self.account = _account(private_key)
+        """Load the key; nothing is sent yet.
+
+        Args:
+            private_key: 32 bytes in hexadecimal, with or without `0x`.
+            api_base: The gateway's `/api`.
+
+        Raises:
+            CredentialError: This is not a private key. The message does not contain it.
+        """
+        self._signer = WalletSigner(private_key)
+        self.account = self._signer.account
         self.api_base = api_base.rstrip("/")
         self._client: GatewayClient | None = None
-        # What the gateway's clock is ahead of ours, in seconds; learnt where it matters.
-        self.skew = 0.0
 
     def __repr__(self) -> str:
         return f"HokusaiAuth(address={self.account.address!r})"
 
     def get_auth_headers(self) -> dict[str, str]:
-        """The three `X-ETH-*` headers for one request, signed now (EIP-191)."""
-        from eth_account.messages import encode_defunct
+        """Return the three `X-ETH-*` headers for one request, signed now (EIP-191).
 
-        now = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.skew)
-        message = f"Hokusai API Access - {now.replace(tzinfo=None).isoformat()}"
-        signature = self.account.sign_message(encode_defunct(text=message)).signature.hex()
-        return {
-            "X-ETH-Address": self.account.address,
-            "X-ETH-Message": message,
-            # hexbytes writes it with or without 0x, by its version.
-            "X-ETH-Signature": signature if signature.startswith("0x") else "0x" + signature,
-        }
+        The gateway accepts a signature for one changing request only: call this for each.
+        """
+        return self._signer.headers()
 
     def make_request(self, method: str, endpoint: str, json: Any = None) -> Any:
-        """The JSON of an answer. `endpoint` begins behind `/api`: `/mlflow/api/2.0/...`, `/models`.
+        """Send one signed request.
 
-        Raises GatewayError for a refusal, UnreachableError when there is no answer.
+        Args:
+            method: The HTTP method.
+            endpoint: The path after `/api`, such as `/models` or `/mlflow/api/2.0/...`.
+            json: The body, if there is one.
+
+        Returns:
+            The parsed JSON of the response.
+
+        Raises:
+            ConfigurationError: `api_base` is not the URL of a gateway.
+            GatewayError: The gateway refused the request or failed.
+            UnreachableError: There was no response.
         """
         if self._client is None:
-            from hokusai.client import GatewayClient
-
-            self._client = GatewayClient(GatewayAddress.parse(self.api_base))
+            self._client = GatewayClient(GatewayURL.parse(self.api_base))
         return self._client.request(
-            method, endpoint, json=json, sign=self.get_auth_headers, repeatable=False
+            method, endpoint, json=json, sign=self.get_auth_headers, idempotent=False
         )
-
-
-def _account(private_key: str) -> Any:
-    limit = sys.getrecursionlimit()
-    from eth_account import Account
-
-    # A library that it imports raises the limit a hundredfold. Deeply nested JSON would then end
-    # the whole process, where it raises an error otherwise.
-    sys.setrecursionlimit(limit)
-    try:
-        return Account.from_key(private_key)
-    except Exception:
-        # Whatever the library says may hold the key.
-        raise CredentialError(
-            "The private key is none: it has 32 bytes, as 64 hexadecimal digits."
-        ) from None

@@ -1,1 +1,1 @@
-"""The command `hokusai`; `hokusai.cli.main` is its entry."""
+"""The command `hokusai`; its entry point is `hokusai.cli.main.main`."""

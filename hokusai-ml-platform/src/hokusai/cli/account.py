@@ -1,4 +1,4 @@
-"""`login`, `logout`, `whoami` and `limits`: who one is at a gateway."""
+"""`hokusai login`, `logout`, `whoami` and `limits`: the caller's credential at a gateway."""
 
 from __future__ import annotations
 
@@ -8,92 +8,98 @@ import sys
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import record, say, write_json
+from hokusai.cli.output import write_json, write_line, write_record
 
 _PRIVATE_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
-# Nobody's key is longer; standard input may be anything.
-_LONGEST = 4096
+# More than any key or token has. Standard input may be any file, so reading it is bounded.
+_MAX_CHARACTERS = 4096
 
 
 @click.command()
 @url_option
 @click.option("--with-key-stdin", is_flag=True, help="Read the key from standard input.")
-@click.option("--repin", is_flag=True, help="Trust the attestors that the gateway names now.")
-def login(url: str | None, with_key_stdin: bool, repin: bool) -> None:
-    """Store an API key for a gateway, after asking the gateway whether it is good.
+@click.option(
+    "--replace-attestors",
+    is_flag=True,
+    help="Trust the gateway's present attestors in place of those stored before.",
+)
+def login(url: str | None, with_key_stdin: bool, replace_attestors: bool) -> None:
+    """Store an API key for a gateway, after checking it with the gateway.
 
-    The gateway's attestors are noted as well, so that `hokusai verify` knows them. A wallet's key
-    is not stored: give it in HOKUSAI_PRIVATE_KEY.
+    The gateway's attestors are stored too, for `hokusai verify`. A wallet's private key is not
+    stored: set HOKUSAI_PRIVATE_KEY instead.
     """
     from hokusai.api import GatewayAPI
     from hokusai.cli import trusted_attestors
     from hokusai.client import GatewayClient
-    from hokusai.credentials import find_credential, store_credential
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.credentials import resolve_credential, store_credential
+    from hokusai.gateway_url import GatewayURL
 
-    address = GatewayAddress.find(url)
-    key = _key(with_key_stdin)
+    gateway = GatewayURL.resolve(url)
+    key = _read_key(with_key_stdin)
     if _PRIVATE_KEY.fullmatch(key):
         raise click.UsageError(
             "This looks like a wallet's private key, which is not stored. Set HOKUSAI_PRIVATE_KEY, "
-            "or make an API key with the wallet."
+            "or create an API key with the wallet."
         )
-    client = GatewayClient(address, find_credential(address.origin, api_key=key))
+    client = GatewayClient(gateway, resolve_credential(gateway.origin, api_key=key))
     identity = GatewayAPI(client).whoami()
-    path = store_credential(address.origin, key)
-    say(f"Signed in to {address.origin} as {identity['principal']} (tenant {identity['tenant']}).")
-    say(f"The key is in {path}, for you alone to read.")
-    found = find_credential(address.origin)
-    if found is not None and found.source != str(path):
-        say(f"As long as {found.source} is set, that is used and not this key.")
-    say(trusted_attestors.pin(client, repin))
+    path = store_credential(gateway.origin, key)
+    write_line(
+        f"Logged in to {gateway.origin} as {identity['principal']} (tenant {identity['tenant']})."
+    )
+    write_line(f"The key is stored in {path}, which only you can read.")
+    used = resolve_credential(gateway.origin)
+    if used is not None and used.source != str(path):
+        write_line(f"As long as {used.source} is set, it is used instead of the stored key.")
+    write_line(trusted_attestors.store_attestors(client, replace_attestors))
 
 
-def _key(with_key_stdin: bool) -> str:
+def _read_key(with_key_stdin: bool) -> str:
     if with_key_stdin:
-        key = sys.stdin.read(_LONGEST + 1).strip()
-        if not key or len(key) > _LONGEST:
+        key = sys.stdin.read(_MAX_CHARACTERS + 1).strip()
+        if not key or len(key) > _MAX_CHARACTERS:
             raise click.UsageError("There is no key on standard input.")
         return key
     if not sys.stdin.isatty():
-        raise click.UsageError("There is no terminal to ask for the key: use --with-key-stdin.")
-    found: str = click.prompt("API key", hide_input=True, err=True)
-    return found.strip()
+        raise click.UsageError("There is no terminal to enter the key at: use --with-key-stdin.")
+    entered: str = click.prompt("API key", hide_input=True, err=True)
+    return entered.strip()
 
 
 @click.command()
 @url_option
 def logout(url: str | None) -> None:
-    """Forget the key that is stored for a gateway. It stays good until it is revoked there."""
-    from hokusai.credentials import forget_credential
-    from hokusai.gateway_url import GatewayAddress
+    """Delete the key that is stored for a gateway. The gateway accepts it until it is revoked."""
+    from hokusai.credentials import delete_credential
+    from hokusai.gateway_url import GatewayURL
 
-    origin = GatewayAddress.find(url).origin
-    if forget_credential(origin):
-        say(f"The key for {origin} is forgotten here. At the gateway it is still good.")
+    origin = GatewayURL.resolve(url).origin
+    if delete_credential(origin):
+        write_line(f"The key for {origin} is deleted here. The gateway still accepts it.")
     else:
-        say(f"No key was stored for {origin}.")
+        write_line(f"No key is stored for {origin}.")
 
 
 @click.command()
 @url_option
 @json_option
 def whoami(url: str | None, as_json: bool) -> None:
-    """Who the gateway takes you for."""
-    found = connect(url).whoami()
-    write_json(dict(found)) if as_json else record(found)
+    """Show the caller's identity, as the gateway sees it."""
+    identity = connect(url).whoami()
+    write_json(dict(identity)) if as_json else write_record(identity)
 
 
 @click.command()
 @url_option
 @json_option
 def limits(url: str | None, as_json: bool) -> None:
-    """What is left of your rate limit."""
-    found = connect(url).limits()
+    """Show what is left of the caller's rate limit."""
+    limit = connect(url).limits()
     if as_json:
-        write_json(dict(found))
+        write_json(dict(limit))
     else:
-        say(
-            f"{found['remaining']} of {found['limit']} requests are left for the next "
-            f"{found['reset']} seconds."
+        write_line(
+            f"{limit['remaining']} of {limit['limit']} requests are left for the next "
+            f"{limit['reset']} seconds."
         )

@@ -1,55 +1,43 @@
-"""`hokusai attest`: the gateway's word for an improvement, as a file."""
+"""`hokusai attest`: have the gateway attest a model or an improvement, and save the result."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Sequence
+from typing import Any, Mapping, Sequence
 
 import click
 
 from hokusai.cli.options import (
-    Pair,
     connect,
     contribution_options,
-    contributions_of,
+    data_contribution_of,
+    idempotency_key_option,
     json_option,
-    metrics_of,
+    metric_option,
+    metrics_from_pairs,
+    primary_metric_option,
     url_option,
 )
-from hokusai.cli.output import numbers, record, write_json
+from hokusai.cli.output import format_metrics, write_json, write_record
 from hokusai.errors import ConfigurationError
 
 
 @click.command()
 @click.argument("model_id", required=False)
-@click.option("--baseline-run", "baseline_run_id", metavar="ID")
-@click.option("--improved-run", "improved_run_id", metavar="ID")
-@click.option("--baseline-model", "baseline_model_id", metavar="MODEL")
-@click.option("--improved-model", "improved_model_id", metavar="MODEL")
-@click.option("--model-name", help="Of a registered model in MLflow, with --model-version.")
-@click.option("--model-version")
-@click.option("--fetch", metavar="HASH", help="No new one: the one that has this hash.")
-@click.option("--claimed", is_flag=True, help="Nobody looks; it is your word, and says so.")
-@click.option(
-    "--metric",
-    "metrics",
-    type=Pair(number=True),
-    multiple=True,
-    metavar="NAME=NUMBER",
-    help="Your number of the improved model, which MLflow's is compared with.",
-)
-@click.option(
-    "--baseline-metric",
-    "baseline_metrics",
-    type=Pair(number=True),
-    multiple=True,
-    metavar="NAME=NUMBER",
-    help="Your number of the baseline.",
-)
-@click.option("--primary-metric", metavar="NAME", help="The one that counts.")
+@click.option("--baseline-run", "baseline_run_id", metavar="ID", help="The baseline's run.")
+@click.option("--improved-run", "improved_run_id", metavar="ID", help="The improved model's run.")
+@click.option("--baseline-model", "baseline_model_id", metavar="MODEL", help="The baseline's id.")
+@click.option("--improved-model", "improved_model_id", metavar="MODEL", help="The model's id.")
+@click.option("--model-name", help="A registered model in MLflow, with --model-version.")
+@click.option("--model-version", help="Its version in MLflow.")
+@click.option("--fetch", metavar="HASH", help="Fetch an existing attestation by its hash.")
+@click.option("--claimed", is_flag=True, help="Attest --metric without comparing with MLflow.")
+@metric_option("--metric", "metrics", "A metric of the improved model, which must equal MLflow's.")
+@metric_option("--baseline-metric", "baseline_metrics", "A metric of the baseline, likewise.")
+@primary_metric_option
 @contribution_options
-@click.option("--idempotency-key", metavar="KEY", help="Names this attestation.")
-@click.option("-o", "--output", metavar="FILE", help="Where to write it, for `hokusai verify`.")
+@idempotency_key_option
+@click.option("-o", "--output", metavar="FILE", help="Write the attestation to a file.")
 @url_option
 @json_option
 def attest(
@@ -67,60 +55,68 @@ def attest(
     output: str | None,
     url: str | None,
     as_json: bool,
-    **named: Any,
+    **subject: Any,
 ) -> None:
-    """Have a model attested, or that it improves on a baseline.
+    """Have a model attested, or its improvement on a baseline.
 
-    Give a MODEL_ID, which brings its baseline along; or two runs, or two models; or a name and a
-    version in MLflow.
+    Pass the MODEL_ID of a registered model, whose baseline is known; or two runs; or two model
+    ids; or the name and version of a model in MLflow.
     """
-    subject = model_id is not None or claimed or any(named.values())
-    if fetch is None and not subject:
-        raise click.UsageError("Say what to attest: a model id, or two runs.")
-    if fetch is not None and subject:
-        raise click.UsageError("--fetch gets an attestation that there is, and takes no others.")
-    given: Any = metrics_of(metrics)
+    has_subject = model_id is not None or claimed or any(subject.values())
+    if fetch is None and not has_subject:
+        raise click.UsageError("Pass what to attest, such as a model id or two runs.")
+    if fetch is not None and has_subject:
+        raise click.UsageError("--fetch cannot be combined with what to attest.")
+    compared: Any = metrics_from_pairs(metrics)
     if baseline_metrics:
-        given = {"baseline": metrics_of(baseline_metrics), "improved": given or {}}
+        compared = {
+            "baseline": metrics_from_pairs(baseline_metrics),
+            "improved": compared or {},
+        }
     if fetch is not None:
-        found = connect(url).attestation(fetch)
+        attestation = connect(url).attestation(fetch)
     else:
-        found = connect(url).attest(
-            {
-                "kind": "claimed" if claimed else "witnessed",
-                "model_id": model_id,
-                "metrics": given,
-                "data_contribution": contributions_of(
-                    contributions, contributor, samples, data_hash, data
-                ),
-                **named,
-            },
-            idempotency_key,
-        )
+        body = {
+            "kind": "claimed" if claimed else "witnessed",
+            "model_id": model_id,
+            "metrics": compared,
+            "data_contribution": data_contribution_of(
+                contributions, contributor, samples, data_hash, data
+            ),
+            **subject,
+        }
+        attestation = connect(url).attest(body, idempotency_key)
     if output is not None:
-        try:
-            with open(output, "w", encoding="utf-8") as file:
-                json.dump(dict(found), file, indent=2)
-                file.write("\n")
-        except OSError as error:
-            raise ConfigurationError(
-                f"{output} cannot be written: {error.strerror}. The same command again gets the "
-                f"same attestation, {found['hash']}."
-            ) from None
+        _save(attestation, output)
     if as_json:
-        write_json(dict(found))
-        return
-    data_of = found["data"]
-    points = found["delta_one"]
-    record(
+        write_json(dict(attestation))
+    else:
+        _show(attestation, output)
+
+
+def _save(attestation: Mapping[str, Any], path: str) -> None:
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(dict(attestation), file, indent=2)
+            file.write("\n")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be written: {error.strerror}. The same command returns the same "
+            f"attestation again, {attestation['hash']}."
+        ) from None
+
+
+def _show(attestation: Mapping[str, Any], path: str | None) -> None:
+    points = attestation["delta_one"]
+    write_record(
         {
-            "attestation": found["hash"],
-            "kind": found["kind"],
-            "metrics": numbers(data_of["metrics"]),
-            "primary metric": data_of["primary_metric"],
+            "attestation": attestation["hash"],
+            "kind": attestation["kind"],
+            "metrics": format_metrics(attestation["data"]["metrics"]),
+            "primary metric": attestation["data"]["primary_metric"],
             "improvement": None if points is None else f"{points:g} percentage points",
-            "signed by": found["signature"]["signer"],
-            "log entry": str(found["log"]["index"]),
-            "file": output,
+            "signed by": attestation["signature"]["signer"],
+            "log entry": str(attestation["log"]["index"]),
+            "file": path,
         }
     )

@@ -1,6 +1,7 @@
-"""`hokusai`: the whole command, and what every failure of it looks like.
+"""The command `hokusai`: all subcommands, and how each kind of error is reported.
 
-Nothing heavy is imported before a command needs it, so that `hokusai --help` answers at once.
+Modules that are slow to import are imported by the commands that need them, so that
+`hokusai --help` is fast.
 """
 
 from __future__ import annotations
@@ -13,27 +14,28 @@ from typing import Any, Sequence
 
 import click
 
-import hokusai
+from hokusai.__version__ import __version__
 from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
 from hokusai.cli.log import log
 from hokusai.cli.models import models
-from hokusai.cli.output import clean
+from hokusai.cli.output import sanitize
 from hokusai.cli.register import register
 from hokusai.cli.verify import verify
 from hokusai.errors import ConfigurationError, HokusaiError, HokusaiWarning, InputError
 
-# As shells and click have them.
+# Exit codes. The last is the convention of shells: 128 and the number of SIGINT.
 REFUSED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(hokusai.__version__, prog_name="hokusai")
+@click.version_option(__version__, prog_name="hokusai")
 def cli() -> None:
     """Register models with Hokusai, have improvements attested, and verify attestations.
 
-    The gateway is --url, or HOKUSAI_URL, or MLFLOW_TRACKING_URI. The credential is
-    MLFLOW_TRACKING_TOKEN, HOKUSAI_API_KEY or HOKUSAI_PRIVATE_KEY, or what `hokusai login` stored.
+    The gateway is --url, or else HOKUSAI_URL, HOKUSAI_API_ENDPOINT or MLFLOW_TRACKING_URI. The
+    credential is MLFLOW_TRACKING_TOKEN, HOKUSAI_API_KEY or HOKUSAI_PRIVATE_KEY, or else the key
+    that `hokusai login` stored.
     """
 
 
@@ -42,29 +44,37 @@ for _command in (login, logout, whoami, limits, models, register, attest, verify
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command: its exit code, 0, 1 for what was refused or does not hold, 2 for usage."""
+    """Run the command.
+
+    Args:
+        arguments: The arguments after the command's name; by default those of the process.
+
+    Returns:
+        The exit code: 0 for success; 1 if the gateway refused or an attestation does not hold;
+        2 for wrong usage, unreadable files and missing credentials; 130 if interrupted.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal of another encoding still gets the rest of the line.
+            # Characters that the terminal's encoding lacks must not end the command.
             stream.reconfigure(errors="replace")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         warnings.simplefilter("always", HokusaiWarning)
-        warnings.showwarning = _warn
+        warnings.showwarning = _show_warning
         return _run(arguments)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
     try:
-        found = cli.main(
+        code = cli.main(
             args=None if arguments is None else list(arguments),
             prog_name="hokusai",
             standalone_mode=False,
         )
         sys.stdout.flush()
-        return found if isinstance(found, int) else 0
+        return code if isinstance(code, int) else 0
     except click.ClickException as error:
-        # Its message is a page of help; click has it from 8.2 on.
+        # From click 8.2 on, a group without a subcommand raises this, with the help as message.
         if type(error).__name__ == "NoArgsIsHelpError":
             click.echo(error.format_message(), err=True)
             return USAGE
@@ -72,7 +82,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         return _fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read has seen enough; Python would complain again when it closes.
+        # The reader has closed the pipe. Python flushes standard output again when it exits, and
+        # would report the same error there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return REFUSED
     except (InputError, ConfigurationError) as error:
@@ -80,22 +91,26 @@ def _run(arguments: Sequence[str] | None) -> int:
     except HokusaiError as error:
         return _fail(str(error), REFUSED)
     except Exception as error:
-        # MLflow's errors have been written for users. Of others only the name is told: the text
-        # of an error that nobody foresaw may hold a secret.
+        # MLflow's errors are written for users. Of other errors only the class is shown, since
+        # their text may contain a secret.
         if any(kind.__name__ == "MlflowException" for kind in type(error).__mro__):
             return _fail(f"MLflow: {error}", REFUSED)
         if os.environ.get("HOKUSAI_DEBUG"):
             raise
         return _fail(
-            f"{type(error).__name__}, which should not happen. HOKUSAI_DEBUG=1 shows where.",
+            f"An internal error occurred: {type(error).__name__}. HOKUSAI_DEBUG=1 shows where.",
             REFUSED,
         )
 
 
 def _fail(message: str, code: int) -> int:
-    click.echo(f"hokusai: {clean(' '.join(message.split()))}", err=True)
+    click.echo(f"hokusai: {_one_line(message)}", err=True)
     return code
 
 
-def _warn(message: Warning | str, *_: Any, **__: Any) -> None:
-    click.echo(f"hokusai: warning: {clean(' '.join(str(message).split()))}", err=True)
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"hokusai: warning: {_one_line(str(message))}", err=True)
+
+
+def _one_line(text: str) -> str:
+    return sanitize(" ".join(text.split()))

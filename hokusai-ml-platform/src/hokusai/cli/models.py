@@ -1,4 +1,4 @@
-"""`hokusai models`: what is registered, and what came of what."""
+"""`hokusai models`: registered models, and which of them improves on which."""
 
 from __future__ import annotations
 
@@ -8,54 +8,68 @@ from typing import TYPE_CHECKING, Any, Mapping
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import console, numbers, record, table, text, write_json
+from hokusai.cli.output import (
+    cell,
+    format_metrics,
+    make_console,
+    write_json,
+    write_record,
+    write_table,
+)
 
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
 
+# The most models that the gateway returns per page.
+_PAGE_SIZE = 100
+
 
 @click.group()
 def models() -> None:
-    """Find registered models."""
+    """Show registered models."""
 
 
 @models.command("list")
 @url_option
 @json_option
-@click.option("--kind", type=click.Choice(["baseline", "improved", "tokenized"]))
-@click.option("--type", help="What the model is for.")
-@click.option("--tenant")
-@click.option("--contributor", metavar="ADDRESS")
-@click.option("--token", help="A token id, in any casing.")
-@click.option("--name", help="Of the registered model in MLflow.")
+@click.option(
+    "--kind",
+    type=click.Choice(["baseline", "improved", "tokenized"]),
+    help="Only models of this kind.",
+)
+@click.option("--type", help="Only models of this type, such as classification.")
+@click.option("--tenant", help="Only models of this tenant.")
+@click.option("--contributor", metavar="ADDRESS", help="Only models with data of this contributor.")
+@click.option("--token", help="Only models of this token id, in any casing.")
+@click.option("--name", help="Only versions of this registered model in MLflow.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),
     default=50,
     show_default=True,
-    help="At most so many.",
+    help="The most models to show.",
 )
 def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> None:
-    """Registered models, newest first."""
-    found = connect(url).models(**filters, limit=min(limit, 100))
-    shown = list(itertools.islice(found, limit))
+    """List registered models, newest first."""
+    pages = connect(url).models(**filters, limit=min(limit, _PAGE_SIZE))
+    shown = list(itertools.islice(pages, limit))
     if as_json:
         write_json({"models": [dict(model) for model in shown]})
         return
     if not shown:
-        click.echo("No model.", err=True)
+        click.echo("No models were found.", err=True)
         return
-    table(
+    write_table(
         ["MODEL", "KIND", "MLFLOW", "TYPE", "TENANT", "METRICS"],
         (
             [
                 model["model_id"],
                 model["kind"],
-                f"{model['mlflow_name']}/{model['mlflow_version']}",
+                _mlflow_version(model),
                 model["model_type"],
                 model["tenant"],
-                numbers(model["metrics"]),
+                format_metrics(model["metrics"]),
             ]
             for model in shown
         ),
@@ -67,25 +81,25 @@ def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> N
 @url_option
 @json_option
 def show(model_id: str, url: str | None, as_json: bool) -> None:
-    """One model."""
-    found = connect(url).model(model_id)
-    write_json(dict(found)) if as_json else show_model(found)
+    """Show one model."""
+    model = connect(url).model(model_id)
+    write_json(dict(model)) if as_json else write_model(model)
 
 
-def show_model(model: Mapping[str, Any]) -> None:
-    """A model, for people."""
-    record(
+def write_model(model: Mapping[str, Any]) -> None:
+    """Write a model for people: one line for each member that has a value."""
+    write_record(
         {
             "model": model["model_id"],
             "kind": model["kind"],
-            "mlflow": f"{model['mlflow_name']}/{model['mlflow_version']}",
+            "mlflow": _mlflow_version(model),
             "type": model["model_type"],
             "tenant": model["tenant"],
             "run": model["run_id"],
-            "metrics": numbers(model["metrics"]),
+            "metrics": format_metrics(model["metrics"]),
             "baseline": model["baseline_model_id"],
-            "delta": _deltas(model["delta"]),
-            "contributors": [_share(share) for share in model["contributors"]],
+            "delta": _format_delta(model["delta"]),
+            "contributors": [_format_share(share) for share in model["contributors"]],
             "token": model["token_id"],
             "private": "yes" if model["private"] else None,
             "attestations": model["attestations"],
@@ -99,47 +113,50 @@ def show_model(model: Mapping[str, Any]) -> None:
 @url_option
 @json_option
 def lineage(model_id: str, url: str | None, as_json: bool) -> None:
-    """The tree from the first baseline on: what improved on what, and whose data did it."""
-    found = connect(url).lineage(model_id)
+    """Show the tree from the first baseline: each improvement, and whose data is in it."""
+    tree = connect(url).lineage(model_id)
     if as_json:
-        write_json(dict(found))
+        write_json(dict(tree))
         return
     from rich.tree import Tree
 
-    # Each comes after its baseline, so that the branch is there already.
     branches: dict[str, Tree] = {}
-    for node in found["nodes"]:
-        asked_for = node["model"]["model_id"] == model_id
-        label = _label(node, "<-- this one" if asked_for else "")
+    # The gateway lists each model after its baseline, so the parent's branch exists already.
+    for node in tree["nodes"]:
+        label = _node_label(node, is_requested=node["model"]["model_id"] == model_id)
         parent = branches.get(node["baseline_model_id"] or "")
-        made = Tree(label) if parent is None else parent.add(label)
-        branches[node["model"]["model_id"]] = made
-    if found["root"] in branches:
-        console().print(branches[found["root"]])
-    if not found["complete"]:
-        click.echo("There are more models than are shown here.", err=True)
+        branch = Tree(label) if parent is None else parent.add(label)
+        branches[node["model"]["model_id"]] = branch
+    if tree["root"] in branches:
+        make_console().print(branches[tree["root"]])
+    if not tree["complete"]:
+        click.echo("The tree has more models than are shown here.", err=True)
 
 
-def _label(node: Mapping[str, Any], mark: str) -> Text:
+def _node_label(node: Mapping[str, Any], is_requested: bool) -> Text:
     model = node["model"]
+    shares = ", ".join(_format_share(share) for share in node["contributors"])
     parts = [
-        f"{model['model_id']}  {model['kind']}  {model['mlflow_name']}/{model['mlflow_version']}",
-        _deltas(node["delta"]) or numbers(model["metrics"]),
-        "by " + ", ".join(_share(share) for share in node["contributors"])
-        if node["contributors"]
-        else "",
+        f"{model['model_id']}  {model['kind']}  {_mlflow_version(model)}",
+        _format_delta(node["delta"]) or format_metrics(model["metrics"]),
+        f"by {shares}" if shares else "",
         f"{len(node['attestations'])} attested" if node["attestations"] else "",
-        mark,
+        "<-- this one" if is_requested else "",
     ]
-    return text("  ".join(part for part in parts if part))
+    return cell("  ".join(part for part in parts if part))
 
 
-def _deltas(delta: Mapping[str, Any]) -> str:
+def _mlflow_version(model: Mapping[str, Any]) -> str:
+    return f"{model['mlflow_name']}/{model['mlflow_version']}"
+
+
+def _format_delta(delta: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{name} {each['baseline']:g} -> {each['improved']:g} ({each['delta']:+g})"
-        for name, each in delta.items()
+        f"{name} {values['baseline']:g} -> {values['improved']:g} ({values['delta']:+g})"
+        for name, values in delta.items()
     )
 
 
-def _share(share: Mapping[str, Any]) -> str:
+def _format_share(share: Mapping[str, Any]) -> str:
+    # A basis point is a hundredth of a percent.
     return f"{share['address']} ({share['weight_bps'] / 100:g} %)"

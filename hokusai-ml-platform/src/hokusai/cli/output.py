@@ -1,7 +1,7 @@
-"""How things are shown: tables for people, JSON for programs.
+"""Output of the commands: lines and tables for people, JSON for programs.
 
-What strangers wrote (names, reasons, tags) must not steer a terminal: nothing is shown that is
-not printable, and nothing is taken for markup.
+Names, reasons and tags were written by others and must not control the user's terminal, so
+characters that are not printable are replaced, and nothing is interpreted as markup.
 """
 
 from __future__ import annotations
@@ -16,71 +16,72 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-# What is read by programs and pagers is not folded at a terminal's width.
+# Columns where standard output is not a terminal, so that a program or a pager gets whole lines.
 _WIDTH = 500
 
 
-def clean(text: object) -> str:
-    """The text without what steers terminals: control characters, changes of direction."""
+def sanitize(text: object) -> str:
+    """Return the text with control characters and changes of direction replaced."""
     return "".join(
-        each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in str(text)
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}"
+        for character in str(text)
     )
 
 
-def say(text: str) -> None:
-    """A line for people, on standard output."""
-    click.echo(clean(text))
+def write_line(text: str) -> None:
+    """Write a sanitized line to standard output."""
+    click.echo(sanitize(text))
 
 
 def write_json(document: Any) -> None:
-    """A document for programs."""
+    """Write a document as JSON to standard output."""
     click.echo(json.dumps(document, indent=2, ensure_ascii=True, default=dict))
 
 
-def console() -> Console:
-    """Where tables and trees go."""
+def make_console() -> Console:
+    """Return the console that tables and trees are written to."""
     from rich.console import Console
 
     width = None if sys.stdout.isatty() else _WIDTH
     return Console(markup=False, highlight=False, emoji=False, width=width)
 
 
-def text(value: object) -> Text:
-    """A cell: None is empty, and a list one entry after the other."""
+def cell(value: object) -> Text:
+    """Return a sanitized table cell: empty for None, comma-separated for a list."""
     from rich.text import Text
 
     if value is None:
         return Text("")
     if isinstance(value, (list, tuple)):
-        return Text(", ".join(clean(each) for each in value))
-    return Text(clean(value))
+        return Text(", ".join(sanitize(item) for item in value))
+    return Text(sanitize(value))
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Rows under headings; the first column is never cut."""
+def write_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write rows under headings. The first column is never wrapped."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, header_style="bold")
-    for number, heading in enumerate(headings):
-        made.add_column(heading, no_wrap=number == 0, overflow="fold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for index, heading in enumerate(headings):
+        table.add_column(heading, no_wrap=index == 0, overflow="fold")
     for row in rows:
-        made.add_row(*(text(value) for value in row))
-    console().print(made)
+        table.add_row(*(cell(value) for value in row))
+    make_console().print(table)
 
 
-def record(document: Mapping[str, object]) -> None:
-    """One thing, a line for each of its members that has a value."""
+def write_record(document: Mapping[str, object]) -> None:
+    """Write one line for each member, leaving out members without a value."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, show_header=False)
-    made.add_column(style="bold", no_wrap=True)
-    made.add_column(overflow="fold")
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in document.items():
         if value not in (None, [], {}, ""):
-            made.add_row(name, text(value))
-    console().print(made)
+            table.add_row(name, cell(value))
+    make_console().print(table)
 
 
-def numbers(metrics: Mapping[str, Any]) -> str:
-    """Metrics in one cell."""
+def format_metrics(metrics: Mapping[str, Any]) -> str:
+    """Return metrics as the text of one cell."""
     return ", ".join(f"{name} {value:g}" for name, value in metrics.items())

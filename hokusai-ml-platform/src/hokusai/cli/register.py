@@ -1,4 +1,4 @@
-"""`hokusai register`: a model that is in MLflow, or in a directory here, becomes Hokusai's."""
+"""`hokusai register`: register a model that is in MLflow, or in a local directory."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ from typing import Any, Callable, Sequence, TypeVar
 
 import click
 
-from hokusai.cli.models import show_model
+from hokusai.cli.models import write_model
 from hokusai.cli.options import (
-    Document,
-    Pair,
+    JSONObject,
+    KeyValue,
     connect,
     contribution_options,
-    contributions_of,
+    data_contribution_of,
+    idempotency_key_option,
     json_option,
-    metrics_of,
+    metric_option,
+    metrics_from_pairs,
+    primary_metric_option,
     url_option,
 )
 from hokusai.cli.output import write_json
@@ -24,59 +27,74 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 @click.group()
 def register() -> None:
-    """Register a model: as a baseline, an improvement, or behind a token.
+    """Register a model as a baseline, as an improvement, or behind a token.
 
-    The model is one that is in MLflow (--run or --model-uri), or one that MLflow's save_model wrote
-    to a directory here (--model), which is uploaded first.
+    The model is in MLflow (--run or --model-uri), or in a local directory that MLflow's save_model
+    wrote (--model), which is uploaded first.
     """
 
 
 def _model_options(command: Command) -> Command:
+    """Add the options of all three commands; `_register` receives their values."""
     for option in (
         json_option,
         url_option,
-        click.option("--idempotency-key", metavar="KEY", help="Names this registration."),
-        click.option("--metadata", type=Document(), metavar="JSON", help="Any object, or @FILE."),
-        click.option("--primary-metric", metavar="NAME", help="The one that counts."),
+        idempotency_key_option,
         click.option(
-            "--metric",
-            "metrics",
-            type=Pair(number=True),
-            multiple=True,
-            metavar="NAME=NUMBER",
-            help="By default those of the run.",
+            "--metadata",
+            type=JSONObject(),
+            metavar="JSON",
+            help="Any JSON object to store with the model, or @FILE.",
         ),
-        click.option("--experiment", metavar="NAME", help="Where --model is logged to."),
+        primary_metric_option,
+        metric_option(
+            "--metric", "metrics", "A metric of the model; by default the run's are used."
+        ),
+        click.option(
+            "--experiment", metavar="NAME", help="The MLflow experiment for the upload of --model."
+        ),
         click.option(
             "--model",
             "directory",
             type=click.Path(exists=True, file_okay=False),
-            help="A directory that MLflow's save_model wrote.",
+            help="A local directory that MLflow's save_model wrote.",
         ),
-        click.option("--model-uri", metavar="URI", help="runs:/..., models:/..."),
-        click.option("--path", "artifact_path", metavar="PATH", help="In the run: model."),
-        click.option("--run", "run_id", metavar="ID", help="The run that has the model."),
+        click.option("--model-uri", metavar="URI", help="MLflow's URI: runs:/... or models:/..."),
+        click.option(
+            "--path",
+            "artifact_path",
+            metavar="PATH",
+            help="The model's path in the run; by default model.",
+        ),
+        click.option("--run", "run_id", metavar="ID", help="The MLflow run that has the model."),
     ):
         command = option(command)
     return command
 
 
 @register.command()
-@click.option("--type", "model_type", required=True, help="What it is for: classification.")
-@click.option("--name", help="Of the registered model in MLflow.")
+@click.option(
+    "--type", "model_type", required=True, help="What the model is for, such as classification."
+)
+@click.option("--name", help="The name of the registered model in MLflow.")
 @click.option("--private", is_flag=True, help="Only your own tenant sees it and builds on it.")
 @_model_options
-def baseline(model_type: str, name: str | None, private: bool, **given: Any) -> None:
-    """A model that others can improve on."""
-    _register(
-        "baseline", {"model_type": model_type, "name": name, "private": private or None}, **given
-    )
+def baseline(model_type: str, name: str | None, private: bool, **options: Any) -> None:
+    """Register a model that others can improve on."""
+    body = {"model_type": model_type, "name": name, "private": private or None}
+    _register("baseline", body, **options)
 
 
 @register.command()
-@click.option("--baseline", "baseline_model_id", required=True, metavar="MODEL")
-@click.option("--type", "model_type", help="By default that of the baseline.")
-@click.option("--name", help="Of the registered model in MLflow.")
+@click.option(
+    "--baseline",
+    "baseline_model_id",
+    required=True,
+    metavar="MODEL",
+    help="The id of the registered model that it improves on.",
+)
+@click.option("--type", "model_type", help="What the model is for; by default as the baseline.")
+@click.option("--name", help="The name of the registered model in MLflow.")
 @contribution_options
 @_model_options
 def improved(
@@ -88,28 +106,39 @@ def improved(
     samples: int | None,
     data_hash: str | None,
     data: str | None,
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """A model that improves on a registered one with contributed data."""
+    """Register a model that improves on a registered one with contributed data."""
     if contributor is None and not contributions:
-        raise click.UsageError("Whose data it was is missing: --contributor or --contribution.")
+        raise click.UsageError("Pass whose data it was, with --contributor or --contribution.")
     body = {
         "baseline_model_id": baseline_model_id,
         "model_type": model_type,
         "name": name,
         "contributor_address": contributor,
-        "data_contribution": contributions_of(contributions, contributor, samples, data_hash, data),
+        "data_contribution": data_contribution_of(
+            contributions, contributor, samples, data_hash, data
+        ),
     }
-    _register("improved", body, **given)
+    _register("improved", body, **options)
 
 
 @register.command()
-@click.option("--model-name", required=True, help="Of the registered model in MLflow.")
+@click.option("--model-name", required=True, help="The name of the registered model in MLflow.")
 @click.option("--token", "token_id", required=True, help="The token's id.")
-@click.option("--metric-name", required=True, help="What the model is measured by.")
-@click.option("--baseline-value", type=float, required=True, help="What it has to beat.")
-@click.option("--type", "model_type", help="What it is for.")
-@click.option("--tag", "tags", type=Pair(number=False), multiple=True, metavar="NAME=TEXT")
+@click.option("--metric-name", required=True, help="The metric that the model is measured by.")
+@click.option(
+    "--baseline-value", type=float, required=True, help="The value of that metric to be exceeded."
+)
+@click.option("--type", "model_type", help="What the model is for.")
+@click.option(
+    "--tag",
+    "tags",
+    type=KeyValue(number=False),
+    multiple=True,
+    metavar="NAME=TEXT",
+    help="A tag for the version in MLflow. Repeatable.",
+)
 @_model_options
 def tokenized(
     model_name: str,
@@ -118,9 +147,9 @@ def tokenized(
     baseline_value: float,
     model_type: str | None,
     tags: Sequence[tuple[str, str]],
-    **given: Any,
+    **options: Any,
 ) -> None:
-    """A version of the model behind a Hokusai token."""
+    """Register a version of the model behind a Hokusai token."""
     body = {
         "model_name": model_name,
         "token_id": token_id,
@@ -129,7 +158,7 @@ def tokenized(
         "model_type": model_type,
         "additional_tags": dict(tags) or None,
     }
-    _register("tokenized", body, **given)
+    _register("tokenized", body, **options)
 
 
 def _register(
@@ -148,32 +177,33 @@ def _register(
     metadata: dict[str, Any] | None,
     idempotency_key: str | None,
 ) -> None:
-    if sum(each is not None for each in (run_id, model_uri, directory)) != 1:
-        raise click.UsageError("Say which model: one of --run, --model-uri and --model.")
+    """Upload the model if it is in a directory, register it, and write the response."""
+    if sum(source is not None for source in (run_id, model_uri, directory)) != 1:
+        raise click.UsageError("Pass exactly one of --run, --model-uri and --model.")
     if artifact_path is not None and run_id is None:
-        raise click.UsageError("--path goes with --run.")
+        raise click.UsageError("--path requires --run.")
     if experiment is not None and directory is None:
-        raise click.UsageError("--experiment goes with --model.")
-    numbers = metrics_of(metrics)
+        raise click.UsageError("--experiment requires --model.")
+    metrics_by_name = metrics_from_pairs(metrics)
     api = connect(url)
     if directory is not None:
         from hokusai.cli.upload import upload
 
         if body.get("baseline_model_id"):
-            # A baseline that is not there should be found out before a model is uploaded.
+            # Fails before the model is uploaded if there is no such baseline.
             api.model(body["baseline_model_id"])
-        run_id, artifact_path = upload(url, directory, experiment, numbers or {}), "model"
-    found = api.register(
+        run_id, artifact_path = upload(url, directory, experiment, metrics_by_name or {}), "model"
+    model = api.register(
         kind,
         {
             **body,
             "run_id": run_id,
             "artifact_path": artifact_path,
             "model_uri": model_uri,
-            "metrics": numbers,
+            "metrics": metrics_by_name,
             "primary_metric": primary_metric,
             "metadata": metadata,
         },
         idempotency_key,
     )
-    write_json(dict(found)) if as_json else show_model(found)
+    write_json(dict(model)) if as_json else write_model(model)

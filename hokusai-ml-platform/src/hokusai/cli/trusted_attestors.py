@@ -1,93 +1,98 @@
-"""The attestors that a gateway named when one signed in: whom `hokusai verify` trusts.
+"""The attestors that `hokusai verify` trusts by default: those stored by `hokusai login`.
 
-They are taken once, over the connection that one signs in by, and not replaced without being told
-to. A file beside the stored keys, without a secret in it.
+They are stored at the first login to a gateway, over the connection that the login uses, and are
+replaced only if the user asks for it. The file stands beside the stored keys and holds no secret.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Mapping
 
 from hokusai.credentials import credentials_path
 from hokusai.errors import ConfigurationError, HokusaiError
+from hokusai.private_files import write_private_json
 
 if TYPE_CHECKING:
     from hokusai.client import GatewayClient
 
-_MEMBERS = ("signer", "signers", "log")
+# The members of the well-known document that verifying needs.
+_STORED_MEMBERS = ("signer", "signers", "log")
 
 
-def path() -> Path:
-    """Where they are noted."""
+def attestors_path() -> Path:
+    """Return the path of the file."""
     return credentials_path().with_name("attestors.json")
 
 
-def pinned() -> dict[str, Any]:
-    """What each gateway said, by its origin. Raises ConfigurationError for a broken file."""
+def stored_attestors() -> dict[str, Any]:
+    """Return the stored part of each gateway's well-known document, by the gateway's origin.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is not one that `hokusai login` wrote.
+    """
     from hokusai.verify.strict_json import parse
 
+    path = attestors_path()
     try:
-        found = parse(path().read_bytes())
+        stored = parse(path.read_bytes())
     except FileNotFoundError:
         return {}
     except (OSError, HokusaiError) as error:
-        raise ConfigurationError(f"{path()} cannot be read: {error}") from None
-    if not isinstance(found, dict) or not all(isinstance(item, dict) for item in found.values()):
-        raise ConfigurationError(f"{path()} is not a file of `hokusai login`.")
-    return found
+        raise ConfigurationError(f"{path} cannot be read: {error}") from None
+    if not isinstance(stored, dict) or not all(isinstance(item, dict) for item in stored.values()):
+        raise ConfigurationError(f"{path} is not a file that `hokusai login` wrote.")
+    return stored
 
 
-def pin(client: GatewayClient, again: bool = False) -> str:
-    """Note a gateway's attestors, unless others are noted: what became of it, for the user.
+def store_attestors(client: GatewayClient, replace: bool = False) -> str:
+    """Fetch the attestors of a gateway, and store them unless others are stored already.
 
-    again: replace those that are noted.
+    Args:
+        client: A client of the gateway.
+        replace: Whether to replace those that are stored.
+
+    Returns:
+        What was done, as a line for the user. A gateway without valid attestors is reported here
+        too, since logging in does not need them.
+
+    Raises:
+        ConfigurationError: The file cannot be read or written.
     """
     from hokusai.verify.trust import Trust
 
-    origin = client.address.origin
+    origin = client.url.origin
     try:
-        known = ask(client)
-        Trust.from_well_known(known)
+        document = fetch_attestors(client)
+        Trust.from_well_known(document)
     except HokusaiError as error:
-        return f"The gateway's attestors could not be noted: {error}"
-    known = {name: known[name] for name in _MEMBERS}
-    noted = pinned()
-    if origin in noted and noted[origin] != known and not again:
+        return f"The gateway's attestors could not be stored: {error}"
+    fetched = {name: document[name] for name in _STORED_MEMBERS}
+    stored = stored_attestors()
+    if origin in stored and stored[origin] != fetched and not replace:
         return (
-            f"The gateway names other attestors now: {', '.join(known['signers'])}. Those noted "
-            "before go on being trusted, and no others. If the change was announced to you, run "
-            "`hokusai login --repin`."
+            f"The gateway has other attestors now: {', '.join(fetched['signers'])}. Only those "
+            "stored before are trusted. If its operator announced the change, run `hokusai login "
+            "--replace-attestors`."
         )
-    noted[origin] = known
-    _write(noted)
-    return f"Attestations are verified against its attestor {known['signer']} from now on."
+    stored[origin] = fetched
+    path = attestors_path()
+    try:
+        write_private_json(path, stored)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
+    return f"`hokusai verify` trusts its attestor {fetched['signer']} from now on."
 
 
-def ask(client: GatewayClient) -> Mapping[str, Any]:
-    """What a gateway says of its attestor."""
+def fetch_attestors(client: GatewayClient) -> Mapping[str, Any]:
+    """Fetch `/.well-known/hokusai-attestor.json` of a gateway, without a credential."""
     from hokusai.client import GatewayClient
 
-    root = client.address.api[: -len("/api")]
-    stranger = GatewayClient(dataclasses.replace(client.address, api=root))
-    found: Mapping[str, Any] = stranger.request(
+    # The document is at the root, while a client's paths are below /api.
+    root = client.url.api[: -len("/api")]
+    anonymous = GatewayClient(dataclasses.replace(client.url, api=root))
+    document: Mapping[str, Any] = anonymous.request(
         "GET", "/.well-known/hokusai-attestor.json", anonymous=True
     )
-    return found
-
-
-def _write(document: Mapping[str, Any]) -> None:
-    target = path()
-    try:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=str(target.parent), prefix=".attestors-")
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.write("\n")
-        os.replace(name, target)
-    except OSError as error:
-        raise ConfigurationError(f"{target} cannot be written: {error.strerror}.") from None
+    return document

@@ -1,4 +1,4 @@
-"""Logging a saved MLflow model to a run of its own, with a bar that shows how far it is."""
+"""Uploading a saved MLflow model to a new run, with a progress bar."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Iterator, Mapping
 
 import click
 
-from hokusai.cli.output import clean
+from hokusai.cli.output import sanitize
 
 DEFAULT_EXPERIMENT = "hokusai-cli"
 
@@ -20,15 +20,27 @@ DEFAULT_EXPERIMENT = "hokusai-cli"
 def upload(
     url: str | None, directory: str, experiment: str | None, metrics: Mapping[str, float]
 ) -> str:
-    """Log a directory as the artifact `model` of a new run, and the metrics with it: the run's id.
+    """Log a directory as the artifact `model` of a new run, and metrics with it.
 
-    The run ends as FAILED where something goes wrong. Raises UsageError for a directory that is not
-    a saved model, and MLflow's MlflowException.
+    If anything fails, the run ends as FAILED.
+
+    Args:
+        url: The value of `--url`.
+        directory: A directory that MLflow's `save_model` wrote.
+        experiment: The experiment of the run; by default `DEFAULT_EXPERIMENT`.
+        metrics: The metrics to log.
+
+    Returns:
+        The id of the run.
+
+    Raises:
+        click.UsageError: The directory is not a saved model.
+        mlflow.exceptions.MlflowException: MLflow refused.
     """
     root = Path(directory)
     if not (root / "MLmodel").is_file():
         raise click.UsageError(
-            f"{directory} has no file MLmodel: MLflow's save_model writes such directories."
+            f"{directory} has no file MLmodel, so it is not a model that MLflow's save_model wrote."
         )
     files = sorted(path for path in root.rglob("*") if path.is_file())
 
@@ -37,13 +49,13 @@ def upload(
     from hokusai.core import ModelRegistry
 
     ModelRegistry(url).activate()
-    # What it does is MLflow's own business as long as it works.
+    # MLflow's messages about its progress would disturb the bar.
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     client = mlflow.MlflowClient()
-    # MLflow prints links to a web page that no gateway has.
+    # MLflow prints links to the pages of a tracking server, which the gateway does not have.
     with contextlib.redirect_stdout(io.StringIO()):
-        found = mlflow.set_experiment(experiment or DEFAULT_EXPERIMENT)
-        run_id: str = client.create_run(found.experiment_id, run_name=root.name).info.run_id
+        chosen = mlflow.set_experiment(experiment or DEFAULT_EXPERIMENT)
+        run_id: str = client.create_run(chosen.experiment_id, run_name=root.name).info.run_id
         try:
             for name, value in metrics.items():
                 client.log_metric(run_id, name, value)
@@ -58,27 +70,26 @@ def upload(
 
 
 def _with_progress(files: list[Path]) -> Iterator[Path]:
-    """The files one by one, each counted with its bytes when it is done."""
+    """Yield the files; the bar counts a file's bytes when the next one is requested."""
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn
 
     terminal = Console(file=sys.stderr, markup=False, emoji=False)
-    # Within a large file the bar stands still; the spinner shows that something goes on.
-    name = TextColumn("{task.description}", markup=False)
     sizes = {path: os.path.getsize(path) for path in files}
-    # Standard output is not ours to redirect here: the caller has done so.
     with Progress(
+        # The bar does not move within a large file; the spinner shows that the upload goes on.
         SpinnerColumn(),
         BarColumn(),
         DownloadColumn(),
-        name,
+        TextColumn("{task.description}", markup=False),
         console=terminal,
         disable=not terminal.is_terminal,
+        # The caller has redirected standard output already.
         redirect_stdout=False,
         redirect_stderr=False,
     ) as progress:
         task = progress.add_task("Uploading", total=sum(sizes.values()))
         for path, size in sizes.items():
-            progress.update(task, description=f"Uploading {clean(path.name)}")
+            progress.update(task, description=f"Uploading {sanitize(path.name)}")
             yield path
             progress.advance(task, size)

@@ -1,14 +1,17 @@
-"""`hokusai verify`: what of an attestation holds, without asking anybody."""
+"""`hokusai verify`: verify an attestation offline."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
 from hokusai.cli.options import json_option
-from hokusai.cli.output import clean, write_json
+from hokusai.cli.output import sanitize, write_json
+
+if TYPE_CHECKING:
+    from hokusai.verify import Report
 
 _FILE = click.Path(exists=True, dir_okay=False, allow_dash=True)
 _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("--  ", "yellow")}
@@ -16,14 +19,36 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
 
 @click.command()
 @click.argument("file", type=_FILE)
-@click.option("--attestor", "attestors", multiple=True, metavar="ADDRESS", help="Whom you trust.")
-@click.option("--log-key", "log_keys", multiple=True, metavar="KEY", help="Of the log: name+id+...")
-@click.option("--known", type=_FILE, help="A saved hokusai-attestor.json, which has both.")
-@click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you hold.")
-@click.option("--consistency", type=_FILE, help="The log's proof between the two checkpoints.")
-@click.option("--log", "export", type=_FILE, help="A copy of the log, of `hokusai log export`.")
-@click.option("--strict", is_flag=True, help="Everything has to be checked: log and revocation.")
-@click.option("--url", metavar="URL", help="Whose attestors, as noted by `hokusai login`.")
+@click.option(
+    "--attestor",
+    "attestors",
+    multiple=True,
+    metavar="ADDRESS",
+    help="The Ethereum address of an attestor to trust. Repeatable.",
+)
+@click.option(
+    "--log-key",
+    "log_keys",
+    multiple=True,
+    metavar="KEY",
+    help="A public key of the log, NAME+ID+BASE64. Repeatable.",
+)
+@click.option(
+    "--known",
+    type=_FILE,
+    help="A saved /.well-known/hokusai-attestor.json, which has attestors and log keys.",
+)
+@click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you saved earlier.")
+@click.option(
+    "--consistency", type=_FILE, help="The log's proof that one checkpoint extends the other."
+)
+@click.option("--log", "export", type=_FILE, help="A copy of the log, from `hokusai log export`.")
+@click.option(
+    "--strict", is_flag=True, help="Require that every check is made, also log and revocation."
+)
+@click.option(
+    "--url", metavar="URL", help="The gateway whose attestors, stored by `hokusai login`, to trust."
+)
 @json_option
 def verify(
     file: str,
@@ -39,79 +64,87 @@ def verify(
 ) -> int:
     """Verify an attestation in FILE (- for standard input), offline.
 
-    Exit code 0 if its hash, its signature and its signer hold and nothing else fails; 1 if not; 2
-    if the files cannot be read. Without --attestor, --log-key or --known those count that `hokusai
-    login` noted.
+    Exit code 0 if hash, signature and signer hold and no other check fails, 1 if not, 2 if a file
+    cannot be read. Without --attestor, --log-key and --known, the attestors are trusted that
+    `hokusai login` stored.
     """
     from hokusai.errors import DocumentError
     from hokusai.verify import LogExport, log_export
-    from hokusai.verify import verify as check
+    from hokusai.verify import verify as verify_attestation
     from hokusai.verify.strict_json import parse
 
-    given: dict[str, Any] = {"attestors": attestors, "log_keys": log_keys}
-    whence = ""
+    arguments: dict[str, Any] = {"attestors": attestors, "log_keys": log_keys}
+    stored_by = ""
     if known is not None:
-        given["known"] = parse(_read(known))
+        arguments["known"] = parse(_read(known))
     elif not attestors and not log_keys:
-        given["known"], whence = _pinned(url)
+        arguments["known"], stored_by = _stored_attestors(url)
     if checkpoint is not None:
         try:
-            given["checkpoint"] = _read(checkpoint).decode()
+            arguments["checkpoint"] = _read(checkpoint).decode()
         except UnicodeDecodeError:
-            raise DocumentError(f"{checkpoint} is not text.") from None
+            raise DocumentError(f"{checkpoint} is not text in UTF-8.") from None
     if consistency is not None:
-        given["consistency"] = parse(_read(consistency))
+        arguments["consistency"] = parse(_read(consistency))
     if export is not None:
-        given["log"] = LogExport.read(_read(export, log_export.LARGEST))
-    report = check(_read(file), **given)
+        arguments["log"] = LogExport.read(_read(export, log_export.MAX_BYTES))
+    report = verify_attestation(_read(file), **arguments)
     passed = report.complete if strict else report.ok
     if as_json:
-        write_json({**report.as_dict(), "trusted_from": whence or "arguments"})
-        return 0 if passed else 1
-    for each in report.checks:
-        mark, colour = _MARKS[each.result.value]
-        click.echo(click.style(mark, fg=colour) + clean(f"{each.name:12} {each.detail}"))
-    if whence:
-        click.echo(f"Trusted: {clean(whence)}.")
-    if passed:
-        verdict = f"It holds: {report.kind}, signed by {report.signer}."
-    elif report.ok:
-        verdict = "Not everything could be checked, as --strict asks for."
-    elif any(each.result.value == "fails" for each in report.checks):
-        verdict = "It does not hold."
+        write_json({**report.as_dict(), "trusted_from": stored_by or "arguments"})
     else:
-        verdict = "Nothing speaks against it, but whose word it is nobody has told: --attestor."
-    click.echo(clean(verdict))
+        _show(report, passed, stored_by)
     return 0 if passed else 1
 
 
-def _read(path: str, largest: int | None = None) -> bytes:
+def _show(report: Report, passed: bool, stored_by: str) -> None:
+    for check in report.checks:
+        mark, colour = _MARKS[check.result.value]
+        click.echo(click.style(mark, fg=colour) + sanitize(f"{check.name:12} {check.detail}"))
+    if stored_by:
+        click.echo(f"Trusted: {sanitize(stored_by)}.")
+    if passed:
+        verdict = f"The attestation holds: {report.kind}, signed by {report.signer}."
+    elif report.ok:
+        verdict = "Some checks could not be made, and --strict requires all of them."
+    elif any(check.result.value == "fails" for check in report.checks):
+        verdict = "The attestation does not hold."
+    else:
+        verdict = "No check fails, but no attestor is trusted: name one with --attestor."
+    click.echo(sanitize(verdict))
+
+
+def _read(path: str, limit: int | None = None) -> bytes:
+    """Read a file, or standard input for `-`, of at most `limit` bytes."""
     from hokusai.errors import DocumentError
     from hokusai.verify.attestation import read_file
-    from hokusai.verify.strict_json import LARGEST
+    from hokusai.verify.strict_json import MAX_BYTES
 
-    limit = largest or LARGEST
+    limit = limit or MAX_BYTES
     if path != "-":
         return read_file(path, limit)
-    found = sys.stdin.buffer.read(limit + 1)
-    if len(found) > limit:
+    content = sys.stdin.buffer.read(limit + 1)
+    if len(content) > limit:
         raise DocumentError(f"Standard input is larger than {limit // 1024} KiB.")
-    return found
+    return content
 
 
-def _pinned(url: str | None) -> tuple[Any, str]:
-    """What `hokusai login` noted of a gateway, and which one; that of the only one by default."""
+def _stored_attestors(url: str | None) -> tuple[Any, str]:
+    """The well-known document that `hokusai login` stored, and a description of where it is from.
+
+    The gateway is the one that `--url` or the environment names, or else the only one stored.
+    """
     from hokusai.cli import trusted_attestors
     from hokusai.errors import ConfigurationError
-    from hokusai.gateway_url import GatewayAddress
+    from hokusai.gateway_url import GatewayURL
 
-    noted = trusted_attestors.pinned()
+    stored = trusted_attestors.stored_attestors()
     try:
-        origin = GatewayAddress.find(url).origin
+        origin = GatewayURL.resolve(url).origin
     except ConfigurationError:
         if url is not None:
             raise
-        origin = next(iter(noted)) if len(noted) == 1 else ""
-    if origin not in noted:
+        origin = next(iter(stored)) if len(stored) == 1 else ""
+    if origin not in stored:
         return None, ""
-    return noted[origin], f"what `hokusai login` noted of {origin}"
+    return stored[origin], f"the attestors that `hokusai login` stored for {origin}"

@@ -1,4 +1,4 @@
-"""Registering models."""
+"""`ModelRegistry`: logging models to MLflow and registering them with Hokusai."""
 
 from hokusai.core.registry import ModelRegistry
 

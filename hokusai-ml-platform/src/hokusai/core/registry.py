@@ -1,4 +1,4 @@
-"""The registry: a model goes to MLflow, and is registered with Hokusai."""
+"""`ModelRegistry`: logs models to MLflow through the gateway, and registers them with Hokusai."""
 
 from __future__ import annotations
 
@@ -8,41 +8,40 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
 from hokusai.auth import plugin
-from hokusai.client import RETRY_SECONDS, GatewayClient
-from hokusai.core.current import set_current
-from hokusai.core.inputs import Contribution, Source, check_address, contributions, description
-from hokusai.credentials import find_credential
-from hokusai.errors import ConfigurationError, CredentialError, HokusaiError, InputError
-from hokusai.flavors import log_model
-from hokusai.gateway_url import GatewayAddress
-from hokusai.json_encoding import plain
-from hokusai.metrics import checked, in_metadata
-from hokusai.results import (
-    Attestation,
-    Identity,
-    Lineage,
-    MintRequest,
-    RateLimit,
-    RegisteredModel,
+from hokusai.client import GatewayClient
+from hokusai.core.gateway_calls import GatewayCalls
+from hokusai.core.inputs import (
+    Contribution,
+    LogArguments,
+    ModelSource,
+    contribution_list,
+    metric_fields,
+    validate_address,
 )
+from hokusai.credentials import resolve_credential
+from hokusai.errors import ConfigurationError, HokusaiError, InputError
+from hokusai.flavors import log_model
+from hokusai.gateway_url import GatewayURL
+from hokusai.json_encoding import to_json_data
+from hokusai.metrics import metrics_in_metadata, validate_metrics
+from hokusai.results import RegisteredModel
+from hokusai.retry import RETRY_SECONDS
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 log = logging.getLogger("hokusai")
 
+# The three methods that register repeat the same parameters. They are written out rather than
+# collected in **kwargs, so that editors, type checkers and the API reference show them.
 
-class ModelRegistry:
-    """Hokusai's registry behind one gateway, as one caller sees it.
 
-    url: the gateway's `/api/mlflow` (its root or `/api` will do); by default `HOKUSAI_URL`, or
-    `MLFLOW_TRACKING_URI`. api_key, private_key: one credential; by default `MLFLOW_TRACKING_TOKEN`,
-    `HOKUSAI_API_KEY`, `HOKUSAI_PRIVATE_KEY`, or what `hokusai login` stored for this gateway.
-    retry_seconds: for how long a call is repeated when the gateway fails or is away.
+class ModelRegistry(GatewayCalls):
+    """Hokusai's registry at one gateway, for one caller.
 
-    Making one makes the gateway MLflow's tracking server and registry in this process, with the
-    same credential, and asks nothing of the network. Raises ConfigurationError for a URL that is
-    none, CredentialError for a credential that cannot be one.
+    Attributes:
+        client: Sends the requests.
+        api: The same requests, one method per endpoint.
     """
 
     def __init__(
@@ -53,12 +52,31 @@ class ModelRegistry:
         *,
         retry_seconds: float = RETRY_SECONDS,
     ) -> None:
-        address = GatewayAddress.find(url)
-        credential = find_credential(address.origin, api_key, private_key)
-        self.client = GatewayClient(address, credential, retry_seconds=retry_seconds)
+        """Make the gateway MLflow's tracking server and model registry in this process.
+
+        MLflow's requests carry the same credential. Nothing is sent yet. The newest registry is
+        the default of `ExperimentManager` and `PerformanceTracker`.
+
+        Args:
+            url: The gateway's `/api/mlflow`, its `/api` or its root. By default `HOKUSAI_URL`,
+                `HOKUSAI_API_ENDPOINT` or `MLFLOW_TRACKING_URI`.
+            api_key: An API key or access token.
+            private_key: A wallet's private key, which signs locally and is never sent. Without
+                either argument the credential is `MLFLOW_TRACKING_TOKEN`, `HOKUSAI_API_KEY`,
+                `HOKUSAI_PRIVATE_KEY`, or the key that `hokusai login` stored for this gateway.
+            retry_seconds: How long a call is retried while the gateway fails or is unreachable.
+
+        Raises:
+            ConfigurationError: There is no URL, or it is not valid.
+            CredentialError: The credential is unusable. A missing one is reported by the first
+                call that needs it.
+        """
+        gateway = GatewayURL.resolve(url)
+        credential = resolve_credential(gateway.origin, api_key, private_key)
+        self.client = GatewayClient(gateway, credential, retry_seconds=retry_seconds)
         self.api = GatewayAPI(self.client)
-        self._adopt()
-        set_current(self)
+        self._point_mlflow_here()
+        _set_default_registry(self)
 
     def __repr__(self) -> str:
         return f"ModelRegistry({self.tracking_uri!r})"
@@ -66,9 +84,7 @@ class ModelRegistry:
     @property
     def tracking_uri(self) -> str:
         """MLflow's tracking and registry URI: the gateway's `/api/mlflow`."""
-        return self.client.address.tracking
-
-    # --- registering ---
+        return self.client.url.tracking
 
     def register_baseline(
         self,
@@ -92,38 +108,45 @@ class ModelRegistry:
     ) -> RegisteredModel:
         """Register a model that others can improve on.
 
-        model: an object of scikit-learn, XGBoost, LightGBM, PyTorch, Transformers, Keras, ONNX or
-        any other library with a `predict` method, or a function. It is logged to the active run, or
-        to one of its own. Or else model_uri (`runs:/...`, `models:/...`) or run_id of one that is
-        in MLflow. metadata: any JSON; its metrics (under `metrics`, or the numbers at its top) are
-        the model's unless `metrics` are given, and are logged to the run. input_example: a few rows
-        of input, from which MLflow infers the signature. log_options: further arguments of
-        the flavour's `log_model`.
+        Pass exactly one of `model`, `model_uri` and `run_id`. A model in memory is logged to
+        MLflow's active run, or to a new run if none is active.
 
-        Raises InputError before anything is sent, GatewayError for a refusal, and MLflow's own
-        MlflowException where logging fails.
+        Args:
+            model: An object of scikit-learn, XGBoost, LightGBM, CatBoost, PyTorch, Transformers,
+                Keras or ONNX, any other object with a `predict` method, or a function.
+            model_type: What the model is for, such as `classification`. Required.
+            metadata: Any JSON object to store with the model.
+            name: The name of the registered model in MLflow; by default made from the type.
+            metrics: The model's metrics. By default those in `metadata` (under `metrics`, or the
+                numbers at its top level), or else those of the run. Logged to the run.
+            primary_metric: The metric that improvements are judged by.
+            higher_is_better: The direction of metrics whose names do not tell.
+            private: Whether only the caller's own tenant sees the model and builds on it.
+            model_uri: A model in MLflow: `runs:/...` or `models:/...`.
+            run_id: A run in MLflow that logged the model.
+            artifact_path: The path of the model in its run, by default `model`.
+            input_example: A few rows of input, from which MLflow infers the signature.
+            signature: MLflow's signature of the model.
+            flavor: The name of MLflow's module for the model, where it cannot be detected.
+            log_options: Further arguments of the flavour's `log_model`.
+            idempotency_key: Identifies this registration when it is sent again.
+
+        Raises:
+            InputError: An argument is missing or not valid. Nothing was sent.
+            GatewayError: The gateway refused.
+            mlflow.exceptions.MlflowException: Logging the model failed.
         """
         if model_type is None:
             raise InputError("model_type is missing: what the model is for, as `classification`.")
+        how = LogArguments(flavor, input_example, signature, log_options)
         body = {
             "model_type": model_type,
             "name": name,
             "private": private or None,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
-        return self._register(
-            "baseline",
-            body,
-            Source(
-                model,
-                model_uri,
-                run_id,
-                artifact_path,
-                flavor,
-                {"input_example": input_example, "signature": signature, "options": log_options},
-            ),
-            idempotency_key,
-        )
+        source = ModelSource(model, model_uri, run_id, artifact_path, how)
+        return self._register("baseline", body, source, idempotency_key)
 
     def register_improved_model(
         self,
@@ -149,36 +172,46 @@ class ModelRegistry:
     ) -> RegisteredModel:
         """Register a model that improves on a registered one with contributed data.
 
-        contributor_address: whose the data is, where `data_contribution` does not say. That is one
-        mapping or several: `contributor`, `data_size` or `samples`, `data_hash`, `weight_bps`, and
-        whatever else is to be kept. Without `metrics`, in metadata or by themselves, the run's
-        count, as `PerformanceTracker.track_improvement` logs them. The rest is as in
-        `register_baseline`.
+        The arguments that are not listed here are those of `register_baseline`.
+
+        Args:
+            baseline_model_id: The registered model that it improves on.
+            improved_model: The model in memory.
+            contributor_address: The Ethereum address of the contributor of the data; applies to
+                each contribution without a `contributor` of its own.
+            data_contribution: One contribution or several. Each may have `contributor`,
+                `data_size` or `samples`, `data_hash`, `weight_bps` (its share in basis points),
+                and any other members, which are stored.
+            metadata: Any JSON object to store with the model.
+            model_type: What the model is for; by default the type of the baseline.
+            metrics: As in `register_baseline`. By default the run's metrics are used, which
+                `PerformanceTracker.track_improvement` logs.
+
+        Raises:
+            InputError: An argument is missing or not valid. Nothing was sent.
+            NotFoundError: There is no such baseline. The model was not uploaded.
+            GatewayError: The gateway refused for another reason.
+            mlflow.exceptions.MlflowException: Logging the model failed.
         """
-        given = contributions(data_contribution)
-        named = [item.get("contributor") for item in given] or [None]
-        for address in (*named, contributor_address):
-            check_address(address)
-        if contributor_address is None and None in named:
+        contributors = [
+            item.get("contributor") for item in contribution_list(data_contribution)
+        ] or [None]
+        for address in (*contributors, contributor_address):
+            validate_address(address)
+        if contributor_address is None and None in contributors:
             raise InputError("contributor_address is missing: whose data it was.")
+        how = LogArguments(flavor, input_example, signature, log_options)
         body = {
             "baseline_model_id": baseline_model_id,
             "contributor_address": contributor_address,
-            "data_contribution": plain(data_contribution, "data_contribution"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "model_type": model_type,
             "name": name,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = Source(
-            improved_model,
-            model_uri,
-            run_id,
-            artifact_path,
-            flavor,
-            {"input_example": input_example, "signature": signature, "options": log_options},
-        )
+        source = ModelSource(improved_model, model_uri, run_id, artifact_path, how)
         if improved_model is not None:
-            # A baseline that is not there should be found out before a model is uploaded.
+            # Fails before the model is uploaded if there is no such baseline.
             self.model(baseline_model_id)
         return self._register("improved", body, source, idempotency_key)
 
@@ -205,137 +238,65 @@ class ModelRegistry:
         log_options: Mapping[str, Any] | None = None,
         idempotency_key: str | None = None,
     ) -> RegisteredModel:
-        """Register a version of the model behind a Hokusai token; the result has `token_id`.
+        """Register a version of the model behind a Hokusai token.
 
-        model_name: in MLflow. metric_name, baseline_value: what the token's model is measured by.
-        additional_tags: of the version in MLflow. The rest is as in `register_baseline`.
+        The arguments that are not listed here are those of `register_baseline`.
+
+        Args:
+            model_uri: A model in MLflow: `runs:/...` or `models:/...`.
+            model_name: The name of the registered model in MLflow. Required.
+            token_id: The id of the token, which belongs to the first tenant that uses it. Required.
+            metric_name: The metric that the token's model is measured by. Required.
+            baseline_value: The value of that metric to be exceeded. Required.
+            additional_tags: Tags for the version in MLflow.
+            model: The model in memory.
+
+        Raises:
+            InputError: An argument is missing or not valid. Nothing was sent.
+            TokenTakenError: The token id belongs to another tenant.
+            GatewayError: The gateway refused for another reason.
+            mlflow.exceptions.MlflowException: Logging the model failed.
         """
-        for value, what in (
+        for value, argument in (
             (model_name, "model_name"),
             (token_id, "token_id"),
             (metric_name, "metric_name"),
             (baseline_value, "baseline_value"),
         ):
             if value is None:
-                raise InputError(f"{what} is missing.")
+                raise InputError(f"{argument} is missing.")
+        how = LogArguments(flavor, input_example, signature, log_options)
         body = {
             "model_name": model_name,
             "token_id": token_id,
             "metric_name": metric_name,
-            "baseline_value": checked({"baseline_value": baseline_value}, "given")[
-                "baseline_value"
-            ],
-            "additional_tags": plain(additional_tags, "additional_tags"),
+            **validate_metrics({"baseline_value": baseline_value}, "given"),
+            "additional_tags": to_json_data(additional_tags, "additional_tags"),
             "model_type": model_type,
-            **description(metadata, metrics, primary_metric, higher_is_better),
+            **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
-        source = Source(
-            model,
-            model_uri,
-            run_id,
-            artifact_path,
-            flavor,
-            {"input_example": input_example, "signature": signature, "options": log_options},
-        )
+        source = ModelSource(model, model_uri, run_id, artifact_path, how)
         return self._register("tokenized", body, source, idempotency_key)
 
-    # --- asking ---
-
-    def model(self, model_id: str) -> RegisteredModel:
-        """One model. Raises NotFoundError."""
-        return self.api.model(model_id)
-
-    def models(self, **filters: Any) -> Iterator[RegisteredModel]:
-        """Models, newest first; pages are fetched as they are read.
-
-        filters: kind, type, tenant, contributor, token, name; limit is the size of a page.
-        """
-        return self.api.models(**filters)
-
-    def lineage(self, model_id: str) -> Lineage:
-        """The tree from the first baseline on. Raises NotFoundError."""
-        return self.api.lineage(model_id)
-
-    def attest(
-        self,
-        *,
-        model_id: str | None = None,
-        baseline_model_id: str | None = None,
-        improved_model_id: str | None = None,
-        baseline_run_id: str | None = None,
-        improved_run_id: str | None = None,
-        model_name: str | None = None,
-        model_version: str | int | None = None,
-        kind: str | None = None,
-        metrics: Mapping[str, Any] | None = None,
-        data_contribution: Contribution | Sequence[Contribution] | None = None,
-        primary_metric: str | None = None,
-        higher_is_better: Mapping[str, bool] | None = None,
-        idempotency_key: str | None = None,
-    ) -> Attestation:
-        """Ask for an attestation, `witnessed` by default (docs/attestations.md of the gateway).
-
-        Name one model: model_id, improved_model_id, improved_run_id, or model_name with
-        model_version; and for an improvement one baseline: baseline_model_id or baseline_run_id. A
-        registered improvement brings its own. The same call gives the same attestation again,
-        unless its idempotency_key is new. Raises ClaimDisagreesError where MLflow has others.
-        """
-        body = {
-            "model_id": model_id,
-            "baseline_model_id": baseline_model_id,
-            "improved_model_id": improved_model_id,
-            "baseline_run_id": baseline_run_id,
-            "improved_run_id": improved_run_id,
-            "model_name": model_name,
-            "model_version": model_version,
-            "kind": kind,
-            "metrics": plain(metrics, "metrics"),
-            "data_contribution": plain(data_contribution, "data_contribution"),
-            "primary_metric": primary_metric,
-            "higher_is_better": plain(higher_is_better, "higher_is_better"),
-        }
-        return self.api.attest(body, idempotency_key)
-
-    def attestation(self, digest: str) -> Attestation:
-        """An attestation by its hash. Raises NotFoundError."""
-        return self.api.attestation(digest)
-
-    def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
-        """The chain's MintRequest for an attestation's hash. Raises NotMintableError."""
-        return self.api.mint_request(digest, **parameters)
-
-    def limits(self) -> RateLimit:
-        """What is left of the caller's limit."""
-        return self.api.limits()
-
-    def whoami(self) -> Identity:
-        """Who the gateway takes the caller for."""
-        return self.api.whoami()
-
-    # --- MLflow ---
-
     def activate(self) -> None:
-        """Make this gateway MLflow's again, with this credential, after another registry was made.
+        """Point MLflow at this gateway again, after another registry or URI was set.
 
-        Raises CredentialError without a credential, and ConfigurationError while a run is active
-        in another store: what is logged to it would be lost to the registry.
+        Raises:
+            CredentialError: There is no credential.
+            ConfigurationError: A run is active at another tracking server. What it logs would be
+                missing from this gateway, so it has to end first.
         """
         import mlflow
 
-        if self.client.authorizer is None:
-            raise CredentialError(
-                f"There is no credential for {self.client.address.origin}. Set "
-                "MLFLOW_TRACKING_TOKEN or HOKUSAI_API_KEY to an API key, HOKUSAI_PRIVATE_KEY to a "
-                "wallet's key, or run `hokusai login`."
-            )
+        self.client.require_authorizer()
         if mlflow.get_tracking_uri() != self.tracking_uri and mlflow.active_run() is not None:
             raise ConfigurationError(
-                f"MLflow's tracking URI is not {self.tracking_uri} any more, and a run is active "
-                "there. End the run first."
+                f"A run is active, and MLflow's tracking URI is no longer {self.tracking_uri}. "
+                "End the run first."
             )
-        self._adopt()
+        self._point_mlflow_here()
 
-    def _adopt(self) -> None:
+    def _point_mlflow_here(self) -> None:
         import mlflow
 
         mlflow.set_tracking_uri(self.tracking_uri)
@@ -343,47 +304,46 @@ class ModelRegistry:
         plugin.activate(self.client)
 
     def _register(
-        self, kind: str, body: dict[str, Any], source: Source, idempotency_key: str | None
+        self, kind: str, body: dict[str, Any], source: ModelSource, idempotency_key: str | None
     ) -> RegisteredModel:
-        source.check()
+        """Register the model that `source` names, after logging it if it is in memory."""
+        source.validate()
         if source.model is None:
-            located = {
+            location = {
                 "model_uri": source.model_uri,
                 "run_id": source.run_id,
                 "artifact_path": source.artifact_path,
             }
-            return self.api.register(kind, {**body, **located}, idempotency_key)
-        metrics = body.get("metrics") or in_metadata(body.get("metadata") or {})
+            return self.api.register(kind, {**body, **location}, idempotency_key)
+        import mlflow
+
+        metrics = body.get("metrics") or metrics_in_metadata(body.get("metadata") or {})
         self.activate()
-        with _run_of(kind) as run:
+        with _active_or_new_run(kind) as run:
             logged = log_model(
                 source.model,
                 run.info.run_id,
-                flavor=source.flavor,
                 artifact_path=source.artifact_path,
-                **source.details,
+                **vars(source.log_arguments),
             )
             if metrics:
-                import mlflow
-
-                # So that the gateway can witness them.
+                # The gateway can only witness metrics that are in MLflow.
                 mlflow.log_metrics(metrics)
             try:
-                return self.api.register(
-                    kind, {**body, "model_uri": logged.model_uri}, idempotency_key
-                )
+                body["model_uri"] = logged.model_uri
+                return self.api.register(kind, body, idempotency_key)
             except HokusaiError:
                 log.warning(
-                    "The model is in MLflow as %s. Once it can be registered, pass model_uri= to "
-                    "spare the upload.",
+                    "The model is in MLflow as %s. Pass that as model_uri to register it later "
+                    "without another upload.",
                     logged.model_uri,
                 )
                 raise
 
 
 @contextlib.contextmanager
-def _run_of(kind: str) -> Iterator[Run]:
-    """The active run, or one that begins and ends here."""
+def _active_or_new_run(kind: str) -> Iterator[Run]:
+    """Yield MLflow's active run, or else a new one that ends with the block."""
     import mlflow
 
     active = mlflow.active_run()
@@ -392,3 +352,16 @@ def _run_of(kind: str) -> Iterator[Run]:
         return
     with mlflow.start_run(run_name=f"hokusai-{kind}") as run:
         yield run
+
+
+_default_registry: ModelRegistry | None = None
+
+
+def _set_default_registry(registry: ModelRegistry) -> None:
+    global _default_registry  # noqa: PLW0603 - MLflow has one tracking URI for a process too
+    _default_registry = registry
+
+
+def default_registry() -> ModelRegistry | None:
+    """Return the process-wide default registry: the `ModelRegistry` created last, or None."""
+    return _default_registry

@@ -1,4 +1,4 @@
-"""Which of MLflow's flavours a model is logged with, and how."""
+"""Choosing the MLflow flavour of a model, and logging the model with it."""
 
 from hokusai.flavors.detect import FLAVORS, flavor_of
 from hokusai.flavors.log import Logged, log_model

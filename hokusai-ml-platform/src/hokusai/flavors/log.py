@@ -1,4 +1,4 @@
-"""Logging a model to a run, with whichever MLflow there is."""
+"""Logging a model to an MLflow run, with any MLflow from 2.17 on."""
 
 from __future__ import annotations
 
@@ -13,22 +13,28 @@ from hokusai.errors import FlavorWarning, InputError
 from hokusai.flavors.detect import flavor_of
 from hokusai.flavors.wrap import python_model
 
-# How a flavour stores the object where it leaves the choice. MLflow's defaults changed with 3.14 to
-# formats that take fewer models: skops refuses a random forest until each of its types is named
-# as trusted, and PyTorch's exported programs need an example of the input. What is chosen here was
-# the default until then, so that every client since 2.17 can read it, and it takes any model. It is
-# a pickle: whoever loads a model runs its code, as with most flavours, so load those only whose
-# tenant you trust. `log_options` can choose another.
+# The file format, for flavours that offer several. Since version 3.14 MLflow's defaults accept
+# fewer models: skops refuses a random forest until each of its types is named as trusted, and
+# PyTorch's exported programs need an input example. These were the defaults before, so that they
+# accept any model, and every MLflow since 2.17 can load it. They are pickles: loading one runs code
+# that its author chose, as with most flavours, so load models of trusted tenants only.
+# `log_options` can choose another format.
 _FORMATS = {"sklearn": "cloudpickle", "lightgbm": "cloudpickle", "pytorch": "pickle"}
 
-_paths_lock = threading.Lock()
-# Artifact paths that this process has used, by run.
-_paths: dict[str, set[str]] = {}
+_used_paths_lock = threading.Lock()
+# The artifact paths of models, by run id.
+_used_paths: dict[str, set[str]] = {}
 
 
 @dataclass(frozen=True)
 class Logged:
-    """A model that is in MLflow now: what registering it needs."""
+    """A model that has been logged to MLflow.
+
+    Attributes:
+        model_uri: MLflow's URI of the model.
+        run_id: The run it was logged to.
+        flavor: The flavour it was logged with.
+    """
 
     model_uri: str
     run_id: str
@@ -45,60 +51,67 @@ def log_model(
     artifact_path: str | None = None,
     options: Mapping[str, Any] | None = None,
 ) -> Logged:
-    """Log a model to the run `run_id`, which is MLflow's active one.
+    """Log a model to a run.
 
-    flavor: MLflow's module for it, where it cannot be told. input_example: MLflow stores it and
-    infers the signature from it. artifact_path: `model` by default, or `model-2` and so on where
-    the run has one already. options: further arguments of that flavour's own `log_model`.
+    Args:
+        model: The model.
+        run_id: The id of MLflow's active run.
+        flavor: The name of MLflow's module for the model; detected by default.
+        input_example: A few rows of input, which MLflow stores, and infers the signature from.
+        signature: MLflow's signature of the model.
+        artifact_path: The path in the run; by default `model`, then `model-2` and so on.
+        options: Further arguments of the flavour's own `log_model`.
 
-    Raises ModelTypeError, InputError, and whatever MLflow raises.
+    Raises:
+        InputError: The installed MLflow has no such flavour.
+        ModelTypeError: The flavour cannot be detected.
+        Exception: Whatever MLflow's `log_model` raises.
     """
     name = flavor or flavor_of(model)
     if flavor is None:
-        _warn_of_bare_module(model, name)
-    write = _log_function(name)
-    takes = inspect.signature(write).parameters
-    given: dict[str, Any] = dict(options or {})
-    if name in _FORMATS and "serialization_format" in takes:
-        given.setdefault("serialization_format", _FORMATS[name])
+        _warn_of_bare_transformer(model, name)
+    log_function = _log_function(name)
+    parameters = inspect.signature(log_function).parameters
+    arguments: dict[str, Any] = dict(options or {})
+    if name in _FORMATS and "serialization_format" in parameters:
+        arguments.setdefault("serialization_format", _FORMATS[name])
     if input_example is not None:
-        given["input_example"] = input_example
+        arguments["input_example"] = input_example
     if signature is not None:
-        given["signature"] = signature
-    path = artifact_path or _free_path(run_id)
-    # MLflow 3 calls it `name`, and warns of the old one.
-    given["name" if "name" in takes else "artifact_path"] = path
+        arguments["signature"] = signature
+    # MLflow 3 calls the path `name`, and warns about the old parameter.
+    path_parameter = "name" if "name" in parameters else "artifact_path"
+    arguments[path_parameter] = artifact_path or _free_path(run_id)
     if name == "pyfunc":
-        info = write(python_model=python_model(model), **given)
+        info = log_function(python_model=python_model(model), **arguments)
     else:
-        info = write(model, **given)
+        info = log_function(model, **arguments)
     return Logged(str(info.model_uri), run_id, name)
 
 
 def _log_function(flavor: str) -> Any:
     if not flavor.isidentifier():
-        raise InputError(f"{flavor!r} is not the name of a flavour of MLflow's.")
+        raise InputError(f"{flavor!r} is not the name of an MLflow flavour.")
     try:
-        # `mlflow.keras` leads to `mlflow.tensorflow` for the old Keras.
-        found = getattr(importlib.import_module(f"mlflow.{flavor}"), "log_model", None)
+        function = getattr(importlib.import_module(f"mlflow.{flavor}"), "log_model", None)
     except ModuleNotFoundError as error:
         raise InputError(
             f"The installed MLflow cannot log the flavour {flavor}: {error.name} is missing."
         ) from None
-    if found is None:
-        raise InputError(f"{flavor!r} is not a flavour of MLflow's that logs models.")
-    return found
+    if function is None:
+        raise InputError(f"{flavor!r} is not an MLflow flavour that logs models.")
+    return function
 
 
 def _free_path(run_id: str) -> str:
-    """A path that no other model of the run has: the files of one would replace the other's."""
+    """An artifact path that no model of the run has: two models would overwrite each other."""
     import mlflow
 
-    with _paths_lock:
-        used = _paths.get(run_id)
+    with _used_paths_lock:
+        used = _used_paths.get(run_id)
         if used is None:
-            found = mlflow.MlflowClient().list_artifacts(run_id)
-            used = _paths.setdefault(run_id, {artifact.path for artifact in found})
+            artifacts = mlflow.MlflowClient().list_artifacts(run_id)
+            used = _used_paths.setdefault(run_id, {artifact.path for artifact in artifacts})
         number = 1
         while (path := "model" if number == 1 else f"model-{number}") in used:
             number += 1
@@ -106,14 +119,15 @@ def _free_path(run_id: str) -> str:
         return path
 
 
-def _warn_of_bare_module(model: Any, flavor: str) -> None:
-    """Say that a transformer without its tokenizer is logged as the PyTorch module that it is."""
+def _warn_of_bare_transformer(model: Any, flavor: str) -> None:
     ancestors = type(model).__mro__
-    if flavor == "pytorch" and any(a.__module__.startswith("transformers.") for a in ancestors):
+    if flavor == "pytorch" and any(
+        ancestor.__module__.startswith("transformers.") for ancestor in ancestors
+    ):
         warnings.warn(
-            "A transformer without its tokenizer is logged as a PyTorch module. Pass a pipeline, "
-            'or {"model": ..., "tokenizer": ...} with log_options={"task": ...}, for the flavour '
-            "transformers.",
+            "A transformer without its tokenizer is logged as a PyTorch module. For the flavour "
+            'transformers, pass a pipeline, or {"model": ..., "tokenizer": ...} with '
+            'log_options={"task": ...}.',
             FlavorWarning,
             stacklevel=4,
         )

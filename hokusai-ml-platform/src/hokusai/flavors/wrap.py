@@ -1,4 +1,4 @@
-"""Making a PythonModel of what only has a `predict` method, or can only be called."""
+"""Making an MLflow PythonModel of an object that has a `predict` method or can be called."""
 
 from __future__ import annotations
 
@@ -7,36 +7,38 @@ from typing import Any
 
 
 def python_model(model: Any) -> Any:
-    """What `mlflow.pyfunc.log_model` takes as `python_model`.
+    """Return what `mlflow.pyfunc.log_model` accepts as `python_model`.
 
-    The class is made here, inside a function, so that cloudpickle stores it with the model: whoever
-    loads it needs MLflow, and not this SDK.
+    Args:
+        model: A PythonModel, which is returned unchanged; an object with a `predict` method; or a
+            function of `(model_input)` or `(context, model_input)`.
     """
     from mlflow.pyfunc import PythonModel  # type: ignore[attr-defined]
 
     if isinstance(model, PythonModel):
         return model
-    # Bound now, so that the stored class refers to nothing but the model.
     takes_context = False
-    predict = getattr(model, "predict", None)
-    if not callable(predict):
-        predict = model
-        takes_context = inspect.isfunction(model) and _first_is_context(model)
+    function = getattr(model, "predict", None)
+    if not callable(function):
+        function = model
+        takes_context = inspect.isfunction(model) and _takes_context(model)
 
+    # A class made inside a function is pickled by value, so that loading the model requires MLflow
+    # but not this SDK. It must refer to nothing of this module.
     class Predictor(PythonModel):
-        def __init__(self, function: Any, with_context: bool) -> None:
+        def __init__(self, function: Any, takes_context: bool) -> None:
             self.function = function
-            self.with_context = with_context
+            self.takes_context = takes_context
 
-        # Without hints: MLflow would take them for the types that the model checks.
+        # No annotations: MLflow would validate the input against them.
         def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-            if self.with_context:
+            if self.takes_context:
                 return self.function(context, model_input)
             return self.function(model_input)
 
-    return Predictor(predict, takes_context)
+    return Predictor(function, takes_context)
 
 
-def _first_is_context(function: Any) -> bool:
+def _takes_context(function: Any) -> bool:
     names = list(inspect.signature(function).parameters)
     return len(names) == 2 and names[0] == "context"

@@ -1,4 +1,4 @@
-"""Experiments and improvements."""
+"""Experiments in MLflow, and improvements with their attestations."""
 
 from hokusai.tracking.experiments import ExperimentManager
 from hokusai.tracking.performance import PerformanceTracker

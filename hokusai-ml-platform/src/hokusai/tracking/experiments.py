@@ -1,4 +1,4 @@
-"""Runs in an experiment of the caller's tenant."""
+"""Starting MLflow runs at the gateway."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
-from hokusai.core.current import current
-from hokusai.core.registry import ModelRegistry
+from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -15,16 +14,25 @@ if TYPE_CHECKING:
 
 
 class ExperimentManager:
-    """Starts runs at a registry's gateway; by default at that of the registry made last.
+    """Starts runs in experiments of the caller's tenant.
 
-    Raises ConfigurationError where there is none.
+    Attributes:
+        registry: The registry at whose gateway the runs are started.
     """
 
     def __init__(self, registry: ModelRegistry | None = None) -> None:
-        found = registry or current()
-        if found is None:
-            raise ConfigurationError("There is no registry. Make a ModelRegistry first.")
-        self.registry = found
+        """Choose the registry.
+
+        Args:
+            registry: The registry; by default the one created last.
+
+        Raises:
+            ConfigurationError: No registry has been created in this process.
+        """
+        chosen = registry or default_registry()
+        if chosen is None:
+            raise ConfigurationError("There is no registry. Create a ModelRegistry first.")
+        self.registry = chosen
 
     @contextlib.contextmanager
     def start_experiment(
@@ -35,16 +43,29 @@ class ExperimentManager:
         tags: Mapping[str, Any] | None = None,
         description: str | None = None,
     ) -> Iterator[Run]:
-        """A run in the experiment `name`, which is made if it is not there: MLflow's active run for
-        as long as the block lasts, and inside another one a child of it.
+        """Start a run, which is MLflow's active run inside the `with` block.
 
-        It ends as FINISHED, or as FAILED where the block raises. Afterwards MLflow's active
-        experiment is what it was.
+        Within the block of another run it is a nested run. It ends with the block: as FINISHED, or
+        as FAILED if the block raises. Afterwards MLflow's active experiment is the same as before.
+
+        Args:
+            name: The experiment, which is created if it does not exist.
+            run_name: The name of the run; MLflow invents one by default.
+            tags: Tags of the run.
+            description: A description of the run.
+
+        Yields:
+            The run.
+
+        Raises:
+            CredentialError: There is no credential.
+            ConfigurationError: A run is active at another tracking server.
+            mlflow.exceptions.MlflowException: The run cannot be started.
         """
         import mlflow
 
         self.registry.activate()
-        before = _ActiveExperiment()
+        previous = _ActiveExperiment()
         nested = mlflow.active_run() is not None
         try:
             experiment = mlflow.set_experiment(name)
@@ -57,12 +78,14 @@ class ExperimentManager:
             ) as run:
                 yield run
         finally:
-            before.restore()
+            previous.restore()
 
 
 class _ActiveExperiment:
-    """MLflow's active experiment, to put back. MLflow sets it in a variable of its own, and since
-    3.0 for child processes in the environment too, and has no function that unsets it.
+    """MLflow's active experiment at one moment, so that it can be restored.
+
+    MLflow keeps it in a variable of its own and, since 3.0, also in the environment for child
+    processes, and has no function that unsets it.
     """
 
     _VARIABLE = "MLFLOW_EXPERIMENT_ID"
@@ -72,11 +95,11 @@ class _ActiveExperiment:
 
         self._fluent = fluent
         self._id = fluent._active_experiment_id
-        self._inherited = os.environ.get(self._VARIABLE)
+        self._environment_id = os.environ.get(self._VARIABLE)
 
     def restore(self) -> None:
         self._fluent._active_experiment_id = self._id
-        if self._inherited is None:
+        if self._environment_id is None:
             os.environ.pop(self._VARIABLE, None)
         else:
-            os.environ[self._VARIABLE] = self._inherited
+            os.environ[self._VARIABLE] = self._environment_id

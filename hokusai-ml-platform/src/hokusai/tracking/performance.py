@@ -1,4 +1,4 @@
-"""Improvements: the difference, and an attestation of it."""
+"""Comparing two models' metrics, and having the improvement attested."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import warnings
 from typing import Any, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
-from hokusai.client import GatewayClient
-from hokusai.core.current import current
-from hokusai.core.registry import ModelRegistry
+from hokusai.client import TRANSIENT_STATUSES, GatewayClient
+from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import (
     ConfigurationError,
     CredentialError,
@@ -20,22 +19,24 @@ from hokusai.errors import (
     UnreachableError,
     UnsignedAttestationWarning,
 )
-from hokusai.json_encoding import plain
-from hokusai.metrics import checked, differences
+from hokusai.json_encoding import to_json_data
+from hokusai.metrics import metric_deltas, validate_metrics
 from hokusai.results import Attestation
 
-# Whoever trains without a gateway should not wait for one for long.
+# Shorter than the client's own: a training run without a gateway should not be held up for long.
 RETRY_SECONDS = 15.0
 
 
 class PerformanceTracker:
-    """Compares two models' metrics and has the difference attested.
-
-    registry: by default the one made last in this process, or else the gateway and the credential
-    that the environment names. Looked for when it is needed.
-    """
+    """Compares the metrics of two models, and requests an attestation of the difference."""
 
     def __init__(self, registry: ModelRegistry | None = None) -> None:
+        """Nothing is sent yet.
+
+        Args:
+            registry: Whose gateway and credential are used. By default those of the registry
+                created last, or else those in the environment, looked up at each call.
+        """
         self._registry = registry
 
     def track_improvement(
@@ -52,78 +53,99 @@ class PerformanceTracker:
         higher_is_better: Mapping[str, bool] | None = None,
         idempotency_key: str | None = None,
     ) -> tuple[dict[str, float], Attestation]:
-        """The difference of each metric of the baseline (improved minus baseline), and an
-        attestation.
+        """Compute the improvement, and request an attestation of it.
 
-        With an improved and a baseline run or model the attestation is `witnessed`: the gateway
-        compares the numbers with MLflow's. Without, it is `claimed`: the caller's word, signed and
-        logged as such. The improved metrics are also logged to the active run, if there is one at
-        the gateway, so that it can witness them later. Where no gateway is in reach, the
-        attestation is `unsigned`, and an UnsignedAttestationWarning says so.
+        If the baseline and the improved model are named, each by its run or its id, the
+        attestation is `witnessed`: the gateway compares the numbers with MLflow's. Otherwise it is
+        `claimed`: the gateway signs that the caller sent these numbers. If no gateway can be
+        reached, it is `unsigned`, with an UnsignedAttestationWarning.
 
-        Raises MetricError for metrics that are no finite numbers or cannot be compared, and
-        GatewayError for what the gateway refuses.
+        The improved metrics are also logged to MLflow's active run, if that is at this gateway, so
+        that they can be witnessed later.
+
+        Args:
+            baseline_metrics: The metrics of the baseline.
+            improved_metrics: The metrics of the improved model: at least those of the baseline.
+            data_contribution: Whose data led to the improvement, as in
+                `ModelRegistry.register_improved_model`.
+            baseline_run_id: The run of the baseline.
+            improved_run_id: The run of the improved model.
+            baseline_model_id: The registered baseline.
+            improved_model_id: The registered improved model.
+            primary_metric: The metric that the improvement is judged by.
+            higher_is_better: The direction of metrics whose names do not tell.
+            idempotency_key: Identifies this attestation when it is requested again.
+
+        Returns:
+            Improved minus baseline for each metric of the baseline, and the attestation.
+
+        Raises:
+            MetricError: A metric is not a finite number, or the metrics cannot be compared.
+            InputError: Only one of the two models is named, or one is named twice.
+            CredentialError: There is a gateway but no credential for it.
+            GatewayError: The gateway refused.
         """
-        baseline = checked(baseline_metrics, "baseline")
-        improved = checked(improved_metrics, "improved")
-        delta = differences(baseline, improved)
-        witnessed = _witnessed(
+        baseline = validate_metrics(baseline_metrics, "baseline")
+        improved = validate_metrics(improved_metrics, "improved")
+        delta = metric_deltas(baseline, improved)
+        witnessed = _names_both_models(
             [baseline_run_id, baseline_model_id], [improved_run_id, improved_model_id]
         )
         body: dict[str, Any] = {
             "kind": "witnessed" if witnessed else "claimed",
             "metrics": {"baseline": baseline, "improved": improved},
-            "data_contribution": plain(data_contribution, "data_contribution"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "baseline_run_id": baseline_run_id,
             "improved_run_id": improved_run_id,
             "baseline_model_id": baseline_model_id,
             "improved_model_id": improved_model_id,
             "primary_metric": primary_metric,
-            "higher_is_better": plain(higher_is_better, "higher_is_better"),
+            "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
         }
         try:
             attestation = self._api().attest(body, idempotency_key, retry_seconds=RETRY_SECONDS)
         except UnreachableError as error:
-            why = str(error)
+            reason = str(error)
         except ServerError as error:
-            if error.status not in (502, 503, 504):
+            if error.status not in TRANSIENT_STATUSES:
                 raise
-            why = str(error)
+            reason = str(error)
         except CredentialError:
+            # A ConfigurationError too, but one that the caller has to correct.
             raise
         except ConfigurationError as error:
-            why = str(error)
+            reason = str(error)
         else:
-            self._log(improved)
+            self._log_to_active_run(improved)
             return delta, attestation
         warnings.warn(
-            f"The attestation is unsigned, and proves nothing to others. {why}",
+            f"The attestation is unsigned, and proves nothing to others. {reason}",
             UnsignedAttestationWarning,
             stacklevel=2,
         )
         return delta, _unsigned(baseline, improved, delta, body["data_contribution"])
 
     def _api(self) -> GatewayAPI:
-        registry = self._registry or current()
+        registry = self._registry or default_registry()
         return registry.api if registry is not None else GatewayAPI(GatewayClient.connect())
 
-    def _log(self, metrics: Mapping[str, float]) -> None:
+    def _log_to_active_run(self, metrics: Mapping[str, float]) -> None:
         import mlflow
 
-        registry = self._registry or current()
+        registry = self._registry or default_registry()
         if registry is None or mlflow.get_tracking_uri() != registry.tracking_uri:
             return
         if mlflow.active_run() is not None:
             mlflow.log_metrics(dict(metrics))
 
 
-def _witnessed(baselines: list[str | None], improved: list[str | None]) -> bool:
-    given = [sum(name is not None for name in names) for names in (baselines, improved)]
-    if given == [0, 0]:
+def _names_both_models(baselines: list[str | None], improved: list[str | None]) -> bool:
+    counts = [sum(name is not None for name in names) for names in (baselines, improved)]
+    if counts == [0, 0]:
         return False
-    if given != [1, 1]:
+    if counts != [1, 1]:
         raise InputError(
-            "For a witnessed attestation give one of baseline_run_id and baseline_model_id, and "
+            "For a witnessed attestation pass one of baseline_run_id and baseline_model_id, and "
             "one of improved_run_id and improved_model_id."
         )
     return True
@@ -135,7 +157,7 @@ def _unsigned(
     delta: Mapping[str, float],
     contribution: Any,
 ) -> Attestation:
-    """An attestation in the guide's form, by the caller alone."""
+    """An attestation of the same form as the gateway's, which nobody has signed."""
     now = datetime.datetime.now(datetime.timezone.utc).replace(tzinfo=None)
     data = {
         "attestation_type": "performance_improvement",
@@ -160,6 +182,6 @@ def _unsigned(
             "proof": None,
             "delta_one": None,
             "revoked": None,
-            "note": "No gateway has seen this. Ask for an attestation when one is in reach.",
+            "note": "No gateway has seen this. Request an attestation when one can be reached.",
         }
     )

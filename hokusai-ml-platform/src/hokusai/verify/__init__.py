@@ -1,4 +1,4 @@
-"""Verifying attestations offline: by the document, and by the keys that one trusts.
+"""Verifying attestations offline: from the document itself, and from keys that the caller trusts.
 
     from hokusai.verify import verify_file
 
@@ -7,7 +7,7 @@
         for check in report.checks:
             print(check.name, check.result, check.detail)
 
-The gateway's docs/attestations.md says what each check proves, and what none of them does.
+The gateway's docs/attestations.md says what each check proves, and what none of them proves.
 """
 
 from hokusai.errors import DocumentError

@@ -12,16 +12,24 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 _ED25519 = b"\x01"
+# DER before the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
+_SUBJECT_PUBLIC_KEY_INFO = bytes.fromhex("302a300506032b6570032100")
 _SIGNATURE_MARK = "\N{EM DASH} "
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
-_LARGEST = 64 * 1024
+_MAX_CHARACTERS = 64 * 1024
+# A note may carry signatures of others, up to 16 in all (C2SP). Each costs a verification.
+_MAX_SIGNATURES = 16
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """The log at one size. root: the tree hash of RFC 6962, 32 bytes.
+    """The log at one size.
 
-    signed_by: the log's key, as `<name>+<id>`, or None where no key was given.
+    Attributes:
+        origin: The name of the log.
+        size: The number of its entries.
+        root: The root hash of its Merkle tree (RFC 6962), 32 bytes.
+        signed_by: The trusted key that signed it, as `<name>+<id>`, or None.
     """
 
     origin: str
@@ -31,21 +39,30 @@ class Checkpoint:
 
 
 class LogKey:
-    """A log's public key, written as `<name>+<key id>+<base64>` (C2SP signed-note)."""
+    """A log's public key, `<name>+<key id>+<base64>` (C2SP signed-note).
+
+    Attributes:
+        name: The name of the key, which is that of the log.
+        key_id: The first 4 bytes of the hash of name and key.
+    """
 
     def __init__(self, text: str) -> None:
-        """Raises ValueError for what is not such a key."""
-        # Base64 has plus signs too, a name has none.
+        """Parse the key.
+
+        Raises:
+            ValueError: This is not a valid Ed25519 key in that form.
+        """
+        # Base64 may contain plus signs; a name may not.
         parts = text.strip().split("+", 2)
         if len(parts) != 3 or not parts[0]:
-            raise ValueError("the key of a log is <name>+<key id>+<base64>")
+            raise ValueError("a log key has the form <name>+<key id>+<base64>")
         self.name, key_id, encoded = parts
-        raw = _decoded(encoded)
+        raw = _decode(encoded)
         if len(raw) != 33 or raw[:1] != _ED25519:
-            raise ValueError("the key of the log is not an Ed25519 key")
+            raise ValueError("the log key is not an Ed25519 key")
         self.key_id = hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
         if self.key_id.hex() != key_id.lower():
-            raise ValueError("the id in the key of the log is not that of its name and key")
+            raise ValueError("the id of the log key does not match its name and key")
         self._verifier = eddsa.new(
             ECC.import_key(_SUBJECT_PUBLIC_KEY_INFO + raw[1:]), mode="rfc8032"
         )
@@ -53,13 +70,18 @@ class LogKey:
     def __str__(self) -> str:
         return f"{self.name}+{self.key_id.hex()}"
 
-    def signed(self, body: str, line: str) -> bool:
-        """Whether a signature line of a note is this key's, over the note's body."""
+    def has_signed(self, body: str, line: str) -> bool:
+        """Return whether a signature line of a note is a valid signature of this key.
+
+        Args:
+            body: The text of the note that is signed.
+            line: The signature line.
+        """
         name, _, encoded = line[len(_SIGNATURE_MARK) :].partition(" ")
         if not line.startswith(_SIGNATURE_MARK) or name != self.name:
             return False
         try:
-            raw = _decoded(encoded)
+            raw = _decode(encoded)
             if raw[:4] != self.key_id:
                 return False
             self._verifier.verify(body.encode(), raw[4:])
@@ -68,30 +90,32 @@ class LogKey:
         return True
 
 
-# DER before the 32 bytes of an Ed25519 key (RFC 8410, section 4).
-_SUBJECT_PUBLIC_KEY_INFO = bytes.fromhex("302a300506032b6570032100")
+def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
+    """Parse the checkpoint in a signed note.
 
+    Args:
+        note: The signed note.
+        keys: The trusted keys; the first one that signed the note is in the result.
 
-def read_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
-    """The checkpoint in a signed note, and whether one of the keys has signed it.
-
-    Raises ValueError for what is not a checkpoint in a signed note.
+    Raises:
+        ValueError: This is not a valid checkpoint in a signed note.
     """
-    if len(note) > _LARGEST:
-        raise ValueError("a checkpoint has at most 64 KiB")
+    if len(note) > _MAX_CHARACTERS:
+        raise ValueError(f"the checkpoint has more than {_MAX_CHARACTERS} characters")
     body, separator, signatures = note.rpartition("\n\n")
     if not separator or not signatures.endswith("\n"):
         raise ValueError("the checkpoint is not a signed note")
     body += "\n"
     lines = body.split("\n")
     if len(lines) < 4 or not lines[0] or _NUMBER.fullmatch(lines[1]) is None:
-        raise ValueError("the note is not a checkpoint")
-    root = _decoded(lines[2])
+        raise ValueError("the signed note is not a checkpoint")
+    root = _decode(lines[2])
     if len(root) != 32:
-        raise ValueError("the checkpoint's root is not 32 bytes")
-    # At most 16, as the specification has it for others' signatures: each costs a verification.
-    found = signatures.split("\n")[:16]
-    signed_by = next((key for key in keys if any(key.signed(body, line) for line in found)), None)
+        raise ValueError("the root hash of the checkpoint is not 32 bytes")
+    signature_lines = signatures.split("\n")[:_MAX_SIGNATURES]
+    signed_by = next(
+        (key for key in keys if any(key.has_signed(body, line) for line in signature_lines)), None
+    )
     return Checkpoint(
         origin=lines[0],
         size=int(lines[1]),
@@ -100,12 +124,12 @@ def read_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
     )
 
 
-def _decoded(text: str) -> bytes:
-    """Base64 as it is written, and not with bits at its end that no byte has."""
+def _decode(text: str) -> bytes:
+    """Decode base64 in its only canonical form, in which the unused last bits are zero."""
     try:
         raw = base64.b64decode(text, validate=True)
     except ValueError:
-        raise ValueError("a part is not base64") from None
+        raise ValueError("a part is not valid base64") from None
     if base64.b64encode(raw).decode() != text:
-        raise ValueError("a part is not how its bytes are written in base64")
+        raise ValueError("a part is not in the canonical form of base64")
     return raw

@@ -1,4 +1,4 @@
-"""A copy of the log: what `GET /api/attestations/log/entries` answered, page after page."""
+"""A copy of the log: the responses of `GET /api/attestations/log/entries`, page after page."""
 
 from __future__ import annotations
 
@@ -6,76 +6,90 @@ from dataclasses import dataclass
 from typing import Any, Mapping
 
 from hokusai.errors import DocumentError
-from hokusai.verify import merkle, parts
-from hokusai.verify.strict_json import parse, plain
+from hokusai.verify import json_fields, merkle
+from hokusai.verify.strict_json import checked_copy, parse
 
-# A million entries; each has some 250 bytes, and twice that in a page.
-LARGEST = 512 * 1024 * 1024
+# Enough for a million entries, each of about 250 bytes, and about twice that in a page.
+MAX_BYTES = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class LogExport:
-    """The log's entries from the first on, as texts in their order."""
+    """The entries of the log from the first on.
+
+    Attributes:
+        entries: The texts of the entries, in their order.
+    """
 
     entries: tuple[str, ...]
 
     @classmethod
     def read(cls, export: str | bytes | Mapping[str, Any] | list[Any]) -> LogExport:
-        """From one page, a list of pages, or pages as lines of JSON.
+        """Read an export.
 
-        Raises DocumentError for anything else, and for entries that do not go on from each other
-        from index 0 on.
+        Args:
+            export: One page, a list of pages, or text: JSON of either, or one page per line.
+
+        Raises:
+            DocumentError: This is none of these, or an entry from index 0 on is missing.
         """
         if isinstance(export, (str, bytes)):
-            pages = _pages_of(export)
+            pages = _parse_pages(export)
         elif isinstance(export, list):
-            pages = [plain(page) for page in export]
+            pages = [checked_copy(page) for page in export]
         else:
-            pages = [plain(export)]
+            pages = [checked_copy(export)]
         entries: list[str] = []
         try:
             for page in pages:
-                for entry in parts.list_at(page, "entries"):
-                    entries.append(_entry_at(entry, len(entries)))
-        except parts.Fails as reason:
+                for entry in json_fields.list_at(page, "entries"):
+                    entries.append(_entry_text(entry, len(entries)))
+        except json_fields.CheckFailed as reason:
             raise DocumentError(f"This is not an export of the log: {reason}.") from None
         return cls(tuple(entries))
 
     def roots(self, *sizes: int) -> dict[int, bytes]:
-        """The tree hashes at these sizes, as far as the export has so many entries."""
+        """Return the root hash of the log at these sizes, leaving out sizes beyond the export."""
         return merkle.roots((merkle.leaf_hash(text.encode()) for text in self.entries), sizes)
 
     def revocation(self, digest: str) -> tuple[int, str] | None:
-        """The index of the entry that revokes an attestation, and its reason."""
+        """Find the entry that revokes an attestation.
+
+        Args:
+            digest: The attestation's hash.
+
+        Returns:
+            The index of the entry and its reason, or None if there is no such entry.
+        """
         for index, text in enumerate(self.entries):
-            # Nothing but the entries about this attestation has to be parsed.
+            # Parsing is slow, so only entries that contain the hash are parsed.
             if digest not in text:
                 continue
             try:
                 entry = parse(text)
                 if (
-                    parts.text_at(entry, "kind") == "revoked"
-                    and parts.text_at(entry, "attestation") == digest
+                    json_fields.text_at(entry, "kind") == "revoked"
+                    and json_fields.text_at(entry, "attestation") == digest
                 ):
-                    return index, parts.text_at(entry, "reason")
-            except (DocumentError, parts.Fails):
+                    return index, json_fields.text_at(entry, "reason")
+            except (DocumentError, json_fields.CheckFailed):
                 continue
         return None
 
 
-def _entry_at(entry: Any, index: int) -> str:
-    if parts.integer_at(entry, "index") != index:
-        raise parts.Fails(f"entry {index} is not where it has to be")
-    return parts.text_at(entry, "entry")
+def _entry_text(entry: Any, index: int) -> str:
+    if json_fields.integer_at(entry, "index") != index:
+        raise json_fields.CheckFailed(f"entry {index} is missing")
+    return json_fields.text_at(entry, "entry")
 
 
-def _pages_of(text: str | bytes) -> list[Any]:
+def _parse_pages(text: str | bytes) -> list[Any]:
     lines = [line for line in text.splitlines() if line.strip()]
     if len(lines) > 1:
         try:
             return [parse(line) for line in lines]
         except DocumentError:
-            # One document, written over several lines.
+            # One JSON document that is written over several lines.
             pass
-    found = parse(text, LARGEST)
-    return found if isinstance(found, list) else [found]
+    document = parse(text, MAX_BYTES)
+    return document if isinstance(document, list) else [document]

@@ -1,4 +1,4 @@
-"""What came out of verifying: one check for each thing that was looked at."""
+"""The result of verifying an attestation: a report with one entry per check."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Mapping
 
 
 class Result(str, Enum):
-    """What came of one check; the values are those of `--json`."""
+    """The outcome of one check. The values appear in the output of `hokusai verify --json`."""
 
     HOLDS = "holds"
     FAILS = "fails"
@@ -23,13 +23,19 @@ _WORDS = {
     Result.FAILS: "does not hold",
     Result.UNCHECKED: "could not be checked",
 }
-# Without these a document is nobody's word.
+# Without these, nobody whom the caller trusts has signed the document.
 _ESSENTIAL = ("hash", "signature", "signer")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, and why it came out so."""
+    """One check.
+
+    Attributes:
+        name: Its name, such as `signature`.
+        result: Its outcome.
+        detail: The reason for the outcome, in words.
+    """
 
     name: str
     result: Result
@@ -38,11 +44,14 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All that was looked at.
+    """All checks of one attestation. `report["signature"]` is a check by its name.
 
-    checks: in the order in which they were made. signer: who really signed, in EIP-55 form, or
-    None where the signature does not hold. data: what the attestation says, read from the bytes
-    that were hashed, or None where the hash does not hold; believe this, and not the document.
+    Attributes:
+        checks: The checks, in the order in which they were made.
+        hash: The hash that the document names, or None.
+        signer: The address that signed, in EIP-55 form, or None if the signature does not hold.
+        data: What was attested, parsed from the bytes that were hashed, or None if the hash does
+            not hold. Use this rather than other members of the document.
     """
 
     checks: tuple[Check, ...]
@@ -52,9 +61,9 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing failed, and the hash, the signature and its signer were found to hold.
+        """Whether no check fails, and those of hash, signature and signer hold.
 
-        So it is False as long as nobody said which attestor is to be believed.
+        Without a trusted attestor the signer cannot be checked, so this is False.
         """
         return all(check.result is not Result.FAILS for check in self.checks) and all(
             self[name].result is Result.HOLDS for name in _ESSENTIAL
@@ -62,23 +71,22 @@ class Report:
 
     @property
     def complete(self) -> bool:
-        """Whether everything was checked, and all of it holds: also log and revocation."""
+        """Whether every check could be made and holds, including log and revocation."""
         return all(check.result is Result.HOLDS for check in self.checks)
 
     @property
     def kind(self) -> str | None:
-        """`witnessed`, `claimed` or `unsigned`, as it was hashed."""
+        """`witnessed`, `claimed` or `unsigned`, as it was hashed; None if the hash fails."""
         return None if self.data is None else str(self.data["kind"])
 
     def __getitem__(self, name: str) -> Check:
-        """A check by its name. Raises KeyError where there is no such check."""
         for check in self.checks:
             if check.name == name:
                 return check
         raise KeyError(name)
 
     def as_dict(self) -> dict[str, Any]:
-        """The report as JSON data, with the same names."""
+        """Return the report as JSON data."""
         return {
             "ok": self.ok,
             "complete": self.complete,

@@ -1,4 +1,7 @@
-"""What users of the SDK do, in processes of their own (tests/support/mlflow_user.py)."""
+"""Programs of the SDK's users, as functions that run in a process of their own.
+
+See tests/support/mlflow_user.py. Each returns what its test in test_registry.py compares.
+"""
 
 import json
 import os
@@ -15,7 +18,7 @@ CONTRIBUTOR = "0x742d35Cc6634C0532925a3b844Bc454e4438f44e"
 
 def connect(**arguments: Any) -> ModelRegistry:
     """A registry at the gateway that HOKUSAI_URL names."""
-    # The guide's own example address, for one, has a wrong checksum.
+    # The gateway warns about the wrong checksum of the guide's example address.
     warnings.simplefilter("ignore", RegistrationWarning)
     return ModelRegistry(**arguments)
 
@@ -29,7 +32,8 @@ def forest() -> Any:
 
 
 def doubler() -> Any:
-    """MLflow's own kind of model. Made here: MLflow warns while it is imported."""
+    """A model of MLflow's own class."""
+    # Imported here, since this module is imported by tests too, where MLflow's warnings are errors.
     import mlflow.pyfunc
 
     class Doubler(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined]
@@ -40,10 +44,14 @@ def doubler() -> Any:
 
 
 class Tripler:
-    """An object of nobody's library."""
+    """A model that belongs to no library."""
 
     def predict(self, rows: Any) -> Any:
         return rows * 3
+
+
+def quadruple(rows: Any) -> Any:
+    return rows * 4
 
 
 def active_run() -> str | None:
@@ -53,7 +61,7 @@ def active_run() -> str | None:
 
 
 def register_kinds() -> dict[str, dict[str, Any]]:
-    """Models of several kinds in one run, each loaded again from the registry."""
+    """Register models of several kinds in one run, and load each from the registry."""
     import pandas
 
     rows = pandas.DataFrame({"x": [1.0, 2.0]})
@@ -63,7 +71,7 @@ def register_kinds() -> dict[str, dict[str, Any]]:
         for name, model in {
             "python_model": doubler(),
             "object": Tripler(),
-            "function": _quadruple,
+            "function": quadruple,
         }.items():
             result = registry.register_baseline(model, "numbers", {"accuracy": 0.5}, name=name)
             loaded = mlflow.pyfunc.load_model(f"models:/{name}/{result.mlflow_version}")
@@ -71,12 +79,8 @@ def register_kinds() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _quadruple(rows: Any) -> Any:
-    return rows * 4
-
-
 def register_forest() -> dict[str, Any]:
-    """A random forest outside of any run, with an input example."""
+    """Register a random forest with an input example, while no run is active."""
     from sklearn.datasets import load_iris
 
     data, _ = load_iris(return_X_y=True)
@@ -100,7 +104,7 @@ def register_forest() -> dict[str, Any]:
 
 
 def improve() -> dict[str, Any]:
-    """The whole way: baseline, improvement, attestations, lineage."""
+    """Register a baseline and an improvement, have it attested, and read all of it again."""
     registry = connect()
     experiments = ExperimentManager(registry)
     with experiments.start_experiment("baseline") as run:
@@ -121,26 +125,27 @@ def improve() -> dict[str, Any]:
         baseline_model_id=baseline.model_id,
         improved_model_id=improved.model_id,
     )
-    again = registry.attest(model_id=improved.model_id)
+    of_model = registry.attest(model_id=improved.model_id)
     lineage = registry.lineage(improved.model_id)
     return {
         "delta": delta,
         "claimed": claimed.kind,
         "witnessed": witnessed.kind,
         "delta_one": witnessed.delta_one,
-        "again": again.kind,
-        "fetched": registry.attestation(witnessed.hash).hash == witnessed.hash,
-        "minted": registry.mint_request(witnessed.hash).delta_one,
-        "path": lineage.path == [baseline.model_id, improved.model_id],
-        "recorded": improved.delta["accuracy"]["delta"],
-        "model": registry.model(improved.model_id).attestations,
-        "mine": [model.model_id for model in registry.models(tenant=improved.tenant, limit=1)],
-        "ids": [improved.model_id, baseline.model_id],
+        "model_kind": of_model.kind,
+        "hash": witnessed.hash,
+        "fetched_hash": registry.attestation(witnessed.hash).hash,
+        "mint_delta_one": registry.mint_request(witnessed.hash).delta_one,
+        "path": lineage.path,
+        "registered_delta": improved.delta["accuracy"]["delta"],
+        "attestations": registry.model(improved.model_id).attestations,
+        "listed": [model.model_id for model in registry.models(tenant=improved.tenant, limit=1)],
+        "ids": [baseline.model_id, improved.model_id],
     }
 
 
-def witness_a_lie() -> dict[str, Any]:
-    """A claim that MLflow does not bear out."""
+def claim_other_metrics() -> dict[str, Any]:
+    """Request a witnessed attestation of metrics that differ from MLflow's."""
     from hokusai.errors import ClaimDisagreesError
 
     registry = connect()
@@ -156,23 +161,27 @@ def witness_a_lie() -> dict[str, Any]:
         )
     except ClaimDisagreesError as error:
         return dict(error.problem)
-    raise AssertionError("a lie was witnessed")
+    raise AssertionError("wrong metrics were witnessed")
 
 
-def experiments() -> dict[str, Any]:
-    """What start_experiment leaves behind."""
+def fail() -> None:
+    raise RuntimeError("training failed")
+
+
+def nest_experiments() -> dict[str, Any]:
+    """Start nested and failing experiments."""
     registry = connect()
     manager = ExperimentManager()
     mlflow.set_experiment("before")
     with manager.start_experiment("outer", tags={"team": "a"}) as outer:
         with manager.start_experiment("inner", run_name="child") as inner:
             pass
-        still = active_run()
+        active_after_inner = active_run()
     try:
         with manager.start_experiment("outer") as failed:
-            _fail()
+            fail()
     except RuntimeError:
-        ended = mlflow.active_run() is None
+        is_ended = mlflow.active_run() is None
     with mlflow.start_run() as after:
         pass
     client = mlflow.MlflowClient()
@@ -182,20 +191,18 @@ def experiments() -> dict[str, Any]:
 
     return {
         "experiments": [experiment(run) for run in (outer, inner, failed, after)],
-        "parent": inner.data.tags["mlflow.parentRunId"] == outer.info.run_id == still,
+        "outer": outer.info.run_id,
+        "parent": inner.data.tags["mlflow.parentRunId"],
+        "active_after_inner": active_after_inner,
         "tag": outer.data.tags["team"],
         "statuses": [client.get_run(run.info.run_id).info.status for run in (outer, inner, failed)],
-        "ended": ended,
-        "uri": mlflow.get_tracking_uri() == registry.tracking_uri,
+        "is_ended": is_ended,
+        "is_at_the_gateway": mlflow.get_tracking_uri() == registry.tracking_uri,
     }
 
 
-def _fail() -> None:
-    raise RuntimeError("training failed")
-
-
-def two_registries(first: str, second: str) -> list[str]:
-    """Two keys of two tenants in one process; the older one is used last."""
+def use_two_registries(first: str, second: str) -> list[str]:
+    """Use the keys of two tenants in one process, the older registry last."""
     one = connect(api_key=first)
     two = connect(api_key=second)
     tenants = []
@@ -206,8 +213,8 @@ def two_registries(first: str, second: str) -> list[str]:
     return tenants
 
 
-def changed_store() -> str:
-    """A run in a local store must not take what is meant for the registry."""
+def change_tracking_uri() -> str:
+    """Register a model while a run at another tracking server is active."""
     registry = connect()
     mlflow.set_tracking_uri("sqlite:///mlflow.db")
     with mlflow.start_run():
@@ -215,32 +222,35 @@ def changed_store() -> str:
             registry.register_baseline(doubler(), "numbers")
         except Exception as error:
             return type(error).__name__
-    raise AssertionError("it was logged to another store")
+    raise AssertionError("the model was logged to another tracking server")
 
 
-def wallet_run(unknown: list[str]) -> dict[str, Any]:
-    """A wallet alone; twice its token is not known any more, as after days."""
+def use_wallet(unknown: list[str]) -> dict[str, Any]:
+    """Train with a wallet whose token is rejected twice, as expired tokens are.
+
+    unknown: Tokens that the gateway never issued.
+    """
     registry = connect()
     with ExperimentManager(registry).start_experiment("wallet"):
         first = registry.register_baseline(doubler(), "numbers", {"accuracy": 0.5})
         authorizer: Any = registry.client.authorizer
-        lost = authorizer.header()
+        first_header = authorizer.header()
         authorizer._header = f"Bearer {unknown.pop()}"
-        # MLflow's request is the one that finds out, and then one of ours.
+        # The token is rejected first in a request of MLflow, and then in one of the SDK.
         mlflow.log_metric("accuracy", 0.6)
-        renewed = authorizer.header()
+        second_header = authorizer.header()
         authorizer._header = f"Bearer {unknown.pop()}"
         second = registry.register_baseline(doubler(), "numbers", {"accuracy": 0.6})
     return {
         "tenants": {first.tenant, second.tenant},
-        "renewed": lost != renewed,
+        "is_renewed": first_header != second_header,
         "whoami": registry.whoami().address,
         "plugin": os.environ["MLFLOW_TRACKING_AUTH"],
     }
 
 
-def hurry(requests: int) -> dict[str, Any]:
-    """More requests than the limit lets through, by MLflow and by the SDK."""
+def exceed_rate_limit(requests: int) -> dict[str, Any]:
+    """Send more requests with MLflow than the rate limit allows per window."""
     registry = connect()
     with mlflow.start_run() as run:
         for step in range(requests):
@@ -249,8 +259,8 @@ def hurry(requests: int) -> dict[str, Any]:
     return {"logged": len(history), "limit": registry.limits().limit}
 
 
-def hand_over_uri() -> dict[str, Any]:
-    """A model that is in MLflow already, registered by its URI, twice with the same call."""
+def register_by_uri() -> dict[str, Any]:
+    """Register a model that is in MLflow already, twice with the same call, and behind a token."""
     registry = connect()
     with mlflow.start_run() as run:
         mlflow.pyfunc.log_model(name="model", python_model=doubler())
@@ -262,17 +272,19 @@ def hand_over_uri() -> dict[str, Any]:
         uri, "NUMBERS", f"n-{run.info.run_id[:8]}", "accuracy", 0.5, {"stage": "x", "build": 7}
     )
     return {
-        "same": first == second,
+        "first": dict(first),
+        "second": dict(second),
         "metrics": first.metrics,
         "tags": third.tags,
-        "token": third.token_id == f"n-{run.info.run_id[:8]}",
+        "token_id": third.token_id,
+        "run_id": run.info.run_id,
     }
 
 
-def nobody() -> list[str]:
-    """Without a credential: making things is fine, the first use says what is missing."""
+def work_without_credential() -> list[str]:
+    """Collect the error of each first use without a credential."""
     registry = connect()
-    told = []
+    errors = []
     for use in (
         registry.whoami,
         lambda: registry.register_baseline(doubler(), "numbers"),
@@ -282,17 +294,17 @@ def nobody() -> list[str]:
         try:
             use()
         except Exception as error:
-            told.append(str(error))
-    return told
+            errors.append(str(error))
+    return errors
 
 
-def improve_nothing() -> str:
-    """An improvement on a baseline that is not there uploads nothing."""
+def improve_unknown_baseline() -> int:
+    """Register an improvement on a baseline that does not exist; returns the number of runs."""
     from hokusai.errors import NotFoundError
 
     registry = connect()
     try:
         registry.register_improved_model("hkm_none", doubler(), CONTRIBUTOR, {"samples": 1})
     except NotFoundError:
-        return str(len(mlflow.search_runs(search_all_experiments=True, output_format="list")))
+        return len(mlflow.search_runs(search_all_experiments=True, output_format="list"))
     raise AssertionError("it was registered")

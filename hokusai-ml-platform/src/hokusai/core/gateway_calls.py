@@ -1,0 +1,139 @@
+"""The methods of `ModelRegistry` that only call the gateway, and do not use MLflow."""
+
+from __future__ import annotations
+
+from typing import Any, Iterator, Mapping, Sequence
+
+from hokusai.api import GatewayAPI
+from hokusai.core.inputs import Contribution
+from hokusai.json_encoding import to_json_data
+from hokusai.results import (
+    Attestation,
+    Identity,
+    Lineage,
+    MintRequest,
+    RateLimit,
+    RegisteredModel,
+)
+
+
+class GatewayCalls:
+    """Reading models, requesting attestations, and asking about the caller.
+
+    Attributes:
+        api: Sends the requests.
+    """
+
+    api: GatewayAPI
+
+    def model(self, model_id: str) -> RegisteredModel:
+        """Fetch one model.
+
+        Raises:
+            NotFoundError: There is none with this id that the caller can see.
+        """
+        return self.api.model(model_id)
+
+    def models(self, **filters: Any) -> Iterator[RegisteredModel]:
+        """Iterate over models, newest first; each page is fetched when it is reached.
+
+        Args:
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models;
+                `limit` is the number of models per page.
+        """
+        return self.api.models(**filters)
+
+    def lineage(self, model_id: str) -> Lineage:
+        """Fetch the tree of models that this one belongs to, from the first baseline.
+
+        Raises:
+            NotFoundError: There is no model with this id that the caller can see.
+        """
+        return self.api.lineage(model_id)
+
+    def attest(
+        self,
+        *,
+        model_id: str | None = None,
+        baseline_model_id: str | None = None,
+        improved_model_id: str | None = None,
+        baseline_run_id: str | None = None,
+        improved_run_id: str | None = None,
+        model_name: str | None = None,
+        model_version: str | int | None = None,
+        kind: str | None = None,
+        metrics: Mapping[str, Any] | None = None,
+        data_contribution: Contribution | Sequence[Contribution] | None = None,
+        primary_metric: str | None = None,
+        higher_is_better: Mapping[str, bool] | None = None,
+        idempotency_key: str | None = None,
+    ) -> Attestation:
+        """Issue an attestation of a model or of an improvement.
+
+        Name one model: `model_id`, `improved_model_id`, `improved_run_id`, or `model_name` with
+        `model_version`. For an improvement name its baseline too, with `baseline_model_id` or
+        `baseline_run_id`, unless the model is a registered improvement, whose baseline is known.
+
+        Args:
+            model_id: A registered model.
+            baseline_model_id: The baseline, as a registered model.
+            improved_model_id: The improved model, as a registered model.
+            baseline_run_id: The baseline, as an MLflow run of the caller's tenant.
+            improved_run_id: The improved model, as an MLflow run of the caller's tenant.
+            model_name: The name of a registered model in MLflow.
+            model_version: Its version in MLflow.
+            kind: `witnessed`, the default, or `claimed`.
+            metrics: The caller's numbers, which must agree with MLflow's.
+            data_contribution: Whose data led to the improvement.
+            primary_metric: The metric that the improvement is judged by.
+            higher_is_better: The direction of metrics whose names do not tell.
+            idempotency_key: Requests a new attestation of the same subject if it is new. By
+                default the same call returns the same attestation.
+
+        Raises:
+            ClaimDisagreesError: A number in `metrics` differs from MLflow's.
+            GatewayError: The gateway refused for another reason.
+        """
+        body = {
+            "model_id": model_id,
+            "baseline_model_id": baseline_model_id,
+            "improved_model_id": improved_model_id,
+            "baseline_run_id": baseline_run_id,
+            "improved_run_id": improved_run_id,
+            "model_name": model_name,
+            "model_version": model_version,
+            "kind": kind,
+            "metrics": to_json_data(metrics, "metrics"),
+            "data_contribution": to_json_data(data_contribution, "data_contribution"),
+            "primary_metric": primary_metric,
+            "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
+        }
+        return self.api.attest(body, idempotency_key)
+
+    def attestation(self, digest: str) -> Attestation:
+        """Fetch an attestation by its hash.
+
+        Raises:
+            NotFoundError: There is none with this hash.
+        """
+        return self.api.attestation(digest)
+
+    def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
+        """Fetch the MintRequest for an attestation, signed for the Hokusai contracts.
+
+        Args:
+            digest: The attestation's hash.
+            **parameters: Query parameters, such as `chain_model_id`.
+
+        Raises:
+            NotMintableError: No tokens can be minted for this attestation.
+        """
+        return self.api.mint_request(digest, **parameters)
+
+    def limits(self) -> RateLimit:
+        """Fetch the caller's rate limit."""
+        return self.api.limits()
+
+    def whoami(self) -> Identity:
+        """Fetch the caller's identity, as the gateway sees it."""
+        return self.api.whoami()

@@ -1,0 +1,323 @@
+"""The checks of one attestation, each independent of the others' outcome where possible."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from typing import Any, Callable, Mapping
+
+from hokusai.errors import DocumentError
+from hokusai.verify import eas, eip712, merkle
+from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
+from hokusai.verify.ethereum import from_hex, recover
+from hokusai.verify.json_fields import (
+    CheckFailed,
+    NotChecked,
+    hashes_at,
+    integer_at,
+    member,
+    object_at,
+    text_at,
+)
+from hokusai.verify.log_export import LogExport
+from hokusai.verify.report import Check, Report, Result
+from hokusai.verify.strict_json import canonical_json, equal_json, parse
+from hokusai.verify.trust import Trust
+
+DOMAIN_NAME = "HokusaiAttestation"
+DOMAIN_VERSION = "1"
+TYPE = "Attestation"
+# The SDK itself makes `unsigned` attestations, where no gateway can be reached.
+KINDS = ("witnessed", "claimed", "unsigned")
+
+
+class Verification:
+    """Makes the checks. Later ones use what earlier ones have established."""
+
+    def __init__(
+        self,
+        document: dict[str, Any],
+        trust: Trust,
+        saved: Checkpoint | None,
+        consistency: Mapping[str, Any] | None,
+        export: LogExport | None,
+    ) -> None:
+        """Take what `hokusai.verify.verify` was called with, parsed.
+
+        Args:
+            document: The attestation.
+            trust: The trusted attestors and log keys.
+            saved: The caller's own checkpoint.
+            consistency: The proof between that checkpoint and the attestation's.
+            export: The caller's copy of the log.
+        """
+        self._document = document
+        self._trust = trust
+        self._saved = saved
+        self._consistency = consistency
+        self._export = export
+        # What the hashed bytes say, once their hash has been checked.
+        self._data: dict[str, Any] | None = None
+        # Who signed, once the signature has been checked.
+        self._signer: str | None = None
+        # The checkpoint in the document, once it has been parsed.
+        self._embedded: Checkpoint | None = None
+        # Checkpoints that a trusted key has signed, or that the caller has saved.
+        self._trusted: list[Checkpoint] = []
+
+    def report(self) -> Report:
+        """Make all checks for which the caller has provided documents."""
+        checks = [
+            self._check("hash", self._check_hash),
+            self._check("signature", self._check_signature),
+            self._check("signer", self._check_signer),
+            self._check("eas", self._check_eas),
+            self._check("checkpoint", self._check_checkpoint),
+        ]
+        saved, export = self._saved, self._export
+        if saved is not None:
+            checks.append(self._check("consistency", lambda: self._check_consistency(saved)))
+        if export is not None:
+            checks.append(self._check("export", lambda: self._check_export(export)))
+        checks.append(self._check("inclusion", self._check_inclusion))
+        checks.append(self._check("revocation", self._check_revocation))
+        digest = self._document.get("hash")
+        return Report(
+            checks=tuple(checks),
+            hash=digest if isinstance(digest, str) else None,
+            signer=self._signer,
+            data=self._data,
+        )
+
+    def _check(self, name: str, check: Callable[[], str]) -> Check:
+        try:
+            return Check(name, Result.HOLDS, check())
+        except NotChecked as reason:
+            return Check(name, Result.UNCHECKED, str(reason))
+        except (CheckFailed, DocumentError, ValueError) as reason:
+            return Check(name, Result.FAILS, str(reason))
+
+    def _check_hash(self) -> str:
+        text, digest = text_at(self._document, "bytes"), text_at(self._document, "hash")
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise CheckFailed("the SHA-256 of the bytes is not the hash")
+        data = parse(text)
+        if not isinstance(data, dict) or data.get("kind") not in KINDS:
+            raise CheckFailed("the bytes are not the data of an attestation")
+        if canonical_json(data) != text:
+            raise CheckFailed("the bytes are not in the form that is hashed: sorted JSON")
+        # These members repeat what the bytes say, and must agree with them.
+        repeated = {
+            "data": data,
+            "kind": data["kind"],
+            "evidence": data["kind"],
+            "delta_one": data.get("delta_one"),
+        }
+        for name, value in repeated.items():
+            if name in self._document and not equal_json(self._document[name], value):
+                raise CheckFailed(f"{name} differs from what the bytes say")
+        if self._document.get("proof") is not None:
+            raise CheckFailed("proof must be null: no kind of proof is defined yet")
+        self._data = data
+        return "the hash is that of the bytes, and the document says the same as the bytes"
+
+    def _check_signature(self) -> str:
+        if self._document.get("kind") == "unsigned":
+            raise CheckFailed("it is unsigned: no gateway has seen it")
+        signed = object_at(self._document, "signature")
+        message, domain = object_at(signed, "message"), object_at(signed, "domain")
+        digest = text_at(self._document, "hash")
+        if member(signed, "primaryType") != TYPE or member(signed, "types") != eip712.types_member(
+            TYPE, eip712.ATTESTATION
+        ):
+            raise CheckFailed("the signed type is not that of an attestation")
+        if (member(domain, "name"), member(domain, "version")) != (DOMAIN_NAME, DOMAIN_VERSION):
+            raise CheckFailed("the signed domain is not that of attestations")
+        if member(message, "attestationHash") != f"0x{digest}":
+            raise CheckFailed("another hash was signed")
+        signer = recover(
+            eip712.typed_data_digest(domain, TYPE, eip712.ATTESTATION, message),
+            from_hex(text_at(signed, "signature")),
+        )
+        if signer.lower() != text_at(signed, "signer").lower():
+            raise CheckFailed(f"it is signed by {signer}, not by the signer that it names")
+        if self._data is not None:
+            if member(message, "kind") != self._data["kind"]:
+                raise CheckFailed("another kind of attestation was signed")
+            if self._data.get("issuer", signer) != signer:
+                raise CheckFailed(f"the data names another issuer than {signer}, who signed")
+        self._check_time(integer_at(message, "issuedAt"))
+        self._signer = signer
+        return f"signed by {signer}"
+
+    def _check_time(self, issued_at: int) -> None:
+        if "created_at" not in self._document:
+            return
+        try:
+            # Before 3.11 Python does not read Z.
+            created_at = datetime.datetime.fromisoformat(
+                text_at(self._document, "created_at").replace("Z", "+00:00")
+            )
+            is_same = int(created_at.timestamp()) == issued_at and created_at.tzinfo is not None
+        except (ValueError, OverflowError, OSError):
+            is_same = False
+        if not is_same:
+            raise CheckFailed("created_at is not the time that was signed")
+
+    def _check_signer(self) -> str:
+        if self._signer is None:
+            raise NotChecked("the signature does not hold, so there is no signer")
+        if not self._trust.attestors:
+            raise NotChecked(f"signed by {self._signer}, but you have named no attestor to trust")
+        if self._signer not in self._trust.attestors:
+            raise CheckFailed(f"signed by {self._signer}, which is not an attestor that you trust")
+        return f"{self._signer} is an attestor that you trust"
+
+    def _check_eas(self) -> str:
+        if self._document.get("eas") is None:
+            raise NotChecked("there is no EAS envelope")
+        if self._data is None:
+            raise NotChecked("the hash does not hold, so there is nothing to compare with")
+        signer = eas.envelope_signer(
+            object_at(self._document, "eas"), text_at(self._document, "hash"), self._data["kind"]
+        )
+        if self._signer is not None and signer != self._signer:
+            raise CheckFailed(f"the envelope is signed by {signer}, the attestation by another key")
+        return f"an EAS off-chain attestation of the same hash, signed by {signer}"
+
+    def _check_checkpoint(self) -> str:
+        if self._document.get("log") is None:
+            raise NotChecked("the document has no log entry")
+        embedded = parse_checkpoint(
+            text_at(self._document, "log", "checkpoint"), self._trust.log_keys
+        )
+        self._embedded = embedded
+        if not self._trust.log_keys:
+            raise NotChecked(
+                f"it is a checkpoint of {embedded.origin} at size {embedded.size}, but you have "
+                "named no log key to trust"
+            )
+        if embedded.signed_by is None:
+            raise CheckFailed("no log key that you trust has signed it")
+        self._trusted.append(embedded)
+        return f"{embedded.origin} at size {embedded.size}, signed by {embedded.signed_by}"
+
+    def _check_consistency(self, saved: Checkpoint) -> str:
+        if self._trust.log_keys and saved.signed_by is None:
+            raise CheckFailed("no log key that you trust has signed your checkpoint")
+        # Without a key, a checkpoint that the caller saved is trusted all the same.
+        self._trusted.append(saved)
+        embedded = self._embedded
+        if embedded is None:
+            raise NotChecked("the document has no checkpoint to compare with yours")
+        if saved.origin != embedded.origin:
+            raise CheckFailed(
+                f"your checkpoint is one of {saved.origin}, the document's of {embedded.origin}"
+            )
+        first, second = sorted((saved, embedded), key=lambda checkpoint: checkpoint.size)
+        if first.size == second.size:
+            if first.root != second.root:
+                raise CheckFailed(
+                    f"the log has shown two different trees of {first.size} entries: keep both "
+                    "checkpoints, which prove it"
+                )
+        elif not self._is_extended(first, second):
+            raise NotChecked(
+                f"yours has size {saved.size} and the document's {embedded.size}: fetch /api/"
+                f"attestations/log/proof?first={first.size}&second={second.size}"
+            )
+        if embedded not in self._trusted:
+            self._trusted.append(embedded)
+        return f"the tree of {second.size} entries extends that of {first.size}"
+
+    def _is_extended(self, first: Checkpoint, second: Checkpoint) -> bool:
+        """Whether the log at `second` is proved to extend that at `first`.
+
+        False where nothing could prove it; a wrong proof raises CheckFailed.
+        """
+        if self._consistency is not None:
+            sizes = (
+                integer_at(self._consistency, "first"),
+                integer_at(self._consistency, "tree_size"),
+            )
+            if sizes == (first.size, second.size):
+                proof = hashes_at(self._consistency, "proof")
+                if not merkle.consistency_holds(*sizes, proof, first.root, second.root):
+                    raise CheckFailed("the proof does not lead from one checkpoint to the other")
+                return True
+        if self._export is not None:
+            roots = self._export.roots(first.size, second.size)
+            if len(roots) == 2:
+                if roots != {first.size: first.root, second.size: second.root}:
+                    raise CheckFailed("the exported entries do not match both checkpoints")
+                return True
+        return False
+
+    def _check_export(self, export: LogExport) -> str:
+        comparable = [*self._trusted, *([] if self._embedded is None else [self._embedded])]
+        if not comparable:
+            raise NotChecked("there is no checkpoint to compare the export with")
+        roots = export.roots(*(checkpoint.size for checkpoint in comparable))
+        for checkpoint in comparable:
+            if checkpoint.size in roots and roots[checkpoint.size] != checkpoint.root:
+                raise CheckFailed(
+                    f"its entries do not match the checkpoint of size {checkpoint.size}"
+                )
+        covered = [checkpoint.size for checkpoint in self._trusted if checkpoint.size in roots]
+        if not covered:
+            raise NotChecked(
+                f"none of its {len(export.entries)} entries is covered by a checkpoint that you "
+                "trust"
+            )
+        return f"its first {max(covered)} entries are those of the log"
+
+    def _check_inclusion(self) -> str:
+        if self._document.get("log") is None:
+            raise NotChecked("the document has no log entry")
+        log, digest = object_at(self._document, "log"), text_at(self._document, "hash")
+        index, size = integer_at(log, "index"), integer_at(log, "tree_size")
+        entry = parse(text_at(log, "entry"))
+        if member(entry, "kind") != "attested" or member(entry, "attestation") != digest:
+            raise CheckFailed("the entry is about something else")
+        if self._signer is not None:
+            if entry.get("signer", self._signer) != self._signer:
+                raise CheckFailed("the entry names another signer")
+            if integer_at(self._document, "signature", "message", "nonce") != index:
+                raise CheckFailed("another index in the log was signed")
+        embedded = self._embedded
+        if embedded is None:
+            raise CheckFailed("there is no checkpoint that the proof could lead to")
+        if embedded.size != size:
+            raise CheckFailed("the proof is for another size of the log than the checkpoint")
+        leaf = merkle.leaf_hash(text_at(log, "entry").encode())
+        if not merkle.inclusion_holds(leaf, index, size, hashes_at(log, "proof"), embedded.root):
+            raise CheckFailed("the proof does not lead to the checkpoint's root hash")
+        if not any(
+            (embedded.size, embedded.root) == (checkpoint.size, checkpoint.root)
+            for checkpoint in self._trusted
+        ):
+            raise NotChecked(
+                "the proof leads to the checkpoint's root hash, but you do not trust the checkpoint"
+            )
+        return f"entry {index} of the log {embedded.origin} at size {size}"
+
+    def _check_revocation(self) -> str:
+        if self._document.get("revoked") is not None:
+            raise CheckFailed("the document itself says that it was revoked")
+        if self._export is None:
+            raise NotChecked("only a copy of the log can show whether it was revoked")
+        revocation = self._export.revocation(text_at(self._document, "hash"))
+        if revocation is not None:
+            raise CheckFailed(f"entry {revocation[0]} of the log revokes it: {revocation[1]}")
+        roots = self._export.roots(*(checkpoint.size for checkpoint in self._trusted))
+        covered = [
+            checkpoint.size
+            for checkpoint in self._trusted
+            if roots.get(checkpoint.size) == checkpoint.root
+        ]
+        if not covered:
+            raise NotChecked(
+                f"none of {len(self._export.entries)} exported entries revokes it, but they are "
+                "not covered by a checkpoint that you trust"
+            )
+        return f"none of the log's first {max(covered)} entries revokes it"

@@ -1,0 +1,144 @@
+"""`hokusai register`: the requests of its three commands."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mlflow_stand_in import MLflowGateway
+from scripted import Response, ScriptedServer
+
+from .conftest import MODEL, Command
+
+ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
+
+
+def request_of(gateway: ScriptedServer) -> tuple[str, Any]:
+    (request,) = gateway.requests
+    return request.path, request.json
+
+
+@pytest.fixture
+def gateway(connected: ScriptedServer) -> ScriptedServer:
+    connected.respond_with(Response(201, MODEL))
+    return connected
+
+
+def test_a_baseline_of_a_run(command: Command, gateway: ScriptedServer) -> None:
+    outcome = command(
+        *("register", "baseline", "--type", "t", "--run", "r", "--path", "best", "--name", "n"),
+        *("--private", "--metric", "f1=0.5", "--primary-metric", "f1"),
+        *("--metadata", '{"dataset": "d"}', "--idempotency-key", "mine"),
+    )
+
+    assert outcome.code == 0, outcome.err
+    assert "hkm_1" in outcome.out
+    assert gateway.requests[0].headers["Idempotency-Key"] == "mine"
+    assert request_of(gateway) == (
+        "/api/models/baseline",
+        {
+            "model_type": "t",
+            "run_id": "r",
+            "artifact_path": "best",
+            "name": "n",
+            "private": True,
+            "metrics": {"f1": 0.5},
+            "primary_metric": "f1",
+            "metadata": {"dataset": "d"},
+        },
+    )
+
+
+def test_members_without_a_value_are_not_sent(command: Command, gateway: ScriptedServer) -> None:
+    command("register", "baseline", "--type", "t", "--run", "r")
+
+    assert request_of(gateway) == ("/api/models/baseline", {"model_type": "t", "run_id": "r"})
+
+
+def test_an_improvement_with_several_contributors(
+    command: Command, gateway: ScriptedServer
+) -> None:
+    outcome = command(
+        *("register", "improved", "--baseline", "hkm_0", "--model-uri", "runs:/r/model"),
+        *("--contribution", '{"contributor": "0xab"}'),
+        *("--contribution", '{"contributor": "0xcd"}', "--json"),
+    )
+
+    assert json.loads(outcome.out) == MODEL
+    assert request_of(gateway) == (
+        "/api/models/improved",
+        {
+            "baseline_model_id": "hkm_0",
+            "model_uri": "runs:/r/model",
+            "data_contribution": [{"contributor": "0xab"}, {"contributor": "0xcd"}],
+        },
+    )
+
+
+def test_a_tokenized_model(command: Command, gateway: ScriptedServer) -> None:
+    command(
+        *("register", "tokenized", "--model-name", "CHURN", "--token", "churn", "--run", "r"),
+        *("--metric-name", "f1", "--baseline-value", "0.75", "--type", "t"),
+        *("--tag", "stage=x", "--tag", "build=7"),
+    )
+
+    assert request_of(gateway) == (
+        "/api/models/tokenized",
+        {
+            "model_name": "CHURN",
+            "token_id": "churn",
+            "metric_name": "f1",
+            "baseline_value": 0.75,
+            "model_type": "t",
+            "additional_tags": {"stage": "x", "build": "7"},
+            "run_id": "r",
+        },
+    )
+
+
+@pytest.mark.usefixtures("isolated_mlflow")
+def test_a_directory_is_uploaded_and_then_registered(
+    command: Command, connected: ScriptedServer, tmp_path: Path
+) -> None:
+    gateway = MLflowGateway(tmp_path / "artifacts")
+    gateway.responses["GET", "/models/hkm_0"] = Response(document=MODEL)
+    gateway.responses["POST", "/models/improved"] = Response(201, MODEL)
+    connected.respond_with(gateway)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "MLmodel").write_text("flavors: {}\n")
+    outcome = command(
+        *("register", "improved", "--baseline", "hkm_0", "--model", str(tmp_path / "saved")),
+        *("--contributor", ADDRESS, "--metric", "f1=0.5"),
+    )
+
+    assert outcome.code == 0, outcome.err
+    (run_id,) = gateway.runs
+    _, registration = gateway.requests
+    assert registration.json == {
+        "baseline_model_id": "hkm_0",
+        "contributor_address": ADDRESS,
+        "data_contribution": {"contributor": ADDRESS},
+        "run_id": run_id,
+        "artifact_path": "model",
+        "metrics": {"f1": 0.5},
+    }
+
+
+@pytest.mark.usefixtures("isolated_mlflow")
+def test_nothing_is_uploaded_for_an_unknown_baseline(
+    command: Command, connected: ScriptedServer, tmp_path: Path
+) -> None:
+    gateway = MLflowGateway(tmp_path / "artifacts")
+    connected.respond_with(gateway)
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    outcome = command(
+        *("register", "improved", "--baseline", "hkm_none", "--model", str(tmp_path)),
+        *("--contributor", ADDRESS),
+    )
+
+    assert outcome.code == 1
+    assert "404 not_found" in outcome.err
+    assert gateway.runs == {}
