@@ -1,6 +1,8 @@
 """What all tests stand on: a real PostgreSQL, a real MLflow, and a gateway in front of them."""
 
+import asyncio
 import functools
+import inspect
 import itertools
 import os
 import ssl
@@ -107,9 +109,29 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: rank(item.path, config.rootpath))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """Limit the time of an asynchronous test.
+
+    The signal of pytest-timeout, by which it ends other tests, does not interrupt uvloop.
+    """
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return
+    option = pyfuncitem.config.getoption("timeout")
+    seconds = float(pyfuncitem.config.getini("timeout") if option is None else option)
+
+    @functools.wraps(test)
+    async def with_timeout(**arguments: Any) -> None:
+        async with asyncio.timeout(0.9 * seconds or None):
+            await test(**arguments)
+
+    pyfuncitem.obj = with_timeout
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
-    """What asynchronous tests run on; tests of the transport also run on uvloop."""
+    """The event loop of asynchronous tests; tests of the upstream client also run on uvloop."""
     return "asyncio"
 
 

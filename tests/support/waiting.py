@@ -16,6 +16,6 @@ def wait_until(condition: Callable[[], object], seconds: float = GENEROUS) -> No
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Wait for a condition that cannot notify; pytest's timeout is the limit."""
+    """Wait for a condition that cannot notify; the test's timeout is the limit."""
     while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.002)
