@@ -134,7 +134,7 @@ def test_upstream_errors_are_counted_by_reason(
         assert client.get(SEARCH, params={"max_results": 1}).status_code == 504
         proxy.release()
         found = scrape(gateway)
-        timeout = {"reason": "upstream_read_timeout"}
+        timeout = {"reason": "upstream_timeout"}
         assert found.value("hokusai_upstream_errors_total", **timeout) == 1
         assert found.value("hokusai_errors_total", **timeout) == 1
 

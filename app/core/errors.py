@@ -391,7 +391,7 @@ class UpstreamTimeoutError(UpstreamError):
     """MLflow sent nothing for HOKUSAI_UPSTREAM_READ_TIMEOUT."""
 
     status = 504
-    reason = "upstream_read_timeout"
+    reason = "upstream_timeout"
 
 
 class UnavailableError(GatewayError):

@@ -46,7 +46,7 @@ def post(client: GatewayClient, **options: Any) -> Any:
         TruncatedResponse(),
         problem(502, "upstream_unreachable"),
         problem(503, "upstream_busy", Retry_After="3"),
-        problem(504, "upstream_read_timeout"),
+        problem(504, "upstream_timeout"),
         Response(502, text="<html>Bad Gateway</html>"),
     ],
     ids=["reset", "truncated", "502", "503", "504", "html"],

@@ -245,6 +245,6 @@ def test_a_silent_mlflow_gives_504(start_harness: StartHarness) -> None:
         lambda request: request.connection.wait_closed(), upstream_read_timeout=0.3
     )
     response = harness.send(harness.get("a"))
-    assert (response.status, response.document["reason"]) == (504, "upstream_read_timeout")
+    assert (response.status, response.document["reason"]) == (504, "upstream_timeout")
     harness.wait_for_count(1, status=504)
     wait_until(harness.is_idle)
