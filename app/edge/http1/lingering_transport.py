@@ -84,7 +84,12 @@ class LingeringTransport:
         if not self._transport.can_write_eof():
             self._transport.close()
             return
-        self._transport.write_eof()
+        try:
+            self._transport.write_eof()
+        except OSError:
+            # asyncio: the client has disconnected already (ENOTCONN).
+            self._transport.abort()
+            return
         self._protocol.flow.resume_reading()
         self._timer = self._protocol.loop.call_later(LINGER_TIMEOUT, self._transport.abort)
 
