@@ -26,7 +26,7 @@ _DATE_TIME = (
 _INTRODUCTION = " wants you to sign in with your Ethereum account:"
 _HEADER = re.compile(
     r"(?:(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://)?"
-    # No userinfo: a reader would take `good.example@evil.example` for good.example.
+    # No userinfo: `good.example@evil.example` looks like good.example to a person.
     r"(?P<domain>(?:[A-Za-z0-9._~!$&'()*+,;=:\[\]-]|%[0-9A-Fa-f]{2})+)" + re.escape(_INTRODUCTION)
 )
 _STATEMENT = re.compile(r"[\x20-\x7e]+")

@@ -1,6 +1,6 @@
 """GET /docs: the reference of Hokusai's own endpoints, rendered from the OpenAPI document.
 
-The page has no scripts and loads nothing from other hosts, so a key that somebody pastes into it
+The page has no scripts and loads nothing from other hosts, so a key that a reader pastes into it
 stays in the browser.
 """
 

@@ -1,6 +1,6 @@
 """The version in MLflow that a registration creates or adopts: one, however often it is tried.
 
-MLflow creates another version each time that it is asked, and its response may get lost. So each
+MLflow creates another version for each request, and its response may get lost. So each
 version carries the id of its operation as a tag, and a process that takes a registration over
 searches for the tag first.
 """

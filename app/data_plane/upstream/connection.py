@@ -146,7 +146,7 @@ class Connection(ResponseReader, asyncio.Protocol):
         self.transport.pause_reading()
 
     def skip_body(self, size: int) -> None:
-        """Read on after `hold_body`. size: bytes that somebody else has read from the socket."""
+        """Read on after `hold_body`. size: bytes that a splice has read from the socket."""
         self._remaining -= size
         self.last_activity = self.loop.time()
         self._paused = False
