@@ -53,8 +53,8 @@ def splice_response(
     return SplicedResponse(channel, conn, splice)
 
 
-class SplicedUpload:
-    """Moves the rest of a request's body to the upstream."""
+class _SplicedBody:
+    """A splice between the client's connection and that to the upstream."""
 
     __slots__ = ("_channel", "_conn", "_splice")
 
@@ -66,6 +66,12 @@ class SplicedUpload:
     @property
     def running(self) -> bool:
         return self._splice.running
+
+
+class SplicedUpload(_SplicedBody):
+    """Moves the rest of a request's body to the upstream."""
+
+    __slots__ = ()
 
     async def run(self) -> int:
         """Move the bytes; how many were moved. Raises OSError, or the error of `fail`."""
@@ -108,19 +114,10 @@ class SplicedUpload:
         self._channel.count_body(self._splice.moved)
 
 
-class SplicedResponse:
+class SplicedResponse(_SplicedBody):
     """Moves the rest of a response's body, except for its TAIL, to the client."""
 
-    __slots__ = ("_channel", "_conn", "_splice")
-
-    def __init__(self, channel: ZeroCopyChannel, conn: Connection, splice: Splice) -> None:
-        self._channel = channel
-        self._conn = conn
-        self._splice = splice
-
-    @property
-    def running(self) -> bool:
-        return self._splice.running
+    __slots__ = ()
 
     async def flush(self) -> None:
         """Wait until what was sent before is in the client's socket."""
