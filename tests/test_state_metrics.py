@@ -324,7 +324,7 @@ def _check_sums(serving: ServeProcess, port: int) -> None:
     wait_until(lambda: Scrape.of(port).value("hokusai_ready", check="upstream") == 1)
     found = Scrape.of(port)
     assert found.value("hokusai_database_connections_max") == 20
-    workers = _workers(serving)
+    workers = serving.workers()
     least = min(one.memory_info().rss for one in workers)
     assert found.value("process_resident_memory_bytes") > 1.5 * least
 
@@ -338,7 +338,7 @@ def _check_sums(serving: ServeProcess, port: int) -> None:
     psutil.wait_procs(workers)
     assert Scrape.of(port).value(**out) >= before + sent
     wait_until(lambda: Scrape.of(port).value("hokusai_upstream_connections_max") == 14)
-    workers = _workers(serving)
+    workers = serving.workers()
 
     # The state of a dead worker is neither reported nor added to its successor's.
     workers[0].kill()
@@ -356,8 +356,3 @@ def test_a_worker_that_is_starting_breaks_no_scrape(
     (tmp_path / f"gauge_livesum_{os.getpid()}.db").write_bytes(bytes(1 << 16))
     found = Scrape(generate_latest(combined_registry()).decode())
     assert found.value("process_resident_memory_bytes") > 1_000_000
-
-
-def _workers(serving: ServeProcess) -> list[psutil.Process]:
-    children = psutil.Process(serving.process.pid).children()
-    return [one for one in children if "spawn_main" in " ".join(one.cmdline())]

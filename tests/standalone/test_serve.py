@@ -143,7 +143,7 @@ def test_workers_stop_with_their_parent_even_when_it_is_killed(
     given = production(new_database, mlflow_server) | TWO_WORKERS
     with ServeProcess(tmp_path / "data", **given) as serving:
         serving.wait_for_status("/readyz", 200)
-        assert len(workers(serving)) == 2
+        assert len(serving.workers()) == 2
         assert serving.stop(signal.SIGKILL) == -signal.SIGKILL
         assert serving.survivors() == []
 
@@ -162,14 +162,10 @@ def test_a_signal_ends_workers_with_exit_code_0(
         if ready:
             serving.wait_for_status("/readyz", 200)
         else:
-            wait_until(lambda: len(workers(serving)) == 2)
+            wait_until(lambda: len(serving.workers()) == 2)
         assert serving.stop(number) == 0
         assert serving.survivors() == []
         assert "Traceback" not in serving.output
-
-
-def workers(serving: ServeProcess) -> list[psutil.Process]:
-    return [p for p in serving.descendants() if "spawn_main" in " ".join(p.cmdline())]
 
 
 def test_a_terminal_that_closes_ends_it_with_exit_code_0(

@@ -150,7 +150,19 @@ class ServeProcess:
     def child(self, *words: str) -> psutil.Process:
         """The first descendant whose command line contains all the words."""
         for process in self.descendants():
-            line = " ".join(process.cmdline())
+            line = arguments_of(process)
             if all(word in line for word in words):
                 return process
         raise AssertionError(f"no process with {words}")
+
+    def workers(self) -> list[psutil.Process]:
+        """The processes that accept connections, where `HOKUSAI_WORKERS` is more than one."""
+        return [process for process in self.descendants() if "spawn_main" in arguments_of(process)]
+
+
+def arguments_of(process: psutil.Process) -> str:
+    """The command line of a process, empty once it has ended: it may do so at any moment."""
+    try:
+        return " ".join(process.cmdline())
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
+        return ""
