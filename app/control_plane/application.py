@@ -20,6 +20,7 @@ from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
+from app.control_plane.minting import endpoints as minting
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
@@ -62,6 +63,7 @@ ROUTERS = (
     contributors.router,
     attestations.router,
     attestations.well_known,
+    minting.router,
     health.router,
 )
 

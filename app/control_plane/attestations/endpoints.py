@@ -10,7 +10,6 @@ from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.log_verification import verify_with_log
 from app.control_plane.attestations.lookup import find_attestation
-from app.control_plane.attestations.minting import mint_request_view
 from app.control_plane.attestations.models import LogEntry
 from app.control_plane.attestations.schemas import (
     AttestationRequest,
@@ -22,7 +21,6 @@ from app.control_plane.attestations.schemas import (
     LogEntryView,
     LogProofView,
     LogView,
-    MintRequestView,
     RevokeRequest,
     VerificationView,
 )
@@ -31,7 +29,6 @@ from app.control_plane.attestations.well_known import attestor_view
 from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
-from app.core.text_pattern import TextPattern
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
@@ -54,12 +51,6 @@ PUBLIC = frozenset(
 )
 
 TreeSize = Annotated[int, Query(ge=0, le=2**53)]
-ChainModelId = Annotated[
-    str,
-    TextPattern(
-        r"^(0|[1-9][0-9]{0,76})$", "must be a whole number of 1 to 77 digits, without leading zeros"
-    ),
-]
 _NOTE = "text/plain; charset=utf-8"
 
 
@@ -250,24 +241,6 @@ async def revoke(
     address = signer.attestor.address
     row = await revocation.revoke(session, digest, body.reason, caller, actor, address)
     return await attestation_view(session, row, signer)
-
-
-@router.get("/{digest}/mint-request")
-async def mint_request(
-    digest: Hash,
-    caller: Attesting,
-    session: Session,
-    signer: Signer,
-    chain_model_id: Annotated[
-        ChainModelId | None,
-        Query(description="The model's number on the chain. Default: derived from its name."),
-    ] = None,
-) -> MintRequestView:
-    """A MintRequest (EIP-712) for the Hokusai contracts, unsigned and signed; valid for a day."""
-    number = None if chain_model_id is None else int(chain_model_id)
-    if number is not None and number >= 2**256:
-        raise InvalidParameterError("chain_model_id is larger than 256 bits can hold.")
-    return await mint_request_view(session, digest, caller, number, signer.attestor)
 
 
 @well_known.get("/.well-known/hokusai-attestor.json")

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations import eas
 from app.control_plane.attestations.canonical_json import parse
 from app.control_plane.attestations.lookup import find_own_attestation
-from app.control_plane.attestations.mint_request import build_mint_request
 from app.control_plane.attestations.revocation import find_revocation
-from app.control_plane.attestations.schemas import MintRequestView
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.minting.mint_request import build_mint_request
+from app.control_plane.minting.schemas import MintRequestView
 from app.core.errors import NotMintableError
 from app.core.request.principal import Principal
 from app.database.engine import now
