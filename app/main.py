@@ -123,7 +123,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             yield
 
     api = control_plane.create_api(lifespan)
-    checks = ReadinessChecks(database, mlflow, needs_workspaces=settings.tenancy == "workspaces")
+    checks = ReadinessChecks(
+        database,
+        mlflow,
+        needs_workspaces=settings.tenancy == "workspaces",
+        artifacts=settings.data_dir / "mlflow",
+    )
     api.state.services = AppState(
         {
             Settings: settings,

@@ -8,18 +8,16 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, NoReturn, TypeVar
 
-import asyncpg
 import structlog
 import typer
 from pydantic import BaseModel, ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.peppers import Peppers
-from app.core.errors import DatabaseUnavailableError, GatewayError, StartupError
+from app.core.errors import GatewayError, StartupError
 from app.core.settings import load_settings
 from app.core.validation_errors import problems_with
-from app.database.engine import Database, driver_message
+from app.database.engine import FAILURES, Database, driver_message
 from app.standalone.discovery import discover_settings
 from app.telemetry.logs import configure_logs
 
@@ -69,7 +67,7 @@ def run_in_transaction(action: Callable[[AsyncSession, Peppers], Awaitable[T]]) 
 
     try:
         return asyncio.run(in_transaction())
-    except (DatabaseUnavailableError, SQLAlchemyError, asyncpg.PostgresError) as error:
+    except FAILURES as error:
         if configured.database_url is None:
             raise StartupError(
                 f"the database in {configured.data_dir} is not running: start "

@@ -3,14 +3,17 @@
 import asyncio
 import time
 from importlib.metadata import version
+from pathlib import Path
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
+from sqlalchemy.exc import ProgrammingError
 from starlette.responses import PlainTextResponse
 
 from app.core.app_state import state_of
+from app.core.disk_space import MIN_FREE, describe, free_bytes
 from app.core.errors import GatewayError
-from app.database.engine import Database
+from app.database.engine import Database, driver_message
 from app.database.revision import is_sufficient, newest_revision
 from app.mlflow.client import MLflowClient
 from app.rest.dependencies import Admin
@@ -43,7 +46,8 @@ class Readiness(BaseModel):
 
     ready: bool
     checks: dict[str, Check] = Field(
-        description="`migrations` (the database and its schema) and `upstream` (MLflow); only "
+        description="`migrations` (the database, its schema, and whether it accepts changes) and "
+        "`upstream` (MLflow, its database, and whether it accepts the gateway); only "
         "`draining` while the gateway stops.",
         examples=[
             {
@@ -58,12 +62,21 @@ class ReadinessChecks:
     """Checks the database and MLflow: single-flight, with results cached for `CACHE_SECONDS`.
 
     needs_workspaces: whether MLflow has to keep tenants apart.
+    artifacts: the directory of the MLflow that `serve` starts. If it exists, its disk is checked.
     """
 
-    def __init__(self, database: Database, mlflow: MLflowClient, *, needs_workspaces: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mlflow: MLflowClient,
+        *,
+        needs_workspaces: bool,
+        artifacts: Path | None = None,
+    ) -> None:
         self._database = database
         self._mlflow = mlflow
         self._needs_workspaces = needs_workspaces
+        self._artifacts = artifacts
         self._task: asyncio.Task[dict[str, Check]] | None = None
         self._expires_at = 0.0
 
@@ -78,10 +91,25 @@ class ReadinessChecks:
     async def _run(self) -> dict[str, Check]:
         migrations, upstream = await asyncio.gather(
             _migrations(self._database),
-            _upstream(self._mlflow, needs_workspaces=self._needs_workspaces),
+            self._upstream(),
         )
         self._expires_at = time.monotonic() + CACHE_SECONDS
         return {"migrations": migrations, "upstream": upstream}
+
+    async def _upstream(self) -> Check:
+        free = free_bytes(self._artifacts) if self._artifacts else None
+        if free is not None and self._artifacts and free < MIN_FREE:
+            return Check(ready=False, detail=describe(self._artifacts, free))
+        try:
+            async with asyncio.timeout(PROBE_SECONDS):
+                if self._needs_workspaces and not await self._mlflow.has_workspaces():
+                    return Check(ready=False, detail="MLflow runs without --enable-workspaces")
+                await self._mlflow.check_access()
+        except TimeoutError:
+            return Check(ready=False, detail="MLflow does not respond")
+        except GatewayError as error:
+            return Check(ready=False, detail=error.fault)
+        return Check(ready=True, detail="MLflow responds")
 
 
 class Version(BaseModel):
@@ -134,21 +162,16 @@ async def _migrations(database: Database) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             revision = await database.revision()
-    except (GatewayError, TimeoutError):
-        return Check(ready=False, detail="the database does not respond")
-    if not is_sufficient(revision):
-        return Check(
-            ready=False, detail=f"revision {revision} instead of {newest_revision()}: migrate"
-        )
+            if not is_sufficient(revision):
+                return Check(
+                    ready=False,
+                    detail=f"revision {revision} instead of {newest_revision()}: migrate",
+                )
+            await database.check_writable()
+    except TimeoutError:
+        return Check(ready=False, detail="The registry's database does not respond.")
+    except GatewayError as error:
+        return Check(ready=False, detail=error.fault)
+    except ProgrammingError as error:
+        return Check(ready=False, detail=f"{driver_message(error)}: migrate")
     return Check(ready=True, detail=f"revision {revision}")
-
-
-async def _upstream(mlflow: MLflowClient, *, needs_workspaces: bool) -> Check:
-    try:
-        async with asyncio.timeout(PROBE_SECONDS):
-            if needs_workspaces and not await mlflow.has_workspaces():
-                return Check(ready=False, detail="MLflow runs without --enable-workspaces")
-            alive = await mlflow.is_alive()
-    except (GatewayError, TimeoutError):
-        alive = False
-    return Check(ready=alive, detail="MLflow responds" if alive else "MLflow does not respond")

@@ -4,7 +4,7 @@ An error is rendered as `application/problem+json` (RFC 9457). The extension mem
 and `message` are MLflow's (`mlflow.exceptions.RestException` reads them), so an unmodified MLflow
 client raises a readable `MlflowException` for an error of any part of the gateway.
 
-Longer than most files here: it is read as one table, from 400 to 504.
+Longer than most files here: it is read as one table, from 400 to 507.
 """
 
 import json
@@ -50,6 +50,11 @@ class GatewayError(Exception):
         if retry_after is not None:
             self.headers += ((b"retry-after", b"%d" % retry_after),)
         self.extra = extra or {}
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, without the advice for callers: for operators."""
+        return self.message.partition(" Try again")[0]
 
     def body(self, request_id: str) -> bytes:
         """The problem document as UTF-8 JSON."""
@@ -357,6 +362,27 @@ class UpstreamError(GatewayError):
     status = 502
     error_code = "TEMPORARILY_UNAVAILABLE"
     reason = "upstream_failed"
+
+
+class UpstreamMisconfiguredError(UpstreamError):
+    """MLflow refuses the gateway itself: its Host header, or its credential."""
+
+    reason = "upstream_misconfigured"
+
+
+class UpstreamCredentialError(UpstreamMisconfiguredError):
+    """MLflow does not accept the gateway's own credential, or allows it too little."""
+
+
+class UpstreamStorageFullError(UpstreamError):
+    """MLflow's disk or its database is full.
+
+    Not a 5xx that MLflow's client repeats: it would wait minutes before it shows the message.
+    """
+
+    status = 507
+    error_code = "RESOURCE_EXHAUSTED"
+    reason = "upstream_storage_full"
 
 
 class UpstreamUnreachableError(UpstreamError):

@@ -1,9 +1,10 @@
 """Every setting of the gateway: environment variable `HOKUSAI_<NAME>`, unit and default value."""
 
+import re
 from functools import cached_property
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -23,6 +24,9 @@ MAX_SECONDS = 366 * 24 * 3600
 Seconds = Annotated[float, Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 Bytes = Annotated[int, Field(ge=1)]
+# A newline within a value, a tab, or any other character that no setting can contain.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_HOST = re.compile(r"[A-Za-z0-9._-]+")
 
 
 class Settings(BaseSettings):
@@ -139,6 +143,26 @@ class Settings(BaseSettings):
     # The address of that port. It needs no credential, so it is not HOKUSAI_HOST by default.
     metrics_host: str = "127.0.0.1"
 
+    @model_validator(mode="before")
+    @classmethod
+    def _strip(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Remove the white space around each value, such as the newline at the end of a file.
+
+        A value of nothing else counts as not set.
+        """
+        stripped: dict[str, Any] = {}
+        for name, value in values.items():
+            text = value.get_secret_value() if isinstance(value, SecretStr) else value
+            if not isinstance(text, str):
+                stripped[name] = value
+                continue
+            text = text.strip()
+            if _CONTROL.search(text):
+                raise ValueError(f"HOKUSAI_{name.upper()}: must be one line, without tabs")
+            if text:
+                stripped[name] = SecretStr(text) if isinstance(value, SecretStr) else text
+        return stripped
+
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _networks(cls, value: object) -> object:
@@ -169,6 +193,8 @@ class Settings(BaseSettings):
             raise ValueError("must be an http:// or https:// URL with a host")
         if not value.isascii():
             raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
+        if " " in value or not _is_host(parts.hostname, is_ip="[" in parts.netloc):
+            raise ValueError("must be a URL with a valid host, and without spaces")
         if any(not 0 < len(label) < 64 for label in parts.hostname.rstrip(".").split(".")):
             raise ValueError("must have a host whose parts have 1 to 63 characters each")
         if parts.query or parts.fragment or parts.username or parts.password:
@@ -183,13 +209,6 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"{address!r} is not a valid Ethereum address: 0x and 40 hexadecimal digits"
                 )
-        return value
-
-    @field_validator("mlflow_authorization")
-    @classmethod
-    def _without_newline(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value().isprintable():
-            raise ValueError("must be one line: remove the newline at its end")
         return value
 
     @field_validator("key_pepper")
@@ -275,6 +294,16 @@ class Settings(BaseSettings):
         if self.trusted_proxies or not _is_loopback(self.host):
             return frozenset()
         return frozenset({f"{name}:{self.port}" for name in ("localhost", "127.0.0.1", "[::1]")})
+
+
+def _is_host(name: str, *, is_ip: bool) -> bool:
+    """Whether the host of a URL can be connected to. is_ip: it is an address in brackets."""
+    if not is_ip:
+        return _HOST.fullmatch(name) is not None
+    try:
+        return ip_address(name).version == 6
+    except ValueError:
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 import structlog
-from sqlalchemy import DateTime, exc, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import DateTime, event, exc, text
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -31,11 +31,36 @@ STATEMENT_SECONDS = 2.5
 # For BEGIN and ROLLBACK, which take a responsive server no time.
 BEGIN_SECONDS = 0.8
 CLOSE_SECONDS = 0.2
-# SQLSTATE classes of temporary errors: connection lost, conflict of two transactions, resources
-# exhausted, server starting or shutting down.
-UNAVAILABLE_STATES = ("08", "40", "53", "57P")
+# SQLSTATEs of a server that takes no changes: a standby, a primary after a failover, or one that an
+# operator has set to read-only; and a server without space on its disk.
+READ_ONLY = "25006"
+DISK_FULL = "53100"
+# SQLSTATE classes of temporary errors: connection lost, server read-only, conflict of two
+# transactions, resources exhausted, server starting or shutting down, failing disk.
+UNAVAILABLE_STATES = ("08", READ_ONLY, "40", "53", "57P", "58")
+# A change of no row, which a read-only server refuses like any other.
+WRITE_PROBE = text("delete from nonces where false")
+# A result of some 100 KB, which PostgreSQL stores on its disk because of the small `work_mem`.
+SPACE_PROBE = (
+    text("set local work_mem = '64kB'"),
+    text("select count(*) from generate_series(1, 8000)"),
+)
 # The query parameters that HOKUSAI_DATABASE_URL may have.
 OPTIONS = frozenset({"host", "ssl", "sslmode"})
+
+# What a database that cannot be used raises.
+FAILURES = (
+    DatabaseUnavailableError,
+    exc.SQLAlchemyError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    OSError,
+)
+# What else an unusable URL raises. TypeError and ValueError: it has an option that the driver does
+# not know or cannot use. KeyError: it names no role, and this user has no name that could be one.
+UNUSABLE_URL = (TypeError, ValueError, KeyError)
+# The SQLSTATE of a missing privilege.
+NOT_PERMITTED = "42501"
 
 
 class Base(DeclarativeBase):
@@ -95,22 +120,42 @@ def driver_message(error: BaseException) -> str:
     return lines[0]
 
 
+def sqlstate(error: BaseException) -> str:
+    """The SQLSTATE of PostgreSQL's error (its Appendix A), also of one that was wrapped."""
+    while isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
+        error = error.__cause__
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+
+
 def _is_unavailable(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL is unavailable, and not that a statement is wrong."""
     if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):
         return True
     if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError):
         return True
-    if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "").startswith(UNAVAILABLE_STATES)
+    if sqlstate(error).startswith(UNAVAILABLE_STATES):
+        return True
     if isinstance(error, exc.DBAPIError):
         if error.connection_invalidated or isinstance(error, exc.InterfaceError):
             return True
-        state = getattr(error.orig, "sqlstate", None) or ""
-        return state.startswith(UNAVAILABLE_STATES) or isinstance(
-            error.__cause__, OSError | TimeoutError
-        )
+        return isinstance(error.__cause__, OSError | TimeoutError)
     return False
+
+
+def _fault(error: BaseException) -> str:
+    """What is wrong with PostgreSQL, for callers."""
+    state = sqlstate(error)
+    if state == READ_ONLY:
+        return "The registry's database is read-only at the moment."
+    if state == DISK_FULL:
+        return "The registry's database has no space left."
+    return "The registry's database does not respond."
+
+
+def _discard_connections(context: ExceptionContext) -> None:
+    """Close all connections to a read-only server, so that new ones lead to the primary."""
+    if context.original_exception and sqlstate(context.original_exception) == READ_ONLY:
+        context.is_disconnect = True
 
 
 class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
@@ -167,6 +212,7 @@ class Database:
                 "async_creator_fn": _connect,
             },
         )
+        event.listen(self.engine.sync_engine, "handle_error", _discard_connections)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -185,9 +231,9 @@ class Database:
                 raise
             # A rollback would need the connection that has just failed.
             await session.invalidate()
-            raise DatabaseUnavailableError(
-                "The registry's database does not respond. Try again."
-            ) from error
+            if sqlstate(error) in (READ_ONLY, DISK_FULL):
+                log.warning("database.refused_write", error=driver_message(error))
+            raise DatabaseUnavailableError(f"{_fault(error)} Try again.") from error
         finally:
             await session.close()
 
@@ -211,6 +257,17 @@ class Database:
                 text("select version_num from alembic_version")
             )
             return revision
+
+    async def check_writable(self) -> None:
+        """Check that changes are possible. Changes nothing; the schema has to be there.
+
+        Raises DatabaseUnavailableError where PostgreSQL is read-only or has no space left, and
+        SQLAlchemy's ProgrammingError where the role lacks a privilege.
+        """
+        async with self.transaction() as session:
+            await session.execute(WRITE_PROBE)
+            for statement in SPACE_PROBE:
+                await session.execute(statement)
 
     def usage(self) -> tuple[int, int, int]:
         """The number of connections in use, of idle ones, and the maximum of both together."""

@@ -6,15 +6,21 @@ it.
 
 import sys
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
-from app.database.engine import driver_message
+from app.database.engine import (
+    FAILURES,
+    NOT_PERMITTED,
+    UNUSABLE_URL,
+    database_address,
+    driver_message,
+    sqlstate,
+)
+from app.database.privileges import missing_privilege
 from app.database.revision import MIGRATIONS, is_migrated
 
 
@@ -44,9 +50,12 @@ def migrate_database(settings: Settings) -> None:
         return
     try:
         migrate(url)
-    except (OSError, SQLAlchemyError, asyncpg.PostgresError, CommandError) as error:
+    except (*FAILURES, *UNUSABLE_URL, CommandError) as error:
+        message = driver_message(error)
+        if sqlstate(error) == NOT_PERMITTED:
+            message += f"; {missing_privilege(database_address(url).username or '?')}"
         raise StartupError(
-            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
+            f"cannot migrate the database of HOKUSAI_DATABASE_URL: {message}"
         ) from error
 
 

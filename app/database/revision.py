@@ -4,8 +4,7 @@ import asyncio
 from functools import cache
 from pathlib import Path
 
-from app.core.errors import DatabaseUnavailableError
-from app.database.engine import Database
+from app.database.engine import FAILURES, UNUSABLE_URL, Database
 
 MIGRATIONS = Path(__file__).resolve().parents[2] / "migrations"
 
@@ -38,11 +37,11 @@ async def revision_of(url: str) -> str | None:
 
 
 def is_migrated(url: str) -> bool:
-    """Whether the schema of the database at a URL is sufficient; False if it is unreachable.
+    """Whether the schema of the database at a URL is sufficient; False if it cannot be read.
 
     For commands only: it starts an event loop.
     """
     try:
         return is_sufficient(asyncio.run(revision_of(url)))
-    except DatabaseUnavailableError:
+    except (*FAILURES, *UNUSABLE_URL):
         return False

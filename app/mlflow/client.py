@@ -70,13 +70,13 @@ class MLflowClient:
         response = await self._http.get("/version")
         return parse_version(response.text) if response.is_success else None
 
-    async def accepts_credential(self) -> bool:
-        """GET experiments/search: whether MLflow needs no credential, or accepts the gateway's."""
-        response = await self._http.get(f"{API}/experiments/search", params={"max_results": 1})
-        if response.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-            return False
-        json_object(response)
-        return True
+    async def check_access(self) -> None:
+        """GET experiments/search: whether MLflow and its database serve the gateway.
+
+        Unlike /health, the route is behind MLflow's checks of the credential and the Host header.
+        Raises UpstreamMisconfiguredError where MLflow refuses one of these.
+        """
+        json_object(await self._http.get(f"{API}/experiments/search", params={"max_results": 1}))
 
     async def server_info(self) -> dict[str, Any]:
         """GET server-info: the features that MLflow announces to its clients."""

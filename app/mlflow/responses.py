@@ -4,7 +4,8 @@ from typing import Any
 
 import httpx
 
-from app.core.errors import MLflowRefusalError, UpstreamError
+from app.core.errors import MLflowRefusalError, UpstreamCredentialError, UpstreamError
+from app.mlflow.faults import known_fault, without_driver_error
 
 ALREADY_EXISTS = "RESOURCE_ALREADY_EXISTS"
 # MLflow sends the second code for an id that cannot exist.
@@ -33,6 +34,11 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
     """The JSON object of a successful response. Raises UpstreamError for any other response."""
     path = response.request.url.path
     if not response.is_success:
+        known = known_fault(response.status_code, response.text)
+        if known is not None:
+            raise known
+        if response.status_code == httpx.codes.FORBIDDEN:
+            raise UpstreamCredentialError(f"MLflow does not allow the gateway to use {path}.")
         raise UpstreamError(
             f"MLflow responded with {response.status_code} to {path}. Try again; if it goes on, "
             "tell the operator the request id."
@@ -55,6 +61,8 @@ def accepted_object(response: httpx.Response) -> dict[str, Any]:
     code = error_code(response)
     is_client_error = 400 <= response.status_code < 500
     if code is not None and is_client_error and response.status_code not in _NO_DECISION:
-        message = str(response.json().get("message", ""))
+        message = without_driver_error(
+            response.status_code, str(response.json().get("message", ""))
+        )
         raise MLflowRefusalError(response.status_code, code, message)
     return json_object(response)

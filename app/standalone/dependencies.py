@@ -65,8 +65,14 @@ class Dependencies:
     def _start_postgres(self, postgres: EmbeddedPostgreSQL) -> None:
         step = "Creating the PostgreSQL database" if postgres.is_new else "Starting PostgreSQL"
         with self._progress.step(step):
-            postgres.start()
-            postgres.create_database("hokusai")
+            try:
+                postgres.start()
+                postgres.create_database("hokusai")
+            except psycopg2.Error as error:
+                raise StartupError(
+                    f"the embedded PostgreSQL cannot be used: {driver_message(error)} (see "
+                    f"{self._directory.path / 'postgres.log'})"
+                ) from error
             self.database_url = postgres.url("hokusai")
 
     def _start_mlflow(self) -> None:

@@ -1,5 +1,6 @@
 """An MLflow server as a child process, on a loopback port and with workspaces for tenants."""
 
+import os
 import socket
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -80,6 +81,8 @@ class ChildMLflow(ManagedService):
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
             "GIT_PYTHON_REFRESH": "quiet",
+            # Some libraries fail for a user without a home directory.
+            "HOME": os.environ.get("HOME") or str(self._working_directory),
             # Otherwise `python -m` would import modules from the working directory.
             "PYTHONSAFEPATH": "1",
         }

@@ -14,7 +14,7 @@ from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
-from app.database.engine import database_address, display_address
+from app.database.engine import FAILURES, database_address, display_address, driver_message
 from app.server.listener import open_socket
 from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
@@ -136,6 +136,10 @@ def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | Non
             f"cannot write the first admin key to {directory.admin_key_file}: {error.strerror}; "
             "set HOKUSAI_DATA_DIR to a directory that you own"
         ) from None
+    except FAILURES as error:
+        raise StartupError(
+            f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
+        ) from error
 
 
 def _describe_postgres(configured: Settings, started: "Dependencies | None") -> str:

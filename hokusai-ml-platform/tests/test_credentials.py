@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pwd
 import stat
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -43,6 +45,19 @@ def test_the_order_is_argument_then_variables_then_the_stored_key(tmp_path: Path
     assert resolve(variables) == ("wallet", True)
     del variables["HOKUSAI_PRIVATE_KEY"]
     assert resolve(variables) == ("stored", False)
+
+
+def test_without_a_home_directory_only_storing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME", raising=False)
+    assert resolve_credential(ORIGIN, environment={}) is None
+    assert resolve({"HOKUSAI_API_KEY": "key"}) == ("key", False)
+    assert delete_credential(ORIGIN, {}) is False
+    with pytest.raises(CredentialError, match="Set HOME or XDG_CONFIG_HOME"):
+        store_credential(ORIGIN, "key", {})
 
 
 def test_two_arguments_are_rejected() -> None:

@@ -49,6 +49,51 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: Patch) -> None:
     assert settings.port == 8000
 
 
+# A valid value of each setting that has no default; the others have theirs.
+VALID = {
+    "public_url": "https://registry.example",
+    "trusted_proxies": "10.0.0.0/8",
+    "cors_origins": "https://one.example",
+    "database_url": "postgresql://u:p@h/d",
+    "mlflow_url": "http://mlflow:5000",
+    "mlflow_authorization": "Basic abc",
+    "mlflow_ca_file": "/etc/ca.pem",
+    "redis_url": "redis://h",
+    "key_pepper": "p" * MIN_PEPPER,
+    "retired_peppers": "first-pepper,second-pepper",
+    "attestor_key": "5e" * 32,
+    "attestor_key_file": "/run/secrets/attestor",
+    "attestor_keystore": "/run/secrets/keystore",
+    "attestor_keystore_password": "password",
+    "retired_attestors": "0x" + "12" * 20,
+    "metrics_port": "9100",
+}
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+@pytest.mark.parametrize(("before", "after"), [("", "\n"), ("", "\r\n"), ("\t ", " \n\n")])
+def test_white_space_around_a_value_is_removed(
+    monkeypatch: Patch, name: str, before: str, after: str
+) -> None:
+    value = VALID.get(name) or str(Settings.model_fields[name].default)
+    monkeypatch.setenv(f"HOKUSAI_{name.upper()}", value)
+    exact = getattr(load_settings(), name)
+    monkeypatch.setenv(f"HOKUSAI_{name.upper()}", before + value + after)
+    assert getattr(load_settings(), name) == exact
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_variable_of_white_space_counts_as_not_set(monkeypatch: Patch, name: str) -> None:
+    monkeypatch.setenv(f"HOKUSAI_{name.upper()}", " \n")
+    assert load_settings() == Settings.model_construct()
+
+
+@pytest.mark.parametrize("name", Settings.model_fields)
+def test_a_newline_within_a_value_is_refused(monkeypatch: Patch, name: str) -> None:
+    message = refused(monkeypatch, name.upper(), "secret\nsecond")
+    assert message == f"HOKUSAI_{name.upper()}: must be one line, without tabs"
+
+
 def test_lists_are_separated_by_commas(monkeypatch: Patch) -> None:
     settings = load(
         monkeypatch,
@@ -104,7 +149,7 @@ def test_secrets_are_not_shown() -> None:
         ("CORS_ORIGINS", "one.example", "write https://one.example"),
         ("VERIFYING_CONTRACT", "0x12", "'0x12' is not a valid Ethereum address"),
         ("RETIRED_ATTESTORS", "0x12", "'0x12' is not a valid Ethereum address"),
-        ("MLFLOW_AUTHORIZATION", "Basic abc\n", "must be one line"),
+        ("MLFLOW_AUTHORIZATION", "Basic abc\nX-Admin: yes", "must be one line"),
         ("METRICS_PORT", "8000", "must be another port than HOKUSAI_PORT"),
     ],
 )
@@ -126,6 +171,10 @@ def test_an_invalid_value_is_refused_with_the_reason(
         ("http://exämple.org", "must be ASCII"),
         ("http://" + "a" * 64 + ".org", "1 to 63 characters"),
         ("http://a..org", "1 to 63 characters"),
+        ("http://exa mple.org", "a valid host, and without spaces"),
+        ("http://example.org/a b", "a valid host, and without spaces"),
+        ("http://[v1.a]", "a valid host"),
+        ("http://exam\nple.org", "must be one line"),
         ("http://example.org:port", "must be a URL with a valid host and port"),
         ("http://example.org:99999", "must be a URL with a valid host and port"),
         ("http://example.org/?a=b", "no user, password, query or fragment"),

@@ -8,7 +8,13 @@ import httpx
 import pytest
 import respx
 
-from app.core.errors import MLflowRefusalError, UpstreamError
+from app.core.errors import (
+    MLflowRefusalError,
+    UpstreamCredentialError,
+    UpstreamError,
+    UpstreamMisconfiguredError,
+    UpstreamStorageFullError,
+)
 from app.mlflow.client import MLflowClient
 from app.mlflow.resources import LoggedModel, ModelVersion, Run
 
@@ -75,20 +81,25 @@ async def test_the_server_version_is_none_unless_mlflow_states_one(
     assert await client.server_version() == version
 
 
-@pytest.mark.parametrize(("status", "accepted"), [(200, True), (401, False), (403, False)])
-async def test_a_credential_is_rejected_by_401_and_403(
-    router: respx.Router, client: MLflowClient, status: int, accepted: bool
+@pytest.mark.parametrize(
+    ("status", "text", "error"),
+    [
+        (401, "", UpstreamCredentialError),
+        (403, "", UpstreamCredentialError),
+        (403, "Invalid Host header - possible DNS rebinding", UpstreamMisconfiguredError),
+        (500, "", UpstreamError),
+        (500, "OSError: [Errno 28] No space left on device", UpstreamStorageFullError),
+    ],
+)
+async def test_what_keeps_the_gateway_from_using_mlflow_is_recognised(
+    router: respx.Router, client: MLflowClient, status: int, text: str, error: type[Exception]
 ) -> None:
-    router.get(f"{API}/experiments/search").respond(status, json={})
-    assert await client.accepts_credential() is accepted
-
-
-async def test_any_other_failure_tells_nothing_about_the_credential(
-    router: respx.Router, client: MLflowClient
-) -> None:
-    router.get(f"{API}/experiments/search").respond(500)
-    with pytest.raises(UpstreamError):
-        await client.accepts_credential()
+    router.get(f"{API}/experiments/search").respond(status, text=text)
+    with pytest.raises(UpstreamError) as caught:
+        await client.check_access()
+    assert type(caught.value) is error
+    router.get(f"{API}/experiments/search").respond(200, json={})
+    await client.check_access()
 
 
 @pytest.mark.parametrize(

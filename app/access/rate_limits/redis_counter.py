@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import structlog
 from redis.asyncio import ConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import MovedError, RedisError
 
 from app.access.rate_limits.counter import MemoryCounter
 from app.core.batching import Batcher
@@ -37,7 +37,9 @@ for i, key in ipairs(KEYS) do
 end
 return result
 """
-PREFIX = "hokusai:limit:"
+# In braces, a hash tag: in a Redis Cluster all keys belong to one slot, and so to one node. A
+# script may use keys of one slot only.
+PREFIX = "{hokusai:limit}:"
 # The timeout of one call. Redis responds in a fraction of a millisecond, but with a shorter timeout
 # a gateway that is short of CPU time would take Redis for unavailable.
 REDIS_SECONDS = 1.0
@@ -45,6 +47,8 @@ REDIS_SECONDS = 1.0
 REDIS_PAUSE = 1.0
 # Requests counted by one call of the script, which blocks Redis meanwhile.
 MAX_BATCH = 200
+# How often a call is sent again because another node of the cluster owns the slot.
+MAX_REDIRECTS = 3
 
 
 class _Hit(NamedTuple):
@@ -78,8 +82,8 @@ class RedisCounter:
                 "HOKUSAI_REDIS_URL cannot be read: write redis://[user:password@]host[:port][/db] "
                 "or unix://path, with / : @ ? and # in a password percent-encoded"
             ) from None
-        self._redis = Redis.from_pool(pool)
-        self._count_script = self._redis.register_script(COUNT_SCRIPT)
+        self._configured = pool
+        self._use(pool)
         self._processes = processes
         self._on_fallback = on_fallback
         self._fallback = MemoryCounter()
@@ -93,20 +97,41 @@ class RedisCounter:
     @property
     def address(self) -> str:
         """`host:port` or the path of the socket, for messages: without user and password."""
-        options = self._redis.connection_pool.connection_kwargs
+        options = self._configured.connection_kwargs
         if "path" in options:
             return str(options["path"])
         return f"{options.get('host', 'localhost')}:{options.get('port', 6379)}"
 
-    async def ping(self) -> None:
-        """Check that Redis responds. Raises RedisError, TimeoutError or another OSError."""
+    async def check(self) -> None:
+        """Count two requests as a batch, and remove the counts again.
+
+        A PING would not do: a read-only Redis responds to it, and so does any node of a cluster.
+        Raises RedisError, TimeoutError or another OSError.
+        """
+        hits = [_Hit(f"probe:{number}", 1, REDIS_PAUSE) for number in range(2)]
+        await self._count_in_redis(hits)
         async with asyncio.timeout(REDIS_SECONDS):
-            await self._redis.ping()
+            await self._redis.delete(*(PREFIX + hit.key for hit in hits))
 
     async def close(self) -> None:
         if self._recovery is not None:
             self._recovery.cancel()
         await self._redis.aclose()
+        await self._configured.aclose()
+
+    def _use(self, pool: ConnectionPool) -> None:
+        self._redis = Redis.from_pool(pool)
+        self._count_script = self._redis.register_script(COUNT_SCRIPT)
+
+    async def _follow(self, moved: MovedError) -> None:
+        """Use the node of the cluster that owns the slot, with the credentials of the URL."""
+        before = self._redis
+        kind, options = self._configured.connection_class, self._configured.connection_kwargs
+        # A node that does not know its name leaves the host out.
+        node = {"host": moved.host or options.get("host", "localhost"), "port": moved.port}
+        self._use(ConnectionPool(connection_class=kind, **{**options, **node}))
+        if before.connection_pool is not self._configured:
+            await before.aclose()
 
     async def _hit_batch(self, hits: list[_Hit]) -> list[Quota]:
         # A batch that was waiting when Redis failed does not wait for a second timeout.
@@ -125,7 +150,14 @@ class RedisCounter:
         keys = [PREFIX + hit.key for hit in hits]
         arguments = [number for hit in hits for number in (hit.limit, round(hit.window * 1000))]
         async with asyncio.timeout(REDIS_SECONDS):
-            result = await self._count_script(keys, arguments)
+            for _ in range(MAX_REDIRECTS):
+                try:
+                    result = await self._count_script(keys, arguments)
+                    break
+                except MovedError as moved:
+                    await self._follow(moved)
+            else:
+                raise RedisError("the nodes of the cluster do not agree on who owns the slot")
         return [
             Quota(hit.limit, max(0, hit.limit - count), left / 1000, count <= hit.limit)
             for hit, count, left in zip(hits, result[::2], result[1::2], strict=True)
@@ -138,10 +170,13 @@ class RedisCounter:
             self._recovery = asyncio.create_task(self._recover())
 
     async def _recover(self) -> None:
-        """Retry until Redis counts again. PING is not enough: a read-only Redis responds to it."""
+        """Retry until Redis counts again, from the configured node on."""
         while self._recovery is not None:
             await asyncio.sleep(REDIS_PAUSE)
             with suppress(RedisError, OSError):
-                await self._count_in_redis([_Hit("probe", 1, REDIS_PAUSE)])
+                if self._redis.connection_pool is not self._configured:
+                    await self._redis.aclose()
+                    self._use(self._configured)
+                await self.check()
                 self._recovery = None
         log.info("limits.redis_back")

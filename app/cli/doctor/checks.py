@@ -58,6 +58,8 @@ async def _results(
     required = (settings.database_url, settings.mlflow_url, settings.key_pepper)
     if None in required or not has_attestor_key(settings):
         yield host_checks.check_directory(directory)
+    if None in (settings.database_url, settings.mlflow_url):
+        yield host_checks.check_disk(directory)
     yield _pepper(settings, completed, directory)
     attestor, result = _attestor(settings, completed, directory)
     yield result
@@ -140,14 +142,14 @@ async def _redis(url: SecretStr) -> CheckResult:
     except StartupError as error:
         return problem("Redis", str(error))
     try:
-        await counter.ping()
+        await counter.check()
     except TimeoutError:
         reason = f"no response within {REDIS_SECONDS:.0f} s"
     except (RedisError, OSError) as error:
         # Not the message: it may quote the command that was sent, and so a password.
         reason = type(error).__name__
     else:
-        return ok("Redis", f"responds at {counter.address}")
+        return ok("Redis", f"counts at {counter.address}")
     finally:
         await counter.close()
     return problem(

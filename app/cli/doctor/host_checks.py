@@ -6,8 +6,9 @@ from typing import Any
 
 import httpx
 
-from app.cli.doctor.result import CheckResult, ok, problem
+from app.cli.doctor.result import CheckResult, ok, problem, warning
 from app.control_plane.health import NAME, PROBE_SECONDS
+from app.core.disk_space import LOW_FREE, MIN_FREE, describe, free_bytes
 from app.core.errors import StartupError
 from app.core.settings import Settings
 from app.server.listener import open_socket
@@ -86,6 +87,17 @@ def check_directory(directory: DataDirectory) -> CheckResult:
             "data", f"cannot write to {nearest}: set HOKUSAI_DATA_DIR to a directory that you own"
         )
     return ok("data", f"{path}" if nearest == path else f"{path}, which `serve` creates")
+
+
+def check_disk(directory: DataDirectory) -> CheckResult:
+    """Whether the disk of the data directory has space for what `serve` stores there."""
+    path = next(parent for parent in (directory.path, *directory.path.parents) if parent.exists())
+    free = free_bytes(path) or 0
+    if free < MIN_FREE:
+        return problem("disk", f"{describe(path, free)}: free some, or set HOKUSAI_DATA_DIR")
+    if free < LOW_FREE:
+        return warning("disk", describe(path, free))
+    return ok("disk", f"{free // 1024**3} GB free on the disk of {path}")
 
 
 def check_embedded_postgres(directory: DataDirectory) -> CheckResult:

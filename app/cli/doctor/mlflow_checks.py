@@ -7,7 +7,12 @@ import httpx
 
 from app.cli.doctor.result import CheckResult, Level, ok, problem
 from app.control_plane.health import PROBE_SECONDS
-from app.core.errors import GatewayError, StartupError
+from app.core.errors import (
+    GatewayError,
+    StartupError,
+    UpstreamCredentialError,
+    UpstreamMisconfiguredError,
+)
 from app.core.settings import Settings
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import driver_message
@@ -87,11 +92,15 @@ def _version(place: str, version: str | None) -> CheckResult:
 
 
 async def _credential(mlflow: MLflowClient, *, is_configured: bool) -> CheckResult:
-    if await mlflow.accepts_credential():
-        return ok("credential", "accepted by MLflow" if is_configured else "MLflow requires none")
-    if is_configured:
-        return problem("credential", f"MLflow rejects the one in {CREDENTIAL}: correct it")
-    return problem("credential", f"MLflow requires one: set {CREDENTIAL}")
+    try:
+        await mlflow.check_access()
+    except UpstreamCredentialError:
+        if is_configured:
+            return problem("credential", f"MLflow rejects the one in {CREDENTIAL}: correct it")
+        return problem("credential", f"MLflow requires one: set {CREDENTIAL}")
+    except UpstreamMisconfiguredError as error:
+        return problem("host", error.message)
+    return ok("credential", "accepted by MLflow" if is_configured else "MLflow requires none")
 
 
 async def _workspaces(mlflow: MLflowClient) -> CheckResult:
@@ -107,8 +116,6 @@ async def _workspaces(mlflow: MLflowClient) -> CheckResult:
 def _describe(error: Exception) -> str:
     if not isinstance(error, GatewayError):
         return f"{type(error).__name__}."
-    # The rest of the message is advice for callers.
-    message = error.message.partition(" Try again")[0]
     if error.__cause__ is None:
-        return message
-    return f"{message.removesuffix('.')}: {driver_message(error.__cause__)}."
+        return error.fault
+    return f"{error.fault.removesuffix('.')}: {driver_message(error.__cause__)}."

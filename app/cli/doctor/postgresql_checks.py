@@ -6,9 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import asyncpg
 from sqlalchemy import select, text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.keys import state
@@ -18,9 +16,21 @@ from app.cli.doctor.result import CheckResult, ok, problem, skipped, warning
 from app.control_plane.attestations import signing_key_history
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.health import PROBE_SECONDS
-from app.core.errors import DatabaseUnavailableError, StartupError
+from app.core.errors import StartupError
 from app.core.request.principal import Scope
-from app.database.engine import Database, display_address, driver_message, now
+from app.database.engine import (
+    DISK_FULL,
+    FAILURES,
+    NOT_PERMITTED,
+    READ_ONLY,
+    UNUSABLE_URL,
+    Database,
+    display_address,
+    driver_message,
+    now,
+    sqlstate,
+)
+from app.database.privileges import missing_privilege
 from app.database.revision import is_sufficient, newest_revision
 
 # The oldest supported version (docs/production.md), as `server_version_num` states it.
@@ -28,15 +38,6 @@ OLDEST = 140000
 # Wallets sign the current time, and the gateway accepts only the differences of
 # HOKUSAI_SIGNATURE_MAX_AGE and HOKUSAI_SIGNATURE_CLOCK_SKEW.
 SKEW_SECONDS = 1.0
-# TypeError and ValueError: the URL has an option that the driver does not know or cannot use.
-FAILURES = (
-    DatabaseUnavailableError,
-    SQLAlchemyError,
-    asyncpg.PostgresError,
-    OSError,
-    TypeError,
-    ValueError,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,22 @@ class PostgreSQLCheck:
                 number = int(await session.scalar(text("show server_version_num")) or 0)
                 name = await session.scalar(text("show server_version"))
                 skew = await _skew(session)
+                role = str(await session.scalar(text("select current_user")))
+                may_create = bool(
+                    await session.scalar(text("select has_schema_privilege('public', 'CREATE')"))
+                )
             revision = await database.revision()
-        except FAILURES as error:
+        except (*FAILURES, *UNUSABLE_URL) as error:
             yield self._unreachable(address, driver_message(error))
             return
         yield _version(number, f"{name} at {address}")
         yield _clock(skew)
-        yield _schema(revision)
+        yield _schema(revision, role, may_create=may_create)
         if not is_sufficient(revision):
-            for subject in ("keys", "attestations", "admin key"):
+            for subject in ("writes", "keys", "attestations", "admin key"):
                 yield skipped(subject, "cannot be checked before the database is migrated")
             return
+        yield await _writes(database)
         for subject, check in (
             ("keys", self._keys),
             ("attestations", self._attestor),
@@ -185,10 +191,27 @@ def _clock(skew: float) -> CheckResult:
     return ok("clock", f"within {SKEW_SECONDS:.0f} s of PostgreSQL's")
 
 
-def _schema(revision: str | None) -> CheckResult:
+async def _writes(database: Database) -> CheckResult:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await database.check_writable()
+    except FAILURES as error:
+        remedy = {
+            READ_ONLY: "connect to the primary, or end its read-only mode",
+            DISK_FULL: "free space on its disk",
+            NOT_PERMITTED: "run `hokusai-gateway migrate`, which grants it",
+        }.get(sqlstate(error), "see PostgreSQL's log")
+        return problem("writes", f"refused: {driver_message(error)}; {remedy}")
+    return ok("writes", "accepted")
+
+
+def _schema(revision: str | None, role: str, *, may_create: bool) -> CheckResult:
     newest = newest_revision()
     if is_sufficient(revision):
         later = f", of a later release than {newest}" if revision != newest else ""
         return ok("schema", f"revision {revision}{later}")
     found = "missing" if revision is None else f"revision {revision} instead of {newest}"
-    return problem("schema", f"{found}: run `hokusai-gateway migrate`")
+    remedy = "run `hokusai-gateway migrate`"
+    if not may_create:
+        remedy = f"{missing_privilege(role)}; then {remedy}"
+    return problem("schema", f"{found}: {remedy}")

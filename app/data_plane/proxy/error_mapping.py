@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
+from app.mlflow.faults import known_fault, without_driver_error
 
 # Headers of MLflow's response that a client can act on.
 KEPT_HEADERS = frozenset({b"retry-after", b"allow", b"content-range"})
@@ -36,18 +37,18 @@ def map_error(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
     headers: with lower-case names. body: its first bytes; they need not be complete, or JSON.
 
     An MLflowRefusalError has MLflow's own status, code and message. An UpstreamError stands for a
-    fault between MLflow and the gateway: a failed login of the gateway, a page of HTML, a 5xx
-    without a message. An InvalidParameterError stands for text with NUL, which MLflow reports as an
-    internal error, although the caller sent it.
+    fault of MLflow or of what it needs: a full disk, a refusal of the gateway's own credential or
+    Host header, a page of HTML, a 5xx without a message.
+
+    An InvalidParameterError stands for text with NUL, which MLflow reports as an internal error,
+    although the caller sent it.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
     detail = document.get("detail")
-    if status == 401:
-        return UpstreamError(
-            "MLflow does not accept the gateway's own credentials. The gateway's operator has to "
-            "set HOKUSAI_MLFLOW_AUTHORIZATION."
-        )
+    known = known_fault(status, body.decode(errors="replace"))
+    if known is not None:
+        return known
     if isinstance(code, str) and isinstance(message, str):
         pass
     elif detail is not None:
@@ -62,7 +63,7 @@ def map_error(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
         )
     if status == 500 and NUL in message:
         return InvalidParameterError("Text in the request contains a NUL (\\u0000).")
-    message = message.partition(STATEMENT)[0].strip()[:MAX_MESSAGE]
+    message = without_driver_error(status, message.partition(STATEMENT)[0].strip())[:MAX_MESSAGE]
     kept = [(name, value) for name, value in headers if name in KEPT_HEADERS]
     return MLflowRefusalError(status, code, message, headers=kept)
 

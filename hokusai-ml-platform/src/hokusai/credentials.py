@@ -81,11 +81,30 @@ def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
     """Return the path of the file in which `hokusai login` stores keys.
 
     It is `hokusai/credentials` in `XDG_CONFIG_HOME`, or in `~/.config`.
+
+    Raises:
+        CredentialError: There is no home directory, as for some users of containers.
     """
+    path = _find_path(environment)
+    if path is None:
+        raise CredentialError(
+            "This user has no home directory in which a key could be stored. Set HOME or "
+            "XDG_CONFIG_HOME, or pass the key in HOKUSAI_API_KEY."
+        )
+    return path
+
+
+def _find_path(environment: Mapping[str, str] | None) -> Path | None:
     variables = os.environ if environment is None else environment
     configured = variables.get("XDG_CONFIG_HOME", "")
     # The XDG base directory specification says that relative paths are ignored.
-    root = Path(configured) if os.path.isabs(configured) else Path.home() / ".config"
+    if os.path.isabs(configured):
+        root = Path(configured)
+    else:
+        try:
+            root = Path.home() / ".config"
+        except RuntimeError:  # neither HOME nor an entry in the system's list of users
+            return None
     return root / "hokusai" / "credentials"
 
 
@@ -98,8 +117,8 @@ def stored_credential(
         CredentialError: The file cannot be read, other users can read it, or its content is not
             what `hokusai login` writes.
     """
-    path = credentials_path(environment)
-    entry = _read(path).get(origin)
+    path = _find_path(environment)
+    entry = None if path is None else _read(path).get(origin)
     if not isinstance(entry, dict) or not isinstance(entry.get("api_key"), str):
         return None
     return _validated(entry["api_key"], False, str(path))
@@ -133,9 +152,9 @@ def delete_credential(origin: str, environment: Mapping[str, str] | None = None)
     Raises:
         CredentialError: The file cannot be read or written.
     """
-    path = credentials_path(environment)
-    stored = _read(path)
-    if stored.pop(origin, None) is None:
+    path = _find_path(environment)
+    stored = {} if path is None else _read(path)
+    if path is None or stored.pop(origin, None) is None:
         return False
     _write(path, stored)
     return True

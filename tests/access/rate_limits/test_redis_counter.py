@@ -5,11 +5,14 @@ import logging
 import re
 import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
+from redis.exceptions import RedisError
 
 from app.access.rate_limits import redis_counter
 from app.access.rate_limits.redis_counter import RedisCounter
@@ -18,7 +21,7 @@ from app.core.settings import Settings, load_settings
 from app.main import create_app
 from tests.access.rate_limits.conftest import Log
 from tests.support.gateway import ALL_SCOPES, RunningGateway
-from tests.support.redis import RunningRedis, free_port
+from tests.support.redis import SLOTS, RunningRedis, free_port
 from tests.support.responses import good
 from tests.support.serve_process import ServeProcess, run
 from tests.support.waiting import wait_until
@@ -179,7 +182,7 @@ def test_redis_may_be_unavailable_at_start(tmp_path: Path, start: Start) -> None
     with start(redis.url, rate_limit=1000) as gateway, gateway.client(gateway.key()) as client:
         assert [client.get(WHOAMI).status_code for _ in range(20)] == [200] * 20
         with redis:
-            wait_until(lambda: client.get(WHOAMI).is_success and redis.command("DBSIZE") == 2)
+            wait_until(lambda: client.get(WHOAMI).is_success and redis.command("DBSIZE") == 1)
 
 
 def test_a_hanging_redis_delays_no_request_for_long(
@@ -244,6 +247,64 @@ def test_a_read_only_redis_is_treated_as_unavailable(
             own_redis.command("CONFIG", "SET", "min-replicas-to-write", 0)
             wait_until(lambda: limit_of(client) == 8)
     assert log.count("limits.redis_lost") == 1
+
+
+# --- Redis Cluster ---
+
+
+def test_a_cluster_of_one_shard_counts_all_keys_together(
+    tmp_path: Path, start: Start, log: Log
+) -> None:
+    with RunningRedis(tmp_path, PASSWORD, cluster=True) as redis:
+        redis.own(range(SLOTS))
+        wait_until(lambda: "cluster_state:ok" in str(redis.command("CLUSTER", "INFO")))
+        with start(redis.url, rate_limit=20, replicas=2) as gateway:
+            log.begin()
+            keys = [gateway.key() for _ in range(3)]
+            with ThreadPoolExecutor(3) as pool:
+                answers = list(pool.map(lambda key: tally(flood([gateway.url], key, 40)), keys))
+            assert answers == [{200: 20, 429: 20}] * 3
+    assert log.count("limits.redis_lost") == 0
+
+
+def test_a_cluster_of_several_nodes_is_followed_to_the_one_that_counts(
+    tmp_path: Path, start: Start, log: Log
+) -> None:
+    with ExitStack() as stack:
+        nodes: list[RunningRedis] = []
+        for name, slots in (("a", range(SLOTS // 2)), ("b", range(SLOTS // 2, SLOTS))):
+            (tmp_path / name).mkdir()
+            node = stack.enter_context(RunningRedis(tmp_path / name, PASSWORD, cluster=True))
+            node.own(slots)
+            nodes.append(node)
+        nodes[0].meet(nodes[1])
+        # One of them owns the slot, and the other one has to send the gateway there.
+        one, other = (stack.enter_context(start(node.url, rate_limit=30)) for node in nodes)
+        log.begin()
+        answers = tally(flood([one.url, other.url], one.key(), 80))
+        assert answers == {200: 30, 429: 50}
+        assert log.count("limits.redis_lost") == 0
+        # Its loss is one like that of any Redis, and so is its return.
+        owner = next(node for node in nodes if node.command("DBSIZE"))
+        owner.kill()
+        with other.client(other.key()) as client:
+            assert client.get(WHOAMI).status_code == 200
+            assert log.count("limits.redis_lost") >= 1
+
+
+async def test_the_check_does_what_serving_does_and_leaves_nothing(
+    tmp_path: Path, own_redis: RunningRedis
+) -> None:
+    (tmp_path / "cluster").mkdir()
+    with RunningRedis(tmp_path / "cluster", cluster=True) as unfinished:
+        counter = RedisCounter(unfinished.url, processes=1)
+        with pytest.raises(RedisError):  # it responds to PING
+            await counter.check()
+        await counter.close()
+    counter = RedisCounter(own_redis.url, processes=1)
+    await counter.check()
+    await counter.close()
+    assert own_redis.command("KEYS", "*") == []
 
 
 # --- invalid settings ---

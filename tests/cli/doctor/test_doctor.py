@@ -4,6 +4,7 @@ Longer than most files here: one test for each line that the doctor prints, over
 """
 
 import os
+import pwd
 import re
 import secrets
 import signal
@@ -15,17 +16,19 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 import psycopg2
 import pytest
 
+from app.cli.doctor import host_checks
 from app.database.migrate import migrate
 from app.standalone.data_directory import DataDirectory
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.cli.command_line import CommandLine
+from tests.faults.test_refused_writes import fill_disk
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
 from tests.support.serve_process import PATIENCE, STANDALONE, run
@@ -124,7 +127,7 @@ def healthy(doctor: Doctor) -> Doctor:
 def test_all_is_well(healthy: Doctor) -> None:
     report = healthy.run_process()
     assert list(report.lines) == [
-        *("settings", "pepper", "attestor", "PostgreSQL", "clock", "schema", "keys"),
+        *("settings", "pepper", "attestor", "PostgreSQL", "clock", "schema", "writes", "keys"),
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
     ]
     assert set(report.levels().values()) == {"ok"}, report.output
@@ -270,6 +273,7 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{directory}/mlflow.db"),
         *("--artifacts-destination", str(directory / "artifacts")),
+        *("--allowed-hosts", f"127.0.0.1:{port}"),
     ]
     url = f"http://127.0.0.1:{port}"
     with (directory / "log").open("wb") as log:
@@ -310,6 +314,78 @@ def test_an_mlflow_without_workspaces(healthy: Doctor, plain_mlflow: str) -> Non
     assert report.code == 0
     assert report.lines["settings"][0] == "warning"
     assert "every tenant sees" in report.lines["settings"][1]
+
+
+def test_an_mlflow_that_refuses_the_host_header(
+    healthy: Doctor, plain_mlflow: str, new_database: Callable[[], str]
+) -> None:
+    # It allows 127.0.0.1 with its port only.
+    other = plain_mlflow.replace("127.0.0.1", "localhost")
+    healthy.run(mlflow_url=other).problem("host", "to MLflow's --allowed-hosts")
+    with (
+        RunningGateway(new_database(), other, tenancy="shared") as gateway,
+        gateway.client(gateway.key()) as client,
+    ):
+        check = client.get("/readyz").json()["checks"]["upstream"]
+        refused = client.post(f"{gateway.mlflow}/api/2.0/mlflow/experiments/search", json={})
+    assert check["ready"] is False
+    assert "--allowed-hosts" in check["detail"]
+    assert (refused.status_code, refused.json()["reason"]) == (502, "upstream_misconfigured")
+
+
+def test_a_read_only_database(healthy: Doctor) -> None:
+    name = healthy.settings["database_url"].partition("?")[0].rpartition("/")[2]
+    healthy.sql(f"alter database {name} set default_transaction_read_only = on")
+    healthy.run().problem("writes", "read-only transaction; connect to the primary")
+
+
+def test_a_database_without_space(healthy: Doctor) -> None:
+    fill_disk(healthy.settings["database_url"])
+    healthy.run().problem("writes", "No space left on device; free space on its disk")
+
+
+def test_a_role_that_may_not_create_tables(healthy: Doctor, postgres: EmbeddedPostgreSQL) -> None:
+    name = f"locked_{secrets.token_hex(4)}"
+    postgres.create_database(name)
+    postgres.create_database("unrelated", "reader")
+    with closing(psycopg2.connect(postgres.url(name))) as connection:
+        connection.autocommit = True
+        connection.cursor().execute(f"grant connect on database {name} to reader")
+    url = postgres.url(name, "reader")
+    report = healthy.run(database_url=url)
+    report.problem("schema", 'run `GRANT USAGE, CREATE ON SCHEMA public TO "reader"`; then run')
+    ended = healthy.commands.run("migrate", HOKUSAI_DATABASE_URL=url)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert "permission denied for schema public" in ended.stderr
+    assert 'GRANT USAGE, CREATE ON SCHEMA public TO "reader"' in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_a_user_without_a_name_and_a_home_directory(
+    healthy: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in containers that run with any number as their user."""
+
+    def unknown(uid: int) -> NoReturn:
+        raise KeyError(uid)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name in ("HOME", "USER", "LOGNAME", "USERNAME", "LNAME"):
+        monkeypatch.delenv(name, raising=False)
+    assert healthy.run().code == 0
+    given = {f"HOKUSAI_{name.upper()}": value for name, value in healthy.settings.items()}
+    assert healthy.commands.run("migrate", **given).returncode == 0
+    assert healthy.commands.run("keys", "list", **given).returncode == 0
+    # Without a role in the URL, it would be the name of this user.
+    report = healthy.run(database_url="postgresql://127.0.0.1:9/registry")
+    assert report.levels()["PostgreSQL"] == "problem"
+
+
+def test_the_disk_of_the_data_directory(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_checks, "LOW_FREE", 2**62)
+    assert doctor.run(without=("mlflow_url",)).levels()["disk"] == "warning"
+    monkeypatch.setattr(host_checks, "MIN_FREE", 2**62)
+    doctor.run(without=("mlflow_url",)).problem("disk", "set HOKUSAI_DATA_DIR")
 
 
 def test_a_registration_lease_shorter_than_a_request_may_take(healthy: Doctor) -> None:
@@ -361,7 +437,7 @@ def test_redis(healthy: Doctor, tmp_path: Path) -> None:
     with RunningRedis(tmp_path, password="hidden-from-all") as redis:
         report = healthy.run(redis_url=redis.url)
         assert report.code == 0, report.output
-        assert report.lines["Redis"] == ("ok", f"responds at 127.0.0.1:{redis.port}")
+        assert report.lines["Redis"] == ("ok", f"counts at 127.0.0.1:{redis.port}")
         assert redis.command("KEYS", "*") == []
         wrong = redis.url.replace("hidden-from-all", "another-one")
         healthy.run(redis_url=wrong).problem("Redis", "AuthenticationError")

@@ -39,8 +39,6 @@ def test_a_refusal_keeps_status_code_and_message(
 @pytest.mark.parametrize(
     ("status", "body"),
     [
-        (401, b'{"error_code": "UNAUTHENTICATED", "message": "Who?"}'),
-        (403, b"Invalid Host header"),
         (500, b"<!doctype html>"),
         (502, b""),
         (500, b'["error_code"]'),
@@ -50,6 +48,47 @@ def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes
     error = map_error(status, [], body)
     assert isinstance(error, UpstreamError)
     assert error.status == 502
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "expected", "reason", "words"),
+    [
+        (401, "Who?", 502, "upstream_misconfigured", "HOKUSAI_MLFLOW_AUTHORIZATION"),
+        (403, "Invalid Host header - rebinding", 502, "upstream_misconfigured", "--allowed-hosts"),
+        (
+            503,
+            '(psycopg2.OperationalError) connection to server at "db.internal" failed\n\tIs it?',
+            503,
+            "mlflow_refused",
+            "MLflow's database failed. Try again",
+        ),
+        (
+            500,
+            '(psycopg2.errors.DiskFull) could not extend file "base/1/2": No space left on device',
+            507,
+            "upstream_storage_full",
+            "MLflow has no space left",
+        ),
+        (500, "[Errno 28] No space left on device", 507, "upstream_storage_full", "no space left"),
+        (
+            400,
+            "Taken. (psycopg2.errors.UniqueViolation) db.internal",
+            400,
+            "mlflow_refused",
+            "Taken",
+        ),
+    ],
+)
+def test_faults_of_what_mlflow_needs_are_named_without_its_drivers_text(
+    status: int, text: str, expected: int, reason: str, words: str
+) -> None:
+    document = json.dumps({"error_code": "INTERNAL_ERROR", "message": text})
+    for body in (document, text) if reason != "mlflow_refused" else (document,):
+        error = map_error(status, [], body.encode())
+        assert (error.status, error.reason) == (expected, reason)
+        assert words in error.message
+        assert "psycopg2" not in error.message
+        assert "db.internal" not in error.message
 
 
 def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
