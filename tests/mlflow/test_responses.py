@@ -48,7 +48,6 @@ def test_the_object_of_a_success_is_returned() -> None:
     "received",
     [
         response(500, text="<html>"),
-        response(401, {"error_code": "UNAUTHENTICATED", "message": "Who?"}),
         response(200, text="<html>"),
         response(200, ["a list"]),
     ],
