@@ -29,6 +29,18 @@ def digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def is_equal(one: object, other: object) -> bool:
+    """Whether two JSON values mean the same: 1 and 1.0 do, since JavaScript writes both as 1.
+
+    Python also treats 1 and true as equal, which are not the same in JSON.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(is_equal(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(is_equal, one, other))
+    return isinstance(one, bool) == isinstance(other, bool) and one == other
+
+
 def parse(text: str | bytes) -> Any:
     """JSON that all readers understand in the same way. Raises UnprocessableError for any other.
 

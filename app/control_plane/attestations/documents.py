@@ -39,6 +39,7 @@ async def attestation_view(
             "proof": None,
             "delta_one": data["delta_one"],
             "revoked": None if revocation is None else RevocationView.of(revocation),
-            "created_at": row.created_at,
+            # To the second, as it is signed.
+            "created_at": row.created_at.replace(microsecond=0),
         }
     )

@@ -24,6 +24,7 @@ from app.control_plane.attestations.schemas import (
     RevokeRequest,
     VerificationView,
 )
+from app.control_plane.attestations.unsigned import unsigned_members
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
 from app.core.app_state import state_of
@@ -111,13 +112,17 @@ async def issue(
     },
 )
 async def verify(document: StrictBody, session: Session, signer: Signer) -> VerificationView:
-    """Verify an attestation: whether it is valid, and the result of each check."""
+    """Verify an attestation: whether it is valid, and the result of each check.
+
+    Members that nobody signed are named in `unsigned`: anybody can have added them.
+    """
     if not isinstance(document, dict):
         raise UnprocessableError("An attestation is a JSON object.")
     checks = await verify_with_log(session, document, signer.attestor)
     return VerificationView(
         valid=is_valid(checks),
         checks={name: CheckView.model_validate(check) for name, check in checks.items()},
+        unsigned=unsigned_members(document),
     )
 
 

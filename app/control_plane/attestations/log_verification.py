@@ -50,9 +50,13 @@ async def _check_revocation(session: AsyncSession, document: Mapping[str, Any]) 
     is_hash = isinstance(digest, str) and _HASH.fullmatch(digest) is not None
     row = await session.get(Attestation, digest) if is_hash else None
     if row is None:
+        if document.get("revoked") is not None:
+            return CheckResult(False, "the document itself says that it was revoked")
         return CheckResult(None, "this log has no such attestation")
     revocation = await find_revocation(session, row.hash)
     if revocation is None:
+        if document.get("revoked") is not None:
+            return CheckResult(False, "the document says that it was revoked, and the log does not")
         return CheckResult(True, "it was not revoked")
     at = revocation.at.isoformat()
     return CheckResult(False, f"it was revoked at {at} (entry {revocation.index})")

@@ -277,6 +277,10 @@ class VerificationView(BaseModel):
         description="`hash`, `signature`, `signer`, `inclusion`, `revoked`, and `eas` where the "
         "document has an envelope. `revoked` is ok where the attestation was not revoked."
     )
+    unsigned: list[str] = Field(
+        description="Members of the document that no signature covers and no check looks at, at "
+        "most 20: anybody can have added them."
+    )
 
 
 class LogView(BaseModel):

@@ -5,6 +5,7 @@ It needs no database, network or settings, so it works on a saved file.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.control_plane.attestations import canonical_json, eas, merkle
@@ -42,14 +43,18 @@ def verify(
     the log that one trusts.
 
     Returns the results by the names hash, signature, signer, inclusion and revoked, and eas where
-    the document has an envelope. It never raises, whatever the document contains.
+    the document has an envelope. It never raises, whatever the document contains. Members that no
+    check looks at are those of `unsigned.unsigned_members`.
     """
+    revoked = CheckResult(None, "only the log shows whether it was revoked since")
+    if document.get("revoked") is not None:
+        revoked = CheckResult(False, "the document itself says that it was revoked")
     checks = {
         "hash": _run(_check_hash, document),
         "signature": _run(_check_signature, document),
         "signer": _run(_check_signer, document, signers),
         "inclusion": _run(_check_inclusion, document, checkpoint_keys),
-        "revoked": CheckResult(None, "only the log shows whether it was revoked since"),
+        "revoked": revoked,
     }
     if document.get("eas") is not None:
         checks["eas"] = _run(_check_eas, document)
@@ -81,11 +86,18 @@ def _check_hash(document: Mapping[str, Any]) -> str:
     data = canonical_json.parse(text)
     if canonical_json.canonicalize(data) != text:
         raise _CheckFailedError("the bytes are not in canonical form")
-    if "data" in document and document["data"] != data:
-        raise _CheckFailedError("the data is not that in the bytes")
-    if "kind" in document and document["kind"] != data["kind"]:
-        raise _CheckFailedError("the kind is not that in the bytes")
-    return "the hash is that of the bytes, and the data is that in the bytes"
+    # These members repeat what the bytes say.
+    repeated = {
+        "data": data,
+        "kind": data["kind"],
+        "evidence": data["kind"],
+        "delta_one": data["delta_one"],
+        "proof": None,
+    }
+    for name, value in repeated.items():
+        if name in document and not canonical_json.is_equal(document[name], value):
+            raise _CheckFailedError(f"{name} is not what the bytes say")
+    return "the hash is that of the bytes, and the document says the same as the bytes"
 
 
 def _check_signature(document: Mapping[str, Any]) -> str:
@@ -98,12 +110,23 @@ def _check_signature(document: Mapping[str, Any]) -> str:
         raise _CheckFailedError("the signature is not for the domain of attestations")
     if message["attestationHash"] != f"0x{document['hash']}":
         raise _CheckFailedError("the signature is over another hash")
-    if message["kind"] != canonical_json.parse(document["bytes"])["kind"]:
+    attested = canonical_json.parse(document["bytes"])
+    if message["kind"] != attested["kind"]:
         raise _CheckFailedError("the signature is over another kind of attestation")
+    if attested["issuer"] != signed["signer"]:
+        raise _CheckFailedError("the bytes name another issuer than the signer")
+    if "created_at" in document and not _is_time(document["created_at"], message["issuedAt"]):
+        raise _CheckFailedError("created_at is not the time that was signed")
     data = TypedData(domain, ATTESTATION_TYPES, ATTESTATION_TYPE, message)
     if data.signer(signed["signature"]) != signed["signer"]:
         raise _CheckFailedError(f"the signature was not made by {signed['signer']}")
     return f"signed by {signed['signer']}"
+
+
+def _is_time(text: str, seconds: int) -> bool:
+    """Whether an ISO 8601 text with a time zone is a time in seconds since 1970-01-01 UTC."""
+    time = datetime.fromisoformat(text)
+    return time.tzinfo is not None and time.timestamp() == seconds
 
 
 def _check_signer(document: Mapping[str, Any], signers: Collection[str]) -> str:
@@ -120,6 +143,10 @@ def _check_inclusion(
     entry = canonical_json.parse(log["entry"])
     if entry["kind"] != "attested" or entry["attestation"] != document["hash"]:
         raise _CheckFailedError("the log entry is about something else")
+    if entry.get("signer") != document["signature"]["signer"]:
+        raise _CheckFailedError("the log entry names another signer")
+    if document["signature"]["message"]["nonce"] != log["index"]:
+        raise _CheckFailedError("another index in the log was signed")
     checkpoint = None
     for key in checkpoint_keys:
         try:
@@ -146,6 +173,8 @@ def _check_eas(document: Mapping[str, Any]) -> str:
         raise _CheckFailedError(
             "the envelope is not of the type of EAS's off-chain attestations, version 2"
         )
+    if signed["version"] != message["version"]:
+        raise _CheckFailedError("the envelope's version is not that of its message")
     if signed["domain"]["name"] != eas.NAME:
         raise _CheckFailedError("the envelope is not for the domain of EAS")
     kind = canonical_json.parse(document["bytes"])["kind"]

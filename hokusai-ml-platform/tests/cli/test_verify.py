@@ -62,6 +62,13 @@ def test_without_a_trusted_attestor_it_does_not_pass(command: Command, file: str
     assert "name one with --attestor" in outcome.out
 
 
+def test_members_that_nobody_signed_are_named(command: Command, tmp_path: Path) -> None:
+    document = write(tmp_path, "more.json", {**IMPROVEMENT, "audited_by": "nobody"})
+    outcome = command("verify", document, "--attestor", SIGNER)
+    assert outcome.code == 0
+    assert "Nobody signed these members: audited_by." in outcome.out
+
+
 def test_with_all_documents_every_check_is_made(
     command: Command, file: str, tmp_path: Path
 ) -> None:

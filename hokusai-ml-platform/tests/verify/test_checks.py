@@ -195,7 +195,11 @@ def test_the_time_of_creation_may_be_missing() -> None:
 
 
 @pytest.mark.parametrize(
-    "created_at", ["yesterday", "9999-12-31T23:59:59-23:59", "2026-11-23T10:05:53", "1000", 7]
+    "created_at",
+    [
+        *("yesterday", "9999-12-31T23:59:59-23:59", "2026-11-23T10:05:53"),
+        *("2026-11-23T10:05:53.5Z", "1000", 7),
+    ],
 )
 def test_the_time_of_creation_must_be_the_time_that_was_signed(created_at: Any) -> None:
     report = verify(changed(IMPROVEMENT, ("created_at",), created_at), known=KNOWN)

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import httpx
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations import merkle
+from app.control_plane.attestations import eip712, merkle
 from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import is_valid, verify
@@ -88,18 +89,28 @@ def better_numbers(document: dict[str, Any]) -> None:
 TAMPERED: list[tuple[Callable[[dict[str, Any]], None], set[str]]] = [
     (change(data__metrics={"accuracy": 1.0}), {"hash"}),
     (change(kind="claimed"), {"hash"}),
+    (change(evidence="claimed"), {"hash"}),
+    (change(evidence=None), {"hash"}),
+    (change(delta_one=99.0), {"hash"}),
+    (change(delta_one=None), {"hash"}),
+    (change(proof={"system": "groth16"}), {"hash"}),
+    (change(created_at="2020-01-01T00:00:00Z"), {"signature"}),
+    (change(created_at="yesterday"), {"signature"}),
+    (change(created_at=None), {"signature"}),
+    (change(revoked={"index": 1, "reason": "no", "at": "2020-01-01T00:00:00Z"}), {"revoked"}),
+    (change(eas__sig__version=1), {"eas"}),
     (change(bytes="{}"), {"hash", "signature", "eas"}),
     (change(hash="0" * 64), {"hash", "signature", "inclusion", "eas"}),
     (better_numbers, {"signature", "inclusion", "eas"}),
     (change(signature__signature="0x" + "11" * 65), {"signature"}),
-    (change(signature__signer="0x" + "11" * 20), {"signature", "signer", "eas"}),
+    (change(signature__signer="0x" + "11" * 20), {"signature", "signer", "inclusion", "eas"}),
     (change(signature__domain__chainId=5), {"signature"}),
     (change(signature__domain__name="Permit"), {"signature"}),
-    (change(signature__message__nonce=10**6), {"signature"}),
+    (change(signature__message__nonce=10**6), {"signature", "inclusion"}),
     (change(signature__message__kind="claimed"), {"signature"}),
     (change(signature__primaryType="Permit"), {"signature"}),
     (change(signature__types={}), {"signature"}),
-    (change(signature=None), {"signature", "signer", "eas"}),
+    (change(signature=None), {"signature", "signer", "inclusion", "eas"}),
     (change(log__index=10**6), {"inclusion"}),
     (change(log__tree_size=10**6), {"inclusion"}),
     (change(log__proof=["00" * 32]), {"inclusion"}),
@@ -125,6 +136,39 @@ def test_tampering_fails_the_checks_of_what_was_changed(
     valid, checks = verified(anyone, document)
     assert not valid
     assert {name for name, check in checks.items() if check["ok"] is False} == wrong
+
+
+def test_a_fraction_of_a_second_is_not_part_of_the_signed_time(
+    anyone: httpx.Client, attestation: dict[str, Any]
+) -> None:
+    document = copy.deepcopy(attestation)
+    document["created_at"] = document["created_at"].replace("Z", ".5Z")
+    valid, checks = verified(anyone, document)
+    assert not valid
+    assert "created_at" in checks["signature"]["detail"]
+
+
+def test_true_is_not_one(trainer: Trainer, anyone: httpx.Client) -> None:
+    document = trainer.improvement(before=0.5, after=1)
+    for number, valid in ((1, True), (True, False)):
+        document["data"]["metrics"]["accuracy"] = number
+        assert verified(anyone, document)[0] is valid
+
+
+def test_members_that_nobody_signed_are_named(
+    anyone: httpx.Client, attestation: dict[str, Any]
+) -> None:
+    assert good(anyone.post("/api/attestations/verify", json=attestation))["unsigned"] == []
+    document = copy.deepcopy(attestation)
+    document["audited_by"] = "nobody"
+    document["signature"]["note"] = document["eas"]["sig"]["signature"]["yParity"] = 1
+    response = good(anyone.post("/api/attestations/verify", json=document))
+    assert response["valid"]
+    added = {"audited_by", "signature.note", "eas.sig.signature.yParity"}
+    assert set(response["unsigned"]) == added
+    document["log"] |= {f"m{i}": 0 for i in range(30)}
+    response = good(anyone.post("/api/attestations/verify", json=document))
+    assert len(response["unsigned"]) == 20
 
 
 def test_a_signature_with_a_high_s_is_refused(
@@ -208,8 +252,15 @@ def test_a_forged_log_is_found_although_its_checkpoint_is_signed(
 ) -> None:
     """A stolen attestor key can sign every part of a document, but not add it to the log."""
     attestor = Attestor.from_settings(gateway.settings)
-    entry = json.dumps({"attestation": attestation["hash"], "kind": "attested"})
+    entry = json.dumps(
+        {"attestation": attestation["hash"], "kind": "attested", "signer": attestor.address}
+    )
     forged = copy.deepcopy(attestation)
+    issued_at = datetime.fromisoformat(attestation["created_at"])
+    signed = eip712.attestation(
+        attestor.domain, attestation["hash"], attestation["kind"], issued_at, nonce=0
+    )
+    forged["signature"] |= {"signature": attestor.sign(signed), "message": signed.message}
     forged["log"] = {
         "index": 0,
         "tree_size": 1,

@@ -101,6 +101,8 @@ def _show(report: Report, passed: bool, stored_by: str) -> None:
     for check in report.checks:
         mark, colour = _MARKS[check.result.value]
         click.echo(click.style(mark, fg=colour) + sanitize(f"{check.name:12} {check.detail}"))
+    if report.unsigned:
+        click.echo(f"Nobody signed these members: {sanitize(', '.join(report.unsigned))}.")
     if stored_by:
         click.echo(f"Trusted: {sanitize(stored_by)}.")
     if passed:

@@ -23,6 +23,7 @@ from hokusai.verify.log_export import LogExport
 from hokusai.verify.report import Check, Report, Result
 from hokusai.verify.strict_json import canonical_json, equal_json, parse
 from hokusai.verify.trust import Trust
+from hokusai.verify.unsigned import unsigned_members
 
 DOMAIN_NAME = "HokusaiAttestation"
 DOMAIN_VERSION = "1"
@@ -87,6 +88,7 @@ class Verification:
             hash=digest if isinstance(digest, str) else None,
             signer=self._signer,
             data=self._data,
+            unsigned=unsigned_members(self._document),
         )
 
     def _check(self, name: str, check: Callable[[], str]) -> Check:
@@ -158,7 +160,7 @@ class Verification:
             created_at = datetime.datetime.fromisoformat(
                 text_at(self._document, "created_at").replace("Z", "+00:00")
             )
-            is_same = int(created_at.timestamp()) == issued_at and created_at.tzinfo is not None
+            is_same = created_at.timestamp() == issued_at and created_at.tzinfo is not None
         except (ValueError, OverflowError, OSError):
             is_same = False
         if not is_same:

@@ -52,12 +52,15 @@ class Report:
         signer: The address that signed, in EIP-55 form, or None if the signature does not hold.
         data: What was attested, parsed from the bytes that were hashed, or None if the hash does
             not hold. Use this rather than other members of the document.
+        unsigned: Members of the document that no signature covers and no check looks at, such as
+            `log.note`, at most 20. Anybody can have added them.
     """
 
     checks: tuple[Check, ...]
     hash: str | None
     signer: str | None
     data: Mapping[str, Any] | None
+    unsigned: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -93,6 +96,7 @@ class Report:
             "hash": self.hash,
             "kind": self.kind,
             "signer": self.signer,
+            "unsigned": list(self.unsigned),
             "checks": [
                 {"name": check.name, "result": check.result.value, "detail": check.detail}
                 for check in self.checks
