@@ -108,17 +108,38 @@ class Workspaces:
             if not unlimited and is_wallet(tenant.name):
                 await self._count_new_wallet(actor)
             await self._mlflow.create_workspace(tenant.workspace)
-            experiment = await self._mlflow.ensure_default_experiment(tenant.workspace)
-            async with self._database.transaction() as session:
-                await session.execute(
-                    update(Tenant)
-                    .where(Tenant.name == tenant.name)
-                    .values(default_experiment=experiment)
-                )
+            experiment = await self._create_default(tenant.name, tenant.workspace)
             log.info("workspace.ready", tenant=tenant.name, workspace=tenant.workspace)
         workspace = Workspace(tenant.workspace, experiment)
         self._cache[tenant.name] = workspace
         return workspace
+
+    async def renew_default(self, tenant: str, known: Workspace) -> Workspace | None:
+        """Look up the experiment Default anew, where MLflow no longer has the known one.
+
+        A deleted experiment can be restored, and still exists; `mlflow gc` removes it. Returns None
+        where it exists. Raises UpstreamError and DatabaseUnavailableError.
+        """
+        if known.name is None:
+            return None  # the id is MLflow's own constant
+        cached = self._cache.get(tenant)
+        if cached is not None and cached.default_experiment != known.default_experiment:
+            return cached
+        if await self._mlflow.has_experiment(known.name, known.default_experiment):
+            return None
+        experiment = await self._create_default(tenant, known.name)
+        log.warning("workspace.default_renewed", tenant=tenant, workspace=known.name)
+        self._cache[tenant] = workspace = Workspace(known.name, experiment)
+        return workspace
+
+    async def _create_default(self, tenant: str, workspace: str) -> str:
+        """The id of the experiment Default, created if it does not exist, and remembered."""
+        experiment = await self._mlflow.ensure_default_experiment(workspace)
+        async with self._database.transaction() as session:
+            await session.execute(
+                update(Tenant).where(Tenant.name == tenant).values(default_experiment=experiment)
+            )
+        return experiment
 
     async def _count_new_wallet(self, actor: Actor) -> None:
         """Limited because creating a wallet is free, and its workspace is never removed."""

@@ -14,18 +14,24 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 _LOGGED_MODEL_ID = re.compile(r"m-[A-Za-z0-9_-]{1,98}")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _CONTROL = r"\x00-\x1f\x7f-\x9f"
-# Characters that would change the meaning of a URI once it is decoded or resolved.
+# Characters that would change the meaning of a path once it is decoded or resolved.
 _UNSAFE = re.compile(rf"[{_CONTROL}\\?#%]")
+
 
 # The same rules for JSON Schema, which the OpenAPI document shows. A segment is neither `.` nor
 # `..`.
-_EXCLUDED = rf"/\\?#%{_CONTROL}"
-_SEGMENT = rf"([^.{_EXCLUDED}][^{_EXCLUDED}]*|\.[^.{_EXCLUDED}][^{_EXCLUDED}]*|\.\.[^{_EXCLUDED}]+)"
+def _segment(excluded: str) -> str:
+    return rf"([^.{excluded}][^{excluded}]*|\.[^.{excluded}][^{excluded}]*|\.\.[^{excluded}]+)"
+
+
+_SEGMENT = _segment(rf"/\\?#%{_CONTROL}")
+# MLflow reads `#` and `%` in a URI as part of the model's name, and `?` as the end of it.
+_NAME = _segment(rf"/:?{_CONTROL}")
 RUN_ID_PATTERN = f"^{_ID.pattern}$"
 PATH_PATTERN = f"^/*{_SEGMENT}(/{_SEGMENT})*/*$"
 URI_PATTERN = (
     f"^(runs:/{_ID.pattern}(/{_SEGMENT})+|models:/{_LOGGED_MODEL_ID.pattern}"
-    rf"|models:/[^.:{_EXCLUDED}][^:{_EXCLUDED}]*/{_VERSION.pattern})$"
+    rf"|models:/{_NAME}/{_VERSION.pattern})$"
 )
 
 
@@ -74,17 +80,25 @@ def parse_reference(
         model_uri = f"runs:/{run_id}/{artifact_path.strip('/')}"
     scheme, _, rest = model_uri.partition(":/")
     parts = rest.split("/")
-    if (
-        len(model_uri) <= MAX_URI
-        and _UNSAFE.search(model_uri) is None
-        and not {"", ".", ".."} & set(parts)
-    ):
-        if scheme == "runs" and len(parts) > 1 and _ID.fullmatch(parts[0]):
-            return ModelReference(model_uri, run_id=parts[0], path="/".join(parts[1:]))
+    if len(model_uri) <= MAX_URI and not {"", ".", ".."} & set(parts):
+        if scheme == "models" and len(parts) == 2 and _VERSION.fullmatch(parts[1]):
+            if "?" in parts[0]:
+                raise UnprocessableError(
+                    "model_uri has a question mark in its name: MLflow reads what follows it as a "
+                    "query, so no URI names this model. Register it by run_id with `name`, or "
+                    "rename it in MLflow."
+                )
+            return ModelReference(model_uri, name=check_name(parts[0]), version=parts[1])
         if scheme == "models" and len(parts) == 1 and _LOGGED_MODEL_ID.fullmatch(rest):
             return ModelReference(model_uri, logged_model=rest)
-        if scheme == "models" and len(parts) == 2 and _VERSION.fullmatch(parts[1]):
-            return ModelReference(model_uri, name=check_name(parts[0]), version=parts[1])
+        if scheme == "runs" and len(parts) > 1 and _ID.fullmatch(parts[0]):
+            if _UNSAFE.search(rest) is not None:
+                raise UnprocessableError(
+                    "The path in model_uri, or artifact_path, has a control character or one of "
+                    "\\ ? # %, which MLflow decodes or cuts off in a URI. Log the model under "
+                    "another path."
+                )
+            return ModelReference(model_uri, run_id=parts[0], path="/".join(parts[1:]))
     if run_id is not None:
         raise UnprocessableError(
             "run_id and artifact_path do not name a model: run_id has to be the id of an MLflow "

@@ -4,7 +4,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.identity.replay_guard import ReplayGuard
 from app.access.tenants.workspaces import Workspace, Workspaces
-from app.core.errors import BodyTooLargeError, InvalidParameterError
+from app.core.errors import BodyTooLargeError, InvalidParameterError, MLflowRefusalError
 from app.core.request.actor import Actor
 from app.core.request.context import RequestContext, context_of
 from app.core.request.head import RequestHead, RequestLine
@@ -31,6 +31,7 @@ from app.edge.body import read_body
 from app.mlflow.client import SERVER_INFO, MLflowClient
 
 WORKSPACE = b"x-mlflow-workspace"
+NOT_FOUND = 404
 # Bytes of the largest body of a route that neither takes an artifact nor has its body inspected.
 MAX_API_BODY = 8 * 1024 * 1024
 # Open without a credential: the list of routes is not secret, and a browser sends no key.
@@ -91,7 +92,7 @@ class Proxy:
         if route.dataset:
             await self.ownership.check_dataset(workspace.name, match.parameters[0])
         request = self._upstream_request(line, context, route, target, workspace)
-        await self._set_body(request, context, route, workspace, receive)
+        await self._set_body(request, line, context, route, workspace, receive)
         if context.wallet_proof is not None:
             # As late as possible: a request that the gateway refuses consumes no signature.
             await self.replay_guard.consume(context.wallet_proof)
@@ -121,6 +122,8 @@ class Proxy:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
                 return None
+            if payload.body is not body:
+                self._allow_new_default(request, line, context, route, workspace, body)
             body = payload.body
         elif body and not route.artifact:
             check_text(body)
@@ -165,6 +168,8 @@ class Proxy:
         request_id = context.request_id.encode()
         assert context.principal is not None  # only the gateway's own route is public
         request = UpstreamRequest(line.method.encode(), target, [], caller=context.principal.tenant)
+        if route.experiment_queries and query != line.query:
+            self._allow_new_default(request, line, context, route, workspace)
         if route.otlp or route.experiment_header is not None:
             request.headers = [
                 (name, rewrite_experiment(value, workspace.default_experiment))
@@ -180,6 +185,37 @@ class Proxy:
                 request_id,
             )
         return request
+
+    def _allow_new_default(
+        self,
+        request: UpstreamRequest,
+        line: RequestLine,
+        context: RequestContext,
+        route: Route,
+        workspace: Workspace,
+        body: bytes = b"",
+    ) -> None:
+        """Let a request that names the experiment Default be sent again with another id of it.
+
+        MLflow's operator may have removed the experiment whose id the gateway knows. body: as the
+        client sent it.
+        """
+        target = request.target
+
+        async def after_refusal(refusal: MLflowRefusalError) -> UpstreamRequest | None:
+            if refusal.status != NOT_FOUND or request.caller is None:
+                return None
+            renewed = await self.workspaces.renew_default(request.caller, workspace)
+            if renewed is None:
+                return None
+            again = self._upstream_request(line, context, route, target, renewed)
+            again.after_refusal = None
+            if route.inspects_body:
+                payload = inspect(route, body, renewed.default_experiment, renewed.name or "")
+                again.body = payload.body
+            return again
+
+        request.after_refusal = after_refusal
 
     def _encoded_headers(self, head: RequestHead, workspace: Workspace) -> bytes:
         """The headers for MLflow, encoded once for all requests with this head."""
@@ -203,6 +239,7 @@ class Proxy:
     async def _set_body(
         self,
         request: UpstreamRequest,
+        line: RequestLine,
         context: RequestContext,
         route: Route,
         workspace: Workspace,
@@ -216,6 +253,8 @@ class Proxy:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
                 await self.ownership.check(workspace.name, payload)
+            if payload.body is not body:
+                self._allow_new_default(request, line, context, route, workspace, body)
             request.body = payload.body
         elif route.otlp:
             body = await read_body(receive, limit=MAX_SPANS, body_timeout=self.body_timeout)

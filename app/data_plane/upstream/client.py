@@ -17,7 +17,12 @@ from urllib.parse import urlsplit
 import httpx
 from starlette.types import Message, Receive, Send
 
-from app.core.errors import StartupError, UpstreamBusyError, UpstreamError
+from app.core.errors import (
+    MLflowRefusalError,
+    StartupError,
+    UpstreamBusyError,
+    UpstreamError,
+)
 from app.core.settings import Settings
 from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.disconnect import ClientGoneError
@@ -270,11 +275,20 @@ class UpstreamClient(httpx.AsyncBaseTransport):
             await self._relay(transfer, conn, send)
         except ClientGoneError:
             return
+        except MLflowRefusalError as refusal:
+            after_refusal = transfer.request.after_refusal
+            request = None if after_refusal is None else await after_refusal(refusal)
+            if request is None:
+                raise
         except (UpstreamError, UpstreamBusyError) as error:
             self._on_failure(error.reason)
             raise
+        else:
+            return
         finally:
             self.release(transfer)
+        assert transfer.receive is not None
+        await self.forward(request, transfer.receive, send)
 
     async def _wait_for_response(self, transfer: Transfer) -> Connection:
         """The connection, once the head of the response has been received on it."""

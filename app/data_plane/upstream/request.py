@@ -1,9 +1,10 @@
 """A request to the upstream, and the encoding of its head (RFC 9112, sections 2 to 6)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from app.core.errors import MLflowRefusalError
 from app.data_plane.upstream.headers import header_lines
 
 METHODS = frozenset({b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS"})
@@ -35,6 +36,8 @@ class UpstreamRequest:
     chunked: the body is streamed, and its length is not known.
     lines: more headers, encoded by `encode_headers`.
     caller: on whose share of the connections it counts; None is the gateway itself.
+    after_refusal: called with the server's refusal of a request whose body is in memory; returns
+        the request to send in its place, or None, which leaves the refusal to the client.
     """
 
     method: bytes
@@ -45,6 +48,7 @@ class UpstreamRequest:
     chunked: bool = False
     lines: bytes = b""
     caller: str | None = None
+    after_refusal: "Callable[[MLflowRefusalError], Awaitable[UpstreamRequest | None]] | None" = None
 
     @property
     def streams(self) -> bool:

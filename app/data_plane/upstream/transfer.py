@@ -22,6 +22,7 @@ class Transfer:
 
     head: of the request, encoded, with its empty line. conn: the connection, once there is one.
     channel: the client's connection, where large bodies may go past the HTTP parser.
+    receive: the client's side (ASGI); None while the client need not be read or watched.
     """
 
     __slots__ = (
@@ -30,7 +31,6 @@ class Transfer:
         "_loop",
         "_on_response",
         "_pool",
-        "_receive",
         "_slot",
         "_spliced",
         "_started",
@@ -39,6 +39,7 @@ class Transfer:
         "channel",
         "conn",
         "head",
+        "receive",
         "request",
     )
 
@@ -51,13 +52,12 @@ class Transfer:
         head: bytes,
         receive: Receive | None,
     ) -> None:
-        """receive: the client's side (ASGI); None while the client need not be read or watched."""
         self._loop = loop
         self._pool = pool
         self._limits = limits
         self.request = request
         self.head = head
-        self._receive = receive
+        self.receive = receive
         self._started = loop.time()
         self._failure: Exception | None = None
         # Set from `start` on while it waits for a connection.
@@ -138,11 +138,11 @@ class Transfer:
 
         Raises BodyTooLargeError, what the pool raises, or the error of `fail`.
         """
-        assert self._receive is not None
+        assert self.receive is not None
         self._upload = upload = Upload(
             self._loop,
             self.request,
-            self._receive,
+            self.receive,
             self.channel,
             self._limits,
             connect=partial(self.send, fresh=False),
@@ -175,7 +175,7 @@ class Transfer:
 
     def watch(self, receive: Receive) -> None:
         """Notice from now on when the client leaves. receive: of ASGI."""
-        self._receive = receive
+        self.receive = receive
 
     async def _watch(self, receive: Receive) -> None:
         try:
@@ -221,7 +221,7 @@ class Transfer:
 
         To be called periodically. now: the event loop's time.
         """
-        receive = self._receive
+        receive = self.receive
         if self._watcher is None and receive is not None and now - self._started > WATCH_AFTER:
             self._watcher = self._loop.create_task(self._watch(receive))
         try:

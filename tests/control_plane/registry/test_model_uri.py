@@ -63,6 +63,9 @@ async def resolved(uri: str) -> Any:
         ("runs:/r1/a/b", ModelReference("runs:/r1/a/b", run_id="r1", path="a/b")),
         ("models:/m-1", ModelReference("models:/m-1", logged_model="m-1")),
         ("models:/a name/7", ModelReference("models:/a name/7", name="a name", version="7")),
+        ("models:/a #1/7", ModelReference("models:/a #1/7", name="a #1", version="7")),
+        ("models:/50% off/7", ModelReference("models:/50% off/7", name="50% off", version="7")),
+        ("models:/a%2Fb/7", ModelReference("models:/a%2Fb/7", name="a%2Fb", version="7")),
     ],
 )
 def test_the_three_forms(uri: str, reference: ModelReference) -> None:
@@ -96,6 +99,15 @@ def test_a_run_and_a_path_are_a_uri_of_the_first_form(path: str) -> None:
 )
 def test_other_uris_are_refused(uri: str) -> None:
     with pytest.raises(UnprocessableError):
+        parse_reference(uri, None, "")
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [("models:/what?/1", "question mark"), ("runs:/r1/50%", "one of"), ("runs:/r1/a#b", "one of")],
+)
+def test_a_character_that_no_uri_can_carry_is_named(uri: str, reason: str) -> None:
+    with pytest.raises(UnprocessableError, match=reason):
         parse_reference(uri, None, "")
 
 

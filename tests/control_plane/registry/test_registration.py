@@ -98,6 +98,24 @@ def test_an_existing_version_can_be_registered_once(training: Training) -> None:
     assert model["model_id"] in again.json()["message"]
 
 
+@pytest.mark.parametrize("part", ["team #1", "50% off", "a%2Fb", "a%23b", "é+@&=;,", "back\\slash"])
+def test_a_version_is_registered_under_whatever_name_mlflow_resolves(
+    training: Training, part: str
+) -> None:
+    name = f"{part} {secrets.token_hex(4)}"
+    training.mlflow("registered-models/create", name=name)
+    run = training.run(accuracy=0.5)
+    made = training.mlflow(
+        "model-versions/create", name=name, source=f"runs:/{run}/model", run_id=run
+    )
+    assert made["model_version"]["version"] == "1"
+    model = training.registered("baseline", model_uri=f"models:/{name}/1", model_type="c")
+    assert (model["mlflow_name"], model["mlflow_version"]) == (name, "1")
+    assert (model["run_id"], model["metrics"]) == (run, {"accuracy": 0.5})
+    copy = training.registered("baseline", model_uri=f"models:/{name}/1", model_type="c", name=run)
+    assert (copy["mlflow_name"], copy["run_id"]) == (run, run)
+
+
 def test_an_existing_version_can_be_registered_under_another_name(training: Training) -> None:
     first = training.baseline(accuracy=0.5)
     uri = f"models:/{first['mlflow_name']}/1"

@@ -1,19 +1,25 @@
 """Experiment 0, which the MLflow client uses by default, is the tenant's own `Default`."""
 
+import json
 import os
 import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import httpx
+import psycopg2
 import pytest
 
 from app.data_plane.proxy.manifest import load_manifest
+from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.data_plane.proxy.mlflow_documents import label_schema, now, otlp_spans, trace_v3
 from tests.data_plane.proxy.tenant_fixture_data import V2, V3, TenantData
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
+from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
 # A new user's first program. It runs in its own process, because MLflow's settings are global.
@@ -218,3 +224,62 @@ def test_the_default_experiment_can_be_deleted_and_restored_by_0(gateway: Runnin
             good(client.post(f"{V2}/experiments/{change}", json={"experiment_id": "0"}))
             response = good(client.get(f"{V2}/experiments/get", params={"experiment_id": "0"}))
             assert response["experiment"]["lifecycle_stage"] == stage
+
+
+def remove_default(postgres: EmbeddedPostgreSQL, client: httpx.Client) -> str:
+    """What `mlflow gc` does with the deleted Default of a tenant. Returns the removed id."""
+    old = default_of(client)
+    good(client.post(f"{V2}/experiments/delete", json={"experiment_id": "0"}))
+    with (
+        closing(psycopg2.connect(postgres.url("mlflow"))) as connection,
+        connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("delete from experiments where experiment_id = %s", (old,))
+    return old
+
+
+@pytest.mark.parametrize("path", ["fast", "asgi"])
+@pytest.mark.parametrize(
+    "route",
+    ["POST /api/2.0/mlflow/runs/create", "GET /api/2.0/mlflow/experiments/get"],
+)
+def test_a_default_experiment_that_is_gone_is_looked_up_anew(
+    gateway: RunningGateway, postgres: EmbeddedPostgreSQL, route: str, path: str
+) -> None:
+    method, target = route.split()
+    with gateway.client(gateway.key()) as client:
+        old = remove_default(postgres, client)
+        body: Any = BODIES.get(route)
+        if path == "asgi" and body is not None:
+            # A chunked body does not take the fast path.
+            request: dict[str, Any] = {
+                "content": iter([json.dumps(body).encode()]),
+                "headers": {"Content-Type": "application/json"},
+            }
+        else:
+            request = {"json": body} if body else {"params": QUERIES[route]}
+        if path == "asgi" and body is None:
+            request["headers"] = {"Expect": "100-continue"}
+        # The same request that finds it gone gets the response of the new one.
+        found = str(good(client.request(method, f"/api/mlflow{target}", **request)))
+        new = default_of(client)
+        assert new != old
+        assert f"'experiment_id': '{new}'" in found
+    # Other gateways learn the id from the database.
+    ids = {row[0] for row in sql(gateway, "select default_experiment from tenants")}
+    assert new in ids
+    assert old not in ids
+
+
+def test_a_deleted_default_experiment_is_not_replaced(gateway: RunningGateway) -> None:
+    """It can be restored, so that what was logged to it is not lost from sight."""
+    with gateway.client(gateway.key()) as client:
+        good(client.post(f"{V2}/runs/create", json={"experiment_id": "0"}))
+        old = default_of(client)
+        good(client.post(f"{V2}/experiments/delete", json={"experiment_id": "0"}))
+        refused = client.post(f"{V2}/runs/create", json={"experiment_id": "0"})
+        assert refused.status_code == 400, refused.text
+        good(client.post(f"{V2}/experiments/restore", json={"experiment_id": "0"}))
+        good(client.post(f"{V2}/runs/create", json={"experiment_id": "0"}))
+        assert default_of(client) == old
