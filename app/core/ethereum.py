@@ -17,6 +17,7 @@ SIGNATURE_BYTES: Final = 65
 
 _ADDRESS = re.compile(r"0x[0-9A-Fa-f]{40}")
 _SIGNATURE = re.compile(r"(?:0x)?([0-9A-Fa-f]{130})")
+_WALLET_SIGNATURE = re.compile(r"(?:0x)?([0-9A-Fa-f]{130}|[0-9A-Fa-f]{128})")
 # Half of the order of the curve secp256k1 (SEC 2, section 2.4.1).
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 
@@ -49,6 +50,28 @@ def parse_signature(text: str) -> bytes:
             "The signature is not 65 bytes in hexadecimal: 130 digits, with or without 0x."
         )
     return bytes.fromhex(match[1])
+
+
+def parse_wallet_signature(text: str) -> bytes:
+    """The 65 bytes (r, s, v) of a signature in hexadecimal, in any form in which wallets write it.
+
+    Those are 65 bytes whose last one is 27 or 28, or 0 or 1 as some hardware wallets write it; and
+    64 bytes, of which the highest bit of s is the parity (EIP-2098). Raises InvalidSignatureError
+    for any other text. Several forms of one signature are no danger where the signed hash
+    identifies a message.
+    """
+    match = _WALLET_SIGNATURE.fullmatch(text)
+    if match is None:
+        raise InvalidSignatureError(
+            "The signature is not 65 bytes (r, s, v), or 64 bytes (EIP-2098), in hexadecimal, with "
+            "or without 0x."
+        )
+    signature = bytes.fromhex(match[1])
+    if len(signature) == SIGNATURE_BYTES:
+        v = signature[64]
+        return signature[:64] + bytes((v + 27,)) if v in (0, 1) else signature
+    parity, s = signature[32] >> 7, bytes((signature[32] & 0x7F,)) + signature[33:]
+    return signature[:32] + s + bytes((27 + parity,))
 
 
 def personal_digest(message: bytes) -> bytes:

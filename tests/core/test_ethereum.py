@@ -12,6 +12,7 @@ from app.core.ethereum import (
     checksum_address,
     is_address,
     parse_signature,
+    parse_wallet_signature,
     personal_digest,
     personal_recover,
     recover,
@@ -101,6 +102,31 @@ def test_a_signature_is_parsed_with_and_without_0x_in_any_casing() -> None:
 def test_a_malformed_signature_is_refused(text: str) -> None:
     with pytest.raises(InvalidSignatureError, match="65 bytes in hexadecimal"):
         parse_signature(text)
+
+
+@given(st.integers(1, 2**256 - 1), st.integers(1, 2**255 - 1), st.sampled_from([0, 1]))
+def test_a_wallets_signature_is_read_in_each_form(r: int, s: int, parity: int) -> None:
+    rs = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    compact = r.to_bytes(32, "big") + (s | parity << 255).to_bytes(32, "big")
+    expected = rs + bytes([27 + parity])
+    for written in (expected, rs + bytes([parity]), compact):
+        assert parse_wallet_signature("0x" + written.hex()) == expected
+        assert parse_wallet_signature(written.hex().upper()) == expected
+
+
+def test_the_vector_of_eip_2098_is_read() -> None:
+    """The first test case of EIP-2098."""
+    r = "68a020a209d3d56c46f38cc50a33f704f4a9a10a59377f8dd762ac66910e9b90"
+    s = "7e865ad05c4035ab5792787d4a0297a43617ae897930a6fe4d822b8faea52064"
+    signer = Account.from_key("0x" + "1234567890" * 6 + "1234").address
+    message = b"Hello World"
+    assert personal_recover(message, parse_wallet_signature(r + s)) == signer
+
+
+@pytest.mark.parametrize("length", [0, 1, 63, 66, 130])
+def test_a_wallets_signature_of_another_length_is_refused(length: int) -> None:
+    with pytest.raises(InvalidSignatureError, match="not 65 bytes"):
+        parse_wallet_signature("0x" + "11" * length)
 
 
 @given(st.binary(max_size=300))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from app.access.identity.key_format import KEY_PREFIX, TOKEN_PREFIX
 from app.core.errors import AmbiguousCredentialsError, InvalidKeyError, InvalidSignatureError
 
 ADDRESS_HEADER: Final = b"x-eth-address"
@@ -17,6 +18,7 @@ _WALLET_HEADERS = {
     MESSAGE_HEADER: "X-ETH-Message",
     SIGNATURE_HEADER: "X-ETH-Signature",
 }
+_KEY_PREFIXES = (KEY_PREFIX.encode(), TOKEN_PREFIX.encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ def parse(headers: Mapping[bytes, bytes]) -> KeyCredential | WalletCredential | 
     """The credential of a request; None if it has none. headers: by lower-case name.
 
     A key or token is sent as `Authorization: Bearer <key>`, as `Authorization: ApiKey <key>`, as
-    the password of `Authorization: Basic` (RFC 7617), or as `X-API-Key: <key>`; a wallet's
-    signature as X-ETH-Address, X-ETH-Message and X-ETH-Signature. Raises AmbiguousCredentialsError
-    for more than one credential, InvalidKeyError or InvalidSignatureError for a malformed one. No
-    message repeats part of a header: a key in the wrong place must not appear in a response or log.
+    the password or the user name of `Authorization: Basic` (RFC 7617), or as `X-API-Key: <key>`; a
+    wallet's signature as X-ETH-Address, X-ETH-Message and X-ETH-Signature. The same key in several
+    of these places is one credential. Raises AmbiguousCredentialsError for different credentials,
+    InvalidKeyError or InvalidSignatureError for a malformed one. No message repeats part of a
+    header: a key in the wrong place must not appear in a response or log.
     """
     authorization = headers.get(b"authorization")
     api_key = headers.get(b"x-api-key")
@@ -54,15 +57,16 @@ def parse(headers: Mapping[bytes, bytes]) -> KeyCredential | WalletCredential | 
                 "Authorization header may come from MLFLOW_TRACKING_TOKEN or a .netrc file."
             )
         return _wallet(headers)
+    keys = []
     if authorization is not None:
-        if api_key is not None:
-            raise AmbiguousCredentialsError(
-                "The request has both Authorization and X-API-Key. Send one of the two."
-            )
-        return _authorization(authorization)
+        keys.append(_authorization(authorization))
     if api_key is not None:
-        return _key(api_key, "X-API-Key")
-    return None
+        keys.append(_key(api_key, "X-API-Key"))
+    if len(keys) == 2 and keys[0] != keys[1]:
+        raise AmbiguousCredentialsError(
+            "Authorization and X-API-Key contain different keys. Send one of the two."
+        )
+    return keys[0] if keys else None
 
 
 def _authorization(value: bytes) -> KeyCredential:
@@ -71,7 +75,7 @@ def _authorization(value: bytes) -> KeyCredential:
         case b"bearer" | b"apikey":
             return _key(rest, "Authorization")
         case b"basic":
-            return _key(_password(rest), "The password in Authorization: Basic")
+            return _basic(rest)
     if not space:
         raise InvalidKeyError(
             "Authorization has no scheme. Send `Authorization: Bearer <key>`, or the key alone in "
@@ -94,19 +98,28 @@ def _key(value: bytes, location: str) -> KeyCredential:
     return KeyCredential(secret)
 
 
-def _password(value: bytes) -> bytes:
+def _basic(value: bytes) -> KeyCredential:
+    """The key in `<user name>:<password>`: the password, or the user name if that is the key."""
     try:
         pair = base64.b64decode(value.strip(), validate=True)
     except binascii.Error:
         raise InvalidKeyError(
             "Authorization: Basic is not valid base64. Send `<any name>:<key>` in base64."
         ) from None
-    _, colon, password = pair.partition(b":")
+    user, colon, password = pair.partition(b":")
     if not colon:
         raise InvalidKeyError(
             "Authorization: Basic has no colon. Send `<any name>:<key>` in base64."
         )
-    return password
+    if not user.strip().startswith(_KEY_PREFIXES):
+        return _key(password, "The password in Authorization: Basic")
+    # The key as the user name: with no password, with a placeholder, or with the key again.
+    if password.strip().startswith(_KEY_PREFIXES) and password.strip() != user.strip():
+        raise AmbiguousCredentialsError(
+            "The user name and the password in Authorization: Basic are different keys. Send one "
+            "of the two."
+        )
+    return _key(user, "The user name in Authorization: Basic")
 
 
 def _wallet(headers: Mapping[bytes, bytes]) -> WalletCredential:

@@ -141,12 +141,16 @@ class TokenRequest(BaseModel):
     signature: (
         Annotated[
             str,
-            Field(max_length=200, json_schema_extra={"pattern": "^(0x)?[0-9A-Fa-f]{130}$"}),
+            Field(
+                max_length=200,
+                json_schema_extra={"pattern": "^(0x)?([0-9A-Fa-f]{128}|[0-9A-Fa-f]{130})$"},
+            ),
         ]
         | None
     ) = Field(
         default=None,
-        description="The wallet's signature of the message: 65 bytes in hexadecimal.",
+        description="The wallet's signature of the message in hexadecimal: r, s and v in 65 "
+        "bytes, or 64 bytes as in EIP-2098.",
         examples=["0x" + "1b" * 65],
     )
     scopes: Scopes | None = Field(default=None, description="By default, all scopes of a wallet.")

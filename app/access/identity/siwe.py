@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
-from app.core.ethereum import checksum_address, parse_signature, personal_recover
+from app.core.ethereum import checksum_address, parse_wallet_signature, personal_recover
 
 MAX_LENGTH: Final = 8192
 
@@ -102,13 +102,13 @@ def verify(
 ) -> SIWEMessage:
     """Parse a message, and verify its host, its times and its signature.
 
-    signature: 65 bytes in hexadecimal, with or without `0x`. The other arguments are those of
+    signature: in hexadecimal: see `parse_wallet_signature`. The other arguments are those of
     `validate`. The caller has to verify the nonce. Raises InvalidSignatureError and
     StaleSignatureError.
     """
     message = parse(text)
     validate(message, hosts=hosts, now=now, max_age=max_age, clock_skew=clock_skew)
-    if personal_recover(text.encode(), parse_signature(signature)) != message.address:
+    if personal_recover(text.encode(), parse_wallet_signature(signature)) != message.address:
         raise InvalidSignatureError(f"The SIWE message was not signed by {message.address}.")
     return message
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.access.identity.credentials import WalletCredential
 from app.core.errors import InvalidSignatureError, StaleSignatureError
-from app.core.ethereum import is_address, parse_signature, personal_digest, recover
+from app.core.ethereum import is_address, parse_wallet_signature, personal_digest, recover
 from app.core.request.wallet_proof import WalletProof
 
 # Python's isoformat() omits a fraction of zero; other languages write three digits.
@@ -49,7 +49,7 @@ def verify(
             extra={"server_time": now.isoformat()},
         )
     digest = personal_digest(credential.message.encode())
-    address = recover(digest, parse_signature(credential.signature))
+    address = recover(digest, parse_wallet_signature(credential.signature))
     if address.lower() != credential.address.lower():
         raise InvalidSignatureError(f"X-ETH-Message was not signed by {credential.address}.")
     return WalletProof(address, digest, signed_at + timedelta(seconds=max_age))

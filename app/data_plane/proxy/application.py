@@ -13,8 +13,9 @@ from app.core.settings import Settings
 from app.core.strict_json import check_text
 from app.data_plane.proxy.body_policy import (
     MAX_INSPECTED,
-    METHODS_WITHOUT_BODY,
+    MAX_PARAMETERS,
     inspect,
+    inspect_parameters,
     rewrite_experiment,
     rewrite_query,
 )
@@ -117,8 +118,12 @@ class Proxy:
         if workspace is None:
             return None
         request = self._upstream_request(line, context, route, target, workspace)
-        self._body_length(context, route)
-        if route.inspects_body:
+        self._body_length(line, context, route)
+        if route.method == "GET":
+            body = body and inspect_parameters(
+                route, body, line.query, workspace.default_experiment
+            )
+        elif route.inspects_body:
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
                 return None
@@ -246,9 +251,17 @@ class Proxy:
         receive: Receive,
     ) -> None:
         """Give the request its body: streamed, or in memory where the gateway has to read it."""
-        size = self._body_length(context, route)
+        size = self._body_length(line, context, route)
         chunked = size is None
-        if route.inspects_body:
+        if route.method == "GET":
+            if size != 0:
+                body = await read_body(
+                    receive, limit=MAX_PARAMETERS, body_timeout=self.body_timeout
+                )
+                request.body = inspect_parameters(
+                    route, body, line.query, workspace.default_experiment
+                )
+        elif route.inspects_body:
             body = await read_body(receive, limit=MAX_INSPECTED, body_timeout=self.body_timeout)
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
@@ -275,15 +288,19 @@ class Proxy:
             request.content_length = size
             request.chunked = chunked
 
-    def _body_length(self, context: RequestContext, route: Route) -> int | None:
+    def _body_length(self, line: RequestLine, context: RequestContext, route: Route) -> int | None:
         """The length of the body in bytes; None for a chunked one.
 
         Raises BodyTooLargeError, and InvalidParameterError for a body that the route must not have.
         """
         size = None if b"transfer-encoding" in context.headers else context.head.length
-        if route.method in METHODS_WITHOUT_BODY and size != 0:
+        if line.method == "HEAD" and size != 0:
             raise InvalidParameterError(
-                f"A {route.method} request must not have a body. Send the parameters in the query."
+                "A HEAD request must not have a body. Send the parameters in the query."
+            )
+        if route.method == "GET" and size is not None and size > MAX_PARAMETERS:
+            raise BodyTooLargeError(
+                f"The JSON body of a GET may have at most {MAX_PARAMETERS} bytes."
             )
         if size is not None and size > self.max_upload:
             raise BodyTooLargeError(
@@ -294,7 +311,8 @@ class Proxy:
             raise BodyTooLargeError(
                 f"The body of this request may have at most {MAX_API_BODY} bytes."
             )
-        if route.inspects_body and b"content-encoding" in context.headers:
+        inspected = route.inspects_body or (route.method == "GET" and size != 0)
+        if inspected and b"content-encoding" in context.headers:
             raise InvalidParameterError(
                 "The body of this request must be sent without Content-Encoding."
             )

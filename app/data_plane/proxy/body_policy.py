@@ -17,9 +17,8 @@ from app.core.errors import InvalidParameterError
 from app.data_plane.proxy.json_fields import parse, places, values
 from app.data_plane.proxy.manifest import Route
 
-# Refused with a body: MLflow reads parameters from the body of a GET that has no query, and its
-# clients never send one.
-METHODS_WITHOUT_BODY = frozenset({"GET", "HEAD"})
+# Bytes of the JSON body in which a GET may send its parameters: several times the longest query.
+MAX_PARAMETERS = 64 * 1024
 # Bytes that a JSON body may have where the gateway has to parse it.
 MAX_INSPECTED = 2 * 1024 * 1024
 # Characters of a source. MLflow decodes it until it no longer changes, in quadratic time.
@@ -94,6 +93,28 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
     )
 
 
+def inspect_parameters(route: Route, body: bytes, query: bytes, default_experiment: str) -> bytes:
+    """The body to forward of a GET; b"" where it has no parameters.
+
+    MLflow reads the parameters of a GET from its body if it has no query. body: the same bytes are
+    returned unless an id of experiment 0 has to be replaced, in the parameters that the route marks
+    in the query. Raises InvalidParameterError for a body that is not a JSON object, that parsers
+    could read in different ways, or that comes with a query, which MLflow would read instead.
+    """
+    document = parse(body) if body.strip() else {}
+    if not document:
+        return b""
+    if query:
+        raise InvalidParameterError(
+            "A GET sends its parameters either in the query or in a JSON body; this one has both."
+        )
+    # A list, so that all of them are replaced; `[]` stands for a single value too.
+    changed = [
+        _replace(document, f"{name}[]", default_experiment) for name in route.experiment_queries
+    ]
+    return _encode(document) if any(changed) else body
+
+
 def rewrite_query(route: Route, query: bytes, default_experiment: str) -> bytes:
     """The query to forward: experiment 0 replaced in the parameters that the route marks.
 
@@ -158,8 +179,10 @@ def _with_experiments(
             changed = True
     for path in route.experiments:
         changed = _replace(document, path, default_experiment) or changed
-    if not changed:
-        return body
+    return _encode(document) if changed else body
+
+
+def _encode(document: dict[str, Any]) -> bytes:
     try:
         return json.dumps(document, allow_nan=False).encode()
     except ValueError:

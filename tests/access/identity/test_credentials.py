@@ -45,10 +45,30 @@ def test_a_request_without_credentials_has_no_credential() -> None:
         {b"authorization": basic(b"anybody:" + KEY.encode())},
         {b"authorization": basic(b":" + KEY.encode())},
         {b"authorization": basic(b"anybody:" + KEY.encode()).replace(b"Basic", b"bAsIc")},
+        {b"authorization": basic(KEY.encode() + b":")},
+        {b"authorization": basic(KEY.encode() + b":x-oauth-basic")},
+        {b"authorization": basic(KEY.encode() + b":" + KEY.encode())},
     ],
 )
 def test_a_key_is_parsed_from_each_of_its_headers(headers: dict[bytes, bytes]) -> None:
     assert parse(headers) == KeyCredential(KEY)
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        b"Bearer " + KEY.encode(),
+        b"ApiKey " + KEY.encode(),
+        basic(b"anybody:" + KEY.encode()),
+        basic(KEY.encode() + b":"),
+    ],
+)
+def test_the_same_key_in_several_places_is_one_credential(authorization: bytes) -> None:
+    headers = {b"authorization": authorization, b"x-api-key": KEY.encode()}
+    assert parse(headers) == KeyCredential(KEY)
+    with pytest.raises(AmbiguousCredentialsError) as caught:
+        parse({**headers, b"x-api-key": KEY.encode() + b"2"})
+    assert KEY not in str(caught.value.body("id"))
 
 
 def test_a_basic_password_may_contain_colons() -> None:
@@ -80,8 +100,8 @@ def test_a_wallet_header_outside_ascii_is_refused(name: bytes) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {b"authorization": b"Bearer a", b"x-api-key": b"a"},
-        {b"authorization": b"", b"x-api-key": b"a"},
+        {b"authorization": b"Bearer a", b"x-api-key": b"b"},
+        {b"authorization": basic(KEY.encode() + b":" + KEY.encode() + b"2")},
         {**WALLET, b"authorization": b"Bearer a"},
         {**WALLET, b"x-api-key": b"a"},
         {b"x-eth-signature": b"", b"x-api-key": b"a"},
@@ -109,7 +129,9 @@ def test_two_credentials_are_ambiguous(headers: dict[bytes, bytes]) -> None:
         ({b"authorization": b"Basic " + KEY.encode()}, "not valid base64"),
         ({b"authorization": basic(b"u:" + KEY.encode())[:-2] + b"!!"}, "not valid base64"),
         ({b"authorization": basic(KEY.encode())}, "no colon"),
-        ({b"authorization": basic(KEY.encode() + b":")}, "no key"),
+        ({b"authorization": basic(b"user:")}, "no key"),
+        ({b"authorization": basic(KEY.encode() + b"\xff:")}, "outside ASCII"),
+        ({b"authorization": b"", b"x-api-key": KEY.encode()}, "no scheme"),
         ({b"authorization": basic(b"u:" + KEY.encode() + b"\xff")}, "outside ASCII"),
     ],
 )

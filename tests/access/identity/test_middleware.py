@@ -37,14 +37,16 @@ PRESENTATIONS: dict[str, Callable[[str], dict[str, str]]] = {
     "ApiKey": lambda key: {"Authorization": f"ApiKey {key}"},
     "X-API-Key": lambda key: {"X-API-Key": key},
     "Basic": lambda key: {"Authorization": basic(key)},
+    "Basic, as the user name": lambda key: {
+        "Authorization": "Basic " + base64.b64encode(f"{key}:".encode()).decode()
+    },
+    "Bearer and X-API-Key": lambda key: {"Authorization": f"Bearer {key}", "X-API-Key": key},
 }
 
 
 @pytest.mark.parametrize("way", PRESENTATIONS)
 @pytest.mark.parametrize("path", [WHOAMI, SEARCH])
-def test_a_key_is_accepted_in_each_of_four_ways(
-    gateway: RunningGateway, way: str, path: str
-) -> None:
+def test_a_key_is_accepted_in_each_way(gateway: RunningGateway, way: str, path: str) -> None:
     with gateway.client(**PRESENTATIONS[way](gateway.key())) as client:
         good(client.get(path))
 
@@ -175,6 +177,35 @@ def high_s(raw: bytes) -> bytes:
     return raw[:32] + s.to_bytes(32, "big") + bytes([55 - raw[64]])
 
 
+def compact(raw: bytes, *, other: bool = False) -> bytes:
+    """The signature in 64 bytes (EIP-2098). other: with the wrong parity."""
+    parity = (raw[64] - 27) ^ other
+    return raw[:32] + bytes([raw[32] | parity << 7]) + raw[33:64]
+
+
+FORMS: dict[str, Callable[[bytes], bytes]] = {
+    "v of 27 or 28": lambda raw: raw,
+    "v of 0 or 1": lambda raw: raw[:64] + bytes([raw[64] - 27]),
+    "EIP-2098": compact,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_signature_is_accepted_in_each_form_that_wallets_write(
+    client: httpx.Client, form: str
+) -> None:
+    wallet = Wallet()
+    headers = wallet.headers()
+    with_signature(FORMS[form])(headers)
+    assert good(client.get(WHOAMI, headers=headers))["address"] == wallet.address
+    good(client.post("/api/auth/token", headers=headers), 201)
+    # The message is spent in all of its forms.
+    for other in FORMS:
+        again = {**headers, "X-ETH-Signature": wallet.sign(headers["X-ETH-Message"])}
+        with_signature(FORMS[other])(again)
+        refused(client.post("/api/auth/token", headers=again), 401, "signature_spent")
+
+
 def header(name: str, value: str | None) -> Callable[[dict[str, str]], None]:
     def apply(headers: dict[str, str]) -> None:
         if value is None:
@@ -204,16 +235,16 @@ MALFORMED = {
     "control characters": header(MESSAGE, "Hokusai\tAPI Access"),
     "huge": header(MESSAGE, "Hokusai API Access - " + "9" * 7000),
     "not hexadecimal": header(SIGNATURE, "zz" * 65),
-    "too short": with_signature(lambda raw: raw[:64]),
+    "too short": with_signature(lambda raw: raw[:63]),
     "too long": with_signature(lambda raw: raw + b"\0"),
     "all zeros": with_signature(lambda _: bytes(64) + b"\x1b"),
     "all ones": with_signature(lambda _: b"\xff" * 64 + b"\x1b"),
-    "v of 0 and 1": with_signature(lambda raw: raw[:64] + bytes([raw[64] - 27])),
     "v of EIP-155": with_signature(lambda raw: raw[:64] + bytes([raw[64] + 10])),
     "v of 29": with_signature(lambda raw: raw[:64] + b"\x1d"),
+    "v of 2": with_signature(lambda raw: raw[:64] + b"\x02"),
     "high s": with_signature(high_s),
     "other v": with_signature(lambda raw: raw[:64] + bytes([55 - raw[64]])),
-    "EIP-2098 form": with_signature(lambda raw: raw[:64]),
+    "EIP-2098 with the other parity": with_signature(lambda raw: compact(raw, other=True)),
     "0x twice": with_signature(lambda raw: "0x0x" + raw.hex()),
 }
 

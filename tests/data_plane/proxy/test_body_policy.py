@@ -13,6 +13,7 @@ from app.core.strict_json import MAX_DEPTH
 from app.data_plane.proxy.body_policy import (
     check_source,
     inspect,
+    inspect_parameters,
     rewrite_experiment,
     rewrite_query,
 )
@@ -120,6 +121,41 @@ def test_queries_are_replaced_and_the_rest_kept() -> None:
     )
     other = route("GET", V2 + "/runs/get")
     assert rewrite_query(other, b"experiment_id=0", "42") == b"experiment_id=0"
+
+
+@pytest.mark.parametrize("name", ["experiment_id", "experimentId"])
+@pytest.mark.parametrize("value", ["0", 0])
+def test_the_parameters_in_the_body_of_a_get_are_replaced(name: str, value: object) -> None:
+    one = route("GET", V2 + "/experiments/get")
+    body = inspect_parameters(one, json.dumps({name: value, "x": "0"}).encode(), b"", "42")
+    assert json.loads(body) == {name: "42", "x": "0"}
+
+
+@pytest.mark.parametrize("name", ["experiment_ids", "experimentIds"])
+def test_every_id_in_the_body_of_a_get_is_replaced(name: str) -> None:
+    many = route("GET", V2 + "/traces")
+    body = inspect_parameters(many, json.dumps({name: ["0", "10", 0]}).encode(), b"", "42")
+    assert json.loads(body) == {name: ["42", "10", "42"]}
+
+
+def test_the_body_of_a_get_keeps_its_bytes_and_excludes_a_query() -> None:
+    one = route("GET", V2 + "/runs/get")
+    body = b'{ "run_id":"0" }'
+    assert inspect_parameters(one, body, b"", "42") is body
+    for empty in (b"", b" ", b"{}"):
+        assert inspect_parameters(one, empty, b"run_id=1", "42") == b""
+    for query in (b"run_id=0", b"&", b"x"):
+        with pytest.raises(InvalidParameterError, match="this one has both"):
+            inspect_parameters(one, body, query, "42")
+    for malformed in (
+        b'{"run_id": "0", "run_id": "1"}',
+        b'"{}"',
+        b"[1]",
+        b"null",
+        "{}".encode("utf-16"),
+    ):
+        with pytest.raises(InvalidParameterError):
+            inspect_parameters(one, malformed, b"", "42")
 
 
 @given(st.lists(st.tuples(st.sampled_from(["experiment_id", "x"]), st.sampled_from("01é&=%"))))

@@ -173,6 +173,21 @@ def test_0_in_a_query_is_the_default_experiment(newcomer: httpx.Client, route: s
         assert response["experiment"]["experiment_id"] == default_of(newcomer)
 
 
+@pytest.mark.parametrize("route", QUERIES)
+def test_0_in_the_body_of_a_get_is_the_default_experiment(
+    newcomer: httpx.Client, route: str
+) -> None:
+    method, path = route.split()
+    if path.endswith("get-by-name"):
+        newcomer.post(f"{V3}/label-schemas/create", json=label_schema("0", "s", "i"))
+    body = {
+        name: [value] if name.endswith("_ids") else value for name, value in QUERIES[route].items()
+    }
+    response = good(newcomer.request(method, f"/api/mlflow{path}", json=body))
+    if path.endswith("experiments/get"):
+        assert response["experiment"]["experiment_id"] == default_of(newcomer)
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"experiment_id": ""}, {"experimentId": "0"}, {"experiment_id": 0}]
 )

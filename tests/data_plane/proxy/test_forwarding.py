@@ -393,6 +393,49 @@ def test_a_get_has_no_framing_at_all(
     assert not names & {"content-length", "transfer-encoding"}
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+def test_the_json_body_of_a_get_goes_upstream(
+    recorded_client: httpx.Client, upstream: RecordingUpstream, chunked: bool
+) -> None:
+    body = b'{ "run_id":"1" }'
+    content = iter([body[:5], body[5:]]) if chunked else body
+    good(recorded_client.request("GET", f"{V2}/runs/get", content=content))
+    assert upstream.last.body == body
+    assert upstream.last.header("content-length") == [str(len(body))]
+    assert upstream.last.header("transfer-encoding") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("GET", RUNS, b'{"run_id": "2"}', 400),
+        ("GET", f"{V2}/runs/get", b'{"run_id": "1", "run_id": "2"}', 400),
+        ("GET", f"{V2}/runs/get", b"run_id=1", 400),
+        ("GET", f"{V2}/runs/get", b'{"run_id": "%b"}' % (b"1" * 70_000), 413),
+        ("HEAD", f"{V2}/runs/get", b'{"run_id": "1"}', 400),
+    ],
+)
+def test_a_body_that_a_get_must_not_have_is_not_forwarded(
+    recorded_client: httpx.Client,
+    upstream: RecordingUpstream,
+    method: str,
+    path: str,
+    body: bytes,
+    status: int,
+) -> None:
+    for headers in ({}, {"Content-Encoding": "identity"}):
+        response = recorded_client.request(method, path, content=body, headers=headers)
+        assert response.status_code == status
+    assert upstream.requests == []
+
+
+def test_the_body_of_a_get_must_not_be_encoded(recorded_client: httpx.Client) -> None:
+    body = gzip.compress(b'{"run_id": "1"}')
+    headers = {"Content-Encoding": "gzip"}
+    response = recorded_client.request("GET", f"{V2}/runs/get", content=body, headers=headers)
+    assert "without Content-Encoding" in refused(response, 400, "invalid_parameter")["message"]
+
+
 @pytest.mark.parametrize(
     "rest",
     [
