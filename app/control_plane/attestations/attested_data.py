@@ -5,8 +5,10 @@ from typing import Any
 from app.control_plane.attestations.delta_one import default_primary_metric, delta_one
 from app.control_plane.attestations.evidence import AttestedModel
 from app.control_plane.attestations.schemas import AttestationRequest
+from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import shares
 from app.control_plane.registry.deltas import deltas
+from app.control_plane.registry.metric_direction import Direction, improvement_directions
 from app.core.errors import UnprocessableError
 from app.core.request.principal import Principal
 from app.database.engine import now
@@ -27,7 +29,7 @@ def attested_data(
     issuer: the attestor's address. Raises UnprocessableError where there is nothing to attest, or
     nothing to compare.
     """
-    directions = {**improved.subject.higher_is_better, **request.higher_is_better}
+    directions = _directions(principal, request, improved.subject, baseline)
     delta = deltas(baseline.metrics if baseline else {}, improved.metrics, directions)
     if baseline is not None and not delta:
         raise UnprocessableError("The two models have no metric in common to compare.")
@@ -57,3 +59,20 @@ def attested_data(
         "issuer": issuer,
         "timestamp": now().isoformat(),
     }
+
+
+def _directions(
+    principal: Principal,
+    request: AttestationRequest,
+    improved: Subject,
+    baseline: AttestedModel | None,
+) -> dict[str, Direction]:
+    """The directions as recorded with the baseline, else with the improved model, else as said."""
+    owner = baseline.subject if baseline is not None else improved
+    recorded = {**improved.directions, **owner.directions}
+    return improvement_directions(
+        owner.model_id,
+        recorded,
+        request.higher_is_better,
+        is_own=owner.tenant == principal.tenant,
+    )

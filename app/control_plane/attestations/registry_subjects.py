@@ -26,7 +26,7 @@ class RegisteredModels:
             mlflow_version=model.mlflow_version,
             metrics=model.metrics,
             primary_metric=model.primary_metric,
-            higher_is_better=model.higher_is_better,
+            directions=service.model_directions(model),
             baseline_model_id=model.baseline_model_id,
             shares=tuple(Share.model_validate(share) for share in model.contributors),
             token_id=model.token_id,

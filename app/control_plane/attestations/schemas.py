@@ -124,7 +124,8 @@ class AttestationRequest(BaseModel):
     )
     higher_is_better: Annotated[dict[Label, bool], ByLabel] = Field(
         default={},
-        description="Whether a higher value is better, for metrics whose names do not show it.",
+        description="Whether a higher value is better, for metrics whose names do not show it. "
+        "One that contradicts a known name, or the baseline, is refused.",
     )
 
     @model_validator(mode="after")

@@ -7,6 +7,7 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.shares import Share
+from app.control_plane.registry.metric_direction import Direction
 from app.core.request.principal import Principal
 
 
@@ -16,7 +17,7 @@ class Subject:
 
     tenant: the model's owner, in whose MLflow workspace its run is.
     metrics: those that were registered, which are all that other tenants may learn.
-    higher_is_better: the stated directions, by metric.
+    directions: of its metrics, and any other that its registration states.
     baseline_model_id: the model that it improves on; None for a baseline.
     """
 
@@ -27,7 +28,7 @@ class Subject:
     mlflow_version: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     primary_metric: str | None = None
-    higher_is_better: Mapping[str, bool] = field(default_factory=dict)
+    directions: Mapping[str, Direction] = field(default_factory=dict)
     baseline_model_id: str | None = None
     shares: tuple[Share, ...] = ()
     token_id: str | None = None

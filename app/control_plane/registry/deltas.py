@@ -6,7 +6,7 @@ from decimal import Decimal, localcontext
 
 from pydantic import BaseModel, Field
 
-from app.control_plane.registry.metric_direction import improves_downwards
+from app.control_plane.registry.metric_direction import Direction, DirectionSource, direction_of
 
 
 class Delta(BaseModel):
@@ -22,6 +22,11 @@ class Delta(BaseModel):
         description="delta in percent of the baseline's value; null where that value is zero."
     )
     higher_is_better: bool
+    direction: DirectionSource = Field(
+        default="guessed",
+        description="How higher_is_better is known: `known` from the metric's name, `said` in a "
+        "registration, or `guessed`.",
+    )
     improvement: float = Field(
         description="Positive where the improved model is better, whichever way the metric "
         "improves."
@@ -31,33 +36,33 @@ class Delta(BaseModel):
 def deltas(
     baseline: Mapping[str, float],
     improved: Mapping[str, float],
-    higher_is_better: Mapping[str, bool],
+    directions: Mapping[str, Direction],
 ) -> dict[str, Delta]:
     """The deltas of the metrics that both models have, by metric.
 
-    higher_is_better: the stated directions, by metric; those of other metrics follow from their
-    names.
+    directions: as they are recorded, by metric; those of other metrics follow from their names.
     """
     return {
         name: _delta(
             baseline[name],
             improved[name],
-            downwards=improves_downwards(name, higher_is_better),
+            directions.get(name) or direction_of(name),
         )
         for name in sorted(baseline.keys() & improved.keys())
     }
 
 
-def _delta(baseline: float, improved: float, *, downwards: bool) -> Delta:
+def _delta(baseline: float, improved: float, direction: Direction) -> Delta:
     delta = float(Decimal(repr(improved)) - Decimal(repr(baseline)))
     return Delta(
         baseline=baseline,
         improved=improved,
         delta=delta,
         delta_percent=_percent(delta, baseline),
-        higher_is_better=not downwards,
-        # `and delta`: no negative zero.
-        improvement=-delta if downwards and delta else delta,
+        higher_is_better=direction.higher_is_better,
+        direction=direction.source,
+        # `or not delta`: no negative zero.
+        improvement=delta if direction.higher_is_better or not delta else -delta,
     )
 
 

@@ -1,38 +1,263 @@
-"""Which way a metric improves: accuracy upwards, loss downwards."""
+"""Which way a metric improves: accuracy upwards, loss downwards; and how far that is certain."""
 
-import itertools
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
-# A metric whose name contains one of these words improves downwards.
-_DOWNWARDS = frozenset(
-    """
-    loss losses logloss nll crossentropy entropy perplexity ppl bpc bpb divergence kl fid brier
-    hinge hamming pinball error errors err rmse mse mae mape smape wape mase medae msle rmsle rmsd
-    msd rss sse residual residuals misclassification ece eer wer cer ter mer fpr fnr fdr regret
-    distance deviation aic bic latency duration time runtime seconds ms cost
-    """.split()  # noqa: SIM905 - a list literal of so many would fill a page
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.control_plane.registry.known_metrics import (
+    DOWNWARDS,
+    LIKELIHOODS,
+    NEGATIONS,
+    PREFIXES,
+    QUALIFIERS,
+    UPWARDS,
+    UPWARDS_QUALIFIERS,
+    names,
 )
-# Two adjacent words that mean it together, where neither does alone.
-_DOWNWARDS_PAIRS = frozenset({("false", "positive"), ("false", "negative"), ("false", "discovery")})
-# scikit-learn negates losses for its scorers (`neg_log_loss`), so these improve upwards.
-_NEGATED = frozenset({"neg", "negative"})
+from app.core.errors import UnprocessableError
 
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+DirectionSource = Literal["known", "said", "guessed"]
 
 
-def improves_downwards(metric: str, higher_is_better: Mapping[str, bool] | None = None) -> bool:
-    """Whether a lower value of a metric is better.
+class Direction(BaseModel):
+    """Which way a metric improves.
 
-    higher_is_better: the stated directions, by the exact name of a metric; they take precedence.
-    Otherwise the words of the name decide, however they are joined and cased: `val_loss`,
-    `testRMSE`, `latency-p99`. A name without a known word improves upwards.
+    source: `known` from its name, `said` by the owner of the model or of its baseline, or
+    `guessed`, because the name does not tell.
     """
-    if higher_is_better is not None and metric in higher_is_better:
-        return not higher_is_better[metric]
-    words = [word.lower() for word in _WORD.findall(metric)]
-    if words and words[0] in _NEGATED:
-        return False
-    if not _DOWNWARDS.isdisjoint(words):
+
+    model_config = ConfigDict(frozen=True)
+
+    higher_is_better: bool
+    source: DirectionSource = Field(
+        description="`known` from the metric's name, `said` in a registration, or `guessed`."
+    )
+
+
+# Names with more words than this have no known direction.
+_MAX_WORDS = 40
+# The longest names of the tables have this many words.
+_LONGEST = 10
+# Words of camel case, numbers, and other letters one by one, which no table has.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+|[^\W_]")
+# What may stand between words without changing what they mean.
+_SEPARATORS = re.compile(r"[\w\s\-./:,;@()\[\]|+#%]*")
+# The parameters of CatBoost's metrics: `AUC:type=Mu`, `NDCG:top=10;type=Base`.
+_PARAMETER = re.compile(r"[:;,(]\s*[a-z_]\w*=[\w.]+\)?")
+# `-loss`, `1-accuracy`, `1 / accuracy`.
+_TURNED = re.compile(r"\s*(?:[-\u2212\u2013]|1(?:\.0)?\s*[-\u2212\u2013/])\s*[^\W\d]")
+
+# For guesses. Words of things that are better in small numbers.
+_SMALL_IS_BETTER = names("""
+    losses entropy crossentropy divergence kl residual residuals errors err misclassification eer
+    mer distance deviation aic bic duration time seconds ms cost bias toxicity hamming rank
+    quantile gamma fair cox multiclass lq focal false
+""")
+# The spread of a metric, or a loss of it, however the metric itself improves.
+_ALWAYS_SMALL = names("std stdv stdev stddev stderr sem variance var drop gap decrease degradation")
+_ALWAYS_LARGE = frozenset({"reduction", "improvement", "gain", "uplift"})
+_INVERSIONS = NEGATIONS | {
+    "minus",
+    "inverse",
+    "inverted",
+    "inv",
+    "reciprocal",
+    "non",
+    "not",
+    "anti",
+}
+
+
+# Words that may be written without a separator. A shorter one would be found by chance.
+_SHORTEST = 3
+_VOCABULARY = frozenset(
+    word
+    for words in (UPWARDS, LIKELIHOODS, DOWNWARDS, QUALIFIERS, UPWARDS_QUALIFIERS, NEGATIONS)
+    for word in words
+    if len(word) >= _SHORTEST
+)
+_MAX_PIECE = max(map(len, _VOCABULARY))
+
+
+def direction_of(metric: str) -> Direction:
+    """The direction of a metric by its name: `known`, or else `guessed`.
+
+    It is known where the whole name consists of metrics in the tables that improve the same way
+    and of words that change nothing: `val_loss`, `testRMSE`, `latency-p99`. `neg` or `negative`
+    before a loss or a likelihood turns it round. Any other word leaves a guess, which is upwards
+    unless a word of the name suggests otherwise.
+    """
+    return _direction_of(metric)
+
+
+def resolve_directions(
+    metrics: Iterable[str], recorded: Mapping[str, Direction]
+) -> dict[str, Direction]:
+    """The direction of each metric: as recorded, or by its name where none is recorded."""
+    return {name: recorded.get(name) or direction_of(name) for name in metrics}
+
+
+def said_directions(said: Mapping[str, bool]) -> dict[str, Direction]:
+    """The directions that a request states, by the exact names of metrics.
+
+    Raises UnprocessableError where the name of a metric is known to mean the opposite.
+    """
+    found = {}
+    for name, higher in said.items():
+        by_name = direction_of(name)
+        if by_name.source == "known" and by_name.higher_is_better != higher:
+            raise UnprocessableError(
+                f"higher_is_better says that {_stated(name, higher)}, but a metric of that name "
+                f"is better {_where(by_name)}. Leave it out, or give the metric another name."
+            )
+        found[name] = by_name if by_name.source == "known" else _said(higher)
+    return found
+
+
+def improvement_directions(
+    baseline_id: str | None,
+    baseline: Mapping[str, Direction],
+    said: Mapping[str, bool],
+    *,
+    is_own: bool,
+) -> dict[str, Direction]:
+    """The directions for a comparison with a baseline: the baseline's, and those of a request.
+
+    baseline: its recorded directions. is_own: whether the baseline is the caller's own, who may
+    then say the direction of a metric for which the record has a guess. Another tenant's word
+    turns no guess into a statement.
+
+    Raises UnprocessableError where the request contradicts the baseline, or a known name.
+    """
+    found = dict(baseline)
+    for name, direction in said_directions(said).items():
+        recorded = baseline.get(name)
+        if recorded is None or (is_own and recorded.source == "guessed"):
+            found[name] = direction
+        elif recorded.higher_is_better != direction.higher_is_better:
+            raise UnprocessableError(
+                f"higher_is_better says that {_stated(name, direction.higher_is_better)}, but "
+                f"the baseline {baseline_id or ''} has it recorded as better "
+                f"{_where(recorded)} ({recorded.source}). Leave it out to compare as the baseline "
+                "is recorded."
+            )
+    return found
+
+
+def _said(higher: bool) -> Direction:
+    return Direction(higher_is_better=higher, source="said")
+
+
+def _stated(name: str, higher: bool) -> str:
+    return f"{name!r} is better {'higher' if higher else 'lower'}"
+
+
+def _where(direction: Direction) -> str:
+    return "higher" if direction.higher_is_better else "lower"
+
+
+class _Segment(NamedTuple):
+    """A part of a name. up: for a metric of the tables, its direction."""
+
+    kind: Literal["metric", "qualifier", "score", "number", "negation", "unknown"]
+    text: str
+    up: bool | None = None
+
+
+@lru_cache(maxsize=4096)
+def _direction_of(metric: str) -> Direction:
+    name = _PARAMETER.sub(" ", unicodedata.normalize("NFKC", metric))
+    segments = _segments(_WORD.findall(name)[: _MAX_WORDS + 1])
+    is_plain = (
+        _SEPARATORS.fullmatch(name) is not None
+        and len(segments) <= _MAX_WORDS
+        and _TURNED.match(name) is None
+    )
+    known = _known(segments) if is_plain else None
+    if known is not None:
+        return Direction(higher_is_better=known, source="known")
+    return Direction(higher_is_better=_guess(name, segments), source="guessed")
+
+
+def _segments(words: list[str]) -> list[_Segment]:
+    """A name's words, grouped so that each group is the longest that the tables have."""
+    words = [piece for word in words for piece in _pieces(word.lower())]
+    found, start = [], 0
+    while start < len(words):
+        for end in range(min(len(words), start + _LONGEST), start, -1):
+            segment = _segment("".join(words[start:end]))
+            if segment is not None:
+                break
+        else:
+            end, segment = start + 1, _Segment("unknown", words[start])
+        found.append(segment)
+        start = end
+    return found
+
+
+def _pieces(word: str) -> list[str]:
+    """A word as words of the tables without separators, if it is that: `valloss`, `NEGLOGLOSS`."""
+    if word in _VOCABULARY:
+        return [word]
+    # For each place, the pieces of the rest of the word, if it has any.
+    rests: list[list[str] | None] = [None] * len(word) + [[]]
+    for start in range(len(word) - _SHORTEST, -1, -1):
+        for end in range(min(len(word), start + _MAX_PIECE), start + _SHORTEST - 1, -1):
+            rest = rests[end]
+            if rest is not None and word[start:end] in _VOCABULARY:
+                rests[start] = [word[start:end], *rest]
+                break
+    return rests[0] or [word]
+
+
+def _segment(text: str) -> _Segment | None:
+    for prefix in ("", *PREFIXES):
+        if text.startswith(prefix):
+            rest = text[len(prefix) :]
+            if rest in UPWARDS or rest in LIKELIHOODS:
+                return _Segment("metric", rest, True)
+            if rest in DOWNWARDS:
+                return _Segment("metric", rest, False)
+    if text in NEGATIONS:
+        return _Segment("negation", text)
+    if text in UPWARDS_QUALIFIERS:
+        return _Segment("score", text)
+    if text in QUALIFIERS:
+        return _Segment("qualifier", text)
+    return _Segment("number", text) if text.isascii() and text.isdigit() else None
+
+
+def _known(segments: list[_Segment]) -> bool | None:
+    """Whether a higher value is better; None where the name does not tell."""
+    kinds = [segment.kind for segment in segments]
+    metrics = [segment for segment in segments if segment.kind == "metric"]
+    if not metrics or "unknown" in kinds or kinds[0] == "number":
+        return None
+    up = metrics[0].up
+    if any(segment.up != up for segment in metrics) or ("score" in kinds and not up):
+        return None
+    if "negation" not in kinds:
+        return up
+    is_negated_once = kinds.count("negation") == 1 and kinds.index("negation") < kinds.index(
+        "metric"
+    )
+    # `neg_recall` may be the recall of the negative class.
+    turns = not up or any(segment.text in LIKELIHOODS for segment in metrics)
+    return not up if is_negated_once and turns else None
+
+
+def _guess(name: str, segments: list[_Segment]) -> bool:
+    words = {segment.text for segment in segments}
+    if words & _ALWAYS_LARGE:
         return True
-    return any(pair in _DOWNWARDS_PAIRS for pair in itertools.pairwise(words))
+    if words & _ALWAYS_SMALL:
+        return False
+    metrics = [index for index, segment in enumerate(segments) if segment.kind == "metric"]
+    up = bool(segments[metrics[-1]].up) if metrics else not words & _SMALL_IS_BETTER
+    before = segments[: metrics[0]] if metrics else segments
+    turns = sum(segment.text in _INVERSIONS for segment in before)
+    return up ^ (turns % 2 == 1) ^ (_TURNED.match(name) is not None)

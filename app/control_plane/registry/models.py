@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -25,14 +25,22 @@ class Model(Base):
 
     number: its position in lists. root: the id of the first baseline; path: the ids from that one
         to this model.
-    higher_is_better: the stated directions, by metric.
+    directions: by metric, each a `Direction`. metric_sources: by metric, each a `MetricSource`.
     JSON, not JSONB, keeps the members that callers wrote in their order.
     """
 
     __tablename__ = "models"
     __table_args__ = (
         UniqueConstraint("number"),
-        UniqueConstraint("tenant", "mlflow_name", "mlflow_version"),
+        # A withdrawn registration leaves its version free to be registered anew.
+        Index(
+            "models_by_version",
+            "tenant",
+            "mlflow_name",
+            "mlflow_version",
+            unique=True,
+            postgresql_where=text("withdrawn_at IS NULL"),
+        ),
         Index("models_by_root", "root", "number"),
         Index("models_by_type", "model_type", "number"),
         Index("models_by_name", "mlflow_name", "number"),
@@ -59,7 +67,8 @@ class Model(Base):
     # SQLAlchemy's declarative classes reserve the attribute `metadata`.
     stated_metadata: Mapped[dict[str, Any]] = mapped_column("metadata", JSON)
     metrics: Mapped[dict[str, float]] = mapped_column(JSON)
-    higher_is_better: Mapped[dict[str, bool]] = mapped_column(JSON)
+    metric_sources: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
+    directions: Mapped[dict[str, dict[str, Any]]] = mapped_column(JSON)
     primary_metric: Mapped[str | None]
     baseline_model_id: Mapped[str | None] = mapped_column(ForeignKey("models.model_id"))
     root: Mapped[str]
@@ -74,6 +83,8 @@ class Model(Base):
     tags: Mapped[dict[str, str]] = mapped_column(JSON)
     warnings: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None]
+    withdrawal_reason: Mapped[str | None]
 
 
 class Registration(Base):

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.metric_direction import Direction
+from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.schemas import ModelKind, RegistrationWarning
 from app.core.request.actor import Actor
 
@@ -50,7 +52,8 @@ class Plan(BaseModel):
     model_type: str | None
     metadata: dict[str, Any]
     metrics: dict[str, float]
-    higher_is_better: dict[str, bool]
+    metric_sources: dict[str, MetricSource] = {}
+    directions: dict[str, Direction] = {}
     primary_metric: str | None
     private: bool
     baseline_model_id: str | None = None

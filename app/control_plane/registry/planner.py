@@ -13,6 +13,11 @@ from app.control_plane.contributors.shares import has_wrong_checksum, shares
 from app.control_plane.registry import service
 from app.control_plane.registry.deltas import deltas
 from app.control_plane.registry.fields import LARGEST_METRIC
+from app.control_plane.registry.metric_direction import (
+    improvement_directions,
+    resolve_directions,
+)
+from app.control_plane.registry.metric_source import metric_sources
 from app.control_plane.registry.model_uri import (
     ResolvedModel,
     derive_name,
@@ -31,7 +36,7 @@ from app.core.errors import NotFoundError, UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.database.engine import Database
+from app.database.engine import Database, now
 from app.mlflow.client import MLflowClient
 
 # How many metrics a warning lists by name.
@@ -59,6 +64,12 @@ class Planner:
         workspace = (await self._workspaces.get_or_create(principal, actor)).name
         model = await resolve(self._mlflow, workspace, reference)
         metrics, not_finite = _metrics(request, model)
+        directions = improvement_directions(
+            baseline.model_id if baseline else None,
+            service.model_directions(baseline) if baseline else {},
+            request.higher_is_better,
+            is_own=baseline is None or baseline.tenant == principal.tenant,
+        )
         if request.primary_metric is not None and request.primary_metric not in metrics:
             raise UnprocessableError(
                 f"primary_metric is {request.primary_metric!r}, which is not one of the metrics."
@@ -87,7 +98,8 @@ class Planner:
             model_type=model_type,
             metadata=request.metadata,
             metrics=metrics,
-            higher_is_better=request.higher_is_better,
+            metric_sources=metric_sources(metrics, model.metrics, now()),
+            directions=directions | resolve_directions(metrics, directions),
             primary_metric=request.primary_metric,
             private=isinstance(request, BaselineRequest) and request.private,
             path=[model_id],
@@ -169,10 +181,9 @@ def _add_improvement(plan: Plan, request: ImprovedRequest, baseline: Model) -> N
     plan.path = [*baseline.path, plan.model_id]
     # A visible improvement would reveal the private model that it builds on.
     plan.private = baseline.private
-    plan.higher_is_better = baseline.higher_is_better | request.higher_is_better
     if plan.primary_metric is None and baseline.primary_metric in plan.metrics:
         plan.primary_metric = baseline.primary_metric
-    plan.delta = deltas(baseline.metrics, plan.metrics, plan.higher_is_better)
+    plan.delta = deltas(baseline.metrics, plan.metrics, plan.directions)
     plan.contributors = shares(request.contributions, request.contributor_address)
     addresses = [request.contributor_address, *(one.contributor for one in request.contributions)]
     for address in dict.fromkeys(addresses):
@@ -197,7 +208,7 @@ def _add_token(plan: Plan, request: TokenizedRequest) -> None:
     if plan.primary_metric is None and plan.metric_name in plan.metrics:
         plan.primary_metric = plan.metric_name
     baseline = {request.metric_name: request.baseline_value}
-    plan.delta = deltas(baseline, plan.metrics, plan.higher_is_better)
+    plan.delta = deltas(baseline, plan.metrics, plan.directions)
     if not plan.delta:
         plan.warn(
             "metric_missing",

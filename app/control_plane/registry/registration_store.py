@@ -225,6 +225,12 @@ def _model(plan: Plan, version: str) -> Model:
             "mlflow_version": version,
             "stated_metadata": plan.metadata,
             "root": plan.path[0],
+            "metric_sources": {
+                name: source.model_dump(mode="json") for name, source in plan.metric_sources.items()
+            },
+            "directions": {
+                name: direction.model_dump() for name, direction in plan.directions.items()
+            },
             "delta": {name: delta.model_dump() for name, delta in plan.delta.items()},
             "contributors": [share.model_dump() for share in plan.contributors],
             "warnings": [warning.model_dump() for warning in plan.warnings],

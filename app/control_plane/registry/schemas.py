@@ -21,6 +21,8 @@ from app.control_plane.registry.fields import (
     Tags,
     documented_pattern,
 )
+from app.control_plane.registry.metric_direction import DirectionSource
+from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
 from app.core.text_pattern import TextPattern
 from app.rest.fields import Label
@@ -75,7 +77,8 @@ class _Registration(BaseModel):
     )
     higher_is_better: Directions = Field(
         default={},
-        description="Whether a higher value is better, for metrics whose names do not show it.",
+        description="Whether a higher value is better, for metrics whose names do not show it. "
+        "One that contradicts a known name, or the baseline, is refused.",
     )
 
     @model_validator(mode="after")
@@ -220,6 +223,13 @@ class ModelView(BaseModel):
     primary_metric: str | None
     higher_is_better: dict[str, bool] = Field(
         description="For each metric, whether a higher value is better."
+    )
+    directions: dict[str, DirectionSource] = Field(
+        description="For each metric, how its direction is known: `known` from its name, `said` "
+        "in a registration, or `guessed`."
+    )
+    metric_sources: dict[str, MetricSource] = Field(
+        description="For each metric, whether the gateway saw it in MLflow or it was given."
     )
     metadata: dict[str, Any]
     private: bool = Field(description="Whether only its tenant may see it.")

@@ -1,12 +1,12 @@
 """Reading the model registry: models, lists of models, lineage trees."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.registry.metric_direction import improves_downwards
+from app.control_plane.registry.metric_direction import Direction, resolve_directions
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import (
     LineageModel,
@@ -109,22 +109,33 @@ def model_view(model: Model, attestations: Sequence[str], principal: Principal) 
         for name in ModelView.model_fields
         if name not in ("mlflow_run_id", "metadata", "attestations", "higher_is_better")
     }
-    withheld: dict[str, Any] = {} if is_own else {"tags": {}, "warnings": []}
+    directions = model_directions(model)
+    withheld: dict[str, Any] = {}
+    if not is_own:
+        # What is in MLflow is the owner's own.
+        sources = {
+            name: source | {"in_mlflow": None} for name, source in model.metric_sources.items()
+        }
+        withheld = {"tags": {}, "warnings": [], "metric_sources": sources}
     return ModelView.model_validate(
         columns
         | {
             "mlflow_run_id": model.run_id,
             "metadata": model.stated_metadata if is_own else {},
             "attestations": list(attestations),
-            "higher_is_better": directions(model.metrics, model.higher_is_better),
+            "higher_is_better": {name: directions[name].higher_is_better for name in model.metrics},
+            "directions": {name: directions[name].source for name in model.metrics},
         }
         | withheld
     )
 
 
-def directions(metrics: Mapping[str, float], stated: Mapping[str, bool]) -> dict[str, bool]:
-    """For each metric, whether a higher value is better, as stated or by its name."""
-    return {name: not improves_downwards(name, stated) for name in metrics}
+def model_directions(model: Model) -> dict[str, Direction]:
+    """The directions that are recorded with a model, and those of its other metrics by name."""
+    recorded = {
+        name: Direction.model_validate(direction) for name, direction in model.directions.items()
+    }
+    return recorded | resolve_directions(model.metrics, recorded)
 
 
 def _node(model: Model, attestations: list[str]) -> LineageNode:

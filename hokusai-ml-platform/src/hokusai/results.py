@@ -52,7 +52,11 @@ class RegisteredModel(Result):
         tenant: The tenant that registered it.
         metrics: Its metrics by name.
         primary_metric: The metric that improvements are judged by.
-        higher_is_better: The direction of the metrics for which it was given.
+        higher_is_better: For each metric, whether a higher value is better.
+        directions: How that is known: `known` from the name, `said` in a registration, or
+            `guessed`.
+        metric_sources: For each metric its `source`, which is `seen` (in MLflow) or `given`, and
+            the time `at` which that was so.
         metadata: What the caller stored with it.
         private: Whether only its own tenant can see it.
         baseline_model_id: The model that it improves on.
@@ -79,6 +83,8 @@ class RegisteredModel(Result):
     metrics: dict[str, float]
     primary_metric: str | None
     higher_is_better: dict[str, bool]
+    directions: dict[str, str]
+    metric_sources: dict[str, dict[str, Any]]
     metadata: dict[str, Any]
     private: bool
     baseline_model_id: str | None

@@ -35,6 +35,7 @@ def test_a_witnessed_improvement_has_the_metrics_in_mlflow(attestation: dict[str
         "delta": 0.03,
         "delta_percent": pytest.approx(0.03 / 0.85 * 100),
         "higher_is_better": True,
+        "direction": "known",
         "improvement": 0.03,
     }
     assert (data["primary_metric"], data["delta_one"]) == ("accuracy", 3.0)
@@ -59,6 +60,26 @@ def test_the_direction_of_a_metric_can_be_stated(trainer: Trainer) -> None:
         before=0.5, after=0.4, metric="strangeness", higher_is_better={"strangeness": False}
     )
     assert response["delta_one"] == 10.0
+    assert response["data"]["delta"]["strangeness"]["direction"] == "said"
+
+
+def test_an_attestation_says_of_each_direction_how_it_is_known(trainer: Trainer) -> None:
+    for metric, direction in (("strangeness", "guessed"), ("val_accuracy", "known")):
+        response = trainer.improvement(metric=metric)
+        assert response["data"]["delta"][metric]["direction"] == direction
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "test_neg_log_loss"])
+def test_a_stated_direction_that_contradicts_a_known_name_is_refused(
+    trainer: Trainer, metric: str
+) -> None:
+    response = trainer.attest(
+        baseline_run_id=trainer.run(**{metric: 0.9}),
+        improved_run_id=trainer.run(**{metric: 0.5}),
+        higher_is_better={metric: False},
+    )
+    assert response.status_code == 422, response.text
+    assert "is better higher" in response.json()["message"]
 
 
 def test_a_zero_baseline_has_no_percentage(trainer: Trainer) -> None:

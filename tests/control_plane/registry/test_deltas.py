@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from app.control_plane.registry.deltas import deltas
 from app.control_plane.registry.fields import LARGEST_METRIC
+from app.control_plane.registry.metric_direction import Direction
 
 NUMBERS = st.floats(min_value=-LARGEST_METRIC, max_value=LARGEST_METRIC)
 
@@ -21,7 +22,8 @@ def test_differences_are_taken_between_decimal_numbers() -> None:
 def test_a_delta_is_finite_and_has_the_sign_of_the_improvement(
     before: float, after: float, upwards: bool
 ) -> None:
-    found = deltas({"m": before, "x": 1}, {"m": after, "y": 1}, {"m": upwards})
+    said = {"m": Direction(higher_is_better=upwards, source="said")}
+    found = deltas({"m": before, "x": 1}, {"m": after, "y": 1}, said)
     assert list(found) == ["m"]
     delta = found["m"]
     assert json.loads(delta.model_dump_json())["delta"] == delta.delta
@@ -41,8 +43,15 @@ def test_the_direction_decides_what_is_an_improvement() -> None:
     found = deltas({"loss": 0.5, "accuracy": 0.5}, {"loss": 0.4, "accuracy": 0.4}, {})
     assert (found["loss"].improvement, found["loss"].higher_is_better) == (0.1, False)
     assert (found["accuracy"].improvement, found["accuracy"].higher_is_better) == (-0.1, True)
-    stated = deltas({"loss": 0.5}, {"loss": 0.4}, {"loss": True})["loss"]
-    assert (stated.improvement, stated.higher_is_better) == (-0.1, True)
+    assert found["loss"].direction == "known"
+    said = {"strange": Direction(higher_is_better=False, source="said")}
+    strange = deltas({"strange": 0.5}, {"strange": 0.4}, said)["strange"]
+    assert (strange.improvement, strange.higher_is_better, strange.direction) == (
+        0.1,
+        False,
+        "said",
+    )
+    assert deltas({"strange": 0.5}, {"strange": 0.4}, {})["strange"].direction == "guessed"
 
 
 def test_percentages_are_of_the_baseline() -> None:

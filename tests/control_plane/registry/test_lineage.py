@@ -53,6 +53,7 @@ def test_an_improvement_as_in_the_integration_guide(training: Training) -> None:
             "delta": 0.03,
             "delta_percent": pytest.approx(3.529411764705882),
             "higher_is_better": True,
+            "direction": "known",
             "improvement": 0.03,
         },
         "loss": {
@@ -61,6 +62,7 @@ def test_an_improvement_as_in_the_integration_guide(training: Training) -> None:
             "delta": -0.1,
             "delta_percent": -20,
             "higher_is_better": False,
+            "direction": "known",
             "improvement": 0.1,
         },
     }
@@ -82,11 +84,62 @@ def test_a_stated_direction_also_applies_to_improvements(training: Training) -> 
         primary_metric="score",
     )
     assert baseline["higher_is_better"] == {"score": False}
+    assert baseline["directions"] == {"score": "said"}
     model = improve(training, baseline, metrics={"score": 8})
     assert model["delta"]["score"]["improvement"] == 2
     assert model["primary_metric"] == "score"
-    turned = improve(training, baseline, metrics={"score": 8}, higher_is_better={"score": True})
-    assert turned["delta"]["score"]["improvement"] == -2
+    assert model["delta"]["score"]["direction"] == "said"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"score": True}, "has it recorded as better lower (said)"),
+        ({"accuracy": False}, "a metric of that name is better higher"),
+        ({"val_loss": True}, "a metric of that name is better lower"),
+    ],
+)
+def test_a_direction_that_contradicts_the_baseline_or_a_known_name_is_refused(
+    training: Training, said: dict[str, bool], words: str
+) -> None:
+    baseline = training.registered(
+        "baseline",
+        run_id=training.run(score=10, accuracy=0.9),
+        model_type="c",
+        higher_is_better={"score": False},
+    )
+    refused = training.register(
+        "improved",
+        run_id=training.run(score=8, accuracy=0.5),
+        baseline_model_id=baseline["model_id"],
+        contributor_address=CHECKSUMMED,
+        higher_is_better=said,
+    )
+    assert refused.status_code == 422, refused.text
+    assert words in refused.json()["message"]
+
+
+def test_another_tenant_turns_no_guess_about_a_baseline_into_a_statement(
+    training: Training, stranger: Training
+) -> None:
+    baseline = training.baseline(strangeness=1)
+    assert baseline["directions"] == {"strangeness": "guessed"}
+    body = {
+        "baseline_model_id": baseline["model_id"],
+        "contributor_address": CHECKSUMMED,
+        "metrics": {"strangeness": 0.5},
+    }
+    for tenant, status in ((stranger, 422), (training, 201)):
+        response = tenant.register(
+            "improved", run_id=tenant.run(), higher_is_better={"strangeness": False}, **body
+        )
+        assert response.status_code == status, response.text
+    own = response.json()["delta"]["strangeness"]
+    assert (own["improvement"], own["direction"]) == (0.5, "said")
+    agreed = stranger.registered(
+        "improved", run_id=stranger.run(), higher_is_better={"strangeness": True}, **body
+    )
+    assert agreed["delta"]["strangeness"]["direction"] == "guessed"
 
 
 def test_models_without_a_common_metric_get_a_warning(training: Training) -> None:

@@ -70,6 +70,22 @@ def test_metrics_come_from_the_first_source_that_has_any(training: Training) -> 
         assert model["metrics"] == expected
 
 
+def test_each_metric_says_whether_it_was_seen_or_given(training: Training) -> None:
+    run = training.run(accuracy=0.5, loss=0.2)
+    given = {"accuracy": 0.9, "loss": 0.2, "f1": 0.3}
+    model = training.registered("baseline", run_id=run, model_type="c", metrics=given)
+    sources = model["metric_sources"]
+    assert {name: source["source"] for name, source in sources.items()} == {
+        "accuracy": "given",
+        "loss": "seen",
+        "f1": "given",
+    }
+    assert [sources[name]["in_mlflow"] for name in given] == [0.5, None, None]
+    assert all(source["at"] <= model["created_at"] for source in sources.values())
+    seen = training.baseline(accuracy=0.5)["metric_sources"]
+    assert {name: source["source"] for name, source in seen.items()} == {"accuracy": "seen"}
+
+
 def test_metrics_of_a_run_that_are_not_finite_are_left_out_with_a_warning(
     training: Training,
 ) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.service import directions, model_view
+from app.control_plane.registry.service import model_view
 from app.core.request.principal import Principal
 from app.database.engine import now
 
@@ -25,7 +25,11 @@ def model(**columns: Any) -> Model:
             "model_type": "c",
             "stated_metadata": {"secret": 1},
             "metrics": {"accuracy": 0.5, "val_loss": 0.1, "strange": 1.0},
-            "higher_is_better": {"strange": False},
+            "directions": {"strange": {"higher_is_better": False, "source": "said"}},
+            "metric_sources": {
+                "accuracy": {"source": "given", "at": "2026-01-01T00:00:00Z", "in_mlflow": 0.25},
+                "val_loss": {"source": "seen", "at": "2026-01-01T00:00:00Z"},
+            },
             "primary_metric": None,
             "baseline_model_id": None,
             "delta": {},
@@ -54,7 +58,7 @@ def test_another_tenant_sees_no_metadata_tags_and_warnings() -> None:
     view = model_view(model(), [], OTHER)
     assert (view.metadata, view.tags, view.warnings) == ({}, {}, [])
     own = model_view(model(created_at=view.created_at), [], OWNER)
-    hidden = {"metadata", "tags", "warnings"}
+    hidden = {"metadata", "tags", "warnings", "metric_sources"}
     assert view.model_dump(exclude=hidden) == own.model_dump(exclude=hidden)
 
 
@@ -64,4 +68,16 @@ def test_every_metric_has_a_direction() -> None:
         "val_loss": False,
         "strange": False,
     }
-    assert directions({"loss": 1.0}, {"loss": True, "absent": False}) == {"loss": True}
+    assert model_view(model(), [], OTHER).directions == {
+        "accuracy": "known",
+        "val_loss": "known",
+        "strange": "said",
+    }
+
+
+def test_what_mlflow_has_instead_of_a_given_metric_shows_to_its_own_tenant_only() -> None:
+    own = model_view(model(), [], OWNER).metric_sources
+    assert (own["accuracy"].source, own["accuracy"].in_mlflow) == ("given", 0.25)
+    other = model_view(model(), [], OTHER).metric_sources
+    assert (other["accuracy"].source, other["accuracy"].in_mlflow) == ("given", None)
+    assert other["val_loss"] == own["val_loss"]
