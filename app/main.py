@@ -80,8 +80,11 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     metrics = Metrics()
     peppers = Peppers.from_settings(settings)
     attestor = Attestor.from_settings(settings)
+    direct_url = settings.database_direct_url
     database = Database(
-        settings.database_url.get_secret_value(), connections=settings.database_connections
+        settings.database_url.get_secret_value(),
+        connections=settings.database_connections,
+        direct_url=direct_url.get_secret_value() if direct_url else None,
     )
     upstream = UpstreamClient.from_settings(
         settings, map_error=map_error, on_failure=metrics.count_upstream_error

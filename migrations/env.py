@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from app.database.engine import Base, database_address
+from app.database.pooler import WITHOUT_PREPARED_STATEMENTS
 from migrations.tables import TABLES
 
 assert TABLES  # imported so that the metadata knows every table
@@ -28,7 +29,9 @@ def run(connection: Connection) -> None:
 
 async def upgrade(url: str) -> None:
     """Upgrade the database at a URL to the newest revision."""
-    engine = create_async_engine(database_address(url), poolclass=NullPool)
+    # Without names of statements, because the URL may be that of a connection pooler.
+    options = {**WITHOUT_PREPARED_STATEMENTS}
+    engine = create_async_engine(database_address(url), poolclass=NullPool, connect_args=options)
     try:
         async with engine.connect() as connection:
             await connection.run_sync(run)

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import structlog
 from sqlalchemy import DateTime, event, exc, text
-from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.engine import URL, Dialect, ExceptionContext, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -19,6 +19,7 @@ from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import QueuePool
 
 from app.core.errors import DatabaseUnavailableError, StartupError
+from app.database.pooler import WITHOUT_PREPARED_STATEMENTS, PoolerError, require_session
 
 log = structlog.get_logger()
 
@@ -180,10 +181,18 @@ async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
     """asyncpg.connect, with every error raised as DatabaseUnavailableError.
 
     A wrong password or a missing database, too, is logged and not shown to the caller. Errors of
-    statements on an open connection are not handled here.
+    statements on an open connection are not handled here. Raises PoolerError if the connection
+    would use prepared statements, and leads to a pooler.
     """
     try:
-        return await asyncpg.connect(*args, **options)
+        connection = await asyncpg.connect(*args, **options)
+        try:
+            if options.get("statement_cache_size") != 0:
+                await require_session(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         log.warning("database.unreachable", error=type(error).__name__)
         raise DatabaseUnavailableError("PostgreSQL cannot be reached.") from error
@@ -192,11 +201,16 @@ async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
 class Database:
     """The gateway's pool of connections to PostgreSQL.
 
-    url: HOKUSAI_DATABASE_URL. connections: the size of the pool. Raises as `database_address`.
+    url: HOKUSAI_DATABASE_URL. connections: the size of the pool. direct_url: the same database
+    without the pooler, if `url` leads to one (HOKUSAI_DATABASE_DIRECT_URL). Raises as
+    `database_address`.
     """
 
-    def __init__(self, url: str, *, connections: int = 10) -> None:
+    def __init__(self, url: str, *, connections: int = 10, direct_url: str | None = None) -> None:
         self.address = database_address(url)
+        self.direct_address = database_address(direct_url or url)
+        # Whether there is a connection pooler; known after the first connection.
+        self.is_pooled = False
         self.engine: AsyncEngine = create_async_engine(
             self.address,
             pool_size=connections,
@@ -213,6 +227,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "handle_error", _discard_connections)
+        event.listen(self.engine.sync_engine, "do_connect", self._connect)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
@@ -237,15 +252,38 @@ class Database:
         finally:
             await session.close()
 
+    def _connect(
+        self, dialect: Dialect, _: Any, arguments: list[Any], options: dict[str, Any]
+    ) -> Any:
+        """Open a connection; through a pooler, one without prepared statements."""
+        if not self.is_pooled:
+            try:
+                return dialect.connect(*arguments, **options)
+            except PoolerError:
+                if not self.is_pooled:  # of several connections at once, one reports it
+                    log.warning("database.pooled")
+                self.is_pooled = True
+        options |= WITHOUT_PREPARED_STATEMENTS
+        return dialect.connect(*arguments, **options)
+
     async def connect(self) -> asyncpg.Connection:
-        """A connection outside of the pool, for LISTEN. Raises the exceptions of asyncpg."""
-        arguments = self.address.translate_connect_args(username="user")
-        return await asyncpg.connect(
+        """A connection outside of the pool, for LISTEN, to the server itself.
+
+        Raises PoolerError if it leads to a pooler, and the exceptions of asyncpg.
+        """
+        arguments = self.direct_address.translate_connect_args(username="user")
+        connection = await asyncpg.connect(
             **arguments,
-            **self.address.query,
+            **self.direct_address.query,
             timeout=CONNECT_SECONDS,
             command_timeout=STATEMENT_SECONDS,
         )
+        try:
+            await require_session(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def revision(self) -> str | None:
         """The schema's revision; None for a database that was never migrated."""

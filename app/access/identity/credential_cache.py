@@ -4,7 +4,7 @@ A lookup in PostgreSQL takes longer than forwarding a whole request, so each wor
 has found. A transaction that changes a credential notifies all workers; the worker that ran it also
 removes the credential from its own cache before it sends the response. While the connection that
 listens is lost, nothing is cached: each request queries PostgreSQL, and fails with 503 if that is
-unavailable.
+unavailable. The same is the case where a connection pooler keeps the gateway from listening.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from app.core.errors import UnauthenticatedError
 from app.core.request.principal import Principal
 from app.core.settings import Network
 from app.database.engine import Database
+from app.database.pooler import PoolerError
 
 log = structlog.get_logger()
 
@@ -35,6 +36,8 @@ CAPACITY = 10_000
 HEARTBEAT = 5.0
 # Seconds between two attempts to connect.
 RETRY = 0.5
+# Seconds between two attempts where a connection pooler was found.
+RETRY_POOLED = 60.0
 
 
 @dataclass(slots=True)
@@ -105,8 +108,14 @@ class CredentialCache:
         """Listen for invalidations until cancelled, and reconnect when the connection is lost."""
         outage_logged = False
         while True:
+            retry = RETRY
             try:
                 await self._listen_once(database)
+            except PoolerError:
+                if not outage_logged:
+                    log.warning("credentials.not_cached", reason="a connection pooler")
+                outage_logged = True
+                retry = RETRY_POOLED
             except Exception as error:  # of whatever kind the driver raises
                 # Once per outage, and also if PostgreSQL is unavailable from the start.
                 if self.listening or not outage_logged:
@@ -115,7 +124,7 @@ class CredentialCache:
             finally:
                 self.listening = False
                 self.clear()
-            await asyncio.sleep(RETRY)
+            await asyncio.sleep(retry)
 
     async def _listen_once(self, database: Database) -> None:
         connection = await database.connect()

@@ -65,9 +65,11 @@ async def _results(
     yield result
     if settings.database_url is None:
         yield host_checks.check_embedded_postgres(directory)
+    direct_url = settings.database_direct_url
     if completed.database_url is not None:
         check = PostgreSQLCheck(
             url=completed.database_url.get_secret_value(),
+            direct_url=direct_url.get_secret_value() if direct_url else None,
             started_here=settings.database_url is None,
             peppers=Peppers.from_settings(completed) if completed.key_pepper else None,
             attestor=attestor,

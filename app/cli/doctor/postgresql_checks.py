@@ -30,6 +30,7 @@ from app.database.engine import (
     now,
     sqlstate,
 )
+from app.database.pooler import PoolerError
 from app.database.privileges import missing_privilege
 from app.database.revision import is_sufficient, newest_revision
 
@@ -44,13 +45,14 @@ SKEW_SECONDS = 1.0
 class PostgreSQLCheck:
     """The database to check, and the secrets that its data must fit.
 
-    url: as in the settings, with SQLAlchemy's driver name.
+    url, direct_url: as in the settings, with SQLAlchemy's driver name.
     started_here: whether it is the database that `serve` starts, so that it may not run now.
     peppers, attestor: None where `serve` will create the first one.
     retired_attestors: their addresses.
     """
 
     url: str
+    direct_url: str | None
     started_here: bool
     peppers: Peppers | None
     attestor: Attestor | None
@@ -59,7 +61,7 @@ class PostgreSQLCheck:
     async def run(self) -> AsyncIterator[CheckResult]:
         """Run the checks in read-only transactions; yield each result when it is known."""
         try:
-            database = Database(self.url, connections=1)
+            database = Database(self.url, connections=1, direct_url=self.direct_url)
         except StartupError as error:
             yield problem("PostgreSQL", str(error))
             return
@@ -85,6 +87,8 @@ class PostgreSQLCheck:
             return
         yield _version(number, f"{name} at {address}")
         yield _clock(skew)
+        if database.is_pooled:
+            yield await _pooler(database)
         yield _schema(revision, role, may_create=may_create)
         if not is_sufficient(revision):
             for subject in ("writes", "keys", "attestations", "admin key"):
@@ -189,6 +193,22 @@ def _clock(skew: float) -> CheckResult:
             "decides whether a wallet's message is recent: synchronise both with NTP",
         )
     return ok("clock", f"within {SKEW_SECONDS:.0f} s of PostgreSQL's")
+
+
+async def _pooler(database: Database) -> CheckResult:
+    found = "a connection pooler is between the gateway and PostgreSQL"
+    try:
+        connection = await database.connect()
+    except PoolerError:
+        return warning(
+            "pooler",
+            f"{found}: it works, but keys are not cached and each request looks its own up; set "
+            "HOKUSAI_DATABASE_DIRECT_URL to the server itself",
+        )
+    except (*FAILURES, *UNUSABLE_URL) as error:
+        return problem("pooler", f"{found}; HOKUSAI_DATABASE_DIRECT_URL: {driver_message(error)}")
+    connection.terminate()
+    return ok("pooler", f"{found}; revocations arrive over HOKUSAI_DATABASE_DIRECT_URL")
 
 
 async def _writes(database: Database) -> CheckResult:
