@@ -51,16 +51,8 @@ def command(gateway: RunningGateway, tmp_path: Path) -> Command:
     }
 
     def run(*arguments: str | Path, code: int = 0, stdin: str = "", **variables: str) -> Run:
-        finished = subprocess.run(
-            [sys.executable, "-m", "hokusai", *arguments],
-            cwd=tmp_path,
-            env=shell | variables,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        program = [sys.executable, "-m", "hokusai", *arguments]
+        finished = programs.finish(program, tmp_path, shell | variables, stdin)
         assert finished.returncode == code, f"{arguments}:\n{finished.stdout}\n{finished.stderr}"
         assert "Traceback" not in finished.stderr
         return finished

@@ -1,20 +1,15 @@
 """A user of the gateway: a new process with a configured MLflow client, and nothing else."""
 
-import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import ParamSpec, Self, TypeVar
 
+from tests.support import preloaded
+
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
-
-
-# Imports only: nothing of it talks to a server, starts a thread, or reads a setting.
-PRELOADED = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas"]
 
 
 class MLflowUser:
@@ -27,7 +22,7 @@ class MLflowUser:
     def __init__(self, directory: Path, **variables: str) -> None:
         self._process = ProcessPoolExecutor(
             max_workers=1,
-            mp_context=_context(),
+            mp_context=preloaded.context(),
             initializer=_set_up,
             initargs=(directory, variables),
         )
@@ -46,14 +41,6 @@ class MLflowUser:
     ) -> Result:
         """Call the function in the user's process: returns or raises what it returns or raises."""
         return self._process.submit(function, *args, **kwargs).result()
-
-
-@cache
-def _context() -> ForkServerContext:
-    """Forks each user from a server that has imported MLflow, which takes seconds each time."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
 
 
 def _set_up(directory: Path, variables: dict[str, str]) -> None:

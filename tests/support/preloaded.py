@@ -1,0 +1,77 @@
+"""Processes that start with MLflow imported, which takes a new interpreter seconds each time."""
+
+import atexit
+import multiprocessing
+import os
+import runpy
+import sys
+from collections.abc import Sequence
+from functools import cache
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+
+# Imports only: nothing of it talks to a server, starts a thread, or reads a setting.
+_MODULES = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas", "hokusai"]
+
+
+@cache
+def context() -> ForkServerContext:
+    """Its processes are forked from one server, which has imported the modules."""
+    made = multiprocessing.get_context("forkserver")
+    made.set_forkserver_preload(_MODULES)
+    return made
+
+
+def run(
+    arguments: Sequence[str],
+    directory: Path,
+    files: tuple[Path, Path, Path],
+    variables: dict[str, str],
+    timeout: float,
+) -> int | None:
+    """Run `python *arguments` in `directory`, with these environment variables and no others.
+
+    arguments: a script, `-c` and code, or `-m` and a module, and then its own arguments.
+    files: standard input, standard output and standard error.
+    Returns the exit code, or None for a process that was killed after `timeout` seconds.
+    """
+    process = context().Process(target=_run, args=(arguments, directory, files, variables))
+    process.start()
+    process.join(timeout)
+    if process.exitcode is None:
+        process.kill()
+        process.join()
+        return None
+    return process.exitcode
+
+
+def _run(
+    arguments: Sequence[str],
+    directory: Path,
+    files: tuple[Path, Path, Path],
+    variables: dict[str, str],
+) -> None:
+    os.chdir(directory)
+    os.environ.clear()
+    os.environ.update(variables)
+    for number, path in enumerate(files):
+        os.dup2(os.open(path, (os.O_WRONLY if number else os.O_RDONLY) | os.O_CREAT), number)
+    # multiprocessing has replaced it with the null device.
+    sys.stdin = os.fdopen(0, closefd=False)
+    try:
+        match list(arguments):
+            case ["-c", code, *rest]:
+                sys.argv = ["-c", *rest]
+                sys.path[0] = ""
+                exec(code, {"__name__": "__main__"})  # noqa: S102
+            case ["-m", module, *rest]:
+                sys.argv = [module, *rest]
+                sys.path[0] = str(directory)
+                runpy.run_module(module, run_name="__main__", alter_sys=True)
+            case [script, *rest]:
+                sys.argv = [script, *rest]
+                sys.path[0] = str(Path(script).parent)
+                runpy.run_path(script, run_name="__main__")
+    finally:
+        # multiprocessing ends its processes without them.
+        atexit._run_exitfuncs()
