@@ -19,6 +19,7 @@ from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.access.rate_limits.policy import Policy
+from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane import application as control_plane
 from app.control_plane import health
@@ -96,7 +97,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     authenticator = Authenticator(settings, database, peppers, credential_cache)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
-    workspaces = Workspaces(database, mlflow, settings.tenancy, limiter.new_wallet_limit)
+    new_wallets = NewWallets(limiter.new_wallet_limit)
+    workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
     evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
     log_signer = LogSigner(attestor, settings.retired_attestors)
     attestation_issuer = AttestationIssuer(database, evidence, log_signer)
@@ -140,6 +142,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Database: database,
             Authenticator: authenticator,
             ChangeTransaction: ChangeTransactions(database, credential_cache),
+            NewWallets: new_wallets,
             Workspaces: workspaces,
             Limiter: limiter,
             LogSigner: log_signer,

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.
     rate_window: Count = 60
+    # Requests of all wallets together per client address: creating wallets is free, so a limit for
+    # each wallet alone would limit nobody.
+    wallet_address_limit: Count = 1000
     # Failed authentications, and anonymous requests, per client address.
     failure_limit: Count = 100
     anonymous_limit: Count = 100

@@ -2,8 +2,8 @@
 
 Most requests have a known credential and a small body or none, and have been received in full. For
 such a request tasks, coroutines and ASGI messages cost more than all checks together, so it is sent
-to MLflow without them. A task is created only where the rate limit is counted in Redis, or a
-wallet's signature has to be consumed in the database.
+to MLflow without them. A task is created only where the rate limit is counted in Redis or refuses
+the request, or where a wallet's signature has to be consumed in the database.
 
 The fast path decides nothing. It runs the same checks through the same layers as the ASGI path, and
 falls back to that path when one of them would refuse, block or fail: before the request was counted
@@ -21,6 +21,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.access.identity.middleware import Identity
+from app.access.rate_limits.counter import resolve
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.core.errors import GatewayError
 from app.core.request.context import RequestContext
@@ -89,8 +90,6 @@ class FastPath:
             # A refusal, or an internal error: the ASGI path meets the same, and reports it.
             return None
         counted = self.limit.hit(context)
-        if isinstance(counted, Quota) and not counted.allowed:
-            return None  # a request that is refused is not counted, so it can start again
         self.lifecycle.bytes_in += len(body)
         transfer = self.upstream.new_transfer(request, upstream_head)
         return FastPathCycle(self, connection, line, context, transfer, counted)
@@ -137,7 +136,8 @@ class FastPathCycle:
     ) -> None:
         """counted: the state of the rate limit, or the future of it.
 
-        The request is sent once it is counted, and once a wallet's signature is consumed.
+        The request is sent once it is counted, and once a wallet's signature is consumed. One that
+        the limit refuses is handed over: a wallet's has been counted on its address already.
         """
         self.fast_path = fast_path
         self.connection = connection
@@ -149,7 +149,7 @@ class FastPathCycle:
         self.disconnected = self.response_started = self.response_complete = False
         self.handed_over = False
         self.keep_alive = True
-        if isinstance(counted, Quota):
+        if isinstance(counted, Quota) and counted.allowed:
             context.quota = counted
         if context.quota is not None and context.wallet_proof is None:
             transfer.start(self.on_response)
@@ -182,8 +182,8 @@ class FastPathCycle:
             self._hand_over()
 
     async def _prepare(self, counted: Quota | asyncio.Future[Quota]) -> None:
-        if not isinstance(counted, Quota):
-            self.fast_path.limit.admit(self.context, await counted)
+        if self.context.quota is None:
+            self.fast_path.limit.admit(self.context, await resolve(counted))
         if self.context.wallet_proof is not None:
             await self.fast_path.proxy.replay_guard.consume(self.context.wallet_proof)
 

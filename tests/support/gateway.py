@@ -40,6 +40,7 @@ class RunningGateway:
                 "key_pepper": SecretStr("pepper of the tests"),
                 "attestor_key": SecretStr("a7" * 32),
                 "rate_limit": 1_000_000,
+                "wallet_address_limit": 1_000_000,
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,
                 "new_wallet_limit": 1_000_000,

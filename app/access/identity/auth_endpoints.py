@@ -11,6 +11,7 @@ from app.access.identity.credentials import WalletCredential
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.replay_guard import consume
 from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.access.tenants.new_wallets import NewWallets
 from app.core.app_state import state_of
 from app.core.errors import InvalidSignatureError, SignInDisabledError, UnauthenticatedError
 from app.core.request.actor import Actor
@@ -51,7 +52,14 @@ async def token(
     actor = Actor(f"wallet:{address}", context.request_id, context.client)
     seconds = payload.expires_in or settings.token_seconds
     issued, secret = await tokens.issue(
-        session, peppers, address, payload.scopes, seconds, actor, expires_by=until
+        session,
+        peppers,
+        address,
+        payload.scopes,
+        seconds,
+        actor,
+        new_wallets=state_of(request)[NewWallets],
+        expires_by=until,
     )
     return IssuedToken(
         access_token=secret,

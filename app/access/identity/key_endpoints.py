@@ -15,6 +15,7 @@ from app.access.identity.schemas import (
     KeyView,
     RotateRequest,
 )
+from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
 from app.core.app_state import state_of
 from app.core.settings import Settings
@@ -40,7 +41,8 @@ async def create_own_key(
 ) -> IssuedKey:
     """Create a key for the caller. It shares the caller's rate limit and has no more rights."""
     limit = state_of(request)[Settings].rate_limit
-    return issued(*await keys.issue_own(session, peppers, owner, limit, body, actor))
+    new_wallets = state_of(request)[NewWallets]
+    return issued(*await keys.issue_own(session, peppers, owner, limit, body, actor, new_wallets))
 
 
 @router.get("/keys")

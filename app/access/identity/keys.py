@@ -15,6 +15,7 @@ from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
 from app.access.tenants import service as tenants
+from app.access.tenants.new_wallets import NewWallets
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
@@ -73,12 +74,14 @@ async def issue_own(
     default_limit: int,
     request: KeyRequest,
     actor: Actor,
+    new_wallets: NewWallets,
 ) -> tuple[APIKey, str]:
     """Create a key for the caller's own principal; return its row and its secret.
 
     Its scopes, rate limit, lifetime and networks do not exceed those of the caller's credential.
     default_limit: the rate limit of a principal that has none of its own. Raises
-    PermissionDeniedError if the request exceeds the credential, or if the credential is a token.
+    PermissionDeniedError if the request exceeds the credential, or if the credential is a token;
+    TooManyWalletsError.
     """
     parent = await _lock_credential(session, owner)
     scopes = request.scopes if request.scopes is not None else sorted(owner.scopes)
@@ -101,6 +104,7 @@ async def issue_own(
     if parent is not None:
         expires_at = _earlier(expires_at, parent.expires_at)
         networks = _restrict_networks(networks, parent.allowed_networks)
+    await new_wallets.admit(session, owner.tenant, actor)
     tenant, _ = await tenants.ensure(session, owner.tenant, actor)
     key, secret = _new_key(
         peppers,

@@ -12,6 +12,7 @@ from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
 from app.access.tenants import service as tenants
+from app.access.tenants.new_wallets import NewWallets
 from app.core.errors import PermissionDeniedError, SpentSignatureError
 from app.core.request.actor import Actor
 from app.core.request.principal import WALLET_SCOPES, Scope
@@ -47,18 +48,20 @@ async def issue(
     seconds: int,
     actor: Actor,
     *,
+    new_wallets: NewWallets,
     expires_by: datetime | None = None,
 ) -> tuple[AccessToken, str]:
     """Create a token for a wallet; return its row and its secret.
 
     address: with the checksum of EIP-55. scopes: None for all scopes of a wallet. seconds: its
     lifetime. expires_by: the latest end, if the wallet's message sets one (Expiration Time). Raises
-    PermissionDeniedError for a scope that wallets cannot have.
+    PermissionDeniedError for a scope that wallets cannot have, and TooManyWalletsError.
     """
     requested = frozenset(scopes) if scopes is not None else WALLET_SCOPES
     if not requested <= WALLET_SCOPES:
         raise PermissionDeniedError("A wallet cannot have the scope admin. Request the others.")
     principal = f"wallet:{address}"
+    await new_wallets.admit(session, address.lower(), actor)
     tenant, _ = await tenants.ensure(session, address.lower(), actor)
     secret = new_token()
     at = now()

@@ -14,7 +14,7 @@ from app.core.request.quota import Quota
 class CountedLimit:
     """One limit of the policy and the counter that it is counted on.
 
-    window: its length in whole seconds.
+    amount: the number of requests allowed per window. window: its length in whole seconds.
     refused: the number of requests refused because of this limit, for the metrics.
     """
 
@@ -22,7 +22,7 @@ class CountedLimit:
         # Read once, because slowapi and `limits` compute each of these on every access.
         self.name: str = limit.scope
         self._key = limit.key_func
-        self._amount: int = limit.limit.amount
+        self.amount: int = limit.limit.amount
         self.window: int = limit.limit.get_expiry()
         self._counter = counter
         self.refused = 0
@@ -31,11 +31,11 @@ class CountedLimit:
         self, context: RequestContext, own_limit: int | None = None
     ) -> Quota | asyncio.Future[Quota]:
         """Count a request: see `Counter.hit`. own_limit: replaces the amount of the policy."""
-        return self._hit(self._key(context), own_limit or self._amount)
+        return self._hit(self._key(context), own_limit or self.amount)
 
     def hit_address(self, address: str) -> Quota | asyncio.Future[Quota]:
         """Count an event on a client address, without a request's context: see `Counter.hit`."""
-        return self._hit(failure_address(address), self._amount)
+        return self._hit(failure_address(address), self.amount)
 
     def _hit(self, key: str, amount: int) -> Quota | asyncio.Future[Quota]:
         return self._counter.hit(f"{self.name}:{key}", amount, self.window)
@@ -46,7 +46,14 @@ class Limiter:
 
     def __init__(self, policy: Policy, counter: Counter) -> None:
         self.principal = CountedLimit(policy.principal, counter)
+        self.wallets = CountedLimit(policy.wallets, counter)
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
         self.new_wallet_limit = CountedLimit(policy.new_wallet_limit, counter)
-        self.limits = (self.principal, self.anonymous, self.failures, self.new_wallet_limit)
+        self.limits = (
+            self.principal,
+            self.wallets,
+            self.anonymous,
+            self.failures,
+            self.new_wallet_limit,
+        )

@@ -17,9 +17,19 @@ from app.core.errors import (
 from app.core.request.context import RequestContext, context_of
 from app.core.request.quota import Quota
 
+# What helps whoever logs one metric after the other.
+BATCHING = (
+    "MLflow's client sends what it logs in batches, which needs far fewer requests, with "
+    "MLFLOW_ENABLE_ASYNC_LOGGING=true and MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS=3."
+)
+
 
 class RateLimit:
     """One limit per principal over all its requests, and one per address over anonymous requests.
+
+    Requests of wallets, and of the keys and tokens that a wallet has created, count on the client's
+    address too, since anybody can create any number of wallets. A key that an admin has given a
+    higher limit than that of the address has this limit there too.
 
     It stands inside of `Identity`, which sets the principal.
 
@@ -36,11 +46,43 @@ class RateLimit:
     def hit(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
         """Count a principal's request; the caller passes the result to `admit`."""
         assert context.principal is not None
-        return self.limiter.principal.hit(context, context.principal.rate_limit)
+        if context.principal.address is None:
+            return self.limiter.principal.hit(context, context.principal.rate_limit)
+        # On the address first: a request that it refuses does not open a window for its wallet, of
+        # which there can be any number.
+        own_limit = max(self.limiter.wallets.amount, context.principal.rate_limit or 0)
+        on_address = self.limiter.wallets.hit(context, own_limit)
+        if not isinstance(on_address, Quota):
+            return asyncio.create_task(self._hit_remotely(context, on_address))
+        if not on_address.allowed:
+            return on_address._replace(shared=True)
+        own = self.limiter.principal.hit(context, context.principal.rate_limit)
+        assert isinstance(own, Quota)  # of the same counter
+        return _decisive(own, on_address)
+
+    async def _hit_remotely(
+        self, context: RequestContext, on_address: asyncio.Future[Quota]
+    ) -> Quota:
+        """The rest of `hit` for a wallet's request, where a counter outside has to be awaited."""
+        assert context.principal is not None
+        address_quota = await on_address
+        if not address_quota.allowed:
+            return address_quota._replace(shared=True)
+        own = self.limiter.principal.hit(context, context.principal.rate_limit)
+        return _decisive(await resolve(own), address_quota)
 
     def admit(self, context: RequestContext, quota: Quota) -> None:
         """Store the quota of a principal's request. Raises RateLimitedError if it is used up."""
-        self._admit(self.limiter.principal, context, quota)
+        if quota.shared:
+            self._admit(
+                self.limiter.wallets,
+                context,
+                quota,
+                what="requests of wallets from this address",
+                advice="An API key that the operator has issued does not count here.",
+            )
+        else:
+            self._admit(self.limiter.principal, context, quota, advice=BATCHING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
@@ -51,16 +93,32 @@ class RateLimit:
             self._admit(limit, context, await resolve(limit.hit(context)))
         await self.app(scope, receive, send)
 
-    def _admit(self, limit: CountedLimit, context: RequestContext, quota: Quota) -> None:
+    def _admit(
+        self,
+        limit: CountedLimit,
+        context: RequestContext,
+        quota: Quota,
+        *,
+        what: str = "requests",
+        advice: str = "",
+    ) -> None:
+        """what: what the limit counts. advice: a sentence that says what else helps."""
         context.quota = quota
         if quota.allowed:
             return
         limit.refused += 1
         raise RateLimitedError(
-            f"More than {quota.limit} requests in {limit.window} seconds. Try again in "
-            f"{quota.reset_seconds} seconds.",
+            f"More than {quota.limit} {what} in {limit.window} seconds. Try again in "
+            f"{quota.reset_seconds} seconds. {advice}".rstrip(),
             retry_after=quota.reset_seconds,
         )
+
+
+def _decisive(own: Quota, on_address: Quota) -> Quota:
+    """Of the two quotas that a wallet's request was counted on, the one that ends first."""
+    if own.allowed and on_address.remaining < own.remaining:
+        return on_address._replace(shared=True)
+    return own
 
 
 class FailureLimit:

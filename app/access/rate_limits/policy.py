@@ -22,12 +22,13 @@ WALLET_SECONDS = 3600
 class Policy:
     """All limits. Each counts requests by the key that its `key_func` derives from the context.
 
-    principal: requests per principal. anonymous: requests without a credential per client address.
-    failures: failed authentications per client address. new_wallet_limit: new wallets per client
-    address.
+    principal: requests per principal. wallets: requests of all wallets together per client address.
+    anonymous: requests without a credential per client address. failures: failed authentications
+    per client address. new_wallet_limit: new wallets per client address.
     """
 
     principal: Limit
+    wallets: Limit
     anonymous: Limit
     failures: Limit
     new_wallet_limit: Limit
@@ -37,6 +38,7 @@ class Policy:
         window = settings.rate_window
         return cls(
             principal=_limit("principal", settings.rate_limit, window, _principal),
+            wallets=_limit("wallet_addresses", settings.wallet_address_limit, window, _address),
             anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
             failures=_limit("failures", settings.failure_limit, window, _address),
             new_wallet_limit=_limit("wallets", settings.new_wallet_limit, WALLET_SECONDS, _address),

@@ -8,12 +8,11 @@ from typing import Literal
 import structlog
 from sqlalchemy import update
 
-from app.access.rate_limits.counter import resolve
-from app.access.rate_limits.limiter import CountedLimit
 from app.access.tenants import service
 from app.access.tenants.models import Tenant
-from app.access.tenants.names import is_wallet
-from app.core.errors import TooManyWalletsError, UnavailableError, UpstreamError
+from app.access.tenants.names import tenant_name as stored_name
+from app.access.tenants.new_wallets import NewWallets
+from app.core.errors import UnavailableError, UpstreamError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database
@@ -43,7 +42,7 @@ class Workspaces:
     """Finds and creates the workspaces of tenants, with a cache for this worker.
 
     tenancy: the setting HOKUSAI_TENANCY.
-    new_wallet_limit: limits the new wallets per client address; None for no limit.
+    new_wallets: limits the new wallets per client address; None for no limit.
     """
 
     def __init__(
@@ -51,12 +50,12 @@ class Workspaces:
         database: Database,
         mlflow: MLflowClient,
         tenancy: Tenancy,
-        new_wallet_limit: CountedLimit | None = None,
+        new_wallets: NewWallets | None = None,
     ) -> None:
         self._database = database
         self._mlflow = mlflow
         self._shared = tenancy == "shared"
-        self._new_wallet_limit = new_wallet_limit
+        self._new_wallets = new_wallets
         self._cache: dict[str, Workspace] = {}
         # Creations in progress, by tenant.
         self._creating: dict[str, asyncio.Task[Workspace]] = {}
@@ -66,7 +65,7 @@ class Workspaces:
         """The tenant's workspace, if this worker has used it before; never waits."""
         return SHARED if self._shared else self._cache.get(tenant)
 
-    async def get_or_create(self, principal: Principal, actor: Actor | None = None) -> Workspace:
+    async def get_or_create(self, principal: Principal, actor: Actor) -> Workspace:
         """The workspace of a principal's tenant, created if it does not exist.
 
         Concurrent calls for one tenant share one creation, so that many first requests use no more
@@ -79,7 +78,7 @@ class Workspaces:
             return workspace
         creating = self._creating.get(tenant)
         if creating is None:
-            creating = asyncio.create_task(self.ensure(tenant, actor or Actor(principal.id)))
+            creating = asyncio.create_task(self.ensure(tenant, actor))
             self._creating[tenant] = creating
             creating.add_done_callback(partial(self._on_created, tenant))
         # Shielded: if the call that began the creation is cancelled, the others still need it.
@@ -101,12 +100,12 @@ class Workspaces:
         if self._shared:
             return SHARED
         async with self._database.transaction() as session:
+            if self._new_wallets is not None and not unlimited:
+                await self._new_wallets.admit(session, stored_name(tenant_name), actor)
             tenant, _ = await service.ensure(session, tenant_name, actor)
         await self._check_mlflow()
         experiment = tenant.default_experiment
         if experiment is None:
-            if not unlimited and is_wallet(tenant.name):
-                await self._count_new_wallet(actor)
             await self._mlflow.create_workspace(tenant.workspace)
             experiment = await self._create_default(tenant.name, tenant.workspace)
             log.info("workspace.ready", tenant=tenant.name, workspace=tenant.workspace)
@@ -140,20 +139,6 @@ class Workspaces:
                 update(Tenant).where(Tenant.name == tenant).values(default_experiment=experiment)
             )
         return experiment
-
-    async def _count_new_wallet(self, actor: Actor) -> None:
-        """Limited because creating a wallet is free, and its workspace is never removed."""
-        if self._new_wallet_limit is None:
-            return
-        # A request without a client address does not occur; all of them would share one count.
-        quota = await resolve(self._new_wallet_limit.hit_address(actor.client or "unknown"))
-        if not quota.allowed:
-            self._new_wallet_limit.refused += 1
-            raise TooManyWalletsError(
-                f"More than {quota.limit} new wallets from this address in an hour. Use an "
-                f"existing wallet, or try again in {quota.reset_seconds} seconds.",
-                retry_after=quota.reset_seconds,
-            )
 
     async def try_ensure(self, tenant_name: str, actor: Actor) -> None:
         """Create a tenant, and its workspace too if MLflow is available.

@@ -53,7 +53,7 @@ class EvidenceCollector:
         self._subjects = subjects
 
     async def collect(
-        self, principal: Principal, request: AttestationRequest
+        self, principal: Principal, request: AttestationRequest, actor: Actor
     ) -> tuple[AttestedModel, AttestedModel | None]:
         """The improved model and its baseline, if it has one.
 
@@ -83,7 +83,9 @@ class EvidenceCollector:
             baseline = replace(own, run_id=request.baseline_run_id)
         if request.kind == "claimed":
             return _claimed(request, improved, baseline)
-        after = await self._witnessed(principal, "improved", improved, request.claimed_improved)
+        after = await self._witnessed(
+            principal, actor, "improved", improved, request.claimed_improved
+        )
         if baseline is None:
             if request.claimed_baseline:
                 raise UnprocessableError(
@@ -91,7 +93,9 @@ class EvidenceCollector:
                     "baseline_run_id."
                 )
             return after, None
-        before = await self._witnessed(principal, "baseline", baseline, request.claimed_baseline)
+        before = await self._witnessed(
+            principal, actor, "baseline", baseline, request.claimed_baseline
+        )
         return after, before
 
     async def _registered(self, principal: Principal, model_id: str | None) -> Subject | None:
@@ -104,14 +108,19 @@ class EvidenceCollector:
         return subject
 
     async def _witnessed(
-        self, principal: Principal, which: str, subject: Subject, claims: Mapping[str, float]
+        self,
+        principal: Principal,
+        actor: Actor,
+        which: str,
+        subject: Subject,
+        claims: Mapping[str, float],
     ) -> AttestedModel:
         """Read a model's metrics in the workspace of its tenant, and check the claims.
 
         Of another tenant's model only the metrics that were registered with it are shown.
         """
         workspace = self._workspaces.cached(subject.tenant) or await self._workspaces.ensure(
-            subject.tenant, Actor(principal.id)
+            subject.tenant, actor
         )
         run_id = subject.run_id
         if run_id is None:

@@ -60,7 +60,7 @@ class AttestationIssuer:
             row = await _find_issued(session, identity)
             if row is not None:
                 return await attestation_view(session, row, self._signer)
-        improved, baseline = await self._evidence.collect(principal, request)
+        improved, baseline = await self._evidence.collect(principal, request, actor)
         attestor = self._signer.attestor
         data = attested_data(principal, request, improved, baseline, attestor.address)
         text = canonical_json.canonicalize(data)

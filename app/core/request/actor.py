@@ -11,11 +11,14 @@ class Actor:
         without a credential.
     request_id: the id of the request; None on the command line.
     client: the client address of the request; None on the command line.
+
+    No member has a default: limits per address count on `client`, and without it all callers would
+    share one count.
     """
 
     principal: str
-    request_id: str | None = None
-    client: str | None = None
+    request_id: str | None
+    client: str | None
 
 
-CLI = Actor("cli")
+CLI = Actor("cli", request_id=None, client=None)

@@ -9,13 +9,15 @@ class Quota(NamedTuple):
 
     limit: requests allowed per window. remaining: requests left in this window.
     reset: seconds until the window ends, above 0. allowed: whether this request was within the
-    limit.
+    limit. shared: whether it is the counter of all wallets at the client's address, and not that of
+    the caller alone.
     """
 
     limit: int
     remaining: int
     reset: float
     allowed: bool
+    shared: bool = False
 
     @property
     def reset_seconds(self) -> int:

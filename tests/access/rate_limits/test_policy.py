@@ -9,7 +9,12 @@ from app.core.request.principal import Principal
 from app.core.settings import Settings
 
 SETTINGS = Settings(
-    rate_limit=1, anonymous_limit=2, failure_limit=3, new_wallet_limit=4, rate_window=7
+    rate_limit=1,
+    wallet_address_limit=5,
+    anonymous_limit=2,
+    failure_limit=3,
+    new_wallet_limit=4,
+    rate_window=7,
 )
 CONTEXT = RequestContext(
     "id-1",
@@ -22,6 +27,7 @@ CONTEXT = RequestContext(
     ("field", "name", "amount", "window", "key"),
     [
         ("principal", "principal", 1, 7, "key:a"),
+        ("wallets", "wallet_addresses", 5, 7, "2001:db8:1:2::/64"),
         ("anonymous", "anonymous", 2, 7, "2001:db8:1:2::/64"),
         ("failures", "failures", 3, 7, "2001:db8:1:2::/64"),
         ("new_wallet_limit", "wallets", 4, WALLET_SECONDS, "2001:db8:1:2::/64"),

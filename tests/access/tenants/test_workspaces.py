@@ -17,6 +17,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.access.tenants.conftest import TENANTS, in_mlflow, listed, unused, workspace_events
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
+from tests.support.sql import sql
 from tests.support.wallet import Wallet
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
@@ -51,19 +52,46 @@ def test_new_wallets_are_limited_per_address(thrifty: RunningGateway) -> None:
     good(search(thrifty, third))
 
 
-def test_tokens_and_registrations_count_as_new_wallets_too(thrifty: RunningGateway) -> None:
-    for _ in range(2):
-        good(search(thrifty, Wallet()))
-    wallet = Wallet()
-    forwarded = {"X-Forwarded-For": "192.0.2.1"}
-    with thrifty.client(**forwarded) as client:
-        token = good(client.post("/api/auth/token", headers=wallet.headers()), 201)["access_token"]
-        bearer = {"Authorization": f"Bearer {token}"}
-        # Issuing a token creates no workspace; its first use would.
-        refused(client.get(SEARCH, headers=bearer), 429, "too_many_wallets")
-        body = {"run_id": "0" * 32, "model_type": "c"}
-        answer = client.post("/api/models/baseline", json=body, headers=bearer)
-        refused(answer, 429, "too_many_wallets")
+# Every request by which a wallet can become a tenant, with its status where the wallet is known.
+FIRSTS = {
+    "mlflow": ("GET", SEARCH, None, 200),
+    "token": ("POST", "/api/auth/token", None, 201),
+    "key": ("POST", "/api/keys", {"name": "n", "expires_in_days": 1}, 201),
+    "registration": (
+        "POST",
+        "/api/models/baseline",
+        {"run_id": "0" * 32, "model_type": "c"},
+        404,
+    ),
+    "attestation": ("POST", "/api/attestations", {"improved_run_id": "0" * 32}, 404),
+}
+
+
+@pytest.mark.parametrize("kind", FIRSTS)
+def test_each_way_to_become_a_tenant_counts_on_the_address(
+    thrifty: RunningGateway, kind: str
+) -> None:
+    method, path, body, status = FIRSTS[kind]
+
+    def send(wallet: Wallet, address: str) -> httpx.Response:
+        with thrifty.client(**wallet.headers(), **{"X-Forwarded-For": address}) as client:
+            return client.request(method, path, json=body)
+
+    for wallet in (first := Wallet(), Wallet()):
+        assert send(wallet, "192.0.2.1").status_code == status
+    refused_wallet = Wallet()
+    refused(send(refused_wallet, "192.0.2.1"), 429, "too_many_wallets")
+    # Nothing is left of the refused one; known wallets and other addresses have no part in this.
+    rows = sql(thrifty, "select 1 from tenants where name = %s", refused_wallet.tenant)
+    assert rows == []
+    assert send(first, "192.0.2.1").status_code == status
+    good(search(thrifty, Wallet(), "192.0.2.2"))
+    audited = sql(
+        thrifty,
+        "select client, request_id is not null from audit_events where action = 'tenant.created'"
+        " and actor like 'wallet:%%' order by id",
+    )
+    assert audited == [("192.0.2.1", True)] * 2 + [("192.0.2.2", True)]
 
 
 def test_an_admin_may_create_any_number_of_wallet_tenants(thrifty: RunningGateway) -> None:
@@ -154,7 +182,7 @@ async def test_a_shared_mlflow_has_one_workspace() -> None:
     workspaces = Workspaces(Mock(), Mock(), "shared")
     principal = Principal("key:a", "a", "acme", frozenset())
     assert workspaces.cached("acme") == SHARED == Workspace(None, "0")
-    assert await workspaces.get_or_create(principal) == SHARED
+    assert await workspaces.get_or_create(principal, CLI) == SHARED
     assert await workspaces.ensure("acme", CLI) == SHARED
 
 
@@ -167,14 +195,14 @@ async def test_a_workspace_is_created_once_and_then_cached(
     workspaces = Workspaces(database, mlflow, "workspaces")
     principal = Principal("key:a", "a", "acme", frozenset())
     assert workspaces.cached("acme") is None
-    created = await asyncio.gather(*(workspaces.get_or_create(principal) for _ in range(10)))
+    created = await asyncio.gather(*(workspaces.get_or_create(principal, CLI) for _ in range(10)))
     assert set(created) == {Workspace("acme", "7")}
     assert workspaces.cached("acme") == Workspace("acme", "7")
-    assert await workspaces.get_or_create(principal) == Workspace("acme", "7")
+    assert await workspaces.get_or_create(principal, CLI) == Workspace("acme", "7")
     mlflow.create_workspace.assert_awaited_once_with("acme")
     # Another worker finds it in the database.
     other = Workspaces(database, mlflow, "workspaces")
-    assert await other.get_or_create(principal) == Workspace("acme", "7")
+    assert await other.get_or_create(principal, CLI) == Workspace("acme", "7")
     mlflow.create_workspace.assert_awaited_once()
     await database.close()
 

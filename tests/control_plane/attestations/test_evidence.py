@@ -118,7 +118,7 @@ async def issuer(database: Database) -> AsyncIterator[AttestationIssuer]:
 
 async def issue(issuer: AttestationIssuer, caller: Principal, **members: Any) -> AttestationView:
     request = AttestationRequest.model_validate(members)
-    return await issuer.issue(caller, request, Actor(caller.id))
+    return await issuer.issue(caller, request, Actor(caller.id, "request", "192.0.2.1"))
 
 
 async def test_a_registered_improvement_has_its_baseline_and_contributors(

@@ -166,7 +166,7 @@ def test_a_limit_is_exact_under_concurrency(start_harness: StartHarness) -> None
     assert sorted(map(remaining, passed)) == list(range(left))
     assert len(harness.mlflow.requests) == left
     wait_until(harness.is_idle)
-    assert harness.send(harness.get("a"), fast=False).status == 429
+    assert harness.send(harness.get("a")).status == 429
 
 
 def test_no_response_reaches_another_connection(start_harness: StartHarness) -> None:
@@ -195,7 +195,7 @@ def test_a_refused_request_does_not_renew_an_idle_connection(start_harness: Star
     while remaining(harness.send(harness.get("warm"))):
         pass
     age = dict(harness.pool._idle)
-    assert harness.send(harness.get("a"), fast=False).status == 429
+    assert harness.send(harness.get("a")).status == 429
     assert dict(harness.pool._idle) == age
 
 
@@ -310,6 +310,22 @@ def test_a_signed_message_is_valid_for_many_reads_and_one_write(
     registry = harness.gateway.app.fast_path.lifecycle.metrics.registry
     labels = {"reason": "signature_spent"}
     assert registry.get_sample_value("hokusai_authentication_failures_total", labels) == 2
+    wait_until(harness.is_idle)
+
+
+def test_wallets_count_on_their_address_once_on_either_path(start_harness: StartHarness) -> None:
+    harness = start_harness(echo, limit=1000, rate_limit=3, wallet_address_limit=10)
+    greedy = signed(Wallet())
+    statuses = [harness.send(harness.get("a", *greedy)).status for _ in range(5)]
+    assert statuses == [200] * 3 + [429] * 2
+    # The five have been counted on the address, also those that the wallet's own limit refused.
+    for _ in range(5):
+        with harness.gateway.client(**Wallet().headers()) as asgi_path:
+            assert asgi_path.get("/api/auth/whoami").status_code == 200
+    refused = harness.send(harness.get("b", *signed(Wallet())))
+    assert (refused.status, refused.document["reason"]) == (429, "rate_limited")
+    assert refused.headers["ratelimit-limit"] == "10"
+    assert harness.send(harness.get("key")).body == b"key"
     wait_until(harness.is_idle)
 
 
