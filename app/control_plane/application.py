@@ -21,6 +21,7 @@ from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.minting import endpoints as minting
+from app.control_plane.query_parameters import refuse_unknown
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
@@ -97,6 +98,7 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     api.add_route("/openapi.json", reference.document, include_in_schema=False)
     api.add_route("/docs", reference.page, include_in_schema=False)
     api.add_route("/", root, include_in_schema=False)
+    refuse_unknown(api.router.routes)
     return api
 
 

@@ -73,12 +73,12 @@ def _problem(error: Error, schema: Schema) -> Problem:
     place = list(error["loc"])
     is_name = len(place) > 1 and place[-1] == _NAME_ITSELF and error.get("input") == place[-2]
     names, parent, expected = _follow(place[:-1] if is_name else place, schema, error["type"])
-    where = _where(names)
+    where = written_place(names)
     if is_name:
         expected = {**parent.get("propertyNames", {}), "type": "string"}
         return Problem(where, f"the name {_words(error, expected)}")
     if error["type"] == "extra_forbidden":
-        return Problem(where, _unknown(str(names[-1]), list(parent.get("properties", ()))))
+        return Problem(where, unknown_name(str(names[-1]), list(parent.get("properties", ()))))
     return Problem(where, _words(error, expected))
 
 
@@ -98,7 +98,8 @@ def _words(error: Error, expected: Schema | None) -> str:
     return f"must be {in_words(expected)}"
 
 
-def _unknown(name: str, known: list[str]) -> str:
+def unknown_name(name: str, known: Sequence[str]) -> str:
+    """What is wrong with a name that is none of the known ones."""
     if not known:
         return "is not known here"
     near = get_close_matches(name[:_LONGEST_NAME].lower(), known, n=1)
@@ -147,7 +148,8 @@ def _alternative(choice: list[Schema], tried: str, name: str | int | None = None
     return next((one for one in choice if member(one, name) is not None), None)
 
 
-def _where(names: Place) -> str:
+def written_place(names: Place) -> str:
+    """A place as problems name it, such as `body.scopes[0]`."""
     written = ""
     for name in names:
         if isinstance(name, int):

@@ -110,13 +110,38 @@ def test_models_fetches_each_page_when_it_is_reached(
         return Response(document={"items": [{"model_id": "a"}, {"model_id": "b"}], "next": "2"})
 
     server.respond_with(page)
-    models = api.models(kind="baseline", limit=2)
+    models = api.models(kind="baseline")
 
     assert server.requests == []
     assert [next(models).model_id, next(models).model_id] == ["a", "b"]
     assert len(server.requests) == 1
     assert [model.model_id for model in models] == ["c"]
     assert [request.path for request in server.requests] == [
-        "/api/models?kind=baseline&limit=2",
-        "/api/models?kind=baseline&limit=2&cursor=2",
+        "/api/models?kind=baseline",
+        "/api/models?kind=baseline&cursor=2",
     ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "ids", "paths"),
+    [
+        (0, [], []),
+        (1, ["a"], ["?limit=1"]),
+        (3, ["a", "b", "a"], ["?limit=3", "?limit=3&cursor=c"]),
+        (250, ["a", "b"] * 125, ["?limit=100"] + ["?limit=100&cursor=c"] * 124),
+    ],
+)
+def test_models_yields_no_more_than_the_limit(
+    api: GatewayAPI, server: ScriptedServer, limit: int, ids: list[str], paths: list[str]
+) -> None:
+    items = [{"model_id": "a"}, {"model_id": "b"}]
+    server.respond_with(Response(document={"items": items, "next": "c"}))
+
+    assert [model.model_id for model in api.models(limit=limit)] == ids
+    assert [request.path.partition("/api/models")[2] for request in server.requests] == paths
+
+
+def test_a_negative_limit_is_rejected(api: GatewayAPI, server: ScriptedServer) -> None:
+    with pytest.raises(InputError, match="limit is -1"):
+        api.models(limit=-1)
+    assert server.requests == []

@@ -32,8 +32,6 @@ class AuditEventView(BaseModel):
 class AuditFilter(BaseModel):
     """Selects entries of the audit log: an entry has to match all members that are set."""
 
-    model_config = ConfigDict(extra="forbid")
-
     actor: Label | None = None
     action: Label | None = None
     subject: Label | None = None

@@ -252,8 +252,6 @@ class ModelView(BaseModel):
 class ModelFilter(BaseModel):
     """Which models to list: those that meet all conditions."""
 
-    model_config = ConfigDict(extra="forbid")
-
     kind: ModelKind | None = None
     type: Label | None = Field(default=None, description="The model_type.")
     tenant: Label | None = Field(default=None, description="The owner of the model.")

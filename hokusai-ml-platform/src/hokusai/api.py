@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from typing import Any, Iterator, Mapping
 from urllib.parse import quote
@@ -19,6 +20,8 @@ from hokusai.results import (
 )
 
 KINDS = ("baseline", "improved", "tokenized")
+# The most items that are fetched with one request.
+PAGE_SIZE = 100
 
 
 class GatewayAPI:
@@ -63,16 +66,19 @@ class GatewayAPI:
         """Fetch one model: `GET /api/models/{model_id}`."""
         return RegisteredModel(self._get(f"/models/{_segment(model_id)}"))
 
-    def models(self, **filters: Any) -> Iterator[RegisteredModel]:
+    def models(self, *, limit: int | None = None, **filters: Any) -> Iterator[RegisteredModel]:
         """Iterate over models, newest first: `GET /api/models`.
 
         Each page is fetched when the iteration reaches it.
 
         Args:
-            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models;
-                `limit` is the number of models per page.
+            limit: The most models to yield; all by default.
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models.
+
+        Raises:
+            InputError: The limit is negative.
         """
-        return (RegisteredModel(item) for item in self.pages("/models", filters))
+        return (RegisteredModel(item) for item in self.items("/models", filters, limit))
 
     def lineage(self, model_id: str) -> Lineage:
         """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`."""
@@ -122,13 +128,27 @@ class GatewayAPI:
         """Fetch the caller's identity: `GET /api/auth/whoami`."""
         return Identity(self._get("/auth/whoami"))
 
-    def pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    def items(
+        self, path: str, query: Mapping[str, Any], limit: int | None = None
+    ) -> Iterator[Mapping[str, Any]]:
         """Iterate over the items of a list, fetching one page after the other.
 
         Args:
             path: The path after `/api`.
             query: The query of every page.
+            limit: The most items to yield; all by default.
+
+        Raises:
+            InputError: The limit is negative.
         """
+        if limit is not None and limit < 0:
+            raise InputError(f"limit is {limit}, and must not be negative.")
+        if limit is not None:
+            # So that the gateway reads no more than what is yielded.
+            query = {**query, "limit": min(limit, PAGE_SIZE)}
+        return itertools.islice(self._pages(path, query), limit)
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         cursor = None
         while True:
             page = self._get(path, {**query, "cursor": cursor} if cursor else query)

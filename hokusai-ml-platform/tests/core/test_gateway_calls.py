@@ -49,8 +49,8 @@ def test_models_iterates_over_pages(registry: ModelRegistry, server: ScriptedSer
         Response(document={"items": [{"model_id": "b"}], "next": None}),
     )
 
-    assert [model.model_id for model in registry.models(tenant="acme", limit=1)] == ["a", "b"]
-    assert server.requests[0].path == "/api/models?tenant=acme&limit=1"
+    assert [model.model_id for model in registry.models(tenant="acme", limit=3)] == ["a", "b"]
+    assert server.requests[0].path == "/api/models?tenant=acme&limit=3"
 
 
 def test_attest_sends_the_arguments_that_are_given(

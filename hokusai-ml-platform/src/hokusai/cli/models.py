@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, Mapping
 
 import click
@@ -20,9 +19,6 @@ from hokusai.cli.output import (
 if TYPE_CHECKING:
     from rich.text import Text
     from rich.tree import Tree
-
-# The most models that the gateway returns per page.
-_PAGE_SIZE = 100
 
 
 @click.group()
@@ -52,8 +48,7 @@ def models() -> None:
 )
 def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> None:
     """List registered models, newest first."""
-    pages = connect(url).models(**filters, limit=min(limit, _PAGE_SIZE))
-    shown = list(itertools.islice(pages, limit))
+    shown = list(connect(url).models(**filters, limit=limit))
     if as_json:
         write_json({"models": [dict(model) for model in shown]})
         return

@@ -34,14 +34,14 @@ class GatewayCalls:
         """
         return self.api.model(model_id)
 
-    def models(self, **filters: Any) -> Iterator[RegisteredModel]:
+    def models(self, *, limit: int | None = None, **filters: Any) -> Iterator[RegisteredModel]:
         """Iterate over models, newest first; each page is fetched when it is reached.
 
         Args:
-            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models;
-                `limit` is the number of models per page.
+            limit: The most models to yield; all by default.
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models.
         """
-        return self.api.models(**filters)
+        return self.api.models(limit=limit, **filters)
 
     def lineage(self, model_id: str) -> Lineage:
         """Fetch the tree of models that this one belongs to, from the first baseline.
