@@ -1,7 +1,6 @@
 """The filter of the audit log."""
 
 import pytest
-from pydantic import ValidationError
 
 from app.access.audit.schemas import AuditFilter
 from app.core.errors import InvalidParameterError
