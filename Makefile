@@ -64,8 +64,8 @@ check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and doc
 # Tests of speed and memory measure the measuring, so they are left out.
 coverage: $(VENV)/.installed-dev ## Run the tests with branch coverage; less than 95 % of app/ or of the SDK fails.
 	@$(BIN)/coverage erase
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder \
-	    --cov --cov-report= $(ARGS)
+	@$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='app/*' --fail-under=95
 	@$(BIN)/coverage report --include='$(SDK)/src/*' --fail-under=95
 

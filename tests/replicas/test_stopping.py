@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -113,6 +114,37 @@ def test_an_upload_and_a_download_of_200_mb_outlive_sigterm(
         for name in ("up", "down"):
             gone = httpx.delete(f"{gateway.url}{path}/{name}", headers=headers, trust_env=False)
             assert gone.is_success
+
+
+def test_bodies_that_stall_end_with_the_grace_period(
+    settings: dict[str, str], tmp_path: Path
+) -> None:
+    """The kernel transfers both bodies when the process ends."""
+    with GatewayProcess(
+        tmp_path, free_port(), **{**settings, "shutdown_grace_period": "1"}
+    ) as gateway:
+        headers = {"Authorization": f"Bearer {gateway.admin_key}"}
+        with httpx.Client(
+            base_url=gateway.url, headers=headers, timeout=60, trust_env=False
+        ) as client:
+            run = good(client.post(f"{API}/mlflow/runs/create", json={"experiment_id": "0"}))
+            root = run["run"]["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
+            path = f"{API}/mlflow-artifacts/artifacts/{root}"
+            large = bytes(40 * MEGABYTE)
+            assert client.put(f"{path}/down", content=large).status_code == 200
+
+        with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)) as down:
+            down.request("GET", f"{path}/down", headers=headers)
+            assert len(down.getresponse().read(1)) == 1
+            with closing(http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=60)) as up:
+                up.putrequest("PUT", f"{path}/up")
+                for name, value in {**headers, "Content-Length": str(len(large))}.items():
+                    up.putheader(name, value)
+                up.endheaders()
+                up.send(large[: len(large) // 2])
+                gateway.terminate()
+                assert gateway.wait(GRACE) == 0
+        assert "Cancel 2 running task(s)" in gateway.log.read_text()
 
 
 @pytest.mark.parametrize("workers", [1, 2])
