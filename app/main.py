@@ -33,6 +33,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.contributors.service import AttestationsByContributor
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.registry.planner import Planner
+from app.control_plane.registry.presence import Presence
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.service import AttestationsByModel
@@ -102,9 +103,15 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
     log_signer = LogSigner(attestor, settings.retired_attestors)
     attestation_issuer = AttestationIssuer(database, evidence, log_signer)
-    planner = Planner(database, mlflow, workspaces)
+    presence = Presence(database, mlflow)
+    planner = Planner(database, mlflow, workspaces, presence)
     registrations = Registrations(
-        database, mlflow, planner, settings.registration_lease, metrics.count_registration
+        database,
+        mlflow,
+        planner,
+        presence,
+        settings.registration_lease,
+        metrics.count_registration,
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
 

@@ -6,7 +6,12 @@ from app.access.tenants.models import Tenant
 from app.control_plane.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
 from app.control_plane.contributors.models import Contribution, Contributor
 from app.control_plane.idempotency.models import IdempotentRequest
-from app.control_plane.registry.models import Model, Registration, Token
+from app.control_plane.registry.models import (
+    MetricObservation,
+    Model,
+    Registration,
+    Token,
+)
 
 TABLES = (
     AccessToken,
@@ -20,6 +25,7 @@ TABLES = (
     KnownAttestor,
     LogEntry,
     LogNode,
+    MetricObservation,
     Model,
     Nonce,
     Registration,

@@ -299,6 +299,12 @@ class InProgressError(ConflictError):
         super().__init__(message, retry_after=retry_after)
 
 
+class RegistrationGivenUpError(ConflictError):
+    """The registration failed lastingly, and no gateway continues it."""
+
+    reason = "registration_given_up"
+
+
 class TokenTakenError(ConflictError):
     """The token id belongs to another tenant."""
 

@@ -207,8 +207,8 @@ class MLflowClient:
         run_id: str | None,
         logged_model: str | None,
         tags: Mapping[str, str],
-    ) -> str:
-        """POST model-versions/create: the number of the new version.
+    ) -> ModelVersion:
+        """POST model-versions/create: the new version.
 
         MLflow makes another version each time that it is called.
         """
@@ -218,7 +218,7 @@ class MLflowClient:
         if logged_model is not None:
             version["model_id"] = logged_model
         response = await self._post("model-versions/create", version, workspace)
-        return str(accepted_object(response)["model_version"]["version"])
+        return ModelVersion.parse(accepted_object(response)["model_version"])
 
     async def set_version_tags(
         self, workspace: str | None, name: str, version: str, tags: Mapping[str, str]
@@ -235,11 +235,18 @@ class MLflowClient:
 
         The caller has checked that `key` and `value` contain no quotes.
         """
+        return await self._search_versions(workspace, f"tags.`{key}` = '{value}'")
+
+    async def versions_of_run(self, workspace: str | None, run_id: str) -> list[ModelVersion]:
+        """GET model-versions/search: the versions made from a run, by name and oldest first.
+
+        The id is one that MLflow has given.
+        """
+        return await self._search_versions(workspace, f"run_id = '{run_id}'")
+
+    async def _search_versions(self, workspace: str | None, condition: str) -> list[ModelVersion]:
         response = await self._get(
-            f"{API}/model-versions/search",
-            workspace,
-            filter=f"tags.`{key}` = '{value}'",
-            max_results="1000",
+            f"{API}/model-versions/search", workspace, filter=condition, max_results="1000"
         )
         versions = map(ModelVersion.parse, json_object(response).get("model_versions", []))
         return sorted(versions, key=lambda version: (version.name, int(version.version)))

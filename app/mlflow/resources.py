@@ -1,7 +1,7 @@
 """What MLflow keeps, as far as the gateway reads it: runs, logged models, model versions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 # Names of the metrics that MLflow's clients log about the machine: CPU, memory, disk.
@@ -14,6 +14,7 @@ class Run:
 
     metrics: the last value of each metric, including values that are not finite.
     outputs: the step at which each logged model was made, by the model's id.
+    is_deleted: whether it was deleted; MLflow still returns it, until it is removed for real.
     """
 
     run_id: str
@@ -21,6 +22,7 @@ class Run:
     artifact_uri: str
     metrics: dict[str, float]
     outputs: dict[str, int]
+    is_deleted: bool = False
 
     @classmethod
     def parse(cls, run: Mapping[str, Any]) -> Self:
@@ -34,6 +36,7 @@ class Run:
             # MLflow writes a number that is not finite as text.
             metrics={item["key"]: float(item["value"]) for item in run["data"].get("metrics", [])},
             outputs={str(item["model_id"]): int(item.get("step", 0)) for item in outputs},
+            is_deleted=info.get("lifecycle_stage") == "deleted",
         )
 
     @property
@@ -67,13 +70,27 @@ class LoggedModel:
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A version of a registered model. run_id: the run that it was made from, if any."""
+    """A version of a registered model.
+
+    run_id, logged_model: what it was made from, if any. created: milliseconds since 1970-01-01 UTC;
+    unlike name and number, no later version gets it.
+    """
 
     name: str
     version: str
     run_id: str | None
+    created: int = 0
+    logged_model: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, version: Mapping[str, Any]) -> Self:
         """From the member `model_version` of GET model-versions/get."""
-        return cls(str(version["name"]), str(version["version"]), version.get("run_id") or None)
+        return cls(
+            name=str(version["name"]),
+            version=str(version["version"]),
+            run_id=version.get("run_id") or None,
+            created=int(version.get("creation_timestamp", 0)),
+            logged_model=version.get("model_id") or None,
+            tags={str(tag["key"]): str(tag.get("value", "")) for tag in version.get("tags", [])},
+        )

@@ -300,7 +300,7 @@ async def test_creating_a_registered_model_that_exists_succeeds(
     assert sent(route) == {"name": "n"}
 
 
-def create_version(client: MLflowClient) -> Awaitable[str]:
+def create_version(client: MLflowClient) -> Awaitable[ModelVersion]:
     return client.create_model_version("acme", "n", "runs:/r1/model", "r1", None, {"k": "v"})
 
 
@@ -308,8 +308,9 @@ async def test_a_model_version_is_created_with_its_tags(
     router: respx.Router, client: MLflowClient
 ) -> None:
     route = router.post(f"{API}/model-versions/create", headers=IN_ACME)
-    route.respond(json={"model_version": {"version": 4}})
-    assert await create_version(client) == "4"
+    made = {"name": "n", "version": 4, "run_id": "r1", "creation_timestamp": "17"}
+    route.respond(json={"model_version": made})
+    assert await create_version(client) == ModelVersion("n", "4", "r1", 17)
     assert sent(route) == {
         "name": "n",
         "source": "runs:/r1/model",

@@ -48,3 +48,6 @@ def test_a_model_version() -> None:
     version = {"name": "n", "version": 2, "run_id": "r1"}
     assert ModelVersion.parse(version) == ModelVersion("n", "2", "r1")
     assert ModelVersion.parse({**version, "run_id": ""}).run_id is None
+    more = {"creation_timestamp": 17, "model_id": "m-1", "tags": [{"key": "k", "value": "v"}]}
+    found = ModelVersion.parse({**version, **more})
+    assert found == ModelVersion("n", "2", "r1", 17, "m-1", {"k": "v"})

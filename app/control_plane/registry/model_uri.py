@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.core.errors import NotFoundError, UnprocessableError
 from app.mlflow.client import MLflowClient
+from app.mlflow.resources import ModelVersion
 
 MAX_URI = 2048
 MAX_NAME = 256
@@ -57,7 +58,7 @@ class ResolvedModel:
 
     source, run_id, logged_model: what a new version of a registered model is made from.
     metrics: the run's last values, including those that are not finite, without system metrics.
-    name, version: of the version that it is already, if it is one.
+    existing: the version of a registered model that it is already, if it is one.
     """
 
     uri: str
@@ -65,8 +66,7 @@ class ResolvedModel:
     run_id: str | None
     logged_model: str | None
     metrics: dict[str, float]
-    name: str | None = None
-    version: str | None = None
+    existing: ModelVersion | None = None
 
 
 def parse_reference(
@@ -122,7 +122,7 @@ async def resolve(
                 f"Your tenant has no version {reference.version} of a model {reference.name!r}."
             )
         metrics = await _metrics(mlflow, workspace, version.run_id)
-        return ResolvedModel(uri, uri, version.run_id, None, metrics, version.name, version.version)
+        return ResolvedModel(uri, uri, version.run_id, None, metrics, version)
     if reference.logged_model is not None:
         model = await mlflow.logged_model(workspace, reference.logged_model)
         if model is None:

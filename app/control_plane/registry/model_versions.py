@@ -18,6 +18,7 @@ from app.control_plane.registry.plan import OPERATION_TAG, Plan
 from app.core.errors import NotFoundError, UpstreamError, UpstreamUnreachableError
 from app.database.engine import Database, now
 from app.mlflow.client import MLflowClient
+from app.mlflow.resources import ModelVersion
 
 log = structlog.get_logger()
 
@@ -36,8 +37,8 @@ class ModelVersions:
         self._mlflow = mlflow
         self._lease = lease
 
-    async def ensure(self, request: RequestIdentity, claim: Claim, plan: Plan) -> str:
-        """The number of the plan's version, which is created, adopted or found.
+    async def ensure(self, request: RequestIdentity, claim: Claim, plan: Plan) -> ModelVersion:
+        """The plan's version, which is created, adopted or found.
 
         Raises MLflowRefusalError and NotFoundError where the version cannot be had any more,
         InProgressError where another process took the request, UpstreamError and
@@ -45,8 +46,14 @@ class ModelVersions:
         """
         workspace, name = plan.workspace, plan.mlflow_name
         if plan.adopts is not None:
+            adopted = await self._mlflow.model_version(workspace, name, plan.adopts)
+            if adopted is None or adopted.created != plan.adopts_created:
+                raise NotFoundError(
+                    f"Version {plan.adopts} of {name!r} was deleted or renamed in MLflow while it "
+                    "was being registered."
+                )
             await self._mlflow.set_version_tags(workspace, name, plan.adopts, plan.tags)
-            return plan.adopts
+            return adopted
         if not claim.is_new:
             version = await self._find(plan)
             if version is not None:
@@ -72,21 +79,23 @@ class ModelVersions:
             return version
 
     async def delete_duplicates(self, plan: Plan, recorded: str | None) -> None:
-        """Delete the versions of a registration besides the recorded one, if there is one.
+        """Delete the versions that a registration has created besides the recorded one, if any.
 
         Raises UpstreamError.
         """
-        keep = (plan.mlflow_name, recorded)
+        if plan.adopts is not None:
+            return
         tagged = await self._mlflow.versions_with_tag(plan.workspace, OPERATION_TAG, plan.operation)
         for version in tagged:
-            if (version.name, version.version) != keep:
+            # A copy under another name has the same tags, and is the tenant's own.
+            if version.name == plan.mlflow_name and version.version != recorded:
                 await self._mlflow.delete_version(plan.workspace, version.name, version.version)
                 log.warning("registration.duplicate_removed", operation=plan.operation)
 
-    async def _find(self, plan: Plan) -> str | None:
-        """The oldest version that carries the operation's id."""
+    async def _find(self, plan: Plan) -> ModelVersion | None:
+        """The oldest version that carries the operation's id, also under a new name."""
         tagged = await self._mlflow.versions_with_tag(plan.workspace, OPERATION_TAG, plan.operation)
-        return next((one.version for one in tagged if one.name == plan.mlflow_name), None)
+        return min(tagged, key=lambda version: version.created, default=None)
 
     async def _require_source(self, plan: Plan) -> None:
         """Raises NotFoundError where the model's source no longer exists.

@@ -25,6 +25,9 @@ class Model(Base):
 
     number: its position in lists. root: the id of the first baseline; path: the ids from that one
         to this model.
+    mlflow_created_at: when MLflow created the version, in milliseconds since 1970-01-01 UTC. MLflow
+        gives a name and number that have become free to another version, but not this time.
+    gone_at: when the gateway noticed that MLflow no longer has the version.
     directions: by metric, each a `Direction`. metric_sources: by metric, each a `MetricSource`.
     JSON, not JSONB, keeps the members that callers wrote in their order.
     """
@@ -32,15 +35,17 @@ class Model(Base):
     __tablename__ = "models"
     __table_args__ = (
         UniqueConstraint("number"),
-        # A withdrawn registration leaves its version free to be registered anew.
+        # A withdrawn registration leaves its version free to be registered anew, and MLflow gives
+        # the name and number of one that is gone to another.
         Index(
             "models_by_version",
             "tenant",
             "mlflow_name",
             "mlflow_version",
             unique=True,
-            postgresql_where=text("withdrawn_at IS NULL"),
+            postgresql_where=text("withdrawn_at IS NULL AND gone_at IS NULL"),
         ),
+        Index("models_by_run", "tenant", "run_id"),
         Index("models_by_root", "root", "number"),
         Index("models_by_type", "model_type", "number"),
         Index("models_by_name", "mlflow_name", "number"),
@@ -61,6 +66,7 @@ class Model(Base):
     private: Mapped[bool]
     mlflow_name: Mapped[str]
     mlflow_version: Mapped[str]
+    mlflow_created_at: Mapped[int | None] = mapped_column(BigInteger)
     run_id: Mapped[str | None]
     model_uri: Mapped[str]
     model_type: Mapped[str | None]
@@ -85,6 +91,21 @@ class Model(Base):
     created_at: Mapped[datetime] = mapped_column(default=now)
     withdrawn_at: Mapped[datetime | None]
     withdrawal_reason: Mapped[str | None]
+    gone_at: Mapped[datetime | None]
+
+
+class MetricObservation(Base):
+    """What MLflow had of a registered model's metrics at a later time. See `observations`."""
+
+    __tablename__ = "metric_observations"
+    __table_args__ = (Index("metric_observations_by_model", "model_id", "number"),)
+
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.model_id"))
+    run_id: Mapped[str]
+    metrics: Mapped[dict[str, float]] = mapped_column(JSON)
+    principal: Mapped[str]
+    at: Mapped[datetime]
 
 
 class Registration(Base):
@@ -97,6 +118,8 @@ class Registration(Base):
     in_doubt: whether a process may have requested a version from MLflow and not seen the response.
     version, settle_at: set when a registration that was in doubt ends. From `settle_at` on, other
         versions with its tag, which a late request may have created, are searched for and deleted.
+    failures: how often a reconciler has met an internal error with it.
+    given_up_at, failure: when and why no reconciler continues it any more.
     """
 
     __tablename__ = "registrations"
@@ -116,4 +139,8 @@ class Registration(Base):
     in_doubt: Mapped[bool] = mapped_column(default=False)
     version: Mapped[str | None]
     settle_at: Mapped[datetime | None]
+    # A default of the database, for gateways of the release before, which do not know the column.
+    failures: Mapped[int] = mapped_column(server_default=text("0"), default=0)
+    given_up_at: Mapped[datetime | None]
+    failure: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)

@@ -24,8 +24,9 @@ class Plan(BaseModel):
 
     operation: a unique id. principal, request_id, client: of the request, for the audit log.
     workspace: the tenant's MLflow workspace; None in an MLflow that all tenants share.
-    adopts: the existing version of `mlflow_name` that is registered; None where a new one is
-        created from `source`, `run_id` and `logged_model`, with `tags`.
+    adopts: the existing version of `mlflow_name` that is registered, which MLflow created at
+        `adopts_created`; None where a new one is created from `source`, `run_id` and
+        `logged_model`, with `tags`.
     path: the ids of the models from the first baseline to this one.
     token: `token_id` in upper case.
     """
@@ -43,6 +44,7 @@ class Plan(BaseModel):
     workspace: str | None
     mlflow_name: str
     adopts: str | None
+    adopts_created: int | None = None
     source: str
     run_id: str | None
     logged_model: str | None

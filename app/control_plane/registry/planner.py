@@ -26,6 +26,7 @@ from app.control_plane.registry.model_uri import (
 )
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.plan import MODEL_TAG, OPERATION_TAG, Plan
+from app.control_plane.registry.presence import Presence
 from app.control_plane.registry.schemas import (
     BaselineRequest,
     ImprovedRequest,
@@ -46,16 +47,23 @@ MAX_LISTED = 20
 class Planner:
     """Checks a registration against MLflow and the registry, and plans it."""
 
-    def __init__(self, database: Database, mlflow: MLflowClient, workspaces: Workspaces) -> None:
+    def __init__(
+        self,
+        database: Database,
+        mlflow: MLflowClient,
+        workspaces: Workspaces,
+        presence: Presence,
+    ) -> None:
         self._database = database
         self._mlflow = mlflow
         self._workspaces = workspaces
+        self._presence = presence
 
     async def plan(self, principal: Principal, request: RegistrationRequest, actor: Actor) -> Plan:
         """The plan of a registration.
 
-        Raises UnprocessableError and NotFoundError for what cannot be registered, UpstreamError
-        and DatabaseUnavailableError.
+        Raises UnprocessableError, NotFoundError and ConflictError for what cannot be registered,
+        UpstreamError and DatabaseUnavailableError.
         """
         reference = parse_reference(request.model_uri, request.run_id, request.artifact_path)
         baseline = None
@@ -79,6 +87,9 @@ class Planner:
         if model_type is None and baseline is not None:
             model_type = baseline.model_type
         name = _name(request, model, model_type)
+        adopts = model.existing if model.existing and model.existing.name == name else None
+        if adopts is not None:
+            await self._presence.require_unrecorded(workspace, principal.tenant, adopts)
         plan = Plan(
             operation=secrets.token_hex(16),
             model_id=model_id,
@@ -89,7 +100,8 @@ class Planner:
             client=actor.client,
             workspace=workspace,
             mlflow_name=name,
-            adopts=model.version if model.name == name else None,
+            adopts=adopts.version if adopts else None,
+            adopts_created=adopts.created if adopts else None,
             source=model.source,
             run_id=model.run_id,
             logged_model=model.logged_model,
@@ -138,7 +150,9 @@ _KINDS: Mapping[type[RegistrationRequest], Any] = {
 def _name(request: RegistrationRequest, model: ResolvedModel, model_type: str | None) -> str:
     """The registered model in MLflow: as requested, else that of the version, else a new one."""
     name = request.model_name if isinstance(request, TokenizedRequest) else request.name
-    return name or model.name or derive_name(model_type or "model", secrets.token_hex(4))
+    if name is None and model.existing is not None:
+        name = model.existing.name
+    return name or derive_name(model_type or "model", secrets.token_hex(4))
 
 
 def _metrics(

@@ -14,6 +14,9 @@ has the reasons.
 
 from collections.abc import Callable
 
+import structlog
+from sqlalchemy.exc import IntegrityError
+
 from app.access.identity.replay_guard import consume
 from app.control_plane.idempotency import service as idempotency
 from app.control_plane.idempotency.service import (
@@ -27,19 +30,25 @@ from app.control_plane.registry.model_versions import ModelVersions
 from app.control_plane.registry.models import Registration
 from app.control_plane.registry.plan import Plan
 from app.control_plane.registry.planner import Planner
+from app.control_plane.registry.presence import ATTEMPTS, Presence
 from app.control_plane.registry.schemas import RegistrationRequest
 from app.core.errors import (
+    ConflictError,
+    DatabaseUnavailableError,
     GatewayError,
     InProgressError,
     MLflowRefusalError,
     NotFoundError,
-    UpstreamError,
+    RegistrationGivenUpError,
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
 from app.mlflow.client import MLflowClient
+from app.mlflow.resources import ModelVersion
+
+log = structlog.get_logger()
 
 
 class Registrations:
@@ -48,7 +57,8 @@ class Registrations:
     lease: for how many seconds no other process takes over a registration that this one works on;
         longer than a request to MLflow takes.
     on_outcome: called with the kind of model and the outcome of each request: `registered` (also
-        by a reconciler), `replayed`, `refused`, or `failed` (which a reconciler may still finish).
+        by a reconciler), `replayed`, `refused`, `failed` (which a reconciler may still finish), or
+        `given_up` (by a reconciler).
     """
 
     def __init__(
@@ -56,11 +66,13 @@ class Registrations:
         database: Database,
         mlflow: MLflowClient,
         planner: Planner,
+        presence: Presence,
         lease: float,
         on_outcome: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._database = database
         self._planner = planner
+        self._presence = presence
         self._versions = ModelVersions(database, mlflow, lease)
         self._lease = lease
         self._on_outcome = on_outcome
@@ -82,9 +94,9 @@ class Registrations:
 
         Raises before anything is stored: UnprocessableError, NotFoundError, ConflictError and its
         kinds, KeyReusedError, InProgressError, UpstreamError, DatabaseUnavailableError.
-        Raises afterwards: MLflowRefusalError and NotFoundError, where the registration has been
-        undone; UpstreamError and DatabaseUnavailableError, where the same request, or the
-        reconciler, continues it.
+        Raises afterwards: MLflowRefusalError, NotFoundError and ConflictError, where the
+        registration has been undone; UpstreamError and DatabaseUnavailableError, where the same
+        request, or the reconciler, continues it.
         """
         document = request.model_dump(mode="json", exclude_unset=True)
         identity = idempotency.identify(principal.id, route, document, idempotency_key)
@@ -94,6 +106,8 @@ class Registrations:
         self._in_progress.add(identity)
         try:
             response = await self._register(identity, principal, request, actor, proof)
+            if response.status == store.GIVEN_UP:
+                raise RegistrationGivenUpError(response.document["message"])
         except GatewayError as error:
             self._on_outcome(route, "refused" if error.status < 500 else "failed")
             raise
@@ -140,6 +154,14 @@ class Registrations:
         # Where MLflow fails, a pause lets the reconciler take up other registrations first.
         await self._finish(identity, Claim(holder, is_new=False), plan, pause=self._lease / 4)
 
+    async def give_up(
+        self, identity: RequestIdentity, holder: str | None, plan: Plan, failure: str
+    ) -> None:
+        """End a registration that fails lastingly. Arguments: as `registration_store.give_up`."""
+        async with self._database.transaction() as session:
+            await store.give_up(session, identity, holder, plan, failure, self._lease)
+        self._on_outcome(plan.kind, "given_up")
+
     async def settle(self, registration: Registration) -> None:
         """Delete versions in MLflow that were created after a registration had ended.
 
@@ -153,21 +175,44 @@ class Registrations:
     async def _finish(
         self, identity: RequestIdentity, claim: Claim, plan: Plan, pause: float = 0
     ) -> StoredResponse:
-        """Steps 2 and 3. pause: seconds until the lease expires where MLflow fails."""
+        """Steps 2 and 3. pause: seconds until the lease expires where one of them fails."""
         try:
             version = await self._versions.ensure(identity, claim, plan)
-        except (MLflowRefusalError, NotFoundError) as refusal:
+            response = await self._record(identity, claim, plan, version)
+        except InProgressError:
+            raise
+        except (MLflowRefusalError, NotFoundError, ConflictError) as refusal:
             async with self._database.transaction() as session:
+                if isinstance(refusal, ConflictError):
+                    # The version that step 2 has created must be deleted.
+                    await store.mark_in_doubt(session, plan)
                 await store.withdraw(session, identity, claim.holder, plan, refusal, self._lease)
             raise
-        except UpstreamError:
+        except DatabaseUnavailableError:
+            raise
+        except Exception:
             # This process stops working on it, so a repetition need not wait for the lease.
             async with self._database.transaction() as session:
                 await idempotency.renew(session, identity, claim.holder, pause)
             raise
-        async with self._database.transaction() as session:
-            response = await store.record(
-                session, identity, claim.holder, plan, version, self._lease
-            )
         self._on_outcome(plan.kind, "registered")
         return response
+
+    async def _record(
+        self, identity: RequestIdentity, claim: Claim, plan: Plan, version: ModelVersion
+    ) -> StoredResponse:
+        """Step 3. Raises ConflictError where the version has a record already."""
+        for _ in range(ATTEMPTS):
+            await self._presence.require_unrecorded(plan.workspace, plan.tenant, version)
+            try:
+                async with self._database.transaction() as session:
+                    return await store.record(
+                        session, identity, claim.holder, plan, version, self._lease
+                    )
+            except IntegrityError:
+                # Another request has recorded or renamed a version meanwhile.
+                log.info("registration.place_taken", operation=plan.operation)
+        raise ConflictError(
+            f"models:/{version.name}/{version.version} could not be recorded, because other "
+            "requests change the same names. Send it again."
+        )

@@ -17,11 +17,15 @@ from app.control_plane.idempotency.service import RequestIdentity, StoredRespons
 from app.control_plane.registry import service
 from app.control_plane.registry.models import Model, Registration, Token
 from app.control_plane.registry.plan import Plan
+from app.control_plane.registry.presence import is_current
 from app.core.errors import ConflictError, GatewayError, InProgressError, TokenTakenError
 from app.core.request.principal import Principal
 from app.database.engine import now
+from app.mlflow.resources import ModelVersion
 
 CREATED = 201
+# Of the stored response to a registration that was given up, which is rendered as an error.
+GIVEN_UP = 409
 
 
 async def find(session: AsyncSession, request: RequestIdentity) -> Registration | None:
@@ -31,6 +35,7 @@ async def find(session: AsyncSession, request: RequestIdentity) -> Registration 
             Registration.principal == request.principal,
             Registration.key == request.key,
             Registration.settle_at.is_(None),
+            Registration.given_up_at.is_(None),
         )
     )
 
@@ -46,6 +51,7 @@ async def begin(session: AsyncSession, request: RequestIdentity, plan: Plan) -> 
                 Model.tenant == plan.tenant,
                 Model.mlflow_name == plan.mlflow_name,
                 Model.mlflow_version == plan.adopts,
+                is_current(),
             )
         )
         if registered_as is not None:
@@ -89,13 +95,13 @@ async def record(
     request: RequestIdentity,
     holder: str,
     plan: Plan,
-    version: str,
+    version: ModelVersion,
     lease: float,
 ) -> StoredResponse:
     """Record the model with its contributions, the audit event and the response.
 
-    version: the number of its version in MLflow. Raises InProgressError where another process
-    took the request.
+    version: in MLflow. Raises InProgressError where another process took the request, and
+    SQLAlchemy's IntegrityError where another record has the place of the version.
     """
     model = _model(plan, version)
     session.add(model)
@@ -122,10 +128,10 @@ async def record(
         plan.model_id,
         plan.tenant,
         kind=plan.kind,
-        mlflow_name=plan.mlflow_name,
-        mlflow_version=version,
+        mlflow_name=version.name,
+        mlflow_version=version.version,
     )
-    await _end(session, plan, version, lease)
+    await _end(session, plan, version.version, lease)
     return response
 
 
@@ -160,8 +166,70 @@ async def withdraw(
 
 
 async def remove(session: AsyncSession, plan: Plan) -> None:
-    """Remove a registration that has ended."""
-    await session.execute(delete(Registration).where(Registration.operation == plan.operation))
+    """Remove a registration that has ended. One that was given up stays, without further work."""
+    await session.execute(
+        delete(Registration).where(
+            Registration.operation == plan.operation, Registration.given_up_at.is_(None)
+        )
+    )
+    await session.execute(
+        update(Registration).where(Registration.operation == plan.operation).values(settle_at=None)
+    )
+
+
+async def count_failure(session: AsyncSession, plan: Plan) -> int:
+    """Count an internal error of a registration. Returns how many there were."""
+    failures = await session.scalar(
+        update(Registration)
+        .where(Registration.operation == plan.operation)
+        .values(failures=Registration.failures + 1)
+        .returning(Registration.failures)
+    )
+    return failures or 0
+
+
+async def give_up(
+    session: AsyncSession,
+    request: RequestIdentity,
+    holder: str | None,
+    plan: Plan,
+    failure: str,
+    lease: float,
+) -> None:
+    """End a registration that cannot be finished, so that no reconciler continues it.
+
+    The same request gets the failure as its response. holder: of the request; None where its
+    registration had ended, and only versions in MLflow were left to delete. Raises InProgressError
+    where another process took the request.
+    """
+    registration = await session.get(Registration, plan.operation, populate_existing=True)
+    assert registration is not None
+    at = now()
+    if holder is not None:
+        message = (
+            f"This registration was given up at {at:%Y-%m-%d %H:%M} UTC, after it had failed "
+            f"lastingly: {failure} No model was registered. Send it with another Idempotency-Key "
+            "once the cause is gone."
+        )
+        response = StoredResponse(GIVEN_UP, {"message": message})
+        if not await idempotency.complete(session, request, holder, response):
+            raise taken_over_error()
+    registration.given_up_at, registration.failure = at, failure
+    registration.adopts = registration.token = None
+    # A version that it may have created in MLflow is deleted, if that is possible.
+    registration.settle_at = None if holder is None else at + timedelta(seconds=lease)
+    await session.flush()
+    if plan.token is not None:
+        await _release_token(session, plan.token)
+    audit.record(
+        session,
+        plan.actor,
+        "model.registration_given_up",
+        plan.model_id,
+        plan.tenant,
+        kind=plan.kind,
+        reason=failure[:500],
+    )
 
 
 def taken_over_error() -> InProgressError:
@@ -213,7 +281,7 @@ async def _end(session: AsyncSession, plan: Plan, version: str | None, lease: fl
     registration.settle_at = now() + timedelta(seconds=lease)
 
 
-def _model(plan: Plan, version: str) -> Model:
+def _model(plan: Plan, version: ModelVersion) -> Model:
     unchanged: dict[str, Any] = {
         name: getattr(plan, name)
         for name in Plan.model_fields
@@ -222,7 +290,9 @@ def _model(plan: Plan, version: str) -> Model:
     return Model(
         **unchanged
         | {
-            "mlflow_version": version,
+            "mlflow_name": version.name,
+            "mlflow_version": version.version,
+            "mlflow_created_at": version.created,
             "stated_metadata": plan.metadata,
             "root": plan.path[0],
             "metric_sources": {

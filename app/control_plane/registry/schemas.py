@@ -247,6 +247,10 @@ class ModelView(BaseModel):
     warnings: list[RegistrationWarning]
     attestations: list[str] = Field(description="Hashes of its attestations, oldest first.")
     created_at: datetime
+    gone_at: datetime | None = Field(
+        description="When the gateway noticed that its version was deleted in MLflow; null for one "
+        "that exists."
+    )
 
 
 class ModelFilter(BaseModel):
@@ -278,6 +282,9 @@ class LineageModel(BaseModel):
     metrics: dict[str, float]
     private: bool
     created_at: datetime
+    gone_at: datetime | None = Field(
+        description="When the gateway noticed that its version was deleted in MLflow."
+    )
 
 
 class LineageNode(BaseModel):

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.gateway_process import GatewayProcess
+from tests.support.metrics import Scrape
 from tests.support.redis import free_port
 from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy, Stop
@@ -27,7 +29,8 @@ LEASE = 2.0
 @pytest.fixture(scope="module")
 def second(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
     """The gateway that remains when the first one is killed. It reaches MLflow directly."""
-    with RunningGateway(new_database(), mlflow_server.url, registration_lease=LEASE) as running:
+    settings = {"registration_lease": LEASE, "metrics_port": free_port()}
+    with RunningGateway(new_database(), mlflow_server.url, **settings) as running:
         yield running
 
 
@@ -344,3 +347,66 @@ def test_a_registration_that_mlflow_refuses_leaves_nothing(
     assert training.versions() == []
     assert training.models(tenant=training.tenant) == []
     assert not sql(second, "select 1 from tokens where tenant = %s", training.tenant)
+
+
+@contextmanager
+def failing_models(gateway: RunningGateway, model_type: str) -> Iterator[None]:
+    """Make the database fail for models of a type, as a fault of the gateway's own would."""
+    sql(
+        gateway,
+        f"""
+        create function fail() returns trigger language plpgsql as $$ begin
+            if new.model_type = '{model_type}' then raise exception 'a lasting fault'; end if;
+            return new;
+        end $$;
+        create trigger fail before insert on models for each row execute function fail()
+        """,
+    )
+    try:
+        yield
+    finally:
+        sql(gateway, "drop trigger fail on models; drop function fail()")
+
+
+def test_a_registration_that_fails_lastingly_is_given_up(
+    second: RunningGateway, training: Training
+) -> None:
+    body = {"run_id": training.run(accuracy=0.5), "model_type": "doomed", "name": "doomed"}
+    with failing_models(second, "doomed"):
+        assert training.register("baseline", **body).status_code == 500
+        wait_until(lambda: sql(second, "select 1 from registrations where given_up_at is not null"))
+        # The version that it had created in MLflow is deleted.
+        wait_until(lambda: not training.versions("name = 'doomed'"))
+        wait_until(lambda: not sql(second, "select 1 from registrations where settle_at > 'epoch'"))
+    refusal = training.register("baseline", **body)
+    assert refusal.status_code == 409, refusal.text
+    assert refusal.json()["reason"] == "registration_given_up"
+    assert "a lasting fault" not in refusal.text
+    ((details,),) = sql(
+        second,
+        "select details from audit_events where action = 'model.registration_given_up'",
+    )
+    assert "internal error" in details["reason"]
+    metrics = Scrape.of(second.settings.metrics_port)
+    outcome = {"kind": "baseline", "outcome": "given_up"}
+    assert metrics.value("hokusai_registrations_total", **outcome) == 1
+    assert metrics.value("hokusai_reconciler_backlog") == 0
+    again = training.register("baseline", key="another", **body)
+    assert again.status_code == 201, again.text
+
+
+def test_an_adopted_version_is_not_deleted_when_its_registration_is_given_up(
+    second: RunningGateway, training: Training
+) -> None:
+    run = training.run(accuracy=0.5)
+    training.mlflow("registered-models/create", name="kept")
+    training.mlflow("model-versions/create", name="kept", source=f"runs:/{run}/model", run_id=run)
+    body = {"model_uri": "models:/kept/1", "model_type": "doomed too"}
+    given_up = "select 1 from registrations where given_up_at is not null and tenant = %s"
+    with failing_models(second, "doomed too"):
+        assert training.register("baseline", **body).status_code == 500
+        wait_until(lambda: sql(second, given_up, training.tenant))
+        wait_until(lambda: not sql(second, "select 1 from registrations where settle_at > 'epoch'"))
+    assert len(training.versions("name = 'kept'")) == 1
+    again = training.register("baseline", key="another", **body)
+    assert again.status_code == 201, again.text

@@ -141,7 +141,7 @@ def test_a_derived_name_is_a_valid_one(model_type: str, name: str) -> None:
 async def test_a_path_with_files_is_their_place() -> None:
     model = await resolved("runs:/r1/model")
     assert (model.source, model.run_id) == ("mlflow-artifacts:/1/r1/artifacts/model", "r1")
-    assert (model.logged_model, model.name, model.version) == (None, None, None)
+    assert (model.logged_model, model.existing) == (None, None)
 
 
 async def test_system_metrics_are_not_the_models() -> None:
@@ -161,7 +161,8 @@ async def test_a_logged_model_is_its_own_source() -> None:
 
 async def test_a_version_keeps_its_name_and_number() -> None:
     model = await resolved("models:/a name/1")
-    assert (model.source, model.name, model.version) == ("models:/a name/1", "a name", "1")
+    assert model.source == "models:/a name/1"
+    assert (model.existing.name, model.existing.version) == ("a name", "1")
 
 
 @pytest.mark.parametrize(
