@@ -70,6 +70,7 @@ class RegisteredModel(Result):
         warnings: What the caller should check; each has `code` and `message`.
         attestations: The hashes of the attestations about it.
         created_at: When it was registered, in ISO 8601.
+        gone_at: When the gateway noticed that MLflow no longer has its version; None if it has.
     """
 
     model_id: str
@@ -98,6 +99,7 @@ class RegisteredModel(Result):
     warnings: list[dict[str, str]]
     attestations: list[str]
     created_at: str
+    gone_at: str | None
 
 
 class Lineage(Result):
