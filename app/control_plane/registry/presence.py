@@ -22,7 +22,7 @@ from app.mlflow.client import MLflowClient
 from app.mlflow.resources import ModelVersion
 
 # The author of what the gateway notices by itself, in the audit log.
-GATEWAY = Actor("gateway")
+GATEWAY = Actor("gateway", None, None)
 # How often records are brought up to date that another request changes at the same time.
 ATTEMPTS = 3
 
