@@ -30,6 +30,7 @@ from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.lookup import hashes_by_contributor, hashes_by_model
 from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.body_reader import BodyReader
 from app.control_plane.contributors.service import AttestationsByContributor
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.registry.planner import Planner
@@ -48,6 +49,7 @@ from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
+from app.edge.documents import Documents
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowClient
@@ -114,6 +116,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         metrics.count_registration,
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
+    documents = Documents(settings.body_timeout)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -147,6 +150,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Metrics: metrics,
             Peppers: peppers,
             Database: database,
+            Documents: documents,
             Authenticator: authenticator,
             ChangeTransaction: ChangeTransactions(database, credential_cache),
             NewWallets: new_wallets,
@@ -162,8 +166,10 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     )
 
     replay_guard = ReplayGuard(database)
-    proxy = Proxy(settings, upstream, workspaces, replay_guard, mlflow, mlflow_credential)
-    app: ASGIApp = PlaneRouter(proxy, control_plane.BodyReader(api, settings.body_timeout))
+    proxy = Proxy(
+        settings, upstream, workspaces, replay_guard, mlflow, documents, mlflow_credential
+    )
+    app: ASGIApp = PlaneRouter(proxy, BodyReader(api, documents))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
@@ -176,7 +182,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     state_metrics = StateMetrics(
         metrics, fast_path, lifecycle, limiter, upstream, database, mlflow, checks
     )
-    return Gateway(app, api, fast_path)
+    return Gateway(app, api, fast_path, api.state.services)
 
 
 class PlaneRouter:
@@ -202,12 +208,14 @@ class Gateway:
     """The ASGI application: requests pass the middleware, the lifespan is that of FastAPI.
 
     fast_path: the server's protocol passes requests to it first: see `FastPath`.
+    services: the parts of the application, by their types.
     """
 
-    def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath) -> None:
+    def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath, services: AppState) -> None:
         self.app = app
         self.api = api
         self.fast_path = fast_path
+        self.services = services
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return (self.api if scope["type"] == "lifespan" else self.app)(scope, receive, send)

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from starlette.types import Receive, Scope, Send
 
 from app.control_plane import health
+from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings
 from app.main import PUBLIC, UNLIMITED, Gateway, PlaneRouter, create_app
@@ -79,7 +80,7 @@ async def test_paths_below_api_mlflow_go_to_the_data_plane(path: bytes, is_proxi
 
 async def test_the_lifespan_is_that_of_fastapi() -> None:
     app, api = Recorder(), Recorder()
-    gateway = Gateway(app, api, fast_path=None)  # type: ignore[arg-type]
+    gateway = Gateway(app, api, fast_path=None, services=AppState({}))  # type: ignore[arg-type]
     await gateway({"type": "lifespan"}, nothing, nothing)
     await gateway({"type": "http"}, nothing, nothing)
     assert (app.calls, api.calls) == (["http"], ["lifespan"])

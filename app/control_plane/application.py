@@ -11,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
@@ -26,7 +26,6 @@ from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
 from app.control_plane.request_schema import RequestSchemas
-from app.core import strict_json
 from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
@@ -39,7 +38,6 @@ from app.core.errors import (
 )
 from app.core.request.context import context_of
 from app.core.validation_errors import MOST_PROBLEMS, problems_of
-from app.edge.body import MAX_DOCUMENT, read_body
 from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
 from app.telemetry.metrics import Metrics
@@ -102,41 +100,6 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     return api
 
 
-class BodyReader:
-    """ASGI middleware that reads the body of a request, within bounds of size and time.
-
-    It does so before FastAPI, which would turn the gateway's errors into errors of its own, and
-    which accepts JSON in any encoding and with repeated keys.
-    body_timeout: seconds, as HOKUSAI_BODY_TIMEOUT.
-    """
-
-    def __init__(self, app: ASGIApp, body_timeout: float) -> None:
-        self.app = app
-        self.body_timeout = body_timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body: bytes | None = await read_body(
-            receive, limit=MAX_DOCUMENT, body_timeout=self.body_timeout
-        )
-        if body and b"json" in context_of(scope).headers.get(b"content-type", b"").lower():
-            strict_json.parse(body)
-
-        async def replay() -> Message:
-            nonlocal body
-            if body is None:
-                return await receive()
-            message = {"type": "http.request", "body": body, "more_body": False}
-            body = None
-            return message
-
-        try:
-            await self.app(scope, replay, send)
-        finally:
-            route = scope.get("route")
-            if route is not None:
-                context_of(scope).route = route.path
-
-
 class _ErrorResponse(Response):
     """A GatewayError as a Starlette response; `send_error` renders it, as everywhere."""
 
@@ -171,8 +134,9 @@ async def _validation_error(
     # The input is not repeated, since it may contain a secret that was put in the wrong place.
     problems = problems_of(errors, await schemas.of(request.scope["route"]))
     lines = [f"{_spoken(one.where)}: {one.problem}" for one in problems]
-    if len(problems) == MOST_PROBLEMS < len(errors):
-        lines.append("and more")
+    more = len(errors) - MOST_PROBLEMS if len(problems) == MOST_PROBLEMS else 0
+    if more > 0:
+        lines.append(f"and {more:,} more")
     return _ErrorResponse(
         UnprocessableError("; ".join(lines), extra={"problems": [asdict(one) for one in problems]})
     )

@@ -12,9 +12,11 @@ from collections.abc import Sequence
 from http.client import responses
 from typing import Any, ClassVar
 
-from app.core.redaction import redact
+from app.core.redaction import redact, shortened
 
 Headers = Sequence[tuple[bytes, bytes]]
+# Characters of a message; a longer one repeats too much of what the caller sent.
+MAX_MESSAGE = 8000
 
 
 class GatewayError(Exception):
@@ -58,20 +60,21 @@ class GatewayError(Exception):
 
     def body(self, request_id: str) -> bytes:
         """The problem document as UTF-8 JSON."""
+        message = shortened(self.message, MAX_MESSAGE)
         document = json.dumps(
             {
                 "type": f"urn:hokusai:problem:{self.reason}",
                 "title": responses.get(self.status, "Error"),
                 "status": self.status,
-                "detail": self.message,
+                "detail": message,
                 "error_code": self.error_code,
-                "message": self.message,
+                "message": message,
                 "reason": self.reason,
                 "request_id": request_id,
                 **self.extra,
             }
         )
-        # The message may repeat text of the caller, which may contain a key.
+        # The other members may repeat text of the caller too, which may contain a key.
         return redact(document).encode()
 
 
@@ -349,6 +352,13 @@ class TooManyWalletsError(RateLimitedError):
     reason = "too_many_wallets"
 
 
+class TooManyDocumentsError(RateLimitedError):
+    """One address has more documents in the gateway's memory than its share of it."""
+
+    reason = "too_many_documents"
+    closes_connection = True
+
+
 # --- 5xx: the gateway or MLflow failed ---
 
 
@@ -439,6 +449,13 @@ class UnavailableError(GatewayError):
 
 class DatabaseUnavailableError(UnavailableError):
     reason = "database_unavailable"
+
+
+class GatewayBusyError(UnavailableError):
+    """The gateway's memory or threads for documents are used up."""
+
+    reason = "gateway_busy"
+    closes_connection = True
 
 
 class UpstreamBusyError(UnavailableError):

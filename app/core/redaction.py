@@ -14,6 +14,15 @@ def has_secret(text: str) -> bool:
     return "hk_" in text and _SECRET.search(text) is not None
 
 
+def shortened(text: str, longest: int) -> str:
+    """A text for people, redacted, and cut to `longest` characters, with `…` where it was longer.
+
+    Redacted before it is cut: a part of a key would not be recognised.
+    """
+    text = redact(text)
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 def redact(text: str) -> str:
     """The text with each API key and access token replaced by `hk_[redacted]`."""
     return _SECRET.sub("hk_[redacted]", text) if "hk_" in text else text

@@ -15,16 +15,17 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from app.core.json_schema import Schema, alternatives, in_words, inlined, member
-from app.core.redaction import has_secret, redact
+from app.core.redaction import has_secret, shortened
 
 # One of `ValidationError.errors()`.
 Error = Mapping[str, Any]
 Place = Sequence[str | int]
 
-# A person reads no more of them; one body can have many thousands.
-MOST_PROBLEMS = 10
-# A longer name that a caller chose is shortened to this number of characters.
+# A person reads no more of them.
+MOST_PROBLEMS = 20
+# A longer name that a caller chose, and the text of a problem, are shortened to so many characters.
 _LONGEST_NAME = 80
+_LONGEST_PROBLEM = 500
 
 _PLAIN_NAME = re.compile(r"[\w-]+")
 # The last part of a place that is not a member of an object, but a member's name.
@@ -51,7 +52,7 @@ class Problem:
 
 
 def problems_of(errors: Sequence[Error], schema: Schema) -> list[Problem]:
-    """The problems that the errors describe, without duplicates, at most MOST_PROBLEMS.
+    """The problems that the first errors describe, without duplicates, at most MOST_PROBLEMS.
 
     schema: the JSON Schema of what was validated, without references (`json_schema.inlined`).
     """
@@ -70,16 +71,22 @@ def problems_with(model: type[BaseModel], error: ValidationError) -> list[Proble
 
 
 def _problem(error: Error, schema: Schema) -> Problem:
+    where, problem = _described(error, schema)
+    # One of the app's own validators may repeat a value.
+    return Problem(where, shortened(problem, _LONGEST_PROBLEM))
+
+
+def _described(error: Error, schema: Schema) -> tuple[str, str]:
     place = list(error["loc"])
     is_name = len(place) > 1 and place[-1] == _NAME_ITSELF and error.get("input") == place[-2]
     names, parent, expected = _follow(place[:-1] if is_name else place, schema, error["type"])
     where = written_place(names)
     if is_name:
         expected = {**parent.get("propertyNames", {}), "type": "string"}
-        return Problem(where, f"the name {_words(error, expected)}")
+        return where, f"the name {_words(error, expected)}"
     if error["type"] == "extra_forbidden":
-        return Problem(where, unknown_name(str(names[-1]), list(parent.get("properties", ()))))
-    return Problem(where, _words(error, expected))
+        return where, unknown_name(str(names[-1]), list(parent.get("properties", ())))
+    return where, _words(error, expected)
 
 
 def _words(error: Error, expected: Schema | None) -> str:
@@ -162,8 +169,5 @@ def written_place(names: Place) -> str:
 
 
 def _quoted(name: str) -> str:
-    # Redacted before it is shortened: a part of a key would not be recognised.
-    name = redact(name)
-    if len(name) > _LONGEST_NAME:
-        name = f"{name[:_LONGEST_NAME]}…"
+    name = shortened(name, _LONGEST_NAME)
     return json.dumps(name, ensure_ascii=not name.isprintable())

@@ -4,48 +4,100 @@ import asyncio
 import time
 
 from starlette.requests import ClientDisconnect
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
-from app.core.errors import BodyTooLargeError, SlowRequestError
+from app.core.errors import (
+    BodyTooLargeError,
+    GatewayBusyError,
+    GatewayError,
+    SlowRequestError,
+    TooManyDocumentsError,
+)
 from app.core.min_rate import MinimumDataRate
-
-# Bytes of the largest JSON body that the gateway's own endpoints accept.
-MAX_DOCUMENT = 2 * 1024 * 1024
+from app.edge.held_memory import HeldMemory
 
 
-async def read_body(receive: Receive, *, limit: int, body_timeout: float) -> bytes:
+class BodyInMemory:
+    """The memory of one body that is being received, or has been.
+
+    held: what counts it. address: of the client.
+    """
+
+    def __init__(self, held: HeldMemory, address: str) -> None:
+        self.holding = held.hold(address, self._on_end)
+        self._held = held
+        self._refusal: GatewayError | None = None
+        self._wait: asyncio.Timeout | None = None
+
+    def _on_end(self, of_address: bool) -> None:
+        """Called where others need the memory more: ends the wait for the rest of the body."""
+        if of_address:
+            self._refusal = TooManyDocumentsError(
+                f"The unfinished requests of this address have more than {self._held.per_address} "
+                "bytes together, and this one took longest. Send fewer at once.",
+                retry_after=1,
+            )
+        else:
+            self._refusal = GatewayBusyError(
+                f"Unfinished requests have more than {self._held.total} bytes together, and this "
+                "one took longest. Try again."
+            )
+        if self._wait is not None:
+            self._wait.reschedule(asyncio.get_running_loop().time())
+
+    async def next_message(self, receive: Receive, body_timeout: float) -> Message:
+        """The next message of a body. Raises as `read_body`."""
+        try:
+            async with asyncio.timeout(body_timeout) as self._wait:
+                message = await receive()
+        except TimeoutError:
+            raise self._refusal or SlowRequestError(
+                f"Nothing of the request's body was received for {body_timeout:g} seconds. Send "
+                "the request again."
+            ) from None
+        finally:
+            self._wait = None
+        return message
+
+    def grow(self, size: int) -> None:
+        """Count further bytes. Raises as `read_body` where this body has been ended."""
+        if self._refusal is None:
+            self.holding.grow(size)
+        if self._refusal is not None:
+            raise self._refusal
+
+
+async def read_body(
+    receive: Receive, body: BodyInMemory, *, limit: int, body_timeout: float
+) -> bytes:
     """The whole body.
 
     limit: bytes that it may have. body_timeout: seconds for which the client may be silent; it also
     has to keep to the minimum data rate.
 
-    Raises BodyTooLargeError, SlowRequestError, and ClientDisconnect if the client leaves.
+    Raises BodyTooLargeError, SlowRequestError, ClientDisconnect if the client leaves, and
+    TooManyDocumentsError or GatewayBusyError if the memory is needed for others.
     """
-    parts = []
-    size = 0
+    # Not a list of parts: one of a byte takes forty times as much memory.
+    received = bytearray()
     more = True
     rate = MinimumDataRate(body_timeout)
     while more:
         since = time.monotonic()
-        try:
-            async with asyncio.timeout(body_timeout):
-                message = await receive()
-        except TimeoutError:
-            raise SlowRequestError(
-                f"Nothing of the request's body was received for {body_timeout:g} seconds. Send "
-                "the request again."
-            ) from None
+        message = await body.next_message(receive, body_timeout)
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         part = message.get("body", b"")
-        size += len(part)
-        if size > limit:
+        if len(received) + len(part) > limit:
             raise BodyTooLargeError(f"The body of this request may have at most {limit} bytes.")
-        parts.append(part)
+        body.grow(len(part))
+        received += part
         more = message.get("more_body", False)
         if more:
             rate.record(len(part), time.monotonic() - since)
-    return b"".join(parts)
+    # Complete: its sender cannot delay what is left to be done.
+    body.holding.may_end = False
+    return bytes(received)
 
 
 async def discard(receive: Receive, *, limit: int, seconds: float) -> bool:

@@ -29,7 +29,7 @@ Label = Annotated[
 
 
 # For a dict whose keys are labels. Pydantic refuses other keys, but omits that in its JSON Schema.
-ByLabel: Any = Field(max_length=1000, json_schema_extra={"additionalProperties": False})
+ByLabel: Any = Field(json_schema_extra={"additionalProperties": False})
 
 
 def _written_out(value: object) -> object:

@@ -7,17 +7,33 @@ from pydantic import AfterValidator
 
 from app.core.json_data import check_json_data
 from app.rest.fields import refuse_secret
+from app.rest.request_model import AtMost
+
+# Bytes of a document, written as compact JSON in UTF-8.
+MAX_DOCUMENT = 64 * 1024
 
 
-def check_document(value: Any) -> Any:
-    """Return a JSON value that every parser reads the same and that PostgreSQL can store.
+def check_document(value: Any, *, limit: int = MAX_DOCUMENT) -> int:
+    """Check that every parser reads a JSON value the same, and that PostgreSQL can store it.
 
-    Raises ValueError for what `check_json_data` refuses, for NUL, and for an API key or token.
+    limit: bytes that it may have, as compact JSON in UTF-8. Returns how many it has.
+
+    Raises ValueError for what `check_json_data` refuses, for NUL, for an API key or token, and for
+    a larger value.
     """
     check_json_data(value, allow_nul=False)
-    refuse_secret(json.dumps(value))
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode())
+    if size > limit:
+        raise ValueError(f"must have at most {limit // 1024} KiB, and has {size:,} bytes")
+    refuse_secret(text)
+    return size
+
+
+def _checked(value: dict[str, Any]) -> dict[str, Any]:
+    check_document(value)
     return value
 
 
 # A JSON object.
-Document = Annotated[dict[str, Any], AfterValidator(check_document)]
+Document = Annotated[dict[str, Any], AtMost(1000), AfterValidator(_checked)]

@@ -128,6 +128,13 @@ def test_the_page_shows_the_public_address_of_the_gateway(
         assert f"export GATEWAY={public}\n" in client.get("/docs").text
 
 
+def test_the_page_does_not_repeat_the_host_header(gateway: RunningGateway) -> None:
+    with gateway.client(Host="evil.example") as client:
+        page = client.get("/docs").text
+    assert "evil.example" not in page
+    assert f"export GATEWAY={gateway.url}\n" in page
+
+
 def test_operations_that_call_mlflow_list_its_errors() -> None:
     paths = DOCUMENT["paths"]
     for path in ("/api/models/baseline", "/api/models/improved", "/api/attestations"):

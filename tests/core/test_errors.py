@@ -27,6 +27,7 @@ from app.access.tenants.workspaces import Workspaces
 from app.core import errors
 from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
+from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import RawResponse, request, send_raw
@@ -459,6 +460,20 @@ def _(gateways: Gateways) -> Met:
     gateway = gateways.start(failure_limit=1)
     get(gateway, SEARCH, bearer("wrong"))
     return Met(get(gateway, SEARCH, bearer("wrong")), client(gateway, "wrong"))
+
+
+@case(errors.TooManyDocumentsError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start()
+    gateway.service(Documents).held.per_address = 100
+    return Met(send(gateway, "POST", "/api/auth/token", content=b" " * 200))
+
+
+@case(errors.GatewayBusyError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start()
+    gateway.service(Documents).held.total = 100
+    return Met(send(gateway, "POST", "/api/auth/token", content=b" " * 200))
 
 
 @case(errors.TooManyWalletsError)

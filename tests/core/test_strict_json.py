@@ -2,7 +2,8 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -15,7 +16,8 @@ from app.core.errors import InvalidParameterError
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 
-OWN, MLFLOW = "/api/keys", "/api/mlflow/api/2.0/mlflow/experiments/create"
+OWN, MLFLOW = "/api/models/baseline", "/api/mlflow/api/2.0/mlflow/experiments/create"
+KEYS = "/api/keys"
 BAD = {
     "a key twice": (b'{"name": "a", "name": "b"}', "a key twice"),
     "a key twice, escaped": (b'{"name": "a", "n\\u0061me": "b"}', "a key twice"),
@@ -32,6 +34,10 @@ BAD = {
     "Infinity": (b'{"name": "a", "x": -Infinity}', "Infinity"),
     "too deep": (b"[" * 65 + b"]" * 65, "nested"),
     "too many objects": (b"[" + b"{}," * 20_000 + b"{}]", "at most"),
+    "too many numbers": (b"[" + b"0," * 50_000 + b"0]", "at most"),
+    "too many members": (b"{" + b"".join(b'"%d":0,' % n for n in range(50_000)), "at most"),
+    "too many texts": (b'[""' + b' "",""' * 60_000 + b"]", "at most"),
+    "too many in an unfinished one": (b'{"a": [' + b'"",' * 50_000 + b'"', "at most"),
     "two documents": (b'{"name": "a"}{}', "not valid JSON"),
     "an unfinished one": (b'{"name": "a"', "not valid JSON"),
 }
@@ -87,13 +93,13 @@ def test_other_text_reaches_mlflow(member: httpx.Client, value: str, ascii_only:
 @pytest.mark.parametrize("media_type", ["application/json", "Application/Problem+JSON; a=b"])
 def test_every_media_type_of_json_is_read_strictly(member: httpx.Client, media_type: str) -> None:
     headers = {"Content-Type": media_type}
-    answer = member.post(OWN, content=BAD["NUL"][0], headers=headers)
+    answer = member.post(KEYS, content=BAD["NUL"][0], headers=headers)
     refused(answer, 400, "invalid_parameter")
 
 
 def test_text_that_only_resembles_nul_is_accepted(member: httpx.Client) -> None:
     body = b'{"name": "a\\\\u0000 \\\\ud800 \\ud83d\\ude00"}'
-    assert good(member.post(OWN, content=body), 201)["name"] == "a\\u0000 \\ud800 \U0001f600"
+    assert good(member.post(KEYS, content=body), 201)["name"] == "a\\u0000 \\ud800 \U0001f600"
 
 
 @pytest.mark.parametrize(
@@ -110,6 +116,84 @@ def test_text_that_only_resembles_nul_is_accepted(member: httpx.Client) -> None:
 )
 def test_nul_in_a_target_is_refused(member: httpx.Client, path: str) -> None:
     refused(member.get(path), 400, "malformed_request")
+
+
+# As many values as these may be in no body, of any media type, on either plane.
+MANY = {
+    "numbers": b"[" + b"0," * 300_000 + b"0]",
+    "members": b"{" + b",".join(b'"%d":0' % number for number in range(100_000)) + b"}",
+    "lists": b"[" + b"[]," * 300_000 + b"[]]",
+    "texts in one object": b'{"a":[' + b'"\\\\\\"",' * 100_000 + b'""]}',
+    "numbers behind a text with quotes": b'["\\"\\\\",' + b"0," * 300_000 + b"0]",
+}
+MEDIA_TYPES = ["application/json", "text/plain", "application/x+json", "", "multipart/form-data"]
+
+
+@pytest.mark.parametrize("media_type", MEDIA_TYPES)
+@pytest.mark.parametrize("path", ["/api/attestations/verify", "/api/models/baseline", MLFLOW])
+@pytest.mark.parametrize("name", MANY)
+def test_values_are_counted_before_anything_is_built(
+    member: httpx.Client, monkeypatch: pytest.MonkeyPatch, name: str, path: str, media_type: str
+) -> None:
+    built = []
+    monkeypatch.setattr(json, "loads", lambda *_, **__: built.append(1))
+    response = member.post(path, content=MANY[name], headers={"Content-Type": media_type})
+    monkeypatch.undo()
+    assert "at most" in refused(response, 400, "invalid_parameter")["message"]
+    assert built == []
+
+
+def test_text_is_checked_without_building_anything(
+    member: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[int] = []
+    parser = SimpleNamespace(loads=lambda *_, **__: built.append(1))
+    monkeypatch.setattr(strict_json, "json", parser)
+    body = b'{"a": "\\ud83d\\ude00", "b": [' + b"[]," * 500_000 + b"[]"
+    path = "/api/mlflow/api/2.0/mlflow/runs/set-tag"
+    for last, status in ((b"]}", None), (b', "\\ud83d"]}', 400)):
+        response = member.post(path, content=body + last)
+        assert status is None or response.status_code == status
+    monkeypatch.undo()
+    assert built == []
+
+
+def values_in(node: Any) -> int:
+    if isinstance(node, dict):
+        node = list(node.values())
+    return 1 + sum(map(values_in, node)) if isinstance(node, list) else 1
+
+
+AWKWARD = st.text(st.sampled_from('ab,[]{}":\\ \n\0é') | st.characters(codec="utf-8"), max_size=8)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | AWKWARD,
+        lambda inner: st.lists(inner) | st.dictionaries(AWKWARD, inner),
+        max_leaves=40,
+    ),
+    st.booleans(),
+    st.sampled_from([None, 0, 2]),
+)
+def test_the_count_is_that_of_the_parser(value: Any, ascii_only: bool, indent: int | None) -> None:
+    body = json.dumps(value, ensure_ascii=ascii_only, indent=indent).encode()
+    many = values_in(json.loads(body))
+    assert strict_json.count_values(body) == many
+    strict_json.check_shape(body, max_values=many)
+    if many > 1:
+        with pytest.raises(InvalidParameterError, match="at most"):
+            strict_json.check_shape(body, max_values=many - 1)
+
+
+@given(st.text(st.sampled_from('\ud800\udbff\udc00\udfff\\au0"\0é\U0001f600')), st.integers(0, 12))
+def test_the_check_of_escapes_agrees_with_the_parser(text: str, padding: int) -> None:
+    # Long enough that what is checked lies on both sides of the end of a window.
+    before = "x" * (64 * 1024 - 12 - padding)
+    body = json.dumps(before + text).encode()
+    bad = any(c == "\0" or "\ud800" <= c <= "\udfff" for c in json.loads(body))
+    with pytest.raises(InvalidParameterError) if bad else nullcontext():
+        strict_json.check_text(body)
 
 
 @given(st.binary() | st.text().map(str.encode))

@@ -29,20 +29,26 @@ def bearer(gateway: RunningGateway) -> str:
     return f"Authorization: Bearer {gateway.key()}"
 
 
-def test_a_document_has_two_mebibytes_at_most(gateway: RunningGateway) -> None:
-    key = gateway.key()
-    with gateway.client(key) as client:
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        ("/api/keys", 16 * 1024),
+        ("/api/auth/token", 16 * 1024),
+        ("/api/attestations", 2 * 1024**2),
+        ("/api/attestations/verify", 2 * 1024**2),
+        ("/api/models/baseline", 2 * 1024**2),
+    ],
+)
+@pytest.mark.parametrize("media_type", ["application/json", "text/plain", "application/x+json"])
+def test_a_document_has_a_maximum_size(
+    gateway: RunningGateway, path: str, most: int, media_type: str
+) -> None:
+    with gateway.client(gateway.key(), **{"Content-Type": media_type}) as client:
         content = b'{"name": "large"}'
-        response = client.post(
-            "/api/keys",
-            content=content + b" " * (2 * 1024**2 - len(content)),
-            headers={"Content-Type": "application/json"},
-        )
-        assert response.status_code == 201, response.text
-        for body in (b" " * (2 * 1024**2 + 1), iter([b" " * 1024**2] * 3)):
-            response = client.post(
-                "/api/keys", content=body, headers={"Content-Type": "application/json"}
-            )
+        response = client.post(path, content=content + b" " * (most - len(content)))
+        assert response.status_code != 413, response.text
+        for body in (b" " * (most + 1), iter([b" " * most, b" "])):
+            response = client.post(path, content=body)
             assert (response.status_code, response.json()["reason"]) == (413, "body_too_large")
             assert response.headers["connection"] == "close"
 

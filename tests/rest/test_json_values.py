@@ -47,8 +47,15 @@ def test_a_value_that_cannot_be_stored_unchanged_is_refused(value: Any, words: s
     "value",
     [None, True, 0, LARGEST_INTEGER, -LARGEST_INTEGER, 0.5, "\U0001f600", nested(MAX_DEPTH)],
 )
-def test_another_value_is_returned_unchanged(value: Any) -> None:
-    assert check_document(value) is value
+def test_the_size_of_another_value_is_returned(value: Any) -> None:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    assert check_document(value) == len(text.encode())
+
+
+def test_a_larger_value_is_refused() -> None:
+    assert check_document("x" * 98, limit=100) == 100
+    with pytest.raises(ValueError, match="must have at most"):
+        check_document("\u00e4" * 50, limit=100)
 
 
 @given(
@@ -63,7 +70,8 @@ def test_another_value_is_returned_unchanged(value: Any) -> None:
     )
 )
 def test_a_value_that_is_accepted_survives_json(value: Any) -> None:
-    assert json.loads(json.dumps(check_document(value))) == value
+    check_document(value)
+    assert json.loads(json.dumps(value)) == value
 
 
 def test_a_document_is_an_object() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 import uvicorn
@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from app.access.identity import keys
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest
+from app.core.app_state import AppState
 from app.core.request.actor import CLI
 from app.core.request.principal import Scope
 from app.core.settings import Settings
@@ -20,6 +21,8 @@ from app.database.engine import Database
 from app.main import create_app
 from app.server.run import uvicorn_options
 from tests.support.quick_shutdown_server import QuickShutdownServer
+
+T = TypeVar("T")
 
 ALL_SCOPES = tuple(Scope)
 MEMBER_SCOPES = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
@@ -73,6 +76,11 @@ class RunningGateway:
     def connections(self) -> int:
         """The number of open connections from clients."""
         return len(self._server.server_state.connections)
+
+    def service(self, kind: type[T]) -> T:
+        """A part of the running application, by its type."""
+        services: AppState = self.app.services
+        return services[kind]
 
     def key(
         self,

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from app.access.tenants.names import PATTERN
 from app.core.request.principal import Scope
 from app.rest.fields import Label
+from app.rest.request_model import RequestModel
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]
@@ -39,6 +40,7 @@ _IPV6 = "({})(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?".format(
 )
 NetworkText = Annotated[
     str,
+    Field(max_length=43),  # the longest IPv6 network
     AfterValidator(_network),
     Field(
         examples=["203.0.113.0/24"],
@@ -48,10 +50,8 @@ NetworkText = Annotated[
 ]
 
 
-class KeyRequest(BaseModel):
+class KeyRequest(RequestModel):
     """The key that a caller creates for itself, with no more rights than the caller's own."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Label = Field(examples=["training cluster"])
     scopes: Scopes | None = Field(
@@ -77,13 +77,11 @@ class AdminKeyRequest(KeyRequest):
         json_schema_extra={"pattern": PATTERN},
     )
     rate_limit: RateLimit | None = Field(default=None, description="null for the default.")
-    scopes: Scopes = [Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST]
+    scopes: Scopes = Field(default=[Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST])
 
 
-class RotateRequest(BaseModel):
+class RotateRequest(RequestModel):
     """How long the old key keeps working, in seconds."""
-
-    model_config = ConfigDict(extra="forbid")
 
     overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400)] = 86400
 
@@ -126,10 +124,8 @@ class IssuedKey(KeyView):
     key: str = Field(examples=["hk_live_…"])
 
 
-class TokenRequest(BaseModel):
+class TokenRequest(RequestModel):
     """The proof to exchange for a token. Without `message`, the three X-ETH-* headers are it."""
-
-    model_config = ConfigDict(extra="forbid")
 
     message: (
         Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})] | None

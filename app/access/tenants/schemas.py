@@ -6,12 +6,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.tenants.names import PATTERN
 from app.rest.fields import Label
+from app.rest.request_model import RequestModel
 
 
-class TenantRequest(BaseModel):
+class TenantRequest(RequestModel):
     """The tenant to create."""
-
-    model_config = ConfigDict(extra="forbid")
 
     name: Label = Field(examples=["acme"], json_schema_extra={"pattern": PATTERN})
 

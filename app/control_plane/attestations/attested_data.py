@@ -9,6 +9,7 @@ from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import shares
 from app.control_plane.registry.deltas import deltas
 from app.control_plane.registry.metric_direction import Direction, improvement_directions
+from app.control_plane.registry.metric_names import MAX_METRICS, require_metric_names
 from app.core.errors import UnprocessableError
 from app.core.request.principal import Principal
 from app.database.engine import now
@@ -34,6 +35,10 @@ def attested_data(
     if baseline is not None and not delta:
         raise UnprocessableError("The two models have no metric in common to compare.")
     metrics = delta if baseline else improved.metrics
+    require_metric_names(improved.metrics)
+    if baseline is not None:
+        require_metric_names(baseline.metrics)
+        require_metric_names({**baseline.metrics, **improved.metrics}, 2 * MAX_METRICS)
     primary = request.primary_metric or improved.subject.primary_metric
     if primary is not None and primary not in metrics:
         raise UnprocessableError(f"The primary metric {primary} is not one of those attested.")

@@ -9,9 +9,9 @@ import hashlib
 import json
 from typing import Any
 
-from app.core.errors import UnprocessableError
+from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.json_data import TOO_DEEP, TOO_LARGE, check_json_data
-from app.core.strict_json import syntax
+from app.core.strict_json import MAX_OWN_VALUES, check_shape, syntax
 
 
 def canonicalize(data: Any) -> str:
@@ -48,6 +48,11 @@ def parse(text: str | bytes) -> Any:
     """
     if not text.strip():
         raise UnprocessableError("This is empty, and must be a JSON document.")
+    try:
+        encoded = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+        check_shape(encoded, max_values=MAX_OWN_VALUES)
+    except InvalidParameterError as error:
+        raise UnprocessableError(error.message) from None
     try:
         data = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
     except UnicodeDecodeError:

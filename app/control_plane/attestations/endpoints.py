@@ -1,5 +1,6 @@
 """HTTP endpoints: attestations, and their log. Verifying needs no credential."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
@@ -27,9 +28,12 @@ from app.control_plane.attestations.schemas import (
 from app.control_plane.attestations.unsigned import unsigned_members
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.body_reader import MAX_DOCUMENT, DocumentRoute
 from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
+from app.database.engine import Database
+from app.edge.documents import Documents
 from app.rest.dependencies import (
     Attesting,
     ChangeSession,
@@ -37,8 +41,9 @@ from app.rest.dependencies import (
     Reading,
     Session,
 )
+from app.rest.request_model import MAX_MEMBERS
 
-router = APIRouter(prefix="/api/attestations", tags=["attestations"])
+router = APIRouter(prefix="/api/attestations", tags=["attestations"], route_class=DocumentRoute)
 well_known = APIRouter(tags=["attestations"])
 
 PUBLIC = frozenset(
@@ -61,7 +66,9 @@ def _signer(request: Request) -> LogSigner:
 
 async def _strict_body(request: Request) -> Any:
     """The body as unambiguous JSON: what is hashed must not depend on the reader."""
-    return canonical_json.parse(await request.body())
+    body = await request.body()
+    documents, context = state_of(request)[Documents], context_of(request.scope)
+    return await documents.work(context, len(body), canonical_json.parse, body)
 
 
 Signer = Annotated[LogSigner, Depends(_signer)]
@@ -104,21 +111,24 @@ async def issue(
             # Any object: what it lacks of an AttestationView is reported in the response.
             "content": {
                 "application/json": {
-                    "schema": {"type": "object"},
+                    "schema": {"type": "object", "maxProperties": MAX_MEMBERS},
                     "example": {"hash": "9f" * 32, "kind": "witnessed", "data": {"…": "…"}},
                 }
             },
         }
     },
 )
-async def verify(document: StrictBody, session: Session, signer: Signer) -> VerificationView:
+async def verify(request: Request, document: StrictBody, signer: Signer) -> VerificationView:
     """Verify an attestation: whether it is valid, and the result of each check.
 
     Members that nobody signed are named in `unsigned`: anybody can have added them.
     """
-    if not isinstance(document, dict):
-        raise UnprocessableError("An attestation is a JSON object.")
-    checks = await verify_with_log(session, document, signer.attestor)
+    if not isinstance(document, dict) or len(document) > MAX_MEMBERS:
+        raise UnprocessableError(f"An attestation is an object of at most {MAX_MEMBERS} members.")
+    services, context = state_of(request), context_of(request.scope)
+    # In a thread for any size, because each takes milliseconds to verify.
+    run = partial(services[Documents].work, context, MAX_DOCUMENT)
+    checks = await verify_with_log(services[Database], document, signer.attestor, run)
     return VerificationView(
         valid=is_valid(checks),
         checks={name: CheckView.model_validate(check) for name, check in checks.items()},

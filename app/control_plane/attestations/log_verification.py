@@ -1,8 +1,7 @@
 """Verifying an attestation with the log at hand: offline checks, and what the log itself holds."""
 
-import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,29 +12,34 @@ from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import known_attestors
 from app.control_plane.attestations.verification import CheckResult, verify
+from app.database.engine import Database
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
+Run = Callable[..., Awaitable[dict[str, CheckResult]]]
+
+
 async def verify_with_log(
-    session: AsyncSession, document: Mapping[str, Any], attestor: Attestor
+    database: Database, document: Mapping[str, Any], attestor: Attestor, run: Run
 ) -> dict[str, CheckResult]:
     """The checks of `verification.verify` against all attestors of this database.
 
     Unlike an offline verifier, this one finds an entry that is not in the log although the log's
     key signed for it, and knows whether the attestation was revoked.
+
+    run: calls a function with its arguments in a thread. Meanwhile no connection is in use.
     """
-    known = await known_attestors(session)
+    async with database.transaction() as session:
+        known = await known_attestors(session)
     signers = {attestor.address, *(one.address for one in known)}
     keys = [CheckpointVerifier.parse(one.checkpoint_key) for one in known]
-    # In a thread, because anybody may send documents, each of which takes milliseconds to verify.
-    checks = await asyncio.to_thread(
-        verify, document, signers, [attestor.checkpoint_signer.verifier, *keys]
-    )
-    if checks["inclusion"].ok and not await _is_logged(session, document["log"]):
-        # A key that has leaked can sign the checkpoint of a log that does not exist.
-        checks["inclusion"] = CheckResult(False, "the log holds another entry there, or none")
-    checks["revoked"] = await _check_revocation(session, document)
+    checks = await run(verify, document, signers, [attestor.checkpoint_signer.verifier, *keys])
+    async with database.transaction() as session:
+        if checks["inclusion"].ok and not await _is_logged(session, document["log"]):
+            # A key that has leaked can sign the checkpoint of a log that does not exist.
+            checks["inclusion"] = CheckResult(False, "the log holds another entry there, or none")
+        checks["revoked"] = await _check_revocation(session, document)
     return checks
 
 

@@ -3,22 +3,37 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
 
 from app.control_plane.attestations.canonical_json import parse
 from app.control_plane.attestations.models import LogEntry
 from app.control_plane.contributors.shares import ContributionRequest, Contributions, as_list
+from app.control_plane.registry.fields import Directions
+from app.control_plane.registry.metric_names import MAX_METRICS, with_distinct_names
+from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
+from app.rest.request_model import AtMost, RequestModel
 
 EvidenceKind = Literal["witnessed", "claimed"]
 Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-Metrics = Annotated[dict[Label, Number], ByLabel]
+Metrics = Annotated[
+    dict[Label, Number], AtMost(MAX_METRICS), ByLabel, AfterValidator(with_distinct_names)
+]
 Hash = Annotated[
     str,
     TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
     Field(
         description="The attestation's hash, 64 hexadecimal digits.",
+        json_schema_extra={"maxLength": 64},
         examples=["9f" * 32],
     ),
 ]
@@ -35,10 +50,8 @@ _REQUEST: dict[str, Any] = {
 }
 
 
-class ClaimedPair(BaseModel):
+class ClaimedPair(RequestModel):
     """The claimed metrics of both models."""
-
-    model_config = ConfigDict(extra="forbid")
 
     baseline: Metrics
     improved: Metrics
@@ -66,18 +79,17 @@ def _version_form(version: object) -> str:
 
 
 ModelVersion = Annotated[
-    Annotated[str, Tag("string")] | Annotated[int, Tag("integer")],
+    Annotated[Label, Tag("string")]
+    | Annotated[int, Field(ge=0, le=LARGEST_INTEGER), Tag("integer")],
     Discriminator(_version_form),
     Field(examples=["3"]),
 ]
 
 
-class AttestationRequest(BaseModel):
+class AttestationRequest(RequestModel):
     """What to attest: one model, or that a model improves on a baseline."""
 
-    model_config = ConfigDict(
-        extra="forbid", protected_namespaces=(), json_schema_extra={"examples": [_REQUEST]}
-    )
+    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": [_REQUEST]})
 
     kind: EvidenceKind = Field(
         default="witnessed",
@@ -122,7 +134,7 @@ class AttestationRequest(BaseModel):
         description="The metric that counts. Default: that of the registered model; else the only "
         "metric, or the first of accuracy, f1_score, f1, auc, roc_auc.",
     )
-    higher_is_better: Annotated[dict[Label, bool], ByLabel] = Field(
+    higher_is_better: Directions = Field(
         default={},
         description="Whether a higher value is better, for metrics whose names do not show it. "
         "One that contradicts a known name, or the baseline, is refused.",
@@ -253,10 +265,8 @@ class AttestationView(BaseModel):
     created_at: datetime
 
 
-class RevokeRequest(BaseModel):
+class RevokeRequest(RequestModel):
     """Why an attestation is revoked. The reason becomes public in the log."""
-
-    model_config = ConfigDict(extra="forbid")
 
     reason: Label = Field(examples=["The test set leaked into the training data."])
 

@@ -18,6 +18,10 @@ from app.control_plane.attestations.eip712 import (
     TypedData,
 )
 from app.core.errors import GatewayError
+from app.core.redaction import shortened
+
+# Characters of what a check says: it may repeat a part of the document.
+MAX_DETAIL = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,11 @@ def is_valid(checks: Mapping[str, CheckResult]) -> bool:
 
 def _run(check: Any, *arguments: Any) -> CheckResult:
     try:
-        return CheckResult(True, check(*arguments))
+        return CheckResult(True, shortened(check(*arguments), MAX_DETAIL))
     except _CheckFailedError as failure:
-        return CheckResult(False, str(failure))
+        return CheckResult(False, shortened(str(failure), MAX_DETAIL))
     except GatewayError as error:
-        return CheckResult(False, error.message)
+        return CheckResult(False, shortened(error.message, MAX_DETAIL))
     except Exception:  # a hostile document can fail in as many ways as there are types
         return CheckResult(False, "a part is missing, or not of the form that an attestation has")
 

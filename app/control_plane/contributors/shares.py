@@ -13,10 +13,13 @@ from app.core.errors import UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.json_data import LARGEST_INTEGER
 from app.rest.fields import Label
-from app.rest.json_values import check_document
+from app.rest.json_values import MAX_DOCUMENT, check_document
+from app.rest.request_model import MAX_MEMBERS, RequestModel
 
 # All shares of an improvement, in basis points.
 WHOLE = 10_000
+# Bytes of the details of one contribution; those of all of a request are `MAX_DOCUMENT`.
+MAX_DETAILS = 16 * 1024
 
 
 def _address(text: str) -> str:
@@ -41,10 +44,13 @@ Address = Annotated[
 ]
 
 
-class ContributionRequest(BaseModel):
-    """One contribution of data. Any further members are kept as its `details`."""
+class ContributionRequest(RequestModel):
+    """One contribution of data. Any further members are kept as its `details`.
 
-    model_config = ConfigDict(extra="allow")
+    Details have at most 16 KiB, and those of all contributions of a request 64 KiB.
+    """
+
+    model_config = ConfigDict(extra="allow", json_schema_extra={"maxProperties": MAX_MEMBERS})
 
     contributor: Address | None = Field(
         default=None, description="Who gave the data. Default: the request's contributor_address."
@@ -104,7 +110,7 @@ def shares(
     the first of these, one each.
 
     Raises UnprocessableError where a contribution has no contributor, where the weights do not add
-    up to 10000, or where a contributor gives the same data twice.
+    up to 10000, where a contributor gives the same data twice, or for details that are too large.
     """
     weights = _weights([contribution.weight_bps for contribution in contributions])
     result = []
@@ -128,9 +134,10 @@ def shares(
                 weight_bps=weight,
                 data_size=data_size,
                 data_hash=contribution.data_hash,
-                details=_checked(details),
+                details=details,
             )
         )
+    _check_details(result)
     if len({(share.address, share.data_hash) for share in result}) != len(result):
         raise UnprocessableError(
             "A contributor is listed twice with the same data: give each of their contributions a "
@@ -165,9 +172,15 @@ def _weights(weights: Sequence[int | None]) -> list[int]:
     return [next(parts) if weight is None else weight for weight in weights]
 
 
-def _checked(details: dict[str, Any]) -> dict[str, Any]:
-    try:
-        check_document(details)
-    except ValueError as error:
-        raise UnprocessableError(f"data_contribution: {error}.") from None
-    return details
+def _check_details(result: Sequence[Share]) -> None:
+    size = 0
+    for share in result:
+        try:
+            size += check_document(share.details, limit=MAX_DETAILS)
+        except ValueError as error:
+            raise UnprocessableError(f"data_contribution: {error}.") from None
+    if size > MAX_DOCUMENT:
+        raise UnprocessableError(
+            f"data_contribution: the details of all contributions have {size:,} bytes together; at "
+            f"most {MAX_DOCUMENT // 1024} KiB are kept. Store them elsewhere, and give a data_hash."
+        )

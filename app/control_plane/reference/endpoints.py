@@ -30,10 +30,9 @@ class ReferenceEndpoints:
         return response
 
     async def page(self, request: Request) -> Response:
-        """The page, as HTML, with the address under which the caller reaches the gateway."""
+        """The page, as HTML, with the public address of the gateway, or that of this process."""
         _document, text = await self._render_once()
-        public_url = state_of(request)[Settings].public_url
-        address = public_url or str(request.base_url).rstrip("/")
+        address = state_of(request)[Settings].public_url or _own_address(request)
         return HTMLResponse(text.replace(page.ADDRESS, escape(address)), headers=PAGE_HEADERS)
 
     async def _render_once(self) -> tuple[Response, str]:
@@ -47,3 +46,12 @@ class ReferenceEndpoints:
         document = self._api.openapi()
         self._api.openapi_schema = None
         return JSONResponse(document), page.render(document)
+
+
+def _own_address(request: Request) -> str:
+    """The address at which the connection has arrived.
+
+    Not the Host header, which the caller chooses: a cache could show it to others.
+    """
+    host, port = request.scope["server"]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
+from app.control_plane.body_reader import DocumentRoute
 from app.control_plane.registry import service
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.registration import Registrations
@@ -26,7 +27,7 @@ from app.rest.dependencies import CurrentActor, Reading, Registering, Session
 from app.rest.fields import Label
 from app.rest.pagination import Page
 
-router = APIRouter(prefix="/api/models", tags=["models"])
+router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
 
 IdempotencyKey = Annotated[
     str | None,

@@ -5,10 +5,12 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from app.control_plane.registry.metric_names import MAX_METRICS, with_distinct_names
 from app.control_plane.registry.model_uri import check_name
 from app.core.errors import UnprocessableError
 from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
+from app.rest.request_model import AtMost
 
 # Differences and sums of numbers up to this are finite as well.
 LARGEST_METRIC = 1e300
@@ -21,8 +23,10 @@ def _bounded(number: float) -> float:
 
 
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
-Metrics = Annotated[dict[Label, Number], ByLabel]
-Directions = Annotated[dict[Label, bool], ByLabel]
+Metrics = Annotated[
+    dict[Label, Number], AtMost(MAX_METRICS), ByLabel, AfterValidator(with_distinct_names)
+]
+Directions = Annotated[dict[Label, bool], AtMost(MAX_METRICS), ByLabel]
 
 
 def _model_name(text: str) -> str:
@@ -64,7 +68,7 @@ Tags = Annotated[
             TextPattern(r"^[^\x00]*$", "must not contain the character NUL"),
         ],
     ],
-    Field(max_length=100),
+    AtMost(100),
 ]
 
 

@@ -17,6 +17,7 @@ from app.control_plane.registry.metric_direction import (
     improvement_directions,
     resolve_directions,
 )
+from app.control_plane.registry.metric_names import require_metric_names
 from app.control_plane.registry.metric_source import metric_sources
 from app.control_plane.registry.model_uri import (
     ResolvedModel,
@@ -72,6 +73,7 @@ class Planner:
         workspace = (await self._workspaces.get_or_create(principal, actor)).name
         model = await resolve(self._mlflow, workspace, reference)
         metrics, not_finite = _metrics(request, model)
+        require_metric_names(metrics)
         directions = improvement_directions(
             baseline.model_id if baseline else None,
             service.model_directions(baseline) if baseline else {},

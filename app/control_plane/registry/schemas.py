@@ -28,6 +28,7 @@ from app.core.text_pattern import TextPattern
 from app.rest.fields import Label
 from app.rest.json_values import Document
 from app.rest.pagination import Cursor, PageSize
+from app.rest.request_model import RequestModel
 
 ModelKind = Literal["baseline", "improved", "tokenized"]
 
@@ -47,10 +48,10 @@ def _described(example: dict[str, Any]) -> dict[str, Any]:
     return {"examples": [example], "oneOf": _ONE_MODEL}
 
 
-class _Registration(BaseModel):
+class _Registration(RequestModel):
     """What all three registrations have: a model in MLflow, and statements about it."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     model_uri: Annotated[Label, documented_pattern(URI_PATTERN)] | None = Field(
         default=None,
@@ -65,7 +66,9 @@ class _Registration(BaseModel):
         default="model", description="The model's path in the run of run_id."
     )
     metadata: Document = Field(
-        default={}, description="Any JSON object; kept unchanged and shown to your tenant only."
+        default={},
+        description="Any JSON object of at most 64 KiB; kept unchanged and shown to your tenant "
+        "only.",
     )
     metrics: Metrics | None = Field(
         default=None,
@@ -179,6 +182,7 @@ class TokenizedRequest(_Registration):
             "letter or digit",
         ),
         Field(
+            json_schema_extra={"maxLength": 64},
             description="The token. It belongs to the tenant that registers it first; upper and "
             "lower case are the same.",
         ),

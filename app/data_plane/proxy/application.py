@@ -10,12 +10,13 @@ from app.core.request.context import RequestContext, context_of
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.principal import Scope as Right
 from app.core.settings import Settings
-from app.core.strict_json import check_text
+from app.core.strict_json import check_text, has_escapes
 from app.data_plane.proxy.body_policy import (
     MAX_INSPECTED,
     MAX_PARAMETERS,
     inspect,
     inspect_parameters,
+    is_parsed,
     rewrite_experiment,
     rewrite_query,
 )
@@ -28,7 +29,8 @@ from app.data_plane.proxy.server_info import ServerInfo
 from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.headers import RawHeaders, request_headers
 from app.data_plane.upstream.request import UpstreamRequest, encode_headers
-from app.edge.body import read_body
+from app.edge.body import BodyInMemory
+from app.edge.documents import MAX_INLINE, Documents
 from app.mlflow.client import SERVER_INFO, MLflowClient
 
 WORKSPACE = b"x-mlflow-workspace"
@@ -52,6 +54,7 @@ class Proxy:
         workspaces: Workspaces,
         replay_guard: ReplayGuard,
         mlflow: MLflowClient,
+        documents: Documents,
         credential: str | None,
     ) -> None:
         """credential: the value of the Authorization header that the gateway sends to MLflow."""
@@ -68,7 +71,7 @@ class Proxy:
         self.workspaces = workspaces
         self.replay_guard = replay_guard
         self.ownership = OwnershipChecker(mlflow)
-        self.body_timeout = settings.body_timeout
+        self.documents = documents
         self.max_upload = settings.max_upload
         self.server_info = None if settings.direct_artifacts else ServerInfo(mlflow)
         self.credential = credential.encode() if credential else None
@@ -93,16 +96,17 @@ class Proxy:
         if route.dataset:
             await self.ownership.check_dataset(workspace.name, match.parameters[0])
         request = self._upstream_request(line, context, route, target, workspace)
-        await self._set_body(request, line, context, route, workspace, receive)
-        if context.wallet_proof is not None:
-            # As late as possible: a request that the gateway refuses consumes no signature.
-            await self.replay_guard.consume(context.wallet_proof)
-        await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
+        with self.documents.body_of(context) as held:
+            await self._set_body(request, line, context, route, workspace, held, receive)
+            if context.wallet_proof is not None:
+                # As late as possible: a request that the gateway refuses consumes no signature.
+                await self.replay_guard.consume(context.wallet_proof)
+            await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
 
     def prepare_without_io(
         self, line: RequestLine, context: RequestContext, body: bytes
     ) -> UpstreamRequest | None:
-        """The upstream request for a fully received one; None where preparing it needs I/O.
+        """The upstream request for a fully received one; None where that needs I/O or a thread.
 
         body: the whole body. Applies the same rules as the ASGI call, except for those that ask
         MLflow or the database, and raises the same errors. The caller has to consume a wallet proof
@@ -119,11 +123,16 @@ class Proxy:
             return None
         request = self._upstream_request(line, context, route, target, workspace)
         self._body_length(line, context, route)
+        large = len(body) > MAX_INLINE
         if route.method == "GET":
+            if large:
+                return None
             body = body and inspect_parameters(
                 route, body, line.query, workspace.default_experiment
             )
         elif route.inspects_body:
+            if large and is_parsed(route, body):
+                return None
             payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
             if workspace.name is not None and payload.references_resources:
                 return None
@@ -131,6 +140,8 @@ class Proxy:
                 self._allow_new_default(request, line, context, route, workspace, body)
             body = payload.body
         elif body and not route.artifact:
+            if large and has_escapes(body):
+                return None
             check_text(body)
         request.body = body
         return request
@@ -248,6 +259,7 @@ class Proxy:
         context: RequestContext,
         route: Route,
         workspace: Workspace,
+        held: BodyInMemory,
         receive: Receive,
     ) -> None:
         """Give the request its body: streamed, or in memory where the gateway has to read it."""
@@ -255,35 +267,48 @@ class Proxy:
         chunked = size is None
         if route.method == "GET":
             if size != 0:
-                body = await read_body(
-                    receive, limit=MAX_PARAMETERS, body_timeout=self.body_timeout
-                )
-                request.body = inspect_parameters(
-                    route, body, line.query, workspace.default_experiment
+                body = await self.documents.receive(held, receive, limit=MAX_PARAMETERS)
+                request.body = await self.documents.work(
+                    context,
+                    len(body),
+                    inspect_parameters,
+                    route,
+                    body,
+                    line.query,
+                    workspace.default_experiment,
                 )
         elif route.inspects_body:
-            body = await read_body(receive, limit=MAX_INSPECTED, body_timeout=self.body_timeout)
-            payload = inspect(route, body, workspace.default_experiment, workspace.name or "")
+            body = await self.documents.receive(held, receive, limit=MAX_INSPECTED)
+            default, own = workspace.default_experiment, workspace.name or ""
+            size = len(body) if is_parsed(route, body) else 0
+            payload = await self.documents.work(context, size, inspect, route, body, default, own)
             if workspace.name is not None and payload.references_resources:
                 await self.ownership.check(workspace.name, payload)
             if payload.body is not body:
                 self._allow_new_default(request, line, context, route, workspace, body)
             request.body = payload.body
         elif route.otlp:
-            body = await read_body(receive, limit=MAX_SPANS, body_timeout=self.body_timeout)
+            body = await self.documents.receive(held, receive, limit=MAX_SPANS)
             media_type = spans_type(context.headers.get(b"content-type", b""))
             encoding = context.headers.get(b"content-encoding")
-            request.body = checked_spans(body, media_type, encoding)
+            # A small one may be large once it is unpacked.
+            size = len(body) if encoding is None else MAX_SPANS
+            request.body = await self.documents.work(
+                context, size, checked_spans, body, media_type, encoding
+            )
+            if encoding is not None:
+                held.grow(len(request.body))
             replaced = (b"content-type", b"content-encoding")
             request.headers = [item for item in request.headers if item[0] not in replaced]
             request.headers.append((b"content-type", media_type))
         elif not route.artifact and (chunked or 0 < (size or 0) <= MAX_INSPECTED):
             # MLflow reads a chunked JSON body as empty, and a body with a lone surrogate only up to
             # that: the rest is lost, and the response may still be 200.
-            request.body = await read_body(
-                receive, limit=MAX_INSPECTED, body_timeout=self.body_timeout
+            body = await self.documents.receive(held, receive, limit=MAX_INSPECTED)
+            await self.documents.work(
+                context, len(body) if has_escapes(body) else 0, check_text, body
             )
-            check_text(request.body)
+            request.body = body
         else:
             request.content_length = size
             request.chunked = chunked
