@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.core.request.principal import Scope
+from app.core.validation_errors import MOST_PROBLEMS
 from tests.control_plane.openapi_document import DOCUMENT, OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.responses import refused
@@ -59,4 +60,4 @@ def test_a_near_miss_is_asked_about_and_a_secret_is_not_repeated(gateway: Runnin
         response = client.get("/api/models", params={key: "x", **{f"x{n}": "" for n in range(50)}})
     refused(response, 422, "validation_failed")
     assert key not in response.text
-    assert len(response.json()["problems"]) == 10
+    assert len(response.json()["problems"]) == MOST_PROBLEMS

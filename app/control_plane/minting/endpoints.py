@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
+from pydantic import Field
 
 from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.schemas import Hash
@@ -20,6 +21,7 @@ ChainModelId = Annotated[
     TextPattern(
         r"^(0|[1-9][0-9]{0,76})$", "must be a whole number of 1 to 77 digits, without leading zeros"
     ),
+    Field(json_schema_extra={"maxLength": 77}),
 ]
 
 
