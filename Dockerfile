@@ -25,7 +25,7 @@ RUN /build/bin/pip wheel --no-cache-dir --no-index --no-deps --no-build-isolatio
         /wheels/*.whl
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin hokusai \
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin hokusai \
     # The data directory has only the first admin key.
     && install --directory --owner hokusai --mode 0700 /data
 COPY --from=build /venv /venv

@@ -10,6 +10,12 @@
 set -eu
 umask 077
 
+# Object stores such as VersityGW keep ETag and content type in `user.*` attributes of the files.
+xattrs=
+if tar --version 2>/dev/null | grep -q 'GNU tar'; then
+    xattrs='--xattrs --xattrs-include=user.*'
+fi
+
 fail() {
     echo "error: $1" >&2
     exit 1
@@ -60,9 +66,9 @@ postgresql pg_dump "$GATEWAY_DATABASE_URL" --format=custom --file="$draft/gatewa
 postgresql pg_dump "$MLFLOW_DATABASE_URL" --format=custom --file="$draft/mlflow.dump"
 if [ -n "${ARTIFACTS_DIR:-}" ]; then
     status=0
-    tar -C "$ARTIFACTS_DIR" -cf "$draft/artifacts.tar" . || status=$?
+    tar $xattrs -C "$ARTIFACTS_DIR" -cf "$draft/artifacts.tar" . || status=$?
     # GNU tar exits with 1 if a file changed while it was read: an upload that no record refers to.
-    if [ "$status" -eq 1 ] && tar --version 2>/dev/null | grep -q 'GNU tar'; then
+    if [ "$status" -eq 1 ] && [ -n "$xattrs" ]; then
         echo "warning: artifacts were uploaded during the backup, and may be incomplete in it" >&2
     elif [ "$status" -ne 0 ]; then
         fail "tar could not copy $ARTIFACTS_DIR"

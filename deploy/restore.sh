@@ -9,6 +9,12 @@
 set -eu
 umask 077
 
+# Object stores such as VersityGW keep ETag and content type in `user.*` attributes of the files.
+xattrs=
+if tar --version 2>/dev/null | grep -q 'GNU tar'; then
+    xattrs='--xattrs --xattrs-include=user.*'
+fi
+
 fail() {
     echo "error: $1" >&2
     exit 1
@@ -65,7 +71,7 @@ fi
 # In the reverse order of the backup, so that a gateway that starts too early finds no records,
 # instead of records without their models.
 if [ -f "$backup/artifacts.tar" ]; then
-    tar -C "$ARTIFACTS_DIR" -xf "$backup/artifacts.tar"
+    tar $xattrs -C "$ARTIFACTS_DIR" -xf "$backup/artifacts.tar"
 fi
 for name in mlflow gateway; do
     if [ "$name" = mlflow ]; then url=$MLFLOW_DATABASE_URL; else url=$GATEWAY_DATABASE_URL; fi

@@ -1,7 +1,11 @@
 """The entry point of `hokusai-gateway`."""
 
 import errno
+import json
+import os
 import sys
+from datetime import UTC, datetime
+from typing import NoReturn
 
 from app.core.errors import StartupError
 
@@ -21,12 +25,24 @@ def main() -> None:
 
             app(prog_name="hokusai-gateway")
     except StartupError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        _fail(str(error))
     except OSError as error:
         # Of a file or a disk; errors of connections are handled where they happen.
         if error.errno not in _DISK_ERRORS:
             raise
-        place = f": {error.filename}" if error.filename else ""
-        print(f"error: {error.strerror}{place}", file=sys.stderr, flush=True)
-        sys.exit(2)
+        _fail(f"{error.strerror}: {error.filename}" if error.filename else str(error.strerror))
+
+
+def _fail(message: str) -> NoReturn:
+    """Print the message to standard error, and end with exit code 2.
+
+    It is an event of the log if `serve` was to log JSON, whether or not the settings are valid.
+    """
+    if sys.argv[1:] == ["serve"] and os.environ.get("HOKUSAI_LOG_FORMAT", "").strip() == "json":
+        at = datetime.now(UTC).isoformat()
+        failed = {"event": "server.failed", "level": "error", "error": message, "timestamp": at}
+        message = json.dumps(failed)
+    else:
+        message = f"error: {message}"
+    print(message, file=sys.stderr, flush=True)
+    sys.exit(2)

@@ -65,6 +65,7 @@ class Application:
 
     async def _lifespan(self, scope: Any, receive: Any, send: Any) -> None:
         from app.server.draining import drain_on_sigterm
+        from app.server.name_lookups import ignore_abandoned_lookups
 
         failed: dict[str, Any] | None = None
 
@@ -75,6 +76,7 @@ class Application:
             else:
                 if message["type"] == "lifespan.startup.complete":
                     memory.freeze_gc()
+                    ignore_abandoned_lookups(asyncio.get_running_loop())
                     drain_on_sigterm(scope["state"], load_settings().drain_delay)
                 await send(message)
 

@@ -6,13 +6,66 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
+
+log = structlog.get_logger()
+
 
 class Progress:
-    """Prints a line for each step of the start, with its duration."""
+    """Reports each step of the start.
+
+    as_log: with an event of the log, in place of a line on standard output with the duration.
+    """
+
+    def __init__(self, *, as_log: bool = False) -> None:
+        self._as_log = as_log
+
+    def line(self, text: str) -> None:
+        """Report what is not a step, such as a warning."""
+        if not self._as_log:
+            write_line(text)
+        elif text:
+            log.info("server.starting", step=text)
+
+    def summary(
+        self,
+        *,
+        gateway: str,
+        mlflow: str,
+        postgres: str,
+        directory: Path,
+        admin_key_file: Path | None,
+        new_key: str | None,
+    ) -> None:
+        """Report what runs where; for people also which commands to type next.
+
+        gateway: the URL without a path. mlflow, postgres: descriptions, without secrets.
+        admin_key_file: the file of the first admin key, if it exists here.
+        new_key: that key, if this start created it and may print it; otherwise None.
+        """
+        if self._as_log:
+            log.info("server.started", gateway=gateway, mlflow=mlflow, postgresql=postgres)
+            return
+        rows = [
+            ("gateway", gateway),
+            ("API docs", f"{gateway}/docs"),
+            ("MLflow", mlflow),
+            ("PostgreSQL", postgres),
+            ("data", str(directory)),
+        ]
+        if new_key is not None:
+            rows.append(("admin key", f"{new_key}  (shown only now; stored in {admin_key_file})"))
+        elif admin_key_file is not None:
+            rows.append(("admin key", f"in {admin_key_file}"))
+        write_line(_summary(gateway, rows, admin_key_file))
 
     @contextmanager
     def step(self, description: str) -> Iterator[None]:
-        """Print the description when the step starts, and its duration when it is done."""
+        """Report the description when the step starts, and its duration when it is done."""
+        if self._as_log:
+            log.info("server.starting", step=description)
+            yield
+            return
         started = time.monotonic()
         write_line(f"{description} ... ", end="")
         try:
@@ -33,32 +86,7 @@ def write_line(text: str, end: str = "\n") -> None:
         pass
 
 
-def startup_summary(
-    *,
-    gateway: str,
-    mlflow: str,
-    postgres: str,
-    directory: Path,
-    admin_key_file: Path | None,
-    new_key: str | None,
-) -> str:
-    """The text that says what runs where, and which commands to type next.
-
-    gateway: the URL without a path. mlflow, postgres: descriptions, without secrets.
-    admin_key_file: the file of the first admin key, if it exists here.
-    new_key: that key, if this start created it and may print it; otherwise None.
-    """
-    rows = [
-        ("gateway", gateway),
-        ("API docs", f"{gateway}/docs"),
-        ("MLflow", mlflow),
-        ("PostgreSQL", postgres),
-        ("data", str(directory)),
-    ]
-    if new_key is not None:
-        rows.append(("admin key", f"{new_key}  (shown only now; stored in {admin_key_file})"))
-    elif admin_key_file is not None:
-        rows.append(("admin key", f"in {admin_key_file}"))
+def _summary(gateway: str, rows: list[tuple[str, str]], admin_key_file: Path | None) -> str:
     lines = ["", "The Hokusai registry gateway is running.", ""]
     lines += [f"  {name:<12}{value}" for name, value in rows]
     key = "<an API key>" if admin_key_file is None else f"$(cat '{admin_key_file}')"

@@ -19,9 +19,10 @@ from app.server.listener import open_socket
 from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
 from app.standalone.admin_key import ensure_admin_key
-from app.standalone.console import Progress, startup_summary, write_line
+from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.migrate_in_child import migrate_in_child
+from app.telemetry.logs import configure_logs
 
 if TYPE_CHECKING:
     from app.standalone.dependencies import Dependencies
@@ -37,20 +38,26 @@ def serve() -> None:
     """
     # Every file that is created in the data directory is private to this user.
     os.umask(0o077)
+    settings = load_settings()
+    progress = Progress(as_log=settings.log_format == "json")
+    if settings.log_format == "json":
+        configure_logs(settings)
     for line in unknown_variables(os.environ):
-        print(line, file=sys.stderr, flush=True)
+        if settings.log_format == "json":
+            progress.line(line)
+        else:
+            print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:
-            _serve(load_settings(), cleanup)
+            _serve(settings, progress, cleanup)
         except ShutdownRequested:
-            write_line("")
+            progress.line("")
         finally:
             # Otherwise a second Ctrl-C could leave a child process running.
             ignore_signals()
 
 
-def _serve(settings: Settings, cleanup: ExitStack) -> None:
-    progress = Progress()
+def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
     directory = DataDirectory(settings.data_dir)
     has_children = settings.database_url is None or settings.mlflow_url is None
     has_attestor = has_attestor_key(settings)
@@ -60,13 +67,13 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
         directory.lock()
         cleanup.callback(directory.unlock)
     for risk in settings.risks:
-        write_line(f"warning: {risk}")
+        progress.line(f"warning: {risk}")
     listener = cleanup.enter_context(open_socket(settings.host, settings.port))
     os.environ["HOKUSAI_PORT"] = str(listener.getsockname()[1])
     if settings.key_pepper is None:
         os.environ["HOKUSAI_KEY_PEPPER"] = directory.ensure_pepper()
         if settings.database_url is not None:
-            write_line(
+            progress.line(
                 "warning: HOKUSAI_KEY_PEPPER is not set: the API keys of this database work only "
                 f"with the pepper in {directory.path / 'pepper'}"
             )
@@ -83,7 +90,7 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
 
     def print_summary() -> None:
         key_file = directory.admin_key_file
-        text = startup_summary(
+        progress.summary(
             gateway=settings.public_url or _local_url(listener),
             mlflow=_describe_mlflow(configured, started, directory),
             postgres=_describe_postgres(configured, started),
@@ -92,9 +99,8 @@ def _serve(settings: Settings, cleanup: ExitStack) -> None:
             # In production the output is a log that others read, so the key is only in its file.
             new_key=new_key if has_children else None,
         )
-        write_line(text)
 
-    write_line("Starting the gateway")
+    progress.line("Starting the gateway")
     stopped = threading.Event()
     cleanup.callback(stopped.set)
     _call_when_listening(listener, stopped, print_summary)
@@ -116,9 +122,9 @@ def _start_dependencies(
     dependencies = Dependencies(
         directory, progress, database_url=url, mlflow_url=settings.mlflow_url
     )
-    cleanup.callback(write_line, "Stopped.")
+    cleanup.callback(progress.line, "Stopped.")
     cleanup.callback(dependencies.stop)
-    cleanup.callback(write_line, "Stopping what was started here ...")
+    cleanup.callback(progress.line, "Stopping what was started here ...")
     dependencies.start()
     directory.write_database_url(dependencies.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = dependencies.database_url

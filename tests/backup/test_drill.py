@@ -87,6 +87,18 @@ def script(
     )
 
 
+ATTRIBUTE = "user.content-type"
+
+
+def marks(file: Path) -> bool:
+    """Give a file an attribute, as object stores do; whether this file system has any."""
+    try:
+        os.setxattr(file, ATTRIBUTE, b"text/plain")
+    except OSError:
+        return False
+    return True
+
+
 def artifact(client: httpx.Client, run: str) -> bytes:
     """The model file of a run, through the gateway."""
     answer = client.get("/api/mlflow/api/2.0/mlflow/runs/get", params={"run_id": run})
@@ -166,6 +178,8 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
             good(admin.delete(f"/api/admin/keys/{key_id}"), 204)
         middle = left_in_the_middle(gateway, mlflow.url, training, tmp_path)
 
+        marked = next(path for path in lost.artifacts.rglob("MLmodel"))
+        has_attributes = marks(marked)
         backups = tmp_path / "backups"
         made = script("backup.sh", backups, lost.variables())
         assert made.returncode == 0, made.stderr
@@ -188,6 +202,9 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
     with installation(tmp_path / "new") as new:
         done = script("restore.sh", backup, new.variables())
         assert done.returncode == 0, done.stderr
+        if has_attributes:
+            restored_file = new.artifacts / marked.relative_to(lost.artifacts)
+            assert os.getxattr(restored_file, ATTRIBUTE) == b"text/plain"
         migrate(new.gateway_database)
         with (
             ChildMLflow(new.directory, new.mlflow_database) as mlflow,

@@ -184,6 +184,7 @@ def test_metrics_are_never_published_with_the_gateway() -> None:
     rules = made["NetworkPolicy", "r-gateway"]["spec"]["ingress"]
     assert [rule["ports"][0]["port"] for rule in rules] == ["http", "metrics"]
     assert all(rule["from"] for rule in rules)
+    assert all(rule["to"] for rule in made["NetworkPolicy", "r-gateway"]["spec"]["egress"])
     nobody = render({**LEAST, "networkPolicy": {"clients": [], "prometheus": []}})
     assert not nobody["NetworkPolicy", "r-gateway"]["spec"]["ingress"]
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg2
 import pytest
@@ -19,7 +20,7 @@ TEXT = COMPOSE.read_text()
 ENTRY = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
 SERVICES: dict[str, dict[str, Any]] = yaml.safe_load(TEXT)["services"]
 NAMES = sorted(SERVICES)
-ONE_SHOTS = {"migrate", "bucket"}
+ONE_SHOTS = {"migrate", "bucket", "databases"}
 
 
 def test_it_follows_the_compose_specification() -> None:
@@ -43,9 +44,52 @@ def test_a_service_is_confined(name: str) -> None:
 def test_only_the_entry_is_published_and_on_this_machine_alone() -> None:
     assert [name for name in NAMES if "ports" in SERVICES[name]] == ["entry"]
     assert SERVICES["entry"]["ports"] == ["${ENTRY_ADDRESS:-127.0.0.1}:${ENTRY_PORT:-8000}:8000"]
-    assert yaml.safe_load(TEXT)["networks"]["back"] == {"internal": True}
-    for name in set(NAMES) - {"entry", "gateway"}:
-        assert SERVICES[name]["networks"] == ["back"]
+    networks = yaml.safe_load(TEXT)["networks"]
+    assert [name for name in networks if not networks[name].get("internal")] == ["edge"]
+    assert [name for name in NAMES if "edge" in SERVICES[name]["networks"]] == ["entry"]
+
+
+def test_a_service_reaches_only_what_it_needs() -> None:
+    def reachable(name: str) -> set[str]:
+        own = set(SERVICES[name]["networks"])
+        return {other for other in NAMES if own & set(SERVICES[other]["networks"])} - {name}
+
+    assert reachable("entry") == {"gateway"}
+    assert not {"s3", "bucket"} & reachable("gateway")
+    for store in ("s3", "redis"):
+        assert not {"entry", "redis", "s3"} & reachable(store)
+    assert not {"mlflow", "s3", "bucket"} & reachable("redis")
+    assert not {"gateway", "entry", "redis"} & reachable("s3")
+    assert "redis" not in reachable("mlflow")
+
+
+def test_an_image_is_built_once() -> None:
+    built = [SERVICES[name]["image"] for name in NAMES if "build" in SERVICES[name]]
+    assert len(built) == len(set(built)) == 3
+    for name in NAMES:
+        if SERVICES[name]["image"] in built and "build" not in SERVICES[name]:
+            assert SERVICES[name]["pull_policy"] == "never"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_image_has_a_full_version_and_swap_adds_no_memory(name: str) -> None:
+    service = SERVICES[name]
+    assert service["memswap_limit"] == service["mem_limit"]
+    if not service["image"].startswith("hokusai-"):
+        assert re.search(r":\d+\.\d+(\.\d+)?(-alpine)?$", service["image"])
+    user, _, group = service["user"].partition(":")
+    assert "0" not in (user, group)
+    if user == "10003":  # the image has no such user, whose group would be root's
+        assert group == "10003"
+
+
+def test_artifacts_pass_through_a_volume_and_not_through_memory() -> None:
+    mlflow = SERVICES["mlflow"]
+    assert "scratch:/scratch" in mlflow["volumes"]
+    assert not [entry for entry in mlflow["tmpfs"] if "scratch" in entry]
+    dockerfile = (ROOT / "deploy/mlflow/Dockerfile").read_text()
+    assert "TMPDIR=/scratch" in dockerfile
+    assert "--owner mlflow --group mlflow --mode 0700 /scratch" in dockerfile
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -67,7 +111,8 @@ def test_postgresql_is_healthy_only_once_it_listens_on_tcp() -> None:
 
 def test_the_gateway_starts_after_the_migration_and_the_bucket() -> None:
     assert "migrate" in SERVICES["gateway"]["depends_on"]
-    assert "bucket" in SERVICES["mlflow"]["depends_on"]
+    assert {"bucket", "databases"} <= SERVICES["mlflow"]["depends_on"].keys()
+    assert "databases" in SERVICES["migrate"]["depends_on"]
     assert SERVICES["migrate"]["command"] == ["migrate"]
 
 
@@ -80,7 +125,7 @@ def test_the_gateway_can_be_scaled() -> None:
     delay = float(gateway["environment"]["HOKUSAI_DRAIN_DELAY"])
     assert float(gateway["stop_grace_period"].removesuffix("s")) > delay + grace
     # The entry has to notice before the listener closes.
-    check = re.search(r"check inter (\d+)s fall (\d+)", ENTRY)
+    check = re.search(r"check inter (\d+)s downinter 500ms fall (\d+)", ENTRY)
     assert check is not None
     assert delay > int(check[1]) * int(check[2])
     assert float(SERVICES["entry"]["stop_grace_period"].removesuffix("s")) > grace
@@ -88,7 +133,7 @@ def test_the_gateway_can_be_scaled() -> None:
 
 def test_users_are_not_sent_to_a_store_that_they_cannot_reach() -> None:
     assert "s3" in NAMES
-    assert SERVICES["s3"]["networks"] == ["back"]
+    assert "entry" not in SERVICES["s3"]["networks"]
     assert SERVICES["gateway"]["environment"]["HOKUSAI_DIRECT_ARTIFACTS"] == "false"
 
 
@@ -139,7 +184,7 @@ def test_it_names_settings_that_there_are() -> None:
     assert settings_in(TEXT) <= SETTINGS
 
 
-def test_the_first_start_makes_a_database_each_that_the_other_cannot_enter(
+def test_each_start_makes_a_database_each_that_the_other_cannot_enter(
     postgres: EmbeddedPostgreSQL, tmp_path: Path
 ) -> None:
     superuser = psycopg2.connect(postgres.url("postgres"))
@@ -149,15 +194,22 @@ def test_the_first_start_makes_a_database_each_that_the_other_cannot_enter(
         "PGHOST": parameters["host"],
         "PGPORT": parameters.get("port", "5432"),
         "PGPASSWORD": superuser.info.password,
-        "POSTGRES_USER": parameters["user"],
+        "PGUSER": parameters["user"],
         "GATEWAY_DB_PASSWORD": "one'; DROP",
         "MLFLOW_DB_PASSWORD": "two",
     }
-    # The names are those of the image's first start; the server here has an `mlflow` already.
+    # The server here has an `mlflow` already.
     script = (ROOT / "deploy/postgres/databases.sh").read_text()
     for name in ("hokusai", "mlflow"):
         script = script.replace(f"make {name}\n", f"make deployed_{name}\n")
     subprocess.run(["sh", "-c", script], env=environment, check=True)
+    # Again with a new password, as after a change of .env.
+    environment["MLFLOW_DB_PASSWORD"] = "three"
+    subprocess.run(["sh", "-c", script], env=environment, check=True)
+    url = f"postgresql://deployed_mlflow:%s@/deployed_mlflow?host={quote(parameters['host'])}"
+    psycopg2.connect(url % "three").close()
+    with pytest.raises(psycopg2.OperationalError):
+        psycopg2.connect(url % "two")
     with superuser.cursor() as cursor:
         for role, own, foreign in (
             ("deployed_hokusai", "deployed_hokusai", "deployed_mlflow"),

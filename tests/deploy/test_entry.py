@@ -1,10 +1,13 @@
 """deploy/haproxy/haproxy.cfg, run by a real HAProxy in front of two real gateways."""
 
 import json
+import os
 import re
 import shutil
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -12,10 +15,11 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.deploy.files import ROOT
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.gateway_process import GatewayProcess
 from tests.support.metrics import Scrape
 from tests.support.redis import RunningRedis, free_port
+from tests.support.sql import sql
 from tests.support.waiting import wait_until
 
 CONFIG = (ROOT / "deploy/haproxy/haproxy.cfg").read_text()
@@ -40,7 +44,8 @@ def start(tmp_path: Path, health_port: int) -> Iterator[Callable[..., str]]:
     """Runs the configuration in front of the given ports: its address."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(*gateways: int) -> str:
+    def run(*gateways: int, trusted: str = "192.0.2.1", checked: bool = True) -> str:
+        """trusted: ENTRY_TRUSTED_PROXIES. checked: wait for the result of the first checks."""
         assert HAPROXY is not None
         entry = free_port()
         text = CONFIG.replace("bind :8000", f"bind 127.0.0.1:{entry}")
@@ -48,17 +53,30 @@ def start(tmp_path: Path, health_port: int) -> Iterator[Callable[..., str]]:
         # Instead of the engine's name server, which gives an address for each replica.
         servers = "\n".join(f"    server g{port} 127.0.0.1:{port}" for port in gateways)
         text, found = re.subn(r"^    server-template .*$", servers, text, flags=re.MULTILINE)
-        assert found == 1
+        assert found == 2
         (tmp_path / "haproxy.cfg").write_text(text)
-        started.append(subprocess.Popen([HAPROXY, "-db", "-f", str(tmp_path / "haproxy.cfg")]))
-        url = f"http://127.0.0.1:{health_port}/health"
-        wait_until(lambda: answers(url, 200 if gateways else 503))
+        started.append(
+            subprocess.Popen(
+                [HAPROXY, "-db", "-f", str(tmp_path / "haproxy.cfg")],
+                env={**os.environ, "ENTRY_TRUSTED_PROXIES": trusted},
+            )
+        )
+        if checked:
+            url = f"http://127.0.0.1:{health_port}/health"
+            wait_until(lambda: answers(url, 200 if gateways else 503))
+        else:
+            wait_until(lambda: listens(entry))
         return f"http://127.0.0.1:{entry}"
 
     yield run
     for process in started:
         process.terminate()
         process.wait()
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def answers(url: str, status: int) -> bool:
@@ -68,10 +86,12 @@ def answers(url: str, status: int) -> bool:
         return False
 
 
-def test_the_file_is_one_that_haproxy_takes() -> None:
+@pytest.mark.parametrize("trusted", ["172.31.249.1", "10.0.0.0/8 fd00::/8 127.0.0.1"])
+def test_the_file_is_one_that_haproxy_takes(trusted: str) -> None:
     assert HAPROXY is not None
     run = subprocess.run(
         [HAPROXY, "-c", "-f", str(ROOT / "deploy/haproxy/haproxy.cfg")],
+        env={**os.environ, "ENTRY_TRUSTED_PROXIES": trusted},
         capture_output=True,
         text=True,
         check=False,
@@ -126,12 +146,59 @@ def test_a_gateway_that_stops_is_left_while_it_still_serves(
         "drain_delay": "60",
     }
     with GatewayProcess(tmp_path, free_port(), **settings) as gateway:
-        start(gateway.port)
+        url = start(gateway.port)
         gateway.terminate()
         wait_until(lambda: health() == 503)
         assert gateway.status("/version") == 200
+        # No other one is there, so it is used for as long as it serves.
+        answers = [httpx.get(f"{url}/version", trust_env=False) for _ in range(5)]
+        assert {answer.status_code for answer in answers} == {200}
         gateway.terminate()
         assert gateway.wait(60) == 0
+
+
+def test_no_request_fails_while_gateways_are_added(
+    start: Callable[..., str], new_database: Callable[[], str]
+) -> None:
+    """An address is known as soon as its container starts, and before anything listens there."""
+    with RunningGateway(new_database(), f"http://127.0.0.1:{free_port()}") as gateway:
+        url = start(free_port(), gateway.port, free_port(), checked=False)
+        with ThreadPoolExecutor(8) as pool:
+            statuses = list(
+                pool.map(
+                    lambda _: httpx.get(f"{url}/version", trust_env=False).status_code, range(200)
+                )
+            )
+    assert set(statuses) == {200}
+
+
+@pytest.mark.parametrize(
+    ("trusted", "sent", "seen"),
+    [
+        ("127.0.0.1", "203.0.113.7", "203.0.113.7"),
+        ("192.0.2.1 127.0.0.0/8", "198.51.100.1, 203.0.113.7", "203.0.113.7"),
+        ("127.0.0.1", None, "127.0.0.1"),
+        ("192.0.2.1", "203.0.113.7", "127.0.0.1"),
+    ],
+)
+def test_the_address_of_a_client_behind_a_tls_proxy_is_kept(
+    start: Callable[..., str],
+    new_database: Callable[[], str],
+    trusted: str,
+    sent: str | None,
+    seen: str,
+) -> None:
+    with RunningGateway(
+        new_database(), f"http://127.0.0.1:{free_port()}", trusted_proxies="127.0.0.0/8"
+    ) as gateway:
+        url = start(gateway.port, trusted=trusted)
+        headers = {"Authorization": f"Bearer {gateway.key(scopes=ALL_SCOPES)}"}
+        if sent is not None:
+            headers["X-Forwarded-For"] = sent
+        made = httpx.post(f"{url}/api/keys", json={"name": "x"}, headers=headers, trust_env=False)
+        assert made.status_code == 201, made.text
+        rows = sql(gateway, "select client from audit_events where action = 'key.created'")
+    assert (seen,) in rows
 
 
 def test_a_gateway_without_mlflow_stays(

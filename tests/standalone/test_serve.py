@@ -54,6 +54,25 @@ def test_the_start_report_has_no_password(
         assert password not in serving.output
 
 
+def test_with_json_logs_all_output_is_json(
+    tmp_path: Path, new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    given = production(new_database, mlflow_server) | {"log_format": "json", "unknown": "x"}
+    with ServeProcess(tmp_path / "data", tenancy="shared", **given) as serving:
+        serving.wait_for("server.started")
+        key = serving.admin_key
+        assert serving.stop(signal.SIGTERM) == 0
+        lines = [json.loads(line) for line in serving.output.splitlines()]
+    events = {line["event"] for line in lines}
+    assert {"server.starting", "server.started"} <= events
+    assert key not in serving.output
+    ended = run("serve", data_dir=str(tmp_path), port="many", log_format="json")
+    assert (ended.returncode, ended.stdout) == (2, "")
+    failed = json.loads(ended.stderr)
+    assert failed["event"] == "server.failed"
+    assert failed["error"].startswith("HOKUSAI_PORT: ")
+
+
 def test_the_start_report_says_that_mlflow_is_unreachable(
     tmp_path: Path, new_database: Callable[[], str]
 ) -> None:
