@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.."
 umask 077
 # All are generated before any is written: the next run would accept an incomplete file.
 secrets=$(
-    for name in POSTGRES_PASSWORD GATEWAY_DB_PASSWORD MLFLOW_DB_PASSWORD REDIS_PASSWORD \
-        HOKUSAI_KEY_PEPPER HOKUSAI_ATTESTOR_KEY S3_SECRET_KEY; do
+    for name in POSTGRES_PASSWORD GATEWAY_DB_PASSWORD GATEWAY_OWNER_DB_PASSWORD \
+        MLFLOW_DB_PASSWORD REDIS_PASSWORD HOKUSAI_KEY_PEPPER HOKUSAI_ATTESTOR_KEY S3_SECRET_KEY; do
         value=$(openssl rand -hex 32) || exit 1
         echo "$name=$value"
     done

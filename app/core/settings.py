@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     # The same database without the connection pooler that `database_url` leads to.
     database_direct_url: SecretStr | None = None
+    # The same database with the role that owns its tables; only `migrate` uses it.
+    migration_database_url: SecretStr | None = None
     database_connections: Count = 10
     mlflow_url: str | None = None
     # Sent to MLflow as the Authorization header, if MLflow itself requires one.
@@ -233,7 +235,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is not a valid origin: write https://{origin}")
         return value
 
-    @field_validator("database_url", "database_direct_url")
+    @field_validator("database_url", "database_direct_url", "migration_database_url")
     @classmethod
     def _postgresql(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:

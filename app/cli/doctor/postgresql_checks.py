@@ -31,7 +31,7 @@ from app.database.engine import (
     sqlstate,
 )
 from app.database.pooler import PoolerError
-from app.database.privileges import missing_privilege
+from app.database.privileges import RolePrivileges, missing_privilege
 from app.database.revision import is_sufficient, newest_revision
 
 # The oldest supported version (docs/production.md), as `server_version_num` states it.
@@ -77,7 +77,7 @@ class PostgreSQLCheck:
                 number = int(await session.scalar(text("show server_version_num")) or 0)
                 name = await session.scalar(text("show server_version"))
                 skew = await _skew(session)
-                role = str(await session.scalar(text("select current_user")))
+                role = await RolePrivileges.read(session)
                 may_create = bool(
                     await session.scalar(text("select has_schema_privilege('public', 'CREATE')"))
                 )
@@ -89,11 +89,12 @@ class PostgreSQLCheck:
         yield _clock(skew)
         if database.is_pooled:
             yield await _pooler(database)
-        yield _schema(revision, role, may_create=may_create)
+        yield _schema(revision, role.name, may_create=may_create)
         if not is_sufficient(revision):
-            for subject in ("writes", "keys", "attestations", "admin key"):
+            for subject in ("role", "writes", "keys", "attestations", "admin key"):
                 yield skipped(subject, "cannot be checked before the database is migrated")
             return
+        yield _role(role)
         yield await _writes(database)
         for subject, check in (
             ("keys", self._keys),
@@ -209,6 +210,18 @@ async def _pooler(database: Database) -> CheckResult:
         return problem("pooler", f"{found}; HOKUSAI_DATABASE_DIRECT_URL: {driver_message(error)}")
     connection.terminate()
     return ok("pooler", f"{found}; revocations arrive over HOKUSAI_DATABASE_DIRECT_URL")
+
+
+def _role(role: RolePrivileges) -> CheckResult:
+    if not (role.superuser or role.owner or role.changes):
+        return ok("role", f"{role.name} can add to the audit log and the attestations only")
+    reason = "owns the tables" if role.owner else f"may change {role.changes}"
+    return warning(
+        "role",
+        f"{role.name} {'is a superuser' if role.superuser else reason}, so it could change the "
+        "audit log and the attestations: serve with another role, and set "
+        "HOKUSAI_MIGRATION_DATABASE_URL to this one for `hokusai-gateway migrate`",
+    )
 
 
 async def _writes(database: Database) -> CheckResult:

@@ -24,9 +24,10 @@ import pytest
 
 from app.cli.doctor import host_checks
 from app.database.migrate import migrate
+from app.database.privileges import grant
 from app.standalone.data_directory import DataDirectory
 from app.standalone.mlflow import ChildMLflow
-from app.standalone.postgres import EmbeddedPostgreSQL
+from app.standalone.postgres import SERVING, EmbeddedPostgreSQL
 from tests.cli.command_line import CommandLine
 from tests.faults.test_refused_writes import fill_disk
 from tests.support.gateway import RunningGateway
@@ -71,8 +72,11 @@ class Report:
 class Doctor:
     """Runs the doctor with valid settings, apart from those that a test changes."""
 
-    def __init__(self, commands: CommandLine, url: str, mlflow: str, directory: Path) -> None:
+    def __init__(
+        self, commands: CommandLine, url: str, owner_url: str, mlflow: str, directory: Path
+    ) -> None:
         self.commands = commands
+        self.owner_url = owner_url
         self.settings = {
             "database_url": url,
             "mlflow_url": mlflow,
@@ -96,7 +100,8 @@ class Doctor:
         return Report(run("doctor", blocked=blocked, **settings), settings)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
-        with closing(psycopg2.connect(self.settings["database_url"])) as connection:
+        """Run a statement as the owner of the database."""
+        with closing(psycopg2.connect(self.owner_url)) as connection:
             connection.autocommit = True
             with connection.cursor() as cursor:
                 cursor.execute(statement, values)
@@ -106,13 +111,19 @@ class Doctor:
 @pytest.fixture
 def doctor(
     new_database: Callable[[], str],
+    postgres: EmbeddedPostgreSQL,
     mlflow_server: ChildMLflow,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
 ) -> Doctor:
     commands = CommandLine(monkeypatch, capsys)
-    return Doctor(commands, new_database(), mlflow_server.url, tmp_path)
+    owner_url = new_database()
+    name = owner_url.partition("?")[0].rpartition("/")[2]
+    postgres.create_serving_role(name)
+    grant(owner_url, SERVING)
+    url = postgres.url(name, SERVING)
+    return Doctor(commands, url, owner_url, mlflow_server.url, tmp_path)
 
 
 @pytest.fixture
@@ -127,7 +138,17 @@ def healthy(doctor: Doctor) -> Doctor:
 def test_all_is_well(healthy: Doctor) -> None:
     report = healthy.run_process()
     assert list(report.lines) == [
-        *("settings", "pepper", "attestor", "PostgreSQL", "clock", "schema", "writes", "keys"),
+        *(
+            "settings",
+            "pepper",
+            "attestor",
+            "PostgreSQL",
+            "clock",
+            "schema",
+            "role",
+            "writes",
+            "keys",
+        ),
         *("attestations", "admin key", "MLflow", "credential", "workspaces", "port"),
     ]
     assert set(report.levels().values()) == {"ok"}, report.output
@@ -223,6 +244,7 @@ def test_without_a_valid_admin_key(healthy: Doctor) -> None:
 def test_a_clock_that_is_wrong(healthy: Doctor) -> None:
     name = healthy.settings["database_url"].partition("?")[0].rpartition("/")[2]
     healthy.sql("create schema late")
+    healthy.sql("grant usage on schema late to public")
     healthy.sql(
         "create function late.clock_timestamp() returns timestamptz language sql as "
         "$$ select pg_catalog.clock_timestamp() - interval '90 seconds' $$"
@@ -340,7 +362,7 @@ def test_a_read_only_database(healthy: Doctor) -> None:
 
 
 def test_a_database_without_space(healthy: Doctor) -> None:
-    fill_disk(healthy.settings["database_url"])
+    fill_disk(healthy.owner_url)
     healthy.run().problem("writes", "No space left on device; free space on its disk")
 
 
@@ -379,6 +401,23 @@ def test_a_user_without_a_name_and_a_home_directory(
     # Without a role in the URL, it would be the name of this user.
     report = healthy.run(database_url="postgresql://127.0.0.1:9/registry")
     assert report.levels()["PostgreSQL"] == "problem"
+
+
+def test_a_role_that_could_change_the_audit_log(healthy: Doctor) -> None:
+    assert healthy.run().levels()["role"] == "ok"
+    level, text = healthy.run(database_url=healthy.owner_url).lines["role"]
+    assert level == "warning"
+    assert "is a superuser, so it could change the audit log" in text
+    healthy.sql(f"grant delete on audit_events to {SERVING}")
+    level, text = healthy.run().lines["role"]
+    assert (level, "may change audit_events" in text) == ("warning", True)
+    healthy.sql(f"alter table tenants owner to {SERVING}")
+    assert "owns the tables" in healthy.run().lines["role"][1]
+
+
+def test_a_role_that_lacks_a_privilege(healthy: Doctor) -> None:
+    healthy.sql(f"revoke delete on nonces from {SERVING}")
+    healthy.run().problem("writes", "permission denied for table nonces; run `hokusai-gateway")
 
 
 def test_the_disk_of_the_data_directory(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
