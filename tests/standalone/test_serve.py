@@ -244,7 +244,7 @@ def test_an_unwritable_data_directory_prints_one_line_and_exits_with_2(tmp_path:
         ({"mlflow_url": "http://mlflow:99999"}, "HOKUSAI_MLFLOW_URL"),
         ({"mlflow_url": "http://mlfl\u00f6w"}, "HOKUSAI_MLFLOW_URL"),
         ({"mlflow_url": "http://mlflow..svc:5000"}, "HOKUSAI_MLFLOW_URL"),
-        ({"mlflow_authorization": "Bearer key\n"}, "HOKUSAI_MLFLOW_AUTHORIZATION"),
+        ({"mlflow_authorization": "Bearer key\nX: y"}, "HOKUSAI_MLFLOW_AUTHORIZATION"),
         ({"public_url": "https://hokusai.example:https"}, "HOKUSAI_PUBLIC_URL"),
         ({"trusted_proxies": "10.0.0.1/8"}, "10.0.0.1/8 has host bits set"),
         ({"shutdown_grace_period": "inf"}, "HOKUSAI_SHUTDOWN_GRACE_PERIOD"),
