@@ -95,7 +95,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None
-    mlflow = MLflowClient(settings.mlflow_url, upstream, authorization=mlflow_credential)
+    mlflow = MLflowClient(upstream.base_url, upstream, authorization=mlflow_credential)
     credential_cache = CredentialCache()
     authenticator = Authenticator(settings, database, peppers, credential_cache)
     counter = _counter(settings, metrics)

@@ -168,7 +168,7 @@ def mlflow_server(
     """A real MLflow server with workspaces."""
     postgres.create_database("mlflow")
     directory: Path = tmp_path_factory.mktemp("mlflow")
-    with ChildMLflow(directory, postgres.url("mlflow")) as server:
+    with ChildMLflow(directory, postgres.url("mlflow"), tcp=True) as server:
         yield server
 
 

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.core.errors import StartupError
@@ -18,6 +25,8 @@ from app.core.validation_errors import problems_with
 Network = IPv4Network | IPv6Network
 # The minimum length of a pepper in characters: too long to guess by brute force.
 MIN_PEPPER = 16
+# The scheme of a URL that names a Unix socket instead of a host.
+UNIX = "unix://"
 AccessLog = Literal["all", "errors", "none"]
 # A year: a longer time is a mistake, and overflows in some clocks.
 MAX_SECONDS = 366 * 24 * 3600
@@ -61,6 +70,7 @@ class Settings(BaseSettings):
     # The same database with the role that owns its tables; only `migrate` uses it.
     migration_database_url: SecretStr | None = None
     database_connections: Count = 10
+    # http://, https://, or unix:// with the absolute path of a socket.
     mlflow_url: str | None = None
     # Sent to MLflow as the Authorization header, if MLflow itself requires one.
     mlflow_authorization: SecretStr | None = None
@@ -188,9 +198,13 @@ class Settings(BaseSettings):
 
     @field_validator("mlflow_url", "public_url")
     @classmethod
-    def _web_address(cls, value: str | None) -> str | None:
+    def _web_address(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is None:
             return None
+        if info.field_name == "mlflow_url" and value.startswith(UNIX):
+            if not value.removeprefix(UNIX).startswith("/"):
+                raise ValueError("must be unix:// and the absolute path of a socket")
+            return value
         try:
             parts = urlsplit(value)
             _ = parts.port  # raises ValueError for an invalid port

@@ -2,12 +2,10 @@
 
 import hashlib
 import hmac
-import re
 import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
 import warnings
 from contextlib import closing, suppress
 from pathlib import Path
@@ -26,6 +24,7 @@ from app.standalone.child_process import (
 )
 from app.standalone.managed_service import ManagedService
 from app.standalone.private_files import write_private
+from app.standalone.socket_directory import SocketDirectory
 
 with warnings.catch_warnings():
     # The package warns about a runtime directory, which only its own start function uses.
@@ -35,9 +34,6 @@ with warnings.catch_warnings():
 OWNER = "hokusai"
 # The role with which the gateway serves: it owns nothing.
 SERVING = "hokusai_gateway"
-# The path of a Unix socket has at most about 100 bytes, of which the file name takes 14. A comma
-# would separate hosts in a URL, and other special characters have a meaning for some client.
-_SOCKET_DIRECTORY = re.compile(r"[A-Za-z0-9._/+-]{1,88}")
 # Long, because a recovery after a crash delays the first connection.
 _START_SECONDS = 120.0
 _STOP_SECONDS = 20.0
@@ -58,10 +54,8 @@ class EmbeddedPostgreSQL(ManagedService):
         self._cluster = self._directory / "postgres"
         self._password_file = self._directory / "postgres.password"
         self._durable = durable
-        self._sockets = self._directory / "run"
-        self._temporary_sockets = _SOCKET_DIRECTORY.fullmatch(str(self._sockets)) is None
-        if self._temporary_sockets:
-            self._sockets = Path(tempfile.mkdtemp(prefix="hokusai-"))
+        self._socket_directory = SocketDirectory(self._directory)
+        self._sockets = self._socket_directory.path
         self._bin_directory = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
         # SIGINT is PostgreSQL's "fast" shutdown, which does not wait for sessions to end.
         self._child = ChildProcess(
@@ -95,7 +89,7 @@ class EmbeddedPostgreSQL(ManagedService):
     def start(self) -> None:
         """Start the server and wait until it accepts connections."""
         self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._sockets.mkdir(mode=0o700, exist_ok=True)
+        self._socket_directory.create()
         self._stop_leftover()
         if self.is_new:
             self._create_cluster()
@@ -128,8 +122,7 @@ class EmbeddedPostgreSQL(ManagedService):
     def stop(self) -> None:
         """Stop the server; transactions in flight are rolled back."""
         self._child.stop(_STOP_SECONDS)
-        if self._temporary_sockets:
-            shutil.rmtree(self._sockets, ignore_errors=True)
+        self._socket_directory.remove()
 
     def create_database(self, name: str, role: str | None = None) -> None:
         """Create the database unless it exists.

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
-from app.core.settings import Settings, load_settings
+from app.core.settings import UNIX, Settings, load_settings
 from app.core.unknown_settings import unknown_variables
 from app.database.engine import FAILURES, database_address, display_address, driver_message
 from app.server.listener import open_socket
@@ -175,7 +175,11 @@ def _describe_mlflow(
     parts = urlsplit(mlflow_url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        socket.create_connection((parts.hostname or "", port), _PROBE_SECONDS).close()
+        if mlflow_url.startswith(UNIX):
+            with socket.socket(socket.AF_UNIX) as probe:
+                probe.connect(mlflow_url.removeprefix(UNIX))
+        else:
+            socket.create_connection((parts.hostname or "", port), _PROBE_SECONDS).close()
     except OSError as error:
         return f"{mlflow_url}  (cannot be reached yet: {error.strerror or error})"
     return mlflow_url

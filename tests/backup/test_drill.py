@@ -154,7 +154,7 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
     with ExitStack() as stack:
         lost = stack.enter_context(installation(tmp_path / "lost"))
         migrate(lost.gateway_database)
-        mlflow = stack.enter_context(ChildMLflow(lost.directory, lost.mlflow_database))
+        mlflow = stack.enter_context(ChildMLflow(lost.directory, lost.mlflow_database, tcp=True))
         gateway = stack.enter_context(RunningGateway(lost.gateway_database, mlflow.url))
         admin_key = gateway.key(scopes=ALL_SCOPES)
         training = stack.enter_context(Training.of(gateway))
@@ -207,7 +207,7 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
             assert os.getxattr(restored_file, ATTRIBUTE) == b"text/plain"
         migrate(new.gateway_database)
         with (
-            ChildMLflow(new.directory, new.mlflow_database) as mlflow,
+            ChildMLflow(new.directory, new.mlflow_database, tcp=True) as mlflow,
             RunningGateway(new.gateway_database, mlflow.url, registration_lease=2) as gateway,
             gateway.client(key) as client,
         ):

@@ -191,6 +191,14 @@ def test_an_invalid_url_is_refused(monkeypatch: Patch, name: str, value: str, wo
     assert "hidden" not in message
 
 
+def test_mlflow_may_listen_on_a_unix_socket(monkeypatch: Patch) -> None:
+    url = "unix:///srv/hokusai/run/mlflow.sock"
+    assert load(monkeypatch, MLFLOW_URL=url).mlflow_url == url
+    assert "absolute path of a socket" in refused(monkeypatch, "MLFLOW_URL", "unix://run/mlflow")
+    monkeypatch.delenv("HOKUSAI_MLFLOW_URL")
+    assert "http:// or https://" in refused(monkeypatch, "PUBLIC_URL", url)
+
+
 def test_a_url_has_no_slash_at_its_end(monkeypatch: Patch) -> None:
     assert load(monkeypatch, MLFLOW_URL="https://mlflow.example/base/").mlflow_url == (
         "https://mlflow.example/base"

@@ -108,7 +108,7 @@ def deployment(directory: Path) -> Iterator[Deployment]:
         postgres.create_database("mlflow")
         database = postgres.url("hokusai")
         migrate(database)
-        mlflow = ChildMLflow(_made(directory / "mlflow"), postgres.url("mlflow"))
+        mlflow = ChildMLflow(_made(directory / "mlflow"), postgres.url("mlflow"), tcp=True)
         stack.enter_context(mlflow)
         redis = stack.enter_context(RunningRedis(_made(directory / "redis")))
         balancer = stack.enter_context(LoadBalancer(_made(directory / "balancer")))

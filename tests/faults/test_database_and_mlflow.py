@@ -145,7 +145,7 @@ def test_a_killed_mlflow_gives_502_and_recovers(
 ) -> None:
     # With the database of the tests' other MLflow, to save the creation of its tables.
     with (
-        ChildMLflow(tmp_path, postgres.url("mlflow")) as mlflow,
+        ChildMLflow(tmp_path, postgres.url("mlflow"), tcp=True) as mlflow,
         RunningGateway(new_database(), mlflow.url) as gateway,
         gateway.client(gateway.key()) as client,
     ):

@@ -53,15 +53,57 @@ def test_no_child_gets_a_secret_of_another(standalone: ServeProcess) -> None:
         assert not any(secret in value for _, value in visible for secret in secrets)
 
 
-def test_all_ports_are_on_loopback(standalone: ServeProcess) -> None:
+def test_only_the_gateway_listens_on_a_port(standalone: ServeProcess) -> None:
     addresses = [
         connection.laddr.ip
         for process in (psutil.Process(standalone.process.pid), *standalone.descendants())
         for connection in process.net_connections("inet")
         if connection.status == psutil.CONN_LISTEN
     ]
-    # The gateway's and MLflow's; PostgreSQL has only a Unix socket.
-    assert addresses == ["127.0.0.1", "127.0.0.1"]
+    # MLflow and PostgreSQL have Unix sockets.
+    assert addresses == ["127.0.0.1"]
+
+
+def test_mlflow_listens_where_other_accounts_cannot_reach_it(standalone: ServeProcess) -> None:
+    directory = standalone.directory / "run"
+    path = directory / "mlflow.sock"
+    assert path.is_socket()
+    assert directory.stat().st_mode & 0o777 == 0o700
+    transport = httpx.HTTPTransport(uds=str(path))
+    with httpx.Client(transport=transport, base_url="http://localhost") as client:
+        assert client.get("/health").status_code == 200
+    if os.geteuid() == 0:
+        connect = f"import socket; socket.socket(socket.AF_UNIX).connect({str(path)!r})"
+        refused = subprocess.run(
+            [sys.executable, "-S", "-c", connect],
+            capture_output=True,
+            text=True,
+            check=False,
+            user="nobody",
+            group="nogroup",
+            extra_groups=[],
+        )
+        assert "PermissionError" in refused.stderr
+
+
+def test_large_artifacts_pass_through_the_socket(standalone: ServeProcess) -> None:
+    headers = {"Authorization": f"Bearer {standalone.admin_key}"}
+    with httpx.Client(
+        base_url=f"{standalone.url}/api/mlflow/api/2.0", headers=headers, trust_env=False
+    ) as client:
+        made = client.post("/mlflow/runs/create", json={"experiment_id": "0"})
+        root = made.json()["run"]["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
+        url = f"/mlflow-artifacts/artifacts/{root}/large"
+        content = os.urandom(5_000_000)
+        assert client.put(url, content=content).status_code == 200
+        assert client.get(url).content == content
+
+
+def test_the_gateway_serves_with_a_role_that_owns_nothing(standalone: ServeProcess) -> None:
+    ended = run("doctor", data_dir=str(standalone.directory), port="0")
+    assert re.search(r"^ok +role +hokusai_gateway can add", ended.stdout, re.MULTILINE)
+    environment = psutil.Process(standalone.process.pid).environ()
+    assert "HOKUSAI_MIGRATION_DATABASE_URL" not in environment
 
 
 def test_a_second_gateway_on_the_same_directory_is_refused(standalone: ServeProcess) -> None:

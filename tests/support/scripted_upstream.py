@@ -7,6 +7,7 @@ import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.support.waiting import until
 
@@ -103,16 +104,19 @@ class ScriptedUpstream:
 
 @asynccontextmanager
 async def scripted_upstream(
-    script: Script, tls: ssl.SSLContext | None = None
+    script: Script, tls: ssl.SSLContext | None = None, path: Path | None = None
 ) -> AsyncIterator[ScriptedUpstream]:
-    """Serve the script on a free loopback port.
+    """Serve the script on a free loopback port, or on a Unix socket with this path.
 
     Raises what a script raised, when the block ends.
     """
     upstream = ScriptedUpstream(script)
-    listener = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=tls)
+    if path is None:
+        listener = await asyncio.start_server(upstream, "127.0.0.1", 0, ssl=tls)
+        upstream.port = listener.sockets[0].getsockname()[1]
+    else:
+        listener = await asyncio.start_unix_server(upstream, path)
     upstream._listener = listener
-    upstream.port = listener.sockets[0].getsockname()[1]
     try:
         yield upstream
     finally:

@@ -33,7 +33,7 @@ async def check_mlflow(settings: Settings) -> AsyncIterator[CheckResult]:
         return
     secret = settings.mlflow_authorization
     mlflow = MLflowClient(
-        settings.mlflow_url, upstream, authorization=secret.get_secret_value() if secret else None
+        upstream.base_url, upstream, authorization=secret.get_secret_value() if secret else None
     )
     try:
         async for result in _check(settings, mlflow):

@@ -23,12 +23,12 @@ from app.core.errors import (
     UpstreamBusyError,
     UpstreamError,
 )
-from app.core.settings import Settings
+from app.core.settings import UNIX, Settings
 from app.data_plane.upstream.connection import Connection
 from app.data_plane.upstream.disconnect import ClientGoneError
 from app.data_plane.upstream.httpx_adapter import ResponseStream, from_httpx
 from app.data_plane.upstream.interfaces import ZeroCopyChannel
-from app.data_plane.upstream.pool import Pool, PoolLimits, PoolUsage
+from app.data_plane.upstream.pool import Address, Pool, PoolLimits, PoolUsage
 from app.data_plane.upstream.request import IDEMPOTENT, UpstreamRequest, encode_head
 from app.data_plane.upstream.response_head import STATUSES_WITHOUT_BODY
 from app.data_plane.upstream.response_reader import StaleConnectionError
@@ -72,7 +72,8 @@ class UpstreamClient(httpx.AsyncBaseTransport):
     ) -> None:
         """All timeouts are in seconds.
 
-        url: of the server, with a path if the server lives below one.
+        url: of the server, with a path if the server lives below one; or unix:// and the absolute
+            path of its socket.
         max_connections: that may be open at a time.
         share: the part of them that one caller may hold; see `UpstreamRequest.caller`.
         queue_timeout: for which a request waits for a free connection.
@@ -88,26 +89,27 @@ class UpstreamClient(httpx.AsyncBaseTransport):
         on_failure: called with the `reason` of each request that failed because of the server, or
             on the way to it.
 
-        Raises ValueError for anything that is not a valid http or https URL, and OSError for a
-        `ca_file` that cannot be read.
+        Raises ValueError for anything that is not a valid URL, and OSError for a `ca_file` that
+        cannot be read.
         """
-        parts = urlsplit(url)
+        socket_path = url.removeprefix(UNIX) if url.startswith(UNIX) else None
+        # The origin of the server for httpx, and its name in the Host header.
+        self.base_url = url if socket_path is None else "http://localhost"
+        parts = urlsplit(self.base_url)
         if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
             raise ValueError(f"not a valid http:// or https:// URL: {url!r}")
         tls = None
         if parts.scheme == "https":
             tls = ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
             tls.set_alpn_protocols(["http/1.1"])
-        self._origin = httpx.URL(url)
+        self._origin = httpx.URL(self.base_url)
         self._host = parts.netloc.encode("ascii")
         self._prefix = parts.path.rstrip("/").encode("ascii")
         self._limits = TransferLimits(read_timeout, body_timeout, max_body)
         self._map_error = map_error
         self._on_failure = on_failure
         self._pool = Pool(
-            parts.hostname,
-            parts.port or (443 if tls else 80),
-            tls,
+            Address(parts.hostname, parts.port or (443 if tls else 80), tls, socket_path),
             PoolLimits(
                 max_connections=max_connections,
                 share=share,

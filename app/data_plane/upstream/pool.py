@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -39,20 +40,33 @@ class PoolUsage(NamedTuple):
     waiting: int
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where an upstream listens: a host and port, with TLS or without, or a Unix socket."""
+
+    host: str
+    port: int
+    tls: ssl.SSLContext | None = None
+    socket_path: str | None = None
+
+    async def connect(self, make: Callable[[], Connection]) -> Connection:
+        """Open a connection with the protocol that `make` creates. Raises OSError."""
+        loop = asyncio.get_running_loop()
+        if self.socket_path is not None:
+            return (await loop.create_unix_connection(make, self.socket_path))[1]
+        return (await loop.create_connection(make, self.host, self.port, ssl=self.tls))[1]
+
+
 class Pool:
-    """At most `max_connections` to one host and port, and of these a share for each caller.
+    """At most `max_connections` to one address, and of these a share for each caller.
 
     A caller is any string; None is the gateway itself, which may use all of them. Waiting callers
     are served in turn, and the requests of one caller in their order. A request waits only while no
     connection is idle or may be opened, or while its caller holds its share.
     """
 
-    def __init__(
-        self, host: str, port: int, tls: ssl.SSLContext | None, limits: PoolLimits
-    ) -> None:
-        self._host = host
-        self._port = port
-        self._tls = tls
+    def __init__(self, address: Address, limits: PoolLimits) -> None:
+        self._address = address
         self._limits = limits
         self._members: set[Connection] = set()
         self._opening = 0
@@ -299,9 +313,7 @@ class Pool:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._limits.connect_timeout):
-                _, conn = await loop.create_connection(
-                    lambda: Connection(loop, self._on_lost), self._host, self._port, ssl=self._tls
-                )
+                return await self._address.connect(lambda: Connection(loop, self._on_lost))
         except ssl.SSLError as error:
             raise UpstreamTLSError(
                 "The TLS handshake with MLflow failed, or its certificate is not trusted. Tell the "
@@ -311,4 +323,3 @@ class Pool:
             raise UpstreamUnreachableError("MLflow does not accept connections.") from error
         except OSError as error:
             raise UpstreamUnreachableError("MLflow cannot be reached.") from error
-        return conn

@@ -92,17 +92,17 @@ def splice_between(
 def _duplicate(transport: asyncio.Transport) -> int:
     """A duplicate of the transport's descriptor, because the loop refuses to watch the original.
 
-    Raises OSError for anything but a plain TCP socket, and where no descriptor is left.
+    Raises OSError for anything but a plain socket, and where no descriptor is left.
     """
     connection = transport.get_extra_info("socket")
     if (
         connection is None
-        or connection.family not in (socket.AF_INET, socket.AF_INET6)
+        or connection.family not in (socket.AF_INET, socket.AF_INET6, socket.AF_UNIX)
         or transport.get_extra_info("sslcontext") is not None
         # The descriptor of a closed socket may belong to another one by now.
         or transport.is_closing()
     ):
-        raise OSError("not a plain TCP socket")
+        raise OSError("not a plain socket")
     return os.dup(connection.fileno())
 
 

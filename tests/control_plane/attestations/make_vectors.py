@@ -135,7 +135,7 @@ def main() -> None:
                 postgres.create_database(database)
             migrate(postgres.url("gateway"))
             with (
-                ChildMLflow(directory / "mlflow", postgres.url("mlflow")) as server,
+                ChildMLflow(directory / "mlflow", postgres.url("mlflow"), tcp=True) as server,
                 RunningGateway(postgres.url("gateway"), server.url) as gateway,
             ):
                 vectors = _vectors(gateway)

@@ -24,7 +24,7 @@ from app.core.errors import (
     UpstreamUnreachableError,
 )
 from app.data_plane.upstream.connection import Connection
-from app.data_plane.upstream.pool import Pool, PoolLimits
+from app.data_plane.upstream.pool import Address, Pool, PoolLimits
 from tests.data_plane.upstream.forwarding_app import (
     Forwarding,
     all_event_loops_and_copy_modes,
@@ -99,7 +99,7 @@ async def test_an_unexpected_error_while_connecting_is_a_500(
 
 async def test_closing_the_pool_fails_the_requests_that_wait_for_a_connection() -> None:
     limits = PoolLimits(1, queue_timeout=30, connect_timeout=30, idle_timeout=30)
-    pool = Pool("127.0.0.1", 9, None, limits)
+    pool = Pool(Address("127.0.0.1", 9), limits)
     slots = [pool.acquire() for _ in range(2)]  # the first is being opened, the second in the queue
     await pool.aclose()
     for slot in slots:
