@@ -26,12 +26,11 @@ from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestation_endpoints
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.listing import newest_by_model
 from app.control_plane.attestations.log_signer import LogSigner
-from app.control_plane.attestations.lookup import hashes_by_contributor, hashes_by_model
 from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import BodyReader
-from app.control_plane.contributors.service import AttestationsByContributor
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
@@ -159,8 +158,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             LogSigner: log_signer,
             AttestationIssuer: attestation_issuer,
             Registrations: registrations,
-            AttestationsByModel: hashes_by_model,
-            AttestationsByContributor: hashes_by_contributor,
+            AttestationsByModel: newest_by_model,
             ReadinessChecks: checks,
         }
     )

@@ -61,6 +61,7 @@ ROUTERS = (
     models.router,
     contributors.router,
     attestations.router,
+    attestations.contributors,
     attestations.well_known,
     minting.router,
     health.router,

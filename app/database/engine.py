@@ -20,6 +20,7 @@ from sqlalchemy.pool import QueuePool
 
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.database.pooler import WITHOUT_PREPARED_STATEMENTS, PoolerError, require_session
+from app.database.reads import Reads
 
 log = structlog.get_logger()
 
@@ -199,11 +200,11 @@ async def _connect(*args: Any, **options: Any) -> asyncpg.Connection:
 
 
 class Database:
-    """The gateway's pool of connections to PostgreSQL.
+    """The gateway's connections to PostgreSQL: for transactions, and for `reads` without one.
 
-    url: HOKUSAI_DATABASE_URL. connections: the size of the pool. direct_url: the same database
-    without the pooler, if `url` leads to one (HOKUSAI_DATABASE_DIRECT_URL). Raises as
-    `database_address`.
+    url: HOKUSAI_DATABASE_URL. connections: their maximum number, at least one of each kind; a third
+    are for reads, so that neither kind waits for the other. direct_url: the same database without
+    the pooler, if `url` leads to one (HOKUSAI_DATABASE_DIRECT_URL). Raises as `database_address`.
     """
 
     def __init__(self, url: str, *, connections: int = 10, direct_url: str | None = None) -> None:
@@ -211,9 +212,11 @@ class Database:
         self.direct_address = database_address(direct_url or url)
         # Whether there is a connection pooler; known after the first connection.
         self.is_pooled = False
+        for_reads = max(1, connections // 3)
+        self.reads = Reads(self._connect_for_reads, for_reads, _is_unavailable)
         self.engine: AsyncEngine = create_async_engine(
             self.address,
-            pool_size=connections,
+            pool_size=max(1, connections - for_reads),
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
             pool_pre_ping=True,
@@ -260,11 +263,30 @@ class Database:
             try:
                 return dialect.connect(*arguments, **options)
             except PoolerError:
-                if not self.is_pooled:  # of several connections at once, one reports it
-                    log.warning("database.pooled")
-                self.is_pooled = True
+                self._note_pooler()
         options |= WITHOUT_PREPARED_STATEMENTS
         return dialect.connect(*arguments, **options)
+
+    async def _connect_for_reads(self) -> tuple[asyncpg.Connection, bool]:
+        """The same for `reads`, and whether the connection is one through a pooler."""
+        options: dict[str, Any] = {
+            **self.address.translate_connect_args(username="user"),
+            **self.address.query,
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": STATEMENT_SECONDS,
+            "connection_class": _BoundedConnection,
+        }
+        if not self.is_pooled:
+            try:
+                return await _connect(**options), False
+            except PoolerError:
+                self._note_pooler()
+        return await _connect(**options, statement_cache_size=0), True
+
+    def _note_pooler(self) -> None:
+        if not self.is_pooled:  # of several connections at once, one reports it
+            log.warning("database.pooled")
+        self.is_pooled = True
 
     async def connect(self) -> asyncpg.Connection:
         """A connection outside of the pool, for LISTEN, to the server itself.
@@ -311,7 +333,9 @@ class Database:
         """The number of connections in use, of idle ones, and the maximum of both together."""
         pool = self.engine.sync_engine.pool
         assert isinstance(pool, QueuePool)
-        return pool.checkedout(), pool.checkedin(), pool.size()
+        used, idle, most = self.reads.usage()
+        return pool.checkedout() + used, pool.checkedin() + idle, pool.size() + most
 
     async def close(self) -> None:
+        await self.reads.close()
         await self.engine.dispose()

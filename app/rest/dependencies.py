@@ -1,6 +1,6 @@
 """FastAPI dependencies of all endpoints: the caller, its scopes, and the database session."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Annotated, Protocol
 
@@ -14,6 +14,7 @@ from app.core.request.context import context_of
 from app.core.request.principal import Principal, Scope
 from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
+from app.database.reads import Reads
 
 
 class ChangeTransaction(Protocol):
@@ -28,7 +29,8 @@ class ChangeTransaction(Protocol):
     ) -> AbstractAsyncContextManager[AsyncSession]: ...
 
 
-def _caller(request: Request) -> Principal:
+# All of these are asynchronous: FastAPI would run others in a thread.
+async def _caller(request: Request) -> Principal:
     principal = context_of(request.scope).principal
     if principal is None:
         # Only a public path reaches its endpoint without a principal.
@@ -36,16 +38,16 @@ def _caller(request: Request) -> Principal:
     return principal
 
 
-def _requires(scope: Scope) -> Callable[[Request], Principal]:
-    def principal_with_scope(request: Request) -> Principal:
-        principal = _caller(request)
+def _requires(scope: Scope) -> Callable[[Request], Awaitable[Principal]]:
+    async def principal_with_scope(request: Request) -> Principal:
+        principal = await _caller(request)
         principal.require(scope)
         return principal
 
     return principal_with_scope
 
 
-def _actor(request: Request) -> Actor:
+async def _actor(request: Request) -> Actor:
     context = context_of(request.scope)
     principal = context.principal.id if context.principal else "anonymous"
     return Actor(principal, context.request_id, context.client)
@@ -55,6 +57,10 @@ async def _session(request: Request) -> AsyncIterator[AsyncSession]:
     """The transaction of an endpoint; it is committed before the response is sent."""
     async with state_of(request)[Database].transaction() as session:
         yield session
+
+
+async def _reads(request: Request) -> Reads:
+    return state_of(request)[Database].reads
 
 
 async def _change_session(request: Request) -> AsyncIterator[AsyncSession]:
@@ -69,6 +75,7 @@ Reading = Annotated[Principal, Depends(_requires(Scope.READ))]
 Registering = Annotated[Principal, Depends(_requires(Scope.REGISTER))]
 Attesting = Annotated[Principal, Depends(_requires(Scope.ATTEST))]
 Admin = Annotated[Principal, Depends(_requires(Scope.ADMIN))]
+CurrentReads = Annotated[Reads, Depends(_reads)]
 CurrentActor = Annotated[Actor, Depends(_actor)]
 # With FastAPI's `function` scope, the commit precedes the response, so that its failure becomes an
 # error response.

@@ -52,10 +52,15 @@ def decode_number(cursor: str) -> int:
     """The number inside a cursor of a list by number. Raises as `decode_cursor` does."""
     position = decode_cursor(cursor)
     if not (position.isascii() and position.isdecimal() and len(position) <= 18):
-        raise InvalidParameterError(
-            "The cursor is not one of this list: pass `next` of the page before, unchanged."
-        )
+        raise wrong_list_error()
     return int(position)
+
+
+def wrong_list_error() -> InvalidParameterError:
+    """The error for the cursor of another list."""
+    return InvalidParameterError(
+        "The cursor is not one of this list: pass `next` of the page before, unchanged."
+    )
 
 
 def decode_cursor(cursor: str) -> str:

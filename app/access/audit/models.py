@@ -20,9 +20,11 @@ class AuditEvent(Base):
 
     __tablename__ = "audit_events"
     __table_args__ = (
-        Index("audit_events_by_tenant", "tenant", "id"),
-        Index("audit_events_by_actor", "actor", "id"),
-        Index("audit_events_by_subject", "subject", "id"),
+        Index("audit_events_by_time", "at", "id"),
+        Index("audit_events_by_tenant", "tenant", "at", "id"),
+        Index("audit_events_by_actor", "actor", "at", "id"),
+        Index("audit_events_by_subject", "subject", "at", "id"),
+        Index("audit_events_by_action", "action", "at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)

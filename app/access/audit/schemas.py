@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.rest.fields import Label, Moment
-from app.rest.pagination import Cursor, PageSize, decode_number
+from app.rest.pagination import Cursor, PageSize
 
 
 class AuditEventView(BaseModel):
@@ -40,8 +40,3 @@ class AuditFilter(BaseModel):
     until: Moment | None = Field(default=None, description="Before this time.")
     cursor: Cursor = None
     limit: PageSize = 100
-
-    @property
-    def before(self) -> int | None:
-        """The id of the entry that the cursor continues after; the page has lower ids."""
-        return None if self.cursor is None else decode_number(self.cursor)

@@ -1,14 +1,19 @@
 """Writes and reads the audit log."""
 
-from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
 from app.access.audit.models import AuditEvent
-from app.access.audit.schemas import AuditFilter
+from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.core.request.actor import Actor
+from app.database.reads import Reads, columns_of
+from app.rest.listing import Listing, Order, read_page
+from app.rest.pagination import decode_cursor, wrong_list_error
 
 
 def record(
@@ -36,18 +41,60 @@ def record(
     )
 
 
-async def list_events(session: AsyncSession, query: AuditFilter) -> Sequence[AuditEvent]:
-    """The matching entries, newest first; one more than `query.limit` if there are more."""
-    statement = select(AuditEvent).order_by(AuditEvent.id.desc()).limit(query.limit + 1)
-    for column in ("actor", "action", "subject", "tenant"):
-        value = getattr(query, column)
-        if value is not None:
-            statement = statement.where(getattr(AuditEvent, column) == value)
-    if query.since is not None:
-        statement = statement.where(AuditEvent.at >= query.since)
-    if query.until is not None:
-        statement = statement.where(AuditEvent.at < query.until)
-    before = query.before
-    if before is not None:
-        statement = statement.where(AuditEvent.id < before)
-    return (await session.scalars(statement)).all()
+async def list_events(reads: Reads, query: AuditFilter) -> Response:
+    """A page of the matching entries, newest first. Raises as `read_page`."""
+    values = {
+        name: value
+        for name, value in query.model_dump(exclude={"cursor", "limit"}).items()
+        if value is not None
+    }
+    return await read_page(
+        reads,
+        _listing(frozenset(values)),
+        AuditEventView.model_validate,
+        cursor=query.cursor,
+        limit=query.limit,
+        **values,
+    )
+
+
+def _parse(cursor: str) -> tuple[datetime, int]:
+    at, _, number = decode_cursor(cursor).partition(" ")
+    try:
+        if len(number) <= 18:
+            return datetime.fromisoformat(at).astimezone(UTC), int(number)
+    except (ValueError, OverflowError):
+        pass
+    raise wrong_list_error()
+
+
+# By time and not by id alone, so that one index serves `since` and `until` as well.
+_ORDER = Order(
+    (AuditEvent.at, AuditEvent.id),
+    _parse,
+    lambda position: f"{position[0].isoformat()} {position[1]}",
+)
+# The conditions by the names of their filters, each with an index that begins with the column and
+# ends with the order. The one that is likely to select the fewest comes first, and decides which
+# index is used.
+_CONDITIONS = {
+    name: getattr(AuditEvent, name) == bindparam(name)
+    for name in ("subject", "actor", "action", "tenant")
+}
+_PERIOD = {
+    "since": AuditEvent.at >= bindparam("since"),
+    "until": AuditEvent.at < bindparam("until"),
+}
+
+
+@cache
+def _listing(filters: frozenset[str]) -> Listing:
+    chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
+    period = [condition for name, condition in _PERIOD.items() if name in filters]
+    return Listing(
+        _ORDER,
+        columns_of(AuditEvent),
+        AuditEvent.id,
+        within=[*chosen[:1], *period],
+        fits=chosen[1:],
+    )

@@ -24,8 +24,8 @@ class APIKey(Base):
 
     __tablename__ = "api_keys"
     __table_args__ = (
-        Index("api_keys_by_principal", "principal"),
-        Index("api_keys_by_tenant", "tenant"),
+        Index("api_keys_by_principal", "principal", "id"),
+        Index("api_keys_by_tenant", "tenant", "id"),
         Index("api_keys_by_parent", "parent"),
     )
 

@@ -3,9 +3,15 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
 
-from app.control_plane.attestations import canonical_json, merkle, revocation, transparency_log
+from app.control_plane.attestations import (
+    canonical_json,
+    listing,
+    merkle,
+    revocation,
+    transparency_log,
+)
 from app.control_plane.attestations.documents import attestation_view
 from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.log_signer import LogSigner
@@ -13,7 +19,9 @@ from app.control_plane.attestations.log_verification import verify_with_log
 from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.models import LogEntry
 from app.control_plane.attestations.schemas import (
+    AttestationFilter,
     AttestationRequest,
+    AttestationSummary,
     AttestationView,
     AttestorView,
     CheckView,
@@ -29,6 +37,7 @@ from app.control_plane.attestations.unsigned import unsigned_members
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.body_reader import MAX_DOCUMENT, DocumentRoute
+from app.control_plane.contributors.shares import Address
 from app.core.app_state import state_of
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.request.context import context_of
@@ -38,12 +47,15 @@ from app.rest.dependencies import (
     Attesting,
     ChangeSession,
     CurrentActor,
+    CurrentReads,
     Reading,
     Session,
 )
+from app.rest.pagination import Cursor, Page, PageSize
 from app.rest.request_model import MAX_MEMBERS
 
 router = APIRouter(prefix="/api/attestations", tags=["attestations"], route_class=DocumentRoute)
+contributors = APIRouter(prefix="/api/contributors", tags=["contributors"])
 well_known = APIRouter(tags=["attestations"])
 
 PUBLIC = frozenset(
@@ -234,6 +246,27 @@ async def entries(
         tree_size=size,
         next=following if page and following < size else None,
     )
+
+
+@router.get("", response_model=Page[AttestationSummary])
+async def list_attestations(
+    reader: Reading, reads: CurrentReads, conditions: Annotated[AttestationFilter, Query()]
+) -> Response:
+    """The attestations of all tenants, newest first. Private ones show to their own tenant."""
+    return await listing.list_attestations(reads, conditions, reader)
+
+
+@contributors.get("/{address}/attestations", response_model=Page[AttestationSummary])
+async def list_of_contributor(
+    address: Annotated[Address, Path(description="An Ethereum address, in any casing.")],
+    reader: Reading,
+    reads: CurrentReads,
+    cursor: Cursor = None,
+    limit: Annotated[PageSize, Query()] = 100,
+) -> Response:
+    """The attestations that name a contributor, newest first."""
+    conditions = AttestationFilter(contributor=address, cursor=cursor, limit=limit)
+    return await listing.list_attestations(reads, conditions, reader)
 
 
 @router.get("/{digest}")

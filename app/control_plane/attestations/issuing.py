@@ -13,10 +13,11 @@ from app.control_plane.attestations.attested_data import attested_data
 from app.control_plane.attestations.documents import attestation_view
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.log_signer import LogSigner
-from app.control_plane.attestations.models import Attestation
+from app.control_plane.attestations.models import Attestation, AttestedContributor
 from app.control_plane.attestations.public_text import require_no_secret
 from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.contributors.totals import count_attestation
 from app.control_plane.idempotency.service import (
     RequestIdentity,
     identify,
@@ -81,6 +82,7 @@ class AttestationIssuer:
                 row.request_key, row.request_hash = identity.key, identity.request_hash
                 session.add(row)
                 await session.flush()
+                await _name_contributors(session, row)
                 await transparency_log.append(
                     session, index, transparency_log.ATTESTED, row.hash, signer=attestor.address
                 )
@@ -90,6 +92,14 @@ class AttestationIssuer:
         # In a transaction of its own, so that the lock on the log is not held for longer.
         async with self._database.transaction() as session:
             return await attestation_view(session, row, self._signer)
+
+
+async def _name_contributors(session: AsyncSession, row: Attestation) -> None:
+    session.add_all(
+        AttestedContributor(address=address, number=row.number) for address in row.contributors
+    )
+    audience = row.tenant if row.private else ""
+    await count_attestation(session, audience, row.contributors)
 
 
 async def _find_issued(session: AsyncSession, identity: RequestIdentity) -> Attestation | None:

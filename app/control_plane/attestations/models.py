@@ -6,7 +6,7 @@ Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on them.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -16,6 +16,7 @@ from app.database.engine import Base, now
 class Attestation(Base):
     """One attestation.
 
+    number: its position in lists.
     hash: SHA-256 of `text`, 64 hexadecimal digits. text: the data in its canonical form.
     request_key, request_hash: the identity of the request, so that a repetition gets the same
         attestation.
@@ -25,12 +26,15 @@ class Attestation(Base):
     __tablename__ = "attestations"
     __table_args__ = (
         UniqueConstraint("principal", "request_key"),
-        Index("attestations_by_model", "model_id"),
-        Index("attestations_by_run", "run_id"),
-        Index("attestations_by_contributor", "contributors", postgresql_using="gin"),
+        UniqueConstraint("number"),
+        Index("attestations_by_model", "model_id", "number"),
+        Index("attestations_by_run", "run_id", "number"),
+        Index("attestations_by_tenant", "tenant", "number"),
+        Index("attestations_by_kind", "kind", "number"),
     )
 
     hash: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     text: Mapped[str]
     kind: Mapped[str]
     tenant: Mapped[str]
@@ -44,6 +48,17 @@ class Attestation(Base):
     signature: Mapped[dict[str, Any]] = mapped_column(JSONB)
     eas: Mapped[dict[str, Any]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class AttestedContributor(Base):
+    """An address that an attestation names. number: of the attestation."""
+
+    __tablename__ = "attested_contributors"
+
+    address: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(
+        ForeignKey("attestations.number"), primary_key=True, autoincrement=False
+    )
 
 
 class LogEntry(Base):

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.subjects import Subject
-from app.control_plane.contributors.shares import Share
+from app.control_plane.contributors.service import find_shares
 from app.control_plane.registry import service
 from app.core.request.principal import Principal
 
@@ -28,7 +28,7 @@ class RegisteredModels:
             primary_metric=model.primary_metric,
             directions=service.model_directions(model),
             baseline_model_id=model.baseline_model_id,
-            shares=tuple(Share.model_validate(share) for share in model.contributors),
+            shares=tuple(await find_shares(session, model_id)) if model.contributors else (),
             token_id=model.token_id,
             private=model.private,
         )

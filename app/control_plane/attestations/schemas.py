@@ -15,12 +15,18 @@ from pydantic import (
 
 from app.control_plane.attestations.canonical_json import parse
 from app.control_plane.attestations.models import LogEntry
-from app.control_plane.contributors.shares import ContributionRequest, Contributions, as_list
+from app.control_plane.contributors.shares import (
+    Address,
+    ContributionRequest,
+    Contributions,
+    as_list,
+)
 from app.control_plane.registry.fields import Directions
 from app.control_plane.registry.metric_names import MAX_METRICS, with_distinct_names
 from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 from app.rest.fields import ByLabel, Label
+from app.rest.pagination import Cursor, PageSize
 from app.rest.request_model import AtMost, RequestModel
 
 EvidenceKind = Literal["witnessed", "claimed"]
@@ -263,6 +269,37 @@ class AttestationView(BaseModel):
     )
     revoked: RevocationView | None
     created_at: datetime
+
+
+class AttestationSummary(BaseModel):
+    """An attestation as lists show it."""
+
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+    hash: str = Field(description="GET /api/attestations/{hash} returns the whole attestation.")
+    kind: EvidenceKind
+    tenant: str = Field(description="The tenant that requested it.")
+    model_id: str | None = Field(description="The improved registered model, or the only one.")
+    run_id: str | None = Field(description="The run of that model in MLflow.")
+    private: bool = Field(description="Whether only its tenant may see it.")
+    is_revoked: bool
+    created_at: datetime
+
+
+class AttestationFilter(BaseModel):
+    """Which attestations to list: those that meet all conditions."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    tenant: Label | None = Field(default=None, description="The tenant that requested them.")
+    model_id: Label | None = Field(default=None, description="The improved, or only, model.")
+    run_id: Label | None = Field(default=None, description="The run of that model in MLflow.")
+    contributor: Address | None = Field(
+        default=None, description="An Ethereum address that they name, in any casing."
+    )
+    kind: EvidenceKind | None = None
+    cursor: Cursor = None
+    limit: PageSize = 100
 
 
 class RevokeRequest(RequestModel):

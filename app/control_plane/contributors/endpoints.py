@@ -2,17 +2,21 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
+from starlette.responses import Response
 
 from app.control_plane.contributors import service
-from app.control_plane.contributors.schemas import ContributionView, ContributorView
-from app.control_plane.contributors.service import AttestationsByContributor
+from app.control_plane.contributors.schemas import (
+    ContributionView,
+    ContributorSummary,
+    ContributorView,
+)
 from app.control_plane.contributors.shares import Address
-from app.core.app_state import state_of
 from app.core.errors import NotFoundError
 from app.core.ethereum import checksum_address
-from app.rest.dependencies import Reading, Session
-from app.rest.pagination import Cursor, Page, PageSize, decode_number
+from app.rest.dependencies import CurrentReads, Reading
+from app.rest.listing import read_page
+from app.rest.pagination import Cursor, Page, PageSize
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
 
@@ -21,14 +25,26 @@ ContributorAddress = Annotated[
 ]
 
 
+@router.get("", response_model=Page[ContributorSummary])
+async def list_contributors(
+    _: Reading,
+    reads: CurrentReads,
+    cursor: Cursor = None,
+    limit: Annotated[PageSize, Query()] = 100,
+) -> Response:
+    """The contributors to models that everybody may see, ordered by address."""
+    return await read_page(
+        reads, service.CONTRIBUTORS, ContributorSummary.model_validate, cursor=cursor, limit=limit
+    )
+
+
 @router.get("/{address}")
 async def show_contributor(
-    request: Request, address: ContributorAddress, reader: Reading, session: Session
+    address: ContributorAddress, reader: Reading, reads: CurrentReads
 ) -> ContributorView:
     """What an address contributed, and how much the models improved with it."""
-    attestations_by_contributor = state_of(request)[AttestationsByContributor]
     address = checksum_address(address)
-    totals = await service.contributor_totals(session, address, reader)
+    totals = await service.contributor_totals(reads, address, reader)
     if totals is None:
         raise NotFoundError(f"{address} has not contributed to any model.")
     return ContributorView(
@@ -37,26 +53,27 @@ async def show_contributor(
         models=totals.models,
         data_size=totals.data_size,
         deltas=totals.deltas,
-        attestations=await attestations_by_contributor(session, address, reader),
+        attestations=totals.attestations,
         first_at=totals.first_at,
         last_at=totals.last_at,
     )
 
 
-@router.get("/{address}/contributions")
+@router.get("/{address}/contributions", response_model=Page[ContributionView])
 async def list_contributions(
     address: ContributorAddress,
     reader: Reading,
-    session: Session,
+    reads: CurrentReads,
     cursor: Cursor = None,
     limit: Annotated[PageSize, Query()] = 100,
-) -> Page[ContributionView]:
+) -> Response:
     """The contributions of an address, newest first."""
-    rows = await service.list_contributions(
-        session,
-        checksum_address(address),
-        reader,
-        before=decode_number(cursor) if cursor else None,
+    return await read_page(
+        reads,
+        service.CONTRIBUTIONS,
+        ContributionView.of,
+        cursor=cursor,
         limit=limit,
+        address=checksum_address(address),
+        own=reader.tenant,
     )
-    return Page.of(rows, limit, key=lambda row: row.id, view=ContributionView.of)

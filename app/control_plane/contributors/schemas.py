@@ -5,8 +5,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.control_plane.contributors.models import Contribution
-
 _ADDRESS = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
@@ -21,18 +19,34 @@ class ContributorView(BaseModel):
     )
     deltas: dict[str, float] = Field(
         description="The sum of the models' improvements, by metric; positive is better, "
-        "whichever way the metric improves.",
+        "whichever way the metric improves. Of the 100 metrics that the most models have.",
         examples=[{"accuracy": 0.03, "log_loss": 0.12}],
     )
-    attestations: list[str] = Field(
-        description="The hashes of the attestations that name it, oldest first."
+    attestations: int = Field(
+        description="How many attestations name it; /attestations below this path lists them."
     )
     first_at: datetime = Field(description="The time of the first contribution.")
     last_at: datetime = Field(description="The time of the last contribution.")
 
 
+class ContributorSummary(BaseModel):
+    """A contributor as lists show it, by what everybody may see."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    address: str = Field(description="In EIP-55 form.", examples=[_ADDRESS])
+    contributions: int = Field(description="How many contributions it made.")
+    models: int = Field(description="How many improved models it contributed to.")
+    data_size: int = Field(
+        description="The number of samples, of the contributions that state one."
+    )
+    attestations: int = Field(description="How many attestations name it.")
+    first_at: datetime = Field(description="The time of the first contribution.")
+    last_at: datetime = Field(description="The time of the last contribution.")
+
+
 class ContributionView(BaseModel):
-    """One contribution to an improved model."""
+    """One contribution to an improved model. The model's own record has its further members."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -43,14 +57,13 @@ class ContributionView(BaseModel):
     weight_bps: int = Field(description="The share in the improvement, in basis points.")
     data_size: int | None = Field(description="The number of samples, if it was given.")
     data_hash: str | None
-    details: dict[str, Any] = Field(description="Further members of the contribution.")
     improvements: dict[str, float] = Field(
         description="The improvement of the whole model, by metric."
     )
     created_at: datetime
 
     @classmethod
-    def of(cls, row: Contribution) -> "ContributionView":
+    def of(cls, row: Any) -> "ContributionView":
         """The view of a row."""
         columns = {name: getattr(row, name) for name in cls.model_fields}
         return cls.model_validate(columns | {"data_hash": row.data_hash or None})

@@ -3,36 +3,31 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import ColumnElement, Numeric, cast, func, or_, select, true
+from sqlalchemy import bindparam, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.contributors.models import Contribution, Contributor
+from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.contributors.shares import Share
+from app.control_plane.contributors.totals import count_contributions
 from app.core.request.principal import Principal
-
-
-class AttestationsByContributor(Protocol):
-    """The hashes of the attestations that name a contributor, oldest first.
-
-    The attestations package, which is above this one, implements it.
-    """
-
-    async def __call__(
-        self, session: AsyncSession, address: str, principal: Principal
-    ) -> list[str]: ...
+from app.database.reads import Reads, Statement, columns_of
+from app.rest.listing import Listing, by_number, by_text
 
 
 @dataclass(frozen=True, slots=True)
 class ImprovedModel:
     """The model that contributions were made to.
 
+    number: its position in lists.
     improvements: by metric; positive is better, whichever way the metric improves.
     """
 
     model_id: str
+    number: int
     baseline_model_id: str
     tenant: str
     private: bool
@@ -51,6 +46,7 @@ class ContributorTotals:
     models: int
     data_size: int
     deltas: dict[str, float]
+    attestations: int
     first_at: datetime
     last_at: datetime
 
@@ -67,6 +63,7 @@ async def record_contributions(
     session.add_all(
         Contribution(
             model_id=model.model_id,
+            model_number=model.number,
             baseline_model_id=model.baseline_model_id,
             tenant=model.tenant,
             private=model.private,
@@ -80,72 +77,90 @@ async def record_contributions(
         )
         for share in shares
     )
+    audience = model.tenant if model.private else ""
+    await count_contributions(session, audience, shares, model.improvements, model.at)
+
+
+_SHARES = (
+    select(
+        Contribution.address,
+        Contribution.weight_bps,
+        Contribution.data_size,
+        Contribution.data_hash,
+        Contribution.details,
+    )
+    .where(Contribution.model_id == bindparam("model_id"))
+    .order_by(Contribution.id)
+)
+_SHARES_READ = Statement(_SHARES)
+
+
+async def read_shares(reads: Reads, model_id: str) -> list[Share]:
+    """The contributions to one model, with their details, in the order of its registration."""
+    return [_share(row) for row in await reads.all(_SHARES_READ, model_id=model_id)]
+
+
+async def find_shares(session: AsyncSession, model_id: str) -> list[Share]:
+    """The same, in a transaction."""
+    return [_share(row) for row in await session.execute(_SHARES, {"model_id": model_id})]
+
+
+def _share(row: Any) -> Share:
+    return Share(
+        address=row.address,
+        weight_bps=row.weight_bps,
+        data_size=row.data_size,
+        data_hash=row.data_hash or None,
+        details=row.details,
+    )
+
+
+_TOTALS = Statement(
+    select(*columns_of(ContributorTotal)).where(
+        ContributorTotal.address == bindparam("address"),
+        ContributorTotal.audience.in_(["", bindparam("own")]),
+    )
+)
 
 
 async def contributor_totals(
-    session: AsyncSession, address: str, principal: Principal
+    reads: Reads, address: str, principal: Principal
 ) -> ContributorTotals | None:
     """What an address contributed; None where there is nothing that the principal may see."""
-    is_visible = _is_visible(address, principal)
-    counts = select(
-        func.count(),
-        func.count(Contribution.model_id.distinct()),
-        func.coalesce(func.sum(Contribution.data_size), 0),
-        func.min(Contribution.created_at),
-        func.max(Contribution.created_at),
-    ).where(is_visible)
-    contributions, models, data_size, first_at, last_at = (await session.execute(counts)).one()
-    if not contributions:
+    rows = await reads.all(_TOTALS, address=address, own=principal.tenant)
+    given = [row for row in rows if row.contributions]
+    if not given:
         return None
-    # A model's improvement counts once, however many contributions to it an address made.
-    by_model = (
-        select(Contribution.model_id, Contribution.improvements)
-        .where(is_visible)
-        .distinct()
-        .subquery()
-    )
-    metric = func.jsonb_each_text(by_model.c.improvements).table_valued("key", "value")
-    sums = (
-        select(metric.c.key, func.sum(cast(metric.c.value, Numeric)))
-        .select_from(by_model.join(metric, true()))
-        .group_by(metric.c.key)
-        .order_by(metric.c.key)
-    )
+    sums: dict[str, Decimal] = {}
+    for row in given:
+        for metric, (total, _) in row.deltas.items():
+            sums[metric] = sums.get(metric, Decimal(0)) + Decimal(total)
     return ContributorTotals(
-        contributions=contributions,
-        models=models,
-        data_size=int(data_size or 0),
-        deltas={name: float(value) for name, value in await session.execute(sums)},
-        first_at=first_at,
-        last_at=last_at,
+        contributions=sum(row.contributions for row in given),
+        models=sum(row.models for row in given),
+        data_size=int(sum(row.data_size for row in given)),
+        deltas={metric: float(sums[metric]) for metric in sorted(sums)},
+        attestations=sum(row.attestations for row in rows),
+        first_at=min(row.first_at for row in given),
+        last_at=max(row.last_at for row in given),
     )
 
 
-async def list_contributions(
-    session: AsyncSession,
-    address: str,
-    principal: Principal,
-    *,
-    before: int | None,
-    limit: int,
-) -> Sequence[Contribution]:
-    """The contributions of an address, newest first: one more than `limit` if there are more.
+# The contributions of one `address`, newest first, that the tenant `own` may see.
+CONTRIBUTIONS = Listing(
+    by_number(Contribution.id),
+    columns_of(Contribution, without=["details"]),
+    Contribution.id,
+    within=[Contribution.address == bindparam("address")],
+    fits=[or_(~Contribution.private, Contribution.tenant == bindparam("own"))],
+)
 
-    before: the id of the last contribution of the page before.
-    """
-    query = (
-        select(Contribution)
-        .where(_is_visible(address, principal))
-        .order_by(Contribution.id.desc())
-        .limit(limit + 1)
-    )
-    if before is not None:
-        query = query.where(Contribution.id < before)
-    return (await session.scalars(query)).all()
-
-
-def _is_visible(address: str, principal: Principal) -> ColumnElement[Any]:
-    """SQL: the contributions of an address that a principal may see."""
-    return (Contribution.address == address) & or_(
-        ~Contribution.private, Contribution.tenant == principal.tenant
-    )
+# All contributors that everybody may see.
+CONTRIBUTORS = Listing(
+    by_text(ContributorTotal.address),
+    columns_of(ContributorTotal, without=["deltas"]),
+    ContributorTotal.address,
+    within=[ContributorTotal.audience == ""],
+    fits=[ContributorTotal.contributions > 0],
+    rows=[ContributorTotal.audience == ""],
+)

@@ -83,13 +83,18 @@ Contributions = Annotated[
 ]
 
 
-class Share(BaseModel):
-    """One contribution as the registry keeps it."""
+class ShareSummary(BaseModel):
+    """One contribution as lists show it."""
 
     address: str = Field(description="The contributor's address, in EIP-55 form.")
     weight_bps: int = Field(description="The share in the improvement, in basis points.")
     data_size: int | None = Field(description="The number of samples, if it was given.")
     data_hash: str | None
+
+
+class Share(ShareSummary):
+    """One contribution as the registry keeps it."""
+
     details: dict[str, Any] = Field(description="Further members of the contribution.")
 
 

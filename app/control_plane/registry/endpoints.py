@@ -7,25 +7,25 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.body_reader import DocumentRoute
-from app.control_plane.registry import service
-from app.control_plane.registry.models import Model
+from app.control_plane.registry import lineage, listing
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.schemas import (
     BaselineRequest,
     ImprovedRequest,
     LineageView,
     ModelFilter,
+    ModelSummary,
     ModelView,
     RegistrationRequest,
     TokenizedRequest,
 )
 from app.control_plane.registry.service import AttestationsByModel
 from app.core.app_state import state_of
-from app.core.errors import NotFoundError
 from app.core.request.context import context_of
-from app.rest.dependencies import CurrentActor, Reading, Registering, Session
+from app.rest.dependencies import CurrentActor, CurrentReads, Reading, Registering
 from app.rest.fields import Label
-from app.rest.pagination import Page
+from app.rest.json_response import json_response
+from app.rest.pagination import Cursor, Page, PageSize
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
 
@@ -81,52 +81,40 @@ async def register_tokenized(
     return await _register(request, "tokenized", body, caller, actor, idempotency_key)
 
 
-@router.get("")
+@router.get("", response_model=Page[ModelSummary])
 async def list_models(
-    request: Request,
-    reader: Reading,
-    session: Session,
-    conditions: Annotated[ModelFilter, Query()],
-) -> Page[ModelView]:
+    reader: Reading, reads: CurrentReads, conditions: Annotated[ModelFilter, Query()]
+) -> Response:
     """The registered models of all tenants, newest first. Private ones show to their own tenant."""
-    rows = await service.list_models(session, conditions, reader)
-    ids = [row.model_id for row in rows[: conditions.limit]]
-    attestations = await state_of(request)[AttestationsByModel](session, ids, reader)
-    return Page.of(
-        rows,
-        conditions.limit,
-        key=lambda row: row.number,
-        view=lambda row: service.model_view(row, attestations.get(row.model_id, []), reader),
-    )
+    return await listing.list_models(reads, conditions, reader)
 
 
-@router.get("/{model_id}")
+@router.get("/{model_id}", response_model=ModelView)
 async def show_model(
-    request: Request, model_id: Label, reader: Reading, session: Session
-) -> ModelView:
+    request: Request, model_id: Label, reader: Reading, reads: CurrentReads
+) -> Response:
     """One registered model."""
-    model = await _find(session, model_id, reader)
-    attestations = await state_of(request)[AttestationsByModel](session, [model_id], reader)
-    return service.model_view(model, attestations.get(model_id, []), reader)
+    attestations = state_of(request)[AttestationsByModel]
+    return json_response(await listing.show_model(reads, model_id, reader, attestations))
 
 
-@router.get("/{model_id}/lineage")
+@router.get("/{model_id}/lineage", response_model=LineageView)
 async def show_lineage(
-    request: Request, model_id: Label, reader: Reading, session: Session
-) -> LineageView:
+    request: Request,
+    model_id: Label,
+    reader: Reading,
+    reads: CurrentReads,
+    cursor: Cursor = None,
+    limit: Annotated[PageSize, Query()] = 100,
+) -> Response:
     """The tree from the first baseline on: which model improves on which, by how much, and with
     whose data."""
-    model = await _find(session, model_id, reader)
-    return await service.lineage_view(
-        session, model, reader, state_of(request)[AttestationsByModel]
+    attestations = state_of(request)[AttestationsByModel]
+    return json_response(
+        await lineage.show_lineage(
+            reads, model_id, reader, attestations, cursor=cursor, limit=limit
+        )
     )
-
-
-async def _find(session: Session, model_id: str, reader: Reading) -> Model:
-    model = await service.find_model(session, model_id, reader)
-    if model is None:
-        raise NotFoundError("There is no model with this id.")
-    return model
 
 
 async def _register(

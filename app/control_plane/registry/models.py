@@ -29,6 +29,7 @@ class Model(Base):
         gives a name and number that have become free to another version, but not this time.
     gone_at: when the gateway noticed that MLflow no longer has the version.
     directions: by metric, each a `Direction`. metric_sources: by metric, each a `MetricSource`.
+    contributors: without their details, which are long and are in `contributions`.
     JSON, not JSONB, keeps the members that callers wrote in their order.
     """
 
@@ -50,12 +51,9 @@ class Model(Base):
         Index("models_by_type", "model_type", "number"),
         Index("models_by_name", "mlflow_name", "number"),
         Index("models_by_token", "token", "number"),
-        Index(
-            "models_by_contributor",
-            "contributors",
-            postgresql_using="gin",
-            postgresql_ops={"contributors": "jsonb_path_ops"},
-        ),
+        Index("models_by_kind", "kind", "number"),
+        Index("models_by_tenant", "tenant", "number"),
+        Index("models_by_run", "run_id", "number"),
     )
 
     model_id: Mapped[str] = mapped_column(primary_key=True)

@@ -106,7 +106,7 @@ async def record(
     model = _model(plan, version)
     session.add(model)
     owner = Principal("", "", plan.tenant, frozenset())
-    document = service.model_view(model, [], owner).model_dump(mode="json")
+    document = service.model_view(model, [], owner, plan.contributors).model_dump(mode="json")
     response = StoredResponse(CREATED, document)
     if not await idempotency.complete(session, request, holder, response):
         raise taken_over_error()
@@ -114,6 +114,7 @@ async def record(
     if plan.baseline_model_id is not None:
         improved = ImprovedModel(
             plan.model_id,
+            model.number,
             plan.baseline_model_id,
             plan.tenant,
             plan.private,
@@ -302,7 +303,7 @@ def _model(plan: Plan, version: ModelVersion) -> Model:
                 name: direction.model_dump() for name, direction in plan.directions.items()
             },
             "delta": {name: delta.model_dump() for name, delta in plan.delta.items()},
-            "contributors": [share.model_dump() for share in plan.contributors],
+            "contributors": [share.model_dump(exclude={"details"}) for share in plan.contributors],
             "warnings": [warning.model_dump() for warning in plan.warnings],
             "created_at": now(),
         }

@@ -1,5 +1,6 @@
 """Request and response schemas of the model registry."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -10,6 +11,7 @@ from app.control_plane.contributors.shares import (
     ContributionRequest,
     Contributions,
     Share,
+    ShareSummary,
     as_list,
 )
 from app.control_plane.registry.deltas import Delta
@@ -209,8 +211,8 @@ class RegistrationWarning(BaseModel):
     message: str = Field(description="For people.")
 
 
-class ModelView(BaseModel):
-    """A registered model. Other tenants see it without metadata, tags and warnings."""
+class ModelSummary(BaseModel):
+    """A registered model as lists show it."""
 
     model_config = ConfigDict(protected_namespaces=())
 
@@ -232,13 +234,9 @@ class ModelView(BaseModel):
         description="For each metric, how its direction is known: `known` from its name, `said` "
         "in a registration, or `guessed`."
     )
-    metric_sources: dict[str, MetricSource] = Field(
-        description="For each metric, whether the gateway saw it in MLflow or it was given."
-    )
-    metadata: dict[str, Any]
     private: bool = Field(description="Whether only its tenant may see it.")
     baseline_model_id: str | None = Field(description="The model that it improves on.")
-    contributors: list[Share]
+    contributors: Sequence[ShareSummary]
     delta: dict[str, Delta] = Field(
         description="The differences from the baseline, by metric; for a tokenized model, the "
         "difference from baseline_value."
@@ -247,13 +245,26 @@ class ModelView(BaseModel):
     model_name: str | None
     metric_name: str | None
     baseline_value: float | None
-    tags: dict[str, str] = Field(description="The tags of the version in MLflow.")
-    warnings: list[RegistrationWarning]
-    attestations: list[str] = Field(description="Hashes of its attestations, oldest first.")
     created_at: datetime
     gone_at: datetime | None = Field(
         description="When the gateway noticed that its version was deleted in MLflow; null for one "
         "that exists."
+    )
+
+
+class ModelView(ModelSummary):
+    """A registered model. Other tenants see it without metadata, tags and warnings."""
+
+    contributors: Sequence[Share]
+    metric_sources: dict[str, MetricSource] = Field(
+        description="For each metric, whether the gateway saw it in MLflow or it was given."
+    )
+    metadata: dict[str, Any]
+    tags: dict[str, str] = Field(description="The tags of the version in MLflow.")
+    warnings: list[RegistrationWarning]
+    attestations: list[str] = Field(
+        description="Hashes of its newest attestations, oldest first, at most 20. "
+        "GET /api/attestations?model_id= lists all of them."
     )
 
 
@@ -268,6 +279,7 @@ class ModelFilter(BaseModel):
     )
     token: Label | None = Field(default=None, description="A token id, in any casing.")
     name: Label | None = Field(default=None, description="The registered model in MLflow.")
+    run_id: Label | None = Field(default=None, description="The run that made the model.")
     cursor: Cursor = None
     limit: PageSize = 100
 
@@ -299,8 +311,10 @@ class LineageNode(BaseModel):
     model: LineageModel
     baseline_model_id: str | None = Field(description="null for the first baseline.")
     delta: dict[str, Delta] = Field(description="The differences from the baseline, by metric.")
-    contributors: list[Share]
-    attestations: list[str] = Field(description="Hashes of its attestations, oldest first.")
+    contributors: list[ShareSummary]
+    attestations: list[str] = Field(
+        description="Hashes of its newest attestations, oldest first, at most 20."
+    )
 
 
 class LineageView(BaseModel):
@@ -308,8 +322,9 @@ class LineageView(BaseModel):
 
     root: str = Field(description="The id of the first baseline.")
     nodes: list[LineageNode] = Field(
-        description="Oldest first, so that each model comes after its baseline. At most 1000, and "
-        "always those of `path`."
+        description="Oldest first, so that each model comes after its baseline. The first page "
+        "also has the last 100 models of `path`, wherever they are in the tree."
     )
     path: list[str] = Field(description="The ids from the first baseline to the requested model.")
     complete: bool = Field(description="Whether `nodes` holds the whole tree.")
+    next: str | None = Field(description="The cursor of the next page, if there is one.")

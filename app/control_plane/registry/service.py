@@ -1,4 +1,4 @@
-"""Reading the model registry: models, lists of models, lineage trees."""
+"""What the registry shows of a model, and to whom."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -6,31 +6,30 @@ from typing import Any, Protocol
 from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.metric_direction import Direction, resolve_directions
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import (
     LineageModel,
     LineageNode,
-    LineageView,
-    ModelFilter,
+    ModelSummary,
     ModelView,
 )
-from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
-from app.rest.pagination import decode_number
+from app.database.reads import Reads
 
-# A larger lineage tree is shown in part.
-MAX_NODES = 1000
+# Members of views that are not columns of `Model`.
+_NOT_COLUMNS = frozenset({"mlflow_run_id", "metadata", "attestations", "higher_is_better"})
 
 
 class AttestationsByModel(Protocol):
-    """The hashes of each model's attestations, oldest first.
+    """The hashes of each model's newest attestations, oldest first.
 
     The attestations package, which is above this one, implements it.
     """
 
     async def __call__(
-        self, session: AsyncSession, model_ids: Sequence[str], principal: Principal
+        self, reads: Reads, model_ids: Sequence[str], principal: Principal
     ) -> dict[str, list[str]]: ...
 
 
@@ -41,75 +40,19 @@ async def find_model(session: AsyncSession, model_id: str, principal: Principal)
     )
 
 
-async def list_models(
-    session: AsyncSession, conditions: ModelFilter, principal: Principal
-) -> Sequence[Model]:
-    """The models that meet the conditions, newest first: one more than the limit if there is."""
-    query = (
-        select(Model)
-        .where(is_visible(principal))
-        .order_by(Model.number.desc())
-        .limit(conditions.limit + 1)
-    )
-    values: dict[Any, Any] = {
-        Model.kind: conditions.kind,
-        Model.model_type: conditions.type,
-        Model.tenant: conditions.tenant,
-        Model.mlflow_name: conditions.name,
-        Model.token: conditions.token.upper() if conditions.token else None,
-    }
-    for column, value in values.items():
-        if value is not None:
-            query = query.where(column == value)
-    if conditions.contributor is not None:
-        address = checksum_address(conditions.contributor)
-        query = query.where(Model.contributors.contains([{"address": address}]))
-    if conditions.cursor is not None:
-        query = query.where(Model.number < decode_number(conditions.cursor))
-    return (await session.scalars(query)).all()
-
-
-async def lineage_view(
-    session: AsyncSession,
-    model: Model,
-    principal: Principal,
-    attestations_by_model: AttestationsByModel,
-) -> LineageView:
-    """The lineage tree of a model, as far as the principal may see it."""
-    tree = (
-        select(Model).where(Model.root == model.root, is_visible(principal)).order_by(Model.number)
-    )
-    models = {row.model_id: row for row in await session.scalars(tree.limit(MAX_NODES + 1))}
-    is_complete = len(models) <= MAX_NODES
-    if not is_complete:
-        models.popitem()
-        models |= {
-            row.model_id: row
-            for row in await session.scalars(tree.where(Model.model_id.in_(model.path)))
-        }
-    attestations = await attestations_by_model(session, list(models), principal)
-    return LineageView(
-        root=model.root,
-        nodes=[_node(row, attestations.get(row.model_id, [])) for row in models.values()],
-        path=model.path,
-        complete=is_complete,
-    )
-
-
 def is_visible(principal: Principal) -> ColumnElement[bool]:
     """SQL: whether a principal may see a model: a private one only that of its own tenant."""
     return or_(~Model.private, Model.tenant == principal.tenant)
 
 
-def model_view(model: Model, attestations: Sequence[str], principal: Principal) -> ModelView:
-    """A model as it is shown to a principal: in full to its own tenant only."""
+def model_view(
+    model: Model, attestations: Sequence[str], principal: Principal, shares: Sequence[Share]
+) -> ModelView:
+    """A model as it is shown to a principal: in full to its own tenant only.
+
+    shares: its contributions, with their details.
+    """
     is_own = model.tenant == principal.tenant
-    columns = {
-        name: getattr(model, name)
-        for name in ModelView.model_fields
-        if name not in ("mlflow_run_id", "metadata", "attestations", "higher_is_better")
-    }
-    directions = model_directions(model)
     withheld: dict[str, Any] = {}
     if not is_own:
         # What is in MLflow is the owner's own.
@@ -118,16 +61,29 @@ def model_view(model: Model, attestations: Sequence[str], principal: Principal) 
         }
         withheld = {"tags": {}, "warnings": [], "metric_sources": sources}
     return ModelView.model_validate(
-        columns
+        _members(model, ModelView)
         | {
-            "mlflow_run_id": model.run_id,
             "metadata": model.stated_metadata if is_own else {},
             "attestations": list(attestations),
-            "higher_is_better": {name: directions[name].higher_is_better for name in model.metrics},
-            "directions": {name: directions[name].source for name in model.metrics},
+            "contributors": shares,
         }
         | withheld
     )
+
+
+def model_summary(model: Model) -> ModelSummary:
+    """A model as lists show it."""
+    return ModelSummary.model_validate(_members(model, ModelSummary))
+
+
+def _members(model: Model, view: type[ModelSummary]) -> dict[str, Any]:
+    columns = {name: getattr(model, name) for name in view.model_fields if name not in _NOT_COLUMNS}
+    directions = model_directions(model)
+    return columns | {
+        "mlflow_run_id": model.run_id,
+        "higher_is_better": {name: directions[name].higher_is_better for name in model.metrics},
+        "directions": {name: directions[name].source for name in model.metrics},
+    }
 
 
 def model_directions(model: Model) -> dict[str, Direction]:
@@ -138,7 +94,8 @@ def model_directions(model: Model) -> dict[str, Direction]:
     return recorded | resolve_directions(model.metrics, recorded)
 
 
-def _node(model: Model, attestations: list[str]) -> LineageNode:
+def lineage_node(model: Model) -> LineageNode:
+    """A model in a lineage tree, still without its attestations."""
     summary = {name: getattr(model, name) for name in LineageModel.model_fields}
     return LineageNode.model_validate(
         {
@@ -146,6 +103,6 @@ def _node(model: Model, attestations: list[str]) -> LineageNode:
             "baseline_model_id": model.baseline_model_id,
             "delta": model.delta,
             "contributors": model.contributors,
-            "attestations": attestations,
+            "attestations": [],
         }
     )

@@ -1,5 +1,6 @@
 """The evidence of attestations: what the registry and MLflow hold, and who may see it."""
 
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.listing import list_attestations, newest_by_model
 from app.control_plane.attestations.log_signer import LogSigner
-from app.control_plane.attestations.lookup import (
-    find_attestation,
-    hashes_by_contributor,
-    hashes_by_model,
+from app.control_plane.attestations.lookup import find_attestation
+from app.control_plane.attestations.schemas import (
+    AttestationFilter,
+    AttestationRequest,
+    AttestationView,
 )
-from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.shares import Share
@@ -168,6 +170,12 @@ async def test_claims_about_a_baseline_need_a_baseline(issuer: AttestationIssuer
         )
 
 
+async def named(database: Database, reader: Principal) -> list[str]:
+    """The hashes of the attestations that name GIVER, as a principal sees them."""
+    found = await list_attestations(database.reads, AttestationFilter(contributor=GIVER), reader)
+    return [item["hash"] for item in json.loads(bytes(found.body))["items"]]
+
+
 async def test_attestations_are_found_by_model_and_by_contributor(
     issuer: AttestationIssuer, database: Database
 ) -> None:
@@ -177,11 +185,10 @@ async def test_attestations_are_found_by_model_and_by_contributor(
     private = issued.hash
 
     models = ["hkm_better", "hkm_private", "hkm_base"]
-    async with database.transaction() as session:
-        own = await hashes_by_model(session, models, BOB)
-        others = await hashes_by_model(session, models, ALICE)
-        own_gifts = await hashes_by_contributor(session, GIVER, BOB)
-        other_gifts = await hashes_by_contributor(session, GIVER, ALICE)
+    own = await newest_by_model(database.reads, models, BOB)
+    others = await newest_by_model(database.reads, models, ALICE)
+    own_gifts = await named(database, BOB)
+    other_gifts = await named(database, ALICE)
     assert own["hkm_better"] == others["hkm_better"] == [public]
     assert private in own["hkm_private"]
     assert others["hkm_private"] == own["hkm_base"] == []

@@ -47,7 +47,7 @@ def model(**columns: Any) -> Model:
 
 
 def test_its_own_tenant_sees_all_of_a_model() -> None:
-    view = model_view(model(), ["9f"], OWNER)
+    view = model_view(model(), ["9f"], OWNER, [])
     assert (view.metadata, view.tags) == ({"secret": 1}, {"k": "v"})
     assert [warning.code for warning in view.warnings] == ["c"]
     assert view.attestations == ["9f"]
@@ -55,20 +55,20 @@ def test_its_own_tenant_sees_all_of_a_model() -> None:
 
 
 def test_another_tenant_sees_no_metadata_tags_and_warnings() -> None:
-    view = model_view(model(), [], OTHER)
+    view = model_view(model(), [], OTHER, [])
     assert (view.metadata, view.tags, view.warnings) == ({}, {}, [])
-    own = model_view(model(created_at=view.created_at), [], OWNER)
+    own = model_view(model(created_at=view.created_at), [], OWNER, [])
     hidden = {"metadata", "tags", "warnings", "metric_sources"}
     assert view.model_dump(exclude=hidden) == own.model_dump(exclude=hidden)
 
 
 def test_every_metric_has_a_direction() -> None:
-    assert model_view(model(), [], OTHER).higher_is_better == {
+    assert model_view(model(), [], OTHER, []).higher_is_better == {
         "accuracy": True,
         "val_loss": False,
         "strange": False,
     }
-    assert model_view(model(), [], OTHER).directions == {
+    assert model_view(model(), [], OTHER, []).directions == {
         "accuracy": "known",
         "val_loss": "known",
         "strange": "said",
@@ -76,8 +76,8 @@ def test_every_metric_has_a_direction() -> None:
 
 
 def test_what_mlflow_has_instead_of_a_given_metric_shows_to_its_own_tenant_only() -> None:
-    own = model_view(model(), [], OWNER).metric_sources
+    own = model_view(model(), [], OWNER, []).metric_sources
     assert (own["accuracy"].source, own["accuracy"].in_mlflow) == ("given", 0.25)
-    other = model_view(model(), [], OTHER).metric_sources
+    other = model_view(model(), [], OTHER, []).metric_sources
     assert (other["accuracy"].source, other["accuracy"].in_mlflow) == ("given", None)
     assert other["val_loss"] == own["val_loss"]

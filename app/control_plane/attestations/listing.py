@@ -1,0 +1,106 @@
+"""Lists of attestations: all, or those of a tenant, model, run, kind or contributor."""
+
+from collections.abc import Sequence
+from functools import cache
+
+from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from starlette.responses import Response
+
+from app.control_plane.attestations.models import Attestation, AttestedContributor, LogEntry
+from app.control_plane.attestations.schemas import AttestationFilter, AttestationSummary
+from app.control_plane.attestations.transparency_log import REVOKED
+from app.core.ethereum import checksum_address
+from app.core.request.principal import Principal
+from app.database.reads import Reads, Statement
+from app.rest.listing import Listing, by_number, read_page
+
+# How many hashes a model's record shows.
+SHOWN = 20
+
+# The conditions by the names of their filters, each with an index that begins with the column. The
+# one that is likely to select the fewest comes first, and decides which index is used.
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    name: getattr(Attestation, name) == bindparam(name)
+    for name in ("run_id", "model_id", "tenant", "kind")
+}
+_VISIBLE = or_(~Attestation.private, Attestation.tenant == bindparam("own"))
+_COLUMNS = [
+    *(
+        getattr(Attestation, name).label(name)
+        for name in ("hash", "kind", "tenant", "model_id", "run_id", "private", "created_at")
+    ),
+    exists()
+    .where(LogEntry.attestation == Attestation.hash, LogEntry.kind == REVOKED)
+    .label("is_revoked"),
+]
+
+
+async def list_attestations(
+    reads: Reads, conditions: AttestationFilter, principal: Principal
+) -> Response:
+    """A page of the attestations that meet the conditions and that a principal may see."""
+    values = {
+        name: value
+        for name, value in conditions.model_dump(exclude={"cursor", "limit"}).items()
+        if value is not None
+    }
+    if conditions.contributor is not None:
+        values["contributor"] = checksum_address(conditions.contributor)
+    return await read_page(
+        reads,
+        _listing(frozenset(values)),
+        AttestationSummary.model_validate,
+        cursor=conditions.cursor,
+        limit=conditions.limit,
+        own=principal.tenant,
+        **values,
+    )
+
+
+@cache
+def _listing(filters: frozenset[str]) -> Listing:
+    chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
+    if "contributor" in filters:
+        return Listing(
+            by_number(AttestedContributor.number),
+            _COLUMNS,
+            Attestation.number,
+            within=[AttestedContributor.address == bindparam("contributor")],
+            rows_fit=lambda number: exists().where(Attestation.number == number, _VISIBLE, *chosen),
+        )
+    return Listing(
+        by_number(Attestation.number),
+        _COLUMNS,
+        Attestation.number,
+        within=chosen[:1],
+        fits=[_VISIBLE, *chosen[1:]],
+    )
+
+
+_asked = func.unnest(bindparam("model_ids", type_=ARRAY(TEXT))).column_valued("model_id")
+_newest = (
+    select(Attestation.hash, Attestation.number)
+    .where(Attestation.model_id == _asked, _VISIBLE)
+    .order_by(Attestation.number.desc())
+    .limit(SHOWN)
+    .lateral("newest")
+)
+_NEWEST_BY_MODEL = Statement(
+    select(_asked.label("model_id"), _newest.c.hash)
+    .select_from(_asked, _newest)
+    .order_by(_newest.c.number)
+)
+
+
+async def newest_by_model(
+    reads: Reads, model_ids: Sequence[str], principal: Principal
+) -> dict[str, list[str]]:
+    """The hashes of each model's newest attestations, oldest first, at most `SHOWN`.
+
+    Implements `registry.AttestationsByModel`.
+    """
+    hashes: dict[str, list[str]] = {model_id: [] for model_id in model_ids}
+    for row in await reads.all(_NEWEST_BY_MODEL, model_ids=model_ids, own=principal.tenant):
+        hashes[row["model_id"]].append(row["hash"])
+    return hashes

@@ -1,0 +1,72 @@
+"""Counting what each contributor gave, in the transactions that record it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.contributors.models import ContributorTotal
+from app.control_plane.contributors.shares import Share
+
+# The metrics whose improvements are summed: others can name an address with any metrics.
+MAX_DELTAS = 100
+
+Deltas = dict[str, tuple[str, int]]
+
+
+async def count_contributions(
+    session: AsyncSession,
+    audience: str,
+    shares: Sequence[Share],
+    improvements: Mapping[str, float],
+    at: datetime,
+) -> None:
+    """Count the contributions to one new model. improvements: of the model, by metric."""
+    for total in await _locked(session, audience, {share.address for share in shares}):
+        given = [share for share in shares if share.address == total.address]
+        total.contributions += len(given)
+        total.models += 1
+        total.data_size += sum(share.data_size or 0 for share in given)
+        total.deltas = added(total.deltas, improvements)
+        total.first_at = min(total.first_at or at, at)
+        total.last_at = max(total.last_at or at, at)
+
+
+async def count_attestation(session: AsyncSession, audience: str, addresses: Iterable[str]) -> None:
+    """Count one new attestation that names these addresses."""
+    for total in await _locked(session, audience, set(addresses)):
+        total.attestations += 1
+
+
+def added(deltas: Deltas, improvements: Mapping[str, float]) -> Deltas:
+    """The deltas with those of one more model; where they are too many, of the metrics with the
+    most models."""
+    result = dict(deltas)
+    for metric, improvement in improvements.items():
+        total, models = result.get(metric, ("0", 0))
+        result[metric] = (str(Decimal(total) + Decimal(repr(improvement))), models + 1)
+    if len(result) > MAX_DELTAS:
+        # The sort is stable, so that among equals the earlier ones stay.
+        by_models = sorted(result, key=lambda metric: -result[metric][1])
+        result = {metric: result[metric] for metric in by_models[:MAX_DELTAS]}
+    return result
+
+
+async def _locked(
+    session: AsyncSession, audience: str, addresses: set[str]
+) -> Sequence[ContributorTotal]:
+    if not addresses:
+        return ()
+    # In a fixed order, so that two transactions cannot deadlock.
+    values = [{"address": address, "audience": audience} for address in sorted(addresses)]
+    await session.execute(insert(ContributorTotal).on_conflict_do_nothing(), values)
+    query = (
+        select(ContributorTotal)
+        .where(ContributorTotal.audience == audience, ContributorTotal.address.in_(addresses))
+        .order_by(ContributorTotal.address)
+        .with_for_update()
+    )
+    return (await session.scalars(query)).all()

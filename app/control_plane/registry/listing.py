@@ -1,0 +1,89 @@
+"""The list of models, and one model, as endpoints read them."""
+
+from functools import cache
+
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from starlette.responses import Response
+
+from app.control_plane.contributors.models import Contribution
+from app.control_plane.contributors.service import read_shares
+from app.control_plane.registry.models import Model
+from app.control_plane.registry.schemas import ModelFilter, ModelView
+from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
+from app.core.errors import NotFoundError
+from app.core.ethereum import checksum_address
+from app.core.request.principal import Principal
+from app.database.reads import Reads, Statement, columns_of
+from app.rest.listing import Listing, by_number, read_page
+
+VISIBLE = or_(~Model.private, Model.tenant == bindparam("own"))
+_ONE = Statement(select(*columns_of(Model)).where(Model.model_id == bindparam("model_id"), VISIBLE))
+# The conditions by the names of their filters, each with an index that begins with the column. The
+# one that is likely to select the fewest comes first, and decides which index is used.
+_CONDITIONS: dict[str, ColumnElement[bool]] = {
+    name: column == bindparam(name)
+    for name, column in (
+        ("run_id", Model.run_id),
+        ("token", Model.token),
+        ("name", Model.mlflow_name),
+        ("tenant", Model.tenant),
+        ("type", Model.model_type),
+        ("kind", Model.kind),
+    )
+}
+_CONTRIBUTED = Contribution.address == bindparam("contributor")
+_COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path"])
+
+
+async def show_model(
+    reads: Reads, model_id: str, principal: Principal, attestations_by_model: AttestationsByModel
+) -> ModelView:
+    """One model. Raises NotFoundError for one that the principal may not see, or that is none."""
+    model = await reads.first(_ONE, model_id=model_id, own=principal.tenant)
+    if model is None:
+        raise NotFoundError("There is no model with this id.")
+    attestations = await attestations_by_model(reads, [model_id], principal)
+    shares = await read_shares(reads, model_id) if model.contributors else []
+    return model_view(model, attestations[model_id], principal, shares)
+
+
+async def list_models(reads: Reads, conditions: ModelFilter, principal: Principal) -> Response:
+    """A page of the models that meet the conditions and that a principal may see."""
+    values = {
+        name: value
+        for name, value in conditions.model_dump(exclude={"cursor", "limit"}).items()
+        if value is not None
+    }
+    if conditions.token is not None:
+        values["token"] = conditions.token.upper()
+    if conditions.contributor is not None:
+        values["contributor"] = checksum_address(conditions.contributor)
+    return await read_page(
+        reads,
+        _listing(frozenset(values)),
+        model_summary,
+        cursor=conditions.cursor,
+        limit=conditions.limit,
+        own=principal.tenant,
+        **values,
+    )
+
+
+@cache
+def _listing(filters: frozenset[str]) -> Listing:
+    chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
+    if "contributor" in filters:
+        return Listing(
+            by_number(Contribution.model_number),
+            _COLUMNS,
+            Model.number,
+            within=[_CONTRIBUTED],
+            rows_fit=lambda number: exists().where(Model.number == number, VISIBLE, *chosen),
+        )
+    return Listing(
+        by_number(Model.number),
+        _COLUMNS,
+        Model.number,
+        within=chosen[:1],
+        fits=[VISIBLE, *chosen[1:]],
+    )
