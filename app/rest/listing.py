@@ -77,7 +77,8 @@ class Listing:
     within: conditions that, with the order, one index covers.
     fits: the other conditions on the same table.
     rows: conditions on the row, where its key alone does not identify it.
-    rows_fit: conditions on the row itself where it is in another table: SQL, given the key.
+    rows_fit: the other conditions, where the row is in another table: SQL, given its key. A scalar
+        subquery, so that PostgreSQL looks up each row, and does not read the whole other table.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class Listing:
         query: Select[Any] = select(*columns).where(*within).order_by(*self.order.terms)
         if rows_fit is not None:
             examined = query.distinct().limit(EXAMINED).subquery("examined")
-            condition = rows_fit(examined.c[-1])
+            condition = rows_fit(examined.c[f"p{len(columns) - 1}"])
         elif fits:
             examined = (
                 query.add_columns(and_(*fits).label("fits")).limit(EXAMINED).subquery("examined")

@@ -34,6 +34,7 @@ BEFORE = {
     "audit_events_by_subject": ("audit_events", ["subject", "id"]),
     "api_keys_by_principal": ("api_keys", ["principal"]),
     "api_keys_by_tenant": ("api_keys", ["tenant"]),
+    "models_by_run": ("models", ["tenant", "run_id"]),
     "attestations_by_model": ("attestations", ["model_id"]),
     "attestations_by_run": ("attestations", ["run_id"]),
 }
@@ -43,7 +44,8 @@ _COUNT_CONTRIBUTIONS = """
         (address, audience, contributions, models, attestations, data_size, deltas,
             first_at, last_at)
     SELECT address, CASE WHEN private THEN tenant ELSE '' END,
-        count(*), count(DISTINCT model_id), 0, coalesce(sum(data_size), 0), '{}', min(created_at), max(created_at)
+        count(*), count(DISTINCT model_id), 0, coalesce(sum(data_size), 0), '{}',
+        min(created_at), max(created_at)
     FROM contributions GROUP BY 1, 2
 """
 _SUM_DELTAS = """

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import ColumnElement, bindparam, exists, func, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from starlette.responses import Response
 
@@ -67,7 +67,11 @@ def _listing(filters: frozenset[str]) -> Listing:
             _COLUMNS,
             Attestation.number,
             within=[AttestedContributor.address == bindparam("contributor")],
-            rows_fit=lambda number: exists().where(Attestation.number == number, _VISIBLE, *chosen),
+            rows_fit=lambda number: (
+                select(and_(_VISIBLE, *chosen))
+                .where(Attestation.number == number)
+                .scalar_subquery()
+            ),
         )
     return Listing(
         by_number(Attestation.number),
@@ -78,17 +82,21 @@ def _listing(filters: frozenset[str]) -> Listing:
     )
 
 
-_asked = func.unnest(bindparam("model_ids", type_=ARRAY(TEXT))).column_valued("model_id")
+_asked = (
+    func.unnest(bindparam("model_ids", type_=ARRAY(TEXT)))
+    .table_valued("model_id")
+    .render_derived("asked")
+)
 _newest = (
     select(Attestation.hash, Attestation.number)
-    .where(Attestation.model_id == _asked, _VISIBLE)
+    .where(Attestation.model_id == _asked.c.model_id, _VISIBLE)
     .order_by(Attestation.number.desc())
     .limit(SHOWN)
     .lateral("newest")
 )
 _NEWEST_BY_MODEL = Statement(
-    select(_asked.label("model_id"), _newest.c.hash)
-    .select_from(_asked, _newest)
+    select(_asked.c.model_id, _newest.c.hash)
+    .select_from(_asked.join(_newest, true()))
     .order_by(_newest.c.number)
 )
 

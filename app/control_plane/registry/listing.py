@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from starlette.responses import Response
 
 from app.control_plane.contributors.models import Contribution
@@ -78,7 +78,9 @@ def _listing(filters: frozenset[str]) -> Listing:
             _COLUMNS,
             Model.number,
             within=[_CONTRIBUTED],
-            rows_fit=lambda number: exists().where(Model.number == number, VISIBLE, *chosen),
+            rows_fit=lambda number: (
+                select(and_(VISIBLE, *chosen)).where(Model.number == number).scalar_subquery()
+            ),
         )
     return Listing(
         by_number(Model.number),

@@ -46,7 +46,6 @@ class Model(Base):
             unique=True,
             postgresql_where=text("withdrawn_at IS NULL AND gone_at IS NULL"),
         ),
-        Index("models_by_run", "tenant", "run_id"),
         Index("models_by_root", "root", "number"),
         Index("models_by_type", "model_type", "number"),
         Index("models_by_name", "mlflow_name", "number"),
