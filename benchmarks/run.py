@@ -20,8 +20,10 @@ from typing import Any
 from benchmarks import (
     bodies,
     counting,
+    grown,
     journey,
     leaving,
+    neighbours,
     real,
     small,
     soak,
@@ -38,7 +40,7 @@ RESULTS = Path(__file__).parent / "results"
 # Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
-OWN = ("counting", "leaving", "start")
+OWN = ("counting", "leaving", "start", "grown", "neighbours")
 # Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
 ONLY_BY_NAME = ("soak",)
 
@@ -93,6 +95,10 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
                 yield from leaving.run(launcher, options)
             if "start" in selected:
                 yield from start.run(launcher, options)
+            if "grown" in selected:
+                yield from grown.run(launcher, options)
+            if "neighbours" in selected:
+                yield from neighbours.run(launcher, options)
     if set(REAL) & set(selected):
         with launched() as launcher:
             servers = start_servers(launcher)
@@ -114,6 +120,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--megabytes", type=int, default=1000, help="of a large body")
     parser.add_argument("--journeys", type=int, default=3, help="rounds of the journey")
     parser.add_argument("--requests", type=int, default=200_000, help="of the soak")
+    parser.add_argument("--scale", type=float, default=1.0, help="of the rows of `grown`")
     parser.add_argument("--results", type=Path, default=RESULTS, help="a directory")
     parser.add_argument(
         "--no-results", dest="results", action="store_const", const=None, help="write no file"

@@ -7,6 +7,7 @@ session the same SELECT takes ten times the CPU time, for the transaction and fo
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
+from types import SimpleNamespace
 from typing import Any
 
 import asyncpg
@@ -16,16 +17,6 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql.elements import Label
 
 from app.core.errors import DatabaseUnavailableError
-
-
-class Row(asyncpg.Record):  # type: ignore[misc]
-    """A row of a result. Its columns are items and attributes; JSON is parsed."""
-
-    def __getattr__(self, name: str) -> Any:
-        try:
-            return self[name]
-        except KeyError:
-            raise AttributeError(name) from None
 
 
 class Statement:
@@ -75,7 +66,16 @@ class Reads:
         self._used = 0
 
     async def all(self, statement: Statement, **values: Any) -> list[Any]:
-        """All rows. Raises DatabaseUnavailableError."""
+        """All rows, as objects whose attributes are the columns. Raises as `tuples`."""
+        return [SimpleNamespace(**row) for row in await self.tuples(statement, **values)]
+
+    async def first(self, statement: Statement, **values: Any) -> Any | None:
+        """The first row, if there is one. Raises as `tuples`."""
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def tuples(self, statement: Statement, **values: Any) -> list[Any]:
+        """All rows, as tuples; JSON in them is parsed. Raises DatabaseUnavailableError."""
         arguments = statement.arguments(values)
         try:
             async with asyncio.timeout(WAIT_SECONDS if self._free.locked() else None):
@@ -92,11 +92,6 @@ class Reads:
         finally:
             self._used -= 1
             self._free.release()
-
-    async def first(self, statement: Statement, **values: Any) -> Any | None:
-        """The first row, if there is one. Raises DatabaseUnavailableError."""
-        rows = await self.all(statement, **values)
-        return rows[0] if rows else None
 
     def usage(self) -> tuple[int, int, int]:
         """The number of connections in use, of idle ones, and the maximum of both together."""
@@ -144,7 +139,7 @@ class _Connection:
 
     async def fetch(self, sql: str, arguments: list[Any]) -> list[Any]:
         async with self._one_session():
-            rows: list[Any] = await self.driver.fetch(sql, *arguments, record_class=Row)
+            rows: list[Any] = await self.driver.fetch(sql, *arguments)
             return rows
 
     async def read_json(self) -> None:

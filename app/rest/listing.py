@@ -166,13 +166,13 @@ async def load_page(
         after = listing.order.parse(cursor)
         values |= {f"after_{place}": value for place, value in enumerate(after)}
     statement = listing.first if cursor is None else listing.following
-    positions = await reads.all(statement, size=limit + 1, **values)
+    positions = await reads.tuples(statement, size=limit + 1, **values)
     items: list[tuple[View, bytes]] = []
     size = 0
     for start in range(0, min(len(positions), limit), BATCH):
         batch = positions[start : min(start + BATCH, limit)]
         keys = [position[-1] for position in batch]
-        rows = {row["key"]: row for row in await reads.all(listing.rows, keys=keys)}
+        rows = {row.key: row for row in await reads.all(listing.rows, keys=keys)}
         for place, key in enumerate(keys, start):
             if key not in rows:
                 continue  # removed since
@@ -187,8 +187,8 @@ async def load_page(
     if listing.is_exact:
         return items, None
     statement = listing.first_end if cursor is None else listing.following_end
-    end = await reads.first(statement, **values)
-    return items, None if end is None else _cursor(listing, end)
+    ends = await reads.tuples(statement, **values)
+    return items, _cursor(listing, ends[0]) if ends else None
 
 
 def _cursor(listing: Listing, position: Sequence[Any]) -> str:

@@ -23,6 +23,11 @@ def api(client: GatewayClient) -> GatewayAPI:
     [
         (lambda api: api.model("hkm_1"), "/api/models/hkm_1", RegisteredModel),
         (lambda api: api.lineage("hkm_1"), "/api/models/hkm_1/lineage", Lineage),
+        (
+            lambda api: api.lineage("hkm_1", cursor="c"),
+            "/api/models/hkm_1/lineage?cursor=c",
+            Lineage,
+        ),
         (lambda api: api.contributor("0xab"), "/api/contributors/0xab", object),
         (lambda api: api.attestation("9f"), "/api/attestations/9f", Attestation),
         (
@@ -145,3 +150,29 @@ def test_a_negative_limit_is_rejected(api: GatewayAPI, server: ScriptedServer) -
     with pytest.raises(InputError, match="limit is -1"):
         api.models(limit=-1)
     assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda api: api.contributors(limit=3), "/api/contributors?limit=3"),
+        (lambda api: api.contributions("0xab"), "/api/contributors/0xab/contributions"),
+        (
+            lambda api: api.attestations(contributor="0xab", limit=2),
+            "/api/attestations?contributor=0xab&limit=2",
+        ),
+    ],
+)
+def test_a_list_is_iterated_over(
+    api: GatewayAPI, server: ScriptedServer, call: Callable[[GatewayAPI], Any], path: str
+) -> None:
+    server.respond_with(
+        Response(document={"items": [{"member": 1}], "next": "c"}),
+        Response(document={"items": [{"member": 2}], "next": None}),
+    )
+
+    assert [item.member for item in call(api)] == [1, 2]
+    assert [request.path.partition("cursor=")[0].rstrip("?&") for request in server.requests] == [
+        path,
+        path,
+    ]

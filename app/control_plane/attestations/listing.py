@@ -110,5 +110,5 @@ async def newest_by_model(
     """
     hashes: dict[str, list[str]] = {model_id: [] for model_id in model_ids}
     for row in await reads.all(_NEWEST_BY_MODEL, model_ids=model_ids, own=principal.tenant):
-        hashes[row["model_id"]].append(row["hash"])
+        hashes[row.model_id].append(row.hash)
     return hashes

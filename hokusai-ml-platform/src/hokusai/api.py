@@ -69,24 +69,63 @@ class GatewayAPI:
     def models(self, *, limit: int | None = None, **filters: Any) -> Iterator[RegisteredModel]:
         """Iterate over models, newest first: `GET /api/models`.
 
-        Each page is fetched when the iteration reaches it.
+        Each page is fetched when the iteration reaches it. The models lack `metadata`,
+        `metric_sources`, `tags`, `warnings`, `attestations`, and the `details` of contributors,
+        which `model()` returns.
 
         Args:
             limit: The most models to yield; all by default.
-            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models.
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token`, `name` and `run_id` select
+                models.
 
         Raises:
             InputError: The limit is negative.
         """
         return (RegisteredModel(item) for item in self.items("/models", filters, limit))
 
-    def lineage(self, model_id: str) -> Lineage:
-        """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`."""
-        return Lineage(self._get(f"/models/{_segment(model_id)}/lineage"))
+    def lineage(self, model_id: str, *, cursor: str | None = None) -> Lineage:
+        """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`.
+
+        Args:
+            model_id: A model of the tree.
+            cursor: `next` of the page before, in a tree of more than one page.
+        """
+        query = {"cursor": cursor} if cursor else None
+        return Lineage(self._get(f"/models/{_segment(model_id)}/lineage", query))
 
     def contributor(self, address: str) -> Result:
         """Fetch the impact of one contributor's data: `GET /api/contributors/{address}`."""
         return Result(self._get(f"/contributors/{_segment(address)}"))
+
+    def contributors(self, *, limit: int | None = None) -> Iterator[Result]:
+        """Iterate over contributors, by address: `GET /api/contributors`.
+
+        Args:
+            limit: The most contributors to yield; all by default.
+        """
+        return map(Result, self.items("/contributors", {}, limit))
+
+    def contributions(self, address: str, *, limit: int | None = None) -> Iterator[Result]:
+        """Iterate over an address's contributions, newest first:
+        `GET /api/contributors/{address}/contributions`.
+
+        Args:
+            address: The contributor's Ethereum address.
+            limit: The most contributions to yield; all by default.
+        """
+        path = f"/contributors/{_segment(address)}/contributions"
+        return map(Result, self.items(path, {}, limit))
+
+    def attestations(self, *, limit: int | None = None, **filters: Any) -> Iterator[Result]:
+        """Iterate over attestations, newest first: `GET /api/attestations`.
+
+        Each has `hash`, with which `attestation()` fetches all of it.
+
+        Args:
+            limit: The most attestations to yield; all by default.
+            **filters: `tenant`, `model_id`, `run_id`, `contributor` and `kind` select attestations.
+        """
+        return map(Result, self.items("/attestations", filters, limit))
 
     def attest(
         self,

@@ -39,7 +39,8 @@ class Result(Mapping[str, Any]):
 class RegisteredModel(Result):
     """A model in Hokusai's registry.
 
-    A model of another tenant has no `metadata`, `tags` and `warnings`.
+    A model of another tenant has no `metadata`, `tags` and `warnings`. In a list, a model lacks
+    these, `metric_sources` and `attestations`.
 
     Attributes:
         model_id: Hokusai's id of the model.
@@ -68,7 +69,7 @@ class RegisteredModel(Result):
         baseline_value: The value of that metric to be exceeded.
         tags: The tags of the version in MLflow.
         warnings: What the caller should check; each has `code` and `message`.
-        attestations: The hashes of the attestations about it.
+        attestations: The hashes of its newest attestations, at most 20.
         created_at: When it was registered, in ISO 8601.
         gone_at: When the gateway noticed that MLflow no longer has its version; None if it has.
     """
@@ -110,13 +111,15 @@ class Lineage(Result):
         nodes: The models, each after its baseline: `model`, `baseline_model_id`, `delta`,
             `contributors` and `attestations`.
         path: The ids from the root to the requested model.
-        complete: Whether `nodes` has the whole tree; the gateway limits its size.
+        complete: Whether `nodes` has the whole tree.
+        next: The cursor of the next page, or None.
     """
 
     root: str
     nodes: list[dict[str, Any]]
     path: list[str]
     complete: bool
+    next: str | None
 
 
 class Attestation(Result):

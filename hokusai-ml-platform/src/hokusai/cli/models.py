@@ -39,6 +39,7 @@ def models() -> None:
 @click.option("--contributor", metavar="ADDRESS", help="Only models with data of this contributor.")
 @click.option("--token", help="Only models of this token id, in any casing.")
 @click.option("--name", help="Only versions of this registered model in MLflow.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Only the models that this run made.")
 @click.option(
     "--limit",
     type=click.IntRange(1, 10_000),

@@ -39,7 +39,8 @@ class GatewayCalls:
 
         Args:
             limit: The most models to yield; all by default.
-            **filters: `kind`, `type`, `tenant`, `contributor`, `token` and `name` select models.
+            **filters: `kind`, `type`, `tenant`, `contributor`, `token`, `name` and `run_id` select
+                models.
         """
         return self.api.models(limit=limit, **filters)
 
