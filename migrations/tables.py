@@ -3,8 +3,14 @@
 from app.access.audit.models import AuditEvent
 from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
 from app.access.tenants.models import Tenant
-from app.control_plane.attestations.models import Attestation, KnownAttestor, LogEntry, LogNode
-from app.control_plane.contributors.models import Contribution, Contributor
+from app.control_plane.attestations.models import (
+    Attestation,
+    AttestedContributor,
+    KnownAttestor,
+    LogEntry,
+    LogNode,
+)
+from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.idempotency.models import IdempotentRequest
 from app.control_plane.registry.models import (
     MetricObservation,
@@ -17,9 +23,11 @@ TABLES = (
     AccessToken,
     APIKey,
     Attestation,
+    AttestedContributor,
     AuditEvent,
     Contribution,
     Contributor,
+    ContributorTotal,
     Fingerprint,
     IdempotentRequest,
     KnownAttestor,
