@@ -32,6 +32,7 @@ from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.health import ReadinessChecks
+from app.control_plane.read_share import ReadShare
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
 from app.control_plane.registry.reconciler import Reconciler
@@ -167,7 +168,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     proxy = Proxy(
         settings, upstream, workspaces, replay_guard, mlflow, documents, mlflow_credential
     )
-    app: ASGIApp = PlaneRouter(proxy, BodyReader(api, documents))
+    app: ASGIApp = PlaneRouter(proxy, BodyReader(ReadShare(api, health.PUBLIC), documents))
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)

@@ -1,0 +1,58 @@
+"""A bound on the reads that one client address has in progress, so that others need not wait.
+
+A read takes some milliseconds of the event loop, and its response up to `listing.MAX_BYTES` of
+memory until the client has received it. The other reads of the address wait for their turn.
+"""
+
+import asyncio
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.request.context import context_of
+
+AT_ONCE = 4
+# Bytes of a response for which to wait until the client has received most of it.
+LARGE = 64 * 1024
+
+
+class ReadShare:
+    """ASGI middleware that lets `AT_ONCE` reads of a client address run at the same time.
+
+    unlimited: pairs of method and path that never wait, such as probes.
+    """
+
+    def __init__(self, app: ASGIApp, unlimited: frozenset[tuple[str, str]]) -> None:
+        self.app = app
+        self.unlimited = unlimited
+        # By address, while it has reads in progress: the free places, and how many reads know them.
+        self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] != "GET" or ("GET", scope["path"]) in self.unlimited:
+            await self.app(scope, receive, send)
+            return
+        client = context_of(scope).client
+        free, users = self._places.get(client) or (asyncio.Semaphore(AT_ONCE), 0)
+        self._places[client] = free, users + 1
+        try:
+            async with free:
+                await self.app(scope, receive, _until_received(send))
+        finally:
+            users = self._places[client][1]
+            if users == 1:
+                del self._places[client]
+            else:
+                self._places[client] = free, users - 1
+
+
+def _until_received(send: Send) -> Send:
+    async def sending(message: Message) -> None:
+        body = message.get("body", b"")
+        if len(body) < LARGE or message.get("more_body", False):
+            await send(message)
+            return
+        # The server waits with the next part until the client has received most of this one.
+        await send({**message, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return sending

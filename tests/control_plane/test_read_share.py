@@ -1,0 +1,83 @@
+"""The reads of one client address wait for each other, and for nobody else."""
+
+import asyncio
+from typing import Any
+
+from starlette.types import Message, Receive, Scope, Send
+
+from app.control_plane.read_share import AT_ONCE, LARGE, ReadShare
+from app.core.request.context import RequestContext
+from app.core.request.head import RequestHead
+
+READ = b"x" * LARGE
+
+
+class Reads:
+    """An application whose responses are held back until `released` is set."""
+
+    def __init__(self) -> None:
+        self.running = self.most = self.done = 0
+        self.released = asyncio.Event()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        await self.released.wait()
+        self.running -= 1
+        self.done += 1
+
+
+def scope(client: str, method: str = "GET", path: str = "/api/models") -> dict[str, Any]:
+    head = RequestHead([], {}, client)
+    return {"method": method, "path": path, "context": RequestContext("id", head)}
+
+
+async def settle() -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def nothing(*_: Any) -> Any:
+    return None
+
+
+async def test_an_address_has_a_bounded_number_of_reads_in_progress() -> None:
+    reads = Reads()
+    share = ReadShare(reads, frozenset({("GET", "/livez")}))
+    flood = [asyncio.create_task(share(scope("1.1.1.1"), nothing, nothing)) for _ in range(50)]
+    await settle()
+    assert reads.running == AT_ONCE
+    # Another address, a change, and a probe do not wait.
+    others = [
+        asyncio.create_task(share(one, nothing, nothing))
+        for one in (scope("2.2.2.2"), scope("1.1.1.1", "POST"), scope("1.1.1.1", path="/livez"))
+    ]
+    await settle()
+    assert reads.running == AT_ONCE + len(others)
+    reads.released.set()
+    await asyncio.gather(*flood, *others)
+    assert (reads.done, reads.running, share._places) == (53, 0, {})
+
+
+async def test_a_large_response_keeps_its_place_until_the_client_has_received_it() -> None:
+    received = asyncio.Event()
+
+    async def app(_: Scope, __: Receive, send: Send) -> None:
+        await send({"type": "http.response.body", "body": READ})
+
+    parts: list[Message] = []
+
+    async def send(message: Message) -> None:
+        # As the server does: the part after the one that fills the buffer waits.
+        if parts:
+            await received.wait()
+        parts.append(message)
+
+    share = ReadShare(app, frozenset())
+    reading = asyncio.create_task(share(scope("1.1.1.1"), nothing, send))
+    await settle()
+    assert not reading.done()
+    received.set()
+    await reading
+    assert b"".join(part["body"] for part in parts) == READ
+    assert [part.get("more_body", False) for part in parts] == [True, False]
