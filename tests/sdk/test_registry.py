@@ -54,7 +54,7 @@ def test_an_improvement_is_tracked_registered_and_witnessed(user: MLflowUser) ->
     assert result["fetched_hash"] == result["hash"]
     assert result["hash"] in result["attestations"]
     assert result["path"] == [baseline_id, improved_id]
-    # Newest first, from two pages of one model each.
+    # Newest first.
     assert result["listed"] == [improved_id, baseline_id]
 
 

@@ -139,7 +139,7 @@ def improve() -> dict[str, Any]:
         "path": lineage.path,
         "registered_delta": improved.delta["accuracy"]["delta"],
         "attestations": registry.model(improved.model_id).attestations,
-        "listed": [model.model_id for model in registry.models(tenant=improved.tenant, limit=1)],
+        "listed": [model.model_id for model in registry.models(tenant=improved.tenant, limit=5)],
         "ids": [baseline.model_id, improved.model_id],
     }
 

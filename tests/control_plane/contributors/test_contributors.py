@@ -49,7 +49,7 @@ def test_totals_count_contributions_to_all_models_and_tenants(
         assert (found["contributions"], found["models"], found["data_size"]) == (3, 2, 150)
         # Each model counts once, and a smaller loss is an improvement.
         assert found["deltas"] == {"accuracy": 0.05, "loss": 1.0}
-        assert found["attestations"] == []
+        assert found["attestations"] == 0
         assert found["first_at"] == one["created_at"]
         assert found["last_at"] == two["created_at"]
     assert training.get(f"/api/contributors/{other}")["data_size"] == 7
