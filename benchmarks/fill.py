@@ -40,7 +40,7 @@ _STATEMENTS = (
         CASE WHEN g %% 10 = 2 THEN 'improved' WHEN g <= 15 AND g > 10 THEN 'tokenized'
             ELSE 'baseline' END,
         'tenant-' || g %% 1000, 'key:' || g %% 1000, g %% 7 = 3, 'model-' || g %% 5000, g::text,
-        md5(g::text), 'runs:/' || md5(g::text) || '/model', 'type-' || g %% 20,
+        md5(g::text), 'runs:/' || md5(g::text) || '/model', 'type-' || g %% 200,
         '{"dataset": "customers"}', '{"accuracy": 0.85, "loss": 0.3}', '{}', '{}', 'accuracy',
         CASE WHEN g %% 10 = 2 THEN 'hkm_1' END,
         CASE WHEN g %% 10 = 2 THEN 'hkm_1' ELSE 'hkm_' || g END,

@@ -138,7 +138,7 @@ def _reads() -> Iterator[str]:
             "/api/models?limit=1000",
             f"/api/models/{VICTIM}",
             f"/api/models/{VICTIM}/lineage?limit=1000",
-            "/api/models?kind=tokenized&type=type-3",
+            "/api/models?kind=tokenized&type=type-11",
             "/api/contributors?limit=1000",
             f"/api/contributors/{address}",
             f"/api/contributors/{address}/contributions?limit=1000",

@@ -32,7 +32,7 @@ READS: dict[str, str] = {
     "of no tenant": "/api/models?tenant=none",
     "of a tenant and kind": "/api/models?tenant=tenant-7&kind=tokenized",
     "of a type": "/api/models?type=type-7",
-    "of a type and rare kind": "/api/models?type=type-3&kind=tokenized",
+    "of a type and rare kind": "/api/models?type=type-11&kind=tokenized",
     "of a name": "/api/models?name=model-7",
     "of a token": "/api/models?token=token-1",
     "of a run": "/api/models?run_id=8f14e45fceea167a5a36dedd4bea2543",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import cache
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, or_, select, true
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from starlette.responses import Response
 
@@ -30,8 +30,12 @@ _COLUMNS = [
         getattr(Attestation, name).label(name)
         for name in ("hash", "kind", "tenant", "model_id", "run_id", "private", "created_at")
     ),
-    exists()
+    # Not EXISTS, for which PostgreSQL might read all revocations.
+    select(LogEntry.index)
     .where(LogEntry.attestation == Attestation.hash, LogEntry.kind == REVOKED)
+    .limit(1)
+    .scalar_subquery()
+    .is_not(None)
     .label("is_revoked"),
 ]
 
