@@ -9,12 +9,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
-from app.access.identity.cleanup import run_periodically
+from app.access.identity.cleanup import Cleanup
 from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
 from app.access.identity.replay_guard import ReplayGuard
 from app.access.identity.transactions import ChangeTransactions
+from app.access.quotas.service import Quotas
 from app.access.rate_limits.counter import Counter, MemoryCounter
 from app.access.rate_limits.limiter import Limiter
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
@@ -32,6 +33,7 @@ from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.health import ReadinessChecks
+from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.read_share import ReadShare
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
@@ -100,11 +102,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     authenticator = Authenticator(settings, database, peppers, credential_cache)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
+    quotas = Quotas(settings, limiter.creations)
     new_wallets = NewWallets(limiter.new_wallet_limit)
     workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
     evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
     log_signer = LogSigner(attestor, settings.retired_attestors)
-    attestation_issuer = AttestationIssuer(database, evidence, log_signer)
+    attestation_issuer = AttestationIssuer(database, evidence, log_signer, quotas)
     presence = Presence(database, mlflow)
     planner = Planner(database, mlflow, workspaces, presence)
     registrations = Registrations(
@@ -113,10 +116,18 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         planner,
         presence,
         settings.registration_lease,
+        quotas,
         metrics.count_registration,
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
     documents = Documents(settings.body_timeout)
+
+    cleanup = Cleanup(
+        database,
+        credential_cache,
+        ended_key_days=settings.ended_key_days,
+        removals=(IdempotencyCleanup(settings.idempotency_days),),
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -130,7 +141,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 )
             for task in (
                 credential_cache.listen(database),
-                run_periodically(database, credential_cache),
+                cleanup.run_periodically(),
                 reconciler.run(),
                 state_metrics.run(),
             ):
@@ -154,6 +165,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Authenticator: authenticator,
             ChangeTransaction: ChangeTransactions(database, credential_cache),
             NewWallets: new_wallets,
+            Quotas: quotas,
             Workspaces: workspaces,
             Limiter: limiter,
             LogSigner: log_signer,

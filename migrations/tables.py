@@ -2,6 +2,7 @@
 
 from app.access.audit.models import AuditEvent
 from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
+from app.access.quotas.models import TenantQuota
 from app.access.tenants.models import Tenant
 from app.control_plane.attestations.models import (
     Attestation,
@@ -39,5 +40,6 @@ TABLES = (
     Registration,
     SpentSignature,
     Tenant,
+    TenantQuota,
     Token,
 )

@@ -7,16 +7,17 @@ import typer
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity import keys
+from app.access.identity import keys, revocation, rotation
 from app.access.identity.key_endpoints import issued, view
 from app.access.identity.peppers import Peppers
-from app.access.identity.schemas import AdminKeyRequest, RotateRequest
+from app.access.identity.schemas import AdminKeyRequest, KeyChange, RotateRequest
 from app.cli.output import AsJSON, print_all, print_one
 from app.cli.running import ALL_ROWS, run_in_transaction, validated
 from app.core.request.actor import CLI
 from app.core.request.principal import Scope
+from app.core.settings import load_settings
 
-keys_app = typer.Typer(help="API keys: create, list, rotate, revoke.", no_args_is_help=True)
+keys_app = typer.Typer(help="API keys: create, list, limit, rotate, revoke.", no_args_is_help=True)
 
 
 @keys_app.command("create")
@@ -62,8 +63,30 @@ def list_keys(
         return [view(key) for key in await keys.list_keys(session, tenant=tenant, limit=ALL_ROWS)]
 
     print_all(
-        run_in_transaction(read), as_json, ("id", "state", "tenant", "name", "hint", "expires_at")
+        run_in_transaction(read),
+        as_json,
+        ("id", "state", "tenant", "name", "hint", "rate_limit", "expires_at"),
     )
+
+
+@keys_app.command("limit")
+def change_limit(
+    key_id: str,
+    rate_limit: Annotated[
+        int | None, typer.Argument(help="Requests per minute; left out: the default.")
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Change the rate limit of a key; every gateway applies it within a second."""
+    request = validated(KeyChange, {"rate_limit": rate_limit}, rate_limit="RATE_LIMIT")
+    default_limit = load_settings().rate_limit
+
+    async def change(session: AsyncSession, _: Peppers) -> BaseModel:
+        key = await keys.get_key(session, key_id)
+        await keys.change_limit(session, key, request.rate_limit, CLI, default_limit=default_limit)
+        return view(key)
+
+    print_one(run_in_transaction(change), as_json, ("id", "state", "tenant", "rate_limit"))
 
 
 @keys_app.command("rotate")
@@ -78,7 +101,7 @@ def rotate_key(
     async def rotate(session: AsyncSession, peppers: Peppers) -> BaseModel:
         key = await keys.get_key(session, key_id)
         overlap = timedelta(seconds=request.overlap_seconds)
-        return issued(*await keys.rotate(session, peppers, key, overlap, CLI))
+        return issued(*await rotation.rotate(session, peppers, key, overlap, CLI))
 
     print_one(run_in_transaction(rotate), as_json, ("key", "id", "tenant", "scopes", "expires_at"))
 
@@ -99,7 +122,7 @@ def revoke_key(
 
     async def revoke(session: AsyncSession, _: Peppers) -> BaseModel:
         key = await keys.get_key(session, key_id)
-        await keys.revoke(session, key, CLI, rotation_chain=rotation_chain)
+        await revocation.revoke(session, key, CLI, rotation_chain=rotation_chain)
         return view(key)
 
     print_one(run_in_transaction(revoke), as_json, ("id", "state", "revoked_at"))

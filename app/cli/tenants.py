@@ -1,18 +1,24 @@
-"""`hokusai-gateway tenants`: creates and lists tenants."""
+"""`hokusai-gateway tenants`: creates and lists tenants, and sets their quotas."""
+
+from typing import Annotated
 
 import typer
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.peppers import Peppers
+from app.access.quotas.endpoints import requested
+from app.access.quotas.schemas import QuotasRequest
+from app.access.quotas.service import Quotas
 from app.access.tenants import service as tenants
 from app.access.tenants.endpoints import view as tenant_view
 from app.cli.output import AsJSON, print_all, print_one
-from app.cli.running import ALL_ROWS, run_in_transaction
+from app.cli.running import ALL_ROWS, run_in_transaction, validated
 from app.core.errors import ConflictError
 from app.core.request.actor import CLI
+from app.core.settings import load_settings
 
-tenants_app = typer.Typer(help="Tenants: create, list.", no_args_is_help=True)
+tenants_app = typer.Typer(help="Tenants: create, list, quotas.", no_args_is_help=True)
 
 
 @tenants_app.command("create")
@@ -37,3 +43,32 @@ def list_tenants(as_json: AsJSON = False) -> None:
         return [tenant_view(t, ready=t.default_experiment is not None) for t in found]
 
     print_all(run_in_transaction(read), as_json, ("name", "workspace", "ready", "created_at"))
+
+
+@tenants_app.command("quotas")
+def tenant_quotas(
+    name: str,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KIND=NUMBER",
+            help="A new quota, such as models=50000, or models=default. Repeatable.",
+        ),
+    ] = None,
+    as_json: AsJSON = False,
+) -> None:
+    """Show how much a tenant has and may have of each kind; change that with --set."""
+    arguments = dict(change.partition("=")[::2] for change in changes or ())
+    values = {kind: None if text == "default" else text for kind, text in arguments.items()}
+    request = validated(QuotasRequest, values, **dict.fromkeys(values, "--set"))
+    settings = load_settings()
+
+    async def change_and_read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
+        tenant = await tenants.get(session, name)
+        quotas = Quotas(settings)
+        if request.model_fields_set:
+            return [*await quotas.change(session, CLI, tenant.name, requested(request))]
+        return [*await quotas.views(session, tenant.name)]
+
+    print_all(run_in_transaction(change_and_read), as_json, ("kind", "used", "quota", "is_default"))

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
-from app.access.rate_limits import endpoints as limits
+from app.access.quotas import endpoints as quotas
 from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
@@ -53,7 +53,8 @@ PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
 
 ROUTERS = (
     auth_endpoints.router,
-    limits.router,
+    quotas.router,
+    quotas.admin_router,
     key_endpoints.router,
     key_endpoints.admin_router,
     tenants.router,

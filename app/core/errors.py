@@ -258,6 +258,13 @@ class AddressNotAllowedError(PermissionDeniedError):
     reason = "address_not_allowed"
 
 
+class QuotaExceededError(PermissionDeniedError):
+    """The tenant has as many of something as it may have."""
+
+    error_code = "QUOTA_EXCEEDED"
+    reason = "quota_exceeded"
+
+
 class SignInDisabledError(PermissionDeniedError):
     """Sign-In with Ethereum is disabled: HOKUSAI_PUBLIC_URL is not set."""
 
@@ -357,6 +364,12 @@ class TooManyDocumentsError(RateLimitedError):
 
     reason = "too_many_documents"
     closes_connection = True
+
+
+class TooManyCreationsError(RateLimitedError):
+    """Wallets at one address have created too much within an hour."""
+
+    reason = "too_many_creations"
 
 
 # --- 5xx: the gateway or MLflow failed ---

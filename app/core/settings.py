@@ -125,6 +125,18 @@ class Settings(BaseSettings):
     anonymous_limit: Count = 100
     # New wallets per client address and hour: each creates an MLflow workspace permanently.
     new_wallet_limit: Count = 30
+    # What wallets create (keys, tokens, models, attestations) per client address, hour and kind.
+    creation_limit: Count = 300
+    # Quotas: how many of each kind a tenant may have. An admin can give a tenant others.
+    key_quota: Count = 1000
+    token_quota: Count = 1000
+    model_quota: Count = 10_000
+    contribution_quota: Count = 100_000
+    attestation_quota: Count = 10_000
+    # Days for which an API key that has ended stays in lists, and for which a registration that is
+    # repeated with the same Idempotency-Key gets its first response.
+    ended_key_days: Count = 90
+    idempotency_days: Count = 90
     # How many gateways share the limits: while Redis is unreachable, each enforces its share alone.
     replicas: Count = 1
 

@@ -151,6 +151,8 @@ class RequestLifecycle:
             headers.append(date_header())
         if context.quota is not None:
             headers += quota_headers(context.quota)
+        if context.principal is not None and context.principal.expiry_notice is not None:
+            headers.append((b"x-hokusai-key-expires", context.principal.expiry_notice))
         if self.cross_origin is not None:
             headers += self.cross_origin.headers(request_headers)
         return headers

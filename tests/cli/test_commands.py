@@ -116,6 +116,37 @@ def test_a_key_is_made_and_revoked_from_the_shell(gateway: RunningGateway, shell
     ]
 
 
+def test_a_limit_is_changed_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
+    made = shell.read("keys", "create", "--tenant", unused(), "--name", "n", "--rate-limit", "7")
+    with gateway.client(made["key"]) as client:
+        assert good(client.get(WHOAMI))["rate_limit"] == 7
+        assert shell.read("keys", "limit", made["id"], "2000")["rate_limit"] == 2000
+        wait_until(lambda: good(client.get(WHOAMI))["rate_limit"] == 2000)
+        assert shell.read("keys", "limit", made["id"])["rate_limit"] is None
+    assert "RATE_LIMIT" in shell.fails(1, "keys", "limit", made["id"], "0")
+    assert "no key" in shell.fails(1, "keys", "limit", "unknown", "5")
+    actions = [action for _, action, subject in actors(gateway, made["tenant"]) if subject]
+    assert actions.count("key.limit_changed") == 2
+
+
+def test_quotas_are_shown_and_changed_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
+    tenant = unused()
+    made = shell.read("keys", "create", "--tenant", tenant, "--name", "n")
+    shown = {one["kind"]: one for one in shell.read("tenants", "quotas", tenant)}
+    assert shown["keys"] == {"kind": "keys", "used": 1, "quota": 1000, "is_default": True}
+    change = ["--set", "keys=1", "--set", "models=5", "--set", "tokens=default"]
+    changed = {
+        one["kind"]: one["quota"] for one in shell.read("tenants", "quotas", tenant, *change)
+    }
+    assert (changed["keys"], changed["models"], changed["tokens"]) == (1, 5, 1000)
+    with gateway.client(made["key"]) as client:
+        refused(client.post("/api/keys", json={"name": "n"}), 403, "quota_exceeded")
+    for wrong, said in (("keys=many", "--set"), ("runs=5", "--set"), ("keys=-1", "--set")):
+        assert said in shell.fails(1, "tenants", "quotas", tenant, "--set", wrong)
+    assert "no tenant" in shell.fails(1, "tenants", "quotas", unused())
+    assert actors(gateway, tenant)[-1] == ("cli", "tenant.quotas_changed", tenant)
+
+
 def test_without_json_the_output_is_for_people(gateway: RunningGateway, shell: Shell) -> None:
     tenant = unused()
     done = shell.run("keys", "create", "--tenant", tenant, "--name", "n")
@@ -127,7 +158,7 @@ def test_without_json_the_output_is_for_people(gateway: RunningGateway, shell: S
         good(client.get(WHOAMI))
     listed = shell.run("keys", "list", "--tenant", tenant)
     header, row = listed.stdout.splitlines()
-    assert header.split() == ["id", "state", "tenant", "name", "hint", "expires_at"]
+    assert header.split() == ["id", "state", "tenant", "name", "hint", "rate_limit", "expires_at"]
     assert row.split()[:4] == [lines["id"], "active", tenant, "n"]
     assert lines["key"] not in listed.stdout
     ended = shell.run("keys", "revoke", lines["id"])

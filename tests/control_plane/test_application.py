@@ -150,7 +150,7 @@ def test_allow_lists_the_methods_of_the_path_itself(gateway: RunningGateway) -> 
             "/api/attestations/verify": {"POST"},
             "/api/models": {"GET"},
             "/api/models/none": {"GET"},
-            "/api/keys": {"GET", "POST"},
+            "/api/keys": {"DELETE", "GET", "POST"},
             "/livez": {"GET", "HEAD"},
         }.items():
             response = client.request("OPTIONS", path)
@@ -254,7 +254,7 @@ def test_a_slash_at_the_end_is_another_path(gateway: RunningGateway) -> None:
         refused(client.post("/api/keys/", json={"name": "a"}), 404, "unknown_route")
         response = client.put("/api/keys", json={})
         refused(response, 405, "method_not_allowed")
-        assert {"GET", "POST"} == set(response.headers["allow"].split(", "))
+        assert {"DELETE", "GET", "POST"} == set(response.headers["allow"].split(", "))
 
 
 def test_a_wrong_value_is_located_and_not_repeated(gateway: RunningGateway) -> None:

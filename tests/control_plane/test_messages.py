@@ -268,7 +268,7 @@ def test_for_an_unknown_member_the_known_ones_are_listed(client: httpx.Client) -
     (problem,) = response.json()["problems"]
     assert problem["where"] == "body.scope"
     assert "did you mean scopes?" in problem["problem"]
-    assert "name, scopes, rate_limit, expires_in_days, allowed_networks" in problem["problem"]
+    assert "name, allowed_networks, scopes, rate_limit, expires_in_days, siwe" in problem["problem"]
     response = client.get("/api/models", params={"Limit": 5})
     assert "query parameter Limit: is not known here: did you mean limit?" in response.text
 

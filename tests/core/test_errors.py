@@ -353,6 +353,13 @@ def _(gateways: Gateways) -> Met:
     return Met(get(gateways.start(host=everywhere), "/api/auth/nonce"))
 
 
+@case(errors.QuotaExceededError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(key_quota=1)
+    body = {"name": "second"}
+    return Met(send(gateway, "POST", "/api/keys", json=body, headers=bearer(gateway.key())))
+
+
 # --- 404, 409 ---
 
 
@@ -481,6 +488,17 @@ def _(gateways: Gateways) -> Met:
     gateway = gateways.start(new_wallet_limit=1)
     assert get(gateway, SEARCH, Wallet().headers()).status == 200
     return Met(get(gateway, SEARCH, Wallet().headers()))
+
+
+@case(errors.TooManyCreationsError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(creation_limit=1)
+
+    def create() -> RawResponse:
+        return send(gateway, "POST", "/api/keys", json={"name": "n"}, headers=Wallet().headers())
+
+    assert create().status == 201
+    return Met(create())
 
 
 # --- 5xx ---

@@ -47,6 +47,12 @@ class RunningGateway:
                 "anonymous_limit": 1_000_000,
                 "failure_limit": 1_000_000,
                 "new_wallet_limit": 1_000_000,
+                "creation_limit": 1_000_000,
+                "key_quota": 1_000_000,
+                "token_quota": 1_000_000,
+                "model_quota": 1_000_000,
+                "contribution_quota": 1_000_000,
+                "attestation_quota": 1_000_000,
                 "log_format": "json",
                 **overrides,
             }

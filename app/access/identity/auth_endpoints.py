@@ -1,25 +1,23 @@
 """The endpoints for signing in with a wallet, and for showing the caller."""
 
-from datetime import datetime
-
 from fastapi import APIRouter, Request, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.identity import credentials, siwe, tokens
+from app.access.identity import credentials, revocation, sign_in, tokens
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.credentials import WalletCredential
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.replay_guard import consume
-from app.access.identity.schemas import IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.access.identity.schemas import EndedTokens, IssuedToken, NonceView, TokenRequest, WhoAmI
+from app.access.quotas.service import Quotas
 from app.access.tenants.new_wallets import NewWallets
 from app.core.app_state import state_of
-from app.core.errors import InvalidSignatureError, SignInDisabledError, UnauthenticatedError
+from app.core.errors import InvalidSignatureError, UnauthenticatedError
 from app.core.request.actor import Actor
 from app.core.request.context import context_of
 from app.core.request.principal import Scope
 from app.core.settings import Settings
-from app.database.engine import now
-from app.rest.dependencies import Caller, Session
+from app.rest.dependencies import Caller, ChangeSession, CurrentActor, Session
 
 router = APIRouter(prefix="/api", tags=["auth"])
 # Public: a wallet proves its address by what it sends to them.
@@ -29,7 +27,7 @@ PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 @router.get("/auth/nonce")
 async def nonce(request: Request, session: Session) -> NonceView:
     """Get a nonce for one SIWE message, valid for ten minutes."""
-    _hosts(state_of(request)[Settings])
+    sign_in.hosts(state_of(request)[Settings])
     created = await tokens.new_nonce(session)
     return NonceView(nonce=created.value, expires_at=created.expires_at)
 
@@ -45,7 +43,9 @@ async def token(
     payload = body or TokenRequest()
     settings = state_of(request)[Settings]
     if payload.message is not None and payload.signature is not None:
-        address, until = await _verify_siwe(session, payload.message, payload.signature, settings)
+        address, until = await sign_in.verify_siwe(
+            session, payload.message, payload.signature, settings
+        )
     else:
         address, until = await _verify_headers(session, request), None
     context = context_of(request.scope)
@@ -59,6 +59,7 @@ async def token(
         seconds,
         actor,
         new_wallets=state_of(request)[NewWallets],
+        quotas=state_of(request)[Quotas],
         expires_by=until,
     )
     return IssuedToken(
@@ -71,7 +72,7 @@ async def token(
 
 @router.get("/auth/whoami")
 async def whoami(request: Request, caller: Caller) -> WhoAmI:
-    """Show the caller's principal, tenant, scopes and rate limit."""
+    """Show the caller's principal, tenant, scopes, rate limit, and when its credential ends."""
     return WhoAmI(
         principal=caller.id,
         tenant=caller.tenant,
@@ -79,34 +80,14 @@ async def whoami(request: Request, caller: Caller) -> WhoAmI:
         credential=caller.credential,
         address=caller.address,
         rate_limit=caller.rate_limit or state_of(request)[Settings].rate_limit,
+        expires_at=caller.expires_at,
     )
 
 
-def _hosts(settings: Settings) -> frozenset[str]:
-    """The hosts that a SIWE message may name. Raises SignInDisabledError if there are none."""
-    if not settings.public_hosts:
-        raise SignInDisabledError(
-            "Sign-In with Ethereum is disabled: the operator has to set HOKUSAI_PUBLIC_URL to the "
-            "URL that users see. A signature in the headers X-ETH-Address, X-ETH-Message and "
-            "X-ETH-Signature works without it, also to get a token."
-        )
-    return settings.public_hosts
-
-
-async def _verify_siwe(
-    session: AsyncSession, message: str, signature: str, settings: Settings
-) -> tuple[str, datetime | None]:
-    """Verify a SIWE message and consume its nonce: its address and its expiration time."""
-    parsed = siwe.verify(
-        message,
-        signature,
-        hosts=_hosts(settings),
-        now=now(),
-        max_age=settings.signature_max_age,
-        clock_skew=settings.signature_clock_skew,
-    )
-    await tokens.consume_nonce(session, parsed.nonce)
-    return parsed.address, parsed.expiration_time
+@router.delete("/auth/tokens")
+async def revoke_tokens(caller: Caller, session: ChangeSession, actor: CurrentActor) -> EndedTokens:
+    """Revoke all access tokens of the caller's wallet."""
+    return EndedTokens(tokens=await revocation.revoke_tokens(session, caller, actor))
 
 
 async def _verify_headers(session: AsyncSession, request: Request) -> str:

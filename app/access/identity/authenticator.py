@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 
 from sqlalchemy import select
@@ -27,6 +28,9 @@ from app.core.request.principal import WALLET_SCOPES, Principal, Scope
 from app.core.request.wallet_proof import WalletProof
 from app.core.settings import Settings
 from app.database.engine import Database, now
+
+# How long before its end a key is announced to end, in the header X-Hokusai-Key-Expires.
+EXPIRY_NOTICE = timedelta(days=14)
 
 
 class Authenticator:
@@ -133,7 +137,7 @@ class Authenticator:
             raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
         return CachedCredential(
             id=key.id,
-            principal=_principal(key, key.rate_limit),
+            principal=_principal(key, key.rate_limit, expiry_notice(key.expires_at, now())),
             expires_at=key.expires_at.timestamp() if key.expires_at else None,
             expiry_error=_rotated_key if key.successor else _expired_key,
             networks=tuple(map(ip_network, key.allowed_networks)),
@@ -145,8 +149,8 @@ class Authenticator:
         if token is None:
             # The cleanup removes expired tokens.
             raise InvalidTokenError(
-                "This token does not exist, or it expired some time ago. Sign in again at "
-                "POST /api/auth/token."
+                "This token does not exist, was revoked, or expired some time ago. Sign in again "
+                "at POST /api/auth/token."
             )
         return CachedCredential(
             id=token.id,
@@ -156,7 +160,22 @@ class Authenticator:
         )
 
 
-def _principal(credential: APIKey | AccessToken, rate_limit: int | None = None) -> Principal:
+def expiry_notice(expires_at: datetime | None, at: datetime) -> bytes | None:
+    """The value of X-Hokusai-Key-Expires at a time, in ISO 8601; None for a key with a later end.
+
+    It is made when a key is looked up, which the cache does again after seconds, so that a request
+    costs no comparison of times.
+    """
+    if expires_at is None or expires_at - at > EXPIRY_NOTICE:
+        return None
+    return expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z").encode()
+
+
+def _principal(
+    credential: APIKey | AccessToken,
+    rate_limit: int | None = None,
+    expiry_notice: bytes | None = None,
+) -> Principal:
     kind, _, name = credential.principal.partition(":")
     return Principal(
         id=credential.principal,
@@ -165,11 +184,15 @@ def _principal(credential: APIKey | AccessToken, rate_limit: int | None = None) 
         scopes=frozenset(map(Scope, credential.scopes)),
         rate_limit=rate_limit,
         address=name if kind == "wallet" else None,
+        expires_at=credential.expires_at,
+        expiry_notice=expiry_notice,
     )
 
 
 def _expired_key() -> UnauthenticatedError:
-    return ExpiredKeyError("This API key has expired. Rotate it, or ask an admin for a new one.")
+    return ExpiredKeyError(
+        "This API key has expired. Ask an admin for a new one, or create one with your wallet."
+    )
 
 
 def _rotated_key() -> UnauthenticatedError:

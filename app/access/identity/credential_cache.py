@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import UnauthenticatedError
 from app.core.request.principal import Principal
@@ -146,3 +148,15 @@ class CredentialCache:
 
     def _on_notification(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
         self.invalidate(payload)
+
+
+async def notify_changed(session: AsyncSession, credential_id: str) -> None:
+    """Make every worker remove a key or token from its cache when the transaction commits.
+
+    The other workers are notified by PostgreSQL; this one does not wait for that: see
+    `ChangeTransactions`.
+    """
+    session.info.setdefault(CHANGED, []).append(credential_id)
+    await session.execute(
+        text("select pg_notify(:channel, :key)"), {"channel": CHANNEL, "key": credential_id}
+    )

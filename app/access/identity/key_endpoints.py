@@ -1,20 +1,25 @@
 """The endpoints for API keys: the caller's own at /api/keys, all keys at /api/admin/keys."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
 
-from app.access.identity import keys
+from app.access.identity import keys, revocation, rotation, sign_in
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import (
     AdminKeyRequest,
+    EndedCredentials,
     IssuedKey,
+    KeyChange,
     KeyRequest,
     KeyView,
+    OwnRotateRequest,
     RotateRequest,
+    SIWEProof,
 )
+from app.access.quotas.service import Quotas
 from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
 from app.core.app_state import state_of
@@ -40,9 +45,19 @@ async def create_own_key(
     actor: CurrentActor,
 ) -> IssuedKey:
     """Create a key for the caller. It shares the caller's rate limit and has no more rights."""
-    limit = state_of(request)[Settings].rate_limit
-    new_wallets = state_of(request)[NewWallets]
-    return issued(*await keys.issue_own(session, peppers, owner, limit, body, actor, new_wallets))
+    state = state_of(request)
+    key, secret = await keys.issue_own(
+        session,
+        peppers,
+        owner,
+        body,
+        actor,
+        default_limit=state[Settings].rate_limit,
+        signed_in=await _verify_siwe(session, owner, body.siwe, state[Settings]),
+        new_wallets=state[NewWallets],
+        quotas=state[Quotas],
+    )
+    return issued(key, secret)
 
 
 @router.get("/keys")
@@ -53,6 +68,15 @@ async def list_own_keys(
     return await _page(session, principal=owner.id, cursor=cursor, limit=limit)
 
 
+@router.delete("/keys")
+async def revoke_all(
+    owner: Caller, session: ChangeSession, actor: CurrentActor
+) -> EndedCredentials:
+    """Revoke every key and every token of the caller's wallet; needs the wallet's signature."""
+    ended = await revocation.revoke_all_of_wallet(session, owner, actor)
+    return EndedCredentials(keys=ended.keys, tokens=ended.tokens)
+
+
 @router.post("/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
 async def rotate_own_key(
     request: Request,
@@ -61,22 +85,45 @@ async def rotate_own_key(
     session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
-    body: RotateRequest | None = None,
+    body: OwnRotateRequest | None = None,
 ) -> IssuedKey:
-    """Replace one of the caller's own keys; the old key keeps working for the overlap."""
-    limit = state_of(request)[Settings].rate_limit
-    key, until = await keys.get_own_key(session, key_id, owner, limit)
-    return await _rotate(session, peppers, key, body, actor, until)
+    """Replace one of the caller's own keys; the old key keeps working for the overlap.
+
+    The successor ends when the key would have ended.
+    """
+    state = state_of(request)
+    options = body or OwnRotateRequest()
+    key, secret = await rotation.rotate_own(
+        session,
+        peppers,
+        owner,
+        key_id,
+        timedelta(seconds=options.overlap_seconds),
+        actor,
+        default_limit=state[Settings].rate_limit,
+        signed_in=await _verify_siwe(session, owner, options.siwe, state[Settings]),
+        quotas=state[Quotas],
+    )
+    return issued(key, secret)
 
 
 @router.delete("/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
 async def revoke_own_key(
-    request: Request, key_id: Label, owner: Caller, session: ChangeSession, actor: CurrentActor
+    request: Request,
+    key_id: Label,
+    owner: Caller,
+    session: ChangeSession,
+    actor: CurrentActor,
+    rotation_chain: bool = False,
 ) -> None:
-    """Revoke one of the caller's own keys, and the keys that were created with it."""
+    """Revoke one of the caller's own keys, and the keys that were created with it.
+
+    `rotation_chain`: also the keys that it was rotated to or from. For a stolen key, which the
+    thief may have rotated.
+    """
     limit = state_of(request)[Settings].rate_limit
-    key, _ = await keys.get_own_key(session, key_id, owner, limit)
-    await keys.revoke(session, key, actor)
+    key, _ = await keys.own_key(session, key_id, owner, limit)
+    await revocation.revoke(session, key, actor, rotation_chain=rotation_chain)
 
 
 @admin_router.post("/admin/keys", status_code=status.HTTP_201_CREATED)
@@ -107,6 +154,22 @@ async def list_keys(
     return await _page(session, principal=principal, tenant=tenant, cursor=cursor, limit=limit)
 
 
+@admin_router.patch("/admin/keys/{key_id}")
+async def change_key(
+    request: Request,
+    key_id: Label,
+    body: KeyChange,
+    _: Admin,
+    session: ChangeSession,
+    actor: CurrentActor,
+) -> KeyView:
+    """Change the rate limit of a key. Every gateway applies it within a second."""
+    key = await keys.get_key(session, key_id)
+    default_limit = state_of(request)[Settings].rate_limit
+    await keys.change_limit(session, key, body.rate_limit, actor, default_limit=default_limit)
+    return view(key)
+
+
 @admin_router.post("/admin/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)
 async def rotate_key(
     key_id: Label,
@@ -116,9 +179,13 @@ async def rotate_key(
     actor: CurrentActor,
     body: RotateRequest | None = None,
 ) -> IssuedKey:
-    """Replace a key; the old key keeps working for the overlap."""
+    """Replace a key; the old key keeps working for the overlap.
+
+    The successor ends when the key would have ended.
+    """
     key = await keys.get_key(session, key_id)
-    return await _rotate(session, peppers, key, body, actor)
+    overlap = timedelta(seconds=(body or RotateRequest()).overlap_seconds)
+    return issued(*await rotation.rotate(session, peppers, key, overlap, actor))
 
 
 @admin_router.delete("/admin/keys/{key_id}", status_code=status.HTTP_204_NO_CONTENT)
@@ -134,21 +201,18 @@ async def revoke_key(
     `rotation_chain`: also the keys that it was rotated to or from. For a stolen key, which the
     thief may have rotated.
     """
-    await keys.revoke(
-        session, await keys.get_key(session, key_id), actor, rotation_chain=rotation_chain
-    )
+    key = await keys.get_key(session, key_id)
+    await revocation.revoke(session, key, actor, rotation_chain=rotation_chain)
 
 
-async def _rotate(
-    session: Session,
-    peppers: CurrentPeppers,
-    key: APIKey,
-    body: RotateRequest | None,
-    actor: CurrentActor,
-    until: datetime | None = None,
-) -> IssuedKey:
-    overlap = timedelta(seconds=(body or RotateRequest()).overlap_seconds)
-    return issued(*await keys.rotate(session, peppers, key, overlap, actor, until=until))
+async def _verify_siwe(
+    session: Session, owner: Caller, proof: SIWEProof | None, settings: Settings
+) -> bool:
+    """Whether the request has a SIWE message of the caller's wallet. Raises if it is not valid."""
+    if proof is None:
+        return False
+    await sign_in.require_siwe_of(session, owner, proof.message, proof.signature, settings)
+    return True
 
 
 async def _page(

@@ -1,28 +1,40 @@
-"""Issues, lists, rotates and revokes API keys."""
+"""Issues, lists and changes API keys."""
 
 import secrets
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from sqlalchemy import or_, select, text
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import record
-from app.access.identity.credential_cache import CHANGED, CHANNEL
+from app.access.identity.credential_cache import notify_changed
 from app.access.identity.key_format import hint, new_key
 from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyRequest
+from app.access.quotas import usage
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
 from app.access.tenants import service as tenants
 from app.access.tenants.new_wallets import NewWallets
-from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError, RevokedKeyError
+from app.core.errors import (
+    NotFoundError,
+    PermissionDeniedError,
+    RevokedKeyError,
+)
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
 from app.database.engine import now
 
-# The longest lifetime of a key that is created with a wallet's signature.
+# The longest lifetime of a key that a wallet creates with a SIWE message, which names this gateway.
 WALLET_KEY_DAYS = 90
+# The same with the message of X-ETH-* headers. It names no host: a site that is shown one for a
+# read could create a key with it.
+MESSAGE_KEY_DAYS = 1
+# The lifetime of a key for which none is requested.
+DEFAULT_KEY_DAYS = 90
 
 
 def state(key: APIKey, at: datetime) -> str:
@@ -48,11 +60,9 @@ async def issue(
     name of a tenant.
     """
     tenant, _ = await tenants.ensure(session, request.tenant, actor)
-    identifier = _identifier()
-    key, secret = _new_key(
+    await usage.add(session, tenant.name, QuotaKind.KEYS)
+    key, secret = new_key_row(
         peppers,
-        identifier=identifier,
-        principal=f"key:{identifier}",
         tenant=tenant.name,
         name=request.name,
         scopes=request.scopes,
@@ -71,19 +81,23 @@ async def issue_own(
     session: AsyncSession,
     peppers: Peppers,
     owner: Principal,
-    default_limit: int,
     request: KeyRequest,
     actor: Actor,
+    *,
+    default_limit: int,
+    signed_in: bool,
     new_wallets: NewWallets,
+    quotas: Quotas,
 ) -> tuple[APIKey, str]:
     """Create a key for the caller's own principal; return its row and its secret.
 
     Its scopes, rate limit, lifetime and networks do not exceed those of the caller's credential.
-    default_limit: the rate limit of a principal that has none of its own. Raises
-    PermissionDeniedError if the request exceeds the credential, or if the credential is a token;
-    TooManyWalletsError.
+    default_limit: the rate limit of a principal that has none of its own. signed_in: whether the
+    caller's wallet has signed a SIWE message for this key. Raises PermissionDeniedError if the
+    request exceeds the credential, also in its lifetime, or the credential creates no keys;
+    TooManyWalletsError; and as `Quotas.reserve` does.
     """
-    parent = await _lock_credential(session, owner)
+    parent = await _lock_credential(session, owner, issuing=True, signed_in=signed_in)
     scopes = request.scopes if request.scopes is not None else sorted(owner.scopes)
     above = sorted(set(scopes) - owner.scopes)
     if above:
@@ -96,19 +110,15 @@ async def issue_own(
         raise PermissionDeniedError(
             f"A key of yours cannot have a limit above your own of {own_limit} requests a minute."
         )
-    expires_at = _expiry(request.expires_in_days)
-    if owner.credential == "signature":
-        # A signed message names no host. A site that has got one could create a permanent key.
-        expires_at = _earlier(expires_at, _expiry(WALLET_KEY_DAYS))
     networks: Sequence[str] = request.allowed_networks
     if parent is not None:
-        expires_at = _earlier(expires_at, parent.expires_at)
         networks = _restrict_networks(networks, parent.allowed_networks)
+    expires_at = _own_expiry(request, parent, signed_in=signed_in)
     await new_wallets.admit(session, owner.tenant, actor)
     tenant, _ = await tenants.ensure(session, owner.tenant, actor)
-    key, secret = _new_key(
+    await quotas.reserve(session, actor, tenant.name, {QuotaKind.KEYS: 1})
+    key, secret = new_key_row(
         peppers,
-        identifier=_identifier(),
         principal=owner.id,
         tenant=tenant.name,
         name=request.name,
@@ -118,6 +128,7 @@ async def issue_own(
         expires_at=expires_at,
         parent=parent.id if parent else None,
         actor=actor,
+        may_issue=parent is not None or signed_in,
     )
     await _save(session, key, actor, "key.created")
     return key, secret
@@ -160,95 +171,54 @@ async def get_key(session: AsyncSession, key_id: str, *, principal: str | None =
     return key
 
 
-async def rotate(
-    session: AsyncSession,
-    peppers: Peppers,
-    key: APIKey,
-    overlap: timedelta,
-    actor: Actor,
-    *,
-    until: datetime | None = None,
-) -> tuple[APIKey, str]:
-    """Create the successor of a key, with the same rights; return its row and its secret.
-
-    The successor's lifetime is as long as the old key's was. overlap: how long the old key keeps
-    working, if it does not expire before. until: the latest time at which the successor expires.
-    Raises ConflictError for a key that is not active, or was rotated before.
-    """
-    at = now()
-    current = state(key, at)
-    if current != "active" or key.successor is not None:
-        raise ConflictError(
-            f"Key {key.id} is {'rotated' if key.successor else current} and cannot be rotated. "
-            "Issue a new key instead."
-        )
-    lifetime = key.expires_at - key.created_at if key.expires_at else None
-    if key.parent is not None:
-        # A key never outlives the key that it was created with, however often it is rotated.
-        parent = await session.get_one(APIKey, key.parent)
-        until = _earlier(until, parent.expires_at)
-    successor, secret = _new_key(
-        peppers,
-        identifier=_identifier(),
-        principal=key.principal,
-        tenant=key.tenant,
-        name=key.name,
-        scopes=[Scope(scope) for scope in key.scopes],
-        rate_limit=key.rate_limit,
-        networks=key.allowed_networks,
-        expires_at=_earlier(at + lifetime if lifetime else None, until),
-        parent=key.parent,
-        actor=actor,
-    )
-    session.add(successor)
-    await session.flush()
-    key.successor = successor.id
-    key.expires_at = _earlier(key.expires_at, at + overlap)
-    # So that revoking the successor revokes the keys created with the old key too.
-    for child in await session.scalars(select(APIKey).where(APIKey.parent == key.id)):
-        child.parent = successor.id
-    record(session, actor, "key.rotated", key.id, key.tenant, successor=successor.id)
-    await _notify(session, key.id)
-    return successor, secret
-
-
-async def revoke(
-    session: AsyncSession, key: APIKey, actor: Actor, *, rotation_chain: bool = False
+async def change_limit(
+    session: AsyncSession, key: APIKey, rate_limit: int | None, actor: Actor, *, default_limit: int
 ) -> None:
-    """Revoke a key and every key that was created with it, directly or indirectly. Idempotent.
+    """Change how many requests per window a key may send; None for the default.
 
-    rotation_chain: also the keys that it was rotated to or from.
+    Keys that were created with it, directly or indirectly, and have a higher limit get the new one
+    too, since a key never has more rights than the one that it was created with. default_limit: the
+    limit of a key that has none of its own.
     """
-    pending, seen = [key], {key.id}
-    at = now()
+    limit = rate_limit or default_limit
+    pending = [key]
     while pending:
         current = pending.pop()
-        # A transaction that creates a key with this one, or rotates it, has its row locked. The
-        # lock waits for that, so that the new key is among the related ones.
-        await session.refresh(current, with_for_update=True)
-        related = APIKey.parent == current.id
-        if rotation_chain:
-            related = or_(related, APIKey.id == current.successor, APIKey.successor == current.id)
-        for other in await session.scalars(select(APIKey).where(related)):
-            if other.id not in seen:
-                seen.add(other.id)
-                pending.append(other)
-        if current.revoked_at is None:
-            current.revoked_at = at
-            record(session, actor, "key.revoked", current.id, current.tenant)
-        await _notify(session, current.id)
+        if current is key or (current.rate_limit or default_limit) > limit:
+            record(
+                session,
+                actor,
+                "key.limit_changed",
+                current.id,
+                current.tenant,
+                rate_limit=rate_limit,
+                before=current.rate_limit,
+            )
+            current.rate_limit = rate_limit
+            await notify_changed(session, current.id)
+        created_with = select(APIKey).where(APIKey.parent == current.id).with_for_update()
+        pending += await session.scalars(created_with)
 
 
-async def get_own_key(
-    session: AsyncSession, key_id: str, owner: Principal, default_limit: int
+async def own_key(
+    session: AsyncSession,
+    key_id: str,
+    owner: Principal,
+    default_limit: int,
+    *,
+    issuing: bool = False,
+    signed_in: bool = False,
 ) -> tuple[APIKey, datetime | None]:
     """A key of the caller's own principal, with its row locked, and when a successor of it has to
     expire at the latest (None for no bound).
 
-    Raises NotFoundError, and PermissionDeniedError for a key that has more rights than the caller's
-    credential: by rotating it the caller would gain them.
+    issuing, signed_in: see `_lock_credential`. Raises NotFoundError, and PermissionDeniedError for
+    a key that has more rights than the caller's credential: by rotating it the caller would gain
+    them.
     """
-    credential = await _lock_credential(session, owner, key_id)
+    credential = await _lock_credential(
+        session, owner, key_id, issuing=issuing, signed_in=signed_in
+    )
     key = await get_key(session, key_id, principal=owner.id)
     above = sorted(set(key.scopes) - owner.scopes)
     if above:
@@ -266,16 +236,23 @@ async def get_own_key(
 
 
 async def _lock_credential(
-    session: AsyncSession, owner: Principal, other: str | None = None
+    session: AsyncSession,
+    owner: Principal,
+    other: str | None = None,
+    *,
+    issuing: bool,
+    signed_in: bool,
 ) -> APIKey | None:
-    """The key that the caller authenticated with, with its row locked; None for a signature.
+    """The key that the caller authenticated with, with its row locked; None for a wallet.
 
     The lock makes a concurrent revocation of the key wait, so that it includes the keys that are
     being created with it. other: the id of a second key that is going to be changed. Both rows are
-    locked in a fixed order, so that two callers cannot deadlock. Raises PermissionDeniedError for a
-    token, which must not create keys that outlive it.
+    locked in a fixed order, so that two callers cannot deadlock. issuing: whether the caller wants
+    a new key. signed_in: whether its wallet has signed a SIWE message for that, so that the other
+    credential does not matter. Raises PermissionDeniedError for a token, which must not create keys
+    that outlive it, and where `issuing` for a key that creates none.
     """
-    if owner.credential == "signature":
+    if signed_in or owner.credential == "signature":
         return None
     ids = {owner.credential, other} - {None}
     query = select(APIKey).where(APIKey.id.in_(ids), APIKey.principal == owner.id)
@@ -287,7 +264,41 @@ async def _lock_credential(
         )
     if key.revoked_at is not None:
         raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
+    if issuing and not key.may_issue:
+        raise PermissionDeniedError(
+            "This key was created with the message of X-ETH-* headers, so it creates and rotates "
+            "no keys. Sign the request with the wallet instead."
+        )
     return key
+
+
+def _own_expiry(request: KeyRequest, parent: APIKey | None, *, signed_in: bool) -> datetime | None:
+    """When a caller's own key ends: as requested, or as late as possible up to DEFAULT_KEY_DAYS.
+
+    Raises PermissionDeniedError for a request above the longest lifetime, which is not shortened
+    silently.
+    """
+    if parent is not None:
+        latest = parent.expires_at
+        why = f"until {latest}, when the key ends that it is created with"
+    elif signed_in:
+        latest = _expiry(WALLET_KEY_DAYS)
+        why = f"for {WALLET_KEY_DAYS} days at most, as every key that a wallet creates"
+    else:
+        latest = _expiry(MESSAGE_KEY_DAYS)
+        why = (
+            "for a day at most, since the message of X-ETH-* headers names no host; with a SIWE "
+            f"message in `siwe` it can be {WALLET_KEY_DAYS} days"
+        )
+    if "expires_in_days" not in request.model_fields_set:
+        return earlier(_expiry(DEFAULT_KEY_DAYS), latest)
+    asked = _expiry(request.expires_in_days)
+    if latest is not None and (asked is None or asked > latest + timedelta(minutes=1)):
+        raise PermissionDeniedError(
+            f"expires_in_days is too long: this key can be valid {why}. Leave expires_in_days out "
+            "for the longest time."
+        )
+    return earlier(asked, latest)
 
 
 async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -> None:
@@ -307,23 +318,9 @@ async def _save(session: AsyncSession, key: APIKey, actor: Actor, action: str) -
     await session.flush()
 
 
-async def _notify(session: AsyncSession, key_id: str) -> None:
-    """Make every worker remove a key from its cache when the transaction commits.
-
-    The other workers are notified by PostgreSQL; this one does not wait for that: see
-    `ChangeTransactions`.
-    """
-    session.info.setdefault(CHANGED, []).append(key_id)
-    await session.execute(
-        text("select pg_notify(:channel, :key)"), {"channel": CHANNEL, "key": key_id}
-    )
-
-
-def _new_key(
+def new_key_row(
     peppers: Peppers,
     *,
-    identifier: str,
-    principal: str,
     tenant: str,
     name: str,
     scopes: Sequence[Scope],
@@ -332,12 +329,16 @@ def _new_key(
     expires_at: datetime | None,
     parent: str | None,
     actor: Actor,
+    principal: str | None = None,
+    may_issue: bool = True,
     secret: str | None = None,
 ) -> tuple[APIKey, str]:
+    """The row of a new key, and its secret. principal: by default, a new one."""
     secret = secret or new_key()
+    identifier = secrets.token_hex(8)
     key = APIKey(
         id=identifier,
-        principal=principal,
+        principal=principal or f"key:{identifier}",
         tenant=tenant,
         name=name,
         scopes=[scope.value for scope in Scope if scope in scopes],
@@ -349,20 +350,17 @@ def _new_key(
         parent=parent,
         created_at=now(),
         created_by=actor.principal,
+        may_issue=may_issue,
         expires_at=expires_at,
     )
     return key, secret
-
-
-def _identifier() -> str:
-    return secrets.token_hex(8)
 
 
 def _expiry(days: int | None) -> datetime | None:
     return None if days is None else now() + timedelta(days=days)
 
 
-def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:
+def earlier(one: datetime | None, other: datetime | None) -> datetime | None:
     """The earlier of two times, where None means never."""
     return min((time for time in (one, other) if time is not None), default=None)
 

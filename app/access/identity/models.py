@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, LargeBinary
+from sqlalchemy import ForeignKey, Index, LargeBinary, text, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -20,6 +20,8 @@ class APIKey(Base):
     allowed_networks: the networks that the key may be used from; empty for anywhere.
     parent: the key that this one was created with; revoking the parent revokes this one too.
     successor: the key that replaced this one, which keeps working until `expires_at`.
+    may_issue: whether the key creates and rotates keys; not one that was created with nothing but
+        the message of a wallet's X-ETH-* headers, which names no host.
     """
 
     __tablename__ = "api_keys"
@@ -27,6 +29,9 @@ class APIKey(Base):
         Index("api_keys_by_principal", "principal", "id"),
         Index("api_keys_by_tenant", "tenant", "id"),
         Index("api_keys_by_parent", "parent"),
+        Index("api_keys_by_successor", "successor"),
+        # The end of a key, whichever it is; `least` ignores NULL.
+        Index("api_keys_by_end", text("least(revoked_at, expires_at)")),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -43,6 +48,7 @@ class APIKey(Base):
     successor: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     created_at: Mapped[datetime] = mapped_column(default=now)
     created_by: Mapped[str]
+    may_issue: Mapped[bool] = mapped_column(default=True, server_default=true())
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     last_used_at: Mapped[datetime | None]
@@ -52,7 +58,10 @@ class AccessToken(Base):
     """A short-lived token, issued to a wallet for its signature."""
 
     __tablename__ = "access_tokens"
-    __table_args__ = (Index("access_tokens_by_expiry", "expires_at"),)
+    __table_args__ = (
+        Index("access_tokens_by_expiry", "expires_at"),
+        Index("access_tokens_by_principal", "principal"),
+    )
 
     id: Mapped[str] = mapped_column(primary_key=True)
     principal: Mapped[str]

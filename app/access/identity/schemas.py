@@ -4,7 +4,7 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.access.tenants.names import PATTERN
 from app.core.request.principal import Scope
@@ -12,7 +12,17 @@ from app.rest.fields import Label
 from app.rest.request_model import RequestModel
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
-RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute.")]
+
+
+def _whole(value: object) -> object:
+    """Refuse true and false, which pydantic would accept as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 (pydantic catches ValueError)
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_whole)]
+RateLimit = Annotated[WholeNumber, Field(ge=1, le=1_000_000, description="Requests a minute.")]
 
 
 def _network(text: str) -> str:
@@ -50,25 +60,65 @@ NetworkText = Annotated[
 ]
 
 
-class KeyRequest(RequestModel):
-    """The key that a caller creates for itself, with no more rights than the caller's own."""
+SIWEText = Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})]
+SIWESignature = Annotated[
+    str,
+    Field(
+        max_length=200,
+        json_schema_extra={"pattern": "^(0x)?([0-9A-Fa-f]{128}|[0-9A-Fa-f]{130})$"},
+    ),
+]
+_MESSAGE = "A SIWE message (EIP-4361) with a nonce of GET /api/auth/nonce."
+_SIGNATURE = (
+    "The wallet's signature of the message in hexadecimal: r, s and v in 65 bytes, or 64 bytes as "
+    "in EIP-2098."
+)
+_MESSAGES = ["registry.example wants you to sign in with your Ethereum account:\n0x…"]
+_SIGNATURES = ["0x" + "1b" * 65]
+
+
+class SIWEProof(RequestModel):
+    """A SIWE message (EIP-4361) of the caller's wallet, with a nonce of GET /api/auth/nonce."""
+
+    message: SIWEText = Field(description=_MESSAGE, examples=_MESSAGES)
+    signature: SIWESignature = Field(description=_SIGNATURE, examples=_SIGNATURES)
+
+
+Lifetime = Annotated[WholeNumber, Field(ge=1, le=3650)]
+
+
+class NewKey(RequestModel):
+    """What every new key has."""
 
     name: Label = Field(examples=["training cluster"])
+    allowed_networks: Annotated[list[NetworkText], Field(max_length=100)] = Field(
+        default=[], description="The networks that the key works from (CIDR); empty for anywhere."
+    )
+
+
+class KeyRequest(NewKey):
+    """The key that a caller creates for itself, with no more rights than the caller's own."""
+
     scopes: Scopes | None = Field(
         default=None, description="By default, those of the caller's credential."
     )
     rate_limit: RateLimit | None = Field(
         default=None, description="By default, and at most, the caller's own."
     )
-    expires_in_days: Annotated[int, Field(ge=1, le=3650)] | None = Field(
-        default=90, description="null for a key that does not expire."
+    expires_in_days: Lifetime | None = Field(
+        default=None,
+        description="null for a key that does not expire. Left out: 90, or less where the caller's "
+        "credential allows less. More than it allows is refused.",
+        examples=[30],
     )
-    allowed_networks: Annotated[list[NetworkText], Field(max_length=100)] = Field(
-        default=[], description="The networks that the key works from (CIDR); empty for anywhere."
+    siwe: SIWEProof | None = Field(
+        default=None,
+        description="For wallets: allows a key of up to 90 days, which can create keys itself. A "
+        "key that the message of X-ETH-* headers alone creates lives a day at most.",
     )
 
 
-class AdminKeyRequest(KeyRequest):
+class AdminKeyRequest(NewKey):
     """The key that an admin creates for a tenant."""
 
     tenant: Label = Field(
@@ -77,13 +127,50 @@ class AdminKeyRequest(KeyRequest):
         json_schema_extra={"pattern": PATTERN},
     )
     rate_limit: RateLimit | None = Field(default=None, description="null for the default.")
+    expires_in_days: Lifetime | None = Field(
+        default=90, description="null for a key that does not expire."
+    )
     scopes: Scopes = Field(default=[Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST])
 
 
 class RotateRequest(RequestModel):
-    """How long the old key keeps working, in seconds."""
+    """How a key is replaced. Its successor ends when the key would have ended."""
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400)] = 86400
+    overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=30 * 86400)] = Field(
+        default=86400, description="How long the old key keeps working, in seconds."
+    )
+
+
+class OwnRotateRequest(RotateRequest):
+    """How a caller replaces a key of its own."""
+
+    siwe: SIWEProof | None = Field(
+        default=None,
+        description="For wallets: allows the request of a wallet's X-ETH-* headers to rotate a key "
+        "that may live longer than a day.",
+    )
+
+
+class KeyChange(RequestModel):
+    """What an admin changes of a key."""
+
+    rate_limit: RateLimit | None = Field(
+        description="Requests a minute; null for the default. Keys that were created with this one "
+        "get it too, if theirs is higher."
+    )
+
+
+class EndedCredentials(BaseModel):
+    """How many keys and tokens of a wallet have been revoked."""
+
+    keys: int = Field(examples=[2])
+    tokens: int = Field(examples=[1])
+
+
+class EndedTokens(BaseModel):
+    """How many tokens of a wallet have been revoked."""
+
+    tokens: int = Field(examples=[1])
 
 
 class KeyView(BaseModel):
@@ -113,6 +200,7 @@ class KeyView(BaseModel):
     successor: str | None = Field(description="The key that replaced it.", examples=[None])
     created_at: datetime
     created_by: str = Field(examples=["key:0b7d42c9e1f0a358"])
+    may_issue: bool = Field(description="Whether it creates and rotates keys.", examples=[True])
     expires_at: datetime | None = Field(examples=["2026-05-01T23:59:59Z"])
     revoked_at: datetime | None = Field(examples=[None])
     last_used_at: datetime | None = Field(description="Accurate to a minute.", examples=[None])
@@ -127,27 +215,9 @@ class IssuedKey(KeyView):
 class TokenRequest(RequestModel):
     """The proof to exchange for a token. Without `message`, the three X-ETH-* headers are it."""
 
-    message: (
-        Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r"^[^\x00]*$"})] | None
-    ) = Field(
-        default=None,
-        description="A SIWE message (EIP-4361) with a nonce of GET /api/auth/nonce.",
-        examples=["registry.example wants you to sign in with your Ethereum account:\n0x…"],
-    )
-    signature: (
-        Annotated[
-            str,
-            Field(
-                max_length=200,
-                json_schema_extra={"pattern": "^(0x)?([0-9A-Fa-f]{128}|[0-9A-Fa-f]{130})$"},
-            ),
-        ]
-        | None
-    ) = Field(
-        default=None,
-        description="The wallet's signature of the message in hexadecimal: r, s and v in 65 "
-        "bytes, or 64 bytes as in EIP-2098.",
-        examples=["0x" + "1b" * 65],
+    message: SIWEText | None = Field(default=None, description=_MESSAGE, examples=_MESSAGES)
+    signature: SIWESignature | None = Field(
+        default=None, description=_SIGNATURE, examples=_SIGNATURES
     )
     scopes: Scopes | None = Field(default=None, description="By default, all scopes of a wallet.")
     expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(
@@ -183,3 +253,7 @@ class WhoAmI(BaseModel):
     )
     address: str | None = Field(description="The address, if it is a wallet.", examples=[None])
     rate_limit: int = Field(description="Requests allowed per window.", examples=[100])
+    expires_at: datetime | None = Field(
+        description="When the key or token ends; null for never, and for a signature.",
+        examples=["2026-05-01T23:59:59Z"],
+    )

@@ -11,6 +11,8 @@ from app.access.audit.service import record
 from app.access.identity.key_format import new_token
 from app.access.identity.models import AccessToken, Nonce
 from app.access.identity.peppers import Peppers
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
 from app.access.tenants import service as tenants
 from app.access.tenants.new_wallets import NewWallets
 from app.core.errors import PermissionDeniedError, SpentSignatureError
@@ -49,13 +51,15 @@ async def issue(
     actor: Actor,
     *,
     new_wallets: NewWallets,
+    quotas: Quotas,
     expires_by: datetime | None = None,
 ) -> tuple[AccessToken, str]:
     """Create a token for a wallet; return its row and its secret.
 
     address: with the checksum of EIP-55. scopes: None for all scopes of a wallet. seconds: its
     lifetime. expires_by: the latest end, if the wallet's message sets one (Expiration Time). Raises
-    PermissionDeniedError for a scope that wallets cannot have, and TooManyWalletsError.
+    PermissionDeniedError for a scope that wallets cannot have, TooManyWalletsError, and as
+    `Quotas.reserve` does.
     """
     requested = frozenset(scopes) if scopes is not None else WALLET_SCOPES
     if not requested <= WALLET_SCOPES:
@@ -63,6 +67,7 @@ async def issue(
     principal = f"wallet:{address}"
     await new_wallets.admit(session, address.lower(), actor)
     tenant, _ = await tenants.ensure(session, address.lower(), actor)
+    await quotas.reserve(session, actor, tenant.name, {QuotaKind.TOKENS: 1})
     secret = new_token()
     at = now()
     expires_at = at + timedelta(seconds=seconds)

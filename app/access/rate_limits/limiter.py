@@ -33,9 +33,12 @@ class CountedLimit:
         """Count a request: see `Counter.hit`. own_limit: replaces the amount of the policy."""
         return self._hit(self._key(context), own_limit or self.amount)
 
-    def hit_address(self, address: str) -> Quota | asyncio.Future[Quota]:
-        """Count an event on a client address, without a request's context: see `Counter.hit`."""
-        return self._hit(failure_address(address), self.amount)
+    def hit_address(self, address: str, kind: str = "") -> Quota | asyncio.Future[Quota]:
+        """Count an event on a client address, without a request's context: see `Counter.hit`.
+
+        kind: events of another kind have a separate count.
+        """
+        return self._hit(kind + failure_address(address), self.amount)
 
     def _hit(self, key: str, amount: int) -> Quota | asyncio.Future[Quota]:
         return self._counter.hit(f"{self.name}:{key}", amount, self.window)
@@ -50,10 +53,12 @@ class Limiter:
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
         self.new_wallet_limit = CountedLimit(policy.new_wallet_limit, counter)
+        self.creations = CountedLimit(policy.creations, counter)
         self.limits = (
             self.principal,
             self.wallets,
             self.anonymous,
             self.failures,
             self.new_wallet_limit,
+            self.creations,
         )

@@ -14,7 +14,7 @@ from app.core.client_address import failure_address
 from app.core.request.context import RequestContext
 from app.core.settings import Settings
 
-# The window of the limit on new wallets, in seconds.
+# The window of the limits on new wallets and on what wallets create, in seconds.
 WALLET_SECONDS = 3600
 
 
@@ -24,7 +24,8 @@ class Policy:
 
     principal: requests per principal. wallets: requests of all wallets together per client address.
     anonymous: requests without a credential per client address. failures: failed authentications
-    per client address. new_wallet_limit: new wallets per client address.
+    per client address. new_wallet_limit: new wallets per client address. creations: what wallets
+    create, per client address and kind.
     """
 
     principal: Limit
@@ -32,6 +33,7 @@ class Policy:
     anonymous: Limit
     failures: Limit
     new_wallet_limit: Limit
+    creations: Limit
 
     @classmethod
     def from_settings(cls, settings: Settings) -> "Policy":
@@ -42,6 +44,7 @@ class Policy:
             anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
             failures=_limit("failures", settings.failure_limit, window, _address),
             new_wallet_limit=_limit("wallets", settings.new_wallet_limit, WALLET_SECONDS, _address),
+            creations=_limit("creations", settings.creation_limit, WALLET_SECONDS, _address),
         )
 
 

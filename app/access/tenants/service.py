@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.audit.service import record
 from app.access.tenants.models import Tenant
 from app.access.tenants.names import tenant_name, workspace_for
+from app.core.errors import NotFoundError
 from app.core.request.actor import Actor
 
 
@@ -29,6 +30,14 @@ async def ensure(session: AsyncSession, name: str, actor: Actor) -> tuple[Tenant
         record(session, actor, "tenant.created", name, name)
     tenant = (await session.scalars(select(Tenant).where(Tenant.name == name))).one()
     return tenant, is_new
+
+
+async def get(session: AsyncSession, name: str) -> Tenant:
+    """A tenant by its name, in any form. Raises NotFoundError and UnprocessableError."""
+    tenant = await session.get(Tenant, tenant_name(name))
+    if tenant is None:
+        raise NotFoundError(f"There is no tenant {name!r}.")
+    return tenant
 
 
 async def list_tenants(session: AsyncSession, *, after: str | None, limit: int) -> Sequence[Tenant]:

@@ -8,6 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.access.identity.replay_guard import consume
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
 from app.control_plane.attestations import canonical_json, eas, eip712, transparency_log
 from app.control_plane.attestations.attested_data import attested_data
 from app.control_plane.attestations.documents import attestation_view
@@ -32,7 +34,11 @@ from app.database.engine import Database, now
 class AttestationIssuer:
     """Issues attestations; one for the process."""
 
-    def __init__(self, database: Database, evidence: EvidenceCollector, signer: LogSigner) -> None:
+    def __init__(
+        self, database: Database, evidence: EvidenceCollector, signer: LogSigner, quotas: Quotas
+    ) -> None:
+        """quotas: how many attestations a tenant may have issued."""
+        self._quotas = quotas
         self._database = database
         self._evidence = evidence
         self._signer = signer
@@ -51,8 +57,8 @@ class AttestationIssuer:
         an attestation is issued.
 
         Raises NotFoundError, PermissionDeniedError, ClaimDisagreesError and UnprocessableError for
-        what cannot be attested, KeyReusedError, SpentSignatureError, DatabaseUnavailableError and
-        UpstreamError.
+        what cannot be attested, KeyReusedError, SpentSignatureError, QuotaExceededError,
+        TooManyCreationsError, DatabaseUnavailableError and UpstreamError.
         """
         identity = identify(
             principal.id, "attestations", request.model_dump(mode="json"), idempotency_key
@@ -74,6 +80,9 @@ class AttestationIssuer:
             if row is None:
                 if proof is not None:
                     await consume(session, proof)
+                await self._quotas.reserve(
+                    session, actor, principal.tenant, {QuotaKind.ATTESTATIONS: 1}
+                )
                 row = _signed(attestor, index, text, data)
                 row.tenant, row.principal = principal.tenant, principal.id
                 row.private = improved.subject.private or (

@@ -27,6 +27,7 @@ class IdempotentRequest(Base):
             "lease_until",
             postgresql_where="lease_until IS NOT NULL",
         ),
+        Index("idempotent_requests_by_creation", "created_at"),
     )
 
     principal: Mapped[str] = mapped_column(primary_key=True)

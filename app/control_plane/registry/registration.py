@@ -16,8 +16,12 @@ from collections.abc import Callable
 
 import structlog
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity.replay_guard import consume
+from app.access.quotas import usage
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
 from app.control_plane.idempotency import service as idempotency
 from app.control_plane.idempotency.service import (
     IN_PROGRESS,
@@ -56,6 +60,7 @@ class Registrations:
 
     lease: for how many seconds no other process takes over a registration that this one works on;
         longer than a request to MLflow takes.
+    quotas: how many models and contributions a tenant may have.
     on_outcome: called with the kind of model and the outcome of each request: `registered` (also
         by a reconciler), `replayed`, `refused`, `failed` (which a reconciler may still finish), or
         `given_up` (by a reconciler).
@@ -68,6 +73,7 @@ class Registrations:
         planner: Planner,
         presence: Presence,
         lease: float,
+        quotas: Quotas,
         on_outcome: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._database = database
@@ -75,6 +81,7 @@ class Registrations:
         self._presence = presence
         self._versions = ModelVersions(database, mlflow, lease)
         self._lease = lease
+        self._quotas = quotas
         self._on_outcome = on_outcome
         self._in_progress: set[RequestIdentity] = set()
 
@@ -93,7 +100,8 @@ class Registrations:
         the registration begins.
 
         Raises before anything is stored: UnprocessableError, NotFoundError, ConflictError and its
-        kinds, KeyReusedError, InProgressError, UpstreamError, DatabaseUnavailableError.
+        kinds, KeyReusedError, InProgressError, QuotaExceededError, TooManyCreationsError,
+        UpstreamError, DatabaseUnavailableError.
         Raises afterwards: MLflowRefusalError, NotFoundError and ConflictError, where the
         registration has been undone; UpstreamError and DatabaseUnavailableError, where the same
         request, or the reconciler, continues it.
@@ -144,6 +152,7 @@ class Registrations:
                 if proof is not None:
                     await consume(session, proof)
                 await store.begin(session, identity, plan)
+                await self._quotas.reserve(session, plan.actor, plan.tenant, _amounts(plan))
             else:
                 # The plan of the process that began is the one to continue.
                 plan = await store.take_over(session, identity)
@@ -160,6 +169,7 @@ class Registrations:
         """End a registration that fails lastingly. Arguments: as `registration_store.give_up`."""
         async with self._database.transaction() as session:
             await store.give_up(session, identity, holder, plan, failure, self._lease)
+            await _release(session, plan)
         self._on_outcome(plan.kind, "given_up")
 
     async def settle(self, registration: Registration) -> None:
@@ -187,6 +197,7 @@ class Registrations:
                     # The version that step 2 has created must be deleted.
                     await store.mark_in_doubt(session, plan)
                 await store.withdraw(session, identity, claim.holder, plan, refusal, self._lease)
+                await _release(session, plan)
             raise
         except DatabaseUnavailableError:
             raise
@@ -216,3 +227,15 @@ class Registrations:
             f"models:/{version.name}/{version.version} could not be recorded, because other "
             "requests change the same names. Send it again."
         )
+
+
+def _amounts(plan: Plan) -> dict[QuotaKind, int]:
+    """How many rows a registration writes that are kept permanently."""
+    contributions = len(plan.contributors) if plan.baseline_model_id is not None else 0
+    return {QuotaKind.MODELS: 1, QuotaKind.CONTRIBUTIONS: contributions}
+
+
+async def _release(session: AsyncSession, plan: Plan) -> None:
+    """Give back what a registration has reserved that ends without a model."""
+    for kind, amount in _amounts(plan).items():
+        await usage.remove(session, kind, {plan.tenant: amount})

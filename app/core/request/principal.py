@@ -1,6 +1,7 @@
 """The authenticated caller of a request, and the scopes of its credential."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from app.core.errors import MissingScopeError
@@ -32,6 +33,8 @@ class Principal:
     tenant: the name of the tenant whose data the caller works on.
     rate_limit: requests per window; None for the default.
     address: the wallet's address (EIP-55), if the principal is a wallet.
+    expires_at: when the key or token ends; None for never, and for a signature.
+    expiry_notice: the value of the header X-Hokusai-Key-Expires, for a key that ends soon.
     """
 
     id: str
@@ -40,6 +43,8 @@ class Principal:
     scopes: frozenset[Scope]
     rate_limit: int | None = None
     address: str | None = None
+    expires_at: datetime | None = None
+    expiry_notice: bytes | None = None
 
     def require(self, scope: Scope) -> None:
         """Check that the credential has a scope. Raises MissingScopeError if it does not."""

@@ -35,6 +35,7 @@ def test_whoami_shows_the_caller(gateway: RunningGateway) -> None:
         "credential": me["credential"],
         "address": None,
         "rate_limit": 7,
+        "expires_at": me["expires_at"],
     }
 
 

@@ -5,9 +5,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from unittest.mock import Mock
 
+import httpx
 import pytest
 
 from app.access.identity import cleanup
+from app.access.identity.credential_cache import CredentialCache
+from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.core.request.principal import Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
@@ -88,10 +91,72 @@ async def test_the_cleanup_removes_only_expired_rows(gateway: RunningGateway) ->
         assert sql(gateway, statement, old.address, new.address) == [(new.address,)]
 
 
+def listed(client: httpx.Client) -> list[str]:
+    return [key["id"] for key in good(client.get("/api/keys"))["items"]]
+
+
+async def test_keys_that_ended_long_ago_are_removed(gateway: RunningGateway) -> None:
+    secret = await asyncio.to_thread(gateway.key)
+    with gateway.client(secret) as client:
+        names = ("revoked", "expired", "recent", "kept")
+        made = {
+            name: good(client.post("/api/keys", json={"name": name}), 201)["id"] for name in names
+        }
+        for name in ("revoked", "recent"):
+            good(client.delete(f"/api/keys/{made[name]}"), 204)
+        rotated = good(client.post(f"/api/keys/{made['expired']}/rotate"), 201)["id"]
+        tenant = good(client.get(WHOAMI))["tenant"]
+        own = good(client.get(WHOAMI))["credential"]
+        before = {one["kind"]: one["used"] for one in good(client.get("/api/limits"))["quotas"]}
+        past = "now() - interval '31 days'"
+        sql(gateway, f"update api_keys set revoked_at = {past} where id = %s", made["revoked"])  # noqa: S608
+        sql(gateway, f"update api_keys set expires_at = {past} where id = %s", made["expired"])  # noqa: S608
+        await run_cleanup(gateway, {})
+        assert set(listed(client)) == {own, made["recent"], made["kept"], rotated}
+        after = {one["kind"]: one["used"] for one in good(client.get("/api/limits"))["quotas"]}
+    assert after == {**before, "keys": before["keys"] - 2}
+    assert sql(gateway, "select 1 from api_keys where tenant = %s", tenant) == [(1,)] * 4
+
+
+async def test_a_key_to_which_another_refers_is_not_removed(gateway: RunningGateway) -> None:
+    secret = await asyncio.to_thread(gateway.key)
+    with gateway.client(secret) as client:
+        own = good(client.get(WHOAMI))["credential"]
+        child = good(client.post("/api/keys", json={"name": "child"}), 201)["id"]
+        good(client.delete(f"/api/keys/{own}"), 204)
+    past = "now() - interval '31 days'"
+    sql(gateway, f"update api_keys set revoked_at = {past} where id = %s", own)  # noqa: S608
+    count = "select id from api_keys where id in (%s, %s)"
+    await run_cleanup(gateway, {})
+    assert len(sql(gateway, count, own, child)) == 2
+    sql(gateway, f"update api_keys set revoked_at = {past} where id = %s", child)  # noqa: S608
+    await run_cleanup(gateway, {})
+    await run_cleanup(gateway, {})
+    assert sql(gateway, count, own, child) == []
+
+
+async def test_responses_of_old_requests_are_removed(gateway: RunningGateway) -> None:
+    insert = (
+        "insert into idempotent_requests (principal, key, request_hash, status, answer, created_at)"
+        " values ('key:old', %s, '', %s, %s, now() - %s * interval '1 day')"
+    )
+    sql(gateway, insert, "old", 201, "{}", 21)
+    sql(gateway, insert, "recent", 201, "{}", 19)
+    sql(gateway, insert, "in progress", None, None, 21)
+    await run_cleanup(gateway, {})
+    left = sql(gateway, "select key from idempotent_requests where principal = 'key:old'")
+    assert sorted(left) == [("in progress",), ("recent",)]
+
+
 async def run_cleanup(gateway: RunningGateway, last_used: dict[str, float]) -> None:
     assert gateway.settings.database_url is not None
     database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
     try:
-        await cleanup.run_once(database, last_used)
+        await cleanup.Cleanup(
+            database,
+            CredentialCache(),
+            ended_key_days=30,
+            removals=(IdempotencyCleanup(days=20),),
+        ).run_once(last_used)
     finally:
         await database.close()

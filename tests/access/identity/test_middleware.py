@@ -135,6 +135,7 @@ def test_the_headers_of_the_guide_authenticate_the_wallet(client: httpx.Client) 
             "credential": "signature",
             "address": wallet.address,
             "rate_limit": 1_000_000,
+            "expires_at": None,
         }
 
 

@@ -52,7 +52,9 @@ def test_another_text_is_not_a_network(text: str) -> None:
 def test_an_own_key_has_the_callers_rights_by_default() -> None:
     request = KeyRequest(name="n")
     assert (request.scopes, request.rate_limit, request.allowed_networks) == (None, None, [])
-    assert request.expires_in_days == 90
+    assert (request.expires_in_days, request.siwe) == (None, None)
+    # A lifetime that is left out differs from null, which asks for a key without end.
+    assert "expires_in_days" not in request.model_fields_set
 
 
 def test_an_admins_key_has_every_scope_but_admin_by_default() -> None:

@@ -53,7 +53,14 @@ async def test_an_address_is_counted_without_a_request(limiter: Limiter) -> None
 
 def test_every_limit_is_listed_by_its_name(limiter: Limiter) -> None:
     names = [limit.name for limit in limiter.limits]
-    assert names == ["principal", "wallet_addresses", "anonymous", "failures", "wallets"]
+    assert names == [
+        "principal",
+        "wallet_addresses",
+        "anonymous",
+        "failures",
+        "wallets",
+        "creations",
+    ]
     assert all(isinstance(limit, CountedLimit) for limit in limiter.limits)
-    assert [limit.window for limit in limiter.limits] == [60, 60, 60, 60, 3600]
-    assert [limit.refused for limit in limiter.limits] == [0, 0, 0, 0, 0]
+    assert [limit.window for limit in limiter.limits] == [60, 60, 60, 60, 3600, 3600]
+    assert [limit.refused for limit in limiter.limits] == [0, 0, 0, 0, 0, 0]

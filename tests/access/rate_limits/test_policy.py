@@ -14,6 +14,7 @@ SETTINGS = Settings(
     anonymous_limit=2,
     failure_limit=3,
     new_wallet_limit=4,
+    creation_limit=6,
     rate_window=7,
 )
 CONTEXT = RequestContext(
@@ -31,6 +32,7 @@ CONTEXT = RequestContext(
         ("anonymous", "anonymous", 2, 7, "2001:db8:1:2::/64"),
         ("failures", "failures", 3, 7, "2001:db8:1:2::/64"),
         ("new_wallet_limit", "wallets", 4, WALLET_SECONDS, "2001:db8:1:2::/64"),
+        ("creations", "creations", 6, WALLET_SECONDS, "2001:db8:1:2::/64"),
     ],
 )
 def test_each_limit_has_its_amount_window_and_key(

@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.quotas.service import Quotas
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
@@ -114,7 +115,8 @@ async def issuer(database: Database) -> AsyncIterator[AttestationIssuer]:
     workspaces = Workspaces(database, client, "workspaces")
     evidence = EvidenceCollector(database, client, workspaces, Registry())
     settings = Settings(attestor_key=SecretStr("a7" * 32))
-    yield AttestationIssuer(database, evidence, LogSigner(Attestor.from_settings(settings)))
+    signer = LogSigner(Attestor.from_settings(settings))
+    yield AttestationIssuer(database, evidence, signer, Quotas(settings))
     await client.close()
 
 

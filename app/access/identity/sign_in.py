@@ -1,0 +1,60 @@
+"""Verifies that a SIWE message was signed for this gateway, and consumes its nonce."""
+
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.identity import siwe, tokens
+from app.core.errors import InvalidSignatureError, PermissionDeniedError, SignInDisabledError
+from app.core.request.principal import Principal
+from app.core.settings import Settings
+from app.database.engine import now
+
+
+def hosts(settings: Settings) -> frozenset[str]:
+    """The hosts that a SIWE message may name. Raises SignInDisabledError if there are none."""
+    if not settings.public_hosts:
+        raise SignInDisabledError(
+            "Sign-In with Ethereum is disabled: the operator has to set HOKUSAI_PUBLIC_URL to the "
+            "URL that users see. A signature in the headers X-ETH-Address, X-ETH-Message and "
+            "X-ETH-Signature works without it, also to get a token."
+        )
+    return settings.public_hosts
+
+
+async def verify_siwe(
+    session: AsyncSession, message: str, signature: str, settings: Settings
+) -> tuple[str, datetime | None]:
+    """Verify a SIWE message and consume its nonce: its address and its expiration time.
+
+    Raises InvalidSignatureError, StaleSignatureError, SpentSignatureError, SignInDisabledError.
+    """
+    parsed = siwe.verify(
+        message,
+        signature,
+        hosts=hosts(settings),
+        now=now(),
+        max_age=settings.signature_max_age,
+        clock_skew=settings.signature_clock_skew,
+    )
+    await tokens.consume_nonce(session, parsed.nonce)
+    return parsed.address, parsed.expiration_time
+
+
+async def require_siwe_of(
+    session: AsyncSession, owner: Principal, message: str, signature: str, settings: Settings
+) -> None:
+    """Verify that the caller's own wallet has signed a SIWE message. Raises as `verify_siwe` does.
+
+    Raises PermissionDeniedError if the caller is no wallet.
+    """
+    if owner.address is None:
+        raise PermissionDeniedError(
+            "A SIWE message in `siwe` is for wallets. Your key was issued by an operator: leave "
+            "siwe out."
+        )
+    address, _ = await verify_siwe(session, message, signature, settings)
+    if address != owner.address:
+        raise InvalidSignatureError(
+            "The SIWE message was signed by another wallet than the one that sends the request."
+        )

@@ -1,0 +1,55 @@
+"""Counts what each tenant keeps, in the transaction that writes or removes it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.quotas.models import QuotaKind, TenantQuota
+
+
+async def add(
+    session: AsyncSession, tenant: str, kind: QuotaKind, amount: int = 1
+) -> tuple[int, int | None]:
+    """Count new rows: how many the tenant has with them, and its own quota (None: the default).
+
+    Other transactions that count the same wait for the end of this one, so the number is exact.
+    """
+    statement = insert(TenantQuota).values(tenant=tenant, kind=kind.value, used=amount)
+    counted = await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=[TenantQuota.tenant, TenantQuota.kind],
+            set_={"used": TenantQuota.used + statement.excluded.used},
+        ).returning(TenantQuota.used, TenantQuota.quota)
+    )
+    used, quota = counted.one()
+    return used, quota
+
+
+async def remove(session: AsyncSession, kind: QuotaKind, amounts: Mapping[str, int]) -> None:
+    """Count removed rows. amounts: their number by tenant."""
+    # In a fixed order, so that two transactions cannot deadlock.
+    for tenant, amount in sorted(amounts.items()):
+        await session.execute(
+            update(TenantQuota)
+            .where(TenantQuota.tenant == tenant, TenantQuota.kind == kind.value)
+            .values(used=func.greatest(0, TenantQuota.used - amount))
+        )
+
+
+async def of_tenant(session: AsyncSession, tenant: str) -> dict[str, TenantQuota]:
+    """What a tenant has and may have, by kind; a kind that it never used has no row."""
+    rows = await session.scalars(select(TenantQuota).where(TenantQuota.tenant == tenant))
+    return {row.kind: row for row in rows}
+
+
+async def set_quota(session: AsyncSession, tenant: str, kind: QuotaKind, quota: int | None) -> None:
+    """Give a tenant a quota of its own; None for the default."""
+    await session.execute(
+        insert(TenantQuota)
+        .values(tenant=tenant, kind=kind.value, used=0, quota=quota)
+        .on_conflict_do_update(
+            index_elements=[TenantQuota.tenant, TenantQuota.kind], set_={"quota": quota}
+        )
+    )
