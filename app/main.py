@@ -184,9 +184,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
-    cross_origin = CrossOrigin(settings.cors_origins) if settings.cors_origins else None
-    if cross_origin is not None:
-        app = Preflight(app, cross_origin)
+    cross_origin = CrossOrigin(settings.cors_origins, PUBLIC)
+    app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = lifecycle = RequestLifecycle(app, metrics, settings.access_log, cross_origin)
     fast_path = FastPath(lifecycle, rules, failures, identity, limit, proxy, upstream)

@@ -23,7 +23,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 from app.access.identity.middleware import Identity
 from app.access.rate_limits.counter import resolve
 from app.access.rate_limits.middleware import FailureLimit, RateLimit
-from app.core.errors import GatewayError
+from app.core.errors import GatewayError, UpstreamError
 from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.quota import Quota
@@ -276,6 +276,8 @@ class FastPathCycle:
             if self.preparing is not None:
                 await self.preparing
             await upstream.resume(transfer, receive, send, scope.get("zero_copy"))
+        except UpstreamError as error:
+            await self.fast_path.proxy.raise_explained(error, self.line, self.context)
         finally:
             upstream.release(transfer)
 

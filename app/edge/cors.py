@@ -1,7 +1,8 @@
-"""Cross-origin requests of browsers (the CORS protocol of the Fetch standard), where configured.
+"""Cross-origin requests of browsers (the CORS protocol of the Fetch standard).
 
-Always without "credentials" in CORS's sense, which are cookies and the like: callers authenticate
-by headers that they set themselves.
+Routes that need no credential are open to pages of any origin; all others to those of configured
+origins. Always without "credentials" in CORS's sense, which are cookies and the like: callers
+authenticate by headers that they set themselves.
 """
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -16,21 +17,47 @@ PREFLIGHT_MAX_AGE = 600
 Headers = list[tuple[bytes, bytes]]
 
 
+# On the responses of routes that need no credential.
+_OPEN: Headers = [
+    (b"access-control-allow-origin", b"*"),
+    (b"access-control-expose-headers", b"*"),
+]
+
+
 class CrossOrigin:
     """Which origins may read responses."""
 
-    def __init__(self, origins: tuple[str, ...]) -> None:
-        """origins: each exactly `scheme://host[:port]`, or `*` for all."""
+    def __init__(self, origins: tuple[str, ...], public: frozenset[tuple[str, str]]) -> None:
+        """origins: each exactly `scheme://host[:port]`, or `*` for all.
+
+        public: the methods and paths that need no credential.
+        """
         self._origins = frozenset(origin.encode() for origin in origins)
+        self._public = public
+
+    def is_public(self, method: str, path: str, request_headers: Headers) -> bool:
+        """Whether a request needs no credential; of a preflight request, the one that it is for.
+
+        request_headers: with lower-case names.
+        """
+        if method == "OPTIONS":
+            for name, value in request_headers:
+                if name == b"access-control-request-method":
+                    method = value.decode("latin-1")
+        return (method, path) in self._public
 
     def allows(self, origin: bytes) -> bool:
         return b"*" in self._origins or origin in self._origins
 
-    def headers(self, request_headers: Headers) -> Headers:
+    def headers(self, request_headers: Headers, *, is_public: bool) -> Headers:
         """The CORS headers of a response, errors included, which pages could not read otherwise.
 
         request_headers: with lower-case names.
         """
+        if is_public:
+            return _OPEN
+        if not self._origins:
+            return []
         headers: Headers = [(b"vary", b"origin")]
         for name, value in request_headers:
             if name == b"origin" and self.allows(value):
@@ -60,7 +87,8 @@ class Preflight:
         ):
             await self.app(scope, receive, send)
             return
-        if not self.cross_origin.allows(origin):
+        is_public = self.cross_origin.is_public("OPTIONS", scope["path"], scope["headers"])
+        if not is_public and not self.cross_origin.allows(origin):
             raise PermissionDeniedError(
                 "Pages of this origin may not call the gateway. Its operator can add the origin to "
                 "HOKUSAI_CORS_ORIGINS."

@@ -32,6 +32,9 @@ from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+# On a response to a credential: no cache may store it, since another caller could get it from there
+# (RFC 9111, section 5.2.2.5).
+NO_STORE = (b"cache-control", b"no-store")
 # A request id of the client's own is accepted if it can do no harm in a log.
 CLIENT_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 # What is read of the body of a refused request, in bytes and seconds. A response that leaves a body
@@ -58,7 +61,7 @@ class RequestLifecycle:
         app: ASGIApp,
         metrics: Metrics,
         access_log: AccessLog,
-        cross_origin: CrossOrigin | None = None,
+        cross_origin: CrossOrigin,
     ) -> None:
         self.app = app
         self.metrics = metrics
@@ -105,8 +108,15 @@ class RequestLifecycle:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
-                has_date = any(name == b"date" for name, _ in headers)
-                headers += self.response_headers(context, scope["headers"], has_date=has_date)
+                names = {name for name, _ in headers}
+                is_public = self.cross_origin.is_public(
+                    scope["method"], scope["path"], scope["headers"]
+                )
+                headers += self.response_headers(
+                    context, scope["headers"], has_date=b"date" in names, is_public=is_public
+                )
+                if context.principal is not None and b"cache-control" not in names:
+                    headers.append(NO_STORE)
             else:
                 self.bytes_out += len(message.get("body", b""))
             await send(message)
@@ -136,11 +146,17 @@ class RequestLifecycle:
         self.finish(context, scope["method"], status)
 
     def response_headers(
-        self, context: RequestContext, request_headers: Headers, *, has_date: bool
+        self,
+        context: RequestContext,
+        request_headers: Headers,
+        *,
+        has_date: bool,
+        is_public: bool = False,
     ) -> Headers:
         """The headers that the gateway adds to every response.
 
         request_headers: with lower-case names. has_date: the response has a Date already.
+        is_public: the route needs no credential.
         """
         headers = [
             (b"x-request-id", context.request_id.encode()),
@@ -153,8 +169,7 @@ class RequestLifecycle:
             headers += quota_headers(context.quota)
         if context.principal is not None and context.principal.expiry_notice is not None:
             headers.append((b"x-hokusai-key-expires", context.principal.expiry_notice))
-        if self.cross_origin is not None:
-            headers += self.cross_origin.headers(request_headers)
+        headers += self.cross_origin.headers(request_headers, is_public=is_public)
         return headers
 
     def finish(self, context: RequestContext, method: str, status: int) -> None:

@@ -28,7 +28,7 @@ WORKSPACE = "X-MLFLOW-WORKSPACE"
 DEFAULT_EXPERIMENT = "Default"
 
 # Ids that become part of a path: none of them may contain a character that means something there.
-DATASET_ID = LOGGED_MODEL_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
+DATASET_ID = LOGGED_MODEL_ID = ISSUE_ID = re.compile(r"[A-Za-z0-9_-]{1,100}")
 # MLflow fails with 500 for an id that is not a number, or too large for its database.
 EXPERIMENT_ID = re.compile(r"[0-9]{1,9}")
 # How many pages of a search for logged models are read before it ends.
@@ -138,6 +138,22 @@ class MLflowClient:
         route = f"{API}/artifacts/list"
         document = await self._find(route, workspace, run_id=run_id, path=path)
         return bool(document and document.get("files"))
+
+    async def has_issue(self, workspace: str, issue_id: str) -> bool:
+        """GET issues/{issue_id}."""
+        if ISSUE_ID.fullmatch(issue_id) is None:
+            return False
+        return await self._find(f"{API_3}/issues/{issue_id}", workspace) is not None
+
+    async def artifacts_in(self, workspace: str | None, directory: str) -> dict[str, bool]:
+        """GET mlflow-artifacts/artifacts: the names in a directory, and which are directories.
+
+        directory: its path in the store, "" for the root.
+        """
+        params = {"path": directory} if directory else {}
+        document = await self._find("/api/2.0/mlflow-artifacts/artifacts", workspace, **params)
+        files = (document or {}).get("files", [])
+        return {str(one["path"]): bool(one.get("is_dir")) for one in files}
 
     # --- runs and logged models ---
 

@@ -161,7 +161,7 @@ def _(gateways: Gateways) -> Met:
 @case(errors.AmbiguousCredentialsError)
 def _(gateways: Gateways) -> Met:
     key = gateways.shared.key()
-    return Met(get(gateways.shared, SEARCH, bearer(key) | {"X-API-Key": key}))
+    return Met(get(gateways.shared, SEARCH, bearer(key) | {"X-API-Key": gateways.shared.key()}))
 
 
 @case(errors.InvalidParameterError)

@@ -5,9 +5,11 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
+from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 
+V2 = "/api/mlflow/api/2.0/mlflow"
 PAGE = "https://app.example"
 
 
@@ -65,7 +67,30 @@ def test_refusals_can_be_read_by_the_page(open_to_page: RunningGateway) -> None:
         assert response.headers["access-control-expose-headers"] == "*"
 
 
-def test_without_the_setting_no_page_may_call(gateway: RunningGateway) -> None:
+def test_without_the_setting_no_page_may_call_with_a_credential(gateway: RunningGateway) -> None:
     response = preflight(gateway, PAGE)
-    assert response.status_code == 401
-    assert not [name for name in response.headers if name.startswith("access-control")]
+    assert (response.status_code, response.json()["reason"]) == (403, "permission_denied")
+    with gateway.client(gateway.key(), Origin=PAGE) as client:
+        responses = [response, client.get("/api/limits"), client.get(f"{V2}/experiments/search")]
+    for one in responses:
+        assert not [name for name in one.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/")}))
+def test_routes_that_need_no_credential_are_open_to_pages_of_any_origin(
+    gateway: RunningGateway, open_to_page: RunningGateway, method: str, path: str
+) -> None:
+    for server, origin in ((gateway, PAGE), (open_to_page, PAGE), (open_to_page, "null")):
+        headers = {"Access-Control-Request-Method": method, "Origin": origin}
+        with server.client() as client:
+            asked = client.options(path, headers=headers)
+            response = client.request(method, path, headers={"Origin": origin})
+        assert asked.status_code == 204
+        for one in (asked, response):
+            assert one.headers.get_list("access-control-allow-origin") == ["*"]
+            assert "access-control-allow-credentials" not in one.headers
+
+
+def test_another_method_of_an_open_route_is_not_open(gateway: RunningGateway) -> None:
+    response = preflight(gateway, PAGE, "/api/attestations/log")
+    assert response.status_code == 403

@@ -1,6 +1,6 @@
 """The endpoints for signing in with a wallet, and for showing the caller."""
 
-from fastapi import APIRouter, Request, status
+from fastapi import APIRouter, Depends, Request, Response, status
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import credentials, revocation, sign_in, tokens
@@ -24,7 +24,12 @@ router = APIRouter(prefix="/api", tags=["auth"])
 PUBLIC = frozenset({("GET", "/api/auth/nonce"), ("POST", "/api/auth/token")})
 
 
-@router.get("/auth/nonce")
+def _not_stored(response: Response) -> None:
+    """Keep a secret out of caches. For routes that need a credential the edge does it."""
+    response.headers["cache-control"] = "no-store"
+
+
+@router.get("/auth/nonce", dependencies=[Depends(_not_stored)])
 async def nonce(request: Request, session: Session) -> NonceView:
     """Get a nonce for one SIWE message, valid for ten minutes."""
     sign_in.hosts(state_of(request)[Settings])
@@ -32,7 +37,9 @@ async def nonce(request: Request, session: Session) -> NonceView:
     return NonceView(nonce=created.value, expires_at=created.expires_at)
 
 
-@router.post("/auth/token", status_code=status.HTTP_201_CREATED)
+@router.post(
+    "/auth/token", status_code=status.HTTP_201_CREATED, dependencies=[Depends(_not_stored)]
+)
 async def token(
     request: Request, session: Session, peppers: CurrentPeppers, body: TokenRequest | None = None
 ) -> IssuedToken:

@@ -1,16 +1,24 @@
 """The proxy of /api/mlflow: turns an authenticated request into one that MLflow may receive."""
 
+from typing import NoReturn
+
 from starlette.types import Receive, Scope, Send
 
 from app.access.identity.replay_guard import ReplayGuard
 from app.access.tenants.workspaces import Workspace, Workspaces
-from app.core.errors import BodyTooLargeError, InvalidParameterError, MLflowRefusalError
+from app.core.errors import (
+    BodyTooLargeError,
+    InvalidParameterError,
+    MLflowRefusalError,
+    UpstreamError,
+)
 from app.core.request.actor import Actor
 from app.core.request.context import RequestContext, context_of
 from app.core.request.head import RequestHead, RequestLine
 from app.core.request.principal import Scope as Right
 from app.core.settings import Settings
 from app.core.strict_json import check_text, has_escapes
+from app.data_plane.proxy.artifact_names import check_name, explain_failed_upload
 from app.data_plane.proxy.body_policy import (
     MAX_INSPECTED,
     MAX_PARAMETERS,
@@ -37,6 +45,8 @@ WORKSPACE = b"x-mlflow-workspace"
 NOT_FOUND = 404
 # Bytes of the largest body of a route that neither takes an artifact nor has its body inspected.
 MAX_API_BODY = 8 * 1024 * 1024
+# The route of an artifact's content.
+ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}"
 # Open without a credential: the list of routes is not secret, and a browser sends no key.
 PUBLIC = frozenset((method, f"{PREFIX.decode()}/api/2.0/mlflow/help") for method in ("GET", "HEAD"))
 
@@ -70,6 +80,7 @@ class Proxy:
         self.upstream = upstream
         self.workspaces = workspaces
         self.replay_guard = replay_guard
+        self.mlflow = mlflow
         self.ownership = OwnershipChecker(mlflow)
         self.documents = documents
         self.max_upload = settings.max_upload
@@ -101,7 +112,30 @@ class Proxy:
             if context.wallet_proof is not None:
                 # As late as possible: a request that the gateway refuses consumes no signature.
                 await self.replay_guard.consume(context.wallet_proof)
-            await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
+            try:
+                await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
+            except UpstreamError as error:
+                await self.raise_explained(error, line, context)
+
+    async def raise_explained(
+        self, error: UpstreamError, line: RequestLine, context: RequestContext
+    ) -> NoReturn:
+        """Raise the error of a forwarded request, or one that says what its caller did wrong.
+
+        That is an upload that MLflow cannot store under its name.
+        """
+        # Only for a response of MLflow, which subclasses do not stand for.
+        if line.method == "PUT" and type(error) is UpstreamError and context.principal is not None:
+            path, _ = upstream_target(line.path)
+            match = self.manifest.match(line.method, path)
+            workspace = self.workspaces.cached(context.principal.tenant)
+            if match.route.artifact and workspace is not None:
+                reason = await explain_failed_upload(
+                    self.mlflow, workspace.name, match.parameters[0]
+                )
+                if reason is not None:
+                    raise reason from error
+        raise error
 
     def prepare_without_io(
         self, line: RequestLine, context: RequestContext, body: bytes
@@ -167,6 +201,8 @@ class Proxy:
             context.principal.require(route.scope)
             if route.scope is Right.READ:
                 context.wallet_proof = None  # reading consumes no signature
+            if route.pattern == ARTIFACT:
+                check_name(match.parameters[0])
         return match, target
 
     def _upstream_request(

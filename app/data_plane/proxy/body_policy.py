@@ -31,6 +31,8 @@ RESERVED_TAGS = frozenset(
 )
 # Placeholders that MLflow's clients send as the source of a prompt.
 PROMPT_SOURCES = frozenset({"dummy-source", "prompt-template"})
+# How MLflow's ids of issues begin.
+ISSUE_PREFIX = "iss-"
 PROMPT_TAG = "mlflow.prompt.is_prompt"
 
 _SCALAR = (str, int, float)
@@ -41,18 +43,19 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f-\x9f\\?#]")
 class Payload:
     """A body that may be forwarded, and what it names.
 
-    runs, models, experiments: ids in the body that have to be the tenant's own.
+    runs, models, experiments, issues: ids in the body that have to be the tenant's own.
     """
 
     body: bytes
     runs: frozenset[str] = frozenset()
     models: frozenset[str] = frozenset()
     experiments: frozenset[str] = frozenset()
+    issues: frozenset[str] = frozenset()
 
     @property
     def references_resources(self) -> bool:
         """Whether the body names anything whose owner has to be checked."""
-        return bool(self.runs or self.models or self.experiments)
+        return bool(self.runs or self.models or self.experiments or self.issues)
 
 
 def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) -> Payload:
@@ -90,6 +93,7 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
         runs=_ids(values(document, route.run), *map(_runs, sources)) if route.run else frozenset(),
         models=_ids(*(values(document, path) for path in route.models)),
         experiments=_ids(iter(experiments)) - {default_experiment, DEFAULT},
+        issues=_ids(*(filter(_is_issue, values(document, path)) for path in route.issues)),
     )
 
 
@@ -200,6 +204,11 @@ def _may_name_model(body: bytes) -> bool:
     The name may be written with an escape, or in an encoding with zero bytes, such as UTF-16.
     """
     return b"odel" in body or b"\\" in body or b"\0" in body
+
+
+def _is_issue(name: object) -> bool:
+    """Whether the name of an assessment is the id of an issue, which the assessment refers to."""
+    return isinstance(name, str) and name.startswith(ISSUE_PREFIX)
 
 
 def _runs(source: object) -> Iterator[str]:

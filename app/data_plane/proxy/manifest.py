@@ -45,6 +45,7 @@ class Route:
     run: the field of the body that names the run of a model.
     models: fields of the body that name logged models.
     own_experiments: fields of the body that name experiments which MLflow does not look up.
+    issues: fields of the body that can name an issue, which MLflow does not look up.
     dataset: the first parameter of the path names a dataset, which MLflow does not look up.
     tags: fields of the body that contain tags, or the key of one (see RESERVED_TAGS).
     otlp: the body is in OTLP, whose attributes can contain such tags.
@@ -70,6 +71,7 @@ class Route:
     run: str | None = None
     models: tuple[str, ...] = ()
     own_experiments: tuple[str, ...] = ()
+    issues: tuple[str, ...] = ()
     dataset: bool = False
     tags: tuple[str, ...] = ()
     otlp: bool = False
@@ -188,6 +190,7 @@ def parse_routes(text: str) -> Iterator[Route]:
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
     experiments, queries, forbidden, models, own, tags = [], [], [], [], [], []
+    issues = []
     header = source = run = None
     optional = False
     for mark in marks:
@@ -208,6 +211,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 models.append(value)
             case "own-experiment":
                 own.append(value)
+            case "issue":
+                issues.append(value)
             case "tags":
                 tags.append(value)
             case "forbid":
@@ -216,7 +221,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 pass
             case _:
                 raise ValueError(f"unknown mark {mark!r}")
-    others = bool(experiments or own or source or run or tags or forbidden)
+    others = bool(experiments or own or source or run or tags or forbidden or issues)
     return Route(
         method=method,
         pattern=pattern,
@@ -230,6 +235,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         run=run,
         models=tuple(models),
         own_experiments=tuple(own),
+        issues=tuple(issues),
         dataset="dataset" in marks,
         tags=tuple(tags),
         otlp="otlp" in marks,

@@ -1,8 +1,9 @@
-"""Checks that the runs, logged models and experiments that a body names are the tenant's own.
+"""Checks that the runs, models, experiments and issues that a body names are the tenant's own.
 
 MLflow does not look them up in the caller's workspace where a metric, a model version or a dataset
 names them. Without this check a tenant could write metrics to another tenant's model, register a
-model from another's run, and attach datasets to another's experiment.
+model from another's run, attach datasets to another's experiment, and raise the number of traces of
+another's issue.
 """
 
 from collections.abc import Awaitable, Callable
@@ -39,6 +40,9 @@ class OwnershipChecker:
         for experiment in payload.experiments:
             if not await self._is_own(workspace, experiment, self._mlflow.has_experiment):
                 raise NotFoundError(f"Your tenant has no experiment {experiment!r}.")
+        for issue in payload.issues:
+            if not await self._is_own(workspace, issue, self._mlflow.has_issue):
+                raise NotFoundError(f"Your tenant has no issue {issue!r}.")
 
     async def check_dataset(self, workspace: str | None, dataset: str) -> None:
         """Raise NotFoundError if the workspace has no such dataset.

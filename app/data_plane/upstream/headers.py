@@ -106,3 +106,15 @@ def response_headers(raw: Sequence[tuple[bytes, bytes]]) -> RawHeaders:
         if name == b"connection":
             dropped = dropped | nominated(value)
     return [item for item in raw if item[0] not in dropped]
+
+
+def without_caching(headers: RawHeaders) -> RawHeaders:
+    """The headers of a response that no cache may store (RFC 9111, section 5.2.2.5).
+
+    Every forwarded response is one to a credential. A Cache-Control that allows more is replaced.
+    """
+    if any(b"no-store" in value for name, value in headers if name == b"cache-control"):
+        return headers
+    kept = [item for item in headers if item[0] != b"cache-control"]
+    kept.append((b"cache-control", b"no-store"))
+    return kept

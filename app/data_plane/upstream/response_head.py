@@ -6,7 +6,12 @@ from functools import lru_cache
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from app.core.errors import UpstreamProtocolError
-from app.data_plane.upstream.headers import RawHeaders, header_lines, response_headers
+from app.data_plane.upstream.headers import (
+    RawHeaders,
+    header_lines,
+    response_headers,
+    without_caching,
+)
 
 # Responses with these statuses have no body, whatever their headers say.
 STATUSES_WITHOUT_BODY = frozenset({204, 304})
@@ -21,7 +26,7 @@ class ResponseHead:
     """What the head of a response says.
 
     headers: all that were received, with lower-case names.
-    forwarded: those of them that go to the client; `lines`: the same, encoded.
+    forwarded: those of them that go to the client, with `no-store`; `lines`: the same, encoded.
     has_date, has_length: whether a Date, or a Content-Length, is among those forwarded.
     length: the Content-Length in bytes. Where it is None and the body is not `chunked` either, the
         body ends with the connection.
@@ -87,7 +92,7 @@ def _parse(head: bytes) -> ResponseHead:
         raise UpstreamProtocolError(
             "MLflow's response has both a Content-Length and a Transfer-Encoding."
         )
-    forwarded = response_headers(collector.headers)
+    forwarded = without_caching(response_headers(collector.headers))
     if status in STATUSES_WITHOUT_BODY:
         # uvicorn would expect a body of this length, and there is none.
         forwarded = [item for item in forwarded if item[0] != b"content-length"]

@@ -122,6 +122,27 @@ def test_mlflow_refuses_a_hash_in_an_artifact_name(client: httpx.Client, folder:
     assert client.get(f"{folder}/a").status_code == 404
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_an_artifact_that_cannot_have_its_name_is_the_callers_fault(
+    client: httpx.Client, folder: str, large: bool
+) -> None:
+    """MLflow itself responds with a 500 to each; a 502 would make clients try again."""
+    content = LARGE if large else b"x"
+    upload(client, f"{folder}/taken/file.txt", b"x")
+    for path, status, reason, words in (
+        ("taken", 409, "conflict", "'taken' is a directory"),
+        ("taken/file.txt/below/it", 409, "conflict", "taken/file.txt' is a file"),
+        ("n" * 300, 400, "invalid_parameter", "at most 255 bytes"),
+        ("%E6%96%87" * 86, 400, "invalid_parameter", "at most 255 bytes"),
+        (f"{'d' * 256}/f", 400, "invalid_parameter", "at most 255 bytes"),
+    ):
+        problem = refused(client.put(f"{folder}/{path}", content=content), status, reason)
+        assert words in problem["message"]
+        assert client.get(f"{folder}/{path}").status_code in (400, 404, 500)
+    upload(client, f"{folder}/{'n' * 255}", b"x")
+    assert client.get(f"{folder}/taken/file.txt").content == b"x"
+
+
 def test_an_escaped_slash_in_an_artifact_name_is_a_slash(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/x%2Fy.txt", b"nested")
     assert client.get(f"{folder}/x/y.txt").content == b"nested"

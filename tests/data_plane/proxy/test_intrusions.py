@@ -15,6 +15,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.data_plane.proxy.mlflow_documents import assessment, now, otlp_spans, trace_v3
 from tests.data_plane.proxy.tenant_fixture_data import FILES, V2, V3, TenantData, create_tenant_data
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
 
 OTLP = "/api/mlflow/v1/traces"
 Tags = dict[str, str]
@@ -63,6 +64,47 @@ def test_a_trace_does_not_take_over_an_assessment_of_another_tenant(
             json=trace_v3(trace, attacker.experiment, attacker, assessments=assessments),
         )
     assert victim.client.get(url).json() == before
+
+
+def trace_count(owner: TenantData) -> int:
+    body = {"experiment_id": owner.experiment, "include_trace_count": True}
+    found = good(owner.client.post(f"{V3}/issues/search", json=body))["issues"]
+    (issue,) = [one for one in found if one["issue_id"] == owner.issue]
+    return int(issue.get("trace_count", 0))
+
+
+def test_the_traces_of_an_issue_are_not_counted_up_by_another_tenant(
+    victim: TenantData, attacker: TenantData
+) -> None:
+    before = trace_count(victim)
+
+    def refer(owner: TenantData, name: str, issue: str) -> dict[str, Any]:
+        reference = {
+            key: value
+            for key, value in assessment(owner.trace, issue, owner).items()
+            if key not in ("feedback", "expectation")
+        }
+        del reference["assessment_name"]
+        return {**reference, name: issue, "issue": {"issue_name": "i"}}
+
+    path = f"{V3}/traces/{attacker.trace}/assessments"
+    for name in ("assessment_name", "assessmentName"):
+        body = {"assessment": refer(attacker, name, victim.issue)}
+        problem = refused(attacker.client.post(path, json=body), 404, "not_found")
+        assert f"no issue {victim.issue!r}" in problem["message"]
+        patch = {"assessment": {name: victim.issue}, "update_mask": "assessmentName"}
+        refused(
+            attacker.client.patch(f"{path}/{attacker.assessment}", json=patch), 404, "not_found"
+        )
+        trace = f"tr-{secrets.token_hex(16)}"
+        given = [refer(attacker, name, victim.issue)]
+        document = trace_v3(trace, attacker.experiment, attacker, assessments=given)
+        refused(attacker.client.post(f"{V3}/traces", json=document), 404, "not_found")
+    assert trace_count(victim) == before
+    own = {"assessment": refer(attacker, "assessment_name", attacker.issue)}
+    counted = trace_count(attacker)
+    good(attacker.client.post(path, json=own))
+    assert trace_count(attacker) == counted + 1
 
 
 # --- the tags by which MLflow finds the spans of an archived trace ---

@@ -215,6 +215,7 @@ async def test_hop_by_hop_headers_cookies_and_the_server_header_are_removed(
             (b"link", b"1"),
             (b"link", b"2"),
             (b"content-length", b"2"),
+            (b"cache-control", b"no-store"),
         ]
 
 

@@ -7,6 +7,7 @@ from app.data_plane.upstream.headers import (
     REQUEST_HEADERS,
     request_headers,
     response_headers,
+    without_caching,
 )
 
 NAMES = st.sampled_from(
@@ -84,6 +85,23 @@ def test_responses_lose_hop_by_hop_headers_and_no_others(
 def test_repeated_headers_keep_their_order() -> None:
     raw = [(b"link", b"1"), (b"etag", b"x"), (b"link", b"2"), (b"content-length", b"3")]
     assert response_headers(raw) == raw
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], [b"no-store"]),
+        ([b"no-cache"], [b"no-store"]),
+        ([b"public", b"max-age=60"], [b"no-store"]),
+        ([b"private, no-store"], [b"private, no-store"]),
+        ([b"no-store", b"max-age=0"], [b"no-store", b"max-age=0"]),
+    ],
+)
+def test_no_response_may_be_stored(given: list[bytes], expected: list[bytes]) -> None:
+    headers = [(b"etag", b"x"), *((b"cache-control", value) for value in given)]
+    kept = without_caching(headers)
+    assert [value for name, value in kept if name == b"cache-control"] == expected
+    assert (b"etag", b"x") in kept
 
 
 def test_filtering_does_not_change_its_arguments() -> None:
