@@ -12,6 +12,7 @@ python complete_sdk.py                # writes attestation.json
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -21,6 +22,12 @@ from hokusai.verify import verify_file
 from sklearn.datasets import make_classification
 from sklearn.ensemble import RandomForestClassifier
 
+# Looked up before anything is trained, so that a missing one does not end the program at its end.
+ATTESTOR = os.environ.get("HOKUSAI_ATTESTOR", "")
+if not ATTESTOR:
+    sys.exit(
+        "Set HOKUSAI_ATTESTOR to the address of the attestor to trust; see the top of the file."
+    )
 CONTRIBUTOR = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 
 
@@ -81,7 +88,7 @@ delta, attestation = tracker.track_improvement(
 Path("attestation.json").write_text(json.dumps(dict(attestation), indent=2))
 print(f"Attested ({attestation.kind}) {delta}: {attestation.hash}")
 
-report = verify_file("attestation.json", attestors=os.environ["HOKUSAI_ATTESTOR"])
+report = verify_file("attestation.json", attestors=ATTESTOR)
 for check in report.checks:
     print(f"  {check.name} {check.result}: {check.detail}")
 assert report.ok, "The attestation does not hold."

@@ -23,14 +23,14 @@ class MLflowGateway:
     Attributes:
         experiments: The names of experiments, by id.
         runs: The runs, by id, as MLflow's REST API describes them.
-        responses: The responses of Hokusai's own API, by method and path.
+        responses: The responses of Hokusai's own API, by method and path, or what makes them.
         requests: The requests to Hokusai's own API.
     """
 
     def __init__(self, directory: Path) -> None:
         self.experiments: dict[str, str] = {"0": "Default"}
         self.runs: dict[str, dict[str, Any]] = {}
-        self.responses: dict[tuple[str, str], Response] = {}
+        self.responses: dict[tuple[str, str], Response | Callable[[Request], Response]] = {}
         self.requests: list[Request] = []
         self._directory = directory
         self._models: dict[str, dict[str, Any]] = {}
@@ -43,7 +43,8 @@ class MLflowGateway:
             if match is None:
                 self.requests.append(request)
                 path = parts.path[len("/api") :]
-                return self.responses.get((request.method, path), problem(404, "not_found"))
+                found = self.responses.get((request.method, path), problem(404, "not_found"))
+                return found if isinstance(found, Response) else found(request)
             arguments = {name: values[0] for name, values in parse_qs(parts.query).items()}
             if request.body:
                 arguments.update(request.json)

@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 import requests
 
-from hokusai.client import GatewayClient
+from hokusai.client import FIRST_CONTACT_SECONDS, GatewayClient
 from hokusai.errors import (
     AuthenticationError,
     InProgressError,
     RateLimitedError,
     ServerError,
     UnreachableError,
+    gateway_error,
 )
+from hokusai.gateway_url import GatewayURL
+from hokusai.rate_limit import RateLimiter
 from scripted import (
     ConnectionReset,
     FakeClock,
@@ -123,7 +126,7 @@ def test_a_timeout_is_retried(server: ScriptedServer, clock: FakeClock) -> None:
 @pytest.mark.parametrize(
     ("error", "description", "is_retried"),
     [
-        (requests.exceptions.SSLError("x"), "its TLS certificate is not trusted", False),
+        (requests.exceptions.SSLError("x"), "the TLS connection failed", False),
         (requests.exceptions.InvalidURL("x"), "InvalidURL", False),
         (requests.exceptions.ConnectTimeout("x"), "connecting took too long", True),
         (requests.exceptions.ReadTimeout("x"), "the connection was silent for too long", True),
@@ -240,3 +243,38 @@ def test_a_request_that_stays_in_progress_is_raised(
     with pytest.raises(InProgressError):
         post(client, idempotency_key="k")
     assert len(server.requests) == 7
+
+
+# --- addresses at which there is no gateway ---
+
+
+@pytest.mark.parametrize(
+    ("host", "words"),
+    [
+        ("127.0.0.1:9", "nothing listens"),
+        ("no-such-host.invalid", "no such host"),
+    ],
+)
+def test_a_wrong_address_fails_soon_and_says_why(clock: FakeClock, host: str, words: str) -> None:
+    limiter = RateLimiter(sleep=clock.sleep, clock=clock.time)
+    client = GatewayClient(GatewayURL.parse(f"http://{host}"), rate_limiter=limiter)
+    with pytest.raises(UnreachableError, match=words):
+        client.request("GET", "/limits", anonymous=True)
+    assert sum(clock.slept) <= FIRST_CONTACT_SECONDS
+
+
+def test_a_gateway_that_has_responded_is_waited_for(clock: FakeClock) -> None:
+    with ScriptedServer() as server:
+        client = make_client(server, clock)
+        client.request("GET", "/limits")
+        client._session_of_process().close()
+    with pytest.raises(UnreachableError, match="nothing listens"):
+        client.request("GET", "/limits")
+    assert sum(clock.slept) > FIRST_CONTACT_SECONDS
+
+
+def test_a_rate_limit_error_says_what_helps() -> None:
+    limited = gateway_error(429, {"reason": "rate_limited", "message": "Too many."})
+    assert "MLFLOW_ENABLE_ASYNC_LOGGING=true" in str(limited)
+    other = gateway_error(429, {"reason": "too_many_failures", "message": "Too many."})
+    assert "ASYNC" not in str(other)

@@ -122,6 +122,19 @@ def test_requests_above_the_rate_limit_are_delayed_and_none_is_lost(
     assert result == {"logged": 45, "limit": 20}
 
 
+def test_thousands_of_metrics_fit_into_a_limit_of_a_hundred_requests(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    key = gateway.key(rate_limit=100)
+    with MLflowUser(tmp_path, HOKUSAI_URL=gateway.url, HOKUSAI_API_KEY=key) as user:
+        result = user.call(user_functions.log_much, 4000)
+
+    assert sorted(result["steps"]) == list(range(4000))
+    assert (result["inside"], result["last"]) == (1 / 4000, 1.0)
+    # Of one window: a request for each metric would have taken forty windows.
+    assert 0 < result["requests"] < 60
+
+
 def test_a_model_in_mlflow_is_registered_by_its_uri(user: MLflowUser) -> None:
     result = user.call(user_functions.register_by_uri)
 

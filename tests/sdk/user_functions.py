@@ -308,3 +308,22 @@ def improve_unknown_baseline() -> int:
     except NotFoundError:
         return len(mlflow.search_runs(search_all_experiments=True, output_format="list"))
     raise AssertionError("it was registered")
+
+
+def log_much(number: int) -> dict[str, Any]:
+    """Log metrics one by one, and read them back inside the block and after it."""
+    registry = connect()
+    before = registry.limits().remaining
+    with ExperimentManager(registry).start_experiment("batches") as run:
+        for step in range(number):
+            mlflow.log_metric("loss", 1 / (step + 1), step=step)
+        inside = mlflow.get_run(run.info.run_id).data.metrics["loss"]
+        mlflow.log_metric("last", 1.0)
+    history = mlflow.MlflowClient().get_metric_history(run.info.run_id, "loss")
+    metrics = mlflow.get_run(run.info.run_id).data.metrics
+    return {
+        "steps": [metric.step for metric in history],
+        "inside": inside,
+        "last": metrics["last"],
+        "requests": before - registry.limits().remaining,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import socket
 import warnings
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Callable, Mapping
@@ -11,10 +12,12 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
+from urllib3.exceptions import NewConnectionError
 
+from hokusai import batched_logging
 from hokusai.__version__ import __version__
 from hokusai.authorization import REJECTED_TOKEN_REASONS, Authorizer, make_authorizer
-from hokusai.credentials import Credential, resolve_credential
+from hokusai.credentials import Credential, other_names, resolve_credential, stored_credential
 from hokusai.errors import (
     AnswerError,
     CredentialError,
@@ -29,10 +32,14 @@ from hokusai.gateway_url import GatewayURL
 from hokusai.json_encoding import encode_json
 from hokusai.rate_limit import RateLimiter
 from hokusai.retry import RETRY_SECONDS, WAIT_SECONDS, RetryBudget, retry_after_seconds
+from hokusai.tls import SERVER_CERTIFICATE, tls_options
 
 # To connect, and between two bytes of a response. The latter is above the 120 seconds after which
 # the gateway itself gives up on MLflow, so that its error response arrives.
 TIMEOUT_SECONDS = (10.0, 130.0)
+# How long a connection that fails is retried, if this gateway has not responded before: then the
+# address is more likely wrong than the gateway down.
+FIRST_CONTACT_SECONDS = 5.0
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -89,11 +96,35 @@ class GatewayClient:
         self._timeout = timeout
         self._session: requests.Session | None = None
         self._session_pid = 0
+        self._has_responded = False
         self.authorizer: Authorizer | None = None
         if credential is not None:
             _warn_if_unencrypted(url)
             token_client = GatewayClient(url, retry_seconds=retry_seconds, timeout=timeout)
             self.authorizer = make_authorizer(credential, token_client)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the credential, which an unpickled client looks up anew, and the connection."""
+        return {
+            "url": self.url,
+            "retry_seconds": self._retry_seconds,
+            "wait_seconds": self._wait_seconds,
+            "timeout": self._timeout,
+            "has_credential": self.authorizer is not None,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        url: GatewayURL = state.pop("url")
+        credential = resolve_credential(url.origin) if state.pop("has_credential") else None
+        GatewayClient.__init__(self, url, credential, **state)
+
+    def __copy__(self) -> GatewayClient:
+        """Return the client itself, since threads may share one."""
+        return self
+
+    def __deepcopy__(self, _: dict[int, Any]) -> GatewayClient:
+        """Return the client itself, with its credential: the copy stays in this process."""
+        return self
 
     @classmethod
     def connect(
@@ -125,7 +156,8 @@ class GatewayClient:
             raise CredentialError(
                 f"There is no credential for {self.url.origin}. Set MLFLOW_TRACKING_TOKEN or "
                 "HOKUSAI_API_KEY to an API key, set HOKUSAI_PRIVATE_KEY to a wallet's private "
-                "key, or run `hokusai login`."
+                "key, or run `hokusai login`. An object that was pickled carries no credential."
+                + self._hint_at_other_name()
             )
         return self.authorizer
 
@@ -182,6 +214,10 @@ class GatewayClient:
             self._wait_seconds,
             self.rate_limiter,
         )
+        if sign is None:
+            # The gateway reads from MLflow what has been logged.
+            batched_logging.flush()
+        verify, certificate = tls_options()
         while True:
             authentication = sign() if sign is not None else self._authentication(anonymous)
             if not anonymous:
@@ -195,17 +231,25 @@ class GatewayClient:
                     headers=headers,
                     auth=_HeaderAuth(authentication),
                     timeout=self._timeout,
+                    verify=verify,
+                    cert=certificate,
                     # A redirect could send the credential to another host.
                     allow_redirects=False,
                 )
             except requests.RequestException as error:
                 # An untrusted certificate or an invalid URL stays so, however often one tries.
-                permanent = isinstance(error, (requests.exceptions.SSLError, ValueError))
+                permanent = (
+                    isinstance(error, (requests.exceptions.SSLError, ValueError))
+                    or _resolution_error(error) == socket.EAI_NONAME
+                )
+                if not self._has_responded and _never_connected(error):
+                    budget.shorten(FIRST_CONTACT_SECONDS)
                 if permanent or not idempotent or not budget.back_off():
                     raise UnreachableError(
                         f"No response from {self.url.origin}: {_describe(error)}."
                     ) from None
                 continue
+            self._has_responded = True
             self.last_date = response.headers.get("Date", "")
             # Requests without a valid credential are counted by IP address, so the headers of
             # their responses do not describe the caller's own limit.
@@ -216,6 +260,13 @@ class GatewayClient:
             except GatewayError as error:
                 if not self._should_retry(error, response, authentication, idempotent, budget):
                     raise
+
+    def _hint_at_other_name(self) -> str:
+        """Where a key is stored for the same machine under another name, as one more sentence."""
+        for origin in other_names(self.url.origin):
+            if stored_credential(origin) is not None:
+                return f" A key is stored for {origin}: use that URL, or log in to this one."
+        return ""
 
     def _authentication(self, anonymous: bool) -> Mapping[str, str]:
         return {} if anonymous else {"Authorization": self.require_authorizer().header()}
@@ -301,16 +352,69 @@ def derived_key(path: str, body: Mapping[str, Any]) -> str:
 def _describe(error: Exception) -> str:
     # requests' own texts contain the URL with its query, and addresses of Python objects.
     if isinstance(error, requests.exceptions.SSLError):
-        return "its TLS certificate is not trusted"
+        return _describe_tls(str(error))
     if isinstance(error, requests.exceptions.ConnectTimeout):
         return "connecting took too long"
     if isinstance(error, requests.Timeout):
         return "the connection was silent for too long"
     if isinstance(error, requests.exceptions.ProxyError):
         return "the proxy failed"
+    if _resolution_error(error) is not None:
+        return "no such host is known; check the name in the URL"
     if isinstance(error, requests.ConnectionError):
+        if _cause(error, ConnectionRefusedError) is not None:
+            return "nothing listens at this address and port; check the URL"
         return "the connection failed"
     return type(error).__name__
+
+
+def _describe_tls(text: str) -> str:
+    """What is wrong with a TLS connection, from the text of OpenSSL's error."""
+    text = text.lower()
+    if "certificate_verify_failed" in text or "certificate verify failed" in text:
+        if "expired" in text:
+            return "its TLS certificate has expired"
+        if "hostname mismatch" in text or "ip address mismatch" in text:
+            return "its TLS certificate is for another host"
+        return (
+            "its TLS certificate is not trusted; if its authority is a private one, set "
+            f"{SERVER_CERTIFICATE} to a file with the authority's certificate"
+        )
+    if any(sign in text for sign in ("wrong version number", "wrong_version", "record layer")):
+        return "the server does not speak TLS at this port; the URL may have to begin with http://"
+    if "eof occurred" in text or "unexpected_eof" in text:
+        return "the server closed the TLS connection; the URL may have to begin with http://"
+    return "the TLS connection failed"
+
+
+def _never_connected(error: Exception) -> bool:
+    """Whether no connection was made: nobody there, no way there, or no such host."""
+    return (
+        isinstance(error, requests.exceptions.ConnectTimeout)
+        or _cause(error, NewConnectionError) is not None
+    )
+
+
+def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
+    """The error of this kind among those that led to an error; None where there is none."""
+    seen: set[int] = set()
+    pending: list[object] = [error]
+    while pending:
+        one = pending.pop()
+        if not isinstance(one, BaseException) or id(one) in seen:
+            continue
+        if isinstance(one, kind):
+            return one
+        seen.add(id(one))
+        pending += [one.__cause__, one.__context__, getattr(one, "reason", None)]
+        pending += one.args
+    return None
+
+
+def _resolution_error(error: Exception) -> int | None:
+    """The code of `getaddrinfo` if the host's name could not be resolved."""
+    cause = _cause(error, socket.gaierror)
+    return cause.errno if isinstance(cause, socket.gaierror) else None
 
 
 def _warn_if_unencrypted(url: GatewayURL) -> None:

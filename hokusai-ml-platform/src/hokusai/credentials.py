@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Mapping
 
 from hokusai.errors import CredentialError
-from hokusai.private_files import write_private_json
+from hokusai.private_files import private_path, write_private_json
 
 # Environment variables in the order in which they are read: after the caller's arguments, and
 # before the stored key.
@@ -85,7 +85,7 @@ def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
     Raises:
         CredentialError: There is no home directory, as for some users of containers.
     """
-    path = _find_path(environment)
+    path = private_path("credentials", environment)
     if path is None:
         raise CredentialError(
             "This user has no home directory in which a key could be stored. Set HOME or "
@@ -94,18 +94,14 @@ def credentials_path(environment: Mapping[str, str] | None = None) -> Path:
     return path
 
 
-def _find_path(environment: Mapping[str, str] | None) -> Path | None:
-    variables = os.environ if environment is None else environment
-    configured = variables.get("XDG_CONFIG_HOME", "")
-    # The XDG base directory specification says that relative paths are ignored.
-    if os.path.isabs(configured):
-        root = Path(configured)
-    else:
-        try:
-            root = Path.home() / ".config"
-        except RuntimeError:  # neither HOME nor an entry in the system's list of users
-            return None
-    return root / "hokusai" / "credentials"
+def other_names(origin: str) -> list[str]:
+    """Return the origins that address the same gateway on this machine by another name."""
+    names = ("localhost", "127.0.0.1", "[::1]")
+    scheme, _, rest = origin.partition("://")
+    host, _, port = rest.rpartition(":")
+    if host not in names:
+        return []
+    return [f"{scheme}://{name}:{port}" for name in names if name != host]
 
 
 def stored_credential(
@@ -117,8 +113,10 @@ def stored_credential(
         CredentialError: The file cannot be read, other users can read it, or its content is not
             what `hokusai login` writes.
     """
-    path = _find_path(environment)
-    entry = None if path is None else _read(path).get(origin)
+    path = private_path("credentials", environment)
+    if path is None:
+        return None
+    entry = _read(path).get(origin)
     if not isinstance(entry, dict) or not isinstance(entry.get("api_key"), str):
         return None
     return _validated(entry["api_key"], False, str(path))
@@ -152,7 +150,7 @@ def delete_credential(origin: str, environment: Mapping[str, str] | None = None)
     Raises:
         CredentialError: The file cannot be read or written.
     """
-    path = _find_path(environment)
+    path = private_path("credentials", environment)
     stored = {} if path is None else _read(path)
     if path is None or stored.pop(origin, None) is None:
         return False

@@ -153,8 +153,24 @@ class IdempotencyKeyReusedError(ValidationError):
     """422 `idempotency_key_reused`: the key was used before, for a different request."""
 
 
+# What helps against `rate_limited`: one request for a thousand values instead of one for each.
+BATCHING_HINT = (
+    "To log with fewer requests, set MLFLOW_ENABLE_ASYNC_LOGGING=true and "
+    "MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS=3, or log inside ExperimentManager.start_experiment, "
+    "which does that."
+)
+
+
 class RateLimitedError(GatewayError):
-    """429, and the wait it asks for is longer than the client may wait."""
+    """429, and the wait it asks for is longer than the client may wait.
+
+    The message says what helps if requests that log values may be the cause.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        logs = self.reason == "rate_limited" and "MLFLOW_ENABLE_ASYNC_LOGGING" not in text
+        return f"{text} {BATCHING_HINT}" if logs else text
 
 
 class ServerError(GatewayError):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from typing import Mapping
 from urllib.parse import urlsplit
 
 from hokusai.errors import ConfigurationError
+from hokusai.private_files import private_path, write_private_json
 
 # Environment variables that name the gateway; the first one that is set is used.
 VARIABLES = ("HOKUSAI_URL", "HOKUSAI_API_ENDPOINT", "MLFLOW_TRACKING_URI")
@@ -70,7 +72,9 @@ class GatewayURL:
     def resolve(
         cls, url: str | None = None, environment: Mapping[str, str] | None = None
     ) -> GatewayURL:
-        """Parse the argument, or else the first of `VARIABLES` that names a gateway.
+        """Parse the argument, or the first of `VARIABLES` that names a gateway.
+
+        Without either it is the gateway of the last `hokusai login`.
 
         Args:
             url: The URL, if the caller has one.
@@ -89,10 +93,43 @@ class GatewayURL:
                 name != "MLFLOW_TRACKING_URI" or value.startswith(("http://", "https://"))
             ):
                 return cls.parse(value)
+        remembered = remembered_url(environment)
+        if remembered is not None:
+            return cls.parse(remembered)
         raise ConfigurationError(
-            "There is no gateway URL. Pass one, such as https://registry.hokus.ai/api/mlflow, or "
-            "set HOKUSAI_URL."
+            "There is no gateway URL. Pass one, such as https://registry.hokus.ai/api/mlflow, set "
+            "HOKUSAI_URL, or run `hokusai login --url URL`, which remembers it."
         )
+
+
+def remember_url(url: str | None, environment: Mapping[str, str] | None = None) -> None:
+    """Store the URL of the gateway to use where none is named; None for none.
+
+    Args:
+        url: The URL.
+        environment: The environment variables; those of the process by default.
+
+    Raises:
+        ConfigurationError: The file cannot be written.
+    """
+    path = private_path("gateway.json", environment)
+    if path is None:
+        raise ConfigurationError("There is no home directory to remember the gateway in.")
+    try:
+        write_private_json(path, {"url": url})
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
+
+
+def remembered_url(environment: Mapping[str, str] | None = None) -> str | None:
+    """Return the URL that `remember_url` stored; None where the file is missing or damaged."""
+    path = private_path("gateway.json", environment)
+    try:
+        document = json.loads(path.read_text("utf-8")) if path is not None else {}
+    except (OSError, ValueError):
+        return None
+    url = document.get("url") if isinstance(document, dict) else None
+    return url if isinstance(url, str) else None
 
 
 def origin_of(url: str) -> str:

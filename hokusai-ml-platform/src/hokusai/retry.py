@@ -62,6 +62,10 @@ class RetryBudget:
         self._rate_limiter.sleep(pause)
         return True
 
+    def shorten(self, seconds: float) -> None:
+        """Retry after faults for at most this many seconds from the start of the request."""
+        self._retry_seconds = min(self._retry_seconds, seconds)
+
     def wait(self, retry_after: float | None, reason: str) -> bool:
         """Sleep because the gateway asks for it.
 

@@ -195,3 +195,37 @@ def test_a_file_of_keys_that_other_users_can_read_is_rejected(
     outcome = command("whoami", "--url", server.url)
     assert outcome.code == 2
     assert "chmod 600" in outcome.err
+
+
+def test_login_remembers_the_gateway(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
+) -> None:
+    server.respond_with(gateway())
+    assert "no gateway URL" in command("whoami").err
+    enter(KEY)
+    assert f"{server.url} is used from now on" in login(command, server).out
+    assert command("whoami").code == 0
+    assert command("logout").code == 0
+    assert "no gateway URL" in command("whoami").err
+
+
+def test_another_name_of_the_same_machine_is_pointed_out(
+    command: Command, server: ScriptedServer, enter: Callable[[str], None]
+) -> None:
+    server.respond_with(gateway())
+    enter(KEY)
+    assert login(command, server).code == 0
+    outcome = command("whoami", "--url", server.url.replace("127.0.0.1", "localhost"))
+    assert outcome.code == 2
+    assert f"A key is stored for {server.origin}" in outcome.err
+
+
+def test_without_a_home_a_key_in_the_environment_works(
+    command: Command, connected: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setattr("pathlib.Path.home", lambda: (_ for _ in ()).throw(RuntimeError("none")))
+    connected.respond_with(gateway())
+    assert command("whoami").code == 0
+    monkeypatch.delenv("HOKUSAI_API_KEY")
+    assert "There is no credential" in command("whoami").err

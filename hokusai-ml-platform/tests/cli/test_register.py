@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import pytest
 
 from mlflow_stand_in import MLflowGateway
-from scripted import Response, ScriptedServer
+from scripted import Request, Response, ScriptedServer, problem
 
 from .conftest import MODEL, Command
 
@@ -19,6 +19,12 @@ ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
 def request_of(gateway: ScriptedServer) -> tuple[str, Any]:
     (request,) = gateway.requests
     return request.path, request.json
+
+
+def of_known_runs(gateway: MLflowGateway, response: Response) -> Callable[[Request], Response]:
+    """The response to a registration, if its run exists."""
+    missing = problem(404, "not_found")
+    return lambda request: response if request.json["run_id"] in gateway.runs else missing
 
 
 @pytest.fixture
@@ -105,7 +111,7 @@ def test_a_directory_is_uploaded_and_then_registered(
 ) -> None:
     gateway = MLflowGateway(tmp_path / "artifacts")
     gateway.responses["GET", "/models/hkm_0"] = Response(document=MODEL)
-    gateway.responses["POST", "/models/improved"] = Response(201, MODEL)
+    gateway.responses["POST", "/models/improved"] = of_known_runs(gateway, Response(201, MODEL))
     connected.respond_with(gateway)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved" / "MLmodel").write_text("flavors: {}\n")
@@ -116,7 +122,10 @@ def test_a_directory_is_uploaded_and_then_registered(
 
     assert outcome.code == 0, outcome.err
     (run_id,) = gateway.runs
-    _, registration = gateway.requests
+    _, check, registration = gateway.requests
+    expected = {**registration.json, "run_id": "0" * 32}
+    del expected["artifact_path"]
+    assert check.json == expected
     assert registration.json == {
         "baseline_model_id": "hkm_0",
         "contributor_address": ADDRESS,
@@ -142,3 +151,39 @@ def test_nothing_is_uploaded_for_an_unknown_baseline(
     assert outcome.code == 1
     assert "404 not_found" in outcome.err
     assert gateway.runs == {}
+
+
+@pytest.mark.usefixtures("isolated_mlflow")
+def test_nothing_is_uploaded_for_what_the_gateway_refuses(
+    command: Command, connected: ScriptedServer, tmp_path: Path
+) -> None:
+    gateway = MLflowGateway(tmp_path / "artifacts")
+    gateway.responses["GET", "/models/hkm_0"] = Response(document=MODEL)
+    gateway.responses["POST", "/models/improved"] = problem(422, "validation_failed")
+    connected.respond_with(gateway)
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    outcome = command(
+        *("register", "improved", "--baseline", "hkm_0", "--model", str(tmp_path)),
+        *("--contributor", "0x742"),
+    )
+
+    assert outcome.code == 1
+    assert "422 validation_failed" in outcome.err
+    assert gateway.runs == {}
+
+
+@pytest.mark.usefixtures("isolated_mlflow")
+def test_after_an_upload_the_uri_to_go_on_from_is_shown(
+    command: Command, connected: ScriptedServer, tmp_path: Path
+) -> None:
+    gateway = MLflowGateway(tmp_path / "artifacts")
+    refusal = problem(409, "token_taken")
+    gateway.responses["POST", "/models/baseline"] = of_known_runs(gateway, refusal)
+    connected.respond_with(gateway)
+    (tmp_path / "MLmodel").write_text("flavors: {}\n")
+    outcome = command("register", "baseline", "--type", "t", "--model", str(tmp_path))
+
+    (run_id,) = gateway.runs
+    assert outcome.code == 1
+    assert f"runs:/{run_id}/model" in outcome.err
+    assert f"--run {run_id}" in outcome.err

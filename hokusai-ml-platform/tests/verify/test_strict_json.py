@@ -28,7 +28,8 @@ def test_valid_json_is_parsed(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "not valid JSON"),
+        ("", "is empty"),
+        (b" \n", "is empty"),
         ("{", "not valid JSON"),
         ("]", "not valid JSON"),
         ('"\\', "not valid JSON"),

@@ -11,10 +11,12 @@ import contextlib
 import os
 import threading
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
 
+from hokusai import batched_logging
 from hokusai.authorization import REJECTED_TOKEN_REASONS
 from hokusai.client import GatewayClient
 from hokusai.credentials import resolve_credential
@@ -86,6 +88,8 @@ class RequestAuth(AuthBase):
         client = active.for_url(request.url or "")
         if client is None:
             return request
+        if _reads(request):
+            batched_logging.flush()
         # Without a credential of the SDK, a token that MLflow found in the environment is kept.
         if client.authorizer is None and "Authorization" in request.headers:
             return request
@@ -94,6 +98,12 @@ class RequestAuth(AuthBase):
         request.headers["Authorization"] = authorizer.header()
         request.register_hook("response", _ResponseHook(client, request))
         return request
+
+
+def _reads(request: requests.PreparedRequest) -> bool:
+    """Whether a request to MLflow reads what may have been logged just before."""
+    path = urlsplit(request.url or "").path
+    return request.method == "GET" or (request.method == "POST" and path.endswith("/search"))
 
 
 class _ResponseHook:

@@ -26,14 +26,15 @@ _MAX_CHARACTERS = 4096
 def login(url: str | None, with_key_stdin: bool, replace_attestors: bool) -> None:
     """Store an API key for a gateway, after checking it with the gateway.
 
-    The gateway's attestors are stored too, for `hokusai verify`. A wallet's private key is not
-    stored: set HOKUSAI_PRIVATE_KEY instead.
+    The gateway is remembered, for commands and programs that name none. Its attestors are stored
+    too, for `hokusai verify`. A wallet's private key is not stored: set HOKUSAI_PRIVATE_KEY
+    instead.
     """
     from hokusai.api import GatewayAPI
     from hokusai.cli import trusted_attestors
     from hokusai.client import GatewayClient
     from hokusai.credentials import resolve_credential, store_credential
-    from hokusai.gateway_url import GatewayURL
+    from hokusai.gateway_url import GatewayURL, remember_url
 
     gateway = GatewayURL.resolve(url)
     key = _read_key(with_key_stdin)
@@ -45,10 +46,12 @@ def login(url: str | None, with_key_stdin: bool, replace_attestors: bool) -> Non
     client = GatewayClient(gateway, resolve_credential(gateway.origin, api_key=key))
     identity = GatewayAPI(client).whoami()
     path = store_credential(gateway.origin, key)
+    remember_url(gateway.tracking)
     write_line(
         f"Logged in to {gateway.origin} as {identity['principal']} (tenant {identity['tenant']})."
     )
     write_line(f"The key is stored in {path}, which only you can read.")
+    write_line(f"{gateway.tracking} is used from now on where no gateway is named.")
     used = resolve_credential(gateway.origin)
     if used is not None and used.source != str(path):
         write_line(f"As long as {used.source} is set, it is used instead of the stored key.")
@@ -72,9 +75,12 @@ def _read_key(with_key_stdin: bool) -> str:
 def logout(url: str | None) -> None:
     """Delete the key that is stored for a gateway. The gateway accepts it until it is revoked."""
     from hokusai.credentials import delete_credential
-    from hokusai.gateway_url import GatewayURL
+    from hokusai.gateway_url import GatewayURL, remember_url, remembered_url
 
-    origin = GatewayURL.resolve(url).origin
+    gateway = GatewayURL.resolve(url)
+    origin = gateway.origin
+    if remembered_url() == gateway.tracking:
+        remember_url(None)
     if delete_credential(origin):
         write_line(f"The key for {origin} is deleted here. The gateway still accepts it.")
     else:

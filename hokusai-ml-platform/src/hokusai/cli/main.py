@@ -33,9 +33,9 @@ REFUSED, USAGE, INTERRUPTED = 1, 2, 130
 def cli() -> None:
     """Register models with Hokusai, have improvements attested, and verify attestations.
 
-    The gateway is --url, or else HOKUSAI_URL, HOKUSAI_API_ENDPOINT or MLFLOW_TRACKING_URI. The
-    credential is MLFLOW_TRACKING_TOKEN, HOKUSAI_API_KEY or HOKUSAI_PRIVATE_KEY, or else the key
-    that `hokusai login` stored.
+    The gateway is --url, or else HOKUSAI_URL, HOKUSAI_API_ENDPOINT or MLFLOW_TRACKING_URI, or else
+    that of the last `hokusai login`. The credential is MLFLOW_TRACKING_TOKEN, HOKUSAI_API_KEY or
+    HOKUSAI_PRIVATE_KEY, or else the key that `hokusai login` stored.
     """
 
 

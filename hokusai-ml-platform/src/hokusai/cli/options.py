@@ -17,7 +17,9 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 def url_option(command: Command) -> Command:
     """Add `--url`."""
     return click.option(
-        "--url", metavar="URL", help="The gateway's /api/mlflow; by default from the environment."
+        "--url",
+        metavar="URL",
+        help="The gateway; by default from the environment, or that of the last login.",
     )(command)
 
 

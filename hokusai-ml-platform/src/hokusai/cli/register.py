@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Sequence, TypeVar
+import contextlib
+from typing import TYPE_CHECKING, Any, Callable, Sequence, TypeVar
 
 import click
 
@@ -21,7 +22,13 @@ from hokusai.cli.options import (
     url_option,
 )
 from hokusai.cli.output import write_json
+from hokusai.errors import HokusaiError, NotFoundError
 
+if TYPE_CHECKING:
+    from hokusai.api import GatewayAPI
+
+# The id of no run: MLflow's ids are random.
+_NO_RUN = "0" * 32
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -186,24 +193,39 @@ def _register(
         raise click.UsageError("--experiment requires --model.")
     metrics_by_name = metrics_from_pairs(metrics)
     api = connect(url)
+    body = {
+        **body,
+        "metrics": metrics_by_name,
+        "primary_metric": primary_metric,
+        "metadata": metadata,
+    }
     if directory is not None:
-        from hokusai.cli.upload import upload
+        from hokusai.cli.upload import require_saved_model, upload
 
-        if body.get("baseline_model_id"):
-            # Fails before the model is uploaded if there is no such baseline.
-            api.model(body["baseline_model_id"])
+        require_saved_model(directory)
+        _check_before_upload(api, kind, body)
         run_id, artifact_path = upload(url, directory, experiment, metrics_by_name or {}), "model"
-    model = api.register(
-        kind,
-        {
-            **body,
-            "run_id": run_id,
-            "artifact_path": artifact_path,
-            "model_uri": model_uri,
-            "metrics": metrics_by_name,
-            "primary_metric": primary_metric,
-            "metadata": metadata,
-        },
-        idempotency_key,
-    )
+    location = {"run_id": run_id, "artifact_path": artifact_path, "model_uri": model_uri}
+    try:
+        model = api.register(kind, {**body, **location}, idempotency_key)
+    except HokusaiError:
+        if directory is not None:
+            click.echo(
+                f"hokusai: The model is uploaded, as runs:/{run_id}/model. To register it without "
+                f"another upload, pass --run {run_id} in place of --model.",
+                err=True,
+            )
+        raise
     write_json(dict(model)) if as_json else write_model(model)
+
+
+def _check_before_upload(api: GatewayAPI, kind: str, body: dict[str, Any]) -> None:
+    """Raise what the gateway would refuse after the upload, so that nothing is uploaded for it.
+
+    The gateway checks a request before it looks for the run. So the same request with a run that
+    does not exist shows whether the rest of it is right.
+    """
+    if body.get("baseline_model_id"):
+        api.model(body["baseline_model_id"])
+    with contextlib.suppress(NotFoundError):
+        api.register(kind, {**body, "run_id": _NO_RUN})

@@ -17,6 +17,14 @@ from hokusai.cli.output import sanitize
 DEFAULT_EXPERIMENT = "hokusai-cli"
 
 
+def require_saved_model(directory: str) -> None:
+    """Raise click.UsageError unless MLflow's `save_model` wrote the directory."""
+    if not (Path(directory) / "MLmodel").is_file():
+        raise click.UsageError(
+            f"{directory} has no file MLmodel, so it is not a model that MLflow's save_model wrote."
+        )
+
+
 def upload(
     url: str | None, directory: str, experiment: str | None, metrics: Mapping[str, float]
 ) -> str:
@@ -37,11 +45,8 @@ def upload(
         click.UsageError: The directory is not a saved model.
         mlflow.exceptions.MlflowException: MLflow refused.
     """
+    require_saved_model(directory)
     root = Path(directory)
-    if not (root / "MLmodel").is_file():
-        raise click.UsageError(
-            f"{directory} has no file MLmodel, so it is not a model that MLflow's save_model wrote."
-        )
     files = sorted(path for path in root.rglob("*") if path.is_file())
 
     import mlflow

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Iterator, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
-from hokusai.core.inputs import Contribution
+from hokusai.core.inputs import Contribution, validate_contributors
 from hokusai.json_encoding import to_json_data
 from hokusai.results import (
     Attestation,
@@ -92,9 +92,11 @@ class GatewayCalls:
                 default the same call returns the same attestation.
 
         Raises:
+            InputError: A contributor is not an Ethereum address. Nothing was sent.
             ClaimDisagreesError: A number in `metrics` differs from MLflow's.
             GatewayError: The gateway refused for another reason.
         """
+        validate_contributors(data_contribution)
         body = {
             "model_id": model_id,
             "baseline_model_id": baseline_model_id,

@@ -119,6 +119,23 @@ def validate_address(address: object) -> None:
     if address is None:
         return
     if not isinstance(address, str) or _ADDRESS.fullmatch(address) is None:
+        hint = " It looks shortened: write the whole address." if "..." in str(address) else ""
         raise InputError(
             f"{address!r} is not a valid Ethereum address, which is 0x and 40 hexadecimal digits."
+            + hint
         )
+
+
+def validate_contributors(
+    data_contribution: Contribution | Sequence[Contribution] | None,
+    contributor_address: str | None = None,
+) -> None:
+    """Check the form of every contributor's address, before anything is sent.
+
+    Raises:
+        InputError: One of them is not a valid address, or `data_contribution` is neither a mapping
+            nor a list of mappings.
+    """
+    validate_address(contributor_address)
+    for contribution in contribution_list(data_contribution):
+        validate_address(contribution.get("contributor"))

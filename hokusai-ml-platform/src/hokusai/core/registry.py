@@ -16,7 +16,7 @@ from hokusai.core.inputs import (
     ModelSource,
     contribution_list,
     metric_fields,
-    validate_address,
+    validate_contributors,
 )
 from hokusai.credentials import resolve_credential
 from hokusai.errors import ConfigurationError, HokusaiError, InputError
@@ -80,6 +80,17 @@ class ModelRegistry(GatewayCalls):
 
     def __repr__(self) -> str:
         return f"ModelRegistry({self.tracking_uri!r})"
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Restore a pickled registry: the credential is not in it, and is looked up anew.
+
+        In a new process, such as a worker of a pool, it becomes MLflow's tracking server and the
+        default, as a registry that is created there does.
+        """
+        self.__dict__.update(state)
+        if default_registry() is None:
+            self._point_mlflow_here()
+            _set_default_registry(self)
 
     @property
     def tracking_uri(self) -> str:
@@ -196,8 +207,7 @@ class ModelRegistry(GatewayCalls):
         contributors = [
             item.get("contributor") for item in contribution_list(data_contribution)
         ] or [None]
-        for address in (*contributors, contributor_address):
-            validate_address(address)
+        validate_contributors(data_contribution, contributor_address)
         if contributor_address is None and None in contributors:
             raise InputError("contributor_address is missing: whose data it was.")
         how = LogArguments(flavor, input_example, signature, log_options)

@@ -6,6 +6,7 @@ import contextlib
 import os
 from typing import TYPE_CHECKING, Any, Iterator, Mapping
 
+from hokusai.batched_logging import batched_logging
 from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import ConfigurationError
 
@@ -48,6 +49,11 @@ class ExperimentManager:
         Within the block of another run it is a nested run. It ends with the block: as FINISHED, or
         as FAILED if the block raises. Afterwards MLflow's active experiment is the same as before.
 
+        What the block logs is sent in batches, by MLflow's asynchronous logging, so that thousands
+        of `log_metric` calls take few requests. It is all there when the block ends, and when
+        something is read. An error of logging is raised at the end of the block at the latest. If
+        `MLFLOW_ENABLE_ASYNC_LOGGING` is set, it decides.
+
         Args:
             name: The experiment, which is created if it does not exist.
             run_name: The name of the run; MLflow invents one by default.
@@ -60,7 +66,8 @@ class ExperimentManager:
         Raises:
             CredentialError: There is no credential.
             ConfigurationError: A run is active at another tracking server.
-            mlflow.exceptions.MlflowException: The run cannot be started.
+            mlflow.exceptions.MlflowException: The run cannot be started, or something cannot be
+                logged.
         """
         import mlflow
 
@@ -75,7 +82,7 @@ class ExperimentManager:
                 nested=nested,
                 tags=dict(tags) if tags else None,
                 description=description,
-            ) as run:
+            ) as run, batched_logging():
                 yield run
         finally:
             previous.restore()

@@ -10,6 +10,7 @@ from typing import Any, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
 from hokusai.client import TRANSIENT_STATUSES, GatewayClient
+from hokusai.core.inputs import validate_contributors
 from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import (
     ConfigurationError,
@@ -81,13 +82,15 @@ class PerformanceTracker:
 
         Raises:
             MetricError: A metric is not a finite number, or the metrics cannot be compared.
-            InputError: Only one of the two models is named, or one is named twice.
+            InputError: Only one of the two models is named, or one is named twice; or a
+                contributor is not an Ethereum address.
             CredentialError: There is a gateway but no credential for it.
             GatewayError: The gateway refused.
         """
         baseline = validate_metrics(baseline_metrics, "baseline")
         improved = validate_metrics(improved_metrics, "improved")
         delta = metric_deltas(baseline, improved)
+        validate_contributors(data_contribution)
         witnessed = _names_both_models(
             [baseline_run_id, baseline_model_id], [improved_run_id, improved_model_id]
         )

@@ -46,6 +46,8 @@ def parse(text: str | bytes, limit: int = MAX_BYTES) -> Any:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise DocumentError("The document is not text in UTF-8.") from None
+    if not text.strip():
+        raise DocumentError("The document is empty.")
     _check_depth(text)
     try:
         data = json.loads(
