@@ -1,5 +1,6 @@
 """The control plane: Hokusai's own endpoints, as a FastAPI application behind the edge."""
 
+import re
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
@@ -49,6 +50,8 @@ DESCRIPTION = (
     "own REST API is below /api/mlflow; GET /api/mlflow/api/2.0/mlflow/help lists it."
 )
 
+# The path of a request that MLflow's client sends to a tracking URI without /api/mlflow.
+MLFLOW_ROUTE = re.compile(r"/(?:ajax-)?api/[0-9.]+/mlflow|^/v1/traces$")
 PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
 
 ROUTERS = (
@@ -161,6 +164,11 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         message = "There is no such endpoint. GET /docs lists all endpoints."
+        if MLFLOW_ROUTE.search(request.url.path):
+            message = (
+                "This is a route of MLflow, whose API is below /api/mlflow here. Set the tracking "
+                "URI to the gateway's URL with /api/mlflow at its end."
+            )
         return _ErrorResponse(UnknownRouteError(message))
     if error.status_code == 405:
         allow = ", ".join(_methods(request))

@@ -1,5 +1,6 @@
 """What `serve` prints: a line for each step of the start, and a summary of what runs where."""
 
+import shlex
 import sys
 import time
 from collections.abc import Iterator
@@ -96,7 +97,8 @@ def _summary(gateway: str, rows: list[tuple[str, str]], admin_key_file: Path | N
         "",
         f"  export MLFLOW_TRACKING_URI={gateway}/api/mlflow",
         f'  export MLFLOW_TRACKING_TOKEN="{key}"',
-        "  python -c 'import mlflow; mlflow.log_metric(\"accuracy\", 0.9)'",
+        # This Python has MLflow; the one of the user's shell may not.
+        f"  {shlex.quote(sys.executable)} -c 'import mlflow; mlflow.log_metric(\"accuracy\", 0.9)'",
         f'  curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" {gateway}/api/auth/whoami',
         "",
         "Ctrl-C stops everything that was started here.",

@@ -100,7 +100,7 @@ def test_the_openapi_document_is_version_3_1(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         response = client.get("/openapi.json")
     assert response.status_code == 200
-    assert response.json() == DOCUMENT
+    assert response.json() == {**DOCUMENT, "servers": [{"url": gateway.url}]}
     assert DOCUMENT["openapi"].startswith("3.1")
 
 
@@ -173,6 +173,25 @@ def test_every_operation_is_described(method: str, path: str) -> None:
     assert ("401" in failures) or (method, path) in PUBLIC
     assert ("404" in failures) == can_be_not_found(method, path, operation)
     assert ("422" in failures) == ("parameters" in operation or "requestBody" in operation)
+
+
+def test_operations_have_names_that_a_generated_client_can_use() -> None:
+    names = [operation["operationId"] for _, _, operation in operations(DOCUMENT)]
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z0-9]*)+", name), name
+    assert {"registerBaseline", "listModels", "getModel", "issueAttestation"} <= set(names)
+
+
+def test_every_tag_is_described() -> None:
+    used = {tag for _, _, operation in operations(DOCUMENT) for tag in operation["tags"]}
+    described = {tag["name"] for tag in DOCUMENT["tags"] if tag["description"]}
+    assert described == used
+
+
+def test_there_is_one_security_scheme() -> None:
+    """A generated client would fill in each of several, and the request be ambiguous."""
+    assert list(DOCUMENT["components"]["securitySchemes"]) == ["bearer"]
 
 
 def test_errors_have_the_form_that_is_described(gateway: RunningGateway) -> None:
@@ -295,6 +314,24 @@ def test_no_body_causes_an_internal_error(member: httpx.Client, path: str, body:
     response = member.post(path, content=content)
     assert response.status_code < 500, response.text
     assert response.headers["content-type"] in ("application/problem+json", "application/json")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/2.0/mlflow/experiments/search",
+        "/api/3.0/mlflow/traces/search",
+        "/api/2.0/mlflow-artifacts/artifacts",
+        "/api/api/2.0/mlflow/runs/create",
+        "/v1/traces",
+    ],
+)
+def test_a_tracking_uri_without_its_path_gets_a_hint(member: httpx.Client, path: str) -> None:
+    problem = refused(member.get(path), 404, "unknown_route")
+    assert "tracking URI" in problem["message"]
+    assert "/api/mlflow" in problem["message"]
+    other = refused(member.get("/api/nowhere"), 404, "unknown_route")
+    assert "tracking URI" not in other["message"]
 
 
 def body_schema(method: str, path: str) -> dict[str, Any] | None:

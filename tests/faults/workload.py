@@ -176,7 +176,7 @@ class Attesting(Worker):
         if self._number % 10 == 0:
             log = self.send("GET", "/api/attestations/log")
             if log is not None and log.is_success:
-                self.checkpoints.append(self._verifier.open(log.text))
+                self.checkpoints.append(self._verifier.open(log.json()["checkpoint"]))
 
 
 class Refused(Worker):

@@ -8,6 +8,9 @@ from hokusai.verify import LogExport
 from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
 from tests.support.responses import good
 
+# Asks for the signed note alone, where the default is JSON with the note in it.
+NOTE = {"Accept": "text/plain"}
+
 
 def verified_log(client: httpx.Client, *earlier: Checkpoint) -> tuple[Checkpoint, list[str]]:
     """The newest checkpoint, and the entries that it signs.
@@ -15,7 +18,7 @@ def verified_log(client: httpx.Client, *earlier: Checkpoint) -> tuple[Checkpoint
     earlier: checkpoints of the same log; each must be the root of as many first entries.
     """
     keys = good(client.get("/.well-known/hokusai-attestor.json"))
-    note = client.get("/api/attestations/log")
+    note = client.get("/api/attestations/log", headers=NOTE)
     assert note.status_code == 200, note.text
     checkpoint = CheckpointVerifier.parse(keys["log"]["key"]).open(note.text)
     pages: list[dict[str, Any]] = []

@@ -148,22 +148,18 @@ async def verify(request: Request, document: StrictBody, signer: Signer) -> Veri
     )
 
 
-@router.get(
-    "/log",
-    responses={
-        200: {
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-            "description": "The signed note; as JSON with `Accept: application/json`.",
-        }
-    },
-)
+@router.get("/log")
 async def checkpoint(
     request: Request, response: Response, session: Session, signer: Signer
 ) -> LogView:
-    """The signed checkpoint (C2SP tlog-checkpoint) of the log's present state."""
+    """The signed checkpoint (C2SP tlog-checkpoint) of the log's present state.
+
+    With `Accept: text/plain` the response is the signed note alone.
+    """
     current = await signer.checkpoint(session)
     note = signer.sign(current)
-    if "application/json" not in request.headers.get("accept", ""):
+    accepted = request.headers.get("accept", "")
+    if "text/plain" in accepted and "application/json" not in accepted:
         return Response(note, media_type=_NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
     return LogView(

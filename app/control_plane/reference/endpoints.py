@@ -1,12 +1,13 @@
 """GET /openapi.json and GET /docs: the API reference, rendered on the first request."""
 
 import asyncio
+import json
 from html import escape
 
 from fastapi import FastAPI, Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, Response
 
-from app.control_plane.reference import page
+from app.control_plane.reference import openapi, page
 from app.core.app_state import state_of
 from app.core.html import PAGE_HEADERS
 from app.core.settings import Settings
@@ -22,36 +23,44 @@ class ReferenceEndpoints:
     def __init__(self, api: FastAPI) -> None:
         self._api = api
         self._lock = asyncio.Lock()
-        self._rendered: tuple[Response, str] | None = None
+        self._rendered: tuple[str, str] | None = None
 
-    async def document(self, _: Request) -> Response:
-        """The OpenAPI document, as JSON."""
-        response, _page = await self._render_once()
-        return response
+    async def document(self, request: Request) -> Response:
+        """The OpenAPI document, as JSON, whose server is the gateway's address."""
+        document, _page = await self._render_once()
+        address = json.dumps(_address(request))[1:-1]
+        return Response(
+            document.replace(openapi.ADDRESS, address),
+            media_type="application/json",
+        )
 
     async def page(self, request: Request) -> Response:
         """The page, as HTML, with the public address of the gateway, or that of this process."""
         _document, text = await self._render_once()
-        address = state_of(request)[Settings].public_url or _own_address(request)
-        return HTMLResponse(text.replace(page.ADDRESS, escape(address)), headers=PAGE_HEADERS)
+        return HTMLResponse(
+            text.replace(page.ADDRESS, escape(_address(request))), headers=PAGE_HEADERS
+        )
 
-    async def _render_once(self) -> tuple[Response, str]:
+    async def _render_once(self) -> tuple[str, str]:
         async with self._lock:
             if self._rendered is None:
                 # In a thread, because it takes a quarter of a second.
                 self._rendered = await asyncio.to_thread(self._render)
             return self._rendered
 
-    def _render(self) -> tuple[Response, str]:
+    def _render(self) -> tuple[str, str]:
         document = self._api.openapi()
         self._api.openapi_schema = None
-        return JSONResponse(document), page.render(document)
+        return json.dumps(document), page.render(document)
 
 
-def _own_address(request: Request) -> str:
-    """The address at which the connection has arrived.
+def _address(request: Request) -> str:
+    """The public address of the gateway, or else the one at which the connection has arrived.
 
     Not the Host header, which the caller chooses: a cache could show it to others.
     """
+    public_url = state_of(request)[Settings].public_url
+    if public_url is not None:
+        return public_url
     host, port = request.scope["server"]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

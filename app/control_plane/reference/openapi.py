@@ -11,51 +11,48 @@ from app.core.errors import GatewayError
 
 Document = dict[str, Any]
 
+# One scheme only: generated clients fill in each one that is listed. The others are described.
 SECURITY_SCHEMES: Document = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
         "description": "An API key or an access token. MLflow's client sends MLFLOW_TRACKING_TOKEN "
-        "in this way.",
-    },
-    "basic": {
-        "type": "http",
-        "scheme": "basic",
-        "description": "Any user name, with the API key or access token as the password.",
-    },
-    "key": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-API-Key",
-        "description": "An API key.",
-    },
-    "wallet_address": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-ETH-Address",
-        "description": "The wallet's Ethereum address.",
-    },
-    "wallet_message": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-ETH-Message",
-        "description": "`Hokusai API Access - <time in UTC>`, with a time such as "
-        "2026-01-31T23:59:59.123456.",
-    },
-    "wallet_signature": {
-        "type": "apiKey",
-        "in": "header",
-        "name": "X-ETH-Signature",
-        "description": "The wallet's personal_sign (EIP-191) over the message, in hexadecimal.",
+        "in this way. The same key is accepted in `X-API-Key`, or as the user name or the password "
+        "of `Authorization: Basic`. A wallet may sign each request instead: `X-ETH-Address`; "
+        "`X-ETH-Message`, which is `Hokusai API Access - <time in UTC>`; and `X-ETH-Signature`, "
+        "its personal_sign (EIP-191) over the message.",
     },
 }
-# One of these is enough. A wallet sends its three headers together.
-SECURITY: list[dict[str, list[str]]] = [
-    {"bearer": []},
-    {"basic": []},
-    {"key": []},
-    {"wallet_address": [], "wallet_message": [], "wallet_signature": []},
-]
+SECURITY: list[dict[str, list[str]]] = [{"bearer": []}]
+TAGS = {
+    "auth": "Who calls, and tokens for wallets.",
+    "limits": "What is left of the caller's limits.",
+    "keys": "The caller's own API keys.",
+    "admin": "Keys, tenants and audit, for operators.",
+    "models": "Registering models, and reading the registry.",
+    "contributors": "Whose data led to which improvement.",
+    "attestations": "Signed attestations, and the log of all of them.",
+    "minting": "Requests for the contract that mints tokens.",
+    "health": "For probes and monitoring.",
+}
+# Stands in the document for the URL under which the caller reaches the gateway.
+ADDRESS = "gateway.invalid"
+# Ids of operations whose function has a name that does not tell what is read or done.
+OPERATION_IDS = {
+    ("GET", "/api/auth/nonce"): "createNonce",
+    ("POST", "/api/auth/token"): "createToken",
+    ("GET", "/api/auth/whoami"): "getIdentity",
+    ("GET", "/api/admin/audit"): "listAuditEvents",
+    ("POST", "/api/attestations"): "issueAttestation",
+    ("POST", "/api/attestations/verify"): "verifyAttestation",
+    ("GET", "/api/attestations/log"): "getCheckpoint",
+    ("GET", "/api/attestations/log/proof"): "getLogProof",
+    ("GET", "/api/attestations/log/entries"): "listLogEntries",
+    ("GET", "/api/attestations/{digest}"): "getAttestation",
+    ("POST", "/api/attestations/{digest}/revoke"): "revokeAttestation",
+    ("GET", "/.well-known/hokusai-attestor.json"): "getAttestor",
+}
+_READING = {"show": "get", "read": "get"}
 PROBLEM: Document = {
     "type": "object",
     "title": "Problem",
@@ -159,6 +156,22 @@ def example(document: Document, schema: Document) -> Any:
     return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
 
 
+def operation_id(method: str, path: str, summary: str) -> str:
+    """The name of an operation in generated clients, such as `registerBaseline`.
+
+    summary: the words of its function's name, such as `Register Baseline`.
+    """
+    if (method, path) in OPERATION_IDS:
+        return OPERATION_IDS[method, path]
+    first, *rest = summary.lower().split()
+    if method == "HEAD":
+        first, rest = "head", [first, *rest]
+    elif method == "GET" and not rest:
+        first, rest = "get", [first]
+    first = _READING.get(first, first)
+    return first + "".join(word.capitalize() for word in rest)
+
+
 def calls_mlflow(method: str, path: str, operation: Document) -> bool:
     """Whether an operation looks up in MLflow what its body refers to."""
     of_models = path.startswith(("/api/models/", "/api/attestations"))
@@ -171,6 +184,11 @@ def can_be_not_found(method: str, path: str, operation: Document) -> bool:
 
 
 def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
+    document["servers"] = [{"url": ADDRESS}]
+    used = [tag for _, _, one in operations(document) for tag in one.get("tags", ())]
+    document["tags"] = [
+        {"name": tag, "description": TAGS.get(tag, "")} for tag in dict.fromkeys(used)
+    ]
     components = document.setdefault("components", {})
     components["securitySchemes"] = SECURITY_SCHEMES
     components["schemas"] = {
@@ -184,6 +202,7 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
     for method, path, operation in operations(document):
         is_public = (method, path) in public
         operation["security"] = [] if is_public else SECURITY
+        operation["operationId"] = operation_id(method, path, operation.get("summary", path))
         # FastAPI describes a 422 of its own form, which the gateway does not use.
         operation["responses"].pop("422", None)
         for media in _documents(operation):

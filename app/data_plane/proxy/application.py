@@ -161,9 +161,11 @@ class Proxy:
         if route.method == "GET":
             if large:
                 return None
-            body = body and inspect_parameters(
-                route, body, line.query, workspace.default_experiment
-            )
+            if body:
+                sent, default = body, workspace.default_experiment
+                body = inspect_parameters(route, sent, line.query, default)
+                if body and body is not sent:
+                    self._allow_new_default(request, line, context, route, workspace, sent)
         elif route.inspects_body:
             if large and is_parsed(route, body):
                 return None
@@ -262,7 +264,9 @@ class Proxy:
                 return None
             again = self._upstream_request(line, context, route, target, renewed)
             again.after_refusal = None
-            if route.inspects_body:
+            if route.method == "GET" and body:
+                again.body = inspect_parameters(route, body, b"", renewed.default_experiment)
+            elif route.inspects_body:
                 payload = inspect(route, body, renewed.default_experiment, renewed.name or "")
                 again.body = payload.body
             return again
@@ -304,15 +308,12 @@ class Proxy:
         if route.method == "GET":
             if size != 0:
                 body = await self.documents.receive(held, receive, limit=MAX_PARAMETERS)
+                default, query = workspace.default_experiment, line.query
                 request.body = await self.documents.work(
-                    context,
-                    len(body),
-                    inspect_parameters,
-                    route,
-                    body,
-                    line.query,
-                    workspace.default_experiment,
+                    context, len(body), inspect_parameters, route, body, query, default
                 )
+                if request.body and request.body is not body:
+                    self._allow_new_default(request, line, context, route, workspace, body)
         elif route.inspects_body:
             body = await self.documents.receive(held, receive, limit=MAX_INSPECTED)
             default, own = workspace.default_experiment, workspace.name or ""

@@ -17,6 +17,7 @@ from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.trainer import CONTRIBUTOR, Trainer
+from tests.support.transparency_log import NOTE
 
 VECTORS = Path(__file__).parents[3] / "hokusai-ml-platform" / "tests" / "vectors"
 PATH = VECTORS / "attestations_v1.json"
@@ -78,7 +79,7 @@ def _vectors(gateway: RunningGateway) -> dict[str, Any]:
     with gateway.client(gateway.key("trainer")) as client:
         trainer = Trainer(client)
         witnessed = trainer.improvement()["hash"]
-        early = client.get("/api/attestations/log").text
+        early = client.get("/api/attestations/log", headers=NOTE).text
         leaked = trainer.improvement(before=0.2, after=0.15, metric="error_rate")
         good(
             client.post(f"/api/attestations/{leaked['hash']}/revoke", json={"reason": "It leaked."})

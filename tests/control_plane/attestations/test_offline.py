@@ -14,6 +14,7 @@ from hokusai.verify import LogExport, Result, verify
 
 from tests.support.responses import good
 from tests.support.trainer import Trainer
+from tests.support.transparency_log import NOTE
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_a_later_document_is_consistent_with_an_earlier_checkpoint(
     trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     document = trainer.improvement()
-    early = anyone.get("/api/attestations/log").text
+    early = anyone.get("/api/attestations/log", headers=NOTE).text
     trainer.improvement()
     later = good(trainer.client.get(f"/api/attestations/{document['hash']}"))
     sizes = {"first": int(early.split("\n")[1]), "second": later["log"]["tree_size"]}

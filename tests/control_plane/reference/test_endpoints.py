@@ -1,11 +1,13 @@
 """The endpoints of the API reference: rendered once, and never with another address than theirs."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
 from fastapi import FastAPI, Request
 
+from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.core.app_state import AppState
 from app.core.settings import Settings
@@ -55,6 +57,17 @@ async def test_the_page_shows_where_the_connection_arrived(server: str, shown: s
     page = await ReferenceEndpoints(api).page(asked)
     assert f"export GATEWAY=http://{shown}:8443\n".encode() in page.body
     assert b"evil" not in page.body
+
+
+async def test_the_server_of_the_document_is_the_gateway() -> None:
+    for public_url, address in (
+        (None, "http://127.0.0.1:8000"),
+        ("https://gateway.example", "https://gateway.example"),
+    ):
+        api = api_with(public_url)
+        openapi.complete(api, frozenset())
+        response = await ReferenceEndpoints(api).document(request(api, "evil.example"))
+        assert json.loads(bytes(response.body))["servers"] == [{"url": address}]
 
 
 async def test_the_page_shows_the_public_address_where_there_is_one() -> None:
