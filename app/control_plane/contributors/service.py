@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.contributors.shares import Share
-from app.control_plane.contributors.totals import count_contributions
+from app.control_plane.contributors.totals import count_contributions, discount_contributions
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
 from app.rest.listing import Listing, by_number, by_text
@@ -79,6 +79,16 @@ async def record_contributions(
     )
     audience = model.tenant if model.private else ""
     await count_contributions(session, audience, shares, model.improvements, model.at)
+
+
+async def discount(session: AsyncSession, model_id: str) -> None:
+    """Count the contributions to a model no longer in the totals of their contributors."""
+    query = select(Contribution).where(Contribution.model_id == model_id)
+    rows = (await session.scalars(query)).all()
+    if rows:
+        audience = rows[0].tenant if rows[0].private else ""
+        shares = [_share(row) for row in rows]
+        await discount_contributions(session, audience, shares, rows[0].improvements)
 
 
 _SHARES = (

@@ -35,6 +35,18 @@ async def count_contributions(
         total.last_at = max(total.last_at or at, at)
 
 
+async def discount_contributions(
+    session: AsyncSession, audience: str, shares: Sequence[Share], improvements: Mapping[str, float]
+) -> None:
+    """Take back what `count_contributions` counted, except for the times."""
+    for total in await _locked(session, audience, {share.address for share in shares}):
+        given = [share for share in shares if share.address == total.address]
+        total.contributions -= len(given)
+        total.models -= 1
+        total.data_size -= sum(share.data_size or 0 for share in given)
+        total.deltas = removed(total.deltas, improvements)
+
+
 async def count_attestation(session: AsyncSession, audience: str, addresses: Iterable[str]) -> None:
     """Count one new attestation that names these addresses."""
     for total in await _locked(session, audience, set(addresses)):
@@ -52,6 +64,18 @@ def added(deltas: Deltas, improvements: Mapping[str, float]) -> Deltas:
         # The sort is stable, so that among equals the earlier ones stay.
         by_models = sorted(result, key=lambda metric: -result[metric][1])
         result = {metric: result[metric] for metric in by_models[:MAX_DELTAS]}
+    return result
+
+
+def removed(deltas: Deltas, improvements: Mapping[str, float]) -> Deltas:
+    """The deltas without those of one model."""
+    result = dict(deltas)
+    for metric, improvement in improvements.items():
+        # It may be one of those that were too many.
+        if metric in result:
+            total, models = result.pop(metric)
+            if models > 1:
+                result[metric] = (str(Decimal(total) - Decimal(repr(improvement))), models - 1)
     return result
 
 

@@ -1,6 +1,6 @@
 """The sums of improvements that are kept of a contributor."""
 
-from app.control_plane.contributors.totals import MAX_DELTAS, Deltas, added
+from app.control_plane.contributors.totals import MAX_DELTAS, Deltas, added, removed
 
 
 def test_improvements_are_summed_as_decimal_numbers() -> None:
@@ -18,3 +18,10 @@ def test_the_metrics_of_the_most_models_stay_where_they_are_too_many() -> None:
     # Metrics that come later take the place of none that has as many models.
     again = added(deltas, {f"later-{number}": 1.0 for number in range(1000)})
     assert again == deltas
+
+
+def test_what_was_added_can_be_removed() -> None:
+    once = added({}, {"accuracy": 0.1, "loss": 0.2})
+    twice = added(once, {"accuracy": 0.3})
+    assert removed(twice, {"accuracy": 0.3}) == once
+    assert removed(once, {"accuracy": 0.1, "loss": 0.2, "never": 1.0}) == {}
