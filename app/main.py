@@ -29,7 +29,6 @@ from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.listing import newest_by_model
 from app.control_plane.attestations.log_signer import LogSigner
-from app.control_plane.attestations.registry_subjects import RegisteredModels
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.health import ReadinessChecks
@@ -105,10 +104,10 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     quotas = Quotas(settings, limiter.creations)
     new_wallets = NewWallets(limiter.new_wallet_limit)
     workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
-    evidence = EvidenceCollector(database, mlflow, workspaces, RegisteredModels())
+    presence = Presence(database, mlflow)
+    evidence = EvidenceCollector(database, mlflow, workspaces, presence)
     log_signer = LogSigner(attestor, settings.retired_attestors)
     attestation_issuer = AttestationIssuer(database, evidence, log_signer, quotas)
-    presence = Presence(database, mlflow)
     planner = Planner(database, mlflow, workspaces, presence)
     registrations = Registrations(
         database,

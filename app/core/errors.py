@@ -321,6 +321,24 @@ class TokenTakenError(ConflictError):
     reason = "token_taken"
 
 
+class DeletedInMLflowError(ConflictError):
+    """The run, version or logged model was deleted in MLflow, so that nothing can be witnessed."""
+
+    reason = "deleted_in_mlflow"
+
+
+class MetricsChangedError(ConflictError):
+    """MLflow has other values of metrics than the registration. `extra` shows both."""
+
+    reason = "metrics_changed"
+
+
+class NotWitnessedError(ConflictError):
+    """A metric that counts was given, and not seen in MLflow."""
+
+    reason = "not_witnessed"
+
+
 class NotMintableError(ConflictError):
     """The attestation does not qualify for a mint; the message says what is missing."""
 

@@ -1,11 +1,13 @@
 """What MLflow keeps, as far as the gateway reads it: runs, logged models, model versions."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 # Names of the metrics that MLflow's clients log about the machine: CPU, memory, disk.
 SYSTEM_METRICS = "system/"
+_LOGGED_MODEL_SOURCE = re.compile(r"models:/(m-[A-Za-z0-9_-]{1,98})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,12 @@ class ModelVersion:
             version=str(version["version"]),
             run_id=version.get("run_id") or None,
             created=int(version.get("creation_timestamp", 0)),
-            logged_model=version.get("model_id") or None,
+            logged_model=version.get("model_id") or _logged_model(version.get("source") or ""),
             tags={str(tag["key"]): str(tag.get("value", "")) for tag in version.get("tags", [])},
         )
+
+
+def _logged_model(source: str) -> str | None:
+    """The logged model of a version's source; MLflow's SQL store does not keep it otherwise."""
+    found = _LOGGED_MODEL_SOURCE.fullmatch(source)
+    return None if found is None else found[1]

@@ -51,3 +51,5 @@ def test_a_model_version() -> None:
     more = {"creation_timestamp": 17, "model_id": "m-1", "tags": [{"key": "k", "value": "v"}]}
     found = ModelVersion.parse({**version, **more})
     assert found == ModelVersion("n", "2", "r1", 17, "m-1", {"k": "v"})
+    assert ModelVersion.parse({**version, "source": "models:/m-2"}).logged_model == "m-2"
+    assert ModelVersion.parse({**version, "source": "models:/n/1"}).logged_model is None

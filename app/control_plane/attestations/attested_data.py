@@ -1,12 +1,14 @@
 """The data of an attestation: what is hashed and signed."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from app.control_plane.attestations.delta_one import default_primary_metric, delta_one
-from app.control_plane.attestations.evidence import AttestedModel
+from app.control_plane.attestations.evidence import Evidence
+from app.control_plane.attestations.metric_evidence import AttestedModel
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.subjects import Subject
-from app.control_plane.contributors.shares import shares
+from app.control_plane.contributors.shares import Share, shares
 from app.control_plane.registry.deltas import deltas
 from app.control_plane.registry.metric_direction import Direction, improvement_directions
 from app.control_plane.registry.metric_names import MAX_METRICS, require_metric_names
@@ -16,13 +18,14 @@ from app.database.engine import now
 
 # The integration guide's name for what it attests.
 ATTESTATION_TYPE = "performance_improvement"
+# How many metrics of a model a message lists.
+MAX_LISTED = 20
 
 
 def attested_data(
     principal: Principal,
     request: AttestationRequest,
-    improved: AttestedModel,
-    baseline: AttestedModel | None,
+    evidence: Evidence,
     issuer: str,
 ) -> dict[str, Any]:
     """The JSON object to hash, with the integration guide's members and further ones.
@@ -30,10 +33,14 @@ def attested_data(
     issuer: the attestor's address. Raises UnprocessableError where there is nothing to attest, or
     nothing to compare.
     """
+    improved, baseline = evidence.improved, evidence.baseline
     directions = _directions(principal, request, improved.subject, baseline)
-    delta = deltas(baseline.metrics if baseline else {}, improved.metrics, directions)
+    delta = deltas(baseline.values if baseline else {}, improved.values, directions)
     if baseline is not None and not delta:
-        raise UnprocessableError("The two models have no metric in common to compare.")
+        raise UnprocessableError(
+            f"The two models have no metric in common to compare: {_listed(baseline)}, and "
+            f"{_listed(improved)}."
+        )
     metrics = delta if baseline else improved.metrics
     require_metric_names(improved.metrics)
     if baseline is not None:
@@ -43,23 +50,19 @@ def attested_data(
     if primary is not None and primary not in metrics:
         raise UnprocessableError(f"The primary metric {primary} is not one of those attested.")
     primary = primary or default_primary_metric(metrics)
-    contributors = improved.subject.shares
-    if request.contributions:
-        contributors = tuple(shares(request.contributions, None))
+    contributors = _contributors(request, improved.subject)
     if not improved.metrics:
         raise UnprocessableError("There is no metric to attest: the run has no finite metric.")
     return {
         "attestation_type": ATTESTATION_TYPE,
-        "kind": request.kind,
+        "kind": evidence.kind,
         **improved.data(),
         "baseline": baseline.data() if baseline else None,
         "delta": {name: one.model_dump() for name, one in delta.items()},
         "primary_metric": primary,
         "delta_one": delta_one(delta.get(primary)) if primary else None,
         "contributors": [share.model_dump() for share in contributors],
-        "metrics_left_out": sorted(
-            {*improved.not_finite, *(baseline.not_finite if baseline else ())}
-        ),
+        "metrics_left_out": sorted({*improved.left_out, *(baseline.left_out if baseline else ())}),
         "tenant": principal.tenant,
         "issuer": issuer,
         "timestamp": now().isoformat(),
@@ -81,3 +84,40 @@ def _directions(
         request.higher_is_better,
         is_own=owner.tenant == principal.tenant,
     )
+
+
+def _contributors(request: AttestationRequest, improved: Subject) -> tuple[Share, ...]:
+    """The contributors of a registered model are those of its registration, and no others."""
+    stated = tuple(shares(request.contributions, None)) if request.contributions else None
+    if improved.model_id is None:
+        return stated or ()
+    if stated is not None and not _are_same(stated, improved.shares):
+        has = ", ".join(f"{one.address} ({one.weight_bps})" for one in improved.shares[:5])
+        raise UnprocessableError(
+            f"{improved.model_id} is registered with {has or 'no contributors'}, in basis points, "
+            "and an attestation of it cannot name others. Leave data_contribution out; to correct "
+            "a registration, withdraw it and register the model anew."
+        )
+    return improved.shares
+
+
+def _are_same(stated: Sequence[Share], registered: Sequence[Share]) -> bool:
+    """Whether contributions are the registered ones. Size and hash of the data may be left out."""
+    if len(stated) != len(registered):
+        return False
+
+    def order(share: Share) -> tuple[str, int, str]:
+        return share.address, share.weight_bps, share.data_hash or ""
+
+    return all(
+        (one.address, one.weight_bps) == (other.address, other.weight_bps)
+        and one.data_size in (None, other.data_size)
+        and one.data_hash in (None, other.data_hash)
+        for one, other in zip(sorted(stated, key=order), sorted(registered, key=order), strict=True)
+    )
+
+
+def _listed(model: AttestedModel) -> str:
+    names = sorted(model.metrics)
+    listed = ", ".join(names[:MAX_LISTED]) + (", …" if len(names) > MAX_LISTED else "")
+    return f"{model.subject.label} has {listed or 'none'}"

@@ -25,6 +25,7 @@ from app.control_plane.idempotency.service import (
     identify,
     require_same_request,
 )
+from app.control_plane.registry.observations import record_observation
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.core.request.wallet_proof import WalletProof
@@ -56,9 +57,9 @@ class AttestationIssuer:
         proof: the wallet's message that authorises the request, if it has one; it is used up when
         an attestation is issued.
 
-        Raises NotFoundError, PermissionDeniedError, ClaimDisagreesError and UnprocessableError for
-        what cannot be attested, KeyReusedError, SpentSignatureError, QuotaExceededError,
-        TooManyCreationsError, DatabaseUnavailableError and UpstreamError.
+        Raises the errors of `EvidenceCollector.collect` and UnprocessableError for what cannot be
+        attested, KeyReusedError, SpentSignatureError, QuotaExceededError, TooManyCreationsError,
+        DatabaseUnavailableError and UpstreamError.
         """
         identity = identify(
             principal.id, "attestations", request.model_dump(mode="json"), idempotency_key
@@ -67,9 +68,9 @@ class AttestationIssuer:
             row = await _find_issued(session, identity)
             if row is not None:
                 return await attestation_view(session, row, self._signer)
-        improved, baseline = await self._evidence.collect(principal, request, actor)
+        evidence = await self._evidence.collect(principal, request, actor)
         attestor = self._signer.attestor
-        data = attested_data(principal, request, improved, baseline, attestor.address)
+        data = attested_data(principal, request, evidence, attestor.address)
         text = canonical_json.canonicalize(data)
         require_no_secret(text)
         async with self._database.transaction() as session:
@@ -85,11 +86,19 @@ class AttestationIssuer:
                 )
                 row = _signed(attestor, index, text, data)
                 row.tenant, row.principal = principal.tenant, principal.id
-                row.private = improved.subject.private or (
-                    baseline is not None and baseline.subject.private
-                )
+                row.private = evidence.private
                 row.request_key, row.request_hash = identity.key, identity.request_hash
                 session.add(row)
+                for one in evidence.observations:
+                    record_observation(
+                        session,
+                        actor,
+                        principal.tenant,
+                        one.model_id,
+                        one.run_id,
+                        one.metrics,
+                        one.at,
+                    )
                 await session.flush()
                 await _name_contributors(session, row)
                 await transparency_log.append(

@@ -97,10 +97,11 @@ class AttestationRequest(RequestModel):
 
     model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": [_REQUEST]})
 
-    kind: EvidenceKind = Field(
-        default="witnessed",
-        description="`witnessed`: the gateway reads the metrics in MLflow. `claimed`: the metrics "
-        "are the caller's own, and the attestation says so.",
+    kind: EvidenceKind | None = Field(
+        default=None,
+        description="`witnessed`: only numbers that the gateway has seen in MLflow. `claimed`: the "
+        "metrics are the caller's own, and the attestation says so. Default: `witnessed` where the "
+        "primary metric was seen of each model, otherwise `claimed`, with the registered numbers.",
     )
     baseline_model_id: Label | None = Field(
         default=None, description="The baseline, as a registered model."
@@ -109,10 +110,14 @@ class AttestationRequest(RequestModel):
         default=None, description="The improved model, as a registered model."
     )
     baseline_run_id: Label | None = Field(
-        default=None, description="The baseline, as an MLflow run of your tenant."
+        default=None,
+        description="The baseline, as an MLflow run of your tenant. The run of a registered model "
+        "stands for that model.",
     )
     improved_run_id: Label | None = Field(
-        default=None, description="The improved model, as an MLflow run of your tenant."
+        default=None,
+        description="The improved model, as an MLflow run of your tenant. The run of a registered "
+        "model stands for that model.",
     )
     model_id: Label | None = Field(
         default=None,
@@ -127,13 +132,14 @@ class AttestationRequest(RequestModel):
     metrics: ClaimedMetrics | None = Field(
         default=None,
         description="Your own numbers: of the improved model, or of both as "
-        "`{baseline: {...}, improved: {...}}`. With `witnessed` they are compared with MLflow's.",
+        "`{baseline: {...}, improved: {...}}`. Unless the kind is `claimed`, they are compared "
+        "with those that are attested.",
         examples=[{"accuracy": 0.88}],
     )
     data_contribution: Contributions | None = Field(
         default=None,
-        description="One contribution of data, or a list of them. Default: those of the registered "
-        "model.",
+        description="One contribution of data, or a list of them. Those of a registered model are "
+        "those of its registration; others are refused.",
     )
     primary_metric: Label | None = Field(
         default=None,
@@ -144,6 +150,18 @@ class AttestationRequest(RequestModel):
         default={},
         description="Whether a higher value is better, for metrics whose names do not show it. "
         "One that contradicts a known name, or the baseline, is refused.",
+    )
+
+    refresh: bool | None = Field(
+        default=None,
+        description="Which numbers to attest where MLflow has other values than the registration: "
+        "`false` those that were registered; `true` MLflow's, which are recorded beside the "
+        "registration. Without it such a request is refused.",
+    )
+    private: bool | None = Field(
+        default=None,
+        description="Whether only your tenant may read the attestation. Default: `false` where "
+        "each model is registered, and none as private; otherwise `true`.",
     )
 
     @model_validator(mode="after")

@@ -7,7 +7,8 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.body_reader import DocumentRoute
-from app.control_plane.registry import lineage, listing
+from app.control_plane.registry import lineage, listing, observations
+from app.control_plane.registry.observations import ObservationView
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.schemas import (
     BaselineRequest,
@@ -114,6 +115,20 @@ async def show_lineage(
         await lineage.show_lineage(
             reads, model_id, reader, attestations, cursor=cursor, limit=limit
         )
+    )
+
+
+@router.get("/{model_id}/observations", response_model=Page[ObservationView])
+async def list_observations(
+    model_id: Label,
+    reader: Reading,
+    reads: CurrentReads,
+    cursor: Cursor = None,
+    limit: Annotated[PageSize, Query()] = 100,
+) -> Response:
+    """What MLflow had of a model's metrics at later times, newest first; for its own tenant."""
+    return await observations.list_observations(
+        reads, model_id, reader, cursor=cursor, limit=limit
     )
 
 

@@ -4,17 +4,22 @@ A registration's metrics never change. Where its tenant has other values atteste
 the gateway read then is recorded beside the registration.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
 from app.access.audit import service as audit
-from app.control_plane.registry.models import MetricObservation
+from app.control_plane.registry.listing import VISIBLE
+from app.control_plane.registry.models import MetricObservation, Model
+from app.core.errors import NotFoundError, PermissionDeniedError
 from app.core.request.actor import Actor
-from app.rest.pagination import decode_number
+from app.core.request.principal import Principal
+from app.database.reads import Reads, Statement, columns_of
+from app.rest.listing import Listing, by_number, read_page
 
 
 class ObservationView(BaseModel):
@@ -50,16 +55,30 @@ def record_observation(
     audit.record(session, actor, "model.metrics_observed", model_id, tenant, run_id=run_id)
 
 
+_OWNER = Statement(
+    select(Model.tenant.label("tenant")).where(Model.model_id == bindparam("model_id"), VISIBLE)
+)
+_LISTING = Listing(
+    by_number(MetricObservation.number),
+    columns_of(MetricObservation),
+    MetricObservation.number,
+    within=[MetricObservation.model_id == bindparam("model_id")],
+)
+
+
 async def list_observations(
-    session: AsyncSession, model_id: str, cursor: str | None, limit: int
-) -> Sequence[MetricObservation]:
-    """The observations of a model, newest first: one more than the limit if there is."""
-    query = (
-        select(MetricObservation)
-        .where(MetricObservation.model_id == model_id)
-        .order_by(MetricObservation.number.desc())
-        .limit(limit + 1)
+    reads: Reads, model_id: str, principal: Principal, *, cursor: str | None, limit: int
+) -> Response:
+    """A page of the observations of a model, newest first.
+
+    Raises NotFoundError for a model that the principal may not see, or that is none, and
+    PermissionDeniedError for another tenant's.
+    """
+    model = await reads.first(_OWNER, model_id=model_id, own=principal.tenant)
+    if model is None:
+        raise NotFoundError("There is no model with this id.")
+    if model.tenant != principal.tenant:
+        raise PermissionDeniedError("Only the tenant of a model can see what its run has.")
+    return await read_page(
+        reads, _LISTING, ObservationView.model_validate, cursor=cursor, limit=limit, model_id=model_id
     )
-    if cursor is not None:
-        query = query.where(MetricObservation.number < decode_number(cursor))
-    return (await session.scalars(query)).all()

@@ -1,209 +1,459 @@
-"""The evidence of attestations: what the registry and MLflow hold, and who may see it."""
+"""What an attestation rests on: registered numbers, what MLflow has now, and who may see it."""
 
-import json
-from collections.abc import AsyncIterator, Callable
+import secrets
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
-from pydantic import SecretStr
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.access.quotas.service import Quotas
-from app.access.tenants.workspaces import Workspaces
-from app.control_plane.attestations.evidence import EvidenceCollector
-from app.control_plane.attestations.issuing import AttestationIssuer
-from app.control_plane.attestations.listing import list_attestations, newest_by_model
-from app.control_plane.attestations.log_signer import LogSigner
-from app.control_plane.attestations.lookup import find_attestation
-from app.control_plane.attestations.schemas import (
-    AttestationFilter,
-    AttestationRequest,
-    AttestationView,
-)
-from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.attestations.subjects import Subject
-from app.control_plane.contributors.shares import Share
-from app.core.errors import (
-    ClaimDisagreesError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnprocessableError,
-)
-from app.core.request.actor import Actor
-from app.core.request.principal import WALLET_SCOPES, Principal
-from app.core.settings import Settings
-from app.database.engine import Database
-from app.mlflow.client import WORKSPACE, MLflowClient
+from tests.support.gateway import RunningGateway
+from tests.support.responses import good, refused
+from tests.support.sql import sql
+from tests.support.trainer import Trainer
+from tests.support.training import Training
 
-ALICE = Principal(id="key:alice", credential="a", tenant="alice", scopes=WALLET_SCOPES)
-BOB = Principal(id="key:bob", credential="b", tenant="bob", scopes=WALLET_SCOPES)
-GIVER = "0x" + "11" * 20
-
-# What MLflow has, by workspace and run.
-RUNS: dict[tuple[str, str], dict[str, float]] = {
-    ("alice", "base"): {"accuracy": 0.8, "secret_score": 0.1},
-    ("bob", "better"): {"accuracy": 0.9, "secret_score": 0.2},
-}
-MODELS = {
-    "hkm_base": Subject(
-        tenant="alice", model_id="hkm_base", run_id="base", metrics={"accuracy": 0.8}
-    ),
-    "hkm_better": Subject(
-        tenant="bob",
-        model_id="hkm_better",
-        run_id="better",
-        mlflow_name="classifier",
-        mlflow_version="2",
-        metrics={"accuracy": 0.9},
-        primary_metric="accuracy",
-        baseline_model_id="hkm_base",
-        shares=(Share(address=GIVER, weight_bps=10_000, data_size=7, data_hash=None, details={}),),
-    ),
-    "hkm_private": Subject(tenant="bob", model_id="hkm_private", run_id="better", private=True),
-}
-
-
-class Registry:
-    """A model registry with the models of `MODELS`."""
-
-    async def find(
-        self, session: AsyncSession, model_id: str, principal: Principal
-    ) -> Subject | None:
-        found = MODELS.get(model_id)
-        hidden = found is not None and found.private and found.tenant != principal.tenant
-        return None if hidden else found
-
-
-def mlflow(request: httpx.Request) -> httpx.Response:
-    workspace = request.headers.get(WORKSPACE)
-    match request.url.path.rpartition("/mlflow/")[2]:
-        case "server-info":
-            return httpx.Response(200, json={"workspaces_enabled": True})
-        case "experiments/create":
-            return httpx.Response(200, json={"experiment_id": "1"})
-        case "runs/get":
-            run_id = request.url.params["run_id"]
-            metrics = RUNS.get((workspace, run_id))
-            if metrics is None:
-                missing = {"error_code": "RESOURCE_DOES_NOT_EXIST"}
-                return httpx.Response(404, json=missing)
-            listed = [{"key": name, "value": value} for name, value in metrics.items()]
-            info = {"run_id": run_id, "experiment_id": "1", "artifact_uri": "mlflow-artifacts:/1"}
-            run = {"info": info, "data": {"metrics": listed}}
-            return httpx.Response(200, json={"run": run})
-    return httpx.Response(200, json={})
+GIVER = "0x" + "5a" * 20
+OTHER = "0x" + "6b" * 20
 
 
 @pytest.fixture(scope="module")
-def database_url(new_database: Callable[[], str]) -> str:
-    """One database for all tests."""
-    return new_database()
+def owner(gateway: RunningGateway) -> Iterator[Training]:
+    with Training.of(gateway) as made:
+        yield made
 
 
-@pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    opened = Database(database_url, connections=2)
-    yield opened
-    await opened.close()
+@pytest.fixture(scope="module")
+def stranger(gateway: RunningGateway) -> Iterator[Training]:
+    with Training.of(gateway) as made:
+        yield made
 
 
-@pytest.fixture
-async def issuer(database: Database) -> AsyncIterator[AttestationIssuer]:
-    """An issuer whose MLflow is `mlflow` and whose registry is `Registry`."""
-    client = MLflowClient("http://mlflow", httpx.MockTransport(mlflow))
-    workspaces = Workspaces(database, client, "workspaces")
-    evidence = EvidenceCollector(database, client, workspaces, Registry())
-    settings = Settings(attestor_key=SecretStr("a7" * 32))
-    signer = LogSigner(Attestor.from_settings(settings))
-    yield AttestationIssuer(database, evidence, signer, Quotas(settings))
-    await client.close()
+def attest(training: Training, **request: Any) -> httpx.Response:
+    return Trainer(training.client).attest(**request)
 
 
-async def issue(issuer: AttestationIssuer, caller: Principal, **members: Any) -> AttestationView:
-    request = AttestationRequest.model_validate(members)
-    return await issuer.issue(caller, request, Actor(caller.id, "request", "192.0.2.1"))
+def log(training: Training, model: dict[str, Any], **metrics: float | str) -> None:
+    for name, value in metrics.items():
+        Trainer(training.client).log(model["run_id"], name, value)
 
 
-async def test_a_registered_improvement_has_its_baseline_and_contributors(
-    issuer: AttestationIssuer,
-) -> None:
-    data = (await issue(issuer, BOB, model_id="hkm_better")).data
-    assert (data["model_id"], data["baseline"]["model_id"]) == ("hkm_better", "hkm_base")
-    assert (data["model_name"], data["model_version"]) == ("classifier", "2")
-    assert data["delta_one"] == 10.0
-    (giver,) = data["contributors"]
-    assert (giver["address"], giver["data_size"]) == (GIVER, 7)
+def improvement(
+    training: Training, baseline: dict[str, Any], run: str | None = None, **more: Any
+) -> dict[str, Any]:
+    return training.registered(
+        "improved",
+        run_id=run or training.run(accuracy=0.9),
+        baseline_model_id=baseline["model_id"],
+        contributor_address=GIVER,
+        **more,
+    )
 
 
-async def test_of_another_tenants_baseline_only_registered_metrics_are_attested(
-    issuer: AttestationIssuer,
-) -> None:
-    data = (await issue(issuer, BOB, model_id="hkm_better")).data
-    assert data["baseline"]["metrics"] == {"accuracy": 0.8}
-    assert data["metrics"] == {"accuracy": 0.9, "secret_score": 0.2}
-    with pytest.raises(ClaimDisagreesError):
-        await issue(
-            issuer,
-            BOB,
-            model_id="hkm_better",
-            metrics={"baseline": {"secret_score": 0.1}, "improved": {}},
+def delete_version(training: Training, model: dict[str, Any]) -> None:
+    body = {"name": model["mlflow_name"], "version": model["mlflow_version"]}
+    good(
+        training.client.request(
+            "DELETE", "/api/mlflow/api/2.0/mlflow/model-versions/delete", json=body
         )
+    )
 
 
-async def test_another_tenants_model_cannot_be_attested(issuer: AttestationIssuer) -> None:
-    with pytest.raises(PermissionDeniedError):
-        await issue(issuer, ALICE, model_id="hkm_better")
-    with pytest.raises(NotFoundError):
-        await issue(issuer, ALICE, model_id="hkm_private")
-    with pytest.raises(NotFoundError):
-        await issue(issuer, BOB, improved_model_id="hkm_better", baseline_model_id="hkm_none")
-    with pytest.raises(NotFoundError):
-        await issue(issuer, BOB, improved_run_id="base")
+# --- registered numbers, and MLflow's ---
 
 
-async def test_claims_about_a_baseline_need_a_baseline(issuer: AttestationIssuer) -> None:
-    with pytest.raises(UnprocessableError):
-        await issue(
-            issuer,
-            BOB,
-            improved_run_id="better",
-            metrics={"baseline": {"accuracy": 0.1}, "improved": {}},
+def test_each_number_says_that_it_was_seen_and_when(owner: Training) -> None:
+    baseline = owner.baseline(accuracy=0.85)
+    data = good(attest(owner, model_id=improvement(owner, baseline)["model_id"]), 201)["data"]
+    for model in (data, data["baseline"]):
+        assert model["metric_sources"]["accuracy"]["source"] == "seen"
+        assert model["metric_sources"]["accuracy"]["at"] <= data["timestamp"]
+    assert data["delta_one"] == 5.0
+
+
+def test_another_value_in_mlflow_is_shown_and_nothing_is_signed(owner: Training) -> None:
+    """Otherwise an owner could lower the number that an improvement is compared with."""
+    baseline = owner.baseline(accuracy=0.85)
+    improved = improvement(owner, baseline)
+    log(owner, baseline, accuracy=0.1)
+    for request in (
+        {"model_id": improved["model_id"]},
+        {"improved_run_id": improved["run_id"]},
+        {"improved_run_id": improved["run_id"], "baseline_run_id": baseline["run_id"]},
+        {
+            "model_name": improved["mlflow_name"],
+            "model_version": improved["mlflow_version"],
+            "kind": "witnessed",
+        },
+    ):
+        problem = refused(attest(owner, **request), 409, "metrics_changed")
+        (changed,) = problem["changed"]
+        assert changed == {
+            "model": "baseline",
+            "model_id": baseline["model_id"],
+            "run_id": baseline["run_id"],
+            "metric": "accuracy",
+            "registered": 0.85,
+            "in_mlflow": 0.1,
+        }
+        assert "0.85" in problem["message"]
+    log(owner, improved, accuracy="NaN")
+    problem = refused(attest(owner, model_id=improved["model_id"]), 409, "metrics_changed")
+    values = {one["model"]: one["in_mlflow"] for one in problem["changed"]}
+    assert values == {"improved": None, "baseline": 0.1}
+
+
+def test_the_caller_says_which_numbers_are_attested(
+    gateway: RunningGateway, owner: Training
+) -> None:
+    baseline = owner.baseline(accuracy=0.85)
+    improved = improvement(owner, baseline)
+    log(owner, baseline, accuracy=0.1)
+    path = f"/api/models/{baseline['model_id']}"
+    registered = good(attest(owner, model_id=improved["model_id"], refresh=False), 201)["data"]
+    assert registered["baseline"]["metrics"] == {"accuracy": 0.85}
+    assert "registered" not in registered["baseline"]["metric_sources"]["accuracy"]
+    assert owner.get(f"{path}/observations")["items"] == []
+
+    data = good(attest(owner, model_id=improved["model_id"], refresh=True), 201)["data"]
+    assert data["baseline"]["metrics"] == {"accuracy": 0.1}
+    source = data["baseline"]["metric_sources"]["accuracy"]
+    assert (source["source"], source["registered"]) == ("seen", 0.85)
+    # It is a record of its own, and the registration is as it was.
+    (observed,) = owner.get(f"{path}/observations")["items"]
+    assert observed["metrics"] == {"accuracy": 0.1}
+    assert observed["run_id"] == baseline["run_id"]
+    assert observed["at"][:19] == source["at"][:19]
+    assert owner.get(path)["metrics"] == {"accuracy": 0.85}
+    events = sql(
+        gateway,
+        "select action from audit_events where subject = %s order by id",
+        baseline["model_id"],
+    )
+    assert events == [("model.registered",), ("model.metrics_observed",)]
+    # The next attestation has to be decided anew.
+    again = attest(owner, headers={"Idempotency-Key": "again"}, model_id=improved["model_id"])
+    refused(again, 409, "metrics_changed")
+
+
+def test_a_stranger_sees_only_what_the_owner_registered(
+    owner: Training, stranger: Training
+) -> None:
+    run = owner.run(accuracy=0.777, secret=0.333)
+    baseline = owner.registered("baseline", run_id=run, model_type="c", metrics={"accuracy": 0.5})
+    improved = improvement(stranger, baseline)
+    response = attest(stranger, model_id=improved["model_id"])
+    document = good(response, 201)
+    assert "0.777" not in response.text
+    assert "0.333" not in response.text
+    assert document["data"]["baseline"]["metrics"] == {"accuracy": 0.5}
+    source = document["data"]["baseline"]["metric_sources"]["accuracy"]
+    assert source["source"] == "given"
+    # Nobody has seen 0.5, so this is not witnessed.
+    assert document["kind"] == document["evidence"] == "claimed"
+    assert document["signature"]["message"]["kind"] == "claimed"
+    response = attest(stranger, model_id=improved["model_id"], kind="witnessed")
+    refused(response, 409, "not_witnessed")
+    assert "0.777" not in response.text
+    for refresh in (True, False):
+        data = good(attest(stranger, model_id=improved["model_id"], refresh=refresh), 201)["data"]
+        assert data["baseline"]["metrics"] == {"accuracy": 0.5}
+    refused(
+        stranger.client.get(f"/api/models/{baseline['model_id']}/observations"),
+        403,
+        "permission_denied",
+    )
+
+
+def test_a_stranger_is_not_kept_by_what_the_owner_logs(owner: Training, stranger: Training) -> None:
+    baseline = owner.baseline(accuracy=0.85)
+    improved = improvement(stranger, baseline)
+    log(owner, baseline, accuracy=0.123)
+    response = attest(stranger, model_id=improved["model_id"])
+    document = good(response, 201)
+    assert (document["kind"], document["delta_one"]) == ("witnessed", 5.0)
+    assert "0.123" not in response.text
+
+
+def test_a_metric_that_was_only_given_is_not_witnessed(owner: Training) -> None:
+    baseline = owner.baseline(accuracy=0.85, f1=0.5)
+    run = owner.run(accuracy=0.9)
+    improved = improvement(owner, baseline, run, metrics={"accuracy": 0.9, "f1": 0.99})
+    # The metric that counts was seen: the other is left out, and named.
+    document = good(attest(owner, model_id=improved["model_id"]), 201)
+    assert document["kind"] == "witnessed"
+    assert document["data"]["metrics"] == {"accuracy": 0.9}
+    assert "f1" in document["data"]["metrics_left_out"]
+    # Where the given one counts, nothing is witnessed.
+    request = {"model_id": improved["model_id"], "primary_metric": "f1"}
+    problem = refused(attest(owner, **request, kind="witnessed"), 409, "not_witnessed")
+    assert "f1" in problem["message"]
+    document = good(attest(owner, **request), 201)
+    assert document["kind"] == document["data"]["kind"] == "claimed"
+    sources = document["data"]["metric_sources"]
+    assert (sources["f1"]["source"], sources["accuracy"]["source"]) == ("given", "seen")
+    # Once the run has it, it is seen.
+    log(owner, improved, f1=0.99)
+    document = good(attest(owner, **request, kind="witnessed"), 201)
+    assert document["data"]["metric_sources"]["f1"]["source"] == "seen"
+
+
+def test_models_without_a_common_metric_are_both_named(owner: Training) -> None:
+    baseline = owner.baseline(accuracy=0.85)
+    run = owner.run(f1=0.9)
+    problem = refused(
+        attest(owner, baseline_model_id=baseline["model_id"], improved_run_id=run),
+        422,
+        "validation_failed",
+    )
+    assert all(part in problem["message"] for part in (baseline["model_id"], run, "f1"))
+
+
+# --- deleted in MLflow ---
+
+
+@pytest.mark.parametrize("name", ["model", "run", "version"])
+def test_a_deleted_run_is_not_witnessed(owner: Training, name: str) -> None:
+    model = owner.baseline(accuracy=0.85)
+    request = {
+        "model": {"model_id": model["model_id"]},
+        "run": {"improved_run_id": model["run_id"]},
+        "version": {
+            "model_name": model["mlflow_name"],
+            "model_version": model["mlflow_version"],
+        },
+    }[name]
+    owner.mlflow("runs/delete", run_id=model["run_id"])
+    problem = refused(attest(owner, **request), 409, "deleted_in_mlflow")
+    assert model["run_id"] in problem["message"]
+    owner.mlflow("runs/restore", run_id=model["run_id"])
+    good(attest(owner, **request), 201)
+
+
+def test_a_deleted_run_that_is_not_registered_is_not_witnessed(owner: Training) -> None:
+    run = owner.run(accuracy=0.85)
+    owner.mlflow("runs/delete", run_id=run)
+    refused(attest(owner, improved_run_id=run), 409, "deleted_in_mlflow")
+    # What its tenant claims of it is no witness of the gateway's.
+    good(attest(owner, kind="claimed", improved_run_id=run, metrics={"accuracy": 0.85}), 201)
+
+
+def test_a_deleted_version_is_not_witnessed_and_marked(owner: Training, stranger: Training) -> None:
+    baseline = owner.baseline(accuracy=0.85)
+    mine, theirs = improvement(owner, baseline), improvement(stranger, baseline)
+    delete_version(owner, baseline)
+    for training, model in ((stranger, theirs), (owner, mine)):
+        problem = refused(attest(training, model_id=model["model_id"]), 409, "deleted_in_mlflow")
+        assert baseline["model_id"] in problem["message"]
+    shown = owner.get(f"/api/models/{baseline['model_id']}")
+    assert shown["gone_at"] is not None
+
+
+def test_a_deleted_logged_model_is_not_witnessed(owner: Training) -> None:
+    run = owner.run(None, accuracy=0.85)
+    created = owner.mlflow("logged-models", experiment_id="0", name="forest", source_run_id=run)[
+        "model"
+    ]["info"]["model_id"]
+    owner.client.patch(
+        f"/api/mlflow/api/2.0/mlflow/logged-models/{created}",
+        json={"model_id": created, "status": "LOGGED_MODEL_READY"},
+    )
+    model = owner.registered("baseline", model_uri=f"models:/{created}", model_type="c")
+    good(attest(owner, model_id=model["model_id"]), 201)
+    good(owner.client.delete(f"/api/mlflow/api/2.0/mlflow/logged-models/{created}"))
+    headers = {"Idempotency-Key": "after"}
+    problem = refused(
+        attest(owner, headers=headers, model_id=model["model_id"]), 409, "deleted_in_mlflow"
+    )
+    assert created in problem["message"]
+
+
+def test_a_renamed_model_is_attested_under_its_present_name(owner: Training) -> None:
+    model = owner.baseline(accuracy=0.85)
+    renamed = f"renamed-{secrets.token_hex(4)}"
+    owner.mlflow("registered-models/rename", name=model["mlflow_name"], new_name=renamed)
+    data = good(attest(owner, model_id=model["model_id"]), 201)["data"]
+    assert (data["model_name"], data["model_version"]) == (renamed, "1")
+
+
+# --- private stays private ---
+
+
+def private_names(training: Training) -> dict[str, dict[str, Any]]:
+    """The names of one private model, as members of a request."""
+    model = training.registered(
+        "baseline", run_id=training.run(accuracy=0.9), model_type="c", private=True
+    )
+    run, name = model["run_id"], model["mlflow_name"]
+    copy = f"copy-{secrets.token_hex(4)}"
+    training.mlflow("registered-models/create", name=copy)
+    training.mlflow("model-versions/create", name=copy, source=f"runs:/{run}/model", run_id=run)
+    claimed = {"kind": "claimed", "metrics": {"accuracy": 0.9}}
+    pair = {"baseline": {"accuracy": 0.1}, "improved": {"accuracy": 0.9}}
+    return {
+        "model": {"model_id": model["model_id"]},
+        "run": {"improved_run_id": run},
+        "version": {"model_name": name, "model_version": "1"},
+        "number": {"model_name": name, "model_version": 1},
+        "copy": {"model_name": copy, "model_version": "1"},
+        "baseline run": {"baseline_run_id": run, "improved_run_id": training.run(accuracy=0.95)},
+        "claimed run": {"improved_run_id": run, **claimed},
+        "claimed version": {"model_name": name, "model_version": "1", **claimed},
+        "claimed baseline": {"baseline_run_id": run, "kind": "claimed", "metrics": pair},
+    }
+
+
+@pytest.fixture(scope="module")
+def names(owner: Training) -> dict[str, dict[str, Any]]:
+    return private_names(owner)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("model", "run", "version", "number", "copy", "baseline run", "claimed run"),
+        *("claimed version", "claimed baseline"),
+    ],
+)
+def test_what_is_registered_as_private_is_private_by_every_name(
+    owner: Training, stranger: Training, names: dict[str, dict[str, Any]], name: str
+) -> None:
+    giver = f"0x{secrets.token_hex(20)}"
+    request = names[name]
+    if name.startswith("claimed base") or name == "baseline run":
+        request = request | {"data_contribution": {"contributor": giver}}
+    document = good(attest(owner, **request), 201)
+    path = f"/api/attestations/{document['hash']}"
+    assert owner.get(path)["hash"] == document["hash"]
+    refused(stranger.client.get(path), 404, "not_found")
+    found = stranger.client.get(f"/api/contributors/{giver}")
+    assert document["hash"] not in found.text
+    refused(attest(owner, **request, private=False), 422, "validation_failed")
+    # Of the log everybody sees the hash only.
+    index = document["log"]["index"]
+    entries = stranger.get(f"/api/attestations/log/entries?start={index}&limit=1")["entries"]
+    assert set(entries[0]) == {"index", "kind", "attestation", "entry", "leaf_hash"}
+    assert "accuracy" not in entries[0]["entry"]
+
+
+def test_a_private_model_stays_private_after_its_version_is_gone(
+    owner: Training, stranger: Training
+) -> None:
+    model = owner.registered(
+        "baseline", run_id=owner.run(accuracy=0.9), model_type="c", private=True
+    )
+    delete_version(owner, model)
+    refused(attest(owner, model_id=model["model_id"]), 409, "deleted_in_mlflow")
+    document = good(attest(owner, improved_run_id=model["run_id"]), 201)
+    refused(stranger.client.get(f"/api/attestations/{document['hash']}"), 404, "not_found")
+
+
+@pytest.mark.parametrize(("wish", "status"), [(None, 404), (True, 404), (False, 200)])
+def test_a_run_that_nobody_has_registered_is_private_unless_asked(
+    owner: Training, stranger: Training, wish: bool | None, status: int
+) -> None:
+    run = owner.run(accuracy=0.9)
+    more = {} if wish is None else {"private": wish}
+    document = good(attest(owner, improved_run_id=run, **more), 201)
+    found = stranger.client.get(f"/api/attestations/{document['hash']}")
+    assert found.status_code == status
+    # Anybody who is given the document can verify it.
+    assert good(stranger.client.post("/api/attestations/verify", json=document))["valid"]
+
+
+def test_a_public_model_is_attested_in_public_unless_asked(
+    owner: Training, stranger: Training
+) -> None:
+    model = owner.baseline(accuracy=0.9)
+    for request, status in (
+        ({"model_id": model["model_id"]}, 200),
+        ({"improved_run_id": model["run_id"]}, 200),
+        ({"model_id": model["model_id"], "private": True}, 404),
+    ):
+        document = good(attest(owner, **request), 201)
+        found = stranger.client.get(f"/api/attestations/{document['hash']}")
+        assert found.status_code == status
+
+
+# --- contributors ---
+
+
+@pytest.mark.parametrize("name", ["model", "run", "version", "claimed"])
+def test_contributors_of_a_registered_model_are_not_replaced(owner: Training, name: str) -> None:
+    improved = improvement(owner, owner.baseline(accuracy=0.85))
+    pair = {"baseline": {"accuracy": 0.85}, "improved": {"accuracy": 0.9}}
+    request: dict[str, Any] = {
+        "model": {"model_id": improved["model_id"]},
+        "run": {"improved_run_id": improved["run_id"]},
+        "version": {
+            "model_name": improved["mlflow_name"],
+            "model_version": improved["mlflow_version"],
+        },
+        "claimed": {"model_id": improved["model_id"], "kind": "claimed", "metrics": pair},
+    }[name]
+    for others in (
+        {"contributor": OTHER},
+        [
+            {"contributor": GIVER, "weight_bps": 5000},
+            {"contributor": OTHER, "weight_bps": 5000},
+        ],
+        {"contributor": GIVER, "data_size": 10**6},
+    ):
+        problem = refused(
+            attest(owner, **request, data_contribution=others), 422, "validation_failed"
         )
+        assert improved["model_id"] in problem["message"]
+    for same in ({"contributor": GIVER}, {"contributor": GIVER, "weight_bps": 10000}):
+        data = good(attest(owner, **request, data_contribution=same), 201)["data"]
+        (share,) = data["contributors"]
+        assert (share["address"].lower(), share["weight_bps"]) == (GIVER, 10000)
 
 
-async def named(database: Database, reader: Principal) -> list[str]:
-    """The hashes of the attestations that name GIVER, as a principal sees them."""
-    found = await list_attestations(database.reads, AttestationFilter(contributor=GIVER), reader)
-    return [item["hash"] for item in json.loads(bytes(found.body))["items"]]
-
-
-async def test_attestations_are_found_by_model_and_by_contributor(
-    issuer: AttestationIssuer, database: Database
+def test_a_run_of_several_registered_models_has_to_be_named_by_one_of_them(
+    owner: Training,
 ) -> None:
-    public = (await issue(issuer, BOB, model_id="hkm_better")).hash
-    contribution = {"contributor": GIVER}
-    issued = await issue(issuer, BOB, model_id="hkm_private", data_contribution=contribution)
-    private = issued.hash
-
-    models = ["hkm_better", "hkm_private", "hkm_base"]
-    own = await newest_by_model(database.reads, models, BOB)
-    others = await newest_by_model(database.reads, models, ALICE)
-    own_gifts = await named(database, BOB)
-    other_gifts = await named(database, ALICE)
-    assert own["hkm_better"] == others["hkm_better"] == [public]
-    assert private in own["hkm_private"]
-    assert others["hkm_private"] == own["hkm_base"] == []
-    assert {public, private} <= set(own_gifts)
-    assert other_gifts == [public]
+    first = owner.baseline(accuracy=0.85)
+    second = owner.registered(
+        "baseline", run_id=first["run_id"], model_type="another", metrics={"accuracy": 0.85}
+    )
+    problem = refused(attest(owner, improved_run_id=first["run_id"]), 422, "validation_failed")
+    assert first["model_id"] in problem["message"]
+    assert second["model_id"] in problem["message"]
+    good(attest(owner, model_id=second["model_id"]), 201)
 
 
-async def test_an_attestation_of_a_private_model_is_visible_to_its_tenant_only(
-    issuer: AttestationIssuer, database: Database
-) -> None:
-    digest = (await issue(issuer, BOB, model_id="hkm_private")).hash
+# --- whose models ---
 
-    async with database.transaction() as session:
-        assert (await find_attestation(session, digest, BOB)).private
-        with pytest.raises(NotFoundError):
-            await find_attestation(session, digest, ALICE)
+
+def test_another_tenants_model_cannot_be_attested(owner: Training, stranger: Training) -> None:
+    public = owner.baseline(accuracy=0.85)
+    refused(attest(stranger, model_id=public["model_id"]), 403, "permission_denied")
+    for request in (
+        {"improved_run_id": public["run_id"]},
+        {"model_name": public["mlflow_name"], "model_version": "1"},
+        {"kind": "claimed", "improved_run_id": public["run_id"], "metrics": {"a": 1.0}},
+        {
+            "kind": "claimed",
+            "model_name": public["mlflow_name"],
+            "model_version": "1",
+            "metrics": {"a": 1.0},
+        },
+        {"improved_model_id": "hkm_none"},
+    ):
+        refused(attest(stranger, **request), 404, "not_found")
+
+
+def test_claims_about_a_baseline_need_a_baseline(owner: Training) -> None:
+    claims = {"baseline": {"accuracy": 0.1}, "improved": {}}
+    run = owner.run(accuracy=0.9)
+    refused(attest(owner, improved_run_id=run, metrics=claims), 422, "validation_failed")
+
+
+def test_a_claim_that_disagrees_with_a_registration_is_refused(owner: Training) -> None:
+    model = owner.baseline(accuracy=0.85)
+    problem = refused(
+        attest(owner, model_id=model["model_id"], metrics={"accuracy": 0.86}),
+        422,
+        "claim_disagrees",
+    )
+    assert problem["disagreements"][0]["recorded"] == 0.85

@@ -35,6 +35,13 @@ from hokusai.errors import ConfigurationError
 @metric_option("--metric", "metrics", "A metric of the improved model, which must equal MLflow's.")
 @metric_option("--baseline-metric", "baseline_metrics", "A metric of the baseline, likewise.")
 @primary_metric_option
+@click.option(
+    "--refresh/--registered",
+    default=None,
+    help="Where MLflow has other values than the registration: attest MLflow's, or the registered "
+    "ones.",
+)
+@click.option("--private/--public", default=None, help="Who may read the attestation.")
 @contribution_options
 @idempotency_key_option
 @click.option("-o", "--output", metavar="FILE", help="Write the attestation to a file.")
@@ -44,6 +51,8 @@ def attest(
     model_id: str | None,
     fetch: str | None,
     claimed: bool,
+    refresh: bool | None,
+    private: bool | None,
     metrics: Sequence[tuple[str, float]],
     baseline_metrics: Sequence[tuple[str, float]],
     contributor: str | None,
@@ -77,12 +86,14 @@ def attest(
         attestation = connect(url).attestation(fetch)
     else:
         body = {
-            "kind": "claimed" if claimed else "witnessed",
+            "kind": "claimed" if claimed else None,
             "model_id": model_id,
             "metrics": compared,
             "data_contribution": data_contribution_of(
                 contributions, contributor, samples, data_hash, data
             ),
+            "refresh": refresh,
+            "private": private,
             **subject,
         }
         attestation = connect(url).attest(body, idempotency_key)

@@ -67,6 +67,8 @@ class GatewayCalls:
         data_contribution: Contribution | Sequence[Contribution] | None = None,
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
+        refresh: bool | None = None,
+        private: bool | None = None,
         idempotency_key: str | None = None,
     ) -> Attestation:
         """Issue an attestation of a model or of an improvement.
@@ -83,11 +85,16 @@ class GatewayCalls:
             improved_run_id: The improved model, as an MLflow run of the caller's tenant.
             model_name: The name of a registered model in MLflow.
             model_version: Its version in MLflow.
-            kind: `witnessed`, the default, or `claimed`.
+            kind: `witnessed` (only numbers that the gateway has seen in MLflow) or `claimed`. By
+                default `witnessed` where the primary metric was seen of each model.
             metrics: The caller's numbers, which must agree with MLflow's.
             data_contribution: Whose data led to the improvement.
             primary_metric: The metric that the improvement is judged by.
             higher_is_better: The direction of metrics whose names do not tell.
+            refresh: Where MLflow has other values than the registration: False attests the
+                registered ones, True MLflow's. Without it such a request is refused.
+            private: Whether only the caller's tenant may read the attestation. By default it is
+                public if all its models are registered, and none as private.
             idempotency_key: Requests a new attestation of the same subject if it is new. By
                 default the same call returns the same attestation.
 
@@ -110,6 +117,8 @@ class GatewayCalls:
             "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "primary_metric": primary_metric,
             "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
+            "refresh": refresh,
+            "private": private,
         }
         return self.api.attest(body, idempotency_key)
 
