@@ -32,7 +32,18 @@ def test_a_registered_model_is_attested_and_saved(
     assert "improvement     3 percentage points" in outcome.out
     assert str(file) in outcome.out
     assert gateway.requests[0].path == "/api/attestations"
-    assert gateway.requests[0].json == {"kind": "witnessed", "model_id": "hkm_1"}
+    assert gateway.requests[0].json == {"model_id": "hkm_1"}
+
+
+def test_the_numbers_to_attest_and_who_may_read_them_can_be_said(
+    command: Command, gateway: ScriptedServer
+) -> None:
+    for options, expected in (
+        (["--refresh", "--public"], {"refresh": True, "private": False}),
+        (["--registered", "--private"], {"refresh": False, "private": True}),
+    ):
+        assert command("attest", "hkm_1", *options).code == 0
+        assert gateway.requests[-1].json == {"model_id": "hkm_1", **expected}
 
 
 def test_two_runs_are_attested_with_the_callers_numbers_and_contribution(
@@ -52,7 +63,6 @@ def test_two_runs_are_attested_with_the_callers_numbers_and_contribution(
     (request,) = gateway.requests
     assert request.headers["Idempotency-Key"] == "mine"
     assert request.json == {
-        "kind": "witnessed",
         "baseline_run_id": "b",
         "improved_run_id": "i",
         "metrics": {"baseline": {"f1": 0.5}, "improved": {"f1": 0.6}},
