@@ -127,9 +127,7 @@ async def list_observations(
     limit: Annotated[PageSize, Query()] = 100,
 ) -> Response:
     """What MLflow had of a model's metrics at later times, newest first; for its own tenant."""
-    return await observations.list_observations(
-        reads, model_id, reader, cursor=cursor, limit=limit
-    )
+    return await observations.list_observations(reads, model_id, reader, cursor=cursor, limit=limit)
 
 
 async def _register(

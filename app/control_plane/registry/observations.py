@@ -80,5 +80,10 @@ async def list_observations(
     if model.tenant != principal.tenant:
         raise PermissionDeniedError("Only the tenant of a model can see what its run has.")
     return await read_page(
-        reads, _LISTING, ObservationView.model_validate, cursor=cursor, limit=limit, model_id=model_id
+        reads,
+        _LISTING,
+        ObservationView.model_validate,
+        cursor=cursor,
+        limit=limit,
+        model_id=model_id,
     )
