@@ -33,6 +33,7 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
+from app.control_plane.minting.chain_registry import ChainRegistry
 from app.control_plane.read_share import ReadShare
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     evidence = EvidenceCollector(database, mlflow, workspaces, presence)
     log_signer = LogSigner(attestor, settings.retired_attestors)
     attestation_issuer = AttestationIssuer(database, evidence, log_signer, quotas)
+    chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(database, mlflow, workspaces, presence)
     registrations = Registrations(
         database,
@@ -134,6 +136,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(database.close)
             stack.push_async_callback(upstream.aclose)
             stack.push_async_callback(counter.close)
+            stack.push_async_callback(chain_registry.close)
             if settings.workers == 1:
                 stack.enter_context(
                     serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
@@ -169,6 +172,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Limiter: limiter,
             LogSigner: log_signer,
             AttestationIssuer: attestation_issuer,
+            ChainRegistry: chain_registry,
             Registrations: registrations,
             AttestationsByModel: newest_by_model,
             ReadinessChecks: checks,

@@ -13,6 +13,7 @@ from app.control_plane.attestations.models import (
 )
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.idempotency.models import IdempotentRequest
+from app.control_plane.minting.models import MintApproval, MintRequest, TokenBinding
 from app.control_plane.registry.models import (
     MetricObservation,
     Model,
@@ -35,6 +36,8 @@ TABLES = (
     LogEntry,
     LogNode,
     MetricObservation,
+    MintApproval,
+    MintRequest,
     Model,
     Nonce,
     Registration,
@@ -42,4 +45,5 @@ TABLES = (
     Tenant,
     TenantQuota,
     Token,
+    TokenBinding,
 )

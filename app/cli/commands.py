@@ -8,6 +8,7 @@ import typer
 
 from app.cli.keys import keys_app
 from app.cli.tenants import tenants_app
+from app.cli.tokens import tokens_app
 
 app = typer.Typer(
     name="hokusai-gateway",
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
+app.add_typer(tokens_app, name="tokens")
 
 
 def _print_version(is_given: bool) -> None:

@@ -21,7 +21,9 @@ from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
+from app.control_plane.minting import approval_endpoints as mint_approvals
 from app.control_plane.minting import endpoints as minting
+from app.control_plane.minting import token_endpoints as tokens
 from app.control_plane.query_parameters import refuse_unknown
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
@@ -61,6 +63,7 @@ ROUTERS = (
     key_endpoints.router,
     key_endpoints.admin_router,
     tenants.router,
+    tokens.router,
     audit.router,
     models.router,
     contributors.router,
@@ -68,6 +71,7 @@ ROUTERS = (
     attestations.contributors,
     attestations.well_known,
     minting.router,
+    mint_approvals.router,
     health.router,
 )
 

@@ -271,6 +271,12 @@ class SignInDisabledError(PermissionDeniedError):
     reason = "sign_in_off"
 
 
+class ApprovalMissingError(PermissionDeniedError):
+    """The holder of the token has not approved that another tenant's improvement is minted."""
+
+    reason = "approval_missing"
+
+
 class RouteRefusedError(PermissionDeniedError):
     """A route of MLflow that the gateway does not forward."""
 
@@ -316,7 +322,7 @@ class RegistrationGivenUpError(ConflictError):
 
 
 class TokenTakenError(ConflictError):
-    """The token id belongs to another tenant."""
+    """The token id belongs to another tenant, or is reserved."""
 
     reason = "token_taken"
 
@@ -343,6 +349,12 @@ class NotMintableError(ConflictError):
     """The attestation does not qualify for a mint; the message says what is missing."""
 
     reason = "not_mintable"
+
+
+class UnboundTokenError(NotMintableError):
+    """The token id has no model number on the chain, or another one than the request names."""
+
+    reason = "model_number_not_bound"
 
 
 class SmallImprovementError(NotMintableError):
@@ -493,6 +505,12 @@ class UpstreamBusyError(UnavailableError):
     """No connection to MLflow became free within HOKUSAI_UPSTREAM_POOL_TIMEOUT."""
 
     reason = "upstream_busy"
+
+
+class ChainUnavailableError(UnavailableError):
+    """The Ethereum node of HOKUSAI_RPC_URL failed, or its response cannot be used."""
+
+    reason = "chain_unavailable"
 
 
 # --- at start ---

@@ -104,6 +104,12 @@ class Settings(BaseSettings):
     # The contract of the Ethereum Attestation Service on that chain, and its version.
     eas_contract: str = "0xA1207F3BBa224E2c9c3c6D5aF63D0eb1582Ce587"
     eas_version: str = "0.26"
+    # An Ethereum node of that chain (JSON-RPC), which reads contracts; its URL may contain a key.
+    rpc_url: SecretStr | None = None
+    # The longest wait for its response.
+    rpc_timeout: Seconds = 5
+    # The contract of that chain that lists the models with their tokens.
+    model_registry: str = "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
     # The name in the log's checkpoints; one log keeps one name.
     log_origin: Annotated[
         str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
@@ -234,7 +240,7 @@ class Settings(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
 
-    @field_validator("verifying_contract", "eas_contract", "retired_attestors")
+    @field_validator("verifying_contract", "eas_contract", "model_registry", "retired_attestors")
     @classmethod
     def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
@@ -282,6 +288,20 @@ class Settings(BaseSettings):
             parts = urlsplit("")
         if parts.scheme not in ("redis", "rediss", "unix") or not (parts.hostname or parts.path):
             raise ValueError("must be a redis://, rediss:// or unix:// URL")
+        return value
+
+    @field_validator("rpc_url")
+    @classmethod
+    def _rpc(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value.get_secret_value())
+            _ = parts.port  # raises ValueError for an invalid port
+        except ValueError:  # its message would show the key
+            parts = urlsplit("")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be an http:// or https:// URL with a host")
         return value
 
     @model_validator(mode="after")

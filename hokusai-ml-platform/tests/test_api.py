@@ -9,7 +9,15 @@ import pytest
 from hokusai.api import GatewayAPI
 from hokusai.client import GatewayClient, derived_key
 from hokusai.errors import InputError, RegistrationWarning
-from hokusai.results import Attestation, Identity, Lineage, MintRequest, RateLimit, RegisteredModel
+from hokusai.results import (
+    Attestation,
+    Identity,
+    Lineage,
+    MintApproval,
+    MintRequest,
+    RateLimit,
+    RegisteredModel,
+)
 from scripted import Request, Response, ScriptedServer
 
 
@@ -30,11 +38,6 @@ def api(client: GatewayClient) -> GatewayAPI:
         ),
         (lambda api: api.contributor("0xab"), "/api/contributors/0xab", object),
         (lambda api: api.attestation("9f"), "/api/attestations/9f", Attestation),
-        (
-            lambda api: api.mint_request("9f", chain_model_id=7, deadline=None),
-            "/api/attestations/9f/mint-request?chain_model_id=7",
-            MintRequest,
-        ),
         (lambda api: api.limits(), "/api/limits", RateLimit),
         (lambda api: api.whoami(), "/api/auth/whoami", Identity),
         # An id must not address another route.
@@ -104,6 +107,47 @@ def test_attest_posts_the_body(api: GatewayAPI, server: ScriptedServer) -> None:
     assert api.attest({"model_id": "hkm_1", "kind": None}).hash == "9f"
     assert server.requests[0].path == "/api/attestations"
     assert server.requests[0].json == {"model_id": "hkm_1"}
+
+
+@pytest.mark.parametrize(
+    ("call", "path", "body", "kind"),
+    [
+        (
+            lambda api: api.mint_request("9f", chain_model_id=7, deadline=None),
+            "/api/attestations/9f/mint-request",
+            {"chain_model_id": 7},
+            MintRequest,
+        ),
+        (
+            lambda api: api.approve_mint("tok", contributor="0xab"),
+            "/api/mint-approvals",
+            {"token_id": "tok", "contributor": "0xab"},
+            MintApproval,
+        ),
+        (
+            lambda api: api.withdraw_mint_approval(7),
+            "/api/mint-approvals/7/withdraw",
+            None,
+            MintApproval,
+        ),
+    ],
+)
+def test_a_post_about_minting_is_sent_again_after_a_fault(
+    api: GatewayAPI,
+    server: ScriptedServer,
+    call: Callable[[GatewayAPI], Any],
+    path: str,
+    body: Any,
+    kind: type,
+) -> None:
+    server.respond_with(Response(503), Response(document={"member": 1}))
+    result = call(api)
+
+    assert isinstance(result, kind)
+    assert result == {"member": 1}
+    assert [(request.method, request.path) for request in server.requests] == [("POST", path)] * 2
+    if body is not None:
+        assert server.requests[1].json == body
 
 
 def test_models_fetches_each_page_when_it_is_reached(

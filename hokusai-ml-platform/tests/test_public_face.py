@@ -32,6 +32,7 @@ FACES = {
         "Attestation",
         "Identity",
         "Lineage",
+        "MintApproval",
         "MintRequest",
         "RateLimit",
         "RegisteredModel",

@@ -278,3 +278,48 @@ def test_a_key_is_never_an_argument(shell: Shell) -> None:
     for command in ("revoke", "rotate"):
         said = shell.fails(1, "keys", command, key)
         assert key not in said
+
+
+def test_token_ids_are_reserved_and_bound_from_the_shell(
+    gateway: RunningGateway, shell: Shell
+) -> None:
+    tenant, number = unused(), str(secrets.randbits(60))
+    token_id = f"tok-{secrets.token_hex(4)}"
+    made = shell.read("tokens", "reserve", token_id, "--tenant", tenant)
+    assert (made["token_id"], made["tenant"]) == (token_id.upper(), tenant)
+    assert tenant in shell.fails(1, "tokens", "reserve", token_id)
+    bound = shell.read("tokens", "bind", token_id, number)
+    assert (bound["chain_model_id"], bound["checked_at"]) == (number, None)
+    (listed,) = shell.read("tokens", "list", "--tenant", tenant)
+    assert listed == bound
+    assert "bound" in shell.fails(1, "tokens", "release", token_id)
+    assert shell.run("tokens", "unbind", token_id).returncode == 0
+    assert "No model number" in shell.fails(1, "tokens", "unbind", token_id)
+    assert shell.read("tokens", "reserve", token_id, "--reassign")["tenant"] is None
+    assert shell.run("tokens", "release", token_id).returncode == 0
+    assert shell.read("tokens", "list", "--tenant", tenant) == []
+    assert [(actor, action) for actor, action, _ in actors(gateway, tenant)] == [
+        ("cli", "tenant.created"),
+        ("cli", "token.reserved"),
+        ("cli", "token.bound"),
+        ("cli", "token.unbound"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["bind", "none", "27"], "Reserve it first"),
+        (["bind", "none", "1x"], "CHAIN_MODEL_ID: must be a whole number"),
+        (["bind", "a/b", "27"], "TOKEN_ID: must be "),
+        (["reserve", "none", "--tenant", "-x"], "A tenant's name"),
+    ],
+)
+def test_a_refusal_about_a_token_id_is_one_line(
+    shell: Shell, arguments: list[str], says: str
+) -> None:
+    said = shell.fails(1, "tokens", *arguments)
+    assert said.startswith("error: ")
+    assert says in said
+    assert len(said.splitlines()) == 1
+    assert what_is_not_plain(said) == []

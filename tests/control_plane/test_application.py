@@ -140,7 +140,7 @@ def test_operations_that_call_mlflow_list_its_errors() -> None:
     for path in ("/api/models/baseline", "/api/models/improved", "/api/attestations"):
         assert {"502", "504"} <= set(paths[path]["post"]["responses"]), path
     assert "502" not in paths["/api/keys"]["post"]["responses"]
-    assert "409" in paths["/api/attestations/{digest}/mint-request"]["get"]["responses"]
+    assert "409" in paths["/api/attestations/{digest}/mint-request"]["post"]["responses"]
 
 
 def test_allow_lists_the_methods_of_the_path_itself(gateway: RunningGateway) -> None:

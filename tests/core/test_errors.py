@@ -20,6 +20,7 @@ from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.store.model_registry.rest_store import RestStore as Registry
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
+from pydantic import SecretStr
 
 from app.access.identity import keys
 from app.access.identity.key_format import new_key, new_token
@@ -30,6 +31,7 @@ from app.core.request.principal import Scope
 from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
+from tests.support.minting import TokenMarket, mint
 from tests.support.raw_http import RawResponse, request, send_raw
 from tests.support.redis import free_port
 from tests.support.responses import good
@@ -194,7 +196,29 @@ def _(gateways: Gateways) -> Met:
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
-        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+        answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.UnboundTokenError)
+def _(gateways: Gateways) -> Met:
+    with TokenMarket(gateways.shared, bound=False) as market:
+        answer = mint(market.holder, market.attested(market.holder))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.ApprovalMissingError)
+def _(gateways: Gateways) -> Met:
+    with TokenMarket(gateways.shared) as market, Training.of(gateways.shared) as improver:
+        answer = mint(improver, market.attested(improver))
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+
+
+@case(errors.ChainUnavailableError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(rpc_url=SecretStr(f"http://127.0.0.1:{free_port()}"))
+    with TokenMarket(gateway, bound=False) as market:
+        answer = market.bind()
     return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 
@@ -202,7 +226,7 @@ def _(gateways: Gateways) -> Met:
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
-        answer = http.get(f"/api/attestations/{document['hash']}/mint-request")
+        answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
     return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
 
 

@@ -61,6 +61,7 @@ VALID = {
     "mlflow_authorization": "Basic abc",
     "mlflow_ca_file": "/etc/ca.pem",
     "redis_url": "redis://h",
+    "rpc_url": "https://node.example/key",
     "key_pepper": "p" * MIN_PEPPER,
     "retired_peppers": "first-pepper,second-pepper",
     "attestor_key": "5e" * 32,

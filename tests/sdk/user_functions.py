@@ -135,7 +135,6 @@ def improve() -> dict[str, Any]:
         "model_kind": of_model.kind,
         "hash": witnessed.hash,
         "fetched_hash": registry.attestation(witnessed.hash).hash,
-        "mint_delta_one": registry.mint_request(witnessed.hash).delta_one,
         "path": lineage.path,
         "registered_delta": improved.delta["accuracy"]["delta"],
         "attestations": registry.model(improved.model_id).attestations,

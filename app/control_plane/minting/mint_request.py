@@ -55,21 +55,22 @@ TYPES: Types = {
 _SHA256 = re.compile(r"(?:sha256:|0x)?([0-9a-fA-F]{64})")
 
 
-def build_mint_request(
-    chain: Chain,
-    digest: str,
-    data: Mapping[str, Any],
-    chain_model_id: int | None,
-    deadline: datetime,
-) -> TypedData:
-    """The unsigned mint request that an attestation entitles to.
+# Members of the message whose values are not yet those that the contracts' side computes.
+PLACEHOLDERS = (
+    "payload.maxCostUsdMicro",
+    "payload.actualCostUsdMicro",
+    "payload.totalSamples",
+    "payload.anchors.benchmarkSpecHash",
+    "payload.baselineCommitment",
+    "payload.candidateCommitment",
+)
 
-    digest, data: of the attestation; its hash in 64 hexadecimal digits. chain_model_id: the model's
-    number on the chain; None derives it from the model's name. deadline: until when the contract
-    accepts the request.
 
-    Raises NotMintableError where the attestation's numbers, metric or contributors do not allow
-    it, and SmallImprovementError for an improvement of less than one percentage point.
+def require_mintable(data: Mapping[str, Any]) -> None:
+    """Check that an attestation's numbers and contributors allow a mint. data: its data.
+
+    Raises NotMintableError where they do not, and SmallImprovementError for an improvement of less
+    than one percentage point.
     """
     if data["kind"] != "witnessed":
         raise NotMintableError(
@@ -91,43 +92,63 @@ def build_mint_request(
             f"{MIN_POINTS}.",
             extra={"delta_one": data["delta_one"], "required": MIN_POINTS},
         )
-    contributors = _contributors(data["contributors"])
+    if sum(share["weight_bps"] for share in data["contributors"]) != WHOLE:
+        raise NotMintableError(
+            "The attestation has no contributors whose weights add up to 10000 basis points."
+        )
+
+
+def build_mint_request(
+    chain: Chain, digest: str, data: Mapping[str, Any], model_number: int, deadline: datetime
+) -> TypedData:
+    """The unsigned mint request that an attestation entitles to.
+
+    digest, data: of the attestation, which `require_mintable` accepts; its hash in 64 hexadecimal
+    digits. model_number: the model's number on the chain. deadline: until when the contract accepts
+    the request.
+    """
+    metric: str = data["primary_metric"]
     delta = data["delta"][metric]
+    baseline, candidate = _commitment(data["baseline"]), _commitment(data)
     anchors = {
         "benchmarkSpecHash": _text_hash(
             f"{metric}:{'up' if delta['higher_is_better'] else 'down'}"
         ),
         "datasetHash": _dataset_hash(data["contributors"]),
         "attestationHash": f"0x{digest}",
-        # The same for every request of one attestation, so that it mints once.
-        "idempotencyKey": _text_hash(f"hokusai:mint:{digest}"),
+        "idempotencyKey": idempotency_key(model_number, baseline, candidate, metric),
         "metricName": metric,
         "metricFamily": METRIC_FAMILY,
     }
-    identity = _identity(data)
-    if chain_model_id is None:
-        chain_model_id = _derived_model_id(data["model_name"] or identity)
     return TypedData(
         domain=eip712.domain(NAME, VERSION, chain.id, chain.contract),
         types=TYPES,
         primary_type=PRIMARY_TYPE,
         message={
-            "modelId": chain_model_id,
+            "modelId": model_number,
             "payload": {
-                "pipelineRunId": data["run_id"] or "",
+                "pipelineRunId": data["run_id"],
                 "baselineScoreBps": _score(delta["baseline"], delta["higher_is_better"]),
                 "candidateScoreBps": _score(delta["improved"], delta["higher_is_better"]),
                 "maxCostUsdMicro": 0,
                 "actualCostUsdMicro": 0,
                 "totalSamples": sum(item["data_size"] or 0 for item in data["contributors"]),
                 "anchors": anchors,
-                "baselineCommitment": _text_hash(_identity(data["baseline"])),
-                "candidateCommitment": _text_hash(identity),
+                "baselineCommitment": baseline,
+                "candidateCommitment": candidate,
                 "deadline": int(deadline.timestamp()),
             },
-            "contributors": contributors,
+            "contributors": _contributors(data["contributors"]),
         },
     )
+
+
+def idempotency_key(model_number: int, baseline: str, candidate: str, metric: str) -> str:
+    """The key under which the contract accepts one improvement once: 0x and 64 digits.
+
+    It follows from the improvement, not from its attestation, of which there can be several.
+    """
+    return _text_hash(f"hokusai:mint:{model_number}:{baseline}:{candidate}:{metric}")
 
 
 def _contributors(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -135,10 +156,6 @@ def _contributors(shares: list[dict[str, Any]]) -> list[dict[str, Any]]:
     weights: dict[str, int] = {}
     for share in shares:
         weights[share["address"]] = weights.get(share["address"], 0) + share["weight_bps"]
-    if sum(weights.values()) != WHOLE:
-        raise NotMintableError(
-            "The attestation has no contributors whose weights add up to 10000 basis points."
-        )
     return [{"walletAddress": address, "weight": weight} for address, weight in weights.items()]
 
 
@@ -157,13 +174,13 @@ def _dataset_hash(shares: list[dict[str, Any]]) -> str:
     return _text_hash("\n".join(hashes))
 
 
-def _identity(model: Mapping[str, Any]) -> str:
-    """What identifies a model both as the candidate of one request and the baseline of the next."""
-    return str(model["model_id"] or model["run_id"])
+def _commitment(model: Mapping[str, Any]) -> str:
+    """What stands for a model, as the candidate of one request and the baseline of the next.
 
-
-def _derived_model_id(name: str) -> int:
-    return int.from_bytes(keccak(name.encode()), "big")
+    It follows from the run, whose metrics are compared: one run that is registered twice, under two
+    model ids, is one candidate.
+    """
+    return _text_hash(model["run_id"])
 
 
 def _text_hash(text: str) -> str:

@@ -1,19 +1,169 @@
-"""Response schemas of the minting endpoints."""
+"""Request and response schemas of the minting endpoints."""
 
-from typing import Any
+from datetime import datetime
+from typing import Any, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from app.access.tenants.names import PATTERN
+from app.control_plane.contributors.shares import Address
+from app.control_plane.minting.model_number import ModelNumber
+from app.control_plane.minting.models import TokenBinding
+from app.control_plane.registry.fields import TokenId
+from app.control_plane.registry.models import Token
+from app.rest.fields import Label
+from app.rest.pagination import Cursor, PageSize
+
+
+class ReservationRequest(BaseModel):
+    """For whom a token id is reserved."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tenant: Label | None = Field(
+        description="The tenant, which is created if it does not exist; null: for nobody, so that "
+        "no tenant can register it.",
+        examples=["acme"],
+        json_schema_extra={"pattern": PATTERN},
+    )
+    reassign: bool = Field(
+        default=False, description="Whether to take it from another tenant that holds it."
+    )
+
+
+class BindingRequest(BaseModel):
+    """The model number to bind to a token id."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    chain_model_id: ModelNumber
+
+
+class TokenView(BaseModel):
+    """A token id: who holds it, and which model number on the chain is bound to it."""
+
+    token_id: str = Field(description="In upper case.", examples=["HROUT"])
+    tenant: str | None = Field(description="The holder; null for one reserved for nobody.")
+    reserved: bool = Field(description="Whether the operator has reserved it.")
+    chain_model_id: str | None = Field(
+        description="The model number on the chain; null: none is bound, so nothing is signed.",
+        examples=["27"],
+    )
+    chain_token: str | None = Field(
+        description="The token's address, as the chain's registry names it; null where nobody "
+        "checked."
+    )
+    checked_at: datetime | None = Field(
+        description="When the chain's registry was asked; null: the binding was not checked, since "
+        "no HOKUSAI_RPC_URL was set."
+    )
+    bound_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, token: Token, binding: TokenBinding | None) -> Self:
+        """The view of a token id and its binding, if it has one."""
+        return cls(
+            token_id=token.symbol,
+            tenant=token.tenant,
+            reserved=token.reserved,
+            chain_model_id=binding.chain_model_id if binding else None,
+            chain_token=binding.chain_token if binding else None,
+            checked_at=binding.checked_at if binding else None,
+            bound_at=binding.bound_at if binding else None,
+            created_at=token.created_at,
+        )
+
+
+class ApprovalRequest(BaseModel):
+    """What the holder of a token approves: one improvement, or one contributor."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    token_id: TokenId
+    model_id: Label | None = Field(
+        default=None, description="An improvement on a model of the token, by its model id."
+    )
+    contributor: Address | None = Field(
+        default=None,
+        description="The address of a contributor: every improvement whose contributors are all "
+        "approved can be minted.",
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if (self.model_id is None) == (self.contributor is None):
+            raise ValueError("give either model_id or contributor")
+        return self
+
+
+class ApprovalView(BaseModel):
+    """An approval by the holder of a token. A withdrawn one stays as a record."""
+
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+    id: int
+    token_id: str = Field(validation_alias="symbol", description="In upper case.")
+    tenant: str = Field(description="The holder that approved.")
+    model_id: str | None
+    contributor: str | None = Field(description="In EIP-55 form.")
+    created_by: str = Field(examples=["key:9f2c"])
+    created_at: datetime
+    withdrawn_by: str | None
+    withdrawn_at: datetime | None
+
+
+class ApprovalFilter(BaseModel):
+    """Which of the caller's approvals to list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    token: Label | None = Field(default=None, description="A token id, in any casing.")
+    withdrawn: bool | None = Field(
+        default=None, description="true: only withdrawn ones; false: only those in force."
+    )
+    cursor: Cursor = None
+    limit: PageSize = 100
+
+
+class MintRequestBody(BaseModel):
+    """What the caller expects of the mint request."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"chain_model_id": "27"}]}
+    )
+
+    chain_model_id: ModelNumber | None = Field(
+        default=None,
+        description="The model number that the caller expects to be bound to the token; any other "
+        "is refused.",
+    )
 
 
 class MintRequestView(BaseModel):
     """A MintRequest for the Hokusai contracts, unsigned (`typed_data`) and signed."""
 
-    attestation: str = Field(description="The attestation's hash.")
+    model_config = ConfigDict(protected_namespaces=())
+
+    attestation: str = Field(description="The hash of the attestation that the message names.")
+    model_id: str = Field(description="The improved model.")
+    token_id: str = Field(description="The token, in upper case.")
+    chain_model_id: str = Field(description="The model number that is bound to the token.")
     delta_one: float = Field(
         description="The improvement on the primary metric in percentage points."
+    )
+    draft: bool = Field(
+        description="Whether members of the message are placeholders, so that no contract should "
+        "be sent it yet."
+    )
+    placeholders: list[str] = Field(
+        description="The members of typed_data.message that hold a placeholder.",
+        examples=[["payload.totalSamples"]],
     )
     typed_data: dict[str, Any] = Field(description="The request as EIP-712 typed data.")
     digest: str = Field(description="What is signed: 0x and 64 hexadecimal digits.")
     signatures: list[str] = Field(description="One for each of `signers`, in the same order.")
     signers: list[str] = Field(description="The addresses of the attestors that signed.")
+    signed_at: datetime
+    deadline: datetime = Field(description="Until when a contract accepts the signatures.")
     warnings: list[dict[str, str]]

@@ -180,7 +180,8 @@ def calls_mlflow(method: str, path: str, operation: Document) -> bool:
 
 def can_be_not_found(method: str, path: str, operation: Document) -> bool:
     """Whether an operation can fail with 404, because its path or body refers to something."""
-    return "{" in path or calls_mlflow(method, path, operation)
+    refers = (method, path) == ("POST", "/api/mint-approvals")
+    return refers or "{" in path or calls_mlflow(method, path, operation)
 
 
 def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
@@ -215,9 +216,9 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         statuses += [403] if path == "/api/auth/nonce" else []
         statuses += [404] if can_be_not_found(method, path, operation) else []
         statuses += [502, 504] if calls_mlflow(method, path, operation) else []
-        statuses += [409, 413] if method == "POST" else []
-        # An attestation may not be mintable.
-        statuses += [409] if path.endswith("/mint-request") else []
+        statuses += [409, 413] if method in ("POST", "PUT") else []
+        # A model number may be bound to the token id.
+        statuses += [409] if (method, path) == ("DELETE", "/api/admin/tokens/{token_id}") else []
         responses = operation["responses"]
         for status in sorted(statuses):
             if str(status) not in responses:

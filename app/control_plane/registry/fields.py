@@ -72,6 +72,21 @@ Tags = Annotated[
 ]
 
 
+TokenId = Annotated[
+    str,
+    TextPattern(
+        r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a letter "
+        "or digit",
+    ),
+    Field(
+        json_schema_extra={"maxLength": 64},
+        description="The token id; upper and lower case are the same.",
+        examples=["HROUT"],
+    ),
+]
+
+
 def documented_pattern(pattern: str) -> Any:
     """A pattern for the OpenAPI document only: the code that checks it has a clearer message."""
     return Field(json_schema_extra={"pattern": pattern})

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint, false, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -11,12 +11,18 @@ from app.database.engine import Base, now
 
 
 class Token(Base):
-    """A token id, in upper case, and the tenant that owns it: only that one adds versions to it."""
+    """A token id, in upper case, and the tenant that holds it: only that one adds versions to it.
+
+    tenant: None for a token id that is reserved for nobody.
+    reserved: whether the operator has reserved it, so that it stays without any registration.
+    """
 
     __tablename__ = "tokens"
 
     symbol: Mapped[str] = mapped_column(primary_key=True)
-    tenant: Mapped[str]
+    tenant: Mapped[str | None]
+    # A default of the database, for gateways of the release before, which do not know the column.
+    reserved: Mapped[bool] = mapped_column(server_default=false(), default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

@@ -6,7 +6,7 @@ Every function works in the transaction of its `session` argument.
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,11 +14,11 @@ from app.access.audit import service as audit
 from app.control_plane.contributors.service import ImprovedModel, record_contributions
 from app.control_plane.idempotency import service as idempotency
 from app.control_plane.idempotency.service import RequestIdentity, StoredResponse
-from app.control_plane.registry import service
-from app.control_plane.registry.models import Model, Registration, Token
+from app.control_plane.registry import service, tokens
+from app.control_plane.registry.models import Model, Registration
 from app.control_plane.registry.plan import Plan
 from app.control_plane.registry.presence import is_current
-from app.core.errors import ConflictError, GatewayError, InProgressError, TokenTakenError
+from app.core.errors import ConflictError, GatewayError, InProgressError
 from app.core.request.principal import Principal
 from app.database.engine import now
 from app.mlflow.resources import ModelVersion
@@ -43,7 +43,7 @@ async def find(session: AsyncSession, request: RequestIdentity) -> Registration 
 async def begin(session: AsyncSession, request: RequestIdentity, plan: Plan) -> None:
     """Store the plan. Raises ConflictError or TokenTakenError where another request was first."""
     if plan.token is not None:
-        await _reserve_token(session, plan)
+        await tokens.hold(session, plan.token, plan.tenant)
     adopted = f"{plan.mlflow_name}/{plan.adopts}" if plan.adopts is not None else None
     if adopted is not None:
         registered_as = await session.scalar(
@@ -154,7 +154,7 @@ async def withdraw(
     await _end(session, plan, None, lease)
     if plan.token is not None:
         await session.flush()
-        await _release_token(session, plan.token)
+        await tokens.release(session, plan.token)
     audit.record(
         session,
         plan.actor,
@@ -238,33 +238,6 @@ def taken_over_error() -> InProgressError:
     return InProgressError(
         "This request took so long that another process took it over. Send it again unchanged to "
         "get its response."
-    )
-
-
-async def _reserve_token(session: AsyncSession, plan: Plan) -> None:
-    await session.execute(
-        insert(Token).values(symbol=plan.token, tenant=plan.tenant).on_conflict_do_nothing()
-    )
-    # Locked, so that no other transaction releases it before this registration refers to it.
-    owner = await session.scalar(
-        select(Token.tenant).where(Token.symbol == plan.token).with_for_update()
-    )
-    if owner != plan.tenant:
-        raise TokenTakenError(
-            f"The token id {plan.token_id!r} belongs to another tenant. Only its owner can "
-            "register versions under it."
-        )
-
-
-async def _release_token(session: AsyncSession, symbol: str) -> None:
-    """Remove a token under which nothing is registered or being registered."""
-    await session.execute(select(Token.symbol).where(Token.symbol == symbol).with_for_update())
-    await session.execute(
-        delete(Token).where(
-            Token.symbol == symbol,
-            ~exists().where(Model.token == symbol),
-            ~exists().where(Registration.token == symbol),
-        )
     )
 
 

@@ -21,12 +21,12 @@ from app.control_plane.registry.fields import (
     ModelName,
     Number,
     Tags,
+    TokenId,
     documented_pattern,
 )
 from app.control_plane.registry.metric_direction import DirectionSource
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
-from app.core.text_pattern import TextPattern
 from app.rest.fields import Label
 from app.rest.json_values import Document
 from app.rest.pagination import Cursor, PageSize
@@ -176,19 +176,10 @@ class TokenizedRequest(_Registration):
         default=None, description="What the model does, in your words."
     )
     model_name: ModelName = Field(description="The registered model in MLflow.")
-    token_id: Annotated[
-        str,
-        TextPattern(
-            r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
-            "must be 1 to 64 letters, digits, dots, hyphens and underscores, and begin with a "
-            "letter or digit",
-        ),
-        Field(
-            json_schema_extra={"maxLength": 64},
-            description="The token. It belongs to the tenant that registers it first; upper and "
-            "lower case are the same.",
-        ),
-    ]
+    token_id: TokenId = Field(
+        description="The token. It belongs to the tenant that registers it first, unless the "
+        "operator has reserved it; upper and lower case are the same.",
+    )
     metric_name: Label = Field(description="The metric that baseline_value is a value of.")
     baseline_value: Number = Field(description="The value that the model is compared with.")
     additional_tags: Tags = Field(

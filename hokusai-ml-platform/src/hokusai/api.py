@@ -13,6 +13,7 @@ from hokusai.results import (
     Attestation,
     Identity,
     Lineage,
+    MintApproval,
     MintRequest,
     RateLimit,
     RegisteredModel,
@@ -151,13 +152,47 @@ class GatewayAPI:
         return Attestation(self._get(f"/attestations/{_segment(digest)}"))
 
     def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
-        """Fetch the MintRequest for an attestation: `GET /api/attestations/{hash}/mint-request`.
+        """Have the mint of an improvement signed: `POST /api/attestations/{hash}/mint-request`.
 
         Args:
-            digest: The attestation's hash.
-            **parameters: Query parameters, such as `chain_model_id`.
+            digest: The hash of an attestation of the improvement.
+            **parameters: Members of the request, such as the expected `chain_model_id`; those that
+                are None are left out.
         """
-        return MintRequest(self._get(f"/attestations/{_segment(digest)}/mint-request", parameters))
+        body = {name: value for name, value in parameters.items() if value is not None}
+        path = f"/attestations/{_segment(digest)}/mint-request"
+        # The same improvement gets the same request, so that repeating it is safe.
+        return MintRequest(self.client.request("POST", path, json=body, idempotent=True))
+
+    def approve_mint(
+        self, token_id: str, *, model_id: str | None = None, contributor: str | None = None
+    ) -> MintApproval:
+        """Approve mints for a token that the caller holds: `POST /api/mint-approvals`.
+
+        Args:
+            token_id: The token.
+            model_id: The improvement to approve.
+            contributor: Or the address of a contributor to approve.
+        """
+        body = {"token_id": token_id, "model_id": model_id, "contributor": contributor}
+        given = {name: value for name, value in body.items() if value is not None}
+        # The same approval again gets the one in force.
+        return MintApproval(
+            self.client.request("POST", "/mint-approvals", json=given, idempotent=True)
+        )
+
+    def mint_approvals(self, **filters: Any) -> Iterator[MintApproval]:
+        """Iterate over the approvals that the caller's tenant gave: `GET /api/mint-approvals`.
+
+        Args:
+            **filters: `token` and `withdrawn` select approvals; `limit` is their number per page.
+        """
+        return (MintApproval(item) for item in self.pages("/mint-approvals", filters))
+
+    def withdraw_mint_approval(self, approval_id: int) -> MintApproval:
+        """Withdraw an approval: `POST /api/mint-approvals/{id}/withdraw`."""
+        path = f"/mint-approvals/{_segment(str(approval_id))}/withdraw"
+        return MintApproval(self.client.request("POST", path, idempotent=True))
 
     def limits(self) -> RateLimit:
         """Fetch the caller's rate limit: `GET /api/limits`."""

@@ -135,7 +135,10 @@ class TokenTakenError(ConflictError):
 
 
 class NotMintableError(ConflictError):
-    """409 `not_mintable` or `improvement_too_small`: no tokens can be minted for it."""
+    """409 `not_mintable`, `improvement_too_small` or `model_number_not_bound`.
+
+    No tokens can be minted for it; the message says why.
+    """
 
 
 class ValidationError(GatewayError):
@@ -182,6 +185,7 @@ _BY_REASON: dict[str, type[GatewayError]] = {
     "token_taken": TokenTakenError,
     "not_mintable": NotMintableError,
     "improvement_too_small": NotMintableError,
+    "model_number_not_bound": NotMintableError,
     "claim_disagrees": ClaimDisagreesError,
     "idempotency_key_reused": IdempotencyKeyReusedError,
 }

@@ -157,25 +157,65 @@ class Attestation(Result):
     revoked: dict[str, Any] | None
 
 
-class MintRequest(Result):
-    """The MintRequest message of the Hokusai contracts, for one attestation.
+class MintApproval(Result):
+    """The approval by a token's holder that improvements by other tenants are minted.
 
     Attributes:
-        attestation: The attestation's hash.
+        id: Its number.
+        token_id: The token, in upper case.
+        tenant: The holder that approved.
+        model_id: The improvement that is approved, or None.
+        contributor: The address of the contributor that is approved, or None.
+        created_by: Who approved.
+        created_at: When, in ISO 8601.
+        withdrawn_by: Who withdrew it, or None.
+        withdrawn_at: When, or None.
+    """
+
+    id: int
+    token_id: str
+    tenant: str
+    model_id: str | None
+    contributor: str | None
+    created_by: str
+    created_at: str
+    withdrawn_by: str | None
+    withdrawn_at: str | None
+
+
+class MintRequest(Result):
+    """The MintRequest message of the Hokusai contracts, for one improvement.
+
+    Attributes:
+        attestation: The hash of the attestation that the message names.
+        model_id: The improved model.
+        token_id: The token, in upper case.
+        chain_model_id: The model number on the chain that is bound to the token, as text.
         delta_one: The improvement in percentage points.
+        draft: Whether members of the message are placeholders.
+        placeholders: Which ones.
         typed_data: The message as EIP-712 typed data.
         digest: The hash that was signed.
         signatures: The attestors' signatures over it.
         signers: The address behind each signature.
+        signed_at: When it was signed, in ISO 8601.
+        deadline: Until when a contract accepts it, in ISO 8601.
         warnings: What the caller should check; each has `code` and `message`.
     """
 
     attestation: str
+    model_id: str
+    token_id: str
+    chain_model_id: str
     delta_one: float
+    draft: bool
+    placeholders: list[str]
     typed_data: dict[str, Any]
     digest: str
     signatures: list[str]
     signers: list[str]
+    signed_at: str
+    deadline: str
     warnings: list[dict[str, str]]
 
 
@@ -219,6 +259,7 @@ __all__ = [
     "Attestation",
     "Identity",
     "Lineage",
+    "MintApproval",
     "MintRequest",
     "RateLimit",
     "RegisteredModel",

@@ -23,10 +23,6 @@ def registry(server: ScriptedServer) -> ModelRegistry:
         (lambda registry: registry.model("hkm_1"), "/api/models/hkm_1"),
         (lambda registry: registry.lineage("hkm_1"), "/api/models/hkm_1/lineage"),
         (lambda registry: registry.attestation("9f"), "/api/attestations/9f"),
-        (
-            lambda registry: registry.mint_request("9f", chain_model_id=7),
-            "/api/attestations/9f/mint-request?chain_model_id=7",
-        ),
         (lambda registry: registry.limits(), "/api/limits"),
         (lambda registry: registry.whoami(), "/api/auth/whoami"),
     ],
@@ -41,6 +37,35 @@ def test_a_call_returns_the_response(
 
     assert call(registry).member == 1
     assert [(request.method, request.path) for request in server.requests] == [("GET", path)]
+
+
+@pytest.mark.parametrize(
+    ("call", "path"),
+    [
+        (lambda registry: registry.mint_request("9f"), "/api/attestations/9f/mint-request"),
+        (lambda registry: registry.approve_mint("tok", model_id="m"), "/api/mint-approvals"),
+        (lambda registry: registry.withdraw_mint_approval(7), "/api/mint-approvals/7/withdraw"),
+    ],
+)
+def test_a_change_returns_the_response(
+    registry: ModelRegistry,
+    server: ScriptedServer,
+    call: Callable[[ModelRegistry], Any],
+    path: str,
+) -> None:
+    server.respond_with(Response(document={"member": 1}))
+
+    assert call(registry).member == 1
+    assert [(request.method, request.path) for request in server.requests] == [("POST", path)]
+
+
+def test_mint_approvals_iterates_over_pages(
+    registry: ModelRegistry, server: ScriptedServer
+) -> None:
+    server.respond_with(Response(document={"items": [{"id": 7}], "next": None}))
+
+    assert [approval.id for approval in registry.mint_approvals(token="tok")] == [7]
+    assert server.requests[0].path == "/api/mint-approvals?token=tok"
 
 
 def test_models_iterates_over_pages(registry: ModelRegistry, server: ScriptedServer) -> None:

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from tests.support import node
+from tests.support.gateway import RunningGateway
+from tests.support.minting import TokenMarket, mint
 from tests.support.responses import good
-from tests.support.trainer import Trainer
 
 HERE = Path(__file__).parent / "interop"
 
@@ -23,12 +24,14 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 @pytest.fixture(scope="module")
 def verdict(
-    packages: None, trainer: Trainer, anyone: httpx.Client, attestation: dict[str, Any]
+    packages: None, gateway: RunningGateway, anyone: httpx.Client, attestation: dict[str, Any]
 ) -> dict[str, Any]:
+    with TokenMarket(gateway) as market:
+        mint_request = good(mint(market.holder, market.attested(market.holder)))
     documents = {
         "attestation": attestation,
         "known": good(anyone.get("/.well-known/hokusai-attestor.json")),
-        "mint": good(trainer.client.get(f"/api/attestations/{attestation['hash']}/mint-request")),
+        "mint": mint_request,
     }
     done = subprocess.run(
         ["node", "verify.js"],

@@ -1,23 +1,30 @@
-"""Fixtures of the minting tests: a tenant that trains models, and an attestation of one."""
+"""Fixtures of the minting tests: a token with its holder, and a tenant that improves on it."""
 
-import secrets
 from collections.abc import Iterator
-from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.gateway import RunningGateway
-from tests.support.trainer import Trainer
+from tests.support.minting import TokenMarket
+from tests.support.training import Training
 
 
 @pytest.fixture(scope="session")
-def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
-    """A tenant of the shared gateway with all scopes but admin."""
-    with gateway.client(gateway.key(f"trainer-{secrets.token_hex(4)}")) as client:
-        yield Trainer(client)
+def market(gateway: RunningGateway) -> Iterator[TokenMarket]:
+    """A token id that is bound to a model number."""
+    with TokenMarket(gateway) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def attestation(trainer: Trainer) -> dict[str, Any]:
-    """A witnessed improvement of three percentage points, as the gateway returned it."""
-    return trainer.improvement()
+def improver(gateway: RunningGateway) -> Iterator[Training]:
+    """A tenant that does not hold the token."""
+    with Training.of(gateway) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def admin(market: TokenMarket) -> httpx.Client:
+    """The operator of the gateway."""
+    return market.admin

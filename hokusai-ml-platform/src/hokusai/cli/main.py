@@ -18,6 +18,7 @@ from hokusai.__version__ import __version__
 from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
 from hokusai.cli.log import log
+from hokusai.cli.mint import mint_approvals, mint_request
 from hokusai.cli.models import models
 from hokusai.cli.output import sanitize
 from hokusai.cli.register import register
@@ -39,7 +40,10 @@ def cli() -> None:
     """
 
 
-for _command in (login, logout, whoami, limits, models, register, attest, verify, log):
+for _command in (
+    *(login, logout, whoami, limits, models, register, attest, verify, log),
+    *(mint_request, mint_approvals),
+):
     cli.add_command(_command)
 
 

@@ -11,6 +11,7 @@ from hokusai.results import (
     Attestation,
     Identity,
     Lineage,
+    MintApproval,
     MintRequest,
     RateLimit,
     RegisteredModel,
@@ -131,16 +132,47 @@ class GatewayCalls:
         return self.api.attestation(digest)
 
     def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
-        """Fetch the MintRequest for an attestation, signed for the Hokusai contracts.
+        """Have the MintRequest of an improvement signed for the Hokusai contracts.
+
+        The same improvement gets the same MintRequest until its deadline.
 
         Args:
-            digest: The attestation's hash.
-            **parameters: Query parameters, such as `chain_model_id`.
+            digest: The hash of an attestation of the improvement.
+            **parameters: Members of the request, such as the expected `chain_model_id`.
 
         Raises:
             NotMintableError: No tokens can be minted for this attestation.
+            PermissionDeniedError: Another tenant holds the token, and has not approved it.
         """
         return self.api.mint_request(digest, **parameters)
+
+    def approve_mint(
+        self, token_id: str, *, model_id: str | None = None, contributor: str | None = None
+    ) -> MintApproval:
+        """Approve, as the holder of a token, that improvements by other tenants are minted.
+
+        Args:
+            token_id: The token.
+            model_id: The improvement to approve.
+            contributor: Or the address of a contributor: improvements whose contributors are all
+                approved can be minted.
+
+        Raises:
+            PermissionDeniedError: The caller's tenant does not hold the token.
+        """
+        return self.api.approve_mint(token_id, model_id=model_id, contributor=contributor)
+
+    def mint_approvals(self, **filters: Any) -> Iterator[MintApproval]:
+        """Iterate over the approvals that the caller's tenant gave, newest first.
+
+        Args:
+            **filters: `token` and `withdrawn` select approvals; `limit` is their number per page.
+        """
+        return self.api.mint_approvals(**filters)
+
+    def withdraw_mint_approval(self, approval_id: int) -> MintApproval:
+        """Withdraw an approval. It stays as a record."""
+        return self.api.withdraw_mint_approval(approval_id)
 
     def limits(self) -> RateLimit:
         """Fetch the caller's rate limit."""

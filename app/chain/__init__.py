@@ -1,0 +1,1 @@
+"""What the gateway asks of the chain, through the JSON-RPC API of an Ethereum node."""

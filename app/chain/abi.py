@@ -1,0 +1,48 @@
+"""The few kinds of values of Solidity's ABI that the gateway sends to contracts and reads."""
+
+from eth_hash.auto import keccak
+
+from app.core.ethereum import checksum_address
+
+_WORD = 32
+
+
+def encode_call(signature: str, *numbers: int) -> bytes:
+    """The data of a call. signature: such as `getToken(uint256)`; numbers: its uint256 arguments.
+
+    Raises OverflowError for a number that is not one of 256 bits.
+    """
+    arguments = b"".join(number.to_bytes(_WORD, "big") for number in numbers)
+    return keccak(signature.encode())[:4] + arguments
+
+
+def decode_bool(result: bytes) -> bool:
+    """A returned bool. Raises ValueError where it is none."""
+    number = _number(result, 0)
+    if number > 1:
+        raise ValueError("this is no bool")
+    return bool(number)
+
+
+def decode_address(result: bytes) -> str:
+    """A returned address, in EIP-55 form. Raises ValueError where it is none."""
+    if _number(result, 0) >= 1 << 160:
+        raise ValueError("this is no address")
+    return checksum_address(f"0x{result[12:_WORD].hex()}")
+
+
+def decode_string(result: bytes) -> str:
+    """A returned string. Raises ValueError where it is none, or not in UTF-8."""
+    start = _number(result, 0)
+    length = _number(result, start)
+    text = result[start + _WORD : start + _WORD + length]
+    if len(text) != length:
+        raise ValueError("this is no string")
+    return text.decode()
+
+
+def _number(result: bytes, at: int) -> int:
+    word = result[at : at + _WORD]
+    if len(word) != _WORD:
+        raise ValueError("the result is too short")
+    return int.from_bytes(word, "big")

@@ -1,0 +1,67 @@
+"""The improvement that an attestation is about, as the registry has it: model, lineage, token."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.registry.models import Model, Token
+from app.core.errors import NotMintableError
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """A registered improvement on a model of a token.
+
+    root: the tokenized model with which its lineage begins. token: that of `root`, which may belong
+    to another tenant than the improvement.
+    """
+
+    model: Model
+    root: Model
+    token: Token
+
+
+async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Improvement:
+    """The improvement that an attestation is about. data: of the attestation.
+
+    Raises NotMintableError where the attestation states anything else than the registry does: other
+    models than an improvement and its baseline, other contributors, or another metric than the one
+    that the token's holder registered.
+    """
+    model = await session.get(Model, data["model_id"]) if data["model_id"] else None
+    if model is None or model.baseline_model_id is None:
+        raise NotMintableError(
+            "Only a registered improvement can be minted: register the model (POST "
+            "/api/models/improved), and have it attested by its model_id."
+        )
+    if data["baseline"]["model_id"] != model.baseline_model_id:
+        raise NotMintableError(
+            f"The attestation compares {model.model_id} with another model than its baseline "
+            f"{model.baseline_model_id}. Have it attested by its model_id alone."
+        )
+    if _shares(data["contributors"]) != _shares(model.contributors):
+        raise NotMintableError(
+            "The attestation names other contributors than the registration. Have the model "
+            "attested without data_contribution."
+        )
+    root = await session.get(Model, model.root)
+    token = None if root is None or root.token is None else await session.get(Token, root.token)
+    if root is None or token is None:
+        raise NotMintableError(
+            f"The lineage of {model.model_id} begins with {model.root}, which is registered under "
+            "no token id. Only improvements on a tokenized model can be minted."
+        )
+    if data["primary_metric"] != root.metric_name:
+        raise NotMintableError(
+            f"The metric of the token id {token.symbol!r} is {root.metric_name}, and not "
+            f"{data['primary_metric']}. Have the model attested with primary_metric "
+            f"{root.metric_name}."
+        )
+    return Improvement(model, root, token)
+
+
+def _shares(contributors: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    members = ("address", "weight_bps", "data_size", "data_hash")
+    return [tuple(share[name] for name in members) for share in contributors]

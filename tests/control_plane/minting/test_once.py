@@ -1,0 +1,143 @@
+"""One improvement is minted once, whatever was attested, registered or requested how often."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from tests.support.gateway import RunningGateway
+from tests.support.minting import TokenMarket, attest, mint
+from tests.support.responses import good, refused
+from tests.support.sql import sql
+from tests.support.training import Training
+from tests.support.wallet import Wallet
+
+
+def rows(gateway: RunningGateway, model_id: str) -> list[tuple[Any, ...]]:
+    return sql(gateway, "select digest from mint_requests where model_id = %s", model_id)
+
+
+def expire(gateway: RunningGateway, model_id: str) -> None:
+    statement = "update mint_requests set deadline = now() - interval '1 hour' where model_id = %s"
+    sql(gateway, statement, model_id)
+
+
+def signed(market: TokenMarket, model_id: str) -> list[dict[str, Any]]:
+    tenant = market.holder.tenant
+    query: dict[str, Any] = {"action": "mint_request.signed", "tenant": tenant, "limit": 1000}
+    items = good(market.admin.get("/api/admin/audit", params=query))["items"]
+    return [event for event in items if event["details"]["model_id"] == model_id]
+
+
+def test_three_attestations_of_one_improvement_get_one_mint_request(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    model_id = market.improve(market.holder)["model_id"]
+    attestations = [attest(market.holder, model_id) for _ in range(3)]
+    assert len({document["hash"] for document in attestations}) == 3
+    found = [good(mint(market.holder, document)) for document in attestations]
+    assert found[0] == found[1] == found[2]
+    assert found[0]["attestation"] == attestations[0]["hash"]
+    assert rows(gateway, model_id) == [(found[0]["digest"],)]
+    # What was signed, and how often, is in the audit log.
+    (event,) = signed(market, model_id)
+    assert event["subject"] == attestations[0]["hash"]
+    assert event["details"]["digest"] == found[0]["digest"]
+    assert event["details"]["message"] == found[0]["typed_data"]["message"]
+    assert event["details"]["signer"] == found[0]["signers"][0]
+
+
+def test_parallel_requests_get_one_mint_request(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    model_id = market.improve(market.holder)["model_id"]
+    attestations = [attest(market.holder, model_id) for _ in range(2)]
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(lambda one: mint(market.holder, one), [*attestations] * 8))
+    digests = {good(response)["digest"] for response in responses}
+    assert len(digests) == 1
+    assert rows(gateway, model_id) == [(digests.pop(),)]
+    assert len(signed(market, model_id)) == 1
+
+
+def test_a_run_that_is_registered_twice_is_one_candidate(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    run_id = market.holder.run(accuracy=0.9)
+    first, second = (
+        market.improve(market.holder, run_id=run_id, name=name) for name in ("one", "two")
+    )
+    minted = good(mint(market.holder, attest(market.holder, first["model_id"])))
+    again = good(mint(market.holder, attest(market.holder, second["model_id"])))
+    assert again["digest"] == minted["digest"]
+    assert again["model_id"] == first["model_id"]
+    # Also not as an improvement on another model.
+    other = market.tokenize(market.holder, 0.5)
+    third = market.improve(
+        market.holder, run_id=run_id, name="three", baseline_model_id=other["model_id"]
+    )
+    problem = refused(
+        mint(market.holder, attest(market.holder, third["model_id"])), 409, "not_mintable"
+    )
+    assert first["model_id"] in problem["message"]
+
+
+def test_one_improvement_is_minted_for_one_model_number(gateway: RunningGateway) -> None:
+    with TokenMarket(gateway) as market:
+        document = market.attested(market.holder)
+        good(mint(market.holder, document))
+        assert market.number != "8"
+        good(market.bind("8"))
+        problem = refused(mint(market.holder, document), 409, "not_mintable")
+        assert market.number in problem["message"]
+        # Another improvement gets the new number.
+        message = good(mint(market.holder, market.attested(market.holder, 0.9)))["typed_data"]
+        assert message["message"]["modelId"] == "8"
+        path = f"/api/admin/tokens/{market.token_id}/model-number"
+        assert market.admin.delete(path).status_code == 204
+
+
+def test_a_new_one_is_signed_only_after_the_deadline_and_under_the_same_key(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    document = market.attested(market.holder)
+    model_id = document["data"]["model_id"]
+    first = good(mint(market.holder, document))
+    expire(gateway, model_id)
+    second = good(mint(market.holder, document))
+    assert second["signed_at"] > first["signed_at"]
+    assert second["deadline"] >= first["deadline"]
+    keys = {
+        one["typed_data"]["message"]["payload"]["anchors"]["idempotencyKey"]
+        for one in (first, second)
+    }
+    assert len(keys) == 1
+    assert rows(gateway, model_id) == [(second["digest"],)]
+    assert len(signed(market, model_id)) == 2
+
+
+def test_a_request_that_names_a_revoked_attestation_is_not_given_out_again(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    model_id = market.improve(market.holder)["model_id"]
+    wrong, right = (attest(market.holder, model_id) for _ in range(2))
+    good(mint(market.holder, wrong))
+    path = f"/api/attestations/{wrong['hash']}/revoke"
+    good(market.holder.client.post(path, json={"reason": "wrong test set"}))
+    problem = refused(mint(market.holder, right), 409, "not_mintable")
+    assert wrong["hash"] in problem["message"]
+    expire(gateway, model_id)
+    assert good(mint(market.holder, right))["attestation"] == right["hash"]
+
+
+def test_a_wallets_message_is_spent_by_a_mint_request(
+    gateway: RunningGateway, improver: Training
+) -> None:
+    wallet = Wallet()
+    with TokenMarket(gateway) as market, gateway.client() as client:
+        token = good(client.post("/api/auth/token", headers=wallet.headers()), 201)["access_token"]
+        with gateway.client(token) as signed_in:
+            document = market.attested(Training(signed_in, wallet.tenant))
+        good(market.approve(model_id=document["data"]["model_id"]), 201)
+        headers = wallet.headers()
+        path = f"/api/attestations/{document['hash']}/mint-request"
+        good(client.post(path, headers=headers))
+        refused(client.post(path, headers=headers), 401, "signature_spent")

@@ -1,0 +1,88 @@
+"""An Ethereum node under test: JSON-RPC over HTTP, with a ModelRegistry contract and its tokens."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
+
+REGISTRY = "0x" + "a1" * 20
+
+
+def _selector(signature: str) -> str:
+    return f"0x{keccak(text=signature)[:4].hex()}"
+
+
+class StandInNode:
+    """Responds to eth_chainId and eth_call.
+
+    models: the token's address and symbol, by model number. answer: replaces the next responses;
+    it gets the request's method, and returns status, headers and body, or None for the usual one.
+    requests: the methods of all requests.
+    """
+
+    def __init__(self, chain_id: int = 1) -> None:
+        self.chain_id = chain_id
+        self.models: dict[int, tuple[str, str]] = {}
+        self.answer: Callable[[str], tuple[int, dict[str, str], bytes] | None] = lambda _: None
+        self.requests: list[str] = []
+        self.url = ""
+
+    def result(self, method: str, params: list[Any]) -> str:
+        """The result of a method. Raises KeyError for a call that reverts."""
+        if method == "eth_chainId":
+            return hex(self.chain_id)
+        call = params[0]
+        selector, argument = call["data"][:10], call["data"][10:]
+        if call["to"].lower() == REGISTRY:
+            number = int(argument or "0", 16)
+            if selector == _selector("isRegistered(uint256)"):
+                return "0x" + encode(["bool"], [number in self.models]).hex()
+            if selector == _selector("getToken(uint256)"):
+                return "0x" + encode(["address"], [self.models[number][0]]).hex()
+        if selector == _selector("symbol()"):
+            symbols = {address.lower(): symbol for address, symbol in self.models.values()}
+            return "0x" + encode(["string"], [symbols[call["to"].lower()]]).hex()
+        raise KeyError(selector)
+
+
+@contextmanager
+def ethereum_node(node: StandInNode) -> Iterator[StandInNode]:
+    """Serves in a thread while the `with` block lasts; sets the node's url."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            node.requests.append(body["method"])
+            scripted = node.answer(body["method"])
+            if scripted is None:
+                response: dict[str, Any] = {"jsonrpc": "2.0", "id": body["id"]}
+                try:
+                    response["result"] = node.result(body["method"], body["params"])
+                except KeyError:
+                    response["error"] = {"code": 3, "message": "execution reverted"}
+                scripted = (200, {}, json.dumps(response).encode())
+            status, headers, content = scripted
+            self.send_response(status)
+            for name, value in {"content-length": str(len(content)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    node.url = f"http://127.0.0.1:{server.server_address[1]}/v3/SECRETKEY"
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield node
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
