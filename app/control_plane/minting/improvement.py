@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.registry.models import Model, Token
@@ -26,9 +27,10 @@ class Improvement:
 async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Improvement:
     """The improvement that an attestation is about. data: of the attestation.
 
-    Raises NotMintableError where the attestation states anything else than the registry does: other
-    models than an improvement and its baseline, other contributors, or another metric than the one
-    that the token's holder registered.
+    Raises NotMintableError where a registration of the lineage was withdrawn, and where the
+    attestation states anything else than the registry does: other models than an improvement and
+    its baseline, other contributors, or another metric than the one that the token's holder
+    registered.
     """
     model = await session.get(Model, data["model_id"]) if data["model_id"] else None
     if model is None or model.baseline_model_id is None:
@@ -53,6 +55,13 @@ async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Im
             f"The lineage of {model.model_id} begins with {model.root}, which is registered under "
             "no token id. Only improvements on a tokenized model can be minted."
         )
+    withdrawn = await session.scalar(
+        select(Model.model_id)
+        .where(Model.model_id.in_(model.path), Model.withdrawn_at.is_not(None))
+        .limit(1)
+    )
+    if withdrawn is not None:
+        raise NotMintableError(f"The registration of {withdrawn} was withdrawn.")
     if data["primary_metric"] != root.metric_name:
         raise NotMintableError(
             f"The metric of the token id {token.symbol!r} is {root.metric_name}, and not "

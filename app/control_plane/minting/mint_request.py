@@ -86,6 +86,12 @@ def require_mintable(data: Mapping[str, Any]) -> None:
             f"{metric} is not a proportion between 0 and 1, so its improvement is not in "
             "percentage points."
         )
+    # Attestations of earlier releases do not say it.
+    if data["delta"][metric].get("direction", "guessed") == "guessed":
+        raise NotMintableError(
+            f"Whether a higher or a lower {metric} is better was only guessed, since its name does "
+            "not tell. Say it with higher_is_better, when the models are registered."
+        )
     if data["delta_one"] < MIN_POINTS:
         raise SmallImprovementError(
             f"{metric} improves by {data['delta_one']:g} percentage points; minting needs at least "

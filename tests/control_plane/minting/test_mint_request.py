@@ -11,6 +11,7 @@ from app.core.request.principal import Scope
 from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, attest, mint
 from tests.support.responses import good, refused
+from tests.support.sql import sql
 from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.training import Training
 
@@ -103,7 +104,7 @@ def test_the_weights_of_one_wallet_are_added_up(market: TokenMarket) -> None:
         data_contribution=[
             {"contributor": CONTRIBUTOR, "weight_bps": 4000, "data_hash": "a"},
             {"contributor": CONTRIBUTOR, "weight_bps": 3500, "data_hash": "b"},
-            {"contributor": "0x" + "11" * 20, "weight_bps": 2500},
+            {"contributor": "0x" + "7c" * 20, "weight_bps": 2500},
         ],
     )
     contributors = good(mint(market.holder, document))["typed_data"]["message"]["contributors"]
@@ -194,6 +195,29 @@ def test_the_metric_that_counts_is_the_tokens(market: TokenMarket) -> None:
     right = attest(market.holder, improved["model_id"], primary_metric="accuracy")
     message = good(mint(market.holder, right))["typed_data"]["message"]
     assert message["payload"]["anchors"]["metricName"] == "accuracy"
+
+
+def test_a_metric_whose_direction_was_only_guessed_mints_nothing(gateway: RunningGateway) -> None:
+    with TokenMarket(gateway, "zorbness") as market:
+        document = market.attested(market.holder)
+        assert document["data"]["delta"]["zorbness"]["direction"] == "guessed"
+        problem = refused(mint(market.holder, document), 409, "not_mintable")
+        assert "higher_is_better" in problem["message"]
+        said = {"higher_is_better": {"zorbness": True}}
+        root = market.tokenize(market.holder, 0.85, **said)
+        document = market.attested(market.holder, baseline_model_id=root["model_id"])
+        assert good(mint(market.holder, document))["delta_one"] == 3.0
+
+
+def test_a_withdrawn_registration_mints_nothing(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    document = market.attested(market.holder)
+    model_id = document["data"]["model_id"]
+    good(mint(market.holder, document))
+    sql(gateway, "update models set withdrawn_at = now() where model_id = %s", model_id)
+    problem = refused(mint(market.holder, document), 409, "not_mintable")
+    assert "withdrawn" in problem["message"]
 
 
 @pytest.mark.parametrize("stated", [{"chain_model_id": "-1"}, {"chain_model_id": str(2**256)}])
