@@ -27,10 +27,10 @@ class Improvement:
 async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Improvement:
     """The improvement that an attestation is about. data: of the attestation.
 
-    Raises NotMintableError where a registration of the lineage was withdrawn, and where the
-    attestation states anything else than the registry does: other models than an improvement and
-    its baseline, other contributors, or another metric than the one that the token's holder
-    registered.
+    Raises NotMintableError where a registration of the lineage was withdrawn, where MLflow no
+    longer has the version, and where the attestation states anything else than the registry does:
+    other models than an improvement and its baseline, other contributors, or another metric than
+    the one that the token's holder registered.
     """
     model = await session.get(Model, data["model_id"]) if data["model_id"] else None
     if model is None or model.baseline_model_id is None:
@@ -38,6 +38,8 @@ async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Im
             "Only a registered improvement can be minted: register the model (POST "
             "/api/models/improved), and have it attested by its model_id."
         )
+    if model.gone_at is not None:
+        raise NotMintableError(f"MLflow no longer has the version of {model.model_id}.")
     if data["baseline"]["model_id"] != model.baseline_model_id:
         raise NotMintableError(
             f"The attestation compares {model.model_id} with another model than its baseline "

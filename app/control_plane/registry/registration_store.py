@@ -221,7 +221,7 @@ async def give_up(
     registration.settle_at = None if holder is None else at + timedelta(seconds=lease)
     await session.flush()
     if plan.token is not None:
-        await _release_token(session, plan.token)
+        await tokens.release(session, plan.token)
     audit.record(
         session,
         plan.actor,

@@ -209,15 +209,22 @@ def test_a_metric_whose_direction_was_only_guessed_mints_nothing(gateway: Runnin
         assert good(mint(market.holder, document))["delta_one"] == 3.0
 
 
-def test_a_withdrawn_registration_mints_nothing(
-    gateway: RunningGateway, market: TokenMarket
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("update models set withdrawn_at = now() where model_id = %s", "was withdrawn"),
+        ("update models set gone_at = now() where model_id = %s", "no longer has"),
+    ],
+)
+def test_a_withdrawn_or_deleted_model_mints_nothing(
+    gateway: RunningGateway, market: TokenMarket, change: str, says: str
 ) -> None:
     document = market.attested(market.holder)
     model_id = document["data"]["model_id"]
     good(mint(market.holder, document))
-    sql(gateway, "update models set withdrawn_at = now() where model_id = %s", model_id)
+    sql(gateway, change, model_id)
     problem = refused(mint(market.holder, document), 409, "not_mintable")
-    assert "withdrawn" in problem["message"]
+    assert says in problem["message"]
 
 
 @pytest.mark.parametrize("stated", [{"chain_model_id": "-1"}, {"chain_model_id": str(2**256)}])
