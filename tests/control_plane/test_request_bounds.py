@@ -82,6 +82,8 @@ def test_what_has_no_bound_is_found() -> None:
     assert list(unbounded("", schema)) == [".a: text", ".b: list", ".b[]: text", ".c: map"]
 
 
+# Of nothing that exists.
+IDS = {"digest": "0" * 64, "key_id": "a", "token_id": "a"}
 WITH_BODY = [
     (method, path, schema)
     for method, path in OPERATIONS
@@ -102,7 +104,7 @@ def test_unknown_members_cause_few_problems(
     client: httpx.Client, method: str, path: str, schema: Document, many: int
 ) -> None:
     body = dict.fromkeys((f"{number:x}" for number in range(many)), 0)
-    response = client.request(method, path.format(digest="0" * 64, key_id="a"), json=body)
+    response = client.request(method, path.format(**IDS), json=body)
     assert len(response.content) < MOST_BYTES
     if response.status_code == 413:  # where documents have 16 KiB at most
         return
@@ -156,7 +158,7 @@ def test_a_problem_does_not_repeat_long_text(
     for name in resolve(DOCUMENT, schema).get("properties", {"hash": {}}):
         for text in texts:
             body = {name: text}
-            response = client.request(method, path.format(digest="0" * 64, key_id="a"), json=body)
+            response = client.request(method, path.format(**IDS), json=body)
             assert "x" * 400 not in response.text
             assert "é" * 400 not in json.dumps(response.json(), ensure_ascii=False)
             assert len(response.content) < MOST_BYTES

@@ -13,12 +13,11 @@ from app.control_plane.registry.fields import TokenId
 from app.control_plane.registry.models import Token
 from app.rest.fields import Label
 from app.rest.pagination import Cursor, PageSize
+from app.rest.request_model import RequestModel
 
 
-class ReservationRequest(BaseModel):
+class ReservationRequest(RequestModel):
     """For whom a token id is reserved."""
-
-    model_config = ConfigDict(extra="forbid")
 
     tenant: Label | None = Field(
         description="The tenant, which is created if it does not exist; null: for nobody, so that "
@@ -31,10 +30,8 @@ class ReservationRequest(BaseModel):
     )
 
 
-class BindingRequest(BaseModel):
+class BindingRequest(RequestModel):
     """The model number to bind to a token id."""
-
-    model_config = ConfigDict(extra="forbid")
 
     chain_model_id: ModelNumber
 
@@ -75,10 +72,10 @@ class TokenView(BaseModel):
         )
 
 
-class ApprovalRequest(BaseModel):
+class ApprovalRequest(RequestModel):
     """What the holder of a token approves: one improvement, or one contributor."""
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
     token_id: TokenId
     model_id: Label | None = Field(
@@ -116,8 +113,6 @@ class ApprovalView(BaseModel):
 class ApprovalFilter(BaseModel):
     """Which of the caller's approvals to list."""
 
-    model_config = ConfigDict(extra="forbid")
-
     token: Label | None = Field(default=None, description="A token id, in any casing.")
     withdrawn: bool | None = Field(
         default=None, description="true: only withdrawn ones; false: only those in force."
@@ -126,7 +121,7 @@ class ApprovalFilter(BaseModel):
     limit: PageSize = 100
 
 
-class MintRequestBody(BaseModel):
+class MintRequestBody(RequestModel):
     """What the caller expects of the mint request."""
 
     model_config = ConfigDict(
