@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0007"
-down_revision = "0008"
+down_revision = "0006"
 
 # How many rows each tenant has of what counts on a quota.
 COUNTS = """

@@ -5,7 +5,7 @@ from alembic import op
 from sqlalchemy.dialects import postgresql
 
 revision = "0008"
-down_revision = "0006"
+down_revision = "0007"
 
 # Each replaces an index of the same name, or is new. The first columns are those of a filter, the
 # last ones the order of the list.
