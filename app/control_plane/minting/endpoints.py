@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request
 from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.schemas import Hash
 from app.control_plane.minting.schemas import MintRequestBody, MintRequestView
-from app.control_plane.minting.signing import sign_mint_request
+from app.control_plane.minting.service import sign_mint_request
 from app.core.app_state import state_of
 from app.rest.dependencies import Attesting, ChangeSession, CurrentActor
 
