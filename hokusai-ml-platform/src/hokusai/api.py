@@ -181,13 +181,14 @@ class GatewayAPI:
             self.client.request("POST", "/mint-approvals", json=given, idempotent=True)
         )
 
-    def mint_approvals(self, **filters: Any) -> Iterator[MintApproval]:
+    def mint_approvals(self, *, limit: int | None = None, **filters: Any) -> Iterator[MintApproval]:
         """Iterate over the approvals that the caller's tenant gave: `GET /api/mint-approvals`.
 
         Args:
-            **filters: `token` and `withdrawn` select approvals; `limit` is their number per page.
+            limit: The most approvals to yield; all by default.
+            **filters: `token` and `withdrawn` select approvals.
         """
-        return (MintApproval(item) for item in self.pages("/mint-approvals", filters))
+        return (MintApproval(item) for item in self.items("/mint-approvals", filters, limit))
 
     def withdraw_mint_approval(self, approval_id: int) -> MintApproval:
         """Withdraw an approval: `POST /api/mint-approvals/{id}/withdraw`."""

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any, Mapping
 
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
 from hokusai.cli.output import write_json, write_record, write_table
-
-# The most approvals that are fetched per page.
-_PAGE_SIZE = 100
 
 
 @click.command("mint-request")
@@ -88,9 +84,7 @@ def list_approvals(
 ) -> None:
     """List the approvals that your tenant gave, newest first."""
     withdrawn = None if with_withdrawn else "false"
-    page_size = min(limit, _PAGE_SIZE)
-    pages = connect(url).mint_approvals(token=token, withdrawn=withdrawn, limit=page_size)
-    shown = list(itertools.islice(pages, limit))
+    shown = list(connect(url).mint_approvals(limit=limit, token=token, withdrawn=withdrawn))
     if as_json:
         write_json({"approvals": [dict(approval) for approval in shown]})
         return

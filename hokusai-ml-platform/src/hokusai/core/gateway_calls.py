@@ -162,13 +162,14 @@ class GatewayCalls:
         """
         return self.api.approve_mint(token_id, model_id=model_id, contributor=contributor)
 
-    def mint_approvals(self, **filters: Any) -> Iterator[MintApproval]:
+    def mint_approvals(self, *, limit: int | None = None, **filters: Any) -> Iterator[MintApproval]:
         """Iterate over the approvals that the caller's tenant gave, newest first.
 
         Args:
-            **filters: `token` and `withdrawn` select approvals; `limit` is their number per page.
+            limit: The most approvals to yield; all by default.
+            **filters: `token` and `withdrawn` select approvals.
         """
-        return self.api.mint_approvals(**filters)
+        return self.api.mint_approvals(limit=limit, **filters)
 
     def withdraw_mint_approval(self, approval_id: int) -> MintApproval:
         """Withdraw an approval. It stays as a record."""
