@@ -126,6 +126,8 @@ class Workspaces:
             return cached
         if await self._mlflow.has_experiment(known.name, known.default_experiment):
             return None
+        # The workspace itself may have been removed, too.
+        await self._mlflow.create_workspace(known.name)
         experiment = await self._create_default(tenant, known.name)
         log.warning("workspace.default_renewed", tenant=tenant, workspace=known.name)
         self._cache[tenant] = workspace = Workspace(known.name, experiment)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.subjects import Subject
@@ -40,16 +40,7 @@ async def find_by_version(
     session: AsyncSession, tenant: str, version: ModelVersion
 ) -> Subject | None:
     """The model of a tenant that is registered with a version, also under an earlier name."""
-    query = select(Model).where(
-        Model.tenant == tenant,
-        Model.mlflow_version == version.version,
-        or_(
-            Model.mlflow_created_at == version.created,
-            Model.mlflow_created_at.is_(None) & (Model.mlflow_name == version.name),
-        ),
-        Model.run_id.is_not_distinct_from(version.run_id),
-        is_current(),
-    )
+    query = select(Model).where(Model.tenant == tenant, _is_of(version), is_current())
     model = (await session.scalars(query)).first()
     return None if model is None else await _subject(session, model)
 
@@ -60,11 +51,22 @@ async def is_registered_as_private(
     """Whether a run or version is, or was, that of a private model of the tenant."""
     names = [Model.run_id == run_id] if run_id is not None else []
     if version is not None:
-        names.append(
-            (Model.mlflow_name == version.name) & (Model.mlflow_version == version.version)
-        )
+        names.append(_is_of(version))
     query = select(Model.model_id).where(Model.tenant == tenant, Model.private, or_(*names))
     return bool(names) and (await session.scalars(query.limit(1))).first() is not None
+
+
+def _is_of(version: ModelVersion) -> ColumnElement[bool]:
+    """SQL: whether a record is that of a version, also under another name."""
+    return (
+        (Model.mlflow_version == version.version)
+        & or_(
+            Model.mlflow_created_at == version.created,
+            # Recorded by a release that did not store it.
+            Model.mlflow_created_at.is_(None) & (Model.mlflow_name == version.name),
+        )
+        & Model.run_id.is_not_distinct_from(version.run_id)
+    )
 
 
 async def _subject(session: AsyncSession, model: Model) -> Subject:

@@ -349,6 +349,24 @@ def test_a_private_model_stays_private_after_its_version_is_gone(
     refused(stranger.client.get(f"/api/attestations/{document['hash']}"), 404, "not_found")
 
 
+def test_a_public_model_under_the_freed_name_of_a_private_one_is_public(
+    owner: Training, stranger: Training
+) -> None:
+    name = f"freed-{secrets.token_hex(4)}"
+    body = {"model_type": "c", "name": name}
+    owner.registered("baseline", run_id=owner.run(accuracy=0.9), private=True, **body)
+    good(
+        owner.client.request(
+            "DELETE", "/api/mlflow/api/2.0/mlflow/registered-models/delete", json={"name": name}
+        )
+    )
+    public = owner.registered("baseline", run_id=owner.run(accuracy=0.8), **body)
+    assert public["mlflow_version"] == "1"
+    document = good(attest(owner, model_name=name, model_version="1"), 201)
+    assert document["data"]["model_id"] == public["model_id"]
+    good(stranger.client.get(f"/api/attestations/{document['hash']}"))
+
+
 @pytest.mark.parametrize(("wish", "status"), [(None, 404), (True, 404), (False, 200)])
 def test_a_run_that_nobody_has_registered_is_private_unless_asked(
     owner: Training, stranger: Training, wish: bool | None, status: int
