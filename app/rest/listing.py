@@ -20,7 +20,7 @@ from app.rest.pagination import decode_cursor, decode_number, encode_cursor
 View = TypeVar("View", bound=BaseModel)
 
 EXAMINED = 2000
-MAX_BYTES = 1_000_000
+MAX_BYTES = 256 * 1024
 # Few enough that the longest rows, of some hundred KB, fit into memory.
 BATCH = 50
 

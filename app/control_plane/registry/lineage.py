@@ -5,12 +5,12 @@ from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from app.control_plane.registry.listing import VISIBLE
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.schemas import LineageView
+from app.control_plane.registry.schemas import LineageNode, LineageView
 from app.control_plane.registry.service import AttestationsByModel, lineage_node
 from app.core.errors import NotFoundError
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
-from app.rest.listing import Listing, by_number, load_page
+from app.rest.listing import MAX_BYTES, Listing, by_number, load_page
 
 _REQUESTED = Statement(
     select(Model.root, Model.path).where(Model.model_id == bindparam("model_id"), VISIBLE)
@@ -29,8 +29,22 @@ _PATH = Statement(
     .where(Model.model_id == any_(bindparam("path", type_=ARRAY(TEXT))), VISIBLE)
     .order_by(Model.number)
 )
-# The models of a path that the first page shows in any case.
-_SHOWN_OF_PATH = 100
+# The models of a path that the first page shows as well, as far as they have `MAX_BYTES`.
+_SHOWN_OF_PATH = 10
+
+
+async def _path_nodes(reads: Reads, path: list[str], own: str) -> dict[str, LineageNode]:
+    """The models of a path, those next to its end first where they are too large together."""
+    rows = await reads.all(_PATH, path=path, own=own) if path else []
+    nodes: list[LineageNode] = []
+    size = 0
+    for row in reversed(rows):
+        node = lineage_node(row)
+        size += len(node.model_dump_json())
+        if nodes and size > MAX_BYTES:
+            break
+        nodes.append(node)
+    return {node.model.model_id: node for node in reversed(nodes)}
 
 
 async def show_lineage(
@@ -56,8 +70,7 @@ async def show_lineage(
     nodes = {node.model.model_id: node for node, _ in items}
     if cursor is None:
         path = [one for one in requested.path[-_SHOWN_OF_PATH:] if one not in nodes]
-        rows = await reads.all(_PATH, path=path, own=own) if path else []
-        nodes |= {row.model_id: lineage_node(row) for row in rows}
+        nodes |= await _path_nodes(reads, path, own)
     attestations = await attestations_by_model(reads, list(nodes), principal)
     for node in nodes.values():
         node.attestations = attestations[node.model.model_id]

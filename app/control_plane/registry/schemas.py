@@ -314,7 +314,7 @@ class LineageView(BaseModel):
     root: str = Field(description="The id of the first baseline.")
     nodes: list[LineageNode] = Field(
         description="Oldest first, so that each model comes after its baseline. The first page "
-        "also has the last 100 models of `path`, wherever they are in the tree."
+        "also has the last 10 models of `path`, wherever they are in the tree."
     )
     path: list[str] = Field(description="The ids from the first baseline to the requested model.")
     complete: bool = Field(description="Whether `nodes` holds the whole tree.")
