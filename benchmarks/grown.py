@@ -13,7 +13,7 @@ from benchmarks.fill import CONTRIBUTOR, RARE_ACTION, ROOT, fill
 from benchmarks.launcher import Launcher, Target
 from benchmarks.load import small_requests
 from benchmarks.report import Rounds, Table, Verdict
-from benchmarks.stack import COMMAND, gateway_settings, start_backend
+from benchmarks.stack import COMMAND, UNLIMITED, gateway_settings, start_backend
 
 MAX_MILLISECONDS = 10
 MAX_MICROSECONDS = 600
@@ -82,6 +82,7 @@ def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
     """Run `grown`: each read in turn, on one connection; and `grown-model`, one model by wrk."""
     backend = start_backend(launcher, "grown-direct")
     settings = gateway_settings(launcher, backend.base, "grown")
+    settings["HOKUSAI_ANONYMOUS_LIMIT"] = str(UNLIMITED)
     url = f"http://127.0.0.1:{settings['HOKUSAI_PORT']}"
     pid = launcher.start("grown-gateway", COMMAND, f"{url}/livez", environment=settings)
     key = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()
