@@ -52,6 +52,8 @@ from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
 from app.edge.cors import CrossOrigin, Preflight
 from app.edge.documents import Documents
+from app.edge.held_memory import HeldMemory
+from app.edge.http1.unread_data import MAX_UNREAD, MAX_UNREAD_OF_ADDRESS
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.request_rules import RequestRules
 from app.mlflow.client import MLflowClient
@@ -192,10 +194,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = lifecycle = RequestLifecycle(app, metrics, settings.access_log, cross_origin)
     fast_path = FastPath(lifecycle, rules, failures, identity, limit, proxy, upstream)
+    unread_responses = HeldMemory(total=MAX_UNREAD, per_address=MAX_UNREAD_OF_ADDRESS)
+    held = {"documents": documents.held, "responses": unread_responses}
     state_metrics = StateMetrics(
-        metrics, fast_path, lifecycle, limiter, upstream, database, mlflow, checks
+        metrics, fast_path, lifecycle, limiter, held, upstream, database, mlflow, checks
     )
-    return Gateway(app, api, fast_path, api.state.services)
+    return Gateway(app, api, fast_path, api.state.services, unread_responses)
 
 
 class PlaneRouter:
@@ -222,13 +226,22 @@ class Gateway:
 
     fast_path: the server's protocol passes requests to it first: see `FastPath`.
     services: the parts of the application, by their types.
+    unread_responses: the server's protocol counts with it what clients do not read.
     """
 
-    def __init__(self, app: ASGIApp, api: ASGIApp, fast_path: FastPath, services: AppState) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        api: ASGIApp,
+        fast_path: FastPath,
+        services: AppState,
+        unread_responses: HeldMemory,
+    ) -> None:
         self.app = app
         self.api = api
         self.fast_path = fast_path
         self.services = services
+        self.unread_responses = unread_responses
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         return (self.api if scope["type"] == "lifespan" else self.app)(scope, receive, send)

@@ -7,6 +7,7 @@ how often Prometheus scrapes.
 
 import asyncio
 import os
+from collections.abc import Mapping
 from importlib.metadata import version
 from threading import Lock
 
@@ -21,6 +22,7 @@ from app.core.errors import GatewayError
 from app.data_plane.fast_path import FastPath
 from app.data_plane.upstream.client import UpstreamClient
 from app.database.engine import Database
+from app.edge.held_memory import HeldMemory
 from app.edge.lifecycle import RequestLifecycle
 from app.mlflow.client import MLflowClient
 from app.telemetry.metrics import Metrics
@@ -41,15 +43,18 @@ class StateMetrics:
         fast_path: FastPath,
         lifecycle: RequestLifecycle,
         limiter: Limiter,
+        held: Mapping[str, HeldMemory],
         upstream: UpstreamClient,
         database: Database,
         mlflow: MLflowClient,
         checks: ReadinessChecks,
     ) -> None:
+        """held: the memory that is held for clients, by what it is held for."""
         self._metrics = metrics
         self._fast_path = fast_path
         self._lifecycle = lifecycle
         self._limits = limiter.limits
+        self._held = held
         self._upstream = upstream
         self._database = database
         self._mlflow = mlflow
@@ -82,6 +87,9 @@ class StateMetrics:
             self._increase_to(metrics.body_bytes, "out", self._lifecycle.bytes_out)
             for limit in self._limits:
                 self._increase_to(metrics.limited, limit.name, limit.refused)
+            for purpose, memory in self._held.items():
+                metrics.client_memory.labels(purpose).set(memory.size)
+                self._increase_to(metrics.client_memory_ended, purpose, memory.ended)
 
     async def run(self) -> None:
         """Query PostgreSQL and MLflow every few seconds, until cancelled."""

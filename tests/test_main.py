@@ -80,7 +80,7 @@ async def test_paths_below_api_mlflow_go_to_the_data_plane(path: bytes, is_proxi
 
 async def test_the_lifespan_is_that_of_fastapi() -> None:
     app, api = Recorder(), Recorder()
-    gateway = Gateway(app, api, fast_path=None, services=AppState({}))  # type: ignore[arg-type]
+    gateway = Gateway(app, api, fast_path=None, services=AppState({}), unread_responses=None)  # type: ignore[arg-type]
     await gateway({"type": "lifespan"}, nothing, nothing)
     await gateway({"type": "http"}, nothing, nothing)
     assert (app.calls, api.calls) == (["http"], ["lifespan"])

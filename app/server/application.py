@@ -55,8 +55,9 @@ class Application:
 
     def __init__(self, gateway: "Gateway") -> None:
         self.gateway = gateway
-        # The HTTP protocol (app/edge/http1/protocol.py) reads it from the application.
+        # The HTTP protocol (app/edge/http1/protocol.py) reads both from the application.
         self.fast_path = gateway.fast_path
+        self.unread_responses = gateway.unread_responses
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Awaitable[None]:
         if scope["type"] == "lifespan":

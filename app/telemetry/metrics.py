@@ -84,6 +84,12 @@ class Metrics:
             ["limit"],
             registry=registry,
         )
+        self.client_memory_ended = Counter(
+            "hokusai_client_memory_ended",
+            "Unfinished documents and unread responses that were ended for the memory they took.",
+            ["purpose"],
+            registry=registry,
+        )
         self.body_bytes = Counter(
             "hokusai_body_bytes",
             "Bytes of the bodies of requests (in) and responses (out).",
@@ -99,6 +105,11 @@ class Metrics:
         self.in_flight = self._summed_gauge("hokusai_requests_in_flight", "Requests in progress.")
         self.client_connections = self._summed_gauge(
             "hokusai_client_connections", "Open connections from clients."
+        )
+        self.client_memory = self._summed_gauge(
+            "hokusai_client_memory_bytes",
+            "Bytes held for documents that clients send, and responses that they do not read.",
+            "purpose",
         )
         self.upstream_connections = self._summed_gauge(
             "hokusai_upstream_connections", "Connections to MLflow.", "state"

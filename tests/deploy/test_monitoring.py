@@ -29,6 +29,8 @@ def exposed() -> Scrape:
     metrics.set_readiness({"upstream": True})
     metrics.limited.labels("principal")
     metrics.body_bytes.labels("in")
+    metrics.client_memory.labels("documents")
+    metrics.client_memory_ended.labels("documents")
     for gauge in (metrics.upstream_connections, metrics.database_connections):
         gauge.labels("in_use")
     for gauge in (metrics.build, metrics.upstream_build):

@@ -37,7 +37,7 @@ async def start(messages: list[dict[str, Any]], error: Exception | None = None) 
         return {"type": "lifespan.startup"}
 
     running: Any = gateway
-    running.fast_path = SimpleNamespace()
+    running.fast_path = running.unread_responses = SimpleNamespace()
     await Application(running)({"type": "lifespan", "state": {}}, receive, send)
     return told
 

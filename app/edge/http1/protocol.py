@@ -23,6 +23,7 @@ from app.edge.http1.interfaces import FastPath, FastPathCycle
 from app.edge.http1.keep_alive import KeepAliveProtocol
 from app.edge.http1.lingering_transport import LingeringTransport
 from app.edge.http1.refusals import check_head, error_response, parse_error
+from app.edge.http1.unread_data import UnreadData
 from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import MAX_HEAD, METHODS
 
@@ -52,8 +53,7 @@ class StrictProtocol(KeepAliveProtocol):
         self._progress = False
         self._refusal: GatewayError | None = None
         self._lingering: LingeringTransport | None = None
-        # Runs while the write buffer is full because the client does not read.
-        self._send_timer: asyncio.TimerHandle | None = None
+        self._unread: UnreadData | None = None
         # What the application offers to fully received requests, if anything.
         self._fast_path: FastPath | None = getattr(self.app, "fast_path", None)
         # The body received so far of a request that may take the fast path; None for any other.
@@ -83,12 +83,15 @@ class StrictProtocol(KeepAliveProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)
+        # What the application counts the memory of all connections with, if it does.
+        self._unread = UnreadData(transport, getattr(self.app, "unread_responses", None))
         super().connection_made(self._lingering)  # type: ignore[arg-type]
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._on_head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end_head()
-        self._cancel_send_timer()
+        assert self._unread is not None
+        self._unread.end()
         assert self._lingering is not None
         self._lingering.connection_lost()
         super().connection_lost(exc)
@@ -138,13 +141,12 @@ class StrictProtocol(KeepAliveProtocol):
     def pause_writing(self) -> None:
         """The write buffer is full. A request that waits for room occupies MLflow as well."""
         super().pause_writing()
-        self._cancel_send_timer()
-        self._send_timer = self.loop.call_later(
-            lingering_transport.SEND_TIMEOUT, self.transport.abort
-        )
+        assert self._unread is not None
+        self._unread.begin(self._client_address())
 
     def resume_writing(self) -> None:
-        self._cancel_send_timer()
+        assert self._unread is not None
+        self._unread.end()
         super().resume_writing()
 
     def check_send_timeout(self, silent: float) -> None:
@@ -157,10 +159,13 @@ class StrictProtocol(KeepAliveProtocol):
         assert self._lingering is not None
         self._lingering.flush()
 
-    def _cancel_send_timer(self) -> None:
-        if self._send_timer is not None:
-            self._send_timer.cancel()
-            self._send_timer = None
+    def _client_address(self) -> str:
+        """The address of the client of the running request, which may be behind a proxy."""
+        running: Any = self._running
+        scope = getattr(running, "scope", {})
+        context = getattr(running, "context", None) or scope.get("context")
+        address: str = context.client if context is not None else ""
+        return address or (self.client[0] if self.client else "")
 
     # --- callbacks of the parser ---
 

@@ -1,0 +1,53 @@
+"""Bounds the time and the memory for what a client does not read."""
+
+import asyncio
+
+import structlog
+
+from app.core.client_address import failure_address
+from app.edge.held_memory import HeldMemory, Holding
+from app.edge.http1 import lingering_transport
+
+log = structlog.get_logger()
+
+# Bytes of responses in memory that nobody has read, and of those of one client address. A write
+# buffer counts while it is full: from 64 KiB on.
+MAX_UNREAD = 64 * 1024 * 1024
+MAX_UNREAD_OF_ADDRESS = 32 * 1024 * 1024
+
+
+class UnreadData:
+    """What was written for one client while its write buffer is full.
+
+    transport: is aborted if nothing is read for SEND_TIMEOUT, or if others need the memory.
+    memory: counts it; None where nothing does.
+    """
+
+    def __init__(self, transport: asyncio.Transport, memory: HeldMemory | None) -> None:
+        self._transport = transport
+        self._memory = memory
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._holding: Holding | None = None
+
+    def begin(self, address: str) -> None:
+        """The buffer is full. address: of the client."""
+        self.end()
+        self._timer = self._loop.call_later(lingering_transport.SEND_TIMEOUT, self._transport.abort)
+        if self._memory is not None:
+            self._holding = self._memory.hold(failure_address(address), self._on_end)
+            self._holding.grow(self._transport.get_write_buffer_size())
+
+    def end(self) -> None:
+        """There is room in the buffer, or the connection has ended."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._holding is not None:
+            self._holding.release()
+            self._holding = None
+
+    def _on_end(self, _: bool) -> None:
+        log.info("response.unread", client=self._holding.address if self._holding else None)
+        # Not now: it may be this very transport that is writing.
+        self._loop.call_soon(self._transport.abort)
