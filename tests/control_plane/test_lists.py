@@ -12,11 +12,13 @@ import asyncpg
 import httpx
 import pytest
 
+from app.control_plane.reference.openapi import operations, resolve
 from app.core.request.principal import Scope
 from app.database.reads import Reads, Statement
 from app.rest.listing import EXAMINED, MAX_BYTES
 from benchmarks.fill import CONTRIBUTOR, ROOT, fill
 from benchmarks.grown import READS
+from tests.control_plane.openapi_document import DOCUMENT
 from tests.support.gateway import RunningGateway
 from tests.support.sql import sql
 
@@ -194,3 +196,20 @@ def test_a_cursor_of_another_list_is_refused(client: httpx.Client, cursor: str) 
     for path in ("/api/models", "/api/admin/audit", "/api/attestations"):
         response = client.get(path, params={"cursor": cursor})
         assert (response.status_code, response.json()["reason"]) == (400, "invalid_parameter")
+
+
+def described_lists() -> Iterator[tuple[str, set[str]]]:
+    """The path of each described list, and the names of its query parameters."""
+    for method, path, operation in operations(DOCUMENT):
+        media = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+        schema = resolve(DOCUMENT, media.get("schema", {}))
+        if method == "GET" and (
+            schema.get("type") == "array" or "items" in schema.get("properties", {})
+        ):
+            yield path, {one["name"] for one in operation.get("parameters", [])}
+
+
+def test_every_list_has_pages() -> None:
+    found = dict(described_lists())
+    assert "/api/models" in found
+    assert [path for path, names in found.items() if not {"cursor", "limit"} <= names] == []
