@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -95,7 +96,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         direct_url=direct_url.get_secret_value() if direct_url else None,
     )
     upstream = UpstreamClient.from_settings(
-        settings, map_error=map_error, on_failure=metrics.count_upstream_error
+        settings,
+        map_error=partial(map_error, artifacts=settings.data_dir / "mlflow"),
+        on_failure=metrics.count_upstream_error,
     )
     authorization = settings.mlflow_authorization
     mlflow_credential = authorization.get_secret_value() if authorization else None

@@ -1,9 +1,11 @@
 """Faults of MLflow and of what it stands on, recognised in its error responses."""
 
 import re
+from pathlib import Path
 
 import structlog
 
+from app.core.disk_space import MIN_FREE, describe, free_bytes
 from app.core.errors import (
     UpstreamCredentialError,
     UpstreamError,
@@ -25,6 +27,10 @@ _NO_SPACE = re.compile(
 # SQLAlchemy's text for an error of a database driver, such as "(psycopg2.OperationalError) …".
 _DRIVER_ERROR = re.compile(r"\((?:[a-z_]\w*\.)+\w+\) ")
 _MAX_LOGGED = 300
+_FULL = (
+    "MLflow has no space left to store this. The gateway's operator has to free some; until then "
+    "nothing can be written."
+)
 
 
 def known_fault(status: int, text: str) -> UpstreamError | None:
@@ -41,11 +47,20 @@ def known_fault(status: int, text: str) -> UpstreamError | None:
         )
     if status >= 500 and _NO_SPACE.search(text):
         log.error("upstream.storage_full", status=status, error=_first_line(text))
-        return UpstreamStorageFullError(
-            "MLflow has no space left to store this. The gateway's operator has to free some; "
-            "until then nothing can be written."
-        )
+        return UpstreamStorageFullError(_FULL)
     return None
+
+
+def full_disk(status: int, directory: Path | None) -> UpstreamStorageFullError | None:
+    """The error for a failure without a message, where the disk of MLflow's files is full.
+
+    directory: on that disk, if it is one of this machine.
+    """
+    free = free_bytes(directory) if directory is not None else None
+    if free is None or directory is None or free >= MIN_FREE:
+        return None
+    log.error("upstream.storage_full", status=status, error=describe(directory, free))
+    return UpstreamStorageFullError(_FULL)
 
 
 def without_driver_error(status: int, message: str) -> str:

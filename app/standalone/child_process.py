@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from app.core.disk_space import MIN_FREE, describe, free_bytes
 from app.core.errors import StartupError
 from app.standalone import child_launcher
 
@@ -138,9 +139,11 @@ class ChildProcess:
     def raise_if_ended(self) -> None:
         """Raise StartupError with the last line of the log if the child has ended."""
         if not self.running:
-            raise StartupError(
-                f"{self.name} ended during its start: {self.last_log_line()} (see {self.log})"
-            )
+            # What a program writes about a full disk is seldom the last line of its log.
+            free = free_bytes(self.log.parent)
+            is_full = free is not None and free < MIN_FREE
+            reason = describe(self.log.parent, free or 0) if is_full else self.last_log_line()
+            raise StartupError(f"{self.name} ended during its start: {reason} (see {self.log})")
 
     def _entries(self) -> dict[str, dict[str, float]]:
         try:

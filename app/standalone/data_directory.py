@@ -6,6 +6,7 @@ import secrets
 import tempfile
 from pathlib import Path
 
+from app.core.disk_space import MIN_FREE, describe, free_bytes
 from app.core.errors import StartupError
 from app.standalone.private_files import create_private, write_private
 
@@ -35,6 +36,15 @@ class DataDirectory:
                 f"cannot write to the data directory {self.path}: {error.strerror}; "
                 "set HOKUSAI_DATA_DIR to a directory that you own"
             ) from None
+
+    def require_space(self) -> None:
+        """Raise StartupError where the disk is too full for a database and artifacts."""
+        free = free_bytes(self.path)
+        if free is not None and free < MIN_FREE:
+            raise StartupError(
+                f"{describe(self.path, free)}: free some, or set HOKUSAI_DATA_DIR to a directory "
+                "on another disk"
+            )
 
     def lock(self) -> None:
         """Lock the directory against other gateways.

@@ -64,6 +64,7 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
     if has_children or settings.key_pepper is None or not has_attestor:
         directory.create()
     if has_children:
+        directory.require_space()
         directory.lock()
         cleanup.callback(directory.unlock)
     for risk in settings.risks:

@@ -12,6 +12,10 @@ import httpx
 import psutil
 import pytest
 
+from app.core.errors import StartupError
+from app.standalone import child_process, data_directory
+from app.standalone.child_process import ChildProcess
+from app.standalone.data_directory import DataDirectory
 from tests.support.serve_process import ServeProcess, environment_of, run
 
 
@@ -189,6 +193,17 @@ run_serve()
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_full_disk_is_named_at_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As if the disk had less than what is free anywhere.
+    monkeypatch.setattr(data_directory, "MIN_FREE", 2**62)
+    with pytest.raises(StartupError, match=r"MB left on the disk of .*set HOKUSAI_DATA_DIR"):
+        DataDirectory(tmp_path).require_space()
+    monkeypatch.setattr(child_process, "MIN_FREE", 2**62)
+    child = ChildProcess("MLflow", tmp_path, log=tmp_path / "log")
+    with pytest.raises(StartupError, match="MLflow ended during its start: only"):
+        child.raise_if_ended()
 
 
 def test_a_lost_pepper_is_reported_and_not_replaced(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
-from app.mlflow.faults import known_fault, without_driver_error
+from app.mlflow.faults import full_disk, known_fault, without_driver_error
 
 # Headers of MLflow's response that a client can act on.
 KEPT_HEADERS = frozenset({b"retry-after", b"allow", b"content-range"})
@@ -31,10 +32,17 @@ MAX_MESSAGE = 4000
 NUL = "cannot contain NUL (0x00)"
 
 
-def map_error(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> GatewayError:
+def map_error(
+    status: int,
+    headers: Sequence[tuple[bytes, bytes]],
+    body: bytes,
+    *,
+    artifacts: Path | None = None,
+) -> GatewayError:
     """The error for a response of MLflow with a status of 400 or more.
 
     headers: with lower-case names. body: its first bytes; they need not be complete, or JSON.
+    artifacts: a directory on the disk of MLflow's files, if that is one of this machine.
 
     An MLflowRefusalError has MLflow's own status, code and message. An UpstreamError stands for a
     fault of MLflow or of what it needs: a full disk, a refusal of the gateway's own credential or
@@ -56,6 +64,8 @@ def map_error(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) 
         message = detail if isinstance(detail, str) else json.dumps(detail)
     elif status < 500 and status != 403:
         code, message = CODES.get(status, "BAD_REQUEST"), f"MLflow responded with {status}."
+    elif (full := full_disk(status, artifacts)) is not None:
+        return full
     else:
         return UpstreamError(
             f"MLflow responded with {status} and without a message. Try again; if the error "

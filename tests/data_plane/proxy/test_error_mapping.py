@@ -1,6 +1,7 @@
 """Errors of MLflow reach the client in the gateway's error format."""
 
 import json
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalError, UpstreamError
 from app.data_plane.proxy.error_mapping import map_error
+from app.mlflow import faults
 from tests.support.gateway import RunningGateway
 
 API = "/api/mlflow/api/2.0/mlflow"
@@ -89,6 +91,15 @@ def test_faults_of_what_mlflow_needs_are_named_without_its_drivers_text(
         assert words in error.message
         assert "psycopg2" not in error.message
         assert "db.internal" not in error.message
+
+
+def test_a_failure_without_a_message_is_explained_by_a_full_disk(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert map_error(500, [], b"", artifacts=tmp_path).status == 502
+    monkeypatch.setattr(faults, "MIN_FREE", 2**62)
+    assert map_error(500, [], b"", artifacts=tmp_path).status == 507
+    assert map_error(500, [], b"", artifacts=tmp_path / "none").status == 502
 
 
 def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
