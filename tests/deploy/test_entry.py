@@ -86,12 +86,12 @@ def answers(url: str, status: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("trusted", ["172.31.249.1", "10.0.0.0/8 fd00::/8 127.0.0.1"])
-def test_the_file_is_one_that_haproxy_takes(trusted: str) -> None:
+@pytest.mark.parametrize("trusted", [None, "172.31.249.1", "10.0.0.0/8 fd00::/8 127.0.0.1"])
+def test_the_file_is_one_that_haproxy_takes(trusted: str | None) -> None:
     assert HAPROXY is not None
     run = subprocess.run(
         [HAPROXY, "-c", "-f", str(ROOT / "deploy/haproxy/haproxy.cfg")],
-        env={**os.environ, "ENTRY_TRUSTED_PROXIES": trusted},
+        env={**os.environ, **({} if trusted is None else {"ENTRY_TRUSTED_PROXIES": trusted})},
         capture_output=True,
         text=True,
         check=False,
