@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from alembic.script import ScriptDirectory
 
 from app.core.errors import DatabaseUnavailableError
+from app.database.migrate import alembic_config
 from app.database.revision import (
     MIGRATIONS,
     is_migrated,
@@ -20,6 +22,14 @@ def test_the_newest_revision_is_that_of_the_last_file() -> None:
     assert len(list((MIGRATIONS / "versions").glob(f"{newest_revision()}_*.py"))) == 1
     later = int(newest_revision()) + 1
     assert not list((MIGRATIONS / "versions").glob(f"{later:04}*"))
+
+
+def test_the_migrations_run_in_the_order_of_their_numbers() -> None:
+    """A gateway compares numbers, so a later migration must never have a lower one."""
+    chain = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    numbers = [script.revision for script in chain]
+    assert numbers == sorted(numbers, reverse=True)
+    assert numbers[0] == newest_revision()
 
 
 @pytest.mark.parametrize(
