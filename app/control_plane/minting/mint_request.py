@@ -86,7 +86,16 @@ def require_mintable(data: Mapping[str, Any]) -> None:
             f"{metric} is not a proportion between 0 and 1, so its improvement is not in "
             "percentage points."
         )
-    # Attestations of earlier releases do not say it.
+    # Attestations of earlier releases do not have these members.
+    sources = [
+        model.get("metric_sources", {}).get(metric, {}) for model in (data, data["baseline"])
+    ]
+    if any("registered" in source for source in sources):
+        raise NotMintableError(
+            f"The attestation has another {metric} than was registered (refresh), so the owner of "
+            "a run could choose what is minted. Have the registered one attested with refresh: "
+            "false, or register the model anew."
+        )
     if data["delta"][metric].get("direction", "guessed") == "guessed":
         raise NotMintableError(
             f"Whether a higher or a lower {metric} is better was only guessed, since its name does "

@@ -181,6 +181,25 @@ def test_another_baseline_than_the_registered_one_does_not_mint(market: TokenMar
     assert first["model_id"] in problem["message"]
 
 
+@pytest.mark.parametrize("which", ["baseline", "improved"])
+def test_another_value_than_the_registered_one_does_not_mint(
+    market: TokenMarket, which: str
+) -> None:
+    """Else the owner of a run could log what is to be minted, after the registration."""
+    holder = market.holder
+    baseline = market.improve(holder, 0.86)
+    improved = market.improve(holder, 0.9, baseline_model_id=baseline["model_id"])
+    changed = {"baseline": baseline, "improved": improved}[which]
+    value = {"baseline": 0.1, "improved": 0.99}[which]
+    Trainer(holder.client).log(changed["run_id"], "accuracy", value)
+    document = attest(holder, improved["model_id"], refresh=True)
+    assert document["delta_one"] > 4
+    problem = refused(mint(holder, document), 409, "not_mintable")
+    assert "registered" in problem["message"]
+    as_registered = attest(holder, improved["model_id"], refresh=False)
+    assert good(mint(holder, as_registered))["delta_one"] == 4.0
+
+
 def test_the_metric_that_counts_is_the_tokens(market: TokenMarket) -> None:
     market_run = market.holder.run(accuracy=0.5, f1=0.1)
     root = market.tokenize(market.holder, 0.5, model_uri=f"runs:/{market_run}/model")
