@@ -52,6 +52,11 @@ CONTROL_PLANE = "In the control plane"
             "app.control_plane.registry.deltas",
             CONTROL_PLANE,
         ),
+        (
+            "app.control_plane.attestations.lookup",
+            "app.control_plane.minting.bindings",
+            CONTROL_PLANE,
+        ),
         ("app.access.tenants.names", "app.access.tenants.endpoints", CIRCLES),
         ("app.database.engine", "migrations.tables", "Nothing imports the migrations"),
     ],

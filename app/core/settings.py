@@ -139,6 +139,7 @@ class Settings(BaseSettings):
     model_quota: Count = 10_000
     contribution_quota: Count = 100_000
     attestation_quota: Count = 10_000
+    approval_quota: Count = 10_000
     # Days for which an API key that has ended stays in lists, and for which a registration that is
     # repeated with the same Idempotency-Key gets its first response.
     ended_key_days: Count = 90

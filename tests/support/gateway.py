@@ -52,6 +52,7 @@ class RunningGateway:
                 "token_quota": 1_000_000,
                 "model_quota": 1_000_000,
                 "contribution_quota": 1_000_000,
+                "approval_quota": 1_000_000,
                 "attestation_quota": 1_000_000,
                 "log_format": "json",
                 **overrides,

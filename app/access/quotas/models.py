@@ -19,6 +19,7 @@ class QuotaKind(StrEnum):
     MODELS = "models"
     CONTRIBUTIONS = "contributions"
     ATTESTATIONS = "attestations"
+    APPROVALS = "approvals"
 
 
 class TenantQuota(Base):

@@ -20,6 +20,7 @@ _NAMES = {
     QuotaKind.MODELS: "registered models",
     QuotaKind.CONTRIBUTIONS: "contributions to registered models",
     QuotaKind.ATTESTATIONS: "attestations",
+    QuotaKind.APPROVALS: "approvals of mints, including the withdrawn ones",
 }
 _ADVICE = {
     QuotaKind.TOKENS: "Use one token until it expires, or revoke all with DELETE "
@@ -41,6 +42,7 @@ class Quotas:
             QuotaKind.MODELS: settings.model_quota,
             QuotaKind.CONTRIBUTIONS: settings.contribution_quota,
             QuotaKind.ATTESTATIONS: settings.attestation_quota,
+            QuotaKind.APPROVALS: settings.approval_quota,
         }
 
     async def reserve(

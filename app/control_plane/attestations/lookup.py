@@ -27,7 +27,5 @@ async def find_own_attestation(
     """
     row = await find_attestation(session, digest, principal)
     if row.tenant != principal.tenant and Scope.ADMIN not in principal.scopes:
-        raise PermissionDeniedError(
-            "Only the tenant that requested an attestation can revoke it or mint with it."
-        )
+        raise PermissionDeniedError("Only the tenant that requested an attestation can revoke it.")
     return row

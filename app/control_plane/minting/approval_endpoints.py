@@ -2,10 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, status
+from fastapi import APIRouter, Path, Query, Request, status
 
+from app.access.quotas.service import Quotas
 from app.control_plane.minting import approvals
 from app.control_plane.minting.schemas import ApprovalFilter, ApprovalRequest, ApprovalView
+from app.core.app_state import state_of
 from app.rest.dependencies import Attesting, ChangeSession, CurrentActor, Reading, Session
 from app.rest.pagination import Page
 
@@ -13,18 +15,24 @@ router = APIRouter(prefix="/api/mint-approvals", tags=["minting"])
 
 
 @router.post("", status_code=status.HTTP_201_CREATED)
-async def approve(
-    body: ApprovalRequest, holder: Attesting, session: ChangeSession, actor: CurrentActor
+async def approve_mint(
+    request: Request,
+    body: ApprovalRequest,
+    holder: Attesting,
+    session: ChangeSession,
+    actor: CurrentActor,
 ) -> ApprovalView:
     """Approve, as the holder of a token, that improvements by other tenants are minted.
 
     Either one improvement, or one contributor. The same approval again gets the one in force.
     """
-    return ApprovalView.model_validate(await approvals.approve(session, body, holder, actor))
+    quotas = state_of(request)[Quotas]
+    approval = await approvals.approve(session, body, holder, actor, quotas)
+    return ApprovalView.model_validate(approval)
 
 
 @router.get("")
-async def list_approvals(
+async def list_mint_approvals(
     holder: Reading, session: Session, conditions: Annotated[ApprovalFilter, Query()]
 ) -> Page[ApprovalView]:
     """List the approvals that the caller's tenant gave, newest first, with the withdrawn ones."""
@@ -33,7 +41,7 @@ async def list_approvals(
 
 
 @router.post("/{approval_id}/withdraw")
-async def withdraw(
+async def withdraw_mint_approval(
     approval_id: Annotated[int, Path(ge=1, le=2**53)],
     holder: Attesting,
     session: ChangeSession,

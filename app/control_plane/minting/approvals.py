@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
 from app.control_plane.minting.models import MintApproval
 from app.control_plane.minting.schemas import ApprovalFilter, ApprovalRequest
 from app.control_plane.registry import service as registry
@@ -20,13 +22,17 @@ from app.rest.pagination import decode_number
 
 
 async def approve(
-    session: AsyncSession, request: ApprovalRequest, principal: Principal, actor: Actor
+    session: AsyncSession,
+    request: ApprovalRequest,
+    principal: Principal,
+    actor: Actor,
+    quotas: Quotas,
 ) -> MintApproval:
     """Record an approval, or return the one that is in force already.
 
     Raises NotFoundError for a token id or a model that does not exist, PermissionDeniedError where
-    the principal's tenant does not hold the token, and ConflictError for a model that does not
-    improve on a model of the token.
+    the principal's tenant does not hold the token, ConflictError for a model that does not improve
+    on a model of the token, and what `Quotas.reserve` raises.
     """
     symbol = request.token_id.upper()
     token = await session.get(Token, symbol)
@@ -57,6 +63,7 @@ async def approve(
             MintApproval.contributor.is_not_distinct_from(contributor),
         )
         return (await session.scalars(same)).one()
+    await quotas.reserve(session, actor, principal.tenant, {QuotaKind.APPROVALS: 1})
     audit.record(
         session,
         actor,

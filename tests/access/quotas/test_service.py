@@ -11,6 +11,7 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
+from tests.support.minting import TokenMarket
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
@@ -29,6 +30,7 @@ def scarce(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Itera
         "model_quota": 3,
         "contribution_quota": 2,
         "attestation_quota": 2,
+        "approval_quota": 2,
         "trusted_proxies": PROXY,
     }
     with RunningGateway(new_database(), mlflow_server.url, **settings) as running:
@@ -66,6 +68,18 @@ def test_keys_have_a_quota_also_by_rotation(scarce: RunningGateway) -> None:
         problem = refused(client.post("/api/keys", json={"name": "n"}), 403, "quota_exceeded")
         assert problem["error_code"] == "QUOTA_EXCEEDED"
         assert used(client)["keys"] == 2
+
+
+def test_approvals_have_a_quota_with_the_withdrawn_ones(scarce: RunningGateway) -> None:
+    with TokenMarket(scarce, bound=False) as market:
+        first, second, third = (f"0x{number:040x}" for number in range(3))
+        approval = good(market.approve(contributor=first), 201)
+        path = f"/api/mint-approvals/{approval['id']}/withdraw"
+        good(market.holder.client.post(path))
+        for _ in range(2):
+            good(market.approve(contributor=second), 201)
+        refused(market.approve(contributor=third), 403, "quota_exceeded")
+        assert used(market.holder.client)["approvals"] == 2
 
 
 def test_tokens_have_a_quota_until_they_end(scarce: RunningGateway) -> None:
