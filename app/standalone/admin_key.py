@@ -24,9 +24,10 @@ OPERATOR = "operator"
 ADMIN_KEY_LOCK = 4_815_162_343
 
 
-async def ensure_admin_key(settings: Settings, path: Path) -> bool:
+async def ensure_admin_key(settings: Settings, path: Path, rate_limit: int | None = None) -> bool:
     """Create an admin key and write it to `path` (mode 0600), unless the database has one.
 
+    rate_limit: requests per window; None for the default.
     Returns whether it created one. The file is written before the database, so a crash in between
     leaves a file with a key that is not valid yet, and the next start continues with that key.
     Raises StartupError where the peppers or the attestor key are not those of this database, and
@@ -52,11 +53,26 @@ async def ensure_admin_key(settings: Settings, path: Path) -> bool:
                 tenant=OPERATOR,
                 scopes=[scope for scope in Scope if scope in ALL_SCOPES],
                 expires_in_days=None,
+                rate_limit=rate_limit,
             )
             await keys.issue(session, peppers, request, CLI, secret=secret)
             return True
     finally:
         await database.close()
+
+
+async def limit_of_key(settings: Settings, secret: str) -> int | None:
+    """How many requests per window a key may send; None if the database does not have the key."""
+    assert settings.database_url is not None
+    peppers = Peppers.from_settings(settings)
+    digests = [peppers.digest(secret), *peppers.earlier_digests(secret)]
+    database = Database(settings.database_url.get_secret_value(), connections=1)
+    try:
+        async with database.transaction() as session:
+            key = await session.scalar(select(APIKey).where(APIKey.digest.in_(digests)))
+    finally:
+        await database.close()
+    return None if key is None else key.rate_limit or settings.rate_limit
 
 
 def _ensure_key_file(path: Path) -> str:

@@ -37,12 +37,14 @@ class Progress:
         directory: Path,
         admin_key_file: Path | None,
         new_key: str | None,
+        limits: str,
     ) -> None:
         """Report what runs where; for people also which commands to type next.
 
         gateway: the URL without a path. mlflow, postgres: descriptions, without secrets.
         admin_key_file: the file of the first admin key, if it exists here.
         new_key: that key, if this start created it and may print it; otherwise None.
+        limits: how many requests callers may send.
         """
         if self._as_log:
             log.info("server.started", gateway=gateway, mlflow=mlflow, postgresql=postgres)
@@ -58,6 +60,7 @@ class Progress:
             rows.append(("admin key", f"{new_key}  (shown only now; stored in {admin_key_file})"))
         elif admin_key_file is not None:
             rows.append(("admin key", f"in {admin_key_file}"))
+        rows.append(("limits", limits))
         write_line(_summary(gateway, rows, admin_key_file))
 
     @contextmanager

@@ -18,7 +18,7 @@ from app.database.engine import FAILURES, database_address, display_address, dri
 from app.server.listener import open_socket
 from app.server.run import run
 from app.server.signals import ShutdownRequested, ignore_signals
-from app.standalone.admin_key import ensure_admin_key
+from app.standalone.admin_key import ensure_admin_key, limit_of_key
 from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.migrate_in_child import migrate_in_child
@@ -27,6 +27,9 @@ from app.telemetry.logs import configure_logs
 if TYPE_CHECKING:
     from app.standalone.dependencies import Dependencies
 
+# Requests per window with the first admin key of a gateway that runs with all it needs on one
+# machine: more than that machine serves, so that its own user is never held up.
+OWN_LIMIT = 1_000_000
 # Short, because the result is only shown in the start-up summary.
 _PROBE_SECONDS = 2
 
@@ -90,7 +93,10 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
     for name in [name for name in os.environ if name.upper() == "HOKUSAI_MIGRATION_DATABASE_URL"]:
         del os.environ[name]
     settings = load_settings()
-    new_key = _ensure_admin_key(settings, directory)
+    # An operator who sets a limit means this key as well.
+    is_own_machine = has_children and "rate_limit" not in settings.model_fields_set
+    new_key = _ensure_admin_key(settings, directory, OWN_LIMIT if is_own_machine else None)
+    admin_limit = _admin_limit(settings, directory)
 
     def print_summary() -> None:
         key_file = directory.admin_key_file
@@ -102,6 +108,7 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
             admin_key_file=key_file if key_file.exists() else None,
             # In production the output is a log that others read, so the key is only in its file.
             new_key=new_key if has_children else None,
+            limits=_describe_limits(settings, admin_limit),
         )
 
     progress.line("Starting the gateway")
@@ -138,10 +145,12 @@ def _start_dependencies(
     return dependencies
 
 
-def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | None:
+def _ensure_admin_key(
+    settings: Settings, directory: DataDirectory, rate_limit: int | None
+) -> str | None:
     """The first admin key if this start created it, after it was written to its file."""
     try:
-        is_new = asyncio.run(ensure_admin_key(settings, directory.admin_key_file))
+        is_new = asyncio.run(ensure_admin_key(settings, directory.admin_key_file, rate_limit))
         return directory.admin_key_file.read_text().strip() if is_new else None
     except OSError as error:
         raise StartupError(
@@ -152,6 +161,24 @@ def _ensure_admin_key(settings: Settings, directory: DataDirectory) -> str | Non
         raise StartupError(
             f"cannot use the database of HOKUSAI_DATABASE_URL: {driver_message(error)}"
         ) from error
+
+
+def _admin_limit(settings: Settings, directory: DataDirectory) -> int | None:
+    """How many requests per window the admin key in the data directory may send, if it is valid."""
+    try:
+        secret = directory.admin_key_file.read_text().strip()
+    except OSError:
+        return None
+    return asyncio.run(limit_of_key(settings, secret))
+
+
+def _describe_limits(settings: Settings, admin_limit: int | None) -> str:
+    """How many requests callers may send. admin_limit: with the admin key, if it is here."""
+    window = f"{settings.rate_window} seconds"
+    default = f"{settings.rate_limit:,} requests in {window} (HOKUSAI_RATE_LIMIT)"
+    if admin_limit is None or admin_limit == settings.rate_limit:
+        return default
+    return f"{admin_limit:,} requests in {window} with the admin key; else {default}"
 
 
 def _describe_postgres(configured: Settings, started: "Dependencies | None") -> str:

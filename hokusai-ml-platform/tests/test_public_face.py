@@ -31,6 +31,7 @@ FACES = {
     "hokusai.results": {
         "Attestation",
         "Identity",
+        "Key",
         "Lineage",
         "MintApproval",
         "MintRequest",

@@ -35,6 +35,12 @@ def test_the_printed_key_works(standalone: ServeProcess) -> None:
     response = httpx.get(f"{standalone.url}/api/auth/whoami", headers=headers, trust_env=False)
     assert response.status_code == 200
     assert "admin" in response.json()["scopes"]
+    # One's own machine is not held up by a limit that is meant for strangers.
+    assert response.json()["rate_limit"] == 1_000_000
+    assert re.search(
+        r"limits +1,000,000 requests in 60 seconds with the admin key; else 100 requests",
+        standalone.output,
+    )
 
 
 def test_nobody_else_may_read_the_data_directory(standalone: ServeProcess) -> None:

@@ -8,10 +8,11 @@ from typing import Any, Iterator, Mapping
 from urllib.parse import quote
 
 from hokusai.client import GatewayClient, derived_key
-from hokusai.errors import InputError, RegistrationWarning
+from hokusai.errors import InputError, PermissionDeniedError, RegistrationWarning
 from hokusai.results import (
     Attestation,
     Identity,
+    Key,
     Lineage,
     MintApproval,
     MintRequest,
@@ -196,12 +197,65 @@ class GatewayAPI:
         return MintApproval(self.client.request("POST", path, idempotent=True))
 
     def limits(self) -> RateLimit:
-        """Fetch the caller's rate limit: `GET /api/limits`."""
+        """Fetch the caller's rate limit and its tenant's quotas: `GET /api/limits`."""
         return RateLimit(self._get("/limits"))
 
     def whoami(self) -> Identity:
         """Fetch the caller's identity: `GET /api/auth/whoami`."""
         return Identity(self._get("/auth/whoami"))
+
+    def keys(self) -> Iterator[Key]:
+        """Iterate over the caller's own API keys: `GET /api/keys`."""
+        return (Key(item) for item in self.items("/keys", {}))
+
+    def create_key(self, name: str, **members: Any) -> Key:
+        """Create an API key for the caller: `POST /api/keys`.
+
+        A wallet signs a SIWE message for it, so that the key can live up to 90 days. Where the
+        gateway has Sign-In with Ethereum disabled, it signs the X-ETH-* headers: then the key lives
+        a day at most.
+
+        Args:
+            name: What the key is for.
+            **members: Further members of the request, such as `scopes`, `expires_in_days`,
+                `rate_limit` and `allowed_networks`; those that are None are left out.
+
+        Returns:
+            The key; only this response has its member `key`.
+        """
+        given = {member: value for member, value in members.items() if value is not None}
+        return Key(self._post_signed_in("/keys", {"name": name, **given}))
+
+    def rotate_key(self, key_id: str, overlap_seconds: int | None = None) -> Key:
+        """Replace an API key: `POST /api/keys/{id}/rotate`.
+
+        Args:
+            key_id: The key's id.
+            overlap_seconds: How long the old key keeps working; a day by default.
+
+        Returns:
+            The new key, which ends when the old one would have ended.
+        """
+        body = {} if overlap_seconds is None else {"overlap_seconds": overlap_seconds}
+        return Key(self._post_signed_in(f"/keys/{_segment(key_id)}/rotate", body))
+
+    def revoke_key(self, key_id: str, *, rotation_chain: bool = False) -> None:
+        """Revoke an API key, and those created with it: `DELETE /api/keys/{id}`.
+
+        Args:
+            key_id: The key's id.
+            rotation_chain: Also the keys that it was rotated to or from, as for a stolen key.
+        """
+        query = {"rotation_chain": "true"} if rotation_chain else {}
+        self._delete(f"/keys/{_segment(key_id)}", query)
+
+    def revoke_all(self) -> Result:
+        """Revoke all keys and tokens of the caller's wallet: `DELETE /api/keys`.
+
+        Returns:
+            How many there were: `keys` and `tokens`.
+        """
+        return Result(self._delete("/keys", {}))
 
     def items(
         self, path: str, query: Mapping[str, Any], limit: int | None = None
@@ -234,6 +288,26 @@ class GatewayAPI:
 
     def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
         return self.client.request("GET", path, params=query)
+
+    def _post_signed_in(self, path: str, body: Mapping[str, Any]) -> Any:
+        """POST with the strongest proof that the credential can give; it is sent once."""
+        signer = self.client.wallet_signer
+        if signer is None:
+            return self.client.request("POST", path, json=body)
+        try:
+            nonce = self.client.request("GET", "/auth/nonce", anonymous=True)["nonce"]
+        except PermissionDeniedError as error:
+            if error.reason != "sign_in_off":
+                raise
+            return self.client.request("POST", path, json=body, sign=signer.headers)
+        proof = signer.sign_in(self.client.url.origin, nonce)
+        return self.client.request("POST", path, json={**body, "siwe": proof})
+
+    def _delete(self, path: str, query: Mapping[str, Any]) -> Any:
+        """DELETE, signed by the wallet itself if there is one: its tokens manage no keys."""
+        signer = self.client.wallet_signer
+        sign = signer.headers if signer is not None else None
+        return self.client.request("DELETE", path, params=query, sign=sign, idempotent=True)
 
     def _post(
         self,

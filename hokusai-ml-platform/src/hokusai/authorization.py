@@ -77,6 +77,9 @@ class WalletAuthorizer:
 
     Requests carry a token rather than a signature because the MLflow client repeats a request with
     the same headers, while the gateway accepts a signature once. Threads share one token.
+
+    Attributes:
+        signer: Signs with the wallet's private key.
     """
 
     def __init__(self, signer: WalletSigner, client: TokenClient) -> None:
@@ -86,7 +89,7 @@ class WalletAuthorizer:
             signer: Signs the requests for a token.
             client: Sends them. It has no credential of its own.
         """
-        self._signer = signer
+        self.signer = signer
         self._client = client
         self._lock = threading.Lock()
         self._header = ""
@@ -134,7 +137,7 @@ class WalletAuthorizer:
     def _request_token(self) -> dict[str, object]:
         # A repeated request is signed again, so repeating it is safe.
         response: dict[str, object] = self._client.request(
-            "POST", "/auth/token", sign=self._signer.headers, idempotent=True
+            "POST", "/auth/token", sign=self.signer.headers, idempotent=True
         )
         return response
 
@@ -147,7 +150,7 @@ class WalletAuthorizer:
             gateway_time = parsedate_to_datetime(self._client.last_date).timestamp()
         except (TypeError, ValueError, IndexError):
             return False
-        self._signer.clock_skew = gateway_time - time.time()
+        self.signer.clock_skew = gateway_time - time.time()
         return True
 
 

@@ -16,7 +16,12 @@ from urllib3.exceptions import NewConnectionError
 
 from hokusai import batched_logging
 from hokusai.__version__ import __version__
-from hokusai.authorization import REJECTED_TOKEN_REASONS, Authorizer, make_authorizer
+from hokusai.authorization import (
+    REJECTED_TOKEN_REASONS,
+    Authorizer,
+    WalletAuthorizer,
+    make_authorizer,
+)
 from hokusai.credentials import Credential, other_names, resolve_credential, stored_credential
 from hokusai.errors import (
     AnswerError,
@@ -33,6 +38,7 @@ from hokusai.json_encoding import encode_json
 from hokusai.rate_limit import RateLimiter
 from hokusai.retry import RETRY_SECONDS, WAIT_SECONDS, RetryBudget, retry_after_seconds
 from hokusai.tls import SERVER_CERTIFICATE, tls_options
+from hokusai.wallet_signer import WalletSigner
 
 # To connect, and between two bytes of a response. The latter is above the 120 seconds after which
 # the gateway itself gives up on MLflow, so that its error response arrives.
@@ -146,6 +152,12 @@ class GatewayClient:
         gateway = GatewayURL.resolve(url)
         return cls(gateway, resolve_credential(gateway.origin, api_key, private_key))
 
+    @property
+    def wallet_signer(self) -> WalletSigner | None:
+        """What signs with the caller's private key, or None if the credential is not a wallet's."""
+        authorizer = self.authorizer
+        return authorizer.signer if isinstance(authorizer, WalletAuthorizer) else None
+
     def require_authorizer(self) -> Authorizer:
         """Return the authorizer.
 
@@ -190,7 +202,7 @@ class GatewayClient:
             retry_seconds: How long to retry after faults, in place of the client's own setting.
 
         Returns:
-            The parsed JSON of the response.
+            The parsed JSON of the response; None for one without content (204).
 
         Raises:
             AnswerError: The response is not one of a gateway, such as a redirect.
@@ -312,7 +324,7 @@ class GatewayClient:
                 ". Redirects are not followed, so that the credential goes nowhere else. If that "
                 "is the gateway, use its URL."
             )
-        if response.ok and document is not None:
+        if response.ok and (document is not None or response.status_code == 204):
             return document
         if isinstance(document, dict) and not response.ok:
             raise gateway_error(response.status_code, document)

@@ -229,6 +229,7 @@ class Identity(Result):
         credential: The kind of credential, such as `key`.
         address: The wallet's address, or None for a key.
         rate_limit: Requests allowed per window.
+        expires_at: When the key or token ends, or None.
     """
 
     principal: str
@@ -237,6 +238,37 @@ class Identity(Result):
     credential: str
     address: str | None
     rate_limit: int
+    expires_at: str | None
+
+
+class Key(Result):
+    """An API key.
+
+    Attributes:
+        id: The key's id, by which it is rotated and revoked.
+        name: What the key is for.
+        state: `active`, `expired`, `revoked` or `rotated`.
+        scopes: What it may do.
+        hint: The beginning of the key and four characters of it.
+        rate_limit: Requests allowed per minute, or None for the gateway's default.
+        allowed_networks: The networks that it works from; empty for anywhere.
+        may_issue: Whether it creates and rotates keys.
+        expires_at: When it ends, or None.
+        last_used_at: When it was last used, accurate to a minute, or None.
+        key: The key itself, only in the response that creates it.
+    """
+
+    id: str
+    name: str
+    state: str
+    scopes: list[str]
+    hint: str
+    rate_limit: int | None
+    allowed_networks: list[str]
+    may_issue: bool
+    expires_at: str | None
+    last_used_at: str | None
+    key: str
 
 
 class RateLimit(Result):
@@ -247,17 +279,26 @@ class RateLimit(Result):
         remaining: Requests left in this window.
         reset: Seconds until the window ends.
         window: The length of a window, in seconds.
+        address_limit: Requests per window of all wallets at the caller's address together, or None
+            for a key that the operator has issued.
+        creation_limit: How many keys, models and so on all wallets at the caller's address may
+            create per hour, of each kind, or None.
+        quotas: What the tenant has and may have: `kind`, `used`, `quota` and `is_default`.
     """
 
     limit: int
     remaining: int
     reset: int
     window: int
+    address_limit: int | None
+    creation_limit: int | None
+    quotas: list[dict[str, Any]]
 
 
 __all__ = [
     "Attestation",
     "Identity",
+    "Key",
     "Lineage",
     "MintApproval",
     "MintRequest",

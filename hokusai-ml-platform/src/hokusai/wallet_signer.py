@@ -35,18 +35,39 @@ class WalletSigner:
 
         The gateway accepts each signature once, so call this for every request.
         """
-        from eth_account.messages import encode_defunct
-
-        now = datetime.datetime.now(datetime.timezone.utc)
-        signed_at = now + datetime.timedelta(seconds=self.clock_skew)
-        message = f"Hokusai API Access - {signed_at.replace(tzinfo=None).isoformat()}"
-        signature = self.account.sign_message(encode_defunct(text=message)).signature.hex()
+        message = f"Hokusai API Access - {self._now().replace(tzinfo=None).isoformat()}"
         return {
             "X-ETH-Address": self.account.address,
             "X-ETH-Message": message,
-            # The version of hexbytes decides whether hex() begins with 0x.
-            "X-ETH-Signature": signature if signature.startswith("0x") else "0x" + signature,
+            "X-ETH-Signature": self._sign(message),
         }
+
+    def sign_in(self, origin: str, nonce: str) -> dict[str, str]:
+        """Return a SIWE message (EIP-4361) for one gateway, and its signature.
+
+        Args:
+            origin: The gateway, as `scheme://host[:port]`. The message is valid there only.
+            nonce: A nonce of the gateway's `GET /api/auth/nonce`.
+        """
+        issued_at = self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        message = (
+            f"{origin.partition('://')[2]} wants you to sign in with your Ethereum account:\n"
+            f"{self.account.address}\n\n\n"
+            f"URI: {origin}\nVersion: 1\nChain ID: 1\nNonce: {nonce}\nIssued At: {issued_at}"
+        )
+        return {"message": message, "signature": self._sign(message)}
+
+    def _now(self) -> datetime.datetime:
+        """The time, as far as known by the gateway's clock."""
+        now = datetime.datetime.now(datetime.timezone.utc)
+        return now + datetime.timedelta(seconds=self.clock_skew)
+
+    def _sign(self, message: str) -> str:
+        from eth_account.messages import encode_defunct
+
+        signature: str = self.account.sign_message(encode_defunct(text=message)).signature.hex()
+        # The version of hexbytes decides whether hex() begins with 0x.
+        return signature if signature.startswith("0x") else "0x" + signature
 
 
 def _load_account(private_key: str) -> Any:

@@ -8,7 +8,7 @@ import sys
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
-from hokusai.cli.output import write_json, write_line, write_record
+from hokusai.cli.output import write_json, write_line, write_record, write_table
 
 _PRIVATE_KEY = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 # More than any key or token has. Standard input may be any file, so reading it is bounded.
@@ -52,6 +52,8 @@ def login(url: str | None, with_key_stdin: bool, replace_attestors: bool) -> Non
     )
     write_line(f"The key is stored in {path}, which only you can read.")
     write_line(f"{gateway.tracking} is used from now on where no gateway is named.")
+    if identity.get("expires_at"):
+        write_line(f"The key ends at {identity['expires_at']}.")
     used = resolve_credential(gateway.origin)
     if used is not None and used.source != str(path):
         write_line(f"As long as {used.source} is set, it is used instead of the stored key.")
@@ -100,12 +102,22 @@ def whoami(url: str | None, as_json: bool) -> None:
 @url_option
 @json_option
 def limits(url: str | None, as_json: bool) -> None:
-    """Show what is left of the caller's rate limit."""
+    """Show what is left of the caller's rate limit, and the quotas of its tenant."""
     limit = connect(url).limits()
     if as_json:
         write_json(dict(limit))
-    else:
+        return
+    write_line(
+        f"{limit['remaining']} of {limit['limit']} requests are left for the next "
+        f"{limit['reset']} seconds."
+    )
+    if limit.get("address_limit") is not None:
         write_line(
-            f"{limit['remaining']} of {limit['limit']} requests are left for the next "
-            f"{limit['reset']} seconds."
+            f"All wallets at your address together: {limit['address_limit']} requests in "
+            f"{limit['window']} seconds, and {limit['creation_limit']} new keys, tokens, models "
+            "and attestations of each kind an hour."
         )
+    quotas = limit.get("quotas")
+    if quotas:
+        rows = ([quota["kind"], quota["used"], quota["quota"]] for quota in quotas)
+        write_table(("kind", "used", "quota"), rows)

@@ -17,6 +17,7 @@ import click
 from hokusai.__version__ import __version__
 from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
+from hokusai.cli.keys import keys
 from hokusai.cli.log import log
 from hokusai.cli.mint import mint_approvals, mint_request
 from hokusai.cli.models import models
@@ -41,7 +42,7 @@ def cli() -> None:
 
 
 for _command in (
-    *(login, logout, whoami, limits, models, register, attest, verify, log),
+    *(login, logout, whoami, limits, keys, models, register, attest, verify, log),
     *(mint_request, mint_approvals),
 ):
     cli.add_command(_command)
