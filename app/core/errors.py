@@ -345,6 +345,12 @@ class NotWitnessedError(ConflictError):
     reason = "not_witnessed"
 
 
+class ModelWithdrawnError(ConflictError):
+    """The registration of a model was withdrawn, and nothing builds on it any more."""
+
+    reason = "model_withdrawn"
+
+
 class NotMintableError(ConflictError):
     """The attestation does not qualify for a mint; the message says what is missing."""
 

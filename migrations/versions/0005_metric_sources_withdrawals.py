@@ -32,6 +32,9 @@ def upgrade() -> None:
     op.drop_column("models", "higher_is_better")
     op.add_column("models", sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("models", sa.Column("withdrawal_reason", sa.String(), nullable=True))
+    op.add_column(
+        "contributions", sa.Column("withdrawn_at", sa.DateTime(timezone=True), nullable=True)
+    )
     op.drop_constraint("models_tenant_mlflow_name_mlflow_version_key", "models")
     op.create_index(
         "models_by_version",
@@ -43,6 +46,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.drop_column("contributions", "withdrawn_at")
     op.drop_index("models_by_version", "models")
     op.create_unique_constraint(
         "models_tenant_mlflow_name_mlflow_version_key",

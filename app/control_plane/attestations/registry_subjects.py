@@ -11,6 +11,7 @@ from app.control_plane.registry import service
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.presence import is_current
+from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.core.request.principal import Principal
 from app.mlflow.resources import ModelVersion
 
@@ -26,6 +27,7 @@ async def find_by_id(session: AsyncSession, model_id: str, principal: Principal)
     model = await service.find_model(session, model_id, principal)
     if model is None:
         return None
+    require_not_withdrawn(model, "be attested")
     return await _subject(session, model)
 
 

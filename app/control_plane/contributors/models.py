@@ -50,6 +50,7 @@ class Contribution(Base):
     model_number: the position of the model in lists.
     improvements: how much the model improves on its baseline, by metric; positive is better,
         whichever way the metric improves.
+    withdrawn_at: when the registration of the model was withdrawn. It no longer counts.
     """
 
     __tablename__ = "contributions"
@@ -73,3 +74,4 @@ class Contribution(Base):
     details: Mapped[dict[str, Any]] = mapped_column(JSONB)
     improvements: Mapped[dict[str, float]] = mapped_column(JSONB)
     created_at: Mapped[datetime] = mapped_column(default=now)
+    withdrawn_at: Mapped[datetime | None]

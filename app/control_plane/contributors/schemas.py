@@ -61,6 +61,9 @@ class ContributionView(BaseModel):
         description="The improvement of the whole model, by metric."
     )
     created_at: datetime
+    withdrawn_at: datetime | None = Field(
+        description="When the registration of the model was withdrawn: it no longer counts."
+    )
 
     @classmethod
     def of(cls, row: Any) -> "ContributionView":

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +14,7 @@ from app.control_plane.contributors.models import Contribution, Contributor, Con
 from app.control_plane.contributors.shares import Share
 from app.control_plane.contributors.totals import count_contributions, discount_contributions
 from app.core.request.principal import Principal
+from app.database.engine import now
 from app.database.reads import Reads, Statement, columns_of
 from app.rest.listing import Listing, by_number, by_text
 
@@ -133,10 +134,27 @@ _TOTALS = Statement(
 )
 
 
+async def withdraw_contributions(
+    session: AsyncSession, model_id: str, audience: str, improvements: Mapping[str, float]
+) -> None:
+    """Count the contributions to a model no longer, since its registration is withdrawn.
+
+    audience: as `ContributorTotal` has it. improvements: of the model, by metric.
+    """
+    shares = await find_shares(session, model_id)
+    await discount_contributions(session, audience, shares, improvements)
+    await session.execute(
+        update(Contribution).where(Contribution.model_id == model_id).values(withdrawn_at=now())
+    )
+
+
 async def contributor_totals(
     reads: Reads, address: str, principal: Principal
 ) -> ContributorTotals | None:
-    """What an address contributed; None where there is nothing that the principal may see."""
+    """What an address contributed; None where there is nothing that the principal may see.
+
+    Contributions to models that were withdrawn do not count.
+    """
     rows = await reads.all(_TOTALS, address=address, own=principal.tenant)
     given = [row for row in rows if row.contributions]
     if not given:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, Tag
 
+from app.control_plane.contributors.member_names import MEMBERS, meant_member
 from app.core.errors import UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.json_data import LARGEST_INTEGER
@@ -44,13 +45,25 @@ Address = Annotated[
 ]
 
 
+def _detail_name(name: str) -> str:
+    meant = meant_member(name)
+    if meant is not None:
+        raise ValueError(
+            f"is not known here: did you mean {meant}, {MEMBERS[meant]}? Further members may have "
+            "any name that is not near one of the known ones"
+        )
+    return name
+
+
 class ContributionRequest(RequestModel):
     """One contribution of data. Any further members are kept as its `details`.
 
-    Details have at most 16 KiB, and those of all contributions of a request 64 KiB.
+    Details have at most 16 KiB, and those of all contributions of a request 64 KiB. One
+    whose name is near a known member, such as `weight`, is refused.
     """
 
     model_config = ConfigDict(extra="allow", json_schema_extra={"maxProperties": MAX_MEMBERS})
+    __pydantic_extra__: dict[Annotated[str, AfterValidator(_detail_name)], Any]
 
     contributor: Address | None = Field(
         default=None, description="Who gave the data. Default: the request's contributor_address."

@@ -196,6 +196,17 @@ async def discard(session: AsyncSession, request: RequestIdentity, holder: str) 
     return discarded is not None
 
 
+async def forget(session: AsyncSession, request: RequestIdentity) -> None:
+    """Remove a request that is done, so that the same one is a new one."""
+    await session.execute(
+        delete(IdempotentRequest).where(
+            IdempotentRequest.principal == request.principal,
+            IdempotentRequest.key == request.key,
+            IdempotentRequest.lease_until.is_(None),
+        )
+    )
+
+
 def lease_has_expired(principal: Any, key: Any) -> Any:
     """SQL: whether the request that two columns identify is in progress with an expired lease."""
     return (

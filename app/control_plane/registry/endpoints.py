@@ -7,7 +7,8 @@ from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.body_reader import DocumentRoute
-from app.control_plane.registry import lineage, listing, observations
+from app.control_plane.contributors.service import find_shares
+from app.control_plane.registry import lineage, listing, observations, withdrawal
 from app.control_plane.registry.observations import ObservationView
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.schemas import (
@@ -19,11 +20,12 @@ from app.control_plane.registry.schemas import (
     ModelView,
     RegistrationRequest,
     TokenizedRequest,
+    WithdrawRequest,
 )
-from app.control_plane.registry.service import AttestationsByModel
+from app.control_plane.registry.service import AttestationsByModel, model_view
 from app.core.app_state import state_of
 from app.core.request.context import context_of
-from app.rest.dependencies import CurrentActor, CurrentReads, Reading, Registering
+from app.rest.dependencies import ChangeSession, CurrentActor, CurrentReads, Reading, Registering
 from app.rest.fields import Label
 from app.rest.json_response import json_response
 from app.rest.pagination import Cursor, Page, PageSize
@@ -128,6 +130,26 @@ async def list_observations(
 ) -> Response:
     """What MLflow had of a model's metrics at later times, newest first; for its own tenant."""
     return await observations.list_observations(reads, model_id, reader, cursor=cursor, limit=limit)
+
+
+@router.post("/{model_id}/withdraw")
+async def withdraw(
+    request: Request,
+    model_id: Label,
+    body: WithdrawRequest,
+    caller: Registering,
+    actor: CurrentActor,
+    session: ChangeSession,
+    reads: CurrentReads,
+) -> ModelView:
+    """Withdraw a registration: the record stays, and nothing builds on it any more.
+
+    Withdrawing it again changes nothing. The same run or version can be registered anew.
+    """
+    model = await withdrawal.withdraw(session, model_id, body.reason, caller, actor)
+    attestations = await state_of(request)[AttestationsByModel](reads, [model_id], caller)
+    shares = await find_shares(session, model_id)
+    return model_view(model, attestations[model_id], caller, shares)
 
 
 async def _register(

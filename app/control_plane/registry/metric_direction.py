@@ -72,17 +72,6 @@ _INVERSIONS = NEGATIONS | {
 }
 
 
-# Words that may be written without a separator. A shorter one would be found by chance.
-_SHORTEST = 3
-_VOCABULARY = frozenset(
-    word
-    for words in (UPWARDS, LIKELIHOODS, DOWNWARDS, QUALIFIERS, UPWARDS_QUALIFIERS, NEGATIONS)
-    for word in words
-    if len(word) >= _SHORTEST
-)
-_MAX_PIECE = max(map(len, _VOCABULARY))
-
-
 def direction_of(metric: str) -> Direction:
     """The direction of a metric by its name: `known`, or else `guessed`.
 
@@ -168,6 +157,36 @@ class _Segment(NamedTuple):
     up: bool | None = None
 
 
+def _tables() -> dict[str, _Segment]:
+    """What each word, or sequence of words without separators, means."""
+    found: dict[str, _Segment] = {}
+    for prefix in ("", *PREFIXES):
+        for names_of, up in ((UPWARDS | LIKELIHOODS, True), (DOWNWARDS, False)):
+            found |= {prefix + name: _Segment("metric", name, up) for name in names_of}
+    found |= {name: _Segment("qualifier", name) for name in QUALIFIERS}
+    found |= {name: _Segment("score", name) for name in UPWARDS_QUALIFIERS}
+    return found | {name: _Segment("negation", name) for name in NEGATIONS}
+
+
+_TABLES = _tables()
+# Words that may be written without a separator. A shorter one would be found by chance.
+_SHORTEST = 3
+# A longer word is not split: a name with many such words would take long.
+_MAX_SPLIT = 64
+
+
+def _by_start() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for word in sorted(_TABLES, key=len, reverse=True):
+        if len(word) >= _SHORTEST:
+            found.setdefault(word[:_SHORTEST], []).append(word)
+    return found
+
+
+# The words with the same first characters, the longest first.
+_BY_START = _by_start()
+
+
 @lru_cache(maxsize=4096)
 def _direction_of(metric: str) -> Direction:
     name = _PARAMETER.sub(" ", unicodedata.normalize("NFKC", metric))
@@ -201,34 +220,24 @@ def _segments(words: list[str]) -> list[_Segment]:
 
 def _pieces(word: str) -> list[str]:
     """A word as words of the tables without separators, if it is that: `valloss`, `NEGLOGLOSS`."""
-    if word in _VOCABULARY:
+    if word in _TABLES or len(word) > _MAX_SPLIT:
         return [word]
     # For each place, the pieces of the rest of the word, if it has any.
     rests: list[list[str] | None] = [None] * len(word) + [[]]
     for start in range(len(word) - _SHORTEST, -1, -1):
-        for end in range(min(len(word), start + _MAX_PIECE), start + _SHORTEST - 1, -1):
-            rest = rests[end]
-            if rest is not None and word[start:end] in _VOCABULARY:
-                rests[start] = [word[start:end], *rest]
-                break
+        for piece in _BY_START.get(word[start : start + _SHORTEST], ()):
+            if word.startswith(piece, start):
+                rest = rests[start + len(piece)]
+                if rest is not None:
+                    rests[start] = [piece, *rest]
+                    break
     return rests[0] or [word]
 
 
 def _segment(text: str) -> _Segment | None:
-    for prefix in ("", *PREFIXES):
-        if text.startswith(prefix):
-            rest = text[len(prefix) :]
-            if rest in UPWARDS or rest in LIKELIHOODS:
-                return _Segment("metric", rest, True)
-            if rest in DOWNWARDS:
-                return _Segment("metric", rest, False)
-    if text in NEGATIONS:
-        return _Segment("negation", text)
-    if text in UPWARDS_QUALIFIERS:
-        return _Segment("score", text)
-    if text in QUALIFIERS:
-        return _Segment("qualifier", text)
-    return _Segment("number", text) if text.isascii() and text.isdigit() else None
+    if text.isascii() and text.isdigit():
+        return _Segment("number", text)
+    return _TABLES.get(text)
 
 
 def _known(segments: list[_Segment]) -> bool | None:

@@ -19,6 +19,12 @@ from app.control_plane.registry.metric_direction import (
 )
 from app.control_plane.registry.metric_names import require_metric_names
 from app.control_plane.registry.metric_source import metric_sources
+from app.control_plane.registry.metric_warnings import (
+    listed,
+    warn_about_guesses,
+    warn_about_improvement,
+    warn_about_sources,
+)
 from app.control_plane.registry.model_uri import (
     ResolvedModel,
     derive_name,
@@ -34,15 +40,13 @@ from app.control_plane.registry.schemas import (
     RegistrationRequest,
     TokenizedRequest,
 )
+from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.core.errors import NotFoundError, UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.engine import Database, now
 from app.mlflow.client import MLflowClient
-
-# How many metrics a warning lists by name.
-MAX_LISTED = 20
 
 
 class Planner:
@@ -74,11 +78,12 @@ class Planner:
         model = await resolve(self._mlflow, workspace, reference)
         metrics, not_finite = _metrics(request, model)
         require_metric_names(metrics)
+        is_own = baseline is None or baseline.tenant == principal.tenant
         directions = improvement_directions(
             baseline.model_id if baseline else None,
             service.model_directions(baseline) if baseline else {},
             request.higher_is_better,
-            is_own=baseline is None or baseline.tenant == principal.tenant,
+            is_own=is_own,
         )
         if request.primary_metric is not None and request.primary_metric not in metrics:
             raise UnprocessableError(
@@ -88,7 +93,9 @@ class Planner:
         model_type = request.model_type
         if model_type is None and baseline is not None:
             model_type = baseline.model_type
-        name = _name(request, model, model_type)
+        own_baseline = baseline if is_own else None
+        name = await self._name(workspace, request, model, own_baseline)
+        name = name or derive_name(model_type or "model", secrets.token_hex(4))
         adopts = model.existing if model.existing and model.existing.name == name else None
         if adopts is not None:
             await self._presence.require_unrecorded(workspace, principal.tenant, adopts)
@@ -124,13 +131,37 @@ class Planner:
                 f"These metrics of the run are left out, since they are not finite numbers: "
                 f"{', '.join(not_finite)}.",
             )
+        warn_about_sources(plan, model.metrics)
+        if isinstance(request, BaselineRequest):
+            warn_about_guesses(plan)
         if isinstance(request, ImprovedRequest):
             assert baseline is not None
             _add_improvement(plan, request, baseline)
+            warn_about_improvement(plan, baseline.model_id, own=is_own)
         if isinstance(request, TokenizedRequest):
             _add_token(plan, request)
+            warn_about_improvement(plan, "baseline_value", own=True)
         plan.tags |= _tags(plan)
         return plan
+
+    async def _name(
+        self,
+        workspace: str | None,
+        request: RegistrationRequest,
+        model: ResolvedModel,
+        own_baseline: Model | None,
+    ) -> str | None:
+        """The registered model in MLflow: as requested, else that of the version, else that of the
+        caller's own baseline, to which an improvement adds a version; None where there is none.
+        """
+        name = request.model_name if isinstance(request, TokenizedRequest) else request.name
+        if name is None and model.existing is not None:
+            name = model.existing.name
+        if name is None and own_baseline is not None:
+            # It may have been renamed, or deleted.
+            version = await self._presence.find_version(workspace, own_baseline)
+            name = version.name if version is not None else None
+        return name
 
     async def _baseline(self, principal: Principal, model_id: str) -> Model:
         async with self._database.transaction() as session:
@@ -139,6 +170,7 @@ class Planner:
             raise NotFoundError(
                 f"There is no model {model_id!r} to improve on. Register the baseline first."
             )
+        require_not_withdrawn(baseline, "be improved on")
         return baseline
 
 
@@ -147,14 +179,6 @@ _KINDS: Mapping[type[RegistrationRequest], Any] = {
     ImprovedRequest: "improved",
     TokenizedRequest: "tokenized",
 }
-
-
-def _name(request: RegistrationRequest, model: ResolvedModel, model_type: str | None) -> str:
-    """The registered model in MLflow: as requested, else that of the version, else a new one."""
-    name = request.model_name if isinstance(request, TokenizedRequest) else request.name
-    if name is None and model.existing is not None:
-        name = model.existing.name
-    return name or derive_name(model_type or "model", secrets.token_hex(4))
 
 
 def _metrics(
@@ -212,8 +236,8 @@ def _add_improvement(plan: Plan, request: ImprovedRequest, baseline: Model) -> N
     if not plan.delta:
         plan.warn(
             "no_common_metric",
-            f"{baseline.model_id} has {_listed(baseline.metrics)} and this model has "
-            f"{_listed(plan.metrics)}: there is nothing to compare.",
+            f"{baseline.model_id} has {listed(sorted(baseline.metrics))} and this model has "
+            f"{listed(sorted(plan.metrics))}: there is nothing to compare.",
         )
 
 
@@ -229,7 +253,7 @@ def _add_token(plan: Plan, request: TokenizedRequest) -> None:
         plan.warn(
             "metric_missing",
             f"The model has no metric {request.metric_name!r} to compare with baseline_value; it "
-            f"has {_listed(plan.metrics)}.",
+            f"has {listed(sorted(plan.metrics))}.",
         )
     plan.tags = dict(request.additional_tags)
 
@@ -250,10 +274,3 @@ def _tags(plan: Plan) -> dict[str, str]:
         else repr(plan.baseline_value),
     }
     return {key: value for key, value in tags.items() if value}
-
-
-def _listed(metrics: Mapping[str, float]) -> str:
-    if not metrics:
-        return "no metrics"
-    names = sorted(metrics)
-    return ", ".join(names[:MAX_LISTED]) + (", …" if len(names) > MAX_LISTED else "")

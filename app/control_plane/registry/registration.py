@@ -135,7 +135,7 @@ class Registrations:
         proof: WalletProof | None,
     ) -> StoredResponse:
         async with self._database.transaction() as session:
-            response = await idempotency.find_response(session, identity)
+            response = await store.find_response(session, identity)
             if response is not None:
                 return response
             unfinished = await store.find(session, identity)
@@ -196,7 +196,7 @@ class Registrations:
                 if isinstance(refusal, ConflictError):
                     # The version that step 2 has created must be deleted.
                     await store.mark_in_doubt(session, plan)
-                await store.withdraw(session, identity, claim.holder, plan, refusal, self._lease)
+                await store.undo(session, identity, claim.holder, plan, refusal, self._lease)
                 await _release(session, plan)
             raise
         except DatabaseUnavailableError:

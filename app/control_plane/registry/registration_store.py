@@ -40,6 +40,24 @@ async def find(session: AsyncSession, request: RequestIdentity) -> Registration 
     )
 
 
+async def find_response(session: AsyncSession, request: RequestIdentity) -> StoredResponse | None:
+    """The response to a request that is done; None for one that may be claimed.
+
+    A request whose model has been withdrawn is a new one: it registers the model anew. Raises as
+    `idempotency.find_response` does.
+    """
+    response = await idempotency.find_response(session, request)
+    if response is None or response.status != CREATED:
+        return response
+    withdrawn = await session.scalar(
+        select(Model.withdrawn_at).where(Model.model_id == response.document["model_id"])
+    )
+    if withdrawn is None:
+        return response
+    await idempotency.forget(session, request)
+    return None
+
+
 async def begin(session: AsyncSession, request: RequestIdentity, plan: Plan) -> None:
     """Store the plan. Raises ConflictError or TokenTakenError where another request was first."""
     if plan.token is not None:
@@ -136,7 +154,7 @@ async def record(
     return response
 
 
-async def withdraw(
+async def undo(
     session: AsyncSession,
     request: RequestIdentity,
     holder: str,

@@ -95,7 +95,10 @@ class _Registration(RequestModel):
 
 _Name = Annotated[
     ModelName | None,
-    Field(description="The registered model in MLflow. Default: derived from model_type."),
+    Field(
+        description="The registered model in MLflow. Default: for an improvement on an own model "
+        "the name of that one, to which a version is added; otherwise derived from model_type."
+    ),
 ]
 
 
@@ -202,6 +205,19 @@ class RegistrationWarning(BaseModel):
     message: str = Field(description="For people.")
 
 
+class WithdrawRequest(RequestModel):
+    """Why a registration is withdrawn. Everyone who can see the model can see the reason."""
+
+    reason: Label = Field(examples=["The shares of the contributors were wrong."])
+
+
+class WithdrawalView(BaseModel):
+    """When and why a registration was withdrawn."""
+
+    at: datetime
+    reason: str
+
+
 class ModelSummary(BaseModel):
     """A registered model as lists show it."""
 
@@ -240,6 +256,9 @@ class ModelSummary(BaseModel):
     gone_at: datetime | None = Field(
         description="When the gateway noticed that its version was deleted in MLflow; null for one "
         "that exists."
+    )
+    withdrawn: WithdrawalView | None = Field(
+        description="null for a model whose registration stands."
     )
 
 
@@ -291,6 +310,9 @@ class LineageModel(BaseModel):
     created_at: datetime
     gone_at: datetime | None = Field(
         description="When the gateway noticed that its version was deleted in MLflow."
+    )
+    withdrawn: WithdrawalView | None = Field(
+        description="null for a model whose registration stands."
     )
 
 

@@ -14,12 +14,15 @@ from app.control_plane.registry.schemas import (
     LineageNode,
     ModelSummary,
     ModelView,
+    WithdrawalView,
 )
 from app.core.request.principal import Principal
 from app.database.reads import Reads
 
 # Members of views that are not columns of `Model`.
-_NOT_COLUMNS = frozenset({"mlflow_run_id", "metadata", "attestations", "higher_is_better"})
+_NOT_COLUMNS = frozenset(
+    {"mlflow_run_id", "metadata", "attestations", "higher_is_better", "withdrawn"}
+)
 
 
 class AttestationsByModel(Protocol):
@@ -83,6 +86,7 @@ def _members(model: Model, view: type[ModelSummary]) -> dict[str, Any]:
         "mlflow_run_id": model.run_id,
         "higher_is_better": {name: directions[name].higher_is_better for name in model.metrics},
         "directions": {name: directions[name].source for name in model.metrics},
+        "withdrawn": _withdrawal(model),
     }
 
 
@@ -94,12 +98,20 @@ def model_directions(model: Model) -> dict[str, Direction]:
     return recorded | resolve_directions(model.metrics, recorded)
 
 
+def _withdrawal(model: Model) -> WithdrawalView | None:
+    if model.withdrawn_at is None:
+        return None
+    return WithdrawalView(at=model.withdrawn_at, reason=model.withdrawal_reason or "")
+
+
 def lineage_node(model: Model) -> LineageNode:
     """A model in a lineage tree, still without its attestations."""
-    summary = {name: getattr(model, name) for name in LineageModel.model_fields}
+    summary = {
+        name: getattr(model, name) for name in LineageModel.model_fields if name not in _NOT_COLUMNS
+    }
     return LineageNode.model_validate(
         {
-            "model": summary,
+            "model": summary | {"withdrawn": _withdrawal(model)},
             "baseline_model_id": model.baseline_model_id,
             "delta": model.delta,
             "contributors": model.contributors,

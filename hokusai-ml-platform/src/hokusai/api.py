@@ -95,6 +95,16 @@ class GatewayAPI:
         query = {"cursor": cursor} if cursor else None
         return Lineage(self._get(f"/models/{_segment(model_id)}/lineage", query))
 
+    def withdraw(self, model_id: str, reason: str) -> RegisteredModel:
+        """Withdraw a registration: `POST /api/models/{model_id}/withdraw`.
+
+        Args:
+            model_id: Hokusai's id of the model.
+            reason: Why, in one line, which everyone who can see the model can see.
+        """
+        path = f"/models/{_segment(model_id)}/withdraw"
+        return RegisteredModel(self._post(path, {"reason": reason}, None))
+
     def contributor(self, address: str) -> Result:
         """Fetch the impact of one contributor's data: `GET /api/contributors/{address}`."""
         return Result(self._get(f"/contributors/{_segment(address)}"))

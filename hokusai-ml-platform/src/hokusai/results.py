@@ -72,6 +72,7 @@ class RegisteredModel(Result):
         attestations: The hashes of its newest attestations, at most 20.
         created_at: When it was registered, in ISO 8601.
         gone_at: When the gateway noticed that MLflow no longer has its version; None if it has.
+        withdrawn: `at` and `reason`, if the registration was withdrawn; otherwise None.
     """
 
     model_id: str
@@ -101,6 +102,7 @@ class RegisteredModel(Result):
     attestations: list[str]
     created_at: str
     gone_at: str | None
+    withdrawn: dict[str, Any] | None
 
 
 class Lineage(Result):

@@ -76,6 +76,30 @@ def test_show_writes_what_has_a_value(command: Command, connected: ScriptedServe
     assert json.loads(command("models", "show", "hkm_2", "--json").out) == IMPROVED
 
 
+WITHDRAWN = {**IMPROVED, "withdrawn": {"at": "2026-01-31T00:00:00Z", "reason": "Wrong shares."}}
+
+
+def test_withdraw_shows_the_withdrawn_record(command: Command, connected: ScriptedServer) -> None:
+    connected.respond_with(Response(document=WITHDRAWN))
+    outcome = command("models", "withdraw", "hkm_2", "--reason", "Wrong shares.")
+
+    assert "withdrawn 2026-01-31T00:00:00Z: Wrong shares." in lines(outcome.out)
+    (request,) = connected.requests
+    assert (request.method, request.path) == ("POST", "/api/models/hkm_2/withdraw")
+    assert request.json == {"reason": "Wrong shares."}
+    connected.respond_with(Response(document={"items": [WITHDRAWN], "next": None}))
+    listed = lines(command("models", "list").out)
+    assert listed[1] == "hkm_2 improved (withdrawn) churn/3 classification acme accuracy 0.85"
+
+
+def test_withdraw_needs_a_reason(command: Command, connected: ScriptedServer) -> None:
+    outcome = command("models", "withdraw", "hkm_2")
+
+    assert outcome.code == 2
+    assert "--reason" in outcome.err
+    assert connected.requests == []
+
+
 def test_lineage_draws_the_tree(command: Command, connected: ScriptedServer) -> None:
     nodes = [
         {"model": MODEL, "baseline_model_id": None, "delta": {}, "contributors": [],

@@ -78,6 +78,15 @@ def test_models_iterates_over_pages(registry: ModelRegistry, server: ScriptedSer
     assert server.requests[0].path == "/api/models?tenant=acme&limit=3"
 
 
+def test_withdraw_sends_the_reason(registry: ModelRegistry, server: ScriptedServer) -> None:
+    server.respond_with(Response(document={"model_id": "hkm_1", "withdrawn": {"at": "a"}}))
+
+    assert registry.withdraw("hkm_1", "Wrong shares.").withdrawn == {"at": "a"}
+    (request,) = server.requests
+    assert (request.method, request.path) == ("POST", "/api/models/hkm_1/withdraw")
+    assert request.json == {"reason": "Wrong shares."}
+
+
 def test_attest_sends_the_arguments_that_are_given(
     registry: ModelRegistry, server: ScriptedServer
 ) -> None:

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from app.control_plane.contributors.shares import (
     WHOLE,
@@ -60,6 +61,14 @@ def test_weights_add_up_or_are_refused(given_weights: list[int | None]) -> None:
     assert weights_of(*given_weights) == found
 
 
+@pytest.mark.parametrize("name", ["weight", "weight_bp", "Share", "percent", "BPS", "wieght_bps"])
+@pytest.mark.parametrize("value", [0.8, "8000", None, {"bps": 1}])
+def test_a_misspelt_share_is_refused_with_what_is_meant(name: str, value: object) -> None:
+    with pytest.raises(ValidationError, match="did you mean weight_bps, the share") as refused:
+        ContributionRequest.model_validate({name: value, "weight_bps": 5000})
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
 def test_samples_is_another_name_for_data_size() -> None:
     one = ContributionRequest.model_validate({"samples": 5, "note": "x"})
     both = ContributionRequest.model_validate({"samples": 5, "data_size": 6, "data_hash": "h"})
@@ -99,6 +108,6 @@ def test_a_contributor_gives_the_same_data_once() -> None:
 
 
 def test_details_that_cannot_be_stored_are_refused() -> None:
-    for details in ({"note": "nul\0"}, {"size": 2**60}, {"key": "hk_live_" + "a" * 43 + "_bbbbbb"}):
+    for details in ({"note": "nul\0"}, {"rows": 2**60}, {"key": "hk_live_" + "a" * 43 + "_bbbbbb"}):
         with pytest.raises(UnprocessableError, match="data_contribution"):
             shares([ContributionRequest.model_validate(details)], ADDRESS)

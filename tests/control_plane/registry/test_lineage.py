@@ -148,6 +148,24 @@ def test_models_without_a_common_metric_get_a_warning(training: Training) -> Non
     assert "no_common_metric" in [warning["code"] for warning in model["warnings"]]
 
 
+def test_an_improvement_adds_a_version_to_the_callers_own_model(
+    training: Training, stranger: Training
+) -> None:
+    baseline = training.baseline(accuracy=0.85)
+    model = improve(training, baseline)
+    assert (model["mlflow_name"], model["mlflow_version"]) == (baseline["mlflow_name"], "2")
+    second = improve(training, model, metrics={"accuracy": 0.9})
+    assert (second["mlflow_name"], second["mlflow_version"]) == (baseline["mlflow_name"], "3")
+    named = improve(training, baseline, name=f"{baseline['mlflow_name']}-b")
+    assert (named["mlflow_name"], named["mlflow_version"]) == (
+        f"{baseline['mlflow_name']}-b",
+        "1",
+    )
+    foreign = improve(stranger, baseline)
+    assert foreign["mlflow_name"] != baseline["mlflow_name"]
+    assert foreign["mlflow_version"] == "1"
+
+
 def test_an_unknown_baseline_is_not_found(training: Training) -> None:
     response = training.register(
         "improved",

@@ -60,7 +60,7 @@ def test_filters_select_models(catalogue: tuple[Training, dict[str, dict[str, An
         ({"contributor": OTHER}, ["better"]),
         ({"contributor": "0x" + "0" * 40}, []),
         ({"token": "Some-Token"}, ["token"]),
-        ({"name": "a model none"}, ["base"]),
+        ({"name": "a model none"}, ["better", "base"]),
         ({"name": "A MODEL NONE"}, []),
         ({"kind": "baseline", "type": "fraud"}, ["other"]),
         ({"type": "' or 1=1 --"}, []),

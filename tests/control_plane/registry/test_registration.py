@@ -235,6 +235,21 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         {"contributor_address": GUIDES_ADDRESS, "data_contribution": [{}, {}]},
         "twice",
     ),
+    (
+        "improved",
+        {
+            "data_contribution": [
+                {"contributor": GUIDES_ADDRESS, "weight": 0.8},
+                {"contributor": CHECKSUMMED, "weight_bps": 2000, "data_hash": "1"},
+            ]
+        },
+        "body.data_contribution[0].weight: is not known here: did you mean weight_bps",
+    ),
+    (
+        "improved",
+        {"data_contribution": {"Contributor": GUIDES_ADDRESS}},
+        "body.data_contribution.Contributor: is not known here: did you mean contributor",
+    ),
     ("tokenized", {"token_id": "a b"}, "token_id"),
     ("tokenized", {"additional_tags": {"hokusai.model_id": "x"}}, "server's own"),
     ("tokenized", {"additional_tags": {"mlflow.x": "x"}}, "server's own"),

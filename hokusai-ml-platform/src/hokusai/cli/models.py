@@ -61,7 +61,7 @@ def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> N
         (
             [
                 model["model_id"],
-                model["kind"],
+                _kind(model),
                 _mlflow_version(model),
                 model["model_type"],
                 model["tenant"],
@@ -88,6 +88,7 @@ def write_model(model: Mapping[str, Any]) -> None:
         {
             "model": model["model_id"],
             "kind": model["kind"],
+            "withdrawn": _withdrawal(model),
             "mlflow": _mlflow_version(model),
             "type": model["model_type"],
             "tenant": model["tenant"],
@@ -102,6 +103,22 @@ def write_model(model: Mapping[str, Any]) -> None:
             "created": model["created_at"],
         }
     )
+
+
+@models.command()
+@click.argument("model_id")
+@click.option(
+    "--reason", required=True, help="Why; everyone who can see the model can see the reason."
+)
+@url_option
+@json_option
+def withdraw(model_id: str, reason: str, url: str | None, as_json: bool) -> None:
+    """Withdraw a registration of your tenant: the record stays, and nothing builds on it any more.
+
+    The same run or version can be registered anew. Withdrawing it again changes nothing.
+    """
+    model = connect(url).withdraw(model_id, reason)
+    write_json(dict(model)) if as_json else write_model(model)
 
 
 @models.command()
@@ -133,13 +150,22 @@ def _node_label(node: Mapping[str, Any], is_requested: bool) -> Text:
     model = node["model"]
     shares = ", ".join(_format_share(share) for share in node["contributors"])
     parts = [
-        f"{model['model_id']}  {model['kind']}  {_mlflow_version(model)}",
+        f"{model['model_id']}  {_kind(model)}  {_mlflow_version(model)}",
         _format_delta(node["delta"]) or format_metrics(model["metrics"]),
         f"by {shares}" if shares else "",
         f"{len(node['attestations'])} attested" if node["attestations"] else "",
         "<-- this one" if is_requested else "",
     ]
     return cell("  ".join(part for part in parts if part))
+
+
+def _kind(model: Mapping[str, Any]) -> str:
+    return f"{model['kind']} (withdrawn)" if model.get("withdrawn") else str(model["kind"])
+
+
+def _withdrawal(model: Mapping[str, Any]) -> str | None:
+    withdrawn = model.get("withdrawn")
+    return f"{withdrawn['at']}: {withdrawn['reason']}" if withdrawn else None
 
 
 def _mlflow_version(model: Mapping[str, Any]) -> str:

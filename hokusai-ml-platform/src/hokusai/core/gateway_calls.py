@@ -53,6 +53,23 @@ class GatewayCalls:
         """
         return self.api.lineage(model_id)
 
+    def withdraw(self, model_id: str, reason: str) -> RegisteredModel:
+        """Withdraw a registration of your tenant, such as one with wrong shares.
+
+        The record stays, with the time and the reason; nothing builds on it any more: it cannot be
+        improved on, attested or minted. The same run or version can be registered anew. Withdrawing
+        it again changes nothing.
+
+        Args:
+            model_id: Hokusai's id of the model.
+            reason: Why, in one line, which everyone who can see the model can see.
+
+        Raises:
+            NotFoundError: There is none with this id that the caller can see.
+            PermissionDeniedError: The model belongs to another tenant.
+        """
+        return self.api.withdraw(model_id, reason)
+
     def attest(
         self,
         *,
