@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.cleanup import Cleanup
+from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
@@ -23,6 +24,7 @@ from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.access.rate_limits.policy import Policy
 from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
+from app.chain.node import EthereumNode
 from app.control_plane import application as control_plane
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestation_endpoints
@@ -104,7 +106,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     mlflow_credential = authorization.get_secret_value() if authorization else None
     mlflow = MLflowClient(upstream.base_url, upstream, authorization=mlflow_credential)
     credential_cache = CredentialCache()
-    authenticator = Authenticator(settings, database, peppers, credential_cache)
+    contract_wallets = ContractWallets(EthereumNode.from_settings(settings))
+    authenticator = Authenticator(settings, database, peppers, credential_cache, contract_wallets)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
     quotas = Quotas(settings, limiter.creations)
@@ -142,6 +145,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(upstream.aclose)
             stack.push_async_callback(counter.close)
             stack.push_async_callback(chain_registry.close)
+            stack.push_async_callback(contract_wallets.close)
             if settings.workers == 1:
                 stack.enter_context(
                     serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
@@ -170,6 +174,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Database: database,
             Documents: documents,
             Authenticator: authenticator,
+            ContractWallets: contract_wallets,
             ChangeTransaction: ChangeTransactions(database, credential_cache),
             NewWallets: new_wallets,
             Quotas: quotas,

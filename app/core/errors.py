@@ -230,6 +230,12 @@ class InvalidSignatureError(UnauthenticatedError):
     reason = "signature_invalid"
 
 
+class ContractWalletError(UnauthenticatedError):
+    """The signature is a contract wallet's, and HOKUSAI_RPC_URL is not set to ask its contract."""
+
+    reason = "contract_wallets_off"
+
+
 class StaleSignatureError(UnauthenticatedError):
     """The signed message is older than allowed, or dated too far ahead."""
 

@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     # How old a wallet's signed message may be, and how far ahead of the gateway's clock.
     signature_max_age: Seconds = 300
     signature_clock_skew: Seconds = 60
+    # The chain ids that a SIWE message may name, separated by commas; any by default.
+    siwe_chain_ids: Annotated[tuple[int, ...], NoDecode] = ()
     # The lifetime of a wallet's token, if the request for it names none.
     token_seconds: int = Field(default=3600, ge=900, le=3600)
 
@@ -207,7 +209,12 @@ class Settings(BaseSettings):
         return tuple(map(ip_network, value)) if isinstance(value, tuple) else value
 
     @field_validator(
-        "trusted_proxies", "cors_origins", "retired_peppers", "retired_attestors", mode="before"
+        "trusted_proxies",
+        "cors_origins",
+        "retired_peppers",
+        "retired_attestors",
+        "siwe_chain_ids",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

@@ -333,6 +333,15 @@ def _(gateways: Gateways) -> Met:
     return Met(get(gateways.shared, SEARCH, headers))
 
 
+def contracts_signature() -> dict[str, str]:
+    return {**Wallet().headers(), "X-ETH-Signature": "00" * 130}
+
+
+@case(errors.ContractWalletError)
+def _(gateways: Gateways) -> Met:
+    return Met(get(gateways.shared, SEARCH, contracts_signature()))
+
+
 @case(errors.StaleSignatureError)
 def _(gateways: Gateways) -> Met:
     return Met(get(gateways.shared, SEARCH, Wallet().headers(-3600)))

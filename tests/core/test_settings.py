@@ -51,6 +51,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: Patch) -> None:
 
 # A valid value of each setting that has no default; the others have theirs.
 VALID = {
+    "siwe_chain_ids": "1,8453",
     "public_url": "https://registry.example",
     "trusted_proxies": "10.0.0.0/8",
     "cors_origins": "https://one.example",

@@ -5,6 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import credentials, revocation, sign_in, tokens
 from app.access.identity.authenticator import Authenticator
+from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.credentials import WalletCredential
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.replay_guard import consume
@@ -51,7 +52,11 @@ async def token(
     settings = state_of(request)[Settings]
     if payload.message is not None and payload.signature is not None:
         address, until = await sign_in.verify_siwe(
-            session, payload.message, payload.signature, settings
+            session,
+            payload.message,
+            payload.signature,
+            settings,
+            state_of(request)[ContractWallets],
         )
     else:
         address, until = await _verify_headers(session, request), None
@@ -111,6 +116,6 @@ async def _verify_headers(session: AsyncSession, request: Request) -> str:
             "itself as MLFLOW_TRACKING_TOKEN."
         )
     authenticator = state_of(request)[Authenticator]
-    _, proof = authenticator.authenticate_wallet(credential)
+    _, proof = await authenticator.authenticate_any_wallet(credential)
     await consume(session, proof)
     return proof.address

@@ -8,6 +8,7 @@ from ipaddress import ip_network
 from sqlalchemy import select
 
 from app.access.identity import wallet
+from app.access.identity.contract_wallets import ContractWallets, NotByKeyError
 from app.access.identity.credential_cache import CachedCredential, CredentialCache
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import is_token, is_well_formed
@@ -37,11 +38,17 @@ class Authenticator:
     """Authenticates API keys and tokens by the database and its cache, wallets by signature."""
 
     def __init__(
-        self, settings: Settings, database: Database, peppers: Peppers, cache: CredentialCache
+        self,
+        settings: Settings,
+        database: Database,
+        peppers: Peppers,
+        cache: CredentialCache,
+        contract_wallets: ContractWallets,
     ) -> None:
         self._database = database
         self._peppers = peppers
         self._cache = cache
+        self._contract_wallets = contract_wallets
         self._max_age = settings.signature_max_age
         self._clock_skew = settings.signature_clock_skew
         # Lookups in progress, by digest and generation of the cache.
@@ -86,9 +93,21 @@ class Authenticator:
     def authenticate_wallet(self, credential: WalletCredential) -> tuple[Principal, WalletProof]:
         """The principal of a wallet's signature, and the proof to consume before a change.
 
-        Raises InvalidSignatureError and StaleSignatureError.
+        Raises InvalidSignatureError and StaleSignatureError; NotByKeyError where only the wallet's
+        contract can tell whether it accepts the signature: see `authenticate_any_wallet`.
         """
-        proof = wallet.verify(credential, now(), self._max_age, self._clock_skew)
+        try:
+            proof = wallet.verify(
+                credential,
+                now(),
+                self._max_age,
+                self._clock_skew,
+                self._contract_wallets.accepts,
+            )
+        except NotByKeyError as error:
+            if self._contract_wallets.can_ask:
+                raise
+            raise self._contract_wallets.refusal(error) from None
         tenant = proof.address.lower()
         principal = Principal(
             id=f"wallet:{proof.address}",
@@ -98,6 +117,19 @@ class Authenticator:
             address=proof.address,
         )
         return principal, proof
+
+    async def authenticate_any_wallet(
+        self, credential: WalletCredential
+    ) -> tuple[Principal, WalletProof]:
+        """As `authenticate_wallet`, and asks the contract of a wallet that is one.
+
+        Raises ChainUnavailableError where the chain cannot be asked.
+        """
+        try:
+            return self.authenticate_wallet(credential)
+        except NotByKeyError as error:
+            await self._contract_wallets.confirm(error)
+        return self.authenticate_wallet(credential)
 
     async def _look_up(self, secret: str, digest: bytes) -> CachedCredential:
         if not is_well_formed(secret):

@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, status
 
 from app.access.identity import keys, revocation, rotation, sign_in
+from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import (
@@ -22,7 +23,7 @@ from app.access.identity.schemas import (
 from app.access.quotas.service import Quotas
 from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
-from app.core.app_state import state_of
+from app.core.app_state import AppState, state_of
 from app.core.settings import Settings
 from app.database.engine import now
 from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
@@ -53,7 +54,7 @@ async def create_own_key(
         body,
         actor,
         default_limit=state[Settings].rate_limit,
-        signed_in=await _verify_siwe(session, owner, body.siwe, state[Settings]),
+        signed_in=await _verify_siwe(session, owner, body.siwe, state),
         new_wallets=state[NewWallets],
         quotas=state[Quotas],
     )
@@ -101,7 +102,7 @@ async def rotate_own_key(
         timedelta(seconds=options.overlap_seconds),
         actor,
         default_limit=state[Settings].rate_limit,
-        signed_in=await _verify_siwe(session, owner, options.siwe, state[Settings]),
+        signed_in=await _verify_siwe(session, owner, options.siwe, state),
         quotas=state[Quotas],
     )
     return issued(key, secret)
@@ -206,12 +207,19 @@ async def revoke_key(
 
 
 async def _verify_siwe(
-    session: Session, owner: Caller, proof: SIWEProof | None, settings: Settings
+    session: Session, owner: Caller, proof: SIWEProof | None, state: AppState
 ) -> bool:
     """Whether the request has a SIWE message of the caller's wallet. Raises if it is not valid."""
     if proof is None:
         return False
-    await sign_in.require_siwe_of(session, owner, proof.message, proof.signature, settings)
+    await sign_in.require_siwe_of(
+        session,
+        owner,
+        proof.message,
+        proof.signature,
+        state[Settings],
+        state[ContractWallets],
+    )
     return True
 
 

@@ -4,7 +4,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.identity import credentials
 from app.access.identity.authenticator import Authenticator
-from app.access.identity.credentials import KeyCredential
+from app.access.identity.contract_wallets import NotByKeyError
+from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.core.errors import MethodNotAllowedError, UnauthenticatedError
 from app.core.request.context import RequestContext, context_of
 
@@ -33,8 +34,8 @@ class Identity:
     def authenticate_from_cache(self, context: RequestContext) -> bool:
         """Set the principal if that needs no query of the database; return whether it is set.
 
-        That is so for a wallet's signature, and for a key or token in the cache. Raises the errors
-        of an invalid credential, as far as they need no query either.
+        That is so for the signature of a wallet's key, and for a key or token in the cache. Raises
+        the errors of an invalid credential, as far as they need no query either.
         """
         head = context.head
         if head.key_digest is None:
@@ -42,9 +43,11 @@ class Identity:
             if isinstance(credential, KeyCredential):
                 head.key_digest = self.authenticator.digest(credential)
             elif credential is not None:
-                context.principal, context.wallet_proof = self.authenticator.authenticate_wallet(
-                    credential
-                )
+                try:
+                    proven = self.authenticator.authenticate_wallet(credential)
+                except NotByKeyError:
+                    return False  # its contract has to be asked
+                context.principal, context.wallet_proof = proven
         if head.key_digest is not None:
             context.principal = self.authenticator.authenticate_cached_key(
                 head.key_digest, head.client
@@ -62,15 +65,19 @@ class Identity:
                 )
             context = context_of(scope)
             if not self.authenticate_from_cache(context):
-                # A key or token that is not in the cache, or no credential.
+                # A key or token that is not in the cache, a contract's wallet, or no credential.
                 credential = credentials.parse(context.headers)
-                if not isinstance(credential, KeyCredential):
+                if isinstance(credential, WalletCredential):
+                    proven = await self.authenticator.authenticate_any_wallet(credential)
+                    context.principal, context.wallet_proof = proven
+                elif not isinstance(credential, KeyCredential):
                     raise UnauthenticatedError(
                         "This needs an API key (Authorization: Bearer <key>, or "
                         "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
                         "X-ETH-Message, X-ETH-Signature)."
                     )
-                context.principal = await self.authenticator.authenticate_key(
-                    credential, context.client
-                )
+                else:
+                    context.principal = await self.authenticator.authenticate_key(
+                        credential, context.client
+                    )
         await self.app(scope, receive, send)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+from app.access.identity.contract_wallets import MAX_SIGNATURE
 from app.access.tenants.names import PATTERN
 from app.core.request.principal import Scope
 from app.rest.fields import Label
@@ -64,14 +65,14 @@ SIWEText = Annotated[str, Field(max_length=4096, json_schema_extra={"pattern": r
 SIWESignature = Annotated[
     str,
     Field(
-        max_length=200,
-        json_schema_extra={"pattern": "^(0x)?([0-9A-Fa-f]{128}|[0-9A-Fa-f]{130})$"},
+        max_length=2 + 2 * MAX_SIGNATURE,
+        json_schema_extra={"pattern": "^(0x)?([0-9A-Fa-f]{2})+$"},
     ),
 ]
 _MESSAGE = "A SIWE message (EIP-4361) with a nonce of GET /api/auth/nonce."
 _SIGNATURE = (
     "The wallet's signature of the message in hexadecimal: r, s and v in 65 bytes, or 64 bytes as "
-    "in EIP-2098."
+    "in EIP-2098; of a contract wallet, what its contract accepts (EIP-1271, ERC-6492)."
 )
 _MESSAGES = ["registry.example wants you to sign in with your Ethereum account:\n0x…"]
 _SIGNATURES = ["0x" + "1b" * 65]

@@ -1,10 +1,12 @@
 """Verifies that a SIWE message was signed for this gateway, and consumes its nonce."""
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import siwe, tokens
+from app.access.identity.contract_wallets import ContractWallets, NotByKeyError
 from app.core.errors import InvalidSignatureError, PermissionDeniedError, SignInDisabledError
 from app.core.request.principal import Principal
 from app.core.settings import Settings
@@ -23,26 +25,49 @@ def hosts(settings: Settings) -> frozenset[str]:
 
 
 async def verify_siwe(
-    session: AsyncSession, message: str, signature: str, settings: Settings
+    session: AsyncSession,
+    message: str,
+    signature: str,
+    settings: Settings,
+    contract_wallets: ContractWallets,
 ) -> tuple[str, datetime | None]:
     """Verify a SIWE message and consume its nonce: its address and its expiration time.
 
-    Raises InvalidSignatureError, StaleSignatureError, SpentSignatureError, SignInDisabledError.
+    Raises InvalidSignatureError, StaleSignatureError, SpentSignatureError, SignInDisabledError; for
+    a contract wallet ContractWalletError and ChainUnavailableError.
     """
-    parsed = siwe.verify(
+    verify = partial(
+        siwe.verify,
         message,
         signature,
         hosts=hosts(settings),
         now=now(),
         max_age=settings.signature_max_age,
         clock_skew=settings.signature_clock_skew,
+        chain_ids=frozenset(settings.siwe_chain_ids),
+        accepts=contract_wallets.accepts,
     )
+    try:
+        parsed = verify()
+    except NotByKeyError as error:
+        await contract_wallets.confirm(error)
+        parsed = verify()
+        if parsed.chain_id != settings.chain_id:
+            raise InvalidSignatureError(
+                f"A contract wallet is verified on the chain {settings.chain_id}; the SIWE message "
+                f"names {parsed.chain_id}."
+            ) from None
     await tokens.consume_nonce(session, parsed.nonce)
     return parsed.address, parsed.expiration_time
 
 
 async def require_siwe_of(
-    session: AsyncSession, owner: Principal, message: str, signature: str, settings: Settings
+    session: AsyncSession,
+    owner: Principal,
+    message: str,
+    signature: str,
+    settings: Settings,
+    contract_wallets: ContractWallets,
 ) -> None:
     """Verify that the caller's own wallet has signed a SIWE message. Raises as `verify_siwe` does.
 
@@ -53,7 +78,7 @@ async def require_siwe_of(
             "A SIWE message in `siwe` is for wallets. Your key was issued by an operator: leave "
             "siwe out."
         )
-    address, _ = await verify_siwe(session, message, signature, settings)
+    address, _ = await verify_siwe(session, message, signature, settings, contract_wallets)
     if address != owner.address:
         raise InvalidSignatureError(
             "The SIWE message was signed by another wallet than the one that sends the request."

@@ -13,8 +13,9 @@ from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlsplit
 
+from app.access.identity.contract_wallets import Accepts, nobody_accepts, require_signature
 from app.core.errors import InvalidSignatureError, StaleSignatureError, UnprocessableError
-from app.core.ethereum import checksum_address, parse_wallet_signature, personal_recover
+from app.core.ethereum import checksum_address, personal_digest
 
 MAX_LENGTH: Final = 8192
 
@@ -99,17 +100,30 @@ def verify(
     now: datetime,
     max_age: float,
     clock_skew: float,
+    chain_ids: Set[int] = frozenset(),
+    accepts: Accepts = nobody_accepts,
 ) -> SIWEMessage:
     """Parse a message, and verify its host, its times and its signature.
 
     signature: in hexadecimal: see `parse_wallet_signature`. The other arguments are those of
-    `validate`. The caller has to verify the nonce. Raises InvalidSignatureError and
-    StaleSignatureError.
+    `validate`, and: chain_ids, of which the message must name one, if there are any; accepts, as in
+    `wallet.verify`. The caller has to verify the nonce. Raises InvalidSignatureError, NotByKeyError
+    and StaleSignatureError.
     """
     message = parse(text)
     validate(message, hosts=hosts, now=now, max_age=max_age, clock_skew=clock_skew)
-    if personal_recover(text.encode(), parse_wallet_signature(signature)) != message.address:
-        raise InvalidSignatureError(f"The SIWE message was not signed by {message.address}.")
+    if chain_ids and message.chain_id not in chain_ids:
+        raise InvalidSignatureError(
+            f"The SIWE message names the chain {message.chain_id}. It must name "
+            f"{' or '.join(map(str, sorted(chain_ids)))}."
+        )
+    require_signature(
+        message.address,
+        personal_digest(text.encode()),
+        signature,
+        accepts,
+        f"The SIWE message was not signed by {message.address}.",
+    )
     return message
 
 

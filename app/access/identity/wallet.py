@@ -7,9 +7,10 @@ The signed message is that of docs/integration-guide.md, `Hokusai API Access - <
 import re
 from datetime import UTC, datetime, timedelta
 
+from app.access.identity.contract_wallets import Accepts, nobody_accepts, require_signature
 from app.access.identity.credentials import WalletCredential
 from app.core.errors import InvalidSignatureError, StaleSignatureError
-from app.core.ethereum import is_address, parse_wallet_signature, personal_digest, recover
+from app.core.ethereum import checksum_address, is_address, personal_digest
 from app.core.request.wallet_proof import WalletProof
 
 # Python's isoformat() omits a fraction of zero; other languages write three digits.
@@ -20,14 +21,19 @@ _MESSAGE = re.compile(
 
 
 def verify(
-    credential: WalletCredential, now: datetime, max_age: float, clock_skew: float
+    credential: WalletCredential,
+    now: datetime,
+    max_age: float,
+    clock_skew: float,
+    accepts: Accepts = nobody_accepts,
 ) -> WalletProof:
     """Verify the time of a wallet's message, and its signature.
 
     now: timezone-aware. The time in the message is in UTC; it may be up to `max_age` seconds before
     `now` and up to `clock_skew` seconds after. The address may be in any casing, since the
     signature proves it. Raises StaleSignatureError for the time, InvalidSignatureError for anything
-    else.
+    else; of these NotByKeyError where no private key of the address has made the signature.
+    accepts: whether a contract is known to accept a signature that no private key has made.
     """
     if not is_address(credential.address):
         raise InvalidSignatureError(
@@ -49,9 +55,14 @@ def verify(
             extra={"server_time": now.isoformat()},
         )
     digest = personal_digest(credential.message.encode())
-    address = recover(digest, parse_wallet_signature(credential.signature))
-    if address.lower() != credential.address.lower():
-        raise InvalidSignatureError(f"X-ETH-Message was not signed by {credential.address}.")
+    address = checksum_address(credential.address)
+    require_signature(
+        address,
+        digest,
+        credential.signature,
+        accepts,
+        f"X-ETH-Message was not signed by {credential.address}.",
+    )
     return WalletProof(address, digest, signed_at + timedelta(seconds=max_age))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import warnings
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Callable, Mapping
@@ -12,7 +11,6 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.auth import AuthBase
-from urllib3.exceptions import NewConnectionError
 
 from hokusai import batched_logging
 from hokusai.__version__ import __version__
@@ -22,6 +20,7 @@ from hokusai.authorization import (
     WalletAuthorizer,
     make_authorizer,
 )
+from hokusai.connection_errors import describe, is_unknown_host, never_connected
 from hokusai.credentials import Credential, other_names, resolve_credential, stored_credential
 from hokusai.errors import (
     AnswerError,
@@ -37,7 +36,7 @@ from hokusai.gateway_url import GatewayURL
 from hokusai.json_encoding import encode_json
 from hokusai.rate_limit import RateLimiter
 from hokusai.retry import RETRY_SECONDS, WAIT_SECONDS, RetryBudget, retry_after_seconds
-from hokusai.tls import SERVER_CERTIFICATE, tls_options
+from hokusai.tls import tls_options
 from hokusai.wallet_signer import WalletSigner
 
 # To connect, and between two bytes of a response. The latter is above the 120 seconds after which
@@ -250,15 +249,14 @@ class GatewayClient:
                 )
             except requests.RequestException as error:
                 # An untrusted certificate or an invalid URL stays so, however often one tries.
-                permanent = (
-                    isinstance(error, (requests.exceptions.SSLError, ValueError))
-                    or _resolution_error(error) == socket.EAI_NONAME
-                )
-                if not self._has_responded and _never_connected(error):
+                permanent = isinstance(
+                    error, (requests.exceptions.SSLError, ValueError)
+                ) or is_unknown_host(error)
+                if not self._has_responded and never_connected(error):
                     budget.shorten(FIRST_CONTACT_SECONDS)
                 if permanent or not idempotent or not budget.back_off():
                     raise UnreachableError(
-                        f"No response from {self.url.origin}: {_describe(error)}."
+                        f"No response from {self.url.origin}: {describe(error)}."
                     ) from None
                 continue
             self._has_responded = True
@@ -359,74 +357,6 @@ def derived_key(path: str, body: Mapping[str, Any]) -> str:
     """
     digest = hashlib.sha256(path.encode() + b"\0" + encode_json(body)).hexdigest()
     return f"sdk-{digest[:48]}"
-
-
-def _describe(error: Exception) -> str:
-    # requests' own texts contain the URL with its query, and addresses of Python objects.
-    if isinstance(error, requests.exceptions.SSLError):
-        return _describe_tls(str(error))
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return "connecting took too long"
-    if isinstance(error, requests.Timeout):
-        return "the connection was silent for too long"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return "the proxy failed"
-    if _resolution_error(error) is not None:
-        return "no such host is known; check the name in the URL"
-    if isinstance(error, requests.ConnectionError):
-        if _cause(error, ConnectionRefusedError) is not None:
-            return "nothing listens at this address and port; check the URL"
-        return "the connection failed"
-    return type(error).__name__
-
-
-def _describe_tls(text: str) -> str:
-    """What is wrong with a TLS connection, from the text of OpenSSL's error."""
-    text = text.lower()
-    if "certificate_verify_failed" in text or "certificate verify failed" in text:
-        if "expired" in text:
-            return "its TLS certificate has expired"
-        if "hostname mismatch" in text or "ip address mismatch" in text:
-            return "its TLS certificate is for another host"
-        return (
-            "its TLS certificate is not trusted; if its authority is a private one, set "
-            f"{SERVER_CERTIFICATE} to a file with the authority's certificate"
-        )
-    if any(sign in text for sign in ("wrong version number", "wrong_version", "record layer")):
-        return "the server does not speak TLS at this port; the URL may have to begin with http://"
-    if "eof occurred" in text or "unexpected_eof" in text:
-        return "the server closed the TLS connection; the URL may have to begin with http://"
-    return "the TLS connection failed"
-
-
-def _never_connected(error: Exception) -> bool:
-    """Whether no connection was made: nobody there, no way there, or no such host."""
-    return (
-        isinstance(error, requests.exceptions.ConnectTimeout)
-        or _cause(error, NewConnectionError) is not None
-    )
-
-
-def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """The error of this kind among those that led to an error; None where there is none."""
-    seen: set[int] = set()
-    pending: list[object] = [error]
-    while pending:
-        one = pending.pop()
-        if not isinstance(one, BaseException) or id(one) in seen:
-            continue
-        if isinstance(one, kind):
-            return one
-        seen.add(id(one))
-        pending += [one.__cause__, one.__context__, getattr(one, "reason", None)]
-        pending += one.args
-    return None
-
-
-def _resolution_error(error: Exception) -> int | None:
-    """The code of `getaddrinfo` if the host's name could not be resolved."""
-    cause = _cause(error, socket.gaierror)
-    return cause.errno if isinstance(cause, socket.gaierror) else None
 
 
 def _warn_if_unencrypted(url: GatewayURL) -> None:

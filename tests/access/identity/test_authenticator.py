@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import keys
 from app.access.identity.authenticator import Authenticator
+from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import new_key, new_token
@@ -173,7 +174,9 @@ class Setup:
         self.peppers = Peppers((), b"pepper of the tests")
         self.cache = CredentialCache()
         self.cache.listening = True
-        self.authenticator = Authenticator(Settings(), database, self.peppers, self.cache)
+        self.authenticator = Authenticator(
+            Settings(), database, self.peppers, self.cache, ContractWallets(None)
+        )
 
     async def new_key(self) -> KeyCredential:
         """A new key in the database; transactions are counted from here on."""

@@ -237,7 +237,6 @@ MALFORMED = {
     "huge": header(MESSAGE, "Hokusai API Access - " + "9" * 7000),
     "not hexadecimal": header(SIGNATURE, "zz" * 65),
     "too short": with_signature(lambda raw: raw[:63]),
-    "too long": with_signature(lambda raw: raw + b"\0"),
     "all zeros": with_signature(lambda _: bytes(64) + b"\x1b"),
     "all ones": with_signature(lambda _: b"\xff" * 64 + b"\x1b"),
     "v of EIP-155": with_signature(lambda raw: raw[:64] + bytes([raw[64] + 10])),

@@ -66,24 +66,6 @@ def test_a_body_in_two_segments(start_harness: StartHarness) -> None:
     assert harness.handled == [True]
 
 
-def test_the_json_body_of_a_get_is_inspected_on_either_path(start_harness: StartHarness) -> None:
-    async def name_the_body(request: MLflowRequest) -> None:
-        await request.connection.send(ok(request.body))
-
-    harness = start_harness(name_the_body)
-    path, body = "/api/mlflow/api/2.0/mlflow/runs/get", b'{"run_id": "b"}'
-    assert harness.send(harness.raw("GET", path, body=body)).body == body
-    closing = harness.raw("GET", path, "Connection: close", body=body)
-    assert harness.send(closing, fast=False).body == body
-    assert len(harness.mlflow.requests) == 2
-    for refused in (
-        harness.raw("GET", path + "?run_id=a", body=body),
-        harness.raw("GET", path, body=b'{"run_id": "b", "run_id": "a"}'),
-    ):
-        assert harness.send(refused, fast=False).status == 400
-    assert len(harness.mlflow.requests) == 2
-
-
 @pytest.mark.parametrize("garbage", [b"\0\0\0\0", b"garbage\r\n\r\n", b"GET  /\r\n\r\n"])
 def test_bytes_after_a_body_are_not_part_of_it(start_harness: StartHarness, garbage: bytes) -> None:
     async def slow(request: MLflowRequest) -> None:
