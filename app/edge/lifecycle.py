@@ -32,6 +32,10 @@ from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
+TOO_MANY_REQUESTS = 429
+# Client addresses whose refusals with 429 are logged in one second.
+MAX_LOGGED = 100
+
 # On a response to a credential: no cache may store it, since another caller could get it from there
 # (RFC 9111, section 5.2.2.5).
 NO_STORE = (b"cache-control", b"no-store")
@@ -71,6 +75,9 @@ class RequestLifecycle:
         # Request ids: the first part is unique among processes, the second one within a process.
         self._process = secrets.token_hex(6)
         self._count = count(1)
+        # The client addresses of which a refusal with 429 was logged in this second.
+        self._second = 0
+        self._logged: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -181,7 +188,24 @@ class RequestLifecycle:
         if context.reason is not None:
             self.metrics.count_error(context.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
+            if status == TOO_MANY_REQUESTS and self._was_logged(context.client):
+                return
             self._write(method, context, status, seconds)
+
+    def _was_logged(self, client: str) -> bool:
+        """Whether a refusal of a client address has been logged in this second.
+
+        A client can send thousands of requests beyond its limit in a second, and would fill the log
+        with their lines. The metrics count all of them.
+        """
+        second = int(time.monotonic())
+        if second != self._second:
+            self._second = second
+            self._logged.clear()
+        if client in self._logged or len(self._logged) >= MAX_LOGGED:
+            return True
+        self._logged.add(client)
+        return False
 
     def _request_id(self, client_id: bytes | None) -> str:
         if client_id is not None and CLIENT_ID.fullmatch(client_id):

@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -55,6 +56,23 @@ def lines(output: io.StringIO) -> list[dict[str, Any]]:
 
 def requests_in(output: io.StringIO) -> list[dict[str, Any]]:
     return [line for line in lines(output) if line["event"] == "request"]
+
+
+def test_requests_beyond_a_limit_do_not_fill_the_log(logged: Callable[..., Any]) -> None:
+    with (
+        logged(log_format="json", mlflow_url="http://127.0.0.1:9") as (gateway, output),
+        gateway.client(gateway.key(rate_limit=1)) as client,
+    ):
+        client.get("/api/limits")
+        began = time.monotonic()
+        for _ in range(20):
+            for path in ("/api/limits", "/api/mlflow/api/2.0/mlflow/runs/get", "/absent"):
+                assert client.get(path).status_code == 429
+        seconds = time.monotonic() - began
+    refused = [line["reason"] for line in requests_in(output) if line["status"] == 429]
+    # One in each second that the requests took, or began in.
+    assert 1 <= len(refused) <= seconds + 2
+    assert set(refused) == {"rate_limited"}
 
 
 def test_the_line_of_a_request_has_its_caller_route_and_outcome(logged: Callable[..., Any]) -> None:
