@@ -1,18 +1,15 @@
 """A bound on the reads that one client address has in progress, so that others need not wait.
 
-A read takes some milliseconds of the event loop, and its response up to `listing.MAX_BYTES` of
-memory until the client has received it. The other reads of the address wait for their turn.
+A read takes some milliseconds of the event loop. Other reads of the address wait for their turn.
 """
 
 import asyncio
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.request.context import context_of
 
 AT_ONCE = 4
-# Bytes of a response for which to wait until the client has received most of it.
-LARGE = 64 * 1024
 
 
 class ReadShare:
@@ -36,23 +33,10 @@ class ReadShare:
         self._places[client] = free, users + 1
         try:
             async with free:
-                await self.app(scope, receive, _until_received(send))
+                await self.app(scope, receive, send)
         finally:
             users = self._places[client][1]
             if users == 1:
                 del self._places[client]
             else:
                 self._places[client] = free, users - 1
-
-
-def _until_received(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        body = message.get("body", b"")
-        if len(body) < LARGE or message.get("more_body", False):
-            await send(message)
-            return
-        # The server waits with the next part until the client has received most of this one.
-        await send({**message, "more_body": True})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-    return sending

@@ -3,13 +3,11 @@
 import asyncio
 from typing import Any
 
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
-from app.control_plane.read_share import AT_ONCE, LARGE, ReadShare
+from app.control_plane.read_share import AT_ONCE, ReadShare
 from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead
-
-READ = b"x" * LARGE
 
 
 class Reads:
@@ -57,27 +55,3 @@ async def test_an_address_has_a_bounded_number_of_reads_in_progress() -> None:
     reads.released.set()
     await asyncio.gather(*flood, *others)
     assert (reads.done, reads.running, share._places) == (53, 0, {})
-
-
-async def test_a_large_response_keeps_its_place_until_the_client_has_received_it() -> None:
-    received = asyncio.Event()
-
-    async def app(_: Scope, __: Receive, send: Send) -> None:
-        await send({"type": "http.response.body", "body": READ})
-
-    parts: list[Message] = []
-
-    async def send(message: Message) -> None:
-        # As the server does: the part after the one that fills the buffer waits.
-        if parts:
-            await received.wait()
-        parts.append(message)
-
-    share = ReadShare(app, frozenset())
-    reading = asyncio.create_task(share(scope("1.1.1.1"), nothing, send))
-    await settle()
-    assert not reading.done()
-    received.set()
-    await reading
-    assert b"".join(part["body"] for part in parts) == READ
-    assert [part.get("more_body", False) for part in parts] == [True, False]
