@@ -82,16 +82,6 @@ async def record_contributions(
     await count_contributions(session, audience, shares, model.improvements, model.at)
 
 
-async def discount(session: AsyncSession, model_id: str) -> None:
-    """Count the contributions to a model no longer in the totals of their contributors."""
-    query = select(Contribution).where(Contribution.model_id == model_id)
-    rows = (await session.scalars(query)).all()
-    if rows:
-        audience = rows[0].tenant if rows[0].private else ""
-        shares = [_share(row) for row in rows]
-        await discount_contributions(session, audience, shares, rows[0].improvements)
-
-
 _SHARES = (
     select(
         Contribution.address,
