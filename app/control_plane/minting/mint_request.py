@@ -80,6 +80,11 @@ def require_mintable(data: Mapping[str, Any]) -> None:
         raise NotMintableError(
             "The attestation shows no improvement: it needs a baseline and a primary_metric."
         )
+    if data["run_id"] is None or data["baseline"]["run_id"] is None:
+        raise NotMintableError(
+            "A model of the attestation was not made from a run, so that nothing identifies it as "
+            "a candidate. Register versions that were made from runs."
+        )
     metric: str = data["primary_metric"]
     if data["delta_one"] is None:
         raise NotMintableError(

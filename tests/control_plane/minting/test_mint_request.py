@@ -7,6 +7,8 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_typed_data
 
+from app.control_plane.minting.mint_request import require_mintable
+from app.core.errors import NotMintableError
 from app.core.request.principal import Scope
 from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, attest, mint
@@ -268,3 +270,14 @@ def test_nobody_else_can_request_it(
     path = f"/api/attestations/{attestation['hash']}/mint-request"
     for client in (improver.client, admin):
         refused(client.post(path), 403, "permission_denied")
+
+
+def test_models_without_a_run_are_not_mintable() -> None:
+    """Nothing but a run identifies a candidate, however often it is registered."""
+    data = {"kind": "witnessed", "primary_metric": "accuracy", "run_id": "r"}
+    for one in (
+        data | {"run_id": None, "baseline": {"run_id": "b"}},
+        data | {"baseline": {"run_id": None}},
+    ):
+        with pytest.raises(NotMintableError, match="not made from a run"):
+            require_mintable(one)
