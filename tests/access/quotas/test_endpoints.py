@@ -13,7 +13,14 @@ from tests.support.redis import free_port
 from tests.support.responses import good, refused
 from tests.support.wallet import Wallet
 
-QUOTAS = {"keys": 20, "tokens": 5, "models": 6, "contributions": 7, "attestations": 8}
+QUOTAS = {
+    "keys": 20,
+    "tokens": 5,
+    "models": 6,
+    "contributions": 7,
+    "attestations": 8,
+    "approvals": 9,
+}
 
 
 @pytest.fixture(scope="module")

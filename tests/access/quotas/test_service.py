@@ -51,8 +51,6 @@ def attest(client: httpx.Client, **headers: str) -> httpx.Response:
     body = {
         "kind": "claimed",
         "metrics": {"accuracy": 0.5 + next(_numbers) / 1000},
-        "model_name": "m",
-        "model_version": "1",
     }
     return client.post("/api/attestations", json=body, headers=headers)
 
@@ -119,8 +117,6 @@ def attest_same(client: httpx.Client) -> httpx.Response:
     body = {
         "kind": "claimed",
         "metrics": {"accuracy": 0.9},
-        "model_name": "m",
-        "model_version": "1",
     }
     return client.post("/api/attestations", json=body)
 
