@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import pytest
@@ -141,3 +142,14 @@ def test_metrics_are_validated_before_anything_is_sent(configured: ScriptedServe
 def test_naming_one_model_or_naming_one_twice_is_rejected(named: dict[str, str]) -> None:
     with pytest.raises(InputError, match="witnessed"):
         PerformanceTracker().track_improvement({"f1": 0.5}, {"f1": 0.6}, **named)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("contribution", [{"contributor": "0x123..."}, [{"contributor": "0x1"}]])
+def test_a_contributor_that_is_no_address_is_refused_before_anything_is_sent(
+    server: ScriptedServer, contribution: Any
+) -> None:
+    tracker = PerformanceTracker(ModelRegistry(server.url, api_key=KEY))
+    with pytest.raises(InputError, match="0x and 40 hexadecimal digits") as caught:
+        tracker.track_improvement({"accuracy": 0.85}, {"accuracy": 0.92}, contribution)
+    assert ("write the whole address" in str(caught.value)) == ("..." in str(contribution))
+    assert server.requests == []
