@@ -134,10 +134,12 @@ async def test_clients_that_do_not_read_are_closed(
 
     monkeypatch.setattr(protocol.StrictProtocol, "connection_made", with_little_room)
 
-    async def unread() -> socket.socket:
+    async def unread(number: int) -> socket.socket:
         # The receive window follows from the buffer before the connection.
         connection = socket.socket()
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        # Of one address only few large responses are under way at once.
+        connection.bind((f"127.0.0.{2 + number % 100}", 0))
         connection.setblocking(False)
         loop = asyncio.get_running_loop()
         await loop.sock_connect(connection, ("127.0.0.1", attacked.port))
@@ -145,7 +147,7 @@ async def test_clients_that_do_not_read_are_closed(
         return connection
 
     async def gone(many: int) -> list[bytes]:
-        connections = await asyncio.gather(*(unread() for _ in range(many)))
+        connections = await asyncio.gather(*(unread(number) for number in range(many)))
         assert attacked.connections > 0
         try:
             async with asyncio.timeout(60):

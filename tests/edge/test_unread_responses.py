@@ -10,13 +10,14 @@ import pytest
 from app.edge.held_memory import HeldMemory
 from app.edge.http1 import protocol
 from app.edge.http1.unread_data import MAX_UNREAD, MAX_UNREAD_OF_ADDRESS
-from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import RawConnection, request
 from tests.support.waiting import wait_until
 
 # The largest response of the gateway's own that needs no credential.
 PATH = "/openapi.json"
+# Nothing listens there, and nothing here needs it.
+NO_MLFLOW = "http://127.0.0.1:1"
 
 
 @pytest.fixture
@@ -33,10 +34,8 @@ def little_room(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def attacked(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow, little_room: None
-) -> Iterator[RunningGateway]:
-    with RunningGateway(new_database(), mlflow_server.url) as running:
+def attacked(new_database: Callable[[], str], little_room: None) -> Iterator[RunningGateway]:
+    with RunningGateway(new_database(), NO_MLFLOW) as running:
         yield running
 
 
@@ -81,14 +80,14 @@ def test_of_one_address_they_have_a_bound(
     many = [connections.enter_context(Unread(attacked, "127.0.0.1", *headers))]
     wait_until(lambda: memory.size > 0)
     size = memory.size
-    memory.per_address = 5 * size + size // 2
-    for _ in range(11):
+    memory.per_address = 2 * size + size // 2
+    for _ in range(8):
         many.append(connections.enter_context(Unread(attacked, "127.0.0.1", *headers)))
-        wait_until(lambda: memory.ended == max(0, len(many) - 5))
-        wait_until(lambda: memory.size == size * min(len(many), 5))
+        wait_until(lambda: memory.ended == max(0, len(many) - 2))
+        wait_until(lambda: round(memory.size / size) == min(len(many), 2))
     # Those that have waited longest were closed, and their memory is free.
-    wait_until(lambda: attacked.connections == 5)
-    assert [connection.is_complete() for connection in many] == [False] * 7 + [True] * 5
+    wait_until(lambda: attacked.connections == 2)
+    assert [connection.is_complete() for connection in many] == [False] * 7 + [True] * 2
     wait_until(lambda: memory.size == 0)
 
 
@@ -99,31 +98,29 @@ def test_the_address_with_the_most_gives_way(
     other = connections.enter_context(Unread(attacked, "127.0.0.2"))
     wait_until(lambda: memory.size > 0)
     size = memory.size
-    memory.total = 4 * size + size // 2
+    memory.total = 3 * size + size // 2
     many = []
-    for _ in range(6):
+    for _ in range(5):
         many.append(connections.enter_context(Unread(attacked, "127.0.0.1")))
-        wait_until(lambda: memory.ended == max(0, len(many) - 3))
-        wait_until(lambda: memory.size == size * min(1 + len(many), 4))
+        wait_until(lambda: memory.ended == max(0, len(many) - 2))
+        wait_until(lambda: round(memory.size / size) == min(1 + len(many), 3))
     assert other.is_complete()
-    assert [connection.is_complete() for connection in many] == [False] * 3 + [True] * 3
+    assert [connection.is_complete() for connection in many] == [False] * 3 + [True] * 2
 
 
 def test_a_client_behind_a_proxy_has_its_own_address(
     new_database: Callable[[], str],
-    mlflow_server: ChildMLflow,
     connections: ExitStack,
     little_room: None,
 ) -> None:
-    with RunningGateway(
-        new_database(), mlflow_server.url, trusted_proxies="127.0.0.0/8"
-    ) as gateway:
+    with RunningGateway(new_database(), NO_MLFLOW, trusted_proxies="127.0.0.0/8") as gateway:
         memory = unread(gateway)
         for client in ("203.0.113.7", "2001:db8::1", "2001:db8::2"):
             connections.enter_context(Unread(gateway, "127.0.0.1", f"X-Forwarded-For: {client}"))
             wait_until(lambda: memory.size > 0)
-        wait_until(lambda: memory.size == 3 * memory.size_of("203.0.113.7"))
-        assert memory.size_of("2001:db8::/64") == 2 * memory.size_of("203.0.113.7")
+        one, other = "203.0.113.7", "2001:db8::/64"
+        # The heads of the responses differ by some bytes.
+        wait_until(lambda: round(memory.size_of(other) / memory.size_of(one)) == 2)
         connections.close()
 
 

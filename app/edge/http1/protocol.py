@@ -142,7 +142,7 @@ class StrictProtocol(KeepAliveProtocol):
         """The write buffer is full. A request that waits for room occupies MLflow as well."""
         super().pause_writing()
         assert self._unread is not None
-        self._unread.begin(self._client_address())
+        self._unread.begin(self._running, self.client[0] if self.client else "")
 
     def resume_writing(self) -> None:
         assert self._unread is not None
@@ -158,14 +158,6 @@ class StrictProtocol(KeepAliveProtocol):
         """Write a head that is held back, before its body goes past the transport."""
         assert self._lingering is not None
         self._lingering.flush()
-
-    def _client_address(self) -> str:
-        """The address of the client of the running request, which may be behind a proxy."""
-        running: Any = self._running
-        scope = getattr(running, "scope", {})
-        context = getattr(running, "context", None) or scope.get("context")
-        address: str = context.client if context is not None else ""
-        return address or (self.client[0] if self.client else "")
 
     # --- callbacks of the parser ---
 

@@ -5,6 +5,7 @@ import asyncio
 import structlog
 
 from app.core.client_address import failure_address
+from app.core.request.context import RequestContext
 from app.edge.held_memory import HeldMemory, Holding
 from app.edge.http1 import lingering_transport
 
@@ -30,12 +31,14 @@ class UnreadData:
         self._timer: asyncio.TimerHandle | None = None
         self._holding: Holding | None = None
 
-    def begin(self, address: str) -> None:
-        """The buffer is full. address: of the client."""
+    def begin(self, request: object, peer: str) -> None:
+        """The buffer is full. request: the running one. peer: the connection's other end."""
         self.end()
         self._timer = self._loop.call_later(lingering_transport.SEND_TIMEOUT, self._transport.abort)
         if self._memory is not None:
-            self._holding = self._memory.hold(failure_address(address), self._on_end)
+            self._holding = self._memory.hold(
+                failure_address(_client_of(request) or peer), self._on_end
+            )
             self._holding.grow(self._transport.get_write_buffer_size())
 
     def end(self) -> None:
@@ -51,3 +54,12 @@ class UnreadData:
         log.info("response.unread", client=self._holding.address if self._holding else None)
         # Not now: it may be this very transport that is writing.
         self._loop.call_soon(self._transport.abort)
+
+
+def _client_of(request: object) -> str:
+    """The client address of a request, which may be behind a proxy; "" where it is not known."""
+    # A request on the fast path has its context itself, uvicorn's own in its scope.
+    context: RequestContext | None = getattr(request, "context", None)
+    if context is None:
+        context = getattr(request, "scope", {}).get("context")
+    return "" if context is None else context.client
