@@ -43,6 +43,7 @@ OPERATION_IDS = {
     ("POST", "/api/auth/token"): "createToken",
     ("GET", "/api/auth/whoami"): "getIdentity",
     ("GET", "/api/admin/audit"): "listAuditEvents",
+    ("POST", "/api/models/{model_id}/withdraw"): "withdrawModel",
     ("POST", "/api/attestations"): "issueAttestation",
     ("POST", "/api/attestations/verify"): "verifyAttestation",
     ("GET", "/api/attestations/log"): "getCheckpoint",
