@@ -84,7 +84,7 @@ class StrictProtocol(KeepAliveProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._lingering = LingeringTransport(transport, self)
         # What the application counts the memory of all connections with, if it does.
-        self._unread = UnreadData(transport, getattr(self.app, "unread_responses", None))
+        self._unread = UnreadData(transport, getattr(self.app, "unread_responses", None), self.loop)
         super().connection_made(self._lingering)  # type: ignore[arg-type]
         self._head_timer = self.loop.call_later(HEAD_TIMEOUT, self._on_head_timeout)
 

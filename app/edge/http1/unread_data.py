@@ -21,13 +21,18 @@ class UnreadData:
     """What was written for one client while its write buffer is full.
 
     transport: is aborted if nothing is read for SEND_TIMEOUT, or if others need the memory.
-    memory: counts it; None where nothing does.
+    memory: counts it; None where nothing does. loop: that of the connection.
     """
 
-    def __init__(self, transport: asyncio.Transport, memory: HeldMemory | None) -> None:
+    def __init__(
+        self,
+        transport: asyncio.Transport,
+        memory: HeldMemory | None,
+        loop: asyncio.AbstractEventLoop,
+    ) -> None:
         self._transport = transport
         self._memory = memory
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._holding: Holding | None = None
 
