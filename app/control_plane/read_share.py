@@ -1,12 +1,14 @@
 """A bound on the reads that one client address has in progress, so that others need not wait.
 
 A read takes some milliseconds of the event loop. Other reads of the address wait for their turn.
+The addresses of an IPv6 /64 count as one.
 """
 
 import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.core.client_address import failure_address
 from app.core.request.context import context_of
 
 AT_ONCE = 4
@@ -28,7 +30,7 @@ class ReadShare:
         if scope["method"] != "GET" or ("GET", scope["path"]) in self.unlimited:
             await self.app(scope, receive, send)
             return
-        client = context_of(scope).client
+        client = failure_address(context_of(scope).client)
         free, users = self._places.get(client) or (asyncio.Semaphore(AT_ONCE), 0)
         self._places[client] = free, users + 1
         try:

@@ -436,13 +436,15 @@ class UpstreamError(GatewayError):
 
 
 class UpstreamMisconfiguredError(UpstreamError):
-    """MLflow refuses the gateway itself: its Host header, or its credential."""
+    """MLflow refuses the gateway itself, such as its Host header."""
 
     reason = "upstream_misconfigured"
 
 
 class UpstreamCredentialError(UpstreamMisconfiguredError):
     """MLflow does not accept the gateway's own credential, or allows it too little."""
+
+    reason = "upstream_credential_refused"
 
 
 class UpstreamStorageFullError(UpstreamError):

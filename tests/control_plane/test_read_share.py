@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from starlette.types import Receive, Scope, Send
 
 from app.control_plane.read_share import AT_ONCE, ReadShare
@@ -39,19 +40,29 @@ async def nothing(*_: Any) -> Any:
     return None
 
 
-async def test_an_address_has_a_bounded_number_of_reads_in_progress() -> None:
+FLOODS = {"IPv4": ["1.1.1.1"] * 50, "an IPv6 /64": [f"2001:db8::{n:x}" for n in range(1, 51)]}
+
+
+@pytest.mark.parametrize("flood_of", FLOODS)
+async def test_an_address_has_a_bounded_number_of_reads_in_progress(flood_of: str) -> None:
     reads = Reads()
     share = ReadShare(reads, frozenset({("GET", "/livez")}))
-    flood = [asyncio.create_task(share(scope("1.1.1.1"), nothing, nothing)) for _ in range(50)]
+    addresses = FLOODS[flood_of]
+    flood = [asyncio.create_task(share(scope(one), nothing, nothing)) for one in addresses]
     await settle()
     assert reads.running == AT_ONCE
     # Another address, a change, and a probe do not wait.
     others = [
         asyncio.create_task(share(one, nothing, nothing))
-        for one in (scope("2.2.2.2"), scope("1.1.1.1", "POST"), scope("1.1.1.1", path="/livez"))
+        for one in (
+            scope("2.2.2.2"),
+            scope("2001:db8:0:1::1"),
+            scope(addresses[0], "POST"),
+            scope(addresses[0], path="/livez"),
+        )
     ]
     await settle()
     assert reads.running == AT_ONCE + len(others)
     reads.released.set()
     await asyncio.gather(*flood, *others)
-    assert (reads.done, reads.running, share._places) == (53, 0, {})
+    assert (reads.done, reads.running, share._places) == (54, 0, {})

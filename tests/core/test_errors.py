@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from app.access.identity import keys
 from app.access.identity.key_format import new_key, new_token
 from app.access.tenants.workspaces import Workspaces
+from app.control_plane.registry.registration_store import GIVEN_UP
 from app.core import errors
 from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
@@ -43,6 +44,7 @@ from tests.support.wallet import Wallet
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
+GIVER = f"0x{'5a' * 20}"
 # Classes of which only subclasses are raised.
 FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 
@@ -141,6 +143,10 @@ def raised(call: Callable[[], object], answer: RawResponse) -> None:
     assert answer.document["message"] in str(caught.value)
 
 
+def met(answer: httpx.Response) -> Met:
+    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+
+
 CASES: dict[type[GatewayError], Callable[[Gateways], Met]] = {}
 
 
@@ -189,7 +195,7 @@ def _(gateways: Gateways) -> Met:
         trainer = Trainer(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.NotMintableError)
@@ -197,21 +203,21 @@ def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
         document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.UnboundTokenError)
 def _(gateways: Gateways) -> Met:
     with TokenMarket(gateways.shared, bound=False) as market:
         answer = mint(market.holder, market.attested(market.holder))
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.ApprovalMissingError)
 def _(gateways: Gateways) -> Met:
     with TokenMarket(gateways.shared) as market, Training.of(gateways.shared) as improver:
         answer = mint(improver, market.attested(improver))
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.ChainUnavailableError)
@@ -219,7 +225,7 @@ def _(gateways: Gateways) -> Met:
     gateway = gateways.start(rpc_url=SecretStr(f"http://127.0.0.1:{free_port()}"))
     with TokenMarket(gateway, bound=False) as market:
         answer = market.bind()
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.SmallImprovementError)
@@ -227,7 +233,7 @@ def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.MethodNotAllowedError)
@@ -450,7 +456,7 @@ def registered(training: Training, **body: Any) -> Met:
     body = {"model_name": "M", "metric_name": "f1", "baseline_value": 0.5, **body}
     key = body.pop("key", None)
     answer = training.register("tokenized", key, run_id=training.run(), **body)
-    return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+    return met(answer)
 
 
 @case(errors.TokenTakenError)
@@ -481,7 +487,58 @@ def _(gateways: Gateways) -> Met:
             training.client.get("/api/auth/whoami").json()["principal"],
         )
         answer = training.register("baseline", "busy", **body)
-        return Met(RawResponse(answer.status_code, dict(answer.headers), answer.content))
+        return met(answer)
+
+
+@case(errors.RegistrationGivenUpError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        body = {"run_id": training.run(a=1.0), "model_type": "c"}
+        assert training.register("baseline", "failed", **body).status_code == 201
+        # As if a gateway had given it up.
+        sql(
+            gateways.shared,
+            "update idempotent_requests set answer = %s, status = %s where principal = %s",
+            json.dumps({"message": "It failed lastingly."}),
+            GIVEN_UP,
+            training.client.get("/api/auth/whoami").json()["principal"],
+        )
+        return met(training.register("baseline", "failed", **body))
+
+
+@case(errors.ModelWithdrawnError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        model_id = training.baseline(accuracy=0.5)["model_id"]
+        good(training.client.post(f"/api/models/{model_id}/withdraw", json={"reason": "Wrong."}))
+        return met(Trainer(training.client).attest(model_id=model_id))
+
+
+@case(errors.DeletedInMLflowError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        run = training.run(accuracy=0.5)
+        training.mlflow("runs/delete", run_id=run)
+        return met(Trainer(training.client).attest(improved_run_id=run))
+
+
+@case(errors.MetricsChangedError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        model = training.baseline(accuracy=0.5)
+        trainer = Trainer(training.client)
+        trainer.log(model["run_id"], "accuracy", 0.1)
+        return met(trainer.attest(model_id=model["model_id"]))
+
+
+@case(errors.NotWitnessedError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        body = {"baseline_model_id": training.baseline(f1=0.5)["model_id"], "metrics": {"f1": 0.9}}
+        run = training.run(accuracy=0.9)
+        model = training.registered("improved", run_id=run, contributor_address=GIVER, **body)
+        request = {"model_id": model["model_id"], "primary_metric": "f1", "kind": "witnessed"}
+        return met(Trainer(training.client).attest(**request))
 
 
 # --- 429 ---
@@ -550,14 +607,37 @@ def _(gateways: Gateways) -> Met:
     return Met(get(gateways.shared, "/api/keys", bearer(key)), client(gateways.shared, key))
 
 
+def always(status: bytes, body: bytes) -> Script:
+    """An MLflow with the same response to every request."""
+
+    async def respond(connection: UpstreamConnection) -> None:
+        head = b"HTTP/1.1 %s\r\ncontent-length: %d\r\n\r\n" % (status, len(body))
+        while True:
+            await connection.respond(head + body)
+
+    return respond
+
+
 @case(errors.UpstreamError)
 def _(gateways: Gateways) -> Met:
-    async def broken(connection: UpstreamConnection) -> None:
-        while True:
-            await connection.respond(b"HTTP/1.1 500 No\r\ncontent-length: 6\r\n\r\n<html>")
-
     # The gateway first asks MLflow whether it has workspaces.
-    return gateways.behind(broken, tenancy="workspaces")
+    return gateways.behind(always(b"500 No", b"<html>"), tenancy="workspaces")
+
+
+@case(errors.UpstreamCredentialError)
+def _(gateways: Gateways) -> Met:
+    return gateways.behind(always(b"401 Unauthorized", b"Who is it?"))
+
+
+@case(errors.UpstreamMisconfiguredError)
+def _(gateways: Gateways) -> Met:
+    refusal = b"Invalid Host header - possible DNS rebinding attack detected"
+    return gateways.behind(always(b"403 Forbidden", refusal))
+
+
+@case(errors.UpstreamStorageFullError)
+def _(gateways: Gateways) -> Met:
+    return gateways.behind(always(b"500 No", b"[Errno 28] No space left on device"))
 
 
 @case(errors.UpstreamUnreachableError)
@@ -668,16 +748,16 @@ def test_every_class_has_its_own_reason() -> None:
 def test_an_error_response_has_the_documented_form(
     gateways: Gateways, error: type[GatewayError]
 ) -> None:
-    met = CASES[error](gateways)
-    answer = met.answer
+    provoked = CASES[error](gateways)
+    answer = provoked.answer
     assert answer.headers["content-type"] == "application/problem+json", answer.body
     document = answer.document
-    status = met.status or error.status
+    status = provoked.status or error.status
     assert (answer.status, document["reason"]) == (status, error.reason), answer.body
     assert document["status"] == status
     assert document["type"] == f"urn:hokusai:problem:{error.reason}"
     assert document["title"]
-    assert document["error_code"] == (met.code or error.error_code)
+    assert document["error_code"] == (provoked.code or error.error_code)
     assert ErrorCode.Value(document["error_code"])  # raises for one that MLflow does not know
     assert document["detail"] == document["message"]
     assert document["message"].rstrip().endswith(".") or error in FOREIGN
@@ -696,8 +776,8 @@ def test_an_error_response_has_the_documented_form(
     assert ("allow" in answer.headers) == (error.status == 405)
     if error.closes_connection:
         assert answer.headers["connection"] == "close"
-    if met.client is not None:
-        raised(met.client, answer)
+    if provoked.client is not None:
+        raised(provoked.client, answer)
 
 
 def test_the_request_id_of_the_client_is_returned(gateway: RunningGateway) -> None:

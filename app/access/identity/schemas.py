@@ -22,8 +22,9 @@ def _whole(value: object) -> object:
     return value
 
 
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
-RateLimit = Annotated[WholeNumber, Field(ge=1, le=1_000_000, description="Requests a minute.")]
+# Last in an annotation: pydantic writes no bounds that follow it into the JSON Schema.
+NoBoolean = BeforeValidator(_whole)
+RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute."), NoBoolean]
 
 
 def _network(text: str) -> str:
@@ -85,7 +86,7 @@ class SIWEProof(RequestModel):
     signature: SIWESignature = Field(description=_SIGNATURE, examples=_SIGNATURES)
 
 
-Lifetime = Annotated[WholeNumber, Field(ge=1, le=3650)]
+Lifetime = Annotated[int, Field(ge=1, le=3650), NoBoolean]
 
 
 class NewKey(RequestModel):
@@ -137,7 +138,7 @@ class AdminKeyRequest(NewKey):
 class RotateRequest(RequestModel):
     """How a key is replaced. Its successor ends when the key would have ended."""
 
-    overlap_seconds: Annotated[WholeNumber, Field(ge=0, le=30 * 86400)] = Field(
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400), NoBoolean] = Field(
         default=86400, description="How long the old key keeps working, in seconds."
     )
 

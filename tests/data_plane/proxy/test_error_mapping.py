@@ -55,7 +55,7 @@ def test_errors_that_the_caller_did_not_cause_are_a_502(status: int, body: bytes
 @pytest.mark.parametrize(
     ("status", "text", "expected", "reason", "words"),
     [
-        (401, "Who?", 502, "upstream_misconfigured", "HOKUSAI_MLFLOW_AUTHORIZATION"),
+        (401, "Who?", 502, "upstream_credential_refused", "HOKUSAI_MLFLOW_AUTHORIZATION"),
         (403, "Invalid Host header - rebinding", 502, "upstream_misconfigured", "--allowed-hosts"),
         (
             503,
