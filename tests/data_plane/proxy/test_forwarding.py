@@ -558,7 +558,7 @@ def test_proxy_variables_in_the_environment_are_ignored(
         assert proxy.requests == []
     assert {request.target for request in upstream.requests} == {
         RUNS.removeprefix("/api/mlflow"),
-        "/health",
+        "/api/2.0/mlflow/experiments/search?max_results=1",
     }
 
 
