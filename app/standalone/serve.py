@@ -10,6 +10,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import structlog
+
 from app.control_plane.attestations.signing_key import has_attestor_key
 from app.core.errors import StartupError
 from app.core.settings import UNIX, Settings, load_settings
@@ -23,6 +25,8 @@ from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.migrate_in_child import migrate_in_child
 from app.telemetry.logs import configure_logs
+
+log = structlog.get_logger()
 
 if TYPE_CHECKING:
     from app.standalone.dependencies import Dependencies
@@ -41,15 +45,12 @@ def serve() -> None:
     """
     # Every file that is created in the data directory is private to this user.
     os.umask(0o077)
+    # Before the settings are read: a setting may be wrong because another name is misspelled.
+    _report_unknown_variables()
     settings = load_settings()
     progress = Progress(as_log=settings.log_format == "json")
     if settings.log_format == "json":
         configure_logs(settings)
-    for line in unknown_variables(os.environ):
-        if settings.log_format == "json":
-            progress.line(line)
-        else:
-            print(line, file=sys.stderr, flush=True)
     with ExitStack() as cleanup:
         try:
             _serve(settings, progress, cleanup)
@@ -58,6 +59,17 @@ def serve() -> None:
         finally:
             # Otherwise a second Ctrl-C could leave a child process running.
             ignore_signals()
+
+
+def _report_unknown_variables() -> None:
+    as_log = os.environ.get("HOKUSAI_LOG_FORMAT", "").strip() == "json"
+    if as_log:
+        configure_logs(Settings.model_construct(log_format="json"))
+    for line in unknown_variables(os.environ):
+        if as_log:
+            log.warning("server.starting", step=line)
+        else:
+            print(line, file=sys.stderr, flush=True)
 
 
 def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:

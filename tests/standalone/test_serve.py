@@ -65,10 +65,13 @@ def test_with_json_logs_all_output_is_json(
         lines = [json.loads(line) for line in serving.output.splitlines()]
     events = {line["event"] for line in lines}
     assert {"server.starting", "server.started"} <= events
+    assert lines[0]["step"].startswith("warning: HOKUSAI_UNKNOWN is not a setting")
     assert key not in serving.output
-    ended = run("serve", data_dir=str(tmp_path), port="many", log_format="json")
+    wrong = {"port": "many", "log_format": "json", "unknown": "x"}
+    ended = run("serve", data_dir=str(tmp_path), **wrong)
     assert (ended.returncode, ended.stdout) == (2, "")
-    failed = json.loads(ended.stderr)
+    warned, failed = (json.loads(line) for line in ended.stderr.splitlines())
+    assert warned["step"] == lines[0]["step"]
     assert failed["event"] == "server.failed"
     assert failed["error"].startswith("HOKUSAI_PORT: ")
 

@@ -14,6 +14,12 @@ from app.control_plane.attestations import (
 )
 from app.control_plane.attestations.documents import attestation_view
 from app.control_plane.attestations.issuing import AttestationIssuer
+from app.control_plane.attestations.log_schemas import (
+    LogEntriesView,
+    LogEntryView,
+    LogProofView,
+    LogView,
+)
 from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.log_verification import verify_with_log
 from app.control_plane.attestations.lookup import find_attestation
@@ -26,10 +32,6 @@ from app.control_plane.attestations.schemas import (
     AttestorView,
     CheckView,
     Hash,
-    LogEntriesView,
-    LogEntryView,
-    LogProofView,
-    LogView,
     RevokeRequest,
     VerificationView,
 )

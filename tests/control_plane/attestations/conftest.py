@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.gateway import RunningGateway
 from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,10 @@ def anyone(gateway: RunningGateway) -> Iterator[httpx.Client]:
     """A client without a credential."""
     with gateway.client() as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def owner(gateway: RunningGateway) -> Iterator[Training]:
+    """A tenant with models; `stranger` is another."""
+    with Training.of(gateway) as made:
+        yield made

@@ -262,38 +262,6 @@ def test_one_registration_sent_fifty_times_at_once(
     assert sql(second, "select count(*) from contributions") == [(1,)]
 
 
-def test_an_idempotency_key_identifies_one_request(training: Training) -> None:
-    body = {"run_id": training.run(a=1), "model_type": "c"}
-    first = training.register("baseline", key="one", **body)
-    again = training.register("baseline", key="one", **body)
-    assert (again.status_code, again.content) == (201, first.content)
-    assert again.headers["idempotent-replayed"] == "true"
-    assert "idempotent-replayed" not in first.headers
-    other = training.register("baseline", key="one", **{**body, "model_type": "d"})
-    assert (other.status_code, other.json()["reason"]) == (422, "idempotency_key_reused")
-    second = training.register("baseline", key="two", **body)
-    assert second.json()["model_id"] != first.json()["model_id"]
-
-
-def test_a_key_belongs_to_its_principal(second: RunningGateway, training: Training) -> None:
-    with Training.of(second, training.tenant) as colleague:
-        body = {"run_id": training.run(a=1), "model_type": "c"}
-        mine = training.register("baseline", key="same", **body)
-        theirs = colleague.register("baseline", key="same", **body)
-        assert theirs.status_code == 201
-        assert theirs.json()["model_id"] != mine.json()["model_id"]
-
-
-def test_a_refused_registration_can_be_sent_again_with_its_key(training: Training) -> None:
-    run = training.run(None, a=1)
-    body = {"run_id": run, "model_type": "c"}
-    assert training.register("baseline", key="k", **body).status_code == 404
-    training.mlflow(
-        "logged-models", experiment_id="0", name="model", source_run_id=run, model_type="x"
-    )
-    assert training.register("baseline", key="k", **body).status_code == 201
-
-
 def test_a_version_whose_response_was_lost_is_found(
     second: RunningGateway, mlflow_server: ChildMLflow, training: Training
 ) -> None:
