@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from app.access.identity.contract_wallets import MAX_SIGNATURE
-from app.access.tenants.names import PATTERN
+from app.access.tenants.schemas import TenantName
 from app.core.request.principal import Scope
 from app.rest.fields import Label
 from app.rest.request_model import RequestModel
@@ -123,11 +123,7 @@ class KeyRequest(NewKey):
 class AdminKeyRequest(NewKey):
     """The key that an admin creates for a tenant."""
 
-    tenant: Label = Field(
-        description="Created if it does not exist.",
-        examples=["acme"],
-        json_schema_extra={"pattern": PATTERN},
-    )
+    tenant: TenantName = Field(description="Created if it does not exist.", examples=["acme"])
     rate_limit: RateLimit | None = Field(default=None, description="null for the default.")
     expires_in_days: Lifetime | None = Field(
         default=90, description="null for a key that does not expire."

@@ -7,11 +7,11 @@ from app.access.quotas.schemas import LimitsView, QuotasRequest, QuotasView
 from app.access.quotas.service import Quotas
 from app.access.rate_limits.limiter import Limiter
 from app.access.tenants import service as tenants
+from app.access.tenants.schemas import TenantName
 from app.core.app_state import state_of
 from app.core.errors import UnprocessableError
 from app.core.request.context import context_of
 from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
-from app.rest.fields import Label
 
 router = APIRouter(prefix="/api", tags=["limits"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])
@@ -36,7 +36,7 @@ async def limits(request: Request, caller: Caller, session: Session) -> LimitsVi
 
 
 @admin_router.get("/admin/tenants/{name}/quotas")
-async def show_quotas(request: Request, name: Label, _: Admin, session: Session) -> QuotasView:
+async def show_quotas(request: Request, name: TenantName, _: Admin, session: Session) -> QuotasView:
     """Show how much a tenant has and may have."""
     tenant = await tenants.get(session, name)
     views = await state_of(request)[Quotas].views(session, tenant.name)
@@ -46,7 +46,7 @@ async def show_quotas(request: Request, name: Label, _: Admin, session: Session)
 @admin_router.patch("/admin/tenants/{name}/quotas")
 async def change_quotas(
     request: Request,
-    name: Label,
+    name: TenantName,
     body: QuotasRequest,
     _: Admin,
     session: ChangeSession,

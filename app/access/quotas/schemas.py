@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.quotas.models import QuotaKind
 from app.rest.request_model import RequestModel
@@ -42,11 +42,14 @@ class LimitsView(BaseModel):
 class QuotasRequest(RequestModel):
     """New quotas of a tenant. null sets the default; a member that is left out changes nothing."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     keys: Amount | None = None
     tokens: Amount | None = None
     models: Amount | None = Field(default=None, examples=[50_000])
     contributions: Amount | None = None
     attestations: Amount | None = None
+    approvals: Amount | None = None
 
 
 class QuotasView(BaseModel):

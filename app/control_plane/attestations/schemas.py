@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -21,19 +20,14 @@ from app.control_plane.contributors.shares import (
     Contributions,
     as_list,
 )
-from app.control_plane.registry.fields import Directions
-from app.control_plane.registry.metric_names import MAX_METRICS, with_distinct_names
+from app.control_plane.registry.fields import Directions, Metrics
 from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
-from app.rest.fields import ByLabel, Label
+from app.rest.fields import Label
 from app.rest.pagination import Cursor, PageSize
-from app.rest.request_model import AtMost, RequestModel
+from app.rest.request_model import RequestModel
 
 EvidenceKind = Literal["witnessed", "claimed"]
-Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
-Metrics = Annotated[
-    dict[Label, Number], AtMost(MAX_METRICS), ByLabel, AfterValidator(with_distinct_names)
-]
 Hash = Annotated[
     str,
     TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from app.access.tenants.names import PATTERN
+from app.access.tenants.schemas import TenantName
 from app.control_plane.contributors.shares import Address
 from app.control_plane.minting.model_number import ModelNumber
 from app.control_plane.minting.models import TokenBinding
@@ -19,11 +19,10 @@ from app.rest.request_model import RequestModel
 class ReservationRequest(RequestModel):
     """For whom a token id is reserved."""
 
-    tenant: Label | None = Field(
+    tenant: TenantName | None = Field(
         description="The tenant, which is created if it does not exist; null: for nobody, so that "
         "no tenant can register it.",
         examples=["acme"],
-        json_schema_extra={"pattern": PATTERN},
     )
     reassign: bool = Field(
         default=False, description="Whether to take it from another tenant that holds it."

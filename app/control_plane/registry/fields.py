@@ -22,7 +22,16 @@ def _bounded(number: float) -> float:
     return number
 
 
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False), AfterValidator(_bounded)]
+Number = Annotated[
+    float,
+    Field(
+        strict=True,
+        allow_inf_nan=False,
+        # For readers of the OpenAPI document; `_bounded` has a clearer message.
+        json_schema_extra={"minimum": -LARGEST_METRIC, "maximum": LARGEST_METRIC},
+    ),
+    AfterValidator(_bounded),
+]
 Metrics = Annotated[
     dict[Label, Number], AtMost(MAX_METRICS), ByLabel, AfterValidator(with_distinct_names)
 ]

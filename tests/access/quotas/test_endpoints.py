@@ -73,6 +73,17 @@ def test_limits_shows_a_wallet_what_its_address_may_do(small: RunningGateway) ->
     assert by_kind(shown) == {kind: (0, quota, True) for kind, quota in QUOTAS.items()}
 
 
+def test_an_admin_changes_quotas_of_every_kind(small: RunningGateway, admin: httpx.Client) -> None:
+    tenant = f"t-{secrets.token_hex(6)}"
+    with small.client(small.key(tenant)) as client:
+        path = f"/api/admin/tenants/{tenant}/quotas"
+        good(admin.patch(path, json=dict.fromkeys(QuotaKind, 3)))
+        shown = by_kind(good(client.get("/api/limits")))
+    assert {kind: (quota, is_default) for kind, (_, quota, is_default) in shown.items()} == (
+        dict.fromkeys(QuotaKind, (3, False))
+    )
+
+
 def test_an_admin_changes_quotas(small: RunningGateway, admin: httpx.Client) -> None:
     tenant = f"t-{secrets.token_hex(6)}"
     with small.client(small.key(tenant)) as client:

@@ -1,0 +1,74 @@
+"""What the OpenAPI document states of requests, and what is listed that it cannot."""
+
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from app.control_plane.reference.openapi import operations
+from tests.control_plane.openapi_document import DOCUMENT
+from tests.control_plane.reference.schemathesis_run import CONFIG
+
+SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
+# Of 256 bits, which the numbers of a JSON Schema do not hold exactly in every reader.
+UNBOUNDED = {("MintRequestBody", "chain_model_id"), ("BindingRequest", "chain_model_id")}
+
+
+def listed() -> set[str]:
+    """The operations whose refusals of requests that match the schema are listed with a reason."""
+    names: set[str] = set()
+    for one in tomllib.loads(CONFIG.read_text())["operations"]:
+        name = one["include-name"]
+        names |= {name} if isinstance(name, str) else set(name)
+    return names
+
+
+def parts(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A schema and those inside it, without those that it refers to."""
+    yield schema
+    inner = [one for union in ("anyOf", "oneOf", "allOf") for one in schema.get(union, ())]
+    inner += [schema[name] for name in ("items", "additionalProperties") if name in schema]
+    inner += schema.get("patternProperties", {}).values()
+    for one in inner:
+        if isinstance(one, dict):
+            yield from parts(one)
+
+
+def numbers() -> Iterator[Any]:
+    """Each number of a parameter or of a request body."""
+    fields = [
+        (f"{method} {path}", one["name"], one["schema"])
+        for method, path, operation in operations(DOCUMENT)
+        for one in operation.get("parameters", ())
+    ]
+    fields += [
+        (name, member, one)
+        for name, schema in SCHEMAS.items()
+        # Those of request bodies: they refuse unknown members.
+        if schema.get("additionalProperties") is False
+        for member, one in schema.get("properties", {}).items()
+    ]
+    for where, name, schema in fields:
+        for part in parts(schema):
+            if part.get("type") in ("integer", "number") and (where, name) not in UNBOUNDED:
+                yield pytest.param(part, id=f"{where} {name}")
+
+
+def test_operations_that_are_listed_exist() -> None:
+    assert listed() <= {f"{method} {path}" for method, path, _ in operations(DOCUMENT)}
+
+
+def test_every_list_with_a_cursor_is_listed() -> None:
+    with_cursor = {
+        f"{method} {path}"
+        for method, path, operation in operations(DOCUMENT)
+        if any(one["name"] == "cursor" for one in operation.get("parameters", ()))
+    }
+    assert with_cursor <= listed()
+    assert "GET /api/models" in with_cursor
+
+
+@pytest.mark.parametrize("number", list(numbers()))
+def test_the_bounds_of_every_number_are_stated(number: dict[str, Any]) -> None:
+    assert {"minimum", "maximum"} <= set(number)
