@@ -181,6 +181,7 @@ WRONG: list[dict[str, Any]] = [
     {"kind": "claimed"},
     {"kind": "claimed", "metrics": {"accuracy": "0.9"}},
     {"kind": "claimed", "metrics": {"accuracy": True}},
+    {"kind": "claimed", "metrics": {"accuracy": 1e301}},
     {"kind": "claimed", "metrics": {}},
     {"kind": "believed", "metrics": {"accuracy": 0.9}},
     {"kind": "claimed", "metrics": {"accuracy": 0.9}, "primary_metric": "f1"},
