@@ -28,6 +28,17 @@ Label = Annotated[
 ]
 
 
+def _no_boolean(value: object) -> object:
+    """Refuse true and false, which pydantic would accept as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 (pydantic catches ValueError)
+    return value
+
+
+# Last in an annotation: pydantic writes no bounds that follow it into the JSON Schema.
+NoBoolean = BeforeValidator(_no_boolean)
+
+
 # For a dict whose keys are labels. Pydantic refuses other keys, but omits that in its JSON Schema.
 ByLabel: Any = Field(json_schema_extra={"additionalProperties": False})
 

@@ -4,26 +4,17 @@ from datetime import datetime
 from ipaddress import ip_network
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.identity.contract_wallets import MAX_SIGNATURE
 from app.access.tenants.schemas import TenantName
 from app.core.request.principal import Scope
-from app.rest.fields import Label
+from app.rest.fields import Label, NoBoolean
 from app.rest.request_model import RequestModel
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 
 
-def _whole(value: object) -> object:
-    """Refuse true and false, which pydantic would accept as 1 and 0."""
-    if isinstance(value, bool):
-        raise ValueError("must be a whole number")  # noqa: TRY004 (pydantic catches ValueError)
-    return value
-
-
-# Last in an annotation: pydantic writes no bounds that follow it into the JSON Schema.
-NoBoolean = BeforeValidator(_whole)
 RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute."), NoBoolean]
 
 
@@ -218,7 +209,7 @@ class TokenRequest(RequestModel):
         default=None, description=_SIGNATURE, examples=_SIGNATURES
     )
     scopes: Scopes | None = Field(default=None, description="By default, all scopes of a wallet.")
-    expires_in: Annotated[int, Field(ge=900, le=3600)] | None = Field(
+    expires_in: Annotated[int, Field(ge=900, le=3600), NoBoolean] | None = Field(
         default=None, description="The lifetime in seconds, 900 to 3600."
     )
 

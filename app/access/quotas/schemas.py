@@ -5,9 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.quotas.models import QuotaKind
+from app.rest.fields import NoBoolean
 from app.rest.request_model import RequestModel
 
-Amount = Annotated[int, Field(ge=0, le=2**53)]
+Amount = Annotated[int, Field(ge=0, le=2**53), NoBoolean]
 
 
 class QuotaView(BaseModel):

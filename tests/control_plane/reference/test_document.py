@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from app.control_plane.reference.openapi import operations
+from app.rest.request_model import RequestModel
 from tests.control_plane.openapi_document import DOCUMENT
 from tests.control_plane.reference.schemathesis_run import CONFIG
 
@@ -55,6 +57,21 @@ def numbers() -> Iterator[Any]:
                 yield pytest.param(part, id=f"{where} {name}")
 
 
+def request_models(kind: type[RequestModel] = RequestModel) -> Iterator[type[RequestModel]]:
+    for one in kind.__subclasses__():
+        if one.__module__.startswith("app."):
+            yield one
+        yield from request_models(one)
+
+
+WHOLE_NUMBERS = [
+    pytest.param(model, name, id=f"{model.__name__} {name}")
+    for model in request_models()
+    for name, schema in model.model_json_schema()["properties"].items()
+    if any(part.get("type") == "integer" for part in parts(schema))
+]
+
+
 def test_operations_that_are_listed_exist() -> None:
     assert listed() <= {f"{method} {path}" for method, path, _ in operations(DOCUMENT)}
 
@@ -72,3 +89,10 @@ def test_every_list_with_a_cursor_is_listed() -> None:
 @pytest.mark.parametrize("number", list(numbers()))
 def test_the_bounds_of_every_number_are_stated(number: dict[str, Any]) -> None:
     assert {"minimum", "maximum"} <= set(number)
+
+
+@pytest.mark.parametrize(("model", "name"), WHOLE_NUMBERS)
+def test_no_whole_number_is_made_of_true(model: type[RequestModel], name: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model.model_validate({name: True})
+    assert name in {error["loc"][0] for error in refused.value.errors()}
