@@ -33,7 +33,7 @@ def schemas(method: str, path: str) -> Iterator[tuple[str, Document]]:
 
 
 def unbounded(name: str, schema: Document) -> Iterator[str]:
-    """The names of texts, lists and maps within a schema that may be of any size."""
+    """The names of whole numbers, texts, lists and maps within a schema that have no bound."""
     schema = resolve(DOCUMENT, schema)
     for union in ("anyOf", "oneOf"):
         if union in schema and "type" not in schema:
@@ -44,6 +44,9 @@ def unbounded(name: str, schema: Document) -> Iterator[str]:
         is_chosen = "enum" in schema or "const" in schema or schema.get("format") == "date-time"
         if not is_chosen and "maxLength" not in schema:
             yield f"{name}: text"
+    elif kind == "integer":
+        if not {"const", "enum"} & set(schema) and not {"minimum", "maximum"} <= set(schema):
+            yield f"{name}: whole number"
     elif kind == "array":
         if "maxItems" not in schema:
             yield f"{name}: list"
@@ -64,7 +67,7 @@ def unbounded(name: str, schema: Document) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_every_text_list_and_map_of_a_request_has_a_bound(method: str, path: str) -> None:
+def test_every_part_of_a_request_has_a_bound(method: str, path: str) -> None:
     found = [one for name, schema in schemas(method, path) for one in unbounded(name, schema)]
     assert found == []
 
@@ -77,10 +80,14 @@ def test_what_has_no_bound_is_found() -> None:
             "b": {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "null"}]},
             "c": {"type": "object", "additionalProperties": {"type": "string", "maxLength": 1}},
             "d": {"type": "string", "enum": ["x"]},
+            "e": {"type": "integer", "minimum": 0},
         },
         "additionalProperties": False,
     }
-    assert list(unbounded("", schema)) == [".a: text", ".b: list", ".b[]: text", ".c: map"]
+    assert list(unbounded("", schema)) == [
+        *(".a: text", ".b: list", ".b[]: text", ".c: map"),
+        ".e: whole number",
+    ]
 
 
 # Of nothing that exists.

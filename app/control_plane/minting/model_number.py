@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from app.core.text_pattern import TextPattern
 
 _PATTERN = r"^(0|[1-9][0-9]{0,77})$"
+_LARGEST = (1 << 256) - 1
 
 
 def _text(value: object) -> object:
@@ -15,7 +16,7 @@ def _text(value: object) -> object:
 
 
 def _in_256_bits(text: str) -> str:
-    if int(text) >= 1 << 256:
+    if int(text) > _LARGEST:
         raise ValueError("must be less than 2 to the power of 256")
     return text
 
@@ -30,7 +31,7 @@ ModelNumber = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": _PATTERN, "maxLength": 78},
-                {"type": "integer", "minimum": 0},
+                {"type": "integer", "minimum": 0, "maximum": _LARGEST},
             ],
             "description": "The model's number on the chain, in decimal. As text, since JSON "
             "numbers of this size are rounded by many readers.",
