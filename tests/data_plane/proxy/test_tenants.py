@@ -202,9 +202,9 @@ class Stored(NamedTuple):
 
 @pytest.fixture(scope="module")
 def stored_before(
-    victim: TenantData, attacker: TenantData, database: Any, artifacts: Path
+    victim: TenantData, view_before: dict[str, Any], database: Any, artifacts: Path
 ) -> Stored:
-    """Both tenants are filled before it is read."""
+    """Read after the victim's view: MLflow writes default label schemas when it lists them."""
     return Stored(rows_of(database, victim.tenant), files_of(artifacts, victim.tenant))
 
 
