@@ -4,10 +4,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
+from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 
 _PATTERN = r"^(0|[1-9][0-9]{0,77})$"
-_LARGEST = (1 << 256) - 1
 
 
 def _text(value: object) -> object:
@@ -16,7 +16,7 @@ def _text(value: object) -> object:
 
 
 def _in_256_bits(text: str) -> str:
-    if int(text) > _LARGEST:
+    if int(text) >= 1 << 256:
         raise ValueError("must be less than 2 to the power of 256")
     return text
 
@@ -31,10 +31,10 @@ ModelNumber = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": _PATTERN, "maxLength": 78},
-                {"type": "integer", "minimum": 0, "maximum": _LARGEST},
+                {"type": "integer", "minimum": 0, "maximum": LARGEST_INTEGER},
             ],
             "description": "The model's number on the chain, in decimal. As text, since JSON "
-            "numbers of this size are rounded by many readers.",
+            "numbers above 2^53 - 1 are rounded by many readers.",
             "examples": ["27"],
         }
     ),
