@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from contextlib import suppress
 from typing import Any
 
 import uvicorn
@@ -24,9 +25,11 @@ class QuickShutdownServer(uvicorn.Server):
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
-        """Begin the shutdown; from any thread. The server must have started."""
+        """Begin the shutdown; from any thread. The server must have started, and may have ended."""
         assert self._loop is not None
-        self._loop.call_soon_threadsafe(self._stopping.set)
+        # A test may have ended it; the loop can be closed at any moment then.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopping.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()

@@ -11,8 +11,12 @@ _PATTERN = r"^(0|[1-9][0-9]{0,77})$"
 
 
 def _text(value: object) -> object:
-    """A JSON number is taken as well, though other readers of JSON round large ones."""
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """A JSON number is taken as well, unless other readers of JSON would round it."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    if value > LARGEST_INTEGER:
+        raise ValueError(f"must be text if it is above {LARGEST_INTEGER}: JSON numbers are rounded")
+    return str(value)
 
 
 def _in_256_bits(text: str) -> str:
