@@ -23,6 +23,10 @@ Document = dict[str, Any]
 MOST_BYTES = 64 * 1024
 
 
+# It has 256 bits. FastAPI writes bounds as floats, which would make this one too large by one.
+STATED_IN_WORDS = {"body.chain_model_id: whole number"}
+
+
 def schemas(method: str, path: str) -> Iterator[tuple[str, Document]]:
     """Those of an operation's parameters and body, by name."""
     operation = DOCUMENT["paths"][path][method.lower()]
@@ -68,8 +72,8 @@ def unbounded(name: str, schema: Document) -> Iterator[str]:
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_every_part_of_a_request_has_a_bound(method: str, path: str) -> None:
-    found = [one for name, schema in schemas(method, path) for one in unbounded(name, schema)]
-    assert found == []
+    found = {one for name, schema in schemas(method, path) for one in unbounded(name, schema)}
+    assert found <= STATED_IN_WORDS
 
 
 def test_what_has_no_bound_is_found() -> None:

@@ -4,19 +4,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
-from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 
 _PATTERN = r"^(0|[1-9][0-9]{0,77})$"
 
 
 def _text(value: object) -> object:
-    """A JSON number is taken as well, unless other readers of JSON would round it."""
-    if not isinstance(value, int) or isinstance(value, bool):
-        return value
-    if value > LARGEST_INTEGER:
-        raise ValueError(f"must be text if it is above {LARGEST_INTEGER}: JSON numbers are rounded")
-    return str(value)
+    """A JSON number is taken as well, though other readers of JSON round large ones."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _in_256_bits(text: str) -> str:
@@ -35,10 +30,11 @@ ModelNumber = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": _PATTERN, "maxLength": 78},
-                {"type": "integer", "minimum": 0, "maximum": LARGEST_INTEGER},
+                # No maximum: FastAPI writes it as a float, and 2^256 - 1 would become 2^256.
+                {"type": "integer", "minimum": 0},
             ],
             "description": "The model's number on the chain, in decimal. As text, since JSON "
-            "numbers above 2^53 - 1 are rounded by many readers.",
+            "numbers of this size are rounded by many readers.",
             "examples": ["27"],
         }
     ),

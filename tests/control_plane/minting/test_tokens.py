@@ -112,7 +112,9 @@ def test_a_token_id_that_nobody_holds_cannot_be_bound(admin: httpx.Client, token
     assert "Reserve" in refused(admin.put(path, json=body), 404, "not_found")["message"]
 
 
-@pytest.mark.parametrize("number", ["", "-1", "01", "1.0", "x", str(2**256), 2**53, None, True])
+@pytest.mark.parametrize(
+    "number", ["", "-1", "01", "1.0", "x", str(2**256), 2**256, "9" * 200, None, True]
+)
 def test_a_model_number_has_256_bits(fresh: TokenMarket, number: Any) -> None:
     path = f"{TOKENS}/{fresh.token_id}/model-number"
     refused(fresh.admin.put(path, json={"chain_model_id": number}), 422, "validation_failed")
