@@ -92,8 +92,9 @@ class ServeProcess:
     @property
     def url(self) -> str:
         """The gateway's URL; waits until it serves."""
-        self.wait_for("Ctrl-C stops")
-        found = re.search(r"gateway +(http://\S+)", self.output)
+        # With logs in JSON, the report is one of their lines.
+        self.wait_for("Ctrl-C stops", '"event": "server.started"')
+        found = re.search(r'\bgateway(?: +|": ")(http://[^\s"]+)', self.output)
         assert found is not None
         return found[1]
 
@@ -101,12 +102,12 @@ class ServeProcess:
     def admin_key(self) -> str:
         return (self.directory / "admin.key").read_text().strip()
 
-    def wait_for(self, text: str) -> None:
-        """Wait until the output has `text`."""
+    def wait_for(self, *texts: str) -> None:
+        """Wait until the output has one of the texts."""
         deadline = time.monotonic() + PATIENCE
-        while text not in self.output:
+        while not any(text in self.output for text in texts):
             assert self.running, f"serve ended: {self.output}"
-            assert time.monotonic() < deadline, f"no {text!r} in: {self.output}"
+            assert time.monotonic() < deadline, f"none of {texts} in: {self.output}"
             time.sleep(0.05)
 
     def wait_for_status(self, path: str, status: int) -> None:
