@@ -17,7 +17,7 @@ from app.core.errors import (
 from app.core.request.context import RequestContext, context_of
 from app.core.request.quota import Quota
 
-# What helps whoever logs one metric after the other.
+# What helps a program that logs one metric after the other.
 BATCHING = (
     "MLflow's client sends what it logs in batches, which needs far fewer requests, with "
     "MLFLOW_ENABLE_ASYNC_LOGGING=true and MLFLOW_ASYNC_LOGGING_BUFFERING_SECONDS=3."

@@ -1,4 +1,4 @@
-"""What each number of an attestation rests on: seen in MLflow at a time, or given by somebody."""
+"""What each number of an attestation rests on: seen in MLflow at a time, or given in a request."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

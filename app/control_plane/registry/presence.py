@@ -120,7 +120,7 @@ class Presence:
         )
         if version is not None and _is_version_of(model, version):
             return version
-        # A copy of a version has the same tags, and somebody may have removed them.
+        # A copy of a version has the same tags, and a user may have removed them.
         tagged = await self._mlflow.versions_with_tag(workspace, MODEL_TAG, model.model_id)
         found = next((one for one in tagged if _is_version_of(model, one)), None)
         if found is None and model.run_id is not None:

@@ -19,7 +19,7 @@ async def withdraw(
     """Withdraw a registration of the principal's tenant. One that is withdrawn stays as it is.
 
     Its version in MLflow, or its run, can be registered anew. A token id stays with its tenant:
-    somebody else could otherwise take the id that others know as this tenant's.
+    another tenant could otherwise take the id that others know as this tenant's.
 
     Raises NotFoundError, and PermissionDeniedError for another tenant's model.
     """
