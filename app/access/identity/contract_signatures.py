@@ -1,4 +1,4 @@
-"""The calls by which contracts are asked about signatures: EIP-1271 and ERC-6492.
+"""The calls by which a contract verifies a signature: EIP-1271 and ERC-6492.
 
 Only what these two need of Solidity's ABI is encoded here.
 """

@@ -1,7 +1,7 @@
 """Wallets that are contracts: the chain says whether a signature is theirs.
 
 A Safe, or another smart account, has no private key. Its contract says which signatures it accepts
-(EIP-1271); one that is not deployed yet is asked as if it were (ERC-6492). A call of the chain
+(EIP-1271); one that is not deployed yet is simulated (ERC-6492). A call of the chain
 takes long compared with recovering a signer, so its result is kept for a short time.
 """
 

@@ -1,7 +1,7 @@
 """Names of artifacts that MLflow cannot store: it reports them as an internal error, without words.
 
 What is known of a name alone is checked before the request is forwarded. Whether a name is that of
-a directory, or lies below a file, only MLflow knows; it is asked once an upload has failed.
+a directory, or lies below a file, only MLflow knows; the gateway looks once an upload has failed.
 """
 
 from app.core.errors import ConflictError, GatewayError, InvalidParameterError

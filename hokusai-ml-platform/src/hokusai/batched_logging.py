@@ -3,7 +3,7 @@
 One `log_metric` is one request to the gateway, and a key has a limit of requests. MLflow can put
 what is logged into a queue, and send it as batches of up to 1,000 values. Here that is turned on
 for a block, and made to behave as logging without it does: what was logged is sent before anything
-is read, before the gateway is asked to register or attest, and at the end of the block; and what
+is read, before a registration or an attestation, and at the end of the block; and what
 MLflow could not log is raised.
 """
 

@@ -16,7 +16,7 @@ from app.control_plane.registry.metric_direction import (
     said_directions,
 )
 from app.core.errors import UnprocessableError
-from tests.control_plane.registry.library_metrics import DOWN, UP
+from tests.control_plane.registry.metrics_of_libraries import DOWN, UP
 
 KNOWN_UP = Direction(higher_is_better=True, source="known")
 KNOWN_DOWN = Direction(higher_is_better=False, source="known")
