@@ -56,7 +56,7 @@ def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
     backend = start_backend(launcher, "neighbours-direct")
     settings = gateway_settings(launcher, backend.base, "neighbours")
     # The limits are those of a deployment; the neighbour's key has a higher one.
-    del settings["HOKUSAI_RATE_LIMIT"]
+    del settings["HOKUSAI_RATE_LIMIT"], settings["HOKUSAI_WALLET_ADDRESS_LIMIT"]
     url = f"http://127.0.0.1:{settings['HOKUSAI_PORT']}"
     pid = launcher.start("neighbours-gateway", COMMAND, f"{url}/livez", environment=settings)
     admin = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()

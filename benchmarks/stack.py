@@ -69,6 +69,7 @@ def gateway_settings(launcher: Launcher, mlflow: str, group: str) -> dict[str, s
         "HOKUSAI_DATABASE_URL": launcher.database(f"gateway_{group}"),
         "HOKUSAI_MLFLOW_URL": mlflow,
         "HOKUSAI_RATE_LIMIT": str(UNLIMITED),
+        "HOKUSAI_WALLET_ADDRESS_LIMIT": str(UNLIMITED),
     }
 
 
