@@ -129,6 +129,7 @@ $(VENV)/.installed-dev: requirements-dev.lock $(SDK)/pyproject.toml $(VENV)/.ins
 	@echo "Installing the tools for tests and checks"
 	@$(PIP) install --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable $(SDK)
+	@tests/install-programs
 	@touch $@
 
 # The packages that these tools share with the others are locked at the same versions.

@@ -19,6 +19,8 @@ import pytest
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.browser import PROGRAM as CHROMIUM
+from tests.support.browser import Browser
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training
 
@@ -193,3 +195,12 @@ def stranger(gateway: RunningGateway) -> Iterator[Training]:
     """Another tenant."""
     with Training.of(gateway) as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium for the tests of one file, none of which is asynchronous."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not installed")
+    with Browser() as running:
+        yield running

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -102,7 +103,9 @@ class RunningGateway:
             scopes=list(scopes),
             **request,
         )
-        return asyncio.run(self._issue(key_request))
+        # In a thread, because Playwright occupies the event loop of the tests' own.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, self._issue(key_request)).result()
 
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
         """An HTTP client of this gateway, with the key as a Bearer token if one is given."""

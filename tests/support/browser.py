@@ -1,0 +1,153 @@
+"""Chromium, driven by Playwright: pages as people see them, and what went wrong meanwhile."""
+
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
+
+from playwright.sync_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    Response,
+    sync_playwright,
+)
+
+# Installed, not downloaded by Playwright; the first of these names.
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+PROGRAM = next((path for path in map(shutil.which, NAMES) if path), None)
+SCREENSHOTS = Path(".cache/screenshots")
+# Without them, Chromium calls its maker at each start.
+ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+)
+THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
+WIDTHS = (360, 1200)
+
+
+class Browser:
+    """A headless Chromium, which runs while the `with` block lasts.
+
+    Playwright occupies the event loop of this thread meanwhile, so a file of tests that uses it has
+    no asynchronous tests.
+    """
+
+    def __enter__(self) -> Self:
+        self._playwright = sync_playwright().start()
+        self._browser = self._playwright.chromium.launch(
+            executable_path=PROGRAM,
+            args=ARGUMENTS,
+            chromium_sandbox=os.geteuid() != 0,
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._browser.close()
+        self._playwright.stop()
+
+    @contextmanager
+    def visitor(
+        self, origin: str, headers: Mapping[str, str] | None = None, **options: Any
+    ) -> Iterator["Visitor"]:
+        """A person with cookies and storage of their own, who stays on one origin.
+
+        headers: sent with each request. options: those of Playwright's `new_context`.
+        At the end of the block, raises AssertionError with what went wrong: see `Visitor`.
+        """
+        context = self._browser.new_context(
+            base_url=origin, extra_http_headers=dict(headers or {}), **options
+        )
+        context.set_default_timeout(20_000)
+        visitor = Visitor(context, origin)
+        try:
+            yield visitor
+            assert visitor.problems == []
+        finally:
+            context.close()
+
+
+class Visitor:
+    """Pages in one browser context, and the list of what went wrong in them.
+
+    problems: errors on the console (violations of the Content-Security-Policy are among them),
+        exceptions of scripts, responses of 400 and above, requests to another origin.
+    """
+
+    def __init__(self, context: BrowserContext, origin: str) -> None:
+        self.context = context
+        self.origin = origin
+        self.problems: list[str] = []
+        self._expected: list[re.Pattern[str]] = []
+        context.on("console", self._console)
+        context.on("weberror", lambda error: self._add(f"script: {error.error}"))
+        context.on("request", self._request)
+        context.on("response", self._response)
+
+    def expect(self, pattern: str) -> None:
+        """From now on, do not count a problem whose text matches: `404 /models/none`."""
+        self._expected.append(re.compile(pattern))
+
+    def page(
+        self, path: str = "", *, theme: Literal["light", "dark"] = "light", width: int = 1200
+    ) -> Page:
+        """A new page; at this path of the origin, if one is given, with all of it loaded."""
+        page = self.context.new_page()
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=theme)
+        if path:
+            page.goto(path, wait_until="networkidle")
+        return page
+
+    def _add(self, problem: str) -> None:
+        if not any(pattern.search(problem) for pattern in self._expected):
+            self.problems.append(problem)
+
+    def _console(self, message: ConsoleMessage) -> None:
+        # Chromium also reports there each response of 400 and above.
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self._add(f"console: {message.text}")
+
+    def _request(self, request: Request) -> None:
+        parts = urlsplit(request.url)
+        if parts.scheme in ("http", "https") and f"{parts.scheme}://{parts.netloc}" != self.origin:
+            self._add(f"another origin: {request.url}")
+
+    def _response(self, response: Response) -> None:
+        if response.status >= 400:
+            self._add(f"{response.status} {response.url.removeprefix(self.origin)}")
+
+
+def scrolls_sideways(page: Page) -> bool:
+    """Whether the page is wider than its window."""
+    wider: bool = page.evaluate(
+        "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    )
+    return wider
+
+
+def accessibility_problems(page: Page) -> Sequence[str]:
+    """What axe-core finds serious or critical: the rule, and the first element of each."""
+    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
+    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    return [
+        f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+
+
+def screenshot(page: Page, name: str) -> None:
+    """Keep a picture of the whole page in `SCREENSHOTS`, to be looked at after the run."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
