@@ -1,5 +1,6 @@
 """`hokusai-gateway tokens`: reserves token ids, and binds model numbers on the chain to them."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -14,7 +15,7 @@ from app.control_plane.minting.chain_registry import ChainRegistry
 from app.control_plane.minting.schemas import BindingRequest, ReservationRequest, TokenView
 from app.control_plane.registry import tokens
 from app.control_plane.registry.fields import TokenId
-from app.core.request.actor import CLI
+from app.core.request.actor import CLI, Actor
 from app.core.settings import load_settings
 
 tokens_app = typer.Typer(
@@ -30,6 +31,16 @@ class _Named(BaseModel):
 def _symbol(token_id: str) -> str:
     names = {"token_id": "TOKEN_ID"}
     return validated(_Named, {"token_id": token_id}, **names).token_id.upper()
+
+
+def _change(token_id: str, change: Callable[[AsyncSession, str, Actor], Awaitable[object]]) -> str:
+    symbol = _symbol(token_id)
+
+    async def apply(session: AsyncSession, _: Peppers) -> None:
+        await change(session, symbol, CLI)
+
+    run_in_transaction(apply)
+    return symbol
 
 
 @tokens_app.command("list")
@@ -72,12 +83,7 @@ def reserve_token(
 @tokens_app.command("release")
 def end_reservation(token_id: str) -> None:
     """End the reservation of a token id. A tenant that has registered a model under it keeps it."""
-    symbol = _symbol(token_id)
-
-    async def release(session: AsyncSession, _: Peppers) -> None:
-        await bindings.end_reservation(session, symbol, CLI)
-
-    run_in_transaction(release)
+    symbol = _change(token_id, bindings.end_reservation)
     typer.echo(f"{symbol} is no longer reserved.")
 
 
@@ -106,10 +112,5 @@ def bind_token(token_id: str, chain_model_id: str, as_json: AsJSON = False) -> N
 @tokens_app.command("unbind")
 def unbind_token(token_id: str) -> None:
     """Unbind the model number of a token id, after which no mint request is signed for it."""
-    symbol = _symbol(token_id)
-
-    async def unbind(session: AsyncSession, _: Peppers) -> None:
-        await bindings.unbind(session, symbol, CLI)
-
-    run_in_transaction(unbind)
+    symbol = _change(token_id, bindings.unbind)
     typer.echo(f"No model number is bound to {symbol} any more.")

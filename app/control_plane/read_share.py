@@ -8,7 +8,7 @@ import asyncio
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.client_address import failure_address
+from app.core.client_address import client_network
 from app.core.request.context import context_of
 
 AT_ONCE = 4
@@ -30,7 +30,7 @@ class ReadShare:
         if scope["method"] != "GET" or ("GET", scope["path"]) in self.unlimited:
             await self.app(scope, receive, send)
             return
-        client = failure_address(context_of(scope).client)
+        client = client_network(context_of(scope).client)
         free, users = self._places.get(client) or (asyncio.Semaphore(AT_ONCE), 0)
         self._places[client] = free, users + 1
         try:

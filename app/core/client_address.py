@@ -42,7 +42,7 @@ def in_networks(address: str, networks: tuple[Network, ...]) -> bool:
     return parsed is not None and _is_in(parsed, networks)
 
 
-def failure_address(address: str) -> str:
+def client_network(address: str) -> str:
     """The key that limits per address count on: an IPv4 address, or the /64 of an IPv6 address.
 
     An IPv6 customer has at least a /64, and could use a new address of it for every request.

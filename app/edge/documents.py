@@ -6,7 +6,7 @@ from typing import ParamSpec, TypeVar
 
 from starlette.types import Receive
 
-from app.core.client_address import failure_address
+from app.core.client_address import client_network
 from app.core.request.context import RequestContext
 from app.edge.body import BodyInMemory, read_body
 from app.edge.bounded_threads import BoundedThreads
@@ -37,7 +37,7 @@ class Documents:
     @contextmanager
     def body_of(self, context: RequestContext) -> Iterator[BodyInMemory]:
         """The body of a request, to be read; its memory counts until the end of the block."""
-        body = BodyInMemory(self.held, failure_address(context.client))
+        body = BodyInMemory(self.held, client_network(context.client))
         try:
             yield body
         finally:
@@ -59,4 +59,4 @@ class Documents:
         thread. Raises as `BoundedThreads.run`."""
         if size <= MAX_INLINE:
             return function(*args, **kwargs)
-        return await self._threads.run(failure_address(context.client), function, *args, **kwargs)
+        return await self._threads.run(client_network(context.client), function, *args, **kwargs)

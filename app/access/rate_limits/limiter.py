@@ -6,7 +6,7 @@ from slowapi.wrappers import Limit
 
 from app.access.rate_limits.counter import Counter
 from app.access.rate_limits.policy import Policy
-from app.core.client_address import failure_address
+from app.core.client_address import client_network
 from app.core.request.context import RequestContext
 from app.core.request.quota import Quota
 
@@ -38,7 +38,7 @@ class CountedLimit:
 
         kind: events of another kind have a separate count.
         """
-        return self._hit(kind + failure_address(address), self.amount)
+        return self._hit(kind + client_network(address), self.amount)
 
     def _hit(self, key: str, amount: int) -> Quota | asyncio.Future[Quota]:
         return self._counter.hit(f"{self.name}:{key}", amount, self.window)

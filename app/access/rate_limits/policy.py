@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from slowapi.wrappers import Limit, LimitGroup
 
-from app.core.client_address import failure_address
+from app.core.client_address import client_network
 from app.core.request.context import RequestContext
 from app.core.settings import Settings
 
@@ -70,4 +70,4 @@ def _principal(context: RequestContext) -> str:
 
 
 def _address(context: RequestContext) -> str:
-    return failure_address(context.client)
+    return client_network(context.client)

@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from app.core.client_address import failure_address
+from app.core.client_address import client_network
 from app.core.request.context import RequestContext
 from app.edge.held_memory import HeldMemory, Holding
 from app.edge.http1 import lingering_transport
@@ -42,7 +42,7 @@ class UnreadData:
         self._timer = self._loop.call_later(lingering_transport.SEND_TIMEOUT, self._transport.abort)
         if self._memory is not None:
             self._holding = self._memory.hold(
-                failure_address(_client_of(request) or peer), self._on_end
+                client_network(_client_of(request) or peer), self._on_end
             )
             self._holding.grow(self._transport.get_write_buffer_size())
 
