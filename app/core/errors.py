@@ -401,6 +401,13 @@ class TooManyWalletsError(RateLimitedError):
     reason = "too_many_wallets"
 
 
+class TooManyPipelinedError(RateLimitedError):
+    """Too many requests were sent on one connection without waiting for the responses."""
+
+    reason = "too_many_pipelined"
+    closes_connection = True
+
+
 class TooManyDocumentsError(RateLimitedError):
     """One address has more documents in the gateway's memory than its share of it."""
 

@@ -14,7 +14,12 @@ MAX_VALUES = 50_000
 # The same for the gateway's own endpoints, which validate each of them.
 MAX_OWN_VALUES = 20_000
 
+# Digits of a number, before or after its point. Reading it takes a time that grows with their
+# square. The exact value of the smallest double has 1074.
+MAX_DIGITS = 1100
+
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_AS_ZERO = bytes(0x30 if byte in b"0123456789" else 0x20 for byte in range(256))
 _WHITE_SPACE = b" \t\r\n"
 # The escape of NUL, and of a surrogate that has no other half, where no backslash is escaped.
 _BAD_ESCAPE = re.compile(
@@ -37,6 +42,7 @@ def parse(body: bytes, *, max_values: int = MAX_VALUES) -> Any:
     (which is not a character), or what `check_shape` refuses.
     """
     check_shape(body, max_values=max_values)
+    _check_numbers(body, max_values)
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -117,6 +123,19 @@ def _check_escapes(body: bytes) -> None:
         found = _BAD_ESCAPE.search(body, position, end + _ESCAPES)
         if found is not None and found.start() < end:
             raise InvalidParameterError(_BAD_TEXT_MESSAGE)
+
+
+def _check_numbers(body: bytes, max_values: int) -> None:
+    """Refuse a number of more than MAX_DIGITS digits before it is read."""
+    if len(body) <= MAX_DIGITS or not _has_long_number(body):
+        return
+    # It may be in a text.
+    if _has_long_number(_structure(body, max_values)):
+        raise InvalidParameterError("The body is not valid JSON: a number is too long.")
+
+
+def _has_long_number(body: bytes) -> bool:
+    return b"0" * (MAX_DIGITS + 1) in body.translate(_AS_ZERO)
 
 
 def _structure(body: bytes, max_values: int) -> bytes:

@@ -277,7 +277,8 @@ class FastPathCycle:
                 await self.preparing
             await upstream.resume(transfer, receive, send, scope.get("zero_copy"))
         except UpstreamError as error:
-            await self.fast_path.proxy.raise_explained(error, self.line, self.context)
+            body = transfer.request.body
+            await self.fast_path.proxy.raise_explained(error, self.line, self.context, body)
         finally:
             upstream.release(transfer)
 

@@ -16,6 +16,9 @@ from app.core.errors import (
 from app.core.min_rate import MinimumDataRate
 from app.edge.held_memory import HeldMemory
 
+# Bytes of a body that is too small to count.
+UNCOUNTED = 16 * 1024
+
 
 class BodyInMemory:
     """The memory of one body that is being received, or has been.
@@ -26,6 +29,7 @@ class BodyInMemory:
     def __init__(self, held: HeldMemory, address: str) -> None:
         self.holding = held.hold(address, self._on_end)
         self._held = held
+        self._size = 0
         self._refusal: GatewayError | None = None
         self._wait: asyncio.Timeout | None = None
 
@@ -60,9 +64,14 @@ class BodyInMemory:
         return message
 
     def grow(self, size: int) -> None:
-        """Count further bytes. Raises as `read_body` where this body has been ended."""
-        if self._refusal is None:
-            self.holding.grow(size)
+        """Count further bytes. Raises as `read_body` where this body has been ended.
+
+        A small body does not count, so that it is read where others fill the memory with large ones
+        that are complete, and cannot be ended.
+        """
+        self._size += size
+        if self._refusal is None and self._size > UNCOUNTED:
+            self.holding.grow(self._size - self.holding.size)
         if self._refusal is not None:
             raise self._refusal
 

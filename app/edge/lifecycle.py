@@ -17,6 +17,7 @@ import structlog
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.client_address import client_network
 from app.core.errors import GatewayError, InternalError
 from app.core.redaction import has_secret
 from app.core.request.context import RequestContext, context_of
@@ -28,13 +29,17 @@ from app.edge.cors import CrossOrigin, Headers
 from app.edge.date_header import date_header
 from app.edge.error_response import send_error
 from app.edge.request_rules import METHODS
+from app.edge.response_pace import ResponsePace
+from app.telemetry.logged_clients import LoggedClients
 from app.telemetry.metrics import Metrics
 
 log = structlog.get_logger()
 
 TOO_MANY_REQUESTS = 429
-# Client addresses whose refusals with 429 are logged in one second.
-MAX_LOGGED = 100
+# Seconds that a refusal with 429 is delayed at most, and another response to a request that no
+# limit counts, such as a probe, for which a timeout of a second is common.
+MAX_REFUSAL_DELAY = 2.0
+MAX_PROBE_DELAY = 0.5
 
 # On a response to a credential: no cache may store it, since another caller could get it from there
 # (RFC 9111, section 5.2.2.5).
@@ -75,9 +80,9 @@ class RequestLifecycle:
         # Request ids: the first part is unique among processes, the second one within a process.
         self._process = secrets.token_hex(6)
         self._count = count(1)
-        # The client addresses of which a refusal with 429 was logged in this second.
-        self._second = 0
-        self._logged: set[str] = set()
+        self._logged = LoggedClients()
+        self.refusals = ResponsePace(MAX_REFUSAL_DELAY)
+        self.uncounted = ResponsePace(MAX_PROBE_DELAY)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -113,6 +118,7 @@ class RequestLifecycle:
         async def completing_send(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
+                await self._keep_pace(context, scope, message["status"])
                 status = message["status"]
                 headers = message["headers"] = list(message.get("headers", ()))
                 names = {name for name, _ in headers}
@@ -188,24 +194,21 @@ class RequestLifecycle:
         if context.reason is not None:
             self.metrics.count_error(context.reason)
         if self.access_log != "none" and (status >= 400 or self.access_log == "all"):
-            if status == TOO_MANY_REQUESTS and self._was_logged(context.client):
+            # The metrics count all of them.
+            if status == TOO_MANY_REQUESTS and not self._logged.is_first(context.client):
                 return
             self._write(method, context, status, seconds)
 
-    def _was_logged(self, client: str) -> bool:
-        """Whether a refusal of a client address has been logged in this second.
-
-        A client can send thousands of requests beyond its limit in a second, and would fill the log
-        with their lines. The metrics count all of them.
-        """
-        second = int(time.monotonic())
-        if second != self._second:
-            self._second = second
-            self._logged.clear()
-        if client in self._logged or len(self._logged) >= MAX_LOGGED:
-            return True
-        self._logged.add(client)
-        return False
+    async def _keep_pace(self, context: RequestContext, scope: Scope, status: int) -> None:
+        """Delay a response of which a client may cause any number: see `ResponsePace`."""
+        if status == TOO_MANY_REQUESTS:
+            pace = self.refusals
+        elif context.quota is None:
+            pace = self.uncounted
+        else:
+            return
+        # Where the head was refused, nothing but the connection's other end is known.
+        await pace.wait(client_network(context.client or (scope.get("client") or ("",))[0]))
 
     def _request_id(self, client_id: bytes | None) -> str:
         if client_id is not None and CLIENT_ID.fullmatch(client_id):

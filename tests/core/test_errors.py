@@ -33,7 +33,7 @@ from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, mint
-from tests.support.raw_http import RawResponse, request, send_raw
+from tests.support.raw_http import RawConnection, RawResponse, request, send_raw
 from tests.support.redis import free_port
 from tests.support.responses import good
 from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
@@ -43,6 +43,7 @@ from tests.support.training import Training
 from tests.support.wallet import Wallet
 
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
+VERIFY = "/api/attestations/verify"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
 GIVER = f"0x{'5a' * 20}"
 # Classes of which only subclasses are raised.
@@ -563,14 +564,23 @@ def _(gateways: Gateways) -> Met:
 def _(gateways: Gateways) -> Met:
     gateway = gateways.start()
     gateway.service(Documents).held.per_address = 100
-    return Met(send(gateway, "POST", "/api/auth/token", content=b" " * 200))
+    return Met(send(gateway, "POST", VERIFY, content=b" " * 20_000))
+
+
+@case(errors.TooManyPipelinedError)
+def _(gateways: Gateways) -> Met:
+    with RawConnection(gateways.shared) as connection:
+        connection.send(request() * 100)
+        while (answer := connection.read_response()).status == 200:
+            pass
+    return Met(answer)
 
 
 @case(errors.GatewayBusyError)
 def _(gateways: Gateways) -> Met:
     gateway = gateways.start()
     gateway.service(Documents).held.total = 100
-    return Met(send(gateway, "POST", "/api/auth/token", content=b" " * 200))
+    return Met(send(gateway, "POST", VERIFY, content=b" " * 20_000))
 
 
 @case(errors.TooManyWalletsError)
@@ -710,6 +720,7 @@ UNCOUNTED = {
     errors.MalformedRequestError,
     errors.TargetTooLongError,
     errors.HeadersTooLargeError,
+    errors.TooManyPipelinedError,
 }
 # Their messages are partly those of pydantic and MLflow.
 FOREIGN = {errors.UnprocessableError, errors.MLflowRefusalError}

@@ -38,9 +38,16 @@ BAD = {
     "too many members": (b"{" + b"".join(b'"%d":0,' % n for n in range(50_000)), "at most"),
     "too many texts": (b'[""' + b' "",""' * 60_000 + b"]", "at most"),
     "too many in an unfinished one": (b'{"a": [' + b'"",' * 50_000 + b'"', "at most"),
+    "a long number": (b'{"name": "a", "x": [1, ' + b"1" * 1101 + b"]}", "too long"),
+    "a long fraction": (b'{"name": "a", "x": 0.' + b"1" * 1101 + b"}", "too long"),
     "two documents": (b'{"name": "a"}{}', "not valid JSON"),
     "an unfinished one": (b'{"name": "a"', "not valid JSON"),
 }
+
+
+def test_a_text_may_have_any_number_of_digits() -> None:
+    document = {"a": "1" * 5000, "2" * 2000: [1.5, 10**1000]}
+    assert strict_json.parse(json.dumps(document).encode()) == document
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from app.core.errors import GatewayBusyError, TooManyDocumentsError
 from app.data_plane.proxy import application as proxy
 from app.database.engine import Database
 from app.edge import bounded_threads
+from app.edge.body import UNCOUNTED
 from app.edge.bounded_threads import BoundedThreads
 from app.edge.documents import MAX_HELD_OF_ADDRESS, MAX_INLINE, Documents
 from app.edge.held_memory import HeldMemory
@@ -115,8 +116,8 @@ def test_unfinished_documents_of_one_address_end_none_of_another(
 
 @pytest.mark.parametrize("ending", ["response", "disconnect"])
 def test_memory_counts_until_the_request_ends(attacked: RunningGateway, ending: str) -> None:
-    connection = Unfinished(attacked, sent=1000)
-    wait_until(lambda: held(attacked).size == 1000)
+    connection = Unfinished(attacked, sent=20_000)
+    wait_until(lambda: held(attacked).size == 20_000)
     if ending == "response":
         connection.finish()
     connection.socket.close()
@@ -138,6 +139,18 @@ def test_the_bytes_of_a_proxied_document_count_too(attacked: RunningGateway) -> 
         )
         wait_until(lambda: held(attacked).size == 800_000)
     wait_until(lambda: held(attacked).size == 0)
+
+
+def test_a_small_document_is_read_while_others_fill_the_memory(attacked: RunningGateway) -> None:
+    full = held(attacked).hold("192.0.2.1", lambda _: None)
+    full.may_end = False
+    held(attacked).per_address = held(attacked).total
+    full.grow(held(attacked).total)
+    for size, status in [(UNCOUNTED, 400), (UNCOUNTED + 1, 503)]:
+        with RawConnection(attacked) as connection:
+            headers = ("Content-Type: application/json", f"Content-Length: {size}")
+            connection.send(request(VERIFY, *headers, body=b" " * size))
+            assert connection.read_response().status == status
 
 
 def test_what_is_complete_is_not_ended() -> None:

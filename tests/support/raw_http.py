@@ -27,11 +27,11 @@ class RawResponse:
 
 
 class RawConnection:
-    """A TCP connection to the gateway."""
+    """A TCP connection to the gateway. source: the client's loopback address."""
 
-    def __init__(self, gateway: RunningGateway) -> None:
+    def __init__(self, gateway: RunningGateway, *, source: str = "127.0.0.1") -> None:
         address = ("127.0.0.1", gateway.port)
-        self.socket = socket.create_connection(address, timeout=TIMEOUT_SECONDS)
+        self.socket = socket.create_connection(address, TIMEOUT_SECONDS, (source, 0))
         self._unread = b""
 
     def __enter__(self) -> Self:

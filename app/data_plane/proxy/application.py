@@ -28,6 +28,7 @@ from app.data_plane.proxy.body_policy import (
     rewrite_experiment,
     rewrite_query,
 )
+from app.data_plane.proxy.json_fields import parse
 from app.data_plane.proxy.manifest import Match, Route, load_manifest
 from app.data_plane.proxy.otlp import MAX_SPANS, checked_spans, spans_type
 from app.data_plane.proxy.ownership import OwnershipChecker
@@ -115,19 +116,22 @@ class Proxy:
             try:
                 await self.upstream.forward(request, receive, send, scope.get("zero_copy"))
             except UpstreamError as error:
-                await self.raise_explained(error, line, context)
+                await self.raise_explained(error, line, context, request.body)
 
     async def raise_explained(
-        self, error: UpstreamError, line: RequestLine, context: RequestContext
+        self, error: UpstreamError, line: RequestLine, context: RequestContext, body: bytes | None
     ) -> NoReturn:
         """Raise the error of a forwarded request, or one that says what its caller did wrong.
 
-        That is an upload that MLflow cannot store under its name.
+        That is a body that is not a JSON object, for which MLflow has no words, or an upload that
+        it cannot store under its name. body: as it was forwarded; None if it was streamed.
         """
         # Only for a response of MLflow, which subclasses do not stand for.
-        if line.method == "PUT" and type(error) is UpstreamError and context.principal is not None:
+        if type(error) is UpstreamError and context.principal is not None:
             path, _ = upstream_target(line.path)
             match = self.manifest.match(line.method, path)
+            if body and not match.route.artifact and not match.route.otlp:
+                await self.documents.work(context, len(body), parse, body)
             workspace = self.workspaces.cached(context.principal.tenant)
             if match.route.artifact and workspace is not None:
                 reason = await explain_failed_upload(

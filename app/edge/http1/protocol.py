@@ -8,7 +8,7 @@ error in the gateway's one shape, and the connection is closed.
 
 import asyncio
 import secrets
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 from urllib.parse import unquote
 
 import httptools
@@ -16,7 +16,13 @@ import structlog
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from app.core.errors import GatewayError, HeadersTooLargeError, SlowRequestError
+from app.core.errors import (
+    GatewayError,
+    HeadersTooLargeError,
+    MalformedRequestError,
+    SlowRequestError,
+    TooManyPipelinedError,
+)
 from app.core.request.head import RequestHead, RequestLine
 from app.edge.http1 import lingering_transport
 from app.edge.http1.interfaces import FastPath, FastPathCycle
@@ -26,8 +32,10 @@ from app.edge.http1.refusals import check_head, error_response, parse_error
 from app.edge.http1.unread_data import UnreadData
 from app.edge.http1.zero_copy import ZeroCopyChannel
 from app.edge.request_rules import MAX_HEAD, METHODS
+from app.telemetry.logged_clients import LoggedClients
 
 log = structlog.get_logger()
+_logged = LoggedClients()
 
 # Seconds within which the head of a request has to be received.
 HEAD_TIMEOUT = 10.0
@@ -35,6 +43,13 @@ HEAD_TIMEOUT = 10.0
 # ones, and large ones rarely.
 MAX_HEADS = 16
 MAX_REMEMBERED = 4096
+# Requests that may wait behind the one that is being processed. Each takes a hundred times the
+# memory of its bytes, and one read may have thousands of them.
+MAX_PIPELINED = 32
+# Chunks that a body may have of any size; with more, they must have so many bytes on average. A
+# chunk takes a microsecond, so that a body of tiny ones would keep the event loop busy.
+ANY_CHUNKS = 1000
+MIN_CHUNK = 64
 
 _END = b"\r\n\r\n"
 _METHODS = {method.encode("ascii"): method for method in METHODS}
@@ -65,6 +80,8 @@ class StrictProtocol(KeepAliveProtocol):
         self._starts_read = False
         # Whether the fast path has declined the current request already.
         self._declined = False
+        # Of the body that is being received: how many chunks it has so far, and bytes.
+        self._chunks = self._chunk_bytes = 0
         # The request that is being processed; `cycle` is the one that came last.
         self._running: RequestResponseCycle | None = None
         if self._fast_path is not None:
@@ -105,7 +122,7 @@ class StrictProtocol(KeepAliveProtocol):
             running.message_event.set()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self.transport.is_closing() or self._refusal is not None:
             return
         if self._heads and self._try_known_head(data):
             return
@@ -121,7 +138,9 @@ class StrictProtocol(KeepAliveProtocol):
             if self._refusal is None:
                 self.cycle.keep_alive = False
         except httptools.HttpParserError as error:
-            self._refusal = self._refusal or parse_error(error)
+            # Without the traceback, whose frames refer to this object: it would take the garbage
+            # collector to free it.
+            self._refusal = (self._refusal or parse_error(error)).with_traceback(None)
         self._read = b""
         self._declined = False
         if self._held_body is not None and self._refusal is None:
@@ -182,8 +201,18 @@ class StrictProtocol(KeepAliveProtocol):
                 check_head(self.url, self.headers, upgrade=self.parser.should_upgrade())
             except GatewayError as error:
                 self._refusal = error
+        if self._refusal is None and len(self.pipeline) >= MAX_PIPELINED:
+            self._stop(
+                TooManyPipelinedError(
+                    f"More than {MAX_PIPELINED} requests wait behind another one on this "
+                    "connection. Wait for responses before sending more, and send this request "
+                    "again.",
+                    retry_after=1,
+                )
+            )
         if self._refusal is None:
             self._end_head()
+            self._chunks = self._chunk_bytes = 0
             if self._fast_path is not None and self._fits_fast_path(self._fast_path.prefix):
                 self._held_body = b""
                 return
@@ -194,11 +223,21 @@ class StrictProtocol(KeepAliveProtocol):
 
     def on_chunk_header(self) -> None:
         self._progress = True
+        # Of the chunks before this one.
+        if self._chunks > ANY_CHUNKS and self._chunk_bytes < self._chunks * MIN_CHUNK:
+            self._stop(
+                MalformedRequestError(
+                    f"The body has more than {ANY_CHUNKS} chunks of fewer than {MIN_CHUNK} bytes "
+                    "on average. Send larger chunks, or the body with Content-Length."
+                )
+            )
+        self._chunks += 1
         if self._held_body is not None:
             self._fall_back()  # there, many small chunks cost no more than a few large ones
 
     def on_body(self, body: bytes) -> None:
         self._progress = True
+        self._chunk_bytes += len(body)
         if self._held_body is not None:
             self._held_body += body
         elif self._refusal is None:
@@ -357,6 +396,16 @@ class StrictProtocol(KeepAliveProtocol):
 
     # --- refusals ---
 
+    def _stop(self, error: GatewayError) -> NoReturn:
+        """Refuse the request within a callback; what follows is not parsed any more."""
+        self._refusal = error
+        raise error
+
+    def _next_request(self) -> None:
+        super()._next_request()
+        if self._refusal is not None and not self.busy:
+            self._refuse(self._refusal)
+
     def _end_head(self) -> None:
         """Note that no head is being received."""
         self._in_head = False
@@ -382,6 +431,8 @@ class StrictProtocol(KeepAliveProtocol):
         if self.transport.is_closing():
             return
         cycle = self.cycle
+        if self.pipeline and isinstance(error, TooManyPipelinedError):
+            return  # once all that came before has its response: see `_next_request`
         if in_body and cycle is not None and not cycle.response_started and not self.pipeline:
             # The error is in the body of this very request: to the application its client has left.
             cycle.disconnected = True
@@ -390,6 +441,7 @@ class StrictProtocol(KeepAliveProtocol):
             self.transport.close()
             return
         request_id = secrets.token_hex(8)
-        log.info("request.refused", request_id=request_id, reason=error.reason)
+        if _logged.is_first(self.client[0] if self.client else ""):
+            log.info("request.refused", request_id=request_id, reason=error.reason)
         self.transport.write(error_response(error, request_id))
         self.transport.linger()  # type: ignore[attr-defined]

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from app.access.identity.key_format import new_key
+from app.edge import response_pace
 from tests.support.gateway import RunningGateway
 from tests.support.redis import free_port
 from tests.support.responses import good, refused
@@ -40,7 +41,10 @@ def statuses(client: httpx.Client, path: str, times: int) -> list[int]:
     return [client.get(path).status_code for _ in range(times)]
 
 
-def test_a_thousand_failures_do_not_lock_out_the_owner(public: RunningGateway) -> None:
+def test_a_thousand_failures_do_not_lock_out_the_owner(
+    public: RunningGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_pace, "PER_SECOND", 1_000_000)
     key = public.key()
     # The owner's key with another last character, and well-formed keys that do not exist.
     mistyped = key[:-1] + ("a" if key[-1] != "a" else "b")

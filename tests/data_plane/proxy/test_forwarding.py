@@ -143,6 +143,18 @@ def test_an_artifact_that_cannot_have_its_name_is_the_callers_fault(
     assert client.get(f"{folder}/taken/file.txt").content == b"x"
 
 
+@pytest.mark.parametrize("body", ["{", "[1]", '"x"', "1", "nul", '{"run_id": }', "[" * 100_000])
+def test_a_body_that_is_not_a_json_object_is_the_callers_fault(
+    client: httpx.Client, body: str
+) -> None:
+    """MLflow itself responds with a 500 to each, where the gateway does not read the body first."""
+    for _ in range(2):  # on the ASGI path and on the fast path
+        response = client.post(
+            f"{V2}/runs/log-batch", content=body, headers={"Content-Type": "application/json"}
+        )
+        refused(response, 400, "invalid_parameter")
+
+
 def test_an_escaped_slash_in_an_artifact_name_is_a_slash(client: httpx.Client, folder: str) -> None:
     upload(client, f"{folder}/x%2Fy.txt", b"nested")
     assert client.get(f"{folder}/x/y.txt").content == b"nested"
