@@ -64,15 +64,20 @@ from app.rest.dependencies import ChangeTransaction
 from app.state_metrics import StateMetrics
 from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, serve_metrics
+from app.web import routes as web
+from app.web.error_pages import ErrorPages
+from app.web.static_files import StaticFiles
 
-# Pairs of method and path that need no credential.
-PUBLIC = (
+# Pairs of method and path of the API that need no credential. Browsers of any origin may read them.
+PUBLIC_API = (
     control_plane.PUBLIC
     | health.PUBLIC
     | auth_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
     | data_plane.PUBLIC
 )
+# All pairs of method and path that need no credential.
+PUBLIC = PUBLIC_API | web.PUBLIC
 # Health checks are frequent, and must never be refused with 429.
 UNLIMITED = health.PUBLIC
 
@@ -81,8 +86,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     """Create the gateway as an ASGI application; settings: by default, those of the environment.
 
     A request passes the layers in this order: lifecycle (request id, errors, metrics) → request
-    rules → failure limit → identity → rate limit → proxy or FastAPI. Raises StartupError for an
-    invalid setting.
+    rules → static files → failure limit → identity → rate limit → proxy or FastAPI. Around all of
+    them, `ErrorPages` shows errors as pages to people. Raises StartupError for an invalid setting.
     """
     settings = settings or load_settings()
     if settings.database_url is None or settings.mlflow_url is None:
@@ -159,7 +164,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.callback(asyncio.create_task(task).cancel)
             yield
 
-    api = control_plane.create_api(lifespan)
+    api = control_plane.create_api(lifespan, web.ROUTES)
     checks = ReadinessChecks(
         database,
         mlflow,
@@ -197,7 +202,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app = limit = RateLimit(app, limiter, UNLIMITED)
     app = identity = Identity(app, authenticator, PUBLIC)
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
-    cross_origin = CrossOrigin(settings.cors_origins, PUBLIC)
+    cross_origin = CrossOrigin(settings.cors_origins, PUBLIC_API)
+    app = StaticFiles(app)
     app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
     app = lifecycle = RequestLifecycle(app, metrics, settings.access_log, cross_origin)
@@ -207,7 +213,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     state_metrics = StateMetrics(
         metrics, fast_path, lifecycle, limiter, held, upstream, database, mlflow, checks
     )
-    return Gateway(app, api, fast_path, api.state.services, unread_responses)
+    return Gateway(ErrorPages(app), api, fast_path, api.state.services, unread_responses)
 
 
 class PlaneRouter:

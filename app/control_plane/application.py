@@ -1,7 +1,7 @@
 """The control plane: Hokusai's own endpoints, as a FastAPI application behind the edge."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import asdict
 from functools import partial
@@ -10,8 +10,8 @@ from importlib.metadata import version
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.responses import RedirectResponse, Response
-from starlette.routing import Match
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from app.access.audit import endpoints as audit
@@ -54,7 +54,7 @@ DESCRIPTION = (
 
 # The path of a request that MLflow's client sends to a tracking URI without /api/mlflow.
 MLFLOW_ROUTE = re.compile(r"/(?:ajax-)?api/[0-9.]+/mlflow|^/v1/traces$")
-PUBLIC = frozenset({("GET", "/"), ("GET", "/docs"), ("GET", "/openapi.json")})
+PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
 
 ROUTERS = (
     auth_endpoints.router,
@@ -76,14 +76,17 @@ ROUTERS = (
 )
 
 
-def create_api(lifespan: Lifespan) -> FastAPI:
-    """The FastAPI application. lifespan: runs while the gateway serves."""
+def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
+    """The FastAPI application.
+
+    lifespan: runs while the gateway serves. pages: the routes of the pages for people.
+    """
     api = FastAPI(
         title="Hokusai registry gateway",
         description=DESCRIPTION,
         version=version(health.NAME),
         # Passed directly: `include_router` would build every route a second time.
-        routes=[route for router in ROUTERS for route in router.routes],
+        routes=[*(route for router in ROUTERS for route in router.routes), *pages],
         lifespan=lifespan,
         openapi_url=None,  # FastAPI would serialize the document for each request
         docs_url=None,  # FastAPI's page loads its scripts from other hosts
@@ -99,12 +102,8 @@ def create_api(lifespan: Lifespan) -> FastAPI:
     openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
     reference = ReferenceEndpoints(api)
 
-    async def root(_: Request) -> Response:
-        return RedirectResponse("docs")
-
     api.add_route("/openapi.json", reference.document, include_in_schema=False)
     api.add_route("/docs", reference.page, include_in_schema=False)
-    api.add_route("/", root, include_in_schema=False)
     refuse_unknown(api.router.routes)
     return api
 

@@ -1,4 +1,7 @@
-"""The frame of the gateway's HTML pages: one style, no scripts, nothing from other hosts."""
+"""What all HTML pages of the gateway share: their headers; and the frame of the API's references.
+
+The references have one style, no scripts, and load nothing. `app.web` renders all other pages.
+"""
 
 import base64
 import hashlib
@@ -7,12 +10,33 @@ from importlib.resources import files
 
 _STYLE = files("app.core").joinpath("webpage.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-# The response headers of a page. The policy allows the style by its hash, and nothing else.
-PAGE_HEADERS = {
-    "content-security-policy": f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "referrer-policy": "no-referrer",
-}
+
+
+def page_headers(**sources: str) -> dict[str, str]:
+    """The response headers of a page, which loads nothing but what the sources allow.
+
+    sources: of the Content-Security-Policy, by directive, such as `img_src="'self'"`.
+    """
+    allowed = {
+        "default_src": "'none'",
+        **sources,
+        "base_uri": "'none'",
+        "frame_ancestors": "'none'",
+    }
+    policy = "; ".join(f"{name.replace('_', '-')} {value}" for name, value in allowed.items())
+    return {
+        "content-security-policy": policy,
+        "cross-origin-opener-policy": "same-origin",
+        "cross-origin-resource-policy": "same-origin",
+        "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+        # Not `no-referrer`, with which browsers send `Origin: null` with the page's own forms
+        # (Fetch, "append a request `Origin` header").
+        "referrer-policy": "same-origin",
+    }
+
+
+# The response headers of a page that `render_page` makes.
+PAGE_HEADERS = page_headers(style_src=f"'sha256-{_STYLE_HASH}'", form_action="'none'")
 
 
 def render_page(title: str, *, skip_link: str, header: str, main: str) -> str:

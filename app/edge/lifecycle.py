@@ -1,6 +1,6 @@
 """The outermost ASGI layer: gives each request an id, and turns whatever happens into a response.
 
-It is the only layer that wraps `send`. Every response gets a date, the request's id, the state of
+Inside of it, no layer wraps `send`. Every response gets a date, the request's id, the state of
 the rate limit and `nosniff`; every failure the one error shape; every request is counted in the
 metrics and may be logged.
 """

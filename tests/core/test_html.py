@@ -15,7 +15,10 @@ def test_the_policy_allows_the_pages_own_style_and_nothing_else() -> None:
     assert style is not None
     digest = base64.b64encode(hashlib.sha256(style[1].encode()).digest()).decode()
     policy = PAGE_HEADERS["content-security-policy"]
-    assert policy.startswith(f"default-src 'none'; style-src 'sha256-{digest}';")
+    assert policy == (
+        f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'none'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    )
 
 
 def test_a_page_has_its_title_header_and_main_part() -> None:

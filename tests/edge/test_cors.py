@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from app.main import PUBLIC
+from app.main import PUBLIC_API
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 
@@ -76,7 +76,7 @@ def test_without_the_setting_no_page_may_call_with_a_credential(gateway: Running
         assert not [name for name in one.headers if name.startswith("access-control")]
 
 
-@pytest.mark.parametrize(("method", "path"), sorted(PUBLIC - {("GET", "/")}))
+@pytest.mark.parametrize(("method", "path"), sorted(PUBLIC_API))
 def test_routes_that_need_no_credential_are_open_to_pages_of_any_origin(
     gateway: RunningGateway, open_to_page: RunningGateway, method: str, path: str
 ) -> None:

@@ -8,9 +8,8 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, Response
 
 from app.control_plane.reference import openapi, page
-from app.core.app_state import state_of
 from app.core.html import PAGE_HEADERS
-from app.core.settings import Settings
+from app.rest.public_address import public_address
 
 
 class ReferenceEndpoints:
@@ -28,7 +27,7 @@ class ReferenceEndpoints:
     async def document(self, request: Request) -> Response:
         """The OpenAPI document, as JSON, whose server is the gateway's address."""
         document, _page = await self._render_once()
-        address = json.dumps(_address(request))[1:-1]
+        address = json.dumps(public_address(request))[1:-1]
         return Response(
             document.replace(openapi.ADDRESS, address),
             media_type="application/json",
@@ -38,7 +37,7 @@ class ReferenceEndpoints:
         """The page, as HTML, with the public address of the gateway, or that of this process."""
         _document, text = await self._render_once()
         return HTMLResponse(
-            text.replace(page.ADDRESS, escape(_address(request))), headers=PAGE_HEADERS
+            text.replace(page.ADDRESS, escape(public_address(request))), headers=PAGE_HEADERS
         )
 
     async def _render_once(self) -> tuple[str, str]:
@@ -52,15 +51,3 @@ class ReferenceEndpoints:
         document = self._api.openapi()
         self._api.openapi_schema = None
         return json.dumps(document), page.render(document)
-
-
-def _address(request: Request) -> str:
-    """The public address of the gateway, or else the one at which the connection has arrived.
-
-    Not the Host header, which the caller chooses: a cache could show it to others.
-    """
-    public_url = state_of(request)[Settings].public_url
-    if public_url is not None:
-        return public_url
-    host, port = request.scope["server"]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,94 @@
+"""Renders pages: Jinja2 templates in one frame, which escape all values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.types import Scope
+
+from app.core.html import page_headers
+from app.core.request.context import context_of
+from app.core.request.principal import Principal
+from app.core.request.principal import Scope as Permission
+from app.web.filters import FILTERS, change
+from app.web.navigation import NAVIGATION
+from app.web.static_files import static_path
+
+# What a page may load and do: only what is the gateway's own, and nothing that is written in it.
+HEADERS = page_headers(
+    script_src="'self'",
+    style_src="'self'",
+    img_src="'self' data:",
+    connect_src="'self'",
+    form_action="'self'",
+    require_trusted_types_for="'script'",
+)
+
+_environment = Environment(
+    loader=PackageLoader("app.web"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    auto_reload=False,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(FILTERS)
+_environment.globals.update(change=change, navigation=NAVIGATION, static=static_path)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What the frame of every page shows.
+
+    principal: who is signed in, if anybody is. here: the path and query of the request.
+    """
+
+    principal: Principal | None
+    here: str
+
+    @classmethod
+    def of(cls, scope: Scope) -> "Frame":
+        """The frame for a request."""
+        query = scope["query_string"].decode("latin-1")
+        here = quote(scope["path"]) + (f"?{query}" if query else "")
+        return cls(context_of(scope).principal, here)
+
+    @property
+    def sign_in(self) -> str:
+        """Where one signs in, and returns from to this page."""
+        return f"/login?{urlencode({'next': self.here})}"
+
+    @property
+    def can_read(self) -> bool:
+        """Whether pages that need the scope `read` are open."""
+        return self.principal is not None and Permission.READ in self.principal.scopes
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether the pages of operators are open."""
+        return self.principal is not None and Permission.ADMIN in self.principal.scopes
+
+
+def render(scope: Scope, template: str, **values: Any) -> str:
+    """A page as HTML. template: its file in `templates/`. values: what it shows."""
+    return _environment.get_template(template).render(frame=Frame.of(scope), **values)
+
+
+def page(
+    request: Request,
+    template: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+    **values: Any,
+) -> HTMLResponse:
+    """A page as the response to a request: see `render`.
+
+    Never stored: it depends on who is signed in.
+    """
+    sent = HEADERS | {"cache-control": "no-store"} | dict(headers or {})
+    return HTMLResponse(render(request.scope, template, **values), status, sent)

@@ -1,0 +1,30 @@
+// What every page can do with scripts: copy what a button or a box of lines names.
+
+function copies(button, text) {
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(text());
+    const before = button.getAttribute("aria-label");
+    button.classList.add("done");
+    button.setAttribute("aria-label", "Copied");
+    setTimeout(() => {
+      button.classList.remove("done");
+      button.setAttribute("aria-label", before);
+    }, 1500);
+  });
+  button.hidden = false;
+}
+
+// Browsers have a clipboard only over HTTPS and on the own machine.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    copies(button, () => button.dataset.copy);
+  }
+  for (const lines of document.querySelectorAll("pre.paste")) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    button.setAttribute("aria-label", "Copy these lines");
+    copies(button, () => lines.querySelector("code").textContent);
+    lines.append(button);
+  }
+}
