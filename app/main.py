@@ -15,7 +15,12 @@ from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
+from app.access.identity.public_routes import PublicRoutes
 from app.access.identity.replay_guard import ReplayGuard
+from app.access.identity.sessions import endpoints as session_endpoints
+from app.access.identity.sessions.authenticator import SessionAuthenticator
+from app.access.identity.sessions.signing_in import SignIns
+from app.access.identity.sessions.site import Sites
 from app.access.identity.transactions import ChangeTransactions
 from app.access.quotas.service import Quotas
 from app.access.rate_limits.counter import Counter, MemoryCounter
@@ -73,6 +78,7 @@ PUBLIC_API = (
     control_plane.PUBLIC
     | health.PUBLIC
     | auth_endpoints.PUBLIC
+    | session_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
     | data_plane.PUBLIC
 )
@@ -80,6 +86,8 @@ PUBLIC_API = (
 PUBLIC = PUBLIC_API | web.PUBLIC
 # Health checks are frequent, and must never be refused with 429.
 UNLIMITED = health.PUBLIC
+# Beginnings of the paths of public files, which count on no limit.
+FILES: tuple[str, ...] = ()
 
 
 def create_app(settings: Settings | None = None) -> "Gateway":
@@ -113,10 +121,16 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     credential_cache = CredentialCache()
     contract_wallets = ContractWallets(EthereumNode.from_settings(settings))
     authenticator = Authenticator(settings, database, peppers, credential_cache, contract_wallets)
+    sites = Sites(settings)
+    sessions = SessionAuthenticator(sites, database, peppers, credential_cache)
+    changes = ChangeTransactions(database, credential_cache)
     counter = _counter(settings, metrics)
     limiter = Limiter(Policy.from_settings(settings), counter)
     quotas = Quotas(settings, limiter.creations)
     new_wallets = NewWallets(limiter.new_wallet_limit)
+    sign_ins = SignIns(
+        settings, authenticator, contract_wallets, peppers, limiter, new_wallets, changes
+    )
     workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
     presence = Presence(database, mlflow)
     evidence = EvidenceCollector(database, mlflow, workspaces, presence)
@@ -179,8 +193,11 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Database: database,
             Documents: documents,
             Authenticator: authenticator,
+            CredentialCache: credential_cache,
             ContractWallets: contract_wallets,
-            ChangeTransaction: ChangeTransactions(database, credential_cache),
+            ChangeTransaction: changes,
+            Sites: sites,
+            SignIns: sign_ins,
             NewWallets: new_wallets,
             Quotas: quotas,
             Workspaces: workspaces,
@@ -199,8 +216,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         settings, upstream, workspaces, replay_guard, mlflow, documents, mlflow_credential
     )
     app: ASGIApp = PlaneRouter(proxy, BodyReader(ReadShare(api, health.PUBLIC), documents))
-    app = limit = RateLimit(app, limiter, UNLIMITED)
-    app = identity = Identity(app, authenticator, PUBLIC)
+    app = limit = RateLimit(app, limiter, UNLIMITED, FILES)
+    app = identity = Identity(app, authenticator, sessions, PublicRoutes(PUBLIC, FILES))
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
     cross_origin = CrossOrigin(settings.cors_origins, PUBLIC_API)
     app = StaticFiles(app)

@@ -2,6 +2,7 @@
 
 from app.access.audit.models import AuditEvent
 from app.access.identity.models import AccessToken, APIKey, Fingerprint, Nonce, SpentSignature
+from app.access.identity.sessions.models import BrowserSession, SignInLink
 from app.access.quotas.models import TenantQuota
 from app.access.tenants.models import Tenant
 from app.control_plane.attestations.models import (
@@ -27,6 +28,7 @@ TABLES = (
     Attestation,
     AttestedContributor,
     AuditEvent,
+    BrowserSession,
     Contribution,
     Contributor,
     ContributorTotal,
@@ -41,6 +43,7 @@ TABLES = (
     Model,
     Nonce,
     Registration,
+    SignInLink,
     SpentSignature,
     Tenant,
     TenantQuota,

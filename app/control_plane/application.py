@@ -16,6 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.access.audit import endpoints as audit
 from app.access.identity import auth_endpoints, key_endpoints
+from app.access.identity.sessions import endpoints as session_endpoints
 from app.access.quotas import endpoints as quotas
 from app.access.tenants import endpoints as tenants
 from app.control_plane import health
@@ -58,6 +59,7 @@ PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
 
 ROUTERS = (
     auth_endpoints.router,
+    session_endpoints.router,
     quotas.router,
     quotas.admin_router,
     key_endpoints.router,
@@ -99,7 +101,14 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
             Exception: _unexpected_error,
         },
     )
-    openapi.complete(api, PUBLIC | health.PUBLIC | auth_endpoints.PUBLIC | attestations.PUBLIC)
+    openapi.complete(
+        api,
+        PUBLIC
+        | health.PUBLIC
+        | auth_endpoints.PUBLIC
+        | session_endpoints.PUBLIC
+        | attestations.PUBLIC,
+    )
     reference = ReferenceEndpoints(api)
 
     api.add_route("/openapi.json", reference.document, include_in_schema=False)

@@ -226,6 +226,18 @@ class ExpiredTokenError(UnauthenticatedError):
     reason = "token_expired"
 
 
+class SessionEndedError(UnauthenticatedError):
+    """The request's cookie is that of a session that has ended, or that never existed."""
+
+    reason = "session_ended"
+
+
+class InvalidLinkError(UnauthenticatedError):
+    """The sign-in link does not exist, was used, or is too old."""
+
+    reason = "link_invalid"
+
+
 class InvalidSignatureError(UnauthenticatedError):
     reason = "signature_invalid"
 
@@ -275,6 +287,18 @@ class SignInDisabledError(PermissionDeniedError):
     """Sign-In with Ethereum is disabled: HOKUSAI_PUBLIC_URL is not set."""
 
     reason = "sign_in_off"
+
+
+class OtherOriginError(PermissionDeniedError):
+    """A browser sent the cookie of a session with a request that no page of the gateway made."""
+
+    reason = "other_origin"
+
+
+class PlainHTTPError(PermissionDeniedError):
+    """Signing in over plain HTTP, where others can read the credential and the session."""
+
+    reason = "plain_http"
 
 
 class ApprovalMissingError(PermissionDeniedError):

@@ -1,16 +1,17 @@
-"""Replaces API keys and access tokens in log lines and error messages, as the last safeguard."""
+"""Replaces credentials in log lines and error messages, as the last safeguard."""
 
 import re
 from typing import Final
 
-# Matches an API key or an access token in any text; also documented for secret scanners.
-SECRET_PATTERN: Final = r"hk_(?:live|token)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
+# Matches an API key, an access token, the secret of a session or of a sign-in link in any text;
+# also documented for secret scanners.
+SECRET_PATTERN: Final = r"hk_(?:live|token|session|link)_[0-9A-Za-z]{43}_[0-9A-Za-z]{6}"  # noqa: S105
 
 _SECRET = re.compile(SECRET_PATTERN)
 
 
 def has_secret(text: str) -> bool:
-    """Whether a text contains something of the form of an API key or an access token."""
+    """Whether a text contains something of the form of a credential."""
     return "hk_" in text and _SECRET.search(text) is not None
 
 
@@ -24,5 +25,5 @@ def shortened(text: str, longest: int) -> str:
 
 
 def redact(text: str) -> str:
-    """The text with each API key and access token replaced by `hk_[redacted]`."""
+    """The text with each credential replaced by `hk_[redacted]`."""
     return _SECRET.sub("hk_[redacted]", text) if "hk_" in text else text

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     public_url: str | None = None
     # Reverse proxies whose X-Forwarded-For is trusted, as CIDR blocks separated by commas.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    # Whether browsers may sign in over plain HTTP on a name that is not loopback: whoever sees the
+    # traffic then sees keys and sessions.
+    plain_http_sessions: bool = False
     # Browser origins that may call the API, separated by commas; none by default.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
 
@@ -128,6 +131,8 @@ class Settings(BaseSettings):
     # Requests of all wallets together per client address: creating wallets is free, so a limit for
     # each wallet alone would limit nobody.
     wallet_address_limit: Count = 1000
+    # Requests of all browser sessions of a principal together: a page of MLflow's UI sends dozens.
+    session_rate_limit: Count = 600
     # Failed authentications, and anonymous requests, per client address.
     failure_limit: Count = 100
     anonymous_limit: Count = 100

@@ -23,7 +23,7 @@ from mlflow.utils.rest_utils import MlflowHostCreds
 from pydantic import SecretStr
 
 from app.access.identity import keys
-from app.access.identity.key_format import new_key, new_token
+from app.access.identity.key_format import new_key, new_link, new_session, new_token
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.registry.registration_store import GIVEN_UP
 from app.core import errors
@@ -352,6 +352,37 @@ def _(gateways: Gateways) -> Met:
 @case(errors.StaleSignatureError)
 def _(gateways: Gateways) -> Met:
     return Met(get(gateways.shared, SEARCH, Wallet().headers(-3600)))
+
+
+def own_page(gateway: RunningGateway, **cookies: str) -> dict[str, str]:
+    """The headers of a request that a page of the gateway makes."""
+    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return {"Origin": gateway.url, "Cookie": cookie}
+
+
+@case(errors.SessionEndedError)
+def _(gateways: Gateways) -> Met:
+    headers = own_page(gateways.shared, hokusai_session=new_session())
+    return Met(get(gateways.shared, SEARCH, headers))
+
+
+@case(errors.InvalidLinkError)
+def _(gateways: Gateways) -> Met:
+    headers, body = own_page(gateways.shared), {"link": new_link()}
+    return Met(send(gateways.shared, "POST", "/api/auth/sign-in", headers=headers, json=body))
+
+
+@case(errors.OtherOriginError)
+def _(gateways: Gateways) -> Met:
+    headers = own_page(gateways.shared, hokusai_session=new_session())
+    return Met(get(gateways.shared, SEARCH, {**headers, "Origin": "https://evil.example"}))
+
+
+@case(errors.PlainHTTPError)
+def _(gateways: Gateways) -> Met:
+    headers = {"Host": "registry.example", "Origin": "http://registry.example"}
+    body = {"key": gateways.shared.key()}
+    return Met(send(gateways.shared, "POST", "/api/auth/sign-in", headers=headers, json=body))
 
 
 @case(errors.SpentSignatureError)

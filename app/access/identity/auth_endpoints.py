@@ -85,13 +85,16 @@ async def token(
 @router.get("/auth/whoami")
 async def whoami(request: Request, caller: Caller) -> WhoAmI:
     """Show the caller's principal, tenant, scopes, rate limit, and when its credential ends."""
+    settings = state_of(request)[Settings]
+    own_limit = settings.session_rate_limit if caller.session else caller.rate_limit
     return WhoAmI(
         principal=caller.id,
         tenant=caller.tenant,
         scopes=[scope for scope in Scope if scope in caller.scopes],
         credential=caller.credential,
         address=caller.address,
-        rate_limit=caller.rate_limit or state_of(request)[Settings].rate_limit,
+        session=caller.session,
+        rate_limit=own_limit or settings.rate_limit,
         expires_at=caller.expires_at,
     )
 

@@ -1,8 +1,8 @@
 """Authenticates a credential: finds the principal that it belongs to."""
 
-import asyncio
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from ipaddress import ip_network
 
 from sqlalchemy import select
@@ -12,6 +12,7 @@ from app.access.identity.contract_wallets import ContractWallets, NotByKeyError
 from app.access.identity.credential_cache import CachedCredential, CredentialCache
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.key_format import is_token, is_well_formed
+from app.access.identity.lookups import Lookups
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
 from app.core.client_address import in_networks
@@ -51,8 +52,7 @@ class Authenticator:
         self._contract_wallets = contract_wallets
         self._max_age = settings.signature_max_age
         self._clock_skew = settings.signature_clock_skew
-        # Lookups in progress, by digest and generation of the cache.
-        self._lookups: dict[tuple[bytes, int], asyncio.Task[CachedCredential]] = {}
+        self._lookups = Lookups[CachedCredential](cache)
 
     async def authenticate_key(self, credential: KeyCredential, client: str) -> Principal:
         """The principal of an API key or a token. client: the client address of the request.
@@ -108,15 +108,7 @@ class Authenticator:
             if self._contract_wallets.can_ask:
                 raise
             raise self._contract_wallets.refusal(error) from None
-        tenant = proof.address.lower()
-        principal = Principal(
-            id=f"wallet:{proof.address}",
-            credential="signature",
-            tenant=tenant,
-            scopes=WALLET_SCOPES,
-            address=proof.address,
-        )
-        return principal, proof
+        return wallet_principal(proof.address), proof
 
     async def authenticate_any_wallet(
         self, credential: WalletCredential
@@ -142,23 +134,12 @@ class Authenticator:
                 "This is not a valid API key: its form or its checksum is wrong. Copy all of it: "
                 "a key has the form hk_live_… and is 58 characters long."
             )
-        # Concurrent requests with one key share a lookup, so that a burst does not use up the
-        # connections to the database. A lookup that began before an invalidation is not shared.
-        lookup_key = (digest, self._cache.generation)
-        lookup = self._lookups.get(lookup_key)
-        if lookup is None:
-            lookup = asyncio.create_task(self._find(secret, *lookup_key))
-            self._lookups[lookup_key] = lookup
-            lookup.add_done_callback(lambda _: self._lookups.pop(lookup_key))
-        # Shielded: if the request that began the lookup is cancelled, the others still need it.
-        return await asyncio.shield(lookup)
+        return await self._lookups.run(digest, partial(self._find, secret, digest))
 
-    async def _find(self, secret: str, digest: bytes, generation: int) -> CachedCredential:
+    async def _find(self, secret: str, digest: bytes) -> CachedCredential:
         digests = [digest, *self._peppers.earlier_digests(secret)]
         find = self._find_token if is_token(secret) else self._find_key
-        found = await find(digests)
-        self._cache.put(digest, found, generation)
-        return found
+        return await find(digests)
 
     async def _find_key(self, digests: list[bytes]) -> CachedCredential:
         async with self._database.transaction() as session:
@@ -169,7 +150,7 @@ class Authenticator:
             raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
         return CachedCredential(
             id=key.id,
-            principal=_principal(key, key.rate_limit, expiry_notice(key.expires_at, now())),
+            principal=principal_of(key, key.rate_limit, expiry_notice(key.expires_at, now())),
             expires_at=key.expires_at.timestamp() if key.expires_at else None,
             expiry_error=_rotated_key if key.successor else _expired_key,
             networks=tuple(map(ip_network, key.allowed_networks)),
@@ -186,7 +167,7 @@ class Authenticator:
             )
         return CachedCredential(
             id=token.id,
-            principal=_principal(token),
+            principal=principal_of(token),
             expires_at=token.expires_at.timestamp(),
             expiry_error=_expired_token,
         )
@@ -203,11 +184,23 @@ def expiry_notice(expires_at: datetime | None, at: datetime) -> bytes | None:
     return expires_at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z").encode()
 
 
-def _principal(
+def wallet_principal(address: str) -> Principal:
+    """The principal of a wallet that has signed. address: with the checksum of EIP-55."""
+    return Principal(
+        id=f"wallet:{address}",
+        credential="signature",
+        tenant=address.lower(),
+        scopes=WALLET_SCOPES,
+        address=address,
+    )
+
+
+def principal_of(
     credential: APIKey | AccessToken,
     rate_limit: int | None = None,
     expiry_notice: bytes | None = None,
 ) -> Principal:
+    """The principal of a key or token that is valid. rate_limit, expiry_notice: of a key."""
     kind, _, name = credential.principal.partition(":")
     return Principal(
         id=credential.principal,

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from app.access.identity.credential_cache import CredentialCache
 from app.access.identity.models import AccessToken, APIKey, Nonce, SpentSignature
+from app.access.identity.sessions.authenticator import IDLE
+from app.access.identity.sessions.models import BrowserSession, SignInLink
 from app.access.quotas import usage
 from app.access.quotas.models import QuotaKind
 from app.core.errors import DatabaseUnavailableError
@@ -79,8 +81,16 @@ class Cleanup:
                     .where(APIKey.id == key_id)
                     .values(last_used_at=datetime.fromtimestamp(used_at, UTC))
                 )
-            for table in (Nonce, SpentSignature):
+            for table in (Nonce, SpentSignature, SignInLink):
                 await session.execute(delete(table).where(table.expires_at < now()))
+            await session.execute(
+                delete(BrowserSession).where(
+                    or_(
+                        BrowserSession.expires_at < now(),
+                        BrowserSession.last_used_at < now() - IDLE,
+                    )
+                )
+            )
             tokens = await session.scalars(
                 delete(AccessToken)
                 .where(AccessToken.expires_at < now())

@@ -1,4 +1,4 @@
-"""A cache of authenticated API keys and tokens, invalidated by PostgreSQL's LISTEN/NOTIFY.
+"""A cache of authenticated keys, tokens and sessions, invalidated by PostgreSQL's LISTEN/NOTIFY.
 
 A lookup in PostgreSQL takes longer than forwarding a whole request, so each worker keeps what it
 has found. A transaction that changes a credential notifies all workers; the worker that ran it also
@@ -44,14 +44,15 @@ RETRY_POOLED = 60.0
 
 @dataclass(slots=True)
 class CachedCredential:
-    """An API key or a token as found in the database.
+    """An API key, a token or a session as found in the database.
 
-    id: the id of the key or token.
+    id: its id.
     expires_at: Unix time in seconds; None if it does not expire.
     expiry_error: creates the error for a request after `expires_at`.
     networks: the networks that the key may be used from; empty for anywhere.
     cached_at: when it was put into the cache, by the clock of the cache.
-    used_at: Unix time in seconds of its last use.
+    used_at: Unix time in seconds of its last use; not of sessions.
+    depends_on: the id of the key that a session began with, which it ends with.
     """
 
     id: str
@@ -61,10 +62,11 @@ class CachedCredential:
     networks: tuple[Network, ...] = ()
     cached_at: float = 0.0
     used_at: float = 0.0
+    depends_on: str | None = None
 
 
 class CredentialCache:
-    """One worker's cache of credentials, by the digest of the key or token."""
+    """One worker's cache of credentials, by the digest of its secret."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._entries: dict[bytes, CachedCredential] = {}
@@ -92,9 +94,13 @@ class CredentialCache:
         self._entries[digest] = credential
 
     def invalidate(self, credential_id: str) -> None:
-        """Remove the entry of one credential."""
+        """Remove the entry of one credential, and those that depend on it."""
         self.generation += 1
-        for digest in [d for d, entry in self._entries.items() if entry.id == credential_id]:
+        for digest in [
+            digest
+            for digest, entry in self._entries.items()
+            if credential_id in (entry.id, entry.depends_on)
+        ]:
             del self._entries[digest]
 
     def clear(self) -> None:
@@ -151,7 +157,7 @@ class CredentialCache:
 
 
 async def notify_changed(session: AsyncSession, credential_id: str) -> None:
-    """Make every worker remove a key or token from its cache when the transaction commits.
+    """Make every worker remove a credential from its cache when the transaction commits.
 
     The other workers are notified by PostgreSQL; this one does not wait for that: see
     `ChangeTransactions`.

@@ -73,9 +73,12 @@ async def list_own_keys(
 async def revoke_all(
     owner: Caller, session: ChangeSession, actor: CurrentActor
 ) -> EndedCredentials:
-    """Revoke every key and every token of the caller's wallet; needs the wallet's signature."""
+    """Revoke every key and token of the caller's wallet, and end its sessions.
+
+    Needs the wallet's signature.
+    """
     ended = await revocation.revoke_all_of_wallet(session, owner, actor)
-    return EndedCredentials(keys=ended.keys, tokens=ended.tokens)
+    return EndedCredentials(keys=ended.keys, tokens=ended.tokens, sessions=ended.sessions)
 
 
 @router.post("/keys/{key_id}/rotate", status_code=status.HTTP_201_CREATED)

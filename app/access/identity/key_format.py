@@ -1,8 +1,9 @@
-"""The format of API keys and of wallets' tokens: generation, checksum, and the stored hash.
+"""The format of API keys and other secrets: generation, checksum, and the stored hash.
 
-A key has the form `hk_live_<43 characters>_<6 characters>`, a token `hk_token_…`: 256 random bits
-in base62, then the CRC32, in base62, of everything before the last underscore. By the checksum, a
-mistyped key is refused without a query of the database; it is not a security measure.
+A key has the form `hk_live_<43 characters>_<6 characters>`, a wallet's token `hk_token_…`, the
+secret of a session `hk_session_…`, that of a sign-in link `hk_link_…`: 256 random bits in base62,
+then the CRC32, in base62, of everything before the last underscore. By the checksum, a mistyped key
+is refused without a query of the database; it is not a security measure.
 """
 
 import hmac
@@ -15,6 +16,8 @@ from app.core.redaction import SECRET_PATTERN
 
 KEY_PREFIX: Final = "hk_live_"
 TOKEN_PREFIX: Final = "hk_token_"  # noqa: S105  # a prefix, not a secret
+SESSION_PREFIX: Final = "hk_session_"
+LINK_PREFIX: Final = "hk_link_"
 
 _FULL = re.compile(SECRET_PATTERN)
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -32,8 +35,18 @@ def new_token() -> str:
     return _new(TOKEN_PREFIX)
 
 
+def new_session() -> str:
+    """A new random secret of a session, which its cookie holds."""
+    return _new(SESSION_PREFIX)
+
+
+def new_link() -> str:
+    """A new random secret of a sign-in link."""
+    return _new(LINK_PREFIX)
+
+
 def is_well_formed(text: str) -> bool:
-    """Whether a text has the form of a key or token, with the right checksum.
+    """Whether a text has the form of one of these secrets, with the right checksum.
 
     The time it takes does not grow with the length of a malformed text.
     """
@@ -45,6 +58,21 @@ def is_well_formed(text: str) -> bool:
 def is_token(text: str) -> bool:
     """Whether a text begins like a wallet's token, and not like an API key."""
     return text.startswith(TOKEN_PREFIX)
+
+
+def is_key(text: str) -> bool:
+    """Whether a text has the form of an API key, with the right checksum."""
+    return text.startswith(KEY_PREFIX) and is_well_formed(text)
+
+
+def is_session(text: str) -> bool:
+    """Whether a text has the form of a session's secret, with the right checksum."""
+    return text.startswith(SESSION_PREFIX) and is_well_formed(text)
+
+
+def is_link(text: str) -> bool:
+    """Whether a text has the form of a sign-in link's secret, with the right checksum."""
+    return text.startswith(LINK_PREFIX) and is_well_formed(text)
 
 
 def digest(text: str, pepper: bytes) -> bytes:

@@ -252,7 +252,7 @@ async def _lock_credential(
     credential does not matter. Raises PermissionDeniedError for a token, which must not create keys
     that outlive it, and where `issuing` for a key that creates none.
     """
-    if signed_in or owner.credential == "signature":
+    if signed_in or owner.is_wallet:
         return None
     ids = {owner.credential, other} - {None}
     query = select(APIKey).where(APIKey.id.in_(ids), APIKey.principal == owner.id)
@@ -266,7 +266,7 @@ async def _lock_credential(
         raise RevokedKeyError("This API key was revoked. Ask an admin for a new one.")
     if issuing and not key.may_issue:
         raise PermissionDeniedError(
-            "This key was created with the message of X-ETH-* headers, so it creates and rotates "
+            "This key was created without a SIWE message of its wallet, so it creates and rotates "
             "no keys. Sign the request with the wallet instead."
         )
     return key
@@ -287,8 +287,8 @@ def _own_expiry(request: KeyRequest, parent: APIKey | None, *, signed_in: bool) 
     else:
         latest = _expiry(MESSAGE_KEY_DAYS)
         why = (
-            "for a day at most, since the message of X-ETH-* headers names no host; with a SIWE "
-            f"message in `siwe` it can be {WALLET_KEY_DAYS} days"
+            "for a day at most without a SIWE message of the wallet for it; with one in `siwe` it "
+            f"can be {WALLET_KEY_DAYS} days"
         )
     if "expires_in_days" not in request.model_fields_set:
         return earlier(_expiry(DEFAULT_KEY_DAYS), latest)

@@ -1,35 +1,54 @@
 """ASGI middleware that authenticates every request."""
 
+from collections.abc import Mapping
+from urllib.parse import quote
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.identity import credentials
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.contract_wallets import NotByKeyError
 from app.access.identity.credentials import KeyCredential, WalletCredential
-from app.core.errors import MethodNotAllowedError, UnauthenticatedError
+from app.access.identity.public_routes import PublicRoutes
+from app.access.identity.sessions.authenticator import SessionAuthenticator
+from app.access.identity.sessions.site import opens_page
+from app.core.errors import GatewayError, MethodNotAllowedError, UnauthenticatedError
 from app.core.request.context import RequestContext, context_of
+from app.core.request.principal import Principal
+
+# Headers that carry a credential of the request's own. A cookie beside one of them is ignored.
+_CREDENTIALS = frozenset(
+    {
+        b"authorization",
+        b"x-api-key",
+        credentials.ADDRESS_HEADER,
+        credentials.MESSAGE_HEADER,
+        credentials.SIGNATURE_HEADER,
+    }
+)
+SIGN_IN_PAGE = "/login"
 
 
 class Identity:
     """Sets the principal of the request's context, or refuses the request.
 
-    public: pairs of method and path that need no credential. Other methods of these paths are
-        refused with 405.
+    public: what needs no credential.
 
     It runs before the body is read. So an unauthenticated client that sends `Expect: 100-continue`
     gets the error, and not `100 Continue`.
     """
 
     def __init__(
-        self, app: ASGIApp, authenticator: Authenticator, public: frozenset[tuple[str, str]]
+        self,
+        app: ASGIApp,
+        authenticator: Authenticator,
+        sessions: SessionAuthenticator,
+        public: PublicRoutes,
     ) -> None:
         self.app = app
         self.authenticator = authenticator
+        self.sessions = sessions
         self.public = public
-        self._allowed = {
-            path: ", ".join(sorted(method for method, other in public if other == path))
-            for _, path in public
-        }
 
     def authenticate_from_cache(self, context: RequestContext) -> bool:
         """Set the principal if that needs no query of the database; return whether it is set.
@@ -55,29 +74,71 @@ class Identity:
         return context.principal is not None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if (scope["method"], scope["path"]) not in self.public:
-            allowed = self._allowed.get(scope["path"])
+        context = context_of(scope)
+        method, path = scope["method"], scope["path"]
+        if self.public.has(method, path):
+            if b"cookie" in context.headers:
+                context.principal = await self._visitor(scope, context)
+        elif not self.public.has_file(method, path):
+            allowed = self.public.allowed(path)
             if allowed is not None:
                 # Not a 401: no credential would help.
                 raise MethodNotAllowedError(
-                    f"{scope['method']} is not allowed here; use {allowed}.",
+                    f"{method} is not allowed here; use {allowed}.",
                     headers=[(b"allow", allowed.encode())],
                 )
-            context = context_of(scope)
-            if not self.authenticate_from_cache(context):
-                # A key or token that is not in the cache, a contract's wallet, or no credential.
-                credential = credentials.parse(context.headers)
-                if isinstance(credential, WalletCredential):
-                    proven = await self.authenticator.authenticate_any_wallet(credential)
-                    context.principal, context.wallet_proof = proven
-                elif not isinstance(credential, KeyCredential):
-                    raise UnauthenticatedError(
-                        "This needs an API key (Authorization: Bearer <key>, or "
-                        "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
-                        "X-ETH-Message, X-ETH-Signature)."
-                    )
-                else:
-                    context.principal = await self.authenticator.authenticate_key(
-                        credential, context.client
-                    )
+            await self._authenticate(scope, context)
         await self.app(scope, receive, send)
+
+    async def _authenticate(self, scope: Scope, context: RequestContext) -> None:
+        if self.authenticate_from_cache(context):
+            return
+        # A key or token that is not in the cache, a contract's wallet, a session, or nothing.
+        credential = credentials.parse(context.headers)
+        if isinstance(credential, WalletCredential):
+            proven = await self.authenticator.authenticate_any_wallet(credential)
+            context.principal, context.wallet_proof = proven
+        elif isinstance(credential, KeyCredential):
+            context.principal = await self.authenticator.authenticate_key(
+                credential, context.client
+            )
+        else:
+            try:
+                context.principal = await self._by_session(scope, context)
+            except UnauthenticatedError as error:
+                if opens_page(scope["method"], context.headers):
+                    # The browser shows a person where to sign in, and comes back from there. The
+                    # fragment, which it does not send, it keeps.
+                    error.status = 303
+                    error.headers = ((b"location", _sign_in_location(scope)),)
+                raise
+
+    async def _by_session(self, scope: Scope, context: RequestContext) -> Principal:
+        """The principal of the session. Raises as `SessionAuthenticator.authenticate`, and
+        UnauthenticatedError if there is none."""
+        site = self.sessions.site(scope, context.headers)
+        principal = await self.sessions.authenticate(
+            scope["method"], context.headers, site, context.client
+        )
+        if principal is None:
+            raise UnauthenticatedError(
+                "This needs an API key (Authorization: Bearer <key>, or "
+                "MLFLOW_TRACKING_TOKEN) or a wallet's signature (X-ETH-Address, "
+                "X-ETH-Message, X-ETH-Signature)."
+            )
+        return principal
+
+    async def _visitor(self, scope: Scope, context: RequestContext) -> Principal | None:
+        """The principal of a session on a route that needs none; None for anybody else."""
+        if not _CREDENTIALS.isdisjoint(context.headers):
+            return None
+        try:
+            return await self._by_session(scope, context)
+        except GatewayError:
+            return None
+
+
+def _sign_in_location(scope: Mapping[str, bytes]) -> bytes:
+    path, query = scope["raw_path"], scope["query_string"]
+    target = path + b"?" + query if query else path
+    return f"{SIGN_IN_PAGE}?next={quote(target, safe='/')}".encode()

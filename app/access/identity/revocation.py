@@ -1,4 +1,4 @@
-"""Ends keys and tokens before their time."""
+"""Ends keys, tokens and sessions before their time."""
 
 from dataclasses import dataclass
 
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.audit.service import record
 from app.access.identity.credential_cache import notify_changed
 from app.access.identity.models import AccessToken, APIKey
+from app.access.identity.sessions import service as sessions
 from app.access.quotas import usage
 from app.access.quotas.models import QuotaKind
 from app.core.errors import PermissionDeniedError
@@ -18,10 +19,11 @@ from app.database.engine import now
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How many keys and tokens of a wallet were ended."""
+    """How many keys, tokens and sessions of a wallet were ended."""
 
     keys: int
     tokens: int
+    sessions: int
 
 
 async def revoke(
@@ -48,7 +50,7 @@ async def revoke(
 
 
 async def revoke_all_of_wallet(session: AsyncSession, owner: Principal, actor: Actor) -> Ended:
-    """Revoke every key and token of a wallet, whichever way it got them.
+    """Revoke every key and token of a wallet, whichever way it got them, and end its sessions.
 
     Raises PermissionDeniedError for any credential but the wallet's signature: a key of the wallet
     may have fewer rights than the keys that it would end.
@@ -73,7 +75,11 @@ async def revoke_all_of_wallet(session: AsyncSession, owner: Principal, actor: A
             await _end(session, key, actor)
         await session.flush()
         ended += len(keys)
-    return Ended(ended, await revoke_tokens(session, owner, actor))
+    return Ended(
+        ended,
+        await revoke_tokens(session, owner, actor),
+        await sessions.end_all(session, owner, actor),
+    )
 
 
 async def revoke_tokens(session: AsyncSession, owner: Principal, actor: Actor) -> int:

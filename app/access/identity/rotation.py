@@ -97,10 +97,9 @@ async def rotate_own(
     key, until = await own_key(
         session, key_id, owner, default_limit, issuing=True, signed_in=signed_in
     )
-    if owner.credential == "signature" and key.may_issue and not signed_in:
+    if owner.is_wallet and key.may_issue and not signed_in:
         raise PermissionDeniedError(
-            f"Key {key.id} may live longer than a day, so the message of X-ETH-* headers, which "
-            "names no host, does not rotate it. Rotate it with the key itself, or add a SIWE "
-            "message as `siwe` to the body."
+            f"Key {key.id} may live longer than a day, so rotating it needs a SIWE message of the "
+            "wallet for this gateway: add it as `siwe` to the body, or rotate the key with itself."
         )
     return await rotate(session, peppers, key, overlap, actor, until=until, quotas=quotas)

@@ -150,10 +150,11 @@ class KeyChange(RequestModel):
 
 
 class EndedCredentials(BaseModel):
-    """How many keys and tokens of a wallet have been revoked."""
+    """How many keys, tokens and sessions of a wallet have been ended."""
 
     keys: int = Field(examples=[2])
     tokens: int = Field(examples=[1])
+    sessions: int = Field(examples=[1])
 
 
 class EndedTokens(BaseModel):
@@ -238,7 +239,12 @@ class WhoAmI(BaseModel):
     tenant: str = Field(examples=["acme"])
     scopes: list[Scope] = Field(examples=[["read", "write"]])
     credential: str = Field(
-        description="The id of the key or token, or `signature`.", examples=["9f2c51d0a7b3e846"]
+        description="The id of the key or token, or `signature`; of a browser session, the id of "
+        "the key that it began with, or `session` if a wallet signed.",
+        examples=["9f2c51d0a7b3e846"],
+    )
+    session: str | None = Field(
+        description="The id of the browser session that the request belongs to.", examples=[None]
     )
     address: str | None = Field(description="The address, if it is a wallet.", examples=[None])
     rate_limit: int = Field(description="Requests allowed per window.", examples=[100])

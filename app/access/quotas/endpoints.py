@@ -29,6 +29,7 @@ async def limits(request: Request, caller: Caller, session: Session) -> LimitsVi
         remaining=quota.remaining,
         reset=quota.reset_seconds,
         window=limiter.principal.window,
+        session_limit=limiter.sessions.amount,
         address_limit=limiter.wallets.amount if is_wallet else None,
         creation_limit=limiter.creations.amount if is_wallet else None,
         quotas=await state_of(request)[Quotas].views(session, caller.tenant),

@@ -27,6 +27,11 @@ class LimitsView(BaseModel):
     remaining: int = Field(description="Requests left in this window.", examples=[97])
     reset: int = Field(description="Seconds until the window ends.", examples=[42])
     window: int = Field(description="Length of the window in seconds.", examples=[60])
+    session_limit: int = Field(
+        description="Requests that all browser sessions of the caller may send per window "
+        "together; `limit` where this request is one of them.",
+        examples=[600],
+    )
     address_limit: int | None = Field(
         description="Requests that all wallets at the caller's address may send per window "
         "together; null for a key that the operator has issued.",

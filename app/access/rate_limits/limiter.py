@@ -49,6 +49,7 @@ class Limiter:
 
     def __init__(self, policy: Policy, counter: Counter) -> None:
         self.principal = CountedLimit(policy.principal, counter)
+        self.sessions = CountedLimit(policy.sessions, counter)
         self.wallets = CountedLimit(policy.wallets, counter)
         self.anonymous = CountedLimit(policy.anonymous, counter)
         self.failures = CountedLimit(policy.failures, counter)
@@ -56,6 +57,7 @@ class Limiter:
         self.creations = CountedLimit(policy.creations, counter)
         self.limits = (
             self.principal,
+            self.sessions,
             self.wallets,
             self.anonymous,
             self.failures,

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.rate_limits.counter import resolve
+from app.access.rate_limits.failures import count_failure
 from app.access.rate_limits.limiter import CountedLimit, Limiter
 from app.core.errors import (
     AddressNotAllowedError,
     GatewayError,
     RateLimitedError,
-    TooManyFailuresError,
     UnauthenticatedError,
 )
 from app.core.request.context import RequestContext, context_of
@@ -31,17 +31,26 @@ class RateLimit:
     address too, since anybody can create any number of wallets. A key that an admin has given a
     higher limit than that of the address has this limit there too.
 
+    Requests of browser sessions have a limit of their own, so that browsing takes nothing from the
+    programs of the same principal.
+
     It stands inside of `Identity`, which sets the principal.
 
     unlimited: pairs of method and path whose anonymous requests are not limited.
+    files: beginnings of the paths of public files, which are not limited either.
     """
 
     def __init__(
-        self, app: ASGIApp, limiter: Limiter, unlimited: frozenset[tuple[str, str]]
+        self,
+        app: ASGIApp,
+        limiter: Limiter,
+        unlimited: frozenset[tuple[str, str]],
+        files: tuple[str, ...] = (),
     ) -> None:
         self.app = app
         self.limiter = limiter
         self.unlimited = unlimited
+        self.files = files
 
     def hit(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
         """Count a principal's request; the caller passes the result to `admit`."""
@@ -87,11 +96,26 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
         if context.principal is not None:
-            self.admit(context, await resolve(self.hit(context)))
-        elif (scope["method"], scope["path"]) not in self.unlimited:
+            if context.principal.session is None:
+                self.admit(context, await resolve(self.hit(context)))
+            else:
+                await self._count_session(context, is_wallet=context.principal.address is not None)
+        elif (scope["method"], scope["path"]) not in self.unlimited and not scope[
+            "path"
+        ].startswith(self.files):
             limit = self.limiter.anonymous
             self._admit(limit, context, await resolve(limit.hit(context)))
         await self.app(scope, receive, send)
+
+    async def _count_session(self, context: RequestContext, *, is_wallet: bool) -> None:
+        """Count a request of a session. Raises RateLimitedError if its limit is used up."""
+        if is_wallet:
+            on_address = await resolve(self.limiter.wallets.hit(context))
+            if not on_address.allowed:
+                self.admit(context, on_address._replace(shared=True))
+        limit = self.limiter.sessions
+        quota = await resolve(limit.hit(context))
+        self._admit(limit, context, quota, what="requests of your browser sessions")
 
     def _admit(
         self,
@@ -153,15 +177,5 @@ class FailureLimit:
             context = context_of(scope)
             if context.quota is not None:
                 raise  # `RateLimit` has counted it, for the principal or as an anonymous request
-            limit = self.limiter.failures
-            context.quota = quota = await resolve(limit.hit(context))
-            # An internal error is reported as such: it says nothing about the credential.
-            if quota.allowed or error.status >= 500:
-                raise
-            limit.refused += 1
-            raise TooManyFailuresError(
-                f"More than {quota.limit} failed authentications from this address in "
-                f"{limit.window} seconds. Try again in {quota.reset_seconds} seconds with a valid "
-                "credential.",
-                retry_after=quota.reset_seconds,
-            ) from None
+            await count_failure(self.limiter.failures, context, error)
+            raise

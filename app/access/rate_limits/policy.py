@@ -22,13 +22,14 @@ WALLET_SECONDS = 3600
 class Policy:
     """All limits. Each counts requests by the key that its `key_func` derives from the context.
 
-    principal: requests per principal. wallets: requests of all wallets together per client address.
-    anonymous: requests without a credential per client address. failures: failed authentications
-    per client address. new_wallet_limit: new wallets per client address. creations: what wallets
-    create, per client address and kind.
+    principal: requests per principal. sessions: requests of its browser sessions. wallets:
+    requests of all wallets together per client address. anonymous: requests without a credential
+    per client address. failures: failed authentications per client address. new_wallet_limit: new
+    wallets per client address. creations: what wallets create, per client address and kind.
     """
 
     principal: Limit
+    sessions: Limit
     wallets: Limit
     anonymous: Limit
     failures: Limit
@@ -40,6 +41,7 @@ class Policy:
         window = settings.rate_window
         return cls(
             principal=_limit("principal", settings.rate_limit, window, _principal),
+            sessions=_limit("sessions", settings.session_rate_limit, window, _principal),
             wallets=_limit("wallet_addresses", settings.wallet_address_limit, window, _address),
             anonymous=_limit("anonymous", settings.anonymous_limit, window, _address),
             failures=_limit("failures", settings.failure_limit, window, _address),

@@ -41,6 +41,7 @@ ADDRESS = "gateway.invalid"
 OPERATION_IDS = {
     ("GET", "/api/auth/nonce"): "createNonce",
     ("POST", "/api/auth/token"): "createToken",
+    ("POST", "/api/auth/message"): "createSignInMessage",
     ("GET", "/api/auth/whoami"): "getIdentity",
     ("GET", "/api/admin/audit"): "listAuditEvents",
     ("POST", "/api/models/{model_id}/withdraw"): "withdrawModel",

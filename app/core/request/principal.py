@@ -29,7 +29,10 @@ class Principal:
     id: `key:<id of the first key>` or `wallet:<0x address>`; rate limits and the audit log use it.
         The successor of a rotated key, a key that the owner of a key created for itself, and the
         token of a wallet all have the same principal id.
-    credential: the credential of this request: the id of a key or token, or `signature`.
+    credential: the credential of this request: the id of a key or token, or `signature`; of a
+        session, the id of the key that it began with, or `session` if that was a wallet's message.
+    session: the id of the browser session that the request belongs to; None for a request with a
+        credential of its own.
     tenant: the name of the tenant whose data the caller works on.
     rate_limit: requests per window; None for the default.
     address: the wallet's address (EIP-55), if the principal is a wallet.
@@ -45,6 +48,12 @@ class Principal:
     address: str | None = None
     expires_at: datetime | None = None
     expiry_notice: bytes | None = None
+    session: str | None = None
+
+    @property
+    def is_wallet(self) -> bool:
+        """Whether the wallet itself has signed for this request, or for its session."""
+        return self.credential in ("signature", "session")
 
     def require(self, scope: Scope) -> None:
         """Check that the credential has a scope. Raises MissingScopeError if it does not."""

@@ -34,6 +34,7 @@ def test_whoami_shows_the_caller(gateway: RunningGateway) -> None:
         "scopes": ["read", "write"],
         "credential": me["credential"],
         "address": None,
+        "session": None,
         "rate_limit": 7,
         "expires_at": me["expires_at"],
     }

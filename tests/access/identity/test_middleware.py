@@ -3,6 +3,7 @@
 import base64
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ from starlette.types import Scope as ASGIScope
 
 from app.access.identity.credentials import KeyCredential
 from app.access.identity.middleware import Identity
+from app.access.identity.public_routes import PublicRoutes
 from app.core.errors import MethodNotAllowedError, UnauthenticatedError
 from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead
@@ -134,6 +136,7 @@ def test_the_headers_of_the_guide_authenticate_the_wallet(client: httpx.Client) 
             "scopes": ["read", "write", "register", "attest"],
             "credential": "signature",
             "address": wallet.address,
+            "session": None,
             "rate_limit": 1_000_000,
             "expires_at": None,
         }
@@ -310,9 +313,20 @@ async def call(
     by_name = {name.replace("_", "-").encode(): value for name, value in headers.items()}
     context = RequestContext("id-1", RequestHead([], by_name, "192.0.2.1"))
     scope = {"type": "http", "method": method, "path": path, "context": context}
-    identity = Identity(app, authenticator, frozenset({("GET", PATH)}))  # type: ignore[arg-type]
+    sessions: Any = NoSessions()
+    identity = Identity(app, authenticator, sessions, PublicRoutes(frozenset({("GET", PATH)})))  # type: ignore[arg-type]
     await identity(scope, receive, send)
     return context
+
+
+class NoSessions:
+    """Finds no session in any request."""
+
+    def site(self, *_: object) -> None:
+        pass
+
+    async def authenticate(self, *_: object) -> None:
+        pass
 
 
 async def test_a_public_path_needs_no_credential() -> None:

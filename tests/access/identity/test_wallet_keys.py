@@ -154,13 +154,17 @@ def test_a_wallet_ends_all_its_keys_and_tokens(
     # A key of the wallet's own ends single keys only.
     refused(clients[1].delete(KEYS), 403, "permission_denied")
     ended = good(client.delete(KEYS, headers=wallet.headers()))
-    assert ended == {"keys": 3, "tokens": 1}
+    assert ended == {"keys": 3, "tokens": 1, "sessions": 0}
     for one in clients:
         wait_until(lambda one=one: one.get(WHOAMI).status_code == 401)  # type: ignore[misc]
         one.close()
     with signing_in.client(theirs) as untouched:
         good(untouched.get(WHOAMI))
-    assert good(client.delete(KEYS, headers=wallet.headers())) == {"keys": 0, "tokens": 0}
+    assert good(client.delete(KEYS, headers=wallet.headers())) == {
+        "keys": 0,
+        "tokens": 0,
+        "sessions": 0,
+    }
 
 
 def test_a_wallet_ends_its_tokens_alone(signing_in: RunningGateway, client: httpx.Client) -> None:

@@ -59,6 +59,7 @@ def test_limits_shows_the_callers_limit_and_its_tenants_quotas(small: RunningGat
     }
     assert str(shown["reset"]) == answer.headers["RateLimit-Reset"]
     assert (shown["address_limit"], shown["creation_limit"]) == (None, None)
+    assert shown["session_limit"] == small.settings.session_rate_limit
     assert by_kind(shown) == {
         kind: (int(kind == "keys"), quota, True) for kind, quota in QUOTAS.items()
     }

@@ -55,6 +55,7 @@ def test_every_limit_is_listed_by_its_name(limiter: Limiter) -> None:
     names = [limit.name for limit in limiter.limits]
     assert names == [
         "principal",
+        "sessions",
         "wallet_addresses",
         "anonymous",
         "failures",

@@ -25,6 +25,7 @@ from tests.data_plane.proxy.tenant_fixture_data import FILES, V2
 from tests.support.gateway import RunningGateway
 from tests.support.recording_upstream import RecordingUpstream
 from tests.support.responses import good, refused
+from tests.support.tab import OWN, Tab
 
 LARGE = secrets.token_bytes(1024) * 10 * 1024
 RUNS = f"{V2}/runs/get?run_id=1"
@@ -303,6 +304,22 @@ def test_the_upstream_sees_its_own_credential_and_never_the_users(
     assert secret not in received
     assert basic not in received
     assert upstream.last.header("cookie") == []
+
+
+def test_a_session_and_what_mlflows_page_makes_of_cookies_stay_here(
+    recorded: RunningGateway, upstream: RecordingUpstream, secret: str
+) -> None:
+    """MLflow's page sends each cookie `mlflow-request-header-<Name>` as the header `<Name>`."""
+    with Tab(recorded) as tab:
+        tab.sign_in(secret)
+        cookie = tab.cookies["hokusai_session"]
+        tab.cookies["mlflow-request-header-X-Planted"] = "planted"
+        good(tab.get(RUNS, headers={**OWN, "mlflow-request-header-X-Planted": "planted"}))
+    received = str(upstream.last).lower()
+    assert upstream.last.header("cookie") == []
+    assert cookie.lower() not in received
+    assert "planted" not in received
+    assert "sec-fetch" not in received
 
 
 def test_the_host_header_is_the_upstreams(

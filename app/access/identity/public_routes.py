@@ -1,0 +1,31 @@
+"""Which requests need no credential."""
+
+
+class PublicRoutes:
+    """Routes that need no credential: pairs of method and path, and whole directories of files.
+
+    routes: of these, other methods are refused with 405. A session is noticed on them, so that a
+        page can show who is signed in.
+    files: beginnings of paths, each with a slash at its end, below which every GET and HEAD is
+        public, whoever sends it; such requests count on no rate limit.
+    """
+
+    def __init__(self, routes: frozenset[tuple[str, str]], files: tuple[str, ...] = ()) -> None:
+        self._routes = routes
+        self._files = files
+        self._allowed = {
+            path: ", ".join(sorted(method for method, other in routes if other == path))
+            for _, path in routes
+        }
+
+    def has(self, method: str, path: str) -> bool:
+        """Whether a route needs no credential."""
+        return (method, path) in self._routes
+
+    def has_file(self, method: str, path: str) -> bool:
+        """Whether a request is one for a public file."""
+        return method in ("GET", "HEAD") and path.startswith(self._files)
+
+    def allowed(self, path: str) -> str | None:
+        """The methods of a path of `routes`, for the header Allow; None for any other path."""
+        return self._allowed.get(path)
