@@ -20,7 +20,8 @@ def _selector(signature: str) -> str:
 class StandInNode:
     """Responds to eth_chainId and eth_call.
 
-    models: the token's address and symbol, by model number. answer: replaces the next responses;
+    models: the token's address and symbol, by model number. inactive: those that are deactivated;
+    None for a registry that deactivates none. answer: replaces the next responses;
     it gets the request's method, and returns status, headers and body, or None for the usual one.
     requests: the methods of all requests.
     """
@@ -28,6 +29,7 @@ class StandInNode:
     def __init__(self, chain_id: int = 1) -> None:
         self.chain_id = chain_id
         self.models: dict[int, tuple[str, str]] = {}
+        self.inactive: set[int] | None = set()
         self.answer: Callable[[str], tuple[int, dict[str, str], bytes] | None] = lambda _: None
         self.requests: list[str] = []
         self.url = ""
@@ -42,6 +44,8 @@ class StandInNode:
             number = int(argument or "0", 16)
             if selector == _selector("isRegistered(uint256)"):
                 return "0x" + encode(["bool"], [number in self.models]).hex()
+            if selector == _selector("isModelActive(uint256)") and self.inactive is not None:
+                return "0x" + encode(["bool"], [number not in self.inactive]).hex()
             if selector == _selector("getToken(uint256)"):
                 return "0x" + encode(["address"], [self.models[number][0]]).hex()
         if selector == _selector("symbol()"):

@@ -14,7 +14,8 @@ from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import CheckResult, Level, ok, problem, warning
 from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
-from app.core.errors import StartupError
+from app.control_plane.minting.chain_registry import ChainRegistry
+from app.core.errors import ChainUnavailableError, StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
 from app.standalone.console import write_line
@@ -84,6 +85,8 @@ async def _results(
             yield result
     if settings.redis_url is not None:
         yield await _redis(settings.redis_url)
+    if settings.rpc_url is not None:
+        yield await _chain(settings)
     for result in host_checks.check_ports(settings):
         yield result
 
@@ -159,6 +162,21 @@ async def _redis(url: SecretStr) -> CheckResult:
         f"cannot be used at {counter.address}: {reason}; start it, or correct HOKUSAI_REDIS_URL. "
         "Until then each process enforces its share of the limits alone",
     )
+
+
+async def _chain(settings: Settings) -> CheckResult:
+    registry = ChainRegistry.from_settings(settings)
+    try:
+        await registry.check_contract()
+    except ChainUnavailableError as error:
+        return problem(
+            "chain",
+            f"{error.message} Until then no model number is bound, and no wallet that is a "
+            "contract can sign in",
+        )
+    finally:
+        await registry.close()
+    return ok("chain", f"a node of chain {settings.chain_id} with the ModelRegistry")
 
 
 def _summary(problems: int, warnings: int) -> str:

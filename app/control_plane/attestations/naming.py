@@ -10,6 +10,7 @@ from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations import registry_subjects as registry
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.subjects import Subject
+from app.control_plane.registry.privacy import private_model_of
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
@@ -62,10 +63,8 @@ class SubjectFinder:
             if subject is None:
                 raise NotFoundError(f"There is no model {model_id}.")
             if subject.tenant == principal.tenant and not subject.private:
-                private = await registry.is_registered_as_private(
-                    session, subject.tenant, subject.run_id
-                )
-                subject = replace(subject, private=private)
+                private = await private_model_of(session, subject.tenant, subject.run_id)
+                subject = replace(subject, private=private is not None)
         return subject
 
     async def _by_run(self, principal: Principal, run_id: str, actor: Actor) -> Subject:
@@ -75,7 +74,7 @@ class SubjectFinder:
             raise NotFoundError(f"Your tenant has no run {run_id}.")
         async with self._database.transaction() as session:
             subjects = await registry.find_by_run(session, principal.tenant, run.run_id)
-            private = await registry.is_registered_as_private(session, principal.tenant, run.run_id)
+            private = await private_model_of(session, principal.tenant, run.run_id)
         if len(subjects) > 1:
             ids = ", ".join(str(subject.model_id) for subject in subjects)
             raise UnprocessableError(
@@ -83,7 +82,7 @@ class SubjectFinder:
                 "you mean by its model id."
             )
         subject = subjects[0] if subjects else Subject(principal.tenant, run_id=run.run_id)
-        return replace(subject, run=run, private=private)
+        return replace(subject, run=run, private=private is not None)
 
     async def _by_version(
         self, principal: Principal, name: str, number: str, actor: Actor
@@ -94,9 +93,7 @@ class SubjectFinder:
             raise NotFoundError(f"Your tenant has no version {number} of a model {name}.")
         async with self._database.transaction() as session:
             subject = await registry.find_by_version(session, principal.tenant, version)
-            private = await registry.is_registered_as_private(
-                session, principal.tenant, version.run_id, version
-            )
+            private = await private_model_of(session, principal.tenant, version.run_id, version)
         if subject is None and version.run_id is not None:
             # Not registered itself, but perhaps a copy of a version that is.
             subject = await self._by_run(principal, version.run_id, actor)
@@ -106,4 +103,4 @@ class SubjectFinder:
                 mlflow_name=version.name,
                 mlflow_version=version.version,
             )
-        return replace(subject, private=private or subject.private)
+        return replace(subject, private=private is not None or subject.private)

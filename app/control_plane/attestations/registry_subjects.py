@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, or_, select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.subjects import Subject
@@ -10,7 +10,7 @@ from app.control_plane.contributors.service import find_shares
 from app.control_plane.registry import service
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.presence import is_current
+from app.control_plane.registry.presence import is_current, is_record_of
 from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.core.request.principal import Principal
 from app.mlflow.resources import ModelVersion
@@ -32,43 +32,42 @@ async def find_by_id(session: AsyncSession, model_id: str, principal: Principal)
 
 
 async def find_by_run(session: AsyncSession, tenant: str, run_id: str) -> Sequence[Subject]:
-    """The models of a tenant that are registered with a run, at most `MAX_NAMED`."""
-    query = select(Model).where(Model.tenant == tenant, Model.run_id == run_id, is_current())
+    """The models of a tenant that are registered with a run, at most `MAX_NAMED`.
+
+    Raises ModelWithdrawnError where the last registration of the run was withdrawn.
+    """
+    is_of_run = (Model.tenant == tenant, Model.run_id == run_id)
+    query = select(Model).where(*is_of_run, is_current())
     models = (await session.scalars(query.order_by(Model.number).limit(MAX_NAMED))).all()
+    if not models:
+        await _check_last_registration(session, *is_of_run)
     return [await _subject(session, model) for model in models]
 
 
 async def find_by_version(
     session: AsyncSession, tenant: str, version: ModelVersion
 ) -> Subject | None:
-    """The model of a tenant that is registered with a version, also under an earlier name."""
-    query = select(Model).where(Model.tenant == tenant, _is_of(version), is_current())
-    model = (await session.scalars(query)).first()
-    return None if model is None else await _subject(session, model)
+    """The model of a tenant that is registered with a version, also under an earlier name.
+
+    Raises ModelWithdrawnError where the last registration of the version was withdrawn.
+    """
+    is_of_version = (Model.tenant == tenant, is_record_of(version))
+    model = (await session.scalars(select(Model).where(*is_of_version, is_current()))).first()
+    if model is None:
+        await _check_last_registration(session, *is_of_version)
+        return None
+    return await _subject(session, model)
 
 
-async def is_registered_as_private(
-    session: AsyncSession, tenant: str, run_id: str | None, version: ModelVersion | None = None
-) -> bool:
-    """Whether a run or version is, or was, that of a private model of the tenant."""
-    names = [Model.run_id == run_id] if run_id is not None else []
-    if version is not None:
-        names.append(_is_of(version))
-    query = select(Model.model_id).where(Model.tenant == tenant, Model.private, or_(*names))
-    return bool(names) and (await session.scalars(query.limit(1))).first() is not None
+async def _check_last_registration(session: AsyncSession, *conditions: ColumnElement[bool]) -> None:
+    """For a run or version without a current record: raises as `find_by_id` does.
 
-
-def _is_of(version: ModelVersion) -> ColumnElement[bool]:
-    """SQL: whether a record is that of a version, also under another name."""
-    return (
-        (Model.mlflow_version == version.version)
-        & or_(
-            Model.mlflow_created_at == version.created,
-            # Recorded by a release that did not store it.
-            Model.mlflow_created_at.is_(None) & (Model.mlflow_name == version.name),
-        )
-        & Model.run_id.is_not_distinct_from(version.run_id)
-    )
+    By another name than its id, a model that was withdrawn is attested no more than by its id.
+    """
+    newest = select(Model).where(*conditions).order_by(Model.number.desc()).limit(1)
+    model = await session.scalar(newest)
+    if model is not None:
+        require_not_withdrawn(model, "be attested")
 
 
 async def _subject(session: AsyncSession, model: Model) -> Subject:

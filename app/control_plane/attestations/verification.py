@@ -3,6 +3,7 @@
 It needs no database, network or settings, so it works on a saved file.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,11 @@ from app.control_plane.attestations.eip712 import (
 from app.core.errors import GatewayError
 from app.core.redaction import shortened
 
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.0{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_NODE_HASH = re.compile(r"[0-9a-fA-F]{64}")
+_HEX = re.compile(r"0x[0-9a-fA-F]*")
 # Characters of what a check says: it may repeat a part of the document.
 MAX_DETAIL = 300
 
@@ -117,25 +123,26 @@ def _check_signature(document: Mapping[str, Any]) -> str:
     attested = canonical_json.parse(document["bytes"])
     if message["kind"] != attested["kind"]:
         raise _CheckFailedError("the signature is over another kind of attestation")
-    if attested["issuer"] != signed["signer"]:
+    if not _is_same_address(attested["issuer"], signed["signer"]):
         raise _CheckFailedError("the bytes name another issuer than the signer")
     if "created_at" in document and not _is_time(document["created_at"], message["issuedAt"]):
         raise _CheckFailedError("created_at is not the time that was signed")
     data = TypedData(domain, ATTESTATION_TYPES, ATTESTATION_TYPE, message)
-    if data.signer(signed["signature"]) != signed["signer"]:
+    _require(_HEX, signed["signature"], "the signature is not 0x and hexadecimal digits")
+    if not _is_same_address(data.signer(signed["signature"]), signed["signer"]):
         raise _CheckFailedError(f"the signature was not made by {signed['signer']}")
     return f"signed by {signed['signer']}"
 
 
 def _is_time(text: str, seconds: int) -> bool:
-    """Whether an ISO 8601 text with a time zone is a time in seconds since 1970-01-01 UTC."""
-    time = datetime.fromisoformat(text)
-    return time.tzinfo is not None and time.timestamp() == seconds
+    """Whether a text (RFC 3339) is a time in seconds since 1970-01-01 UTC."""
+    # Python reads further forms, and not each version of it the same ones.
+    return _TIME.fullmatch(text) is not None and datetime.fromisoformat(text).timestamp() == seconds
 
 
 def _check_signer(document: Mapping[str, Any], signers: Collection[str]) -> str:
     signer = document["signature"]["signer"]
-    if signer not in signers:
+    if not any(_is_same_address(one, signer) for one in signers):
         raise _CheckFailedError(f"{signer} is not a trusted attestor")
     return f"{signer} is a trusted attestor"
 
@@ -147,7 +154,7 @@ def _check_inclusion(
     entry = canonical_json.parse(log["entry"])
     if entry["kind"] != "attested" or entry["attestation"] != document["hash"]:
         raise _CheckFailedError("the log entry is about something else")
-    if entry.get("signer") != document["signature"]["signer"]:
+    if not _is_same_address(entry["signer"], document["signature"]["signer"]):
         raise _CheckFailedError("the log entry names another signer")
     if document["signature"]["message"]["nonce"] != log["index"]:
         raise _CheckFailedError("another index in the log was signed")
@@ -160,13 +167,32 @@ def _check_inclusion(
             continue
     if checkpoint is None:
         raise _CheckFailedError("the checkpoint is not signed by a trusted key of the log")
+    if not _is_index(log["index"]) or not _is_index(log["tree_size"]):
+        raise _CheckFailedError("index or tree_size is not a whole number")
     if checkpoint.size != log["tree_size"]:
         raise _CheckFailedError("the proof is for another size of the log than the checkpoint")
+    for item in log["proof"]:
+        _require(_NODE_HASH, item, "the proof has a member that is not 64 hexadecimal digits")
     proof = [bytes.fromhex(item) for item in log["proof"]]
     leaf = merkle.leaf_hash(log["entry"].encode())
     if not merkle.verify_inclusion(leaf, log["index"], checkpoint.size, proof, checkpoint.root):
         raise _CheckFailedError("the proof does not lead to the checkpoint's root")
     return f"entry {log['index']} of the log {checkpoint.origin} at size {checkpoint.size}"
+
+
+def _is_same_address(one: str, other: str) -> bool:
+    """Whether two addresses are the same, whatever their casing."""
+    return one.lower() == other.lower()
+
+
+def _is_index(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _require(pattern: re.Pattern[str], text: str, reason: str) -> None:
+    """Raises _CheckFailedError where a text is not as other readers of JSON require it."""
+    if pattern.fullmatch(text) is None:
+        raise _CheckFailedError(reason)
 
 
 def _check_eas(document: Mapping[str, Any]) -> str:
@@ -177,7 +203,7 @@ def _check_eas(document: Mapping[str, Any]) -> str:
         raise _CheckFailedError(
             "the envelope is not of the type of EAS's off-chain attestations, version 2"
         )
-    if signed["version"] != message["version"]:
+    if not _is_index(signed["version"]) or signed["version"] != message["version"]:
         raise _CheckFailedError("the envelope's version is not that of its message")
     if signed["domain"]["name"] != eas.NAME:
         raise _CheckFailedError("the envelope is not for the domain of EAS")
@@ -190,8 +216,11 @@ def _check_eas(document: Mapping[str, Any]) -> str:
     if eas.uid(message) != signed["uid"]:
         raise _CheckFailedError("the envelope's uid is not that of its message")
     data = TypedData(signed["domain"], eas.TYPES, eas.PRIMARY_TYPE, message)
+    for part in (signature["r"], signature["s"]):
+        _require(_HEX, part, "r or s is not 0x and hexadecimal digits")
     joined = f"{signature['r']}{signature['s'][2:]}{signature['v']:02x}"
     signer = data.signer(joined)
-    if not signer == envelope["signer"] == document["signature"]["signer"]:
+    named = (envelope["signer"], document["signature"]["signer"])
+    if not all(_is_same_address(signer, name) for name in named):
         raise _CheckFailedError("the envelope is not signed by the attestation's signer")
     return f"signed by {signer}"

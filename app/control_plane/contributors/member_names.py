@@ -39,6 +39,7 @@ _MEANT = {
     "contributor": (
         *("contributor", "contributoraddress", "address", "wallet", "walletaddress", "ethaddress"),
         *("ethereumaddress", "contributorwallet", "contributorid", "account", "owner"),
+        *("recipient", "beneficiary", "payee", "receiver", "payto", "payoutaddress"),
     ),
     "data_size": (
         *("datasize", "samples", "size", "sample", "samplesize", "samplecount", "numsamples"),

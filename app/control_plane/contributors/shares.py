@@ -127,8 +127,9 @@ def shares(
     weight share evenly what the weights leave; basis points that cannot be divided evenly go to
     the first of these, one each.
 
-    Raises UnprocessableError where a contribution has no contributor, where the weights do not add
-    up to 10000, where a contributor gives the same data twice, or for details that are too large.
+    Raises UnprocessableError where a contribution has no contributor or the zero address, where the
+    weights do not add up to 10000, where a contributor gives the same data twice, or for details
+    that are too large.
     """
     weights = _weights([contribution.weight_bps for contribution in contributions])
     result = []
@@ -138,6 +139,11 @@ def shares(
             raise UnprocessableError(
                 "A contribution has no contributor: give contributor_address, or a contributor in "
                 "each data_contribution."
+            )
+        if int(address, 16) == 0:
+            raise UnprocessableError(
+                "A contributor is the zero address, which belongs to nobody: name the address that "
+                "is to get the share."
             )
         data_size = contribution.data_size
         details = dict(contribution.model_extra or {})

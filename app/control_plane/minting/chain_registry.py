@@ -35,23 +35,21 @@ class ChainRegistry:
 
         symbol: the token id in upper case.
 
-        Raises ConflictError where the chain's registry has no such number, or has it for a token
-        with another symbol, and ChainUnavailableError.
+        Raises ConflictError where the chain's registry has no such number, has deactivated it, or
+        has it for a token with another symbol, and ChainUnavailableError.
         """
         if self._node is None:
             return None
         try:
             token = await self._token(self._node, number)
         except (RevertedError, ValueError):
-            raise ChainUnavailableError(
-                f"The contract {self._contract} does not respond as a ModelRegistry and its token "
-                "would. The operator has to check HOKUSAI_MODEL_REGISTRY."
-            ) from None
+            raise _not_a_registry(self._contract) from None
         if token is None:
             raise ConflictError(
                 f"The chain's registry {self._contract} has no model with the number {number}."
             )
-        if token.symbol.upper() != symbol:
+        # Some other letters have those of ASCII as their capitals.
+        if not token.symbol.isascii() or token.symbol.upper() != symbol:
             raise ConflictError(
                 f"On the chain, the model number {number} belongs to the token "
                 f"{token.symbol[:100]!r} ({token.address}), and not to {symbol!r}."
@@ -63,12 +61,46 @@ class ChainRegistry:
             await self._node.close()
 
     async def _token(self, node: EthereumNode, number: int) -> ChainToken | None:
-        """Raises RevertedError, and ValueError where a result is of another type."""
+        """Raises RevertedError, ValueError where a result is of another type, and ConflictError."""
         is_registered = encode_call("isRegistered(uint256)", number)
         if not decode_bool(await node.call(self._contract, is_registered)):
             return None
+        if not await self._is_active(node, number):
+            raise ConflictError(
+                f"The chain's registry {self._contract} has deactivated the model {number}, so it "
+                "mints nothing."
+            )
         address = decode_address(
             await node.call(self._contract, encode_call("getToken(uint256)", number))
         )
         symbol = decode_string(await node.call(address, encode_call("symbol()")))
         return ChainToken(address, symbol)
+
+    async def _is_active(self, node: EthereumNode, number: int) -> bool:
+        call = encode_call("isModelActive(uint256)", number)
+        try:
+            return decode_bool(await node.call(self._contract, call))
+        except RevertedError:
+            # Earlier versions of the contract have no such function, and deactivate nothing.
+            return True
+
+    async def check_contract(self) -> None:
+        """Whether the node responds, is on the right chain, and has the contract.
+
+        Raises ChainUnavailableError where it does not. Without a node there is nothing to check.
+        """
+        if self._node is None:
+            return
+        try:
+            decode_bool(
+                await self._node.call(self._contract, encode_call("isRegistered(uint256)", 0))
+            )
+        except (RevertedError, ValueError):
+            raise _not_a_registry(self._contract) from None
+
+
+def _not_a_registry(contract: str) -> ChainUnavailableError:
+    return ChainUnavailableError(
+        f"The contract {contract} does not respond as a ModelRegistry and its token would. The "
+        "operator has to check HOKUSAI_MODEL_REGISTRY."
+    )

@@ -7,7 +7,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.control_plane.registry.metric_direction import direction_of
+from app.control_plane.registry.metric_source import is_same
 from app.control_plane.registry.models import Model, Token
+from app.control_plane.registry.service import model_directions
 from app.core.errors import NotMintableError
 
 
@@ -28,9 +31,10 @@ async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Im
     """The improvement that an attestation is about. data: of the attestation.
 
     Raises NotMintableError where a registration of the lineage was withdrawn, where MLflow no
-    longer has the version, and where the attestation states anything else than the registry does:
-    other models than an improvement and its baseline, other contributors, or another metric than
-    the one that the token's holder registered.
+    longer has the version, where the attestation states anything else than the registry does (other
+    models than an improvement and its baseline, other contributors, or another metric than the
+    token's holder registered), where only an improver says which way the metric improves, and where
+    the baseline is worse than a model before it.
     """
     model = await session.get(Model, data["model_id"]) if data["model_id"] else None
     if model is None or model.baseline_model_id is None:
@@ -70,7 +74,53 @@ async def find_improvement(session: AsyncSession, data: Mapping[str, Any]) -> Im
             f"{data['primary_metric']}. Have the model attested with primary_metric "
             f"{root.metric_name}."
         )
-    return Improvement(model, root, token)
+    improvement = Improvement(model, root, token)
+    delta = data["delta"][root.metric_name]
+    _require_direction_of_token(improvement)
+    await _require_best_baseline(session, model, root.metric_name, delta)
+    return improvement
+
+
+def _require_direction_of_token(improvement: Improvement) -> None:
+    """The holder of the token says which way its metric improves; an improver's word is not it."""
+    root, token = improvement.root, improvement.token
+    assert root.metric_name is not None
+    direction = model_directions(root).get(root.metric_name) or direction_of(root.metric_name)
+    if direction.source == "guessed" and improvement.model.tenant != token.tenant:
+        raise NotMintableError(
+            f"{root.model_id} does not say whether a higher or a lower {root.metric_name} is "
+            f"better, and only the holder of the token id {token.symbol!r} can: by registering the "
+            "tokenized model with higher_is_better."
+        )
+
+
+async def _require_best_baseline(
+    session: AsyncSession, model: Model, metric: str | None, delta: Mapping[str, Any]
+) -> None:
+    """No model between the first of the lineage and the baseline may be better than the baseline.
+
+    A worse model in between would make an improvement of what only gets back to where it was.
+    """
+    value = Model.metrics[metric].as_float()
+    order = value.desc() if delta["higher_is_better"] else value.asc()
+    before = select(Model.model_id, value).where(
+        Model.model_id.in_(model.path[:-1]), value.is_not(None)
+    )
+    best = (await session.execute(before.order_by(order, Model.number).limit(1))).first()
+    if best is None:
+        return
+    best_id, best_value = best
+    is_better = (
+        best_value > delta["baseline"]
+        if delta["higher_is_better"]
+        else best_value < delta["baseline"]
+    )
+    if is_better and not is_same(best_value, delta["baseline"]):
+        raise NotMintableError(
+            f"The baseline {model.baseline_model_id} has {metric} {delta['baseline']:g}, which is "
+            f"worse than {best_value:g} of {best_id} before it. Register the model as an "
+            f"improvement on {best_id}."
+        )
 
 
 def _shares(contributors: Sequence[Mapping[str, Any]]) -> list[tuple[Any, ...]]:

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from app.core.text_pattern import TextPattern
 
+_END = 1 << 256
 _PATTERN = r"^(0|[1-9][0-9]{0,77})$"
 
 
@@ -15,7 +16,7 @@ def _text(value: object) -> object:
 
 
 def _in_256_bits(text: str) -> str:
-    if int(text) >= 1 << 256:
+    if int(text) >= _END:
         raise ValueError("must be less than 2 to the power of 256")
     return text
 
@@ -30,8 +31,8 @@ ModelNumber = Annotated[
         {
             "anyOf": [
                 {"type": "string", "pattern": _PATTERN, "maxLength": 78},
-                # No maximum: FastAPI writes it as a float, and 2^256 - 1 would become 2^256.
-                {"type": "integer", "minimum": 0},
+                # Not `maximum`: FastAPI writes it as a float, which 2^256 is exactly.
+                {"type": "integer", "minimum": 0, "exclusiveMaximum": _END},
             ],
             "description": "The model's number on the chain, in decimal. As text, since JSON "
             "numbers of this size are rounded by many readers.",

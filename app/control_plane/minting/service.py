@@ -86,6 +86,12 @@ async def sign_mint_request(
             f"{row.attestation}, which was revoked. A new one can be signed after the deadline of "
             f"that one, {row.deadline.isoformat()}."
         )
+    elif _substance(row.typed_data["message"]) != _substance(_message(signing.request)):
+        raise NotMintableError(
+            f"A mint request with other contributors or values was signed for this run, as the "
+            f"improvement {row.model_id}, and a contract accepts it until its deadline, "
+            f"{row.deadline.isoformat()}. A new one can be signed after that."
+        )
     return _view(row, signing.delta_one)
 
 
@@ -204,10 +210,8 @@ def _sign(
 ) -> None:
     request, improvement = signing.request, signing.improvement
     payload = request.message["payload"]
-    # As text, because JavaScript would round a number of 256 bits.
-    model_id = str(request.message["modelId"])
     row.model_id, row.attestation = improvement.model.model_id, signing.attestation
-    row.typed_data = request.as_dict() | {"message": request.message | {"modelId": model_id}}
+    row.typed_data = request.as_dict() | {"message": _message(request)}
     row.digest = f"0x{request.digest().hex()}"
     row.signature, row.signer = attestor.sign(request), attestor.address
     row.signed_at, row.deadline = now(), datetime.fromtimestamp(payload["deadline"], UTC)
@@ -228,6 +232,21 @@ def _sign(
         digest=row.digest,
         message=row.typed_data["message"],
     )
+
+
+def _message(request: TypedData) -> dict[str, Any]:
+    """The message as responses show it: JavaScript would round a number of 256 bits."""
+    return request.message | {"modelId": str(request.message["modelId"])}
+
+
+def _substance(message: Mapping[str, Any]) -> Any:
+    """A message without what differs between two requests for the same mint."""
+    payload = dict(message["payload"])
+    anchors = {
+        name: value for name, value in payload["anchors"].items() if name != "attestationHash"
+    }
+    del payload["deadline"]
+    return dict(message) | {"payload": payload | {"anchors": anchors}}
 
 
 def _domain(typed_data: Mapping[str, Any]) -> Any:

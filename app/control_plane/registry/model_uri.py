@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 
-from app.core.errors import NotFoundError, UnprocessableError
+from app.core.errors import DeletedInMLflowError, NotFoundError, UnprocessableError
 from app.mlflow.client import MLflowClient
-from app.mlflow.resources import ModelVersion
+from app.mlflow.resources import ModelVersion, Run
 
 MAX_URI = 2048
 MAX_NAME = 256
@@ -112,7 +112,10 @@ def parse_reference(
 async def resolve(
     mlflow: MLflowClient, workspace: str | None, reference: ModelReference
 ) -> ResolvedModel:
-    """Look a model up in its tenant's workspace. Raises NotFoundError where it does not exist."""
+    """Look a model up in its tenant's workspace.
+
+    Raises NotFoundError where it does not exist, and DeletedInMLflowError where its run is deleted.
+    """
     uri = reference.uri
     if reference.version is not None:
         assert reference.name is not None
@@ -135,6 +138,7 @@ async def resolve(
     run = await mlflow.run(workspace, reference.run_id)
     if run is None:
         raise NotFoundError(f"Your tenant has no run {reference.run_id!r}.")
+    _require_not_deleted(run)
     if await mlflow.has_artifacts(workspace, run.run_id, reference.path):
         source = f"{run.artifact_uri.rstrip('/')}/{reference.path}"
         return ResolvedModel(uri, source, run.run_id, None, run.model_metrics)
@@ -179,4 +183,16 @@ async def _metrics(
     mlflow: MLflowClient, workspace: str | None, run_id: str | None
 ) -> dict[str, float]:
     run = await mlflow.run(workspace, run_id) if run_id else None
-    return run.model_metrics if run is not None else {}
+    if run is None:
+        return {}
+    _require_not_deleted(run)
+    return run.model_metrics
+
+
+def _require_not_deleted(run: Run) -> None:
+    """MLflow still shows a deleted run, but removes it later, and nothing can be attested of it."""
+    if run.is_deleted:
+        raise DeletedInMLflowError(
+            f"The run {run.run_id} was deleted in MLflow, so its model cannot be registered. "
+            "Restore the run first, or name another model."
+        )

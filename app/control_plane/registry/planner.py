@@ -34,6 +34,7 @@ from app.control_plane.registry.model_uri import (
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.plan import MODEL_TAG, OPERATION_TAG, Plan
 from app.control_plane.registry.presence import Presence
+from app.control_plane.registry.privacy import private_model_of
 from app.control_plane.registry.schemas import (
     BaselineRequest,
     ImprovedRequest,
@@ -67,8 +68,8 @@ class Planner:
     async def plan(self, principal: Principal, request: RegistrationRequest, actor: Actor) -> Plan:
         """The plan of a registration.
 
-        Raises UnprocessableError, NotFoundError and ConflictError for what cannot be registered,
-        UpstreamError and DatabaseUnavailableError.
+        Raises UnprocessableError, NotFoundError, DeletedInMLflowError and ConflictError for what
+        cannot be registered, UpstreamError and DatabaseUnavailableError.
         """
         reference = parse_reference(request.model_uri, request.run_id, request.artifact_path)
         baseline = None
@@ -141,8 +142,22 @@ class Planner:
         if isinstance(request, TokenizedRequest):
             _add_token(plan, request)
             warn_about_improvement(plan, "baseline_value", own=True)
+        await self._warn_if_published(plan)
         plan.tags |= _tags(plan)
         return plan
+
+    async def _warn_if_published(self, plan: Plan) -> None:
+        """Warn where everybody will see the metrics of a run that is registered as private."""
+        if plan.private:
+            return
+        async with self._database.transaction() as session:
+            private = await private_model_of(session, plan.tenant, plan.run_id)
+        if private is not None:
+            plan.warn(
+                "private_run",
+                f"The run {plan.run_id} is registered as private, as {private}; this registration "
+                "shows its metrics to everybody. Withdraw it if that was not meant.",
+            )
 
     async def _name(
         self,

@@ -32,6 +32,19 @@ def is_current() -> ColumnElement[bool]:
     return Model.withdrawn_at.is_(None) & Model.gone_at.is_(None)
 
 
+def is_record_of(version: ModelVersion) -> ColumnElement[bool]:
+    """SQL: whether a record is that of a version, also under another name."""
+    return (
+        (Model.mlflow_version == version.version)
+        & or_(
+            Model.mlflow_created_at == version.created,
+            # Recorded by a release that did not store it.
+            Model.mlflow_created_at.is_(None) & (Model.mlflow_name == version.name),
+        )
+        & Model.run_id.is_not_distinct_from(version.run_id)
+    )
+
+
 class Presence:
     """Compares records with MLflow, and follows what happened to their versions there."""
 

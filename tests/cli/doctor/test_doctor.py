@@ -30,6 +30,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import SERVING, EmbeddedPostgreSQL
 from tests.cli.command_line import CommandLine
 from tests.faults.test_refused_writes import fill_disk
+from tests.support.ethereum_node import REGISTRY, StandInNode, ethereum_node
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
 from tests.support.serve_process import PATIENCE, STANDALONE, run
@@ -482,6 +483,21 @@ def test_redis(healthy: Doctor, tmp_path: Path) -> None:
         healthy.run(redis_url=wrong).problem("Redis", "AuthenticationError")
         url = redis.url
     healthy.run(redis_url=url).problem("Redis", "ConnectionError")
+
+
+def test_an_ethereum_node(healthy: Doctor) -> None:
+    with ethereum_node(StandInNode()) as node:
+        given: dict[str, Any] = {"rpc_url": node.url, "model_registry": REGISTRY}
+        report = healthy.run(**given)
+        assert report.code == 0, report.output
+        assert report.lines["chain"] == ("ok", "a node of chain 1 with the ModelRegistry")
+        healthy.run(**given, chain_id="5").problem("chain", "HOKUSAI_CHAIN_ID")
+        healthy.run(**given | {"model_registry": "0x" + "b2" * 20}).problem(
+            "chain", "HOKUSAI_MODEL_REGISTRY"
+        )
+    report = healthy.run(**given)
+    report.problem("chain", "HOKUSAI_RPC_URL")
+    assert "SECRETKEY" not in report.output
 
 
 def test_a_port_in_use(healthy: Doctor, gateway: RunningGateway) -> None:

@@ -332,3 +332,35 @@ def test_a_claim_that_disagrees_with_a_registration_is_refused(owner: Training) 
         "claim_disagrees",
     )
     assert problem["disagreements"][0]["recorded"] == 0.85
+
+
+def test_names_that_name_no_run_or_registered_model_are_refused(training: Training) -> None:
+    """An alias can be moved, and a logged model or a URI has no member of its own."""
+    model = training.baseline(accuracy=0.9)
+    name, run = model["mlflow_name"], model["run_id"]
+    logged = training.mlflow("logged-models", experiment_id="0", name="m", source_run_id=run)
+    logged_id = logged["model"]["info"]["model_id"]
+    training.mlflow("registered-models/alias", name=name, alias="champion", version="1")
+    names: tuple[dict[str, Any], ...] = (
+        {"model_id": logged_id},
+        {"model_id": f"models:/{logged_id}"},
+        {"model_id": f"models:/{name}/1"},
+        {"model_id": model["model_id"].upper()},
+        {"improved_run_id": logged_id},
+        {"improved_run_id": run.upper()},
+        {"improved_run_id": f"{run} "},
+        {"improved_run_id": f"runs:/{run}/model"},
+        {"model_name": f"models:/{logged_id}", "model_version": "1"},
+        {"model_name": name, "model_version": "champion"},
+        {"model_name": name, "model_version": "@champion"},
+        {"model_name": name, "model_version": "latest"},
+        {"model_name": name, "model_version": 0},
+        {"model_name": f"{name} ", "model_version": "1"},
+    )
+    for one in names:
+        refused(attest(training, **one), 404, "not_found")
+    # Another way to write the number of a version is another name of the same model.
+    for number in ("01", " 1", 1):
+        document = good(attest(training, model_name=name, model_version=number), 201)
+        assert document["data"]["model_id"] == model["model_id"]
+        assert document["data"]["model_version"] == "1"

@@ -12,6 +12,9 @@ import httpx
 import pytest
 from hokusai.verify import LogExport, Result, verify
 
+from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations.verification import is_valid
+from app.control_plane.attestations.verification import verify as gateway_verify
 from tests.support.responses import good
 from tests.support.trainer import Trainer
 from tests.support.transparency_log import NOTE
@@ -112,3 +115,40 @@ def test_a_change_of_any_member_is_found(
         body = json.dumps(document)
         if not good(anyone.post("/api/attestations/verify", content=body))["valid"]:
             assert not verify(body, known=known).ok
+
+
+def other_forms(value: Any) -> Iterator[Any]:
+    """Other ways to write a value, some of which mean the same."""
+    if isinstance(value, str):
+        yield from (value.upper(), value.lower(), f"{value} ", f" {value}", f"{value}\0", [value])
+        yield from (value.replace("0x", "0X"), value.removeprefix("0x"), f"{value[:2]} {value[2:]}")
+        for zone in (".000000Z", ",000Z", "+00:00", "+0000", "z", ""):
+            yield value.replace("Z", zone)
+    elif isinstance(value, int | float):
+        yield from (float(value), str(value), bool(value), -value, [value], None)
+    else:
+        yield from (None, 0, False, "", {}, [])
+
+
+def test_sdk_and_gateway_agree_on_other_forms_of_each_member(
+    attestation: dict[str, Any], anyone: httpx.Client, known: dict[str, Any]
+) -> None:
+    signers, keys = known["signers"], [CheckpointVerifier.parse(known["log"]["key"])]
+    compared = 0
+    for path in leaves(attestation):
+        parent = attestation
+        for step in path[:-1]:
+            parent = parent[step]
+        for form in other_forms(parent[path[-1]]):
+            document = copy.deepcopy(attestation)
+            place = document
+            for step in path[:-1]:
+                place = place[step]
+            place[path[-1]] = form
+            # What /verify decides without its log.
+            is_valid_here = is_valid(gateway_verify(document, signers, keys))
+            report = verify(document, known=known)
+            is_valid_there = report.ok and report["inclusion"].result is Result.HOLDS
+            assert is_valid_here == is_valid_there, (path, form)
+            compared += 1
+    assert compared > 500

@@ -80,6 +80,24 @@ def test_a_private_model_stays_private_after_its_version_is_gone(
     refused(stranger.client.get(f"/api/attestations/{document['hash']}"), 404, "not_found")
 
 
+def test_a_run_that_was_registered_as_private_by_mistake_can_be_published(
+    owner: Training, stranger: Training
+) -> None:
+    run, name = owner.run(accuracy=0.9), f"published-{secrets.token_hex(4)}"
+    body = {"run_id": run, "model_type": "c"}
+    mistake = owner.registered("baseline", private=True, **body)
+    # A public registration of the same run shows its metrics to everybody.
+    public = owner.registered("baseline", name=name, **body)
+    (warning,) = public["warnings"]
+    assert warning["code"] == "private_run"
+    assert mistake["model_id"] in warning["message"]
+    refused(attest(owner, model_id=public["model_id"], private=False), 422, "validation_failed")
+    path = f"/api/models/{mistake['model_id']}/withdraw"
+    good(owner.client.post(path, json={"reason": "meant to be public"}))
+    document = good(attest(owner, model_id=public["model_id"]), 201)
+    good(stranger.client.get(f"/api/attestations/{document['hash']}"))
+
+
 def test_a_public_model_under_the_freed_name_of_a_private_one_is_public(
     owner: Training, stranger: Training
 ) -> None:

@@ -57,6 +57,32 @@ def test_the_number_of_another_token_is_refused(node: StandInNode, market: Token
     assert bound(market) is None
 
 
+def test_the_number_of_a_symbol_that_only_looks_the_same_is_refused(
+    node: StandInNode, market: TokenMarket
+) -> None:
+    # The capital of the dotless i is I.
+    name = market.token_id.replace("TOK", "TIK")
+    good(market.admin.put(f"/api/admin/tokens/{name}", json={"tenant": None}))
+    node.models[31] = ("0x" + "6c" * 20, name.replace("I", "\u0131"))
+    refused(market.bind("31", name), 409, "conflict")
+    market.admin.delete(f"/api/admin/tokens/{name}")
+
+
+def test_a_number_that_the_registry_has_deactivated_is_refused(
+    node: StandInNode, market: TokenMarket
+) -> None:
+    node.models[32], node.inactive = (ADDRESS, market.token_id), {32}
+    problem = refused(market.bind("32"), 409, "conflict")
+    assert "deactivated" in problem["message"]
+    assert bound(market) is None
+    # A registry that has no such function deactivates nothing.
+    node.inactive = None
+    good(market.bind("32"))
+    path = f"/api/admin/tokens/{market.token_id}/model-number"
+    assert market.admin.delete(path).status_code == 204
+    node.inactive = set()
+
+
 @pytest.mark.parametrize(
     "response",
     [(503, {}, b""), (200, {}, json.dumps({"result": "0x" + "ff" * 32}).encode())],
@@ -80,6 +106,6 @@ def test_the_number_of_the_token_is_bound_as_checked(
     token = good(market.bind("27"))
     assert token["chain_token"] == to_checksum_address(ADDRESS)
     assert token["checked_at"] is not None
-    query = {"action": "token.bound"}
+    query = {"action": "token.bound", "limit": 1}
     (event,) = good(market.admin.get("/api/admin/audit", params=query))["items"]
     assert event["details"]["checked"] is True

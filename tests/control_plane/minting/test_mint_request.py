@@ -281,3 +281,40 @@ def test_models_without_a_run_are_not_mintable() -> None:
     ):
         with pytest.raises(NotMintableError, match="not made from a run"):
             require_mintable(one)
+
+
+def test_getting_back_to_where_the_lineage_was_is_no_improvement(
+    market: TokenMarket, improver: Training
+) -> None:
+    worse = market.improve(market.holder, 0.10)
+    back = market.improve(market.holder, 0.84, baseline_model_id=worse["model_id"])
+    problem = refused(
+        mint(market.holder, attest(market.holder, back["model_id"])), 409, "not_mintable"
+    )
+    assert market.model_id in problem["message"]
+    better = market.improve(market.holder, 0.90)
+    best = market.improve(market.holder, 0.93, baseline_model_id=better["model_id"])
+    assert good(mint(market.holder, attest(market.holder, best["model_id"])))["delta_one"] == 3.0
+
+
+def test_only_the_tokens_holder_says_which_way_its_metric_improves(
+    gateway: RunningGateway, improver: Training
+) -> None:
+    with TokenMarket(gateway, "quality") as market:
+        # The tokenized model itself lacks the metric, so its registration does not tell.
+        market.model_id = market.tokenize(market.holder, 0.85, metrics={"accuracy": 0.85})[
+            "model_id"
+        ]
+        good(market.approve(contributor=CONTRIBUTOR), 201)
+        lower: dict[str, Any] = {"higher_is_better": {"quality": False}}
+        for tenant, status in ((improver, 409), (market.holder, 200)):
+            first = market.improve(tenant, 0.9, **lower)
+            second = market.improve(tenant, 0.5, baseline_model_id=first["model_id"])
+            document = attest(tenant, second["model_id"], primary_metric="quality")
+            assert document["delta_one"] == 40.0
+            response = mint(tenant, document)
+            assert response.status_code == status, response.text
+            assert (
+                status == 200
+                or market.token_id in refused(response, 409, "not_mintable")["message"]
+            )

@@ -141,3 +141,22 @@ def test_a_wallets_message_is_spent_by_a_mint_request(
         path = f"/api/attestations/{document['hash']}/mint-request"
         good(client.post(path, headers=headers))
         refused(client.post(path, headers=headers), 401, "signature_spent")
+
+
+def test_a_run_that_is_registered_anew_gets_no_signature_for_its_former_contributors(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    holder = market.holder
+    run_id = holder.run(accuracy=0.9)
+    wrong = market.improve(holder, run_id=run_id)
+    minted = good(mint(holder, attest(holder, wrong["model_id"])))
+    path = f"/api/models/{wrong['model_id']}/withdraw"
+    good(holder.client.post(path, json={"reason": "wrong contributor"}))
+    giver = "0x" + "5b" * 20
+    right = market.improve(holder, run_id=run_id, data_contribution={"contributor": giver})
+    document = attest(holder, right["model_id"])
+    problem = refused(mint(holder, document), 409, "not_mintable")
+    assert minted["deadline"][:19] in problem["message"]
+    expire(gateway, wrong["model_id"])
+    message = good(mint(holder, document))["typed_data"]["message"]
+    assert [one["walletAddress"].lower() for one in message["contributors"]] == [giver]

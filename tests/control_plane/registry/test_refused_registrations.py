@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.responses import good, refused
 from tests.support.training import Training
 
 GUIDES_ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
@@ -43,6 +44,12 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
         "improved",
         {"contributor_address": GUIDES_ADDRESS, "data_contribution": [{}, {}]},
         "twice",
+    ),
+    ("improved", {"contributor_address": "0x" + "0" * 40, "data_contribution": {}}, "zero address"),
+    (
+        "improved",
+        {"data_contribution": {"contributor": GUIDES_ADDRESS, "recipient": CHECKSUMMED}},
+        "body.data_contribution.recipient: is not known here: did you mean contributor",
     ),
     (
         "improved",
@@ -151,3 +158,26 @@ def test_a_uri_that_may_mean_another_model_later_is_refused(training: Training) 
         response = training.register("baseline", model_uri=uri, model_type="c")
         assert response.status_code == 422, response.text
         assert "model_uri" in response.json()["message"]
+
+
+def test_a_model_whose_run_is_deleted_is_not_registered(training: Training) -> None:
+    version = training.baseline(accuracy=0.5)
+    good(
+        training.client.post(
+            f"/api/models/{version['model_id']}/withdraw", json={"reason": "for the test"}
+        )
+    )
+    names = (
+        {"run_id": version["run_id"]},
+        {"model_uri": f"models:/{version['mlflow_name']}/{version['mlflow_version']}"},
+    )
+    training.mlflow("runs/delete", run_id=version["run_id"])
+    for name in names:
+        given: tuple[dict[str, Any], ...] = ({}, {"metrics": {"accuracy": 0.5}})
+        for metrics in given:
+            response = training.register("baseline", None, model_type="c", **name, **metrics)
+            problem = refused(response, 409, "deleted_in_mlflow")
+            assert version["run_id"] in problem["message"]
+    training.mlflow("runs/restore", run_id=version["run_id"])
+    for name in names:
+        training.registered("baseline", model_type="c", **name)

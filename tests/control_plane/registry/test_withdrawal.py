@@ -97,6 +97,30 @@ def test_nothing_builds_on_a_withdrawn_model(training: Training, stranger: Train
     refused(attest(improved_model_id=improved["model_id"]), 409, "model_withdrawn")
 
 
+def test_a_withdrawn_model_is_attested_by_no_name_of_it(training: Training) -> None:
+    model = training.baseline(accuracy=0.5)
+    run, name = model["run_id"], model["mlflow_name"]
+    copy = f"copy-{secrets.token_hex(4)}"
+    training.mlflow("registered-models/create", name=copy)
+    training.mlflow("model-versions/create", name=copy, source=f"runs:/{run}/model", run_id=run)
+    good(withdraw(training, model))
+    attest = Trainer(training.client).attest
+    names: tuple[dict[str, Any], ...] = (
+        {"model_id": model["model_id"]},
+        {"improved_run_id": run},
+        {"model_name": name, "model_version": "1"},
+        {"model_name": name, "model_version": 1},
+        {"model_name": copy, "model_version": "1"},
+        {"baseline_run_id": run, "improved_run_id": training.run(accuracy=0.9)},
+        {"improved_run_id": run, "kind": "claimed", "metrics": {"accuracy": 0.5}},
+    )
+    for one in names:
+        refused(attest(**one), 409, "model_withdrawn")
+    anew = training.registered("baseline", run_id=run, model_type="c")
+    document = good(attest(improved_run_id=run), 201)
+    assert document["data"]["model_id"] == anew["model_id"]
+
+
 def test_a_mistake_is_corrected_by_registering_the_run_anew(training: Training) -> None:
     giver, wrong = address(), address()
     baseline = training.baseline(accuracy=0.5)

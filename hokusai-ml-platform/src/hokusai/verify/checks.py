@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import hashlib
+import re
 from typing import Any, Callable, Mapping
 
 from hokusai.errors import DocumentError
@@ -28,6 +29,10 @@ from hokusai.verify.unsigned import unsigned_members
 DOMAIN_NAME = "HokusaiAttestation"
 DOMAIN_VERSION = "1"
 TYPE = "Attestation"
+# RFC 3339. Python reads further forms, and not each version of it the same ones.
+_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.0{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
+)
 # The SDK itself makes `unsigned` attestations, where no gateway can be reached.
 KINDS = ("witnessed", "claimed", "unsigned")
 
@@ -155,12 +160,13 @@ class Verification:
     def _check_time(self, issued_at: int) -> None:
         if "created_at" not in self._document:
             return
+        text = text_at(self._document, "created_at")
         try:
-            # Before 3.11 Python does not read Z.
+            # Before 3.11 Python does not read Z, nor fractions of other lengths.
             created_at = datetime.datetime.fromisoformat(
-                text_at(self._document, "created_at").replace("Z", "+00:00")
+                re.sub(r"\.0+", "", text).replace("Z", "+00:00")
             )
-            is_same = created_at.timestamp() == issued_at and created_at.tzinfo is not None
+            is_same = _TIME.fullmatch(text) is not None and created_at.timestamp() == issued_at
         except (ValueError, OverflowError, OSError):
             is_same = False
         if not is_same:
