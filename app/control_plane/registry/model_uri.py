@@ -164,7 +164,7 @@ def check_name(name: str) -> str:
         not name.strip()
         or len(name) > MAX_NAME
         or name in (".", "..")
-        or re.search(r"[/:\x00-\x1f\x7f]", name) is not None
+        or re.search(rf"[/:{_CONTROL}]", name) is not None
     ):
         raise UnprocessableError(
             f"A model's name has 1 to {MAX_NAME} characters, none of which is a slash, a colon or "

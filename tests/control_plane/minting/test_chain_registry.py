@@ -106,6 +106,6 @@ def test_the_number_of_the_token_is_bound_as_checked(
     token = good(market.bind("27"))
     assert token["chain_token"] == to_checksum_address(ADDRESS)
     assert token["checked_at"] is not None
-    query = {"action": "token.bound", "limit": 1}
+    query: dict[str, Any] = {"action": "token.bound", "limit": 1}
     (event,) = good(market.admin.get("/api/admin/audit", params=query))["items"]
     assert event["details"]["checked"] is True

@@ -207,3 +207,11 @@ def test_only_admins_reserve_and_bind(
     url = TOKENS + path.format(market.token_id)
     response = market.holder.client.request(method, url, json=body)
     refused(response, 403, "scope_missing")
+
+
+def test_the_document_states_the_bounds_of_a_model_number(gateway: RunningGateway) -> None:
+    with gateway.client() as anyone:
+        schemas = good(anyone.get("/openapi.json"))["components"]["schemas"]
+    text, number = schemas["BindingRequest"]["properties"]["chain_model_id"]["anyOf"]
+    assert text["maxLength"] == len(str((1 << 256) - 1))
+    assert (number["minimum"], number["exclusiveMaximum"]) == (0, 1 << 256)

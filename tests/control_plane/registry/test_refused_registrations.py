@@ -15,6 +15,7 @@ BAD: list[tuple[str, dict[str, Any], str]] = [
     ("baseline", {"name": "a/b"}, "slash"),
     ("baseline", {"name": "a:b"}, "colon"),
     ("baseline", {"name": " "}, "1 to 256"),
+    ("baseline", {"name": "a\x85"}, "control character"),
     ("baseline", {"run_id": "5d0f..."}, "run_id and artifact_path do not name a model"),
     ("baseline", {"artifact_path": "../model"}, "artifact_path"),
     ("baseline", {"artifact_path": "a%2fb"}, "artifact_path"),
