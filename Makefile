@@ -90,7 +90,7 @@ chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="
 slow: $(VENV)/.installed-dev ## Attack with 200 slow connections at a time, for ten minutes; needs slowhttptest.
 	@$(BIN)/python -m pytest tests/edge -m slow -s --timeout 900 $(ARGS)
 
-bench: $(VENV)/.installed ## Measure the gateway beside its peers; needs nginx, wrk, redis-server and `make peers`.
+bench: $(VENV)/.installed-dev ## Measure the gateway beside its peers; needs nginx, wrk, redis-server, Chromium and `make peers`.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 soak: $(VENV)/.installed ## Watch the gateway's memory over 200,000 requests; needs nginx and wrk.

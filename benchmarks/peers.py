@@ -53,7 +53,7 @@ def start_servers(launcher: Launcher) -> Servers:
     """Start all servers. Raises MissingError or RuntimeError."""
     require_peers()
     python = Path(sys.executable)
-    direct = _mlflow(launcher, "direct", python, "--enable-workspaces")
+    direct = start_mlflow(launcher, "direct", python, "--enable-workspaces")
     return Servers(
         direct,
         start_gateway(launcher, direct.base, "real"),
@@ -63,7 +63,7 @@ def start_servers(launcher: Launcher) -> Servers:
 
 def _basic_auth(launcher: Launcher) -> Target:
     """MLflow's own basic-auth app in its default configuration, with users in SQLite."""
-    return _mlflow(
+    return start_mlflow(
         launcher,
         "basic-auth",
         PEERS / "basic-auth" / "bin" / "python",
@@ -100,7 +100,7 @@ def _oidc_auth(launcher: Launcher) -> Target:
     if created.returncode:
         raise RuntimeError(f"could not create a token of oidc-auth:\n{created.stderr[-2000:]}")
     token = created.stdout.split()[-1]
-    return _mlflow(
+    return start_mlflow(
         launcher,
         "oidc-auth",
         python,
@@ -110,7 +110,7 @@ def _oidc_auth(launcher: Launcher) -> Target:
     )
 
 
-def _mlflow(
+def start_mlflow(
     launcher: Launcher,
     name: str,
     python: Path,
@@ -118,6 +118,7 @@ def _mlflow(
     authorization: str = "",
     environment: dict[str, str] | None = None,
 ) -> Target:
+    """Start an MLflow of this Python. options: of its command. Raises RuntimeError."""
     port = free_port()
     directory = launcher.directory / f"mlflow-{name}"
     directory.mkdir()

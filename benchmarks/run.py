@@ -24,6 +24,7 @@ from benchmarks import (
     journey,
     leaving,
     neighbours,
+    pages,
     real,
     small,
     soak,
@@ -40,7 +41,7 @@ RESULTS = Path(__file__).parent / "results"
 # Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
-OWN = ("counting", "leaving", "start", "grown", "neighbours")
+OWN = ("counting", "leaving", "start", "grown", "neighbours", "pages")
 # Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
 ONLY_BY_NAME = ("soak",)
 
@@ -99,6 +100,8 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
                 yield from grown.run(launcher, options)
             if "neighbours" in selected:
                 yield from neighbours.run(launcher, options)
+            if "pages" in selected:
+                yield from pages.run(launcher, options)
     if set(REAL) & set(selected):
         with launched() as launcher:
             servers = start_servers(launcher)

@@ -57,24 +57,28 @@ class Browser:
         self._playwright.stop()
 
     @contextmanager
+    def context(self, origin: str, **options: Any) -> Iterator[BrowserContext]:
+        """Cookies, cache and storage of their own. options: those of Playwright's `new_context`."""
+        context = self._browser.new_context(base_url=origin, **options)
+        context.set_default_timeout(20_000)
+        try:
+            yield context
+        finally:
+            context.close()
+
+    @contextmanager
     def visitor(
         self, origin: str, headers: Mapping[str, str] | None = None, **options: Any
     ) -> Iterator["Visitor"]:
-        """A person with cookies and storage of their own, who stays on one origin.
+        """A person who stays on one origin.
 
         headers: sent with each request. options: those of Playwright's `new_context`.
         At the end of the block, raises AssertionError with what went wrong: see `Visitor`.
         """
-        context = self._browser.new_context(
-            base_url=origin, extra_http_headers=dict(headers or {}), **options
-        )
-        context.set_default_timeout(20_000)
-        visitor = Visitor(context, origin)
-        try:
+        with self.context(origin, extra_http_headers=dict(headers or {}), **options) as context:
+            visitor = Visitor(context, origin)
             yield visitor
             assert visitor.problems == []
-        finally:
-            context.close()
 
 
 class Visitor:
