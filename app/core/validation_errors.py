@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -66,8 +67,13 @@ def problems_of(errors: Sequence[Error], schema: Schema) -> list[Problem]:
 
 def problems_with(model: type[BaseModel], error: ValidationError) -> list[Problem]:
     """`problems_of` for an error that the validation of `model` raised."""
+    return problems_of(error.errors(include_url=False), _schema_of(model))
+
+
+@cache
+def _schema_of(model: type[BaseModel]) -> Schema:
     schema = model.model_json_schema()
-    return problems_of(error.errors(include_url=False), inlined(schema, schema))
+    return inlined(schema, schema)
 
 
 def _problem(error: Error, schema: Schema) -> Problem:
