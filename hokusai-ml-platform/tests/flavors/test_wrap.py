@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,11 @@ def test_it_can_be_loaded_without_the_sdk(tmp_path: Path) -> None:
 
     output = subprocess.check_output([sys.executable, "-W", "ignore", "-c", program, file])
     assert output == b"42\n"
+
+
+def test_no_warning_is_shown_that_the_user_cannot_heed() -> None:
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        python_model(Tripler())
+
+    assert shown == []

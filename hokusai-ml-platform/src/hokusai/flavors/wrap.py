@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from typing import Any
 
 
@@ -25,16 +26,20 @@ def python_model(model: Any) -> Any:
 
     # A class made inside a function is pickled by value, so that loading the model requires MLflow
     # but not this SDK. It must refer to nothing of this module.
-    class Predictor(PythonModel):
-        def __init__(self, function: Any, takes_context: bool) -> None:
-            self.function = function
-            self.takes_context = takes_context
+    # MLflow warns that its `predict` has no type hints, by which the input would be validated. Its
+    # own filter precedes those of its callers, so the warning is recorded, and discarded.
+    with warnings.catch_warnings(record=True):
 
-        # No annotations: MLflow would validate the input against them.
-        def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
-            if self.takes_context:
-                return self.function(context, model_input)
-            return self.function(model_input)
+        class Predictor(PythonModel):
+            def __init__(self, function: Any, takes_context: bool) -> None:
+                self.function = function
+                self.takes_context = takes_context
+
+            # No annotations: MLflow would validate the input against them.
+            def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+                if self.takes_context:
+                    return self.function(context, model_input)
+                return self.function(model_input)
 
     return Predictor(function, takes_context)
 
