@@ -14,17 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.application import create_api
 from app.control_plane.reference.openapi import can_be_not_found, example, operations
 from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
+from tests.control_plane.openapi_document import DOCUMENT, OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.responses import refused
-
-# Without a lifespan, since it is only described and never served.
-DOCUMENT: dict[str, Any] = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
-OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
 
 
 def concrete(path: str) -> str:

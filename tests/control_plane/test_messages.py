@@ -14,20 +14,16 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from app.control_plane.application import create_api
-from app.control_plane.reference.openapi import example, operations, resolve
+from app.control_plane.reference.openapi import example, resolve
 from app.core.errors import REASONS
 from app.core.request.principal import Scope
 from app.core.validation_errors import MOST_PROBLEMS
 from app.edge.request_rules import METHODS
+from tests.control_plane.openapi_document import DOCUMENT, OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.plain_words import what_is_not_plain
 
 Document = dict[str, Any]
-
-# Made without a lifespan, because it is never served.
-DOCUMENT: Document = create_api(lambda _: None).openapi()  # type: ignore[arg-type, return-value]
-OPERATIONS = [(method, path) for method, path, _ in operations(DOCUMENT)]
 
 # Is replaced by a number that Python's JSON encoder does not write.
 INFINITE = "<infinite>"

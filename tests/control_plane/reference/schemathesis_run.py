@@ -10,8 +10,15 @@ from tests.support.programs import run
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-def assert_conforms(gateway: RunningGateway, credential: str | None, directory: Path) -> None:
+def assert_conforms(
+    gateway: RunningGateway,
+    credential: str | None,
+    directory: Path,
+    phases: str = "examples,coverage,fuzzing",
+) -> None:
     """The gateway conforms to its OpenAPI document. credential: sent as Bearer, if there is one.
+
+    phases: of schemathesis; `coverage` tries the bounds of each parameter.
 
     Raises AssertionError with the output of schemathesis where it does not.
     """
@@ -24,6 +31,6 @@ def assert_conforms(gateway: RunningGateway, credential: str | None, directory: 
     ]
     if credential is not None:
         command += ["--header", f"Authorization: Bearer {credential}"]
-    output = run([*command, "--checks", "all", "--no-color"], directory)
+    output = run([*command, "--phases", phases, "--checks", "all", "--no-color"], directory)
     # It tested every operation and skipped none.
     assert f"Tested: {len(OPERATIONS)}" in output, output
