@@ -13,6 +13,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 SDK := hokusai-ml-platform
 
+# Without bytecode files, each process that a test starts would compile the application anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # $(PYTHON) if it is set, or the first of the usual names. Each is tried, because a command may exist
 # but not work, or be an older Python.
 CANDIDATES := $(or $(PYTHON),python3.13 python3.12 python3.11 python3)
