@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.serve_process import ServeProcess
+from tests.support.serve_process import FreshServeProcess
 from tests.support.waiting import wait_until
 
 ARTIFACT = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts/endless"
@@ -65,7 +65,7 @@ def test_clients_that_stop_reading_cost_a_bounded_amount_of_memory(
     tmp_path: Path, new_database: Callable[[], str], endless: Endless
 ) -> None:
     with (
-        ServeProcess(
+        FreshServeProcess(
             tmp_path / "data",
             database_url=new_database(),
             mlflow_url=f"http://127.0.0.1:{endless.server_port}",

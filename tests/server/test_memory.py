@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.support.redis import free_port
-from tests.support.serve_process import ServeProcess
+from tests.support.serve_process import FreshServeProcess
 
 # Modules of other commands, databases and programs, and for terminals.
 UNNEEDED = {
@@ -35,7 +35,7 @@ def test_a_serving_process_loads_no_unneeded_module(
     monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")
     nowhere = f"127.0.0.1:{free_port()}"
     shared = {"redis_url": f"redis://{nowhere}"} if workers != "1" else {}
-    with ServeProcess(
+    with FreshServeProcess(
         tmp_path / "data",
         database_url=new_database(),
         mlflow_url=f"http://{nowhere}",

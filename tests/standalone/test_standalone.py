@@ -16,13 +16,13 @@ from app.core.errors import StartupError
 from app.standalone import child_process, data_directory
 from app.standalone.child_process import ChildProcess
 from app.standalone.data_directory import DataDirectory
-from tests.support.serve_process import ServeProcess, environment_of, run
+from tests.support.serve_process import FreshServeProcess, ServeProcess, environment_of, run
 
 
 @pytest.fixture(scope="module")
 def standalone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServeProcess]:
     """A gateway with all its children, shared by tests that restore its state."""
-    with ServeProcess(tmp_path_factory.mktemp("standalone") / "data") as serving:
+    with FreshServeProcess(tmp_path_factory.mktemp("standalone") / "data") as serving:
         serving.wait_for_status("/readyz", 200)
         yield serving
 

@@ -3,12 +3,13 @@
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import Self
 
 import httpx
 
+from tests.support import forked_process
+from tests.support.forked_process import ForkedProcess
 from tests.support.waiting import wait_until
 
 
@@ -29,7 +30,7 @@ class GatewayProcess:
         self._data = directory / "data"
         self._environment |= {"HOKUSAI_PORT": str(port), "HOKUSAI_DATA_DIR": str(self._data)}
         self._environment |= {f"HOKUSAI_{name.upper()}": value for name, value in settings.items()}
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ForkedProcess | subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -57,11 +58,10 @@ class GatewayProcess:
     def start(self) -> None:
         """Start the process, without waiting until it serves."""
         with self.log.open("ab") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", "from app.cli.main import main; main()", "serve"],
-                env=self._environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+            self._process = forked_process.start(
+                ["-c", "from app.cli.main import main; main()", "serve"],
+                self._environment,
+                (subprocess.DEVNULL, output, output),
             )
 
     def terminate(self) -> None:

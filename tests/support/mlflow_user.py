@@ -24,7 +24,7 @@ class MLflowUser:
             max_workers=1,
             mp_context=preloaded.context(),
             initializer=_set_up,
-            initargs=(directory, variables),
+            initargs=(directory, variables, preloaded.inference_server()),
         )
 
     def __enter__(self) -> Self:
@@ -43,6 +43,7 @@ class MLflowUser:
         return self._process.submit(function, *args, **kwargs).result()
 
 
-def _set_up(directory: Path, variables: dict[str, str]) -> None:
+def _set_up(directory: Path, variables: dict[str, str], server: Path | None) -> None:
+    preloaded.infer_requirements_in_forks(server)
     os.chdir(directory)
     os.environ.update(variables)

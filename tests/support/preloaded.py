@@ -4,11 +4,15 @@ import atexit
 import multiprocessing
 import os
 import runpy
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from functools import cache
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+
+from tests.support import forked_process
 
 # Imports only: nothing of it talks to a server, starts a thread, or reads a setting.
 _MODULES = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas", "hokusai"]
@@ -35,7 +39,9 @@ def run(
     files: standard input, standard output and standard error.
     Returns the exit code, or None for a process that was killed after `timeout` seconds.
     """
-    process = context().Process(target=_run, args=(arguments, directory, files, variables))
+    process = context().Process(
+        target=_run, args=(arguments, directory, files, variables, inference_server())
+    )
     process.start()
     process.join(timeout)
     if process.exitcode is None:
@@ -45,12 +51,54 @@ def run(
     return process.exitcode
 
 
+def inference_server() -> Path | None:
+    """The fork server for `infer_requirements_in_forks`; None while coverage is measured."""
+    if forked_process.is_measured():
+        return None
+    return forked_process.server_with("mlflow.utils._capture_modules")
+
+
+def infer_requirements_in_forks(server: Path | None) -> None:
+    """Let MLflow infer the requirements of each model in a process that has imported MLflow.
+
+    It loads the model in a new process to see what that imports. A fork of a process that has
+    imported what MLflow's script does, and nothing else, sees the same.
+    """
+    if server is None:
+        return
+    from mlflow.utils import requirements_utils
+
+    run_command: Callable[..., None] = requirements_utils._run_command
+
+    def run_in_fork(
+        command: list[str], timeout_seconds: float, env: dict[str, str] | None = None
+    ) -> None:
+        if not command[1].endswith("_capture_modules.py"):
+            run_command(command, timeout_seconds, env)
+            return
+        request = forked_process.request(command[1:], env or os.environ)
+        with tempfile.TemporaryFile() as output:
+            process = forked_process.ForkedProcess(
+                server, request, (subprocess.DEVNULL, output, output)
+            )
+            try:
+                code = process.wait(timeout_seconds)
+            finally:
+                process.kill()
+            output.seek(0)
+            assert code == 0, output.read().decode()
+
+    requirements_utils._run_command = run_in_fork
+
+
 def _run(
     arguments: Sequence[str],
     directory: Path,
     files: tuple[Path, Path, Path],
     variables: dict[str, str],
+    server: Path | None,
 ) -> None:
+    infer_requirements_in_forks(server)
     os.chdir(directory)
     os.environ.clear()
     os.environ.update(variables)

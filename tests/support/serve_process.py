@@ -5,12 +5,15 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
 import httpx
 import psutil
+
+from tests.support import forked_process
 
 # The command, in the tests' interpreter; importing a `blocked` module fails as if not installed.
 _COMMAND = """
@@ -37,14 +40,23 @@ def environment_of(settings: dict[str, str]) -> dict[str, str]:
 
 def run(*arguments: str, blocked: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(
-        command_line(*arguments, blocked=blocked),
-        env=environment_of(settings),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
+    start = forked_process.fresh if blocked else forked_process.start
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        process = start(
+            command_line(*arguments, blocked=blocked)[1:],
+            environment_of(settings),
+            (subprocess.DEVNULL, output, errors),
+        )
+        try:
+            code = process.wait(PATIENCE)
+        finally:
+            process.kill()
+            process.wait()
+        printed = []
+        for file in (output, errors):
+            file.seek(0)
+            printed.append(file.read().decode())
+    return subprocess.CompletedProcess(arguments, code, *printed)
 
 
 class ServeProcess:
@@ -53,20 +65,19 @@ class ServeProcess:
     Leaving the `with` block kills all processes that are left; tests do not rely on it.
     """
 
+    _start = staticmethod(forked_process.start)
+
     def __init__(self, directory: Path, *, blocked: str = "", **settings: str) -> None:
         self.directory = directory
         self._log = directory.with_name(f"{directory.name}-{time.monotonic_ns()}.out")
         given = {"data_dir": str(directory), "port": "0", **settings}
+        start = forked_process.fresh if blocked else self._start
         with self._log.open("wb") as output:
-            self.process = subprocess.Popen(
-                command_line("serve", blocked=blocked),
-                env=environment_of(given),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-                # Under nohup the tests ignore this signal, and `serve` would inherit that.
-                preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # noqa: PLW1509
+            self.process = start(
+                command_line("serve", blocked=blocked)[1:],
+                environment_of(given),
+                (subprocess.DEVNULL, output, output),
+                new_session=True,
             )
         self._seen: list[psutil.Process] = []
 
@@ -159,6 +170,13 @@ class ServeProcess:
     def workers(self) -> list[psutil.Process]:
         """The processes that accept connections, where `HOKUSAI_WORKERS` is more than one."""
         return [process for process in self.descendants() if "spawn_main" in arguments_of(process)]
+
+
+class FreshServeProcess(ServeProcess):
+    """In a new interpreter, for tests that look at the process itself: its memory, its start, or
+    the environment that it was started with."""
+
+    _start = staticmethod(forked_process.fresh)
 
 
 def arguments_of(process: psutil.Process) -> str:
