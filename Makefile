@@ -6,7 +6,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock clean
+.PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock \
+    verify-bundle clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -111,6 +112,11 @@ $(VENV)/peers/%/.installed: benchmarks/peers/%.lock
 	"$$python" -m venv --clear $(@D)
 	@$(@D)/bin/python -m pip --disable-pip-version-check --no-input install --require-hashes --requirement $<
 	@touch $@
+
+# The file is kept in the repository, so that nobody who installs the gateway needs npm. A test makes
+# it again and compares.
+verify-bundle: ## Bundle packages/verify for the pages, after a change of it; needs npm.
+	@cd packages/verify && npm ci --ignore-scripts --no-audit --no-fund && node build.js
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

@@ -1,0 +1,39 @@
+// Verifying an attestation from documents alone, without sending any request.
+import { parseCheckpoint } from "./checkpoint.js";
+import { Verification } from "./checks.js";
+import { DocumentError, InputError } from "./errors.js";
+import { checkedCopy, parse } from "./strict_json.js";
+import { Trust } from "./trust.js";
+
+/**
+ * Verify an attestation. index.d.ts describes arguments and result.
+ * @throws {DocumentError} The attestation is not a JSON object, is too large or too deep, or one of the
+ *   other documents is not what it should be. Whatever else is wrong with it is in the report.
+ * @throws {InputError} An address or a key is not valid, or a consistency proof has no checkpoint.
+ */
+export function verify(attestation, { attestors = [], logKeys = [], known, checkpoint, consistency, log } = {}) {
+  const isText = typeof attestation === "string" || attestation instanceof Uint8Array;
+  const document = isText ? parse(attestation) : checkedCopy(attestation);
+  if (!(document instanceof Map)) throw new DocumentError("An attestation is a JSON object.");
+  const trust = new Trust([attestors].flat(), [logKeys].flat());
+  if (known !== undefined) trust.add(known);
+  let proof;
+  if (consistency !== undefined) {
+    proof = checkedCopy(consistency);
+    if (!(proof instanceof Map)) throw new DocumentError("A consistency proof is a JSON object.");
+    if (checkpoint === undefined) throw new InputError("A consistency proof requires a checkpoint to begin or end at.");
+  }
+  const saved = checkpoint === undefined ? undefined : parseSaved(checkpoint, trust);
+  return new Verification(document, trust, saved, proof, log).report();
+}
+
+function parseSaved(checkpoint, trust) {
+  if (typeof checkpoint !== "string") {
+    throw new InputError("A checkpoint is a text, as GET /api/attestations/log returns it.");
+  }
+  try {
+    return parseCheckpoint(checkpoint, trust.logKeys);
+  } catch (error) {
+    throw new DocumentError(`Your checkpoint is not a valid checkpoint: ${error.message}.`);
+  }
+}

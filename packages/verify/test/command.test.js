@@ -1,0 +1,79 @@
+// The command `hokusai-verify`, as its users run it.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { VECTORS, changed } from "./vectors.js";
+
+const COMMAND = fileURLToPath(new URL("../bin/hokusai-verify.js", import.meta.url));
+const directory = mkdtempSync(join(tmpdir(), "hokusai-verify-"));
+after(() => rmSync(directory, { recursive: true }));
+
+const IMPROVEMENT = VECTORS.attestations.improvement;
+const { signer, log } = VECTORS.known;
+const files = {
+  good: JSON.stringify(IMPROVEMENT),
+  bad: JSON.stringify(changed(IMPROVEMENT, ["data", "metrics", "accuracy"], 0.99)),
+  noted: JSON.stringify({ ...IMPROVEMENT, "no\u001bte": 1 }),
+  broken: "{",
+  known: JSON.stringify(VECTORS.known),
+  checkpoint: VECTORS.early_checkpoint,
+  consistency: JSON.stringify(VECTORS.consistency),
+  log: VECTORS.log_pages.map((page) => JSON.stringify(page)).join("\n"),
+};
+for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+
+function run(args, input) {
+  const done = spawnSync(process.execPath, [COMMAND, ...args], { cwd: directory, input, encoding: "utf8" });
+  return [done.status, done.stdout, done.stderr];
+}
+
+for (const [args, code, words] of [
+  ["good --attestor " + signer, 0, "The attestation holds: witnessed, signed by " + signer],
+  ["good --key " + signer + " --key " + log.key, 0, "ok  checkpoint"],
+  ["good --log-key " + log.key, 1, "name one with --attestor"],
+  ["good --known known --strict", 1, "--strict requires all of them"],
+  ["good --known known --strict --checkpoint checkpoint --consistency consistency --log log", 0, "ok  revocation"],
+  ["good", 1, "but no attestor is trusted"],
+  ["bad --known known", 1, "NO  hash"],
+  ["noted --known known", 0, "Nobody signed these members: no\ufffdte."],
+  ["--help", 0, "Usage: hokusai-verify FILE"],
+]) {
+  test(args.slice(0, 80), () => {
+    const [status, stdout, stderr] = run(args.split(" "));
+    assert.equal(stderr, "");
+    assert.equal(status, code, stdout);
+    assert.ok(stdout.includes(words), stdout);
+  });
+}
+
+for (const [args, words] of [
+  ["", "Name one file"],
+  ["good bad", "Name one file"],
+  ["none", "none cannot be read: ENOENT."],
+  [".", ". cannot be read: EISDIR."],
+  ["broken", "not valid JSON"],
+  ["good --known broken", "broken is not valid JSON."],
+  ["good --attestor 0x12", "A trusted attestor or log key is not valid"],
+  ["good --checkpoint broken", "Your checkpoint is not a valid checkpoint"],
+  ["good --log broken", "not valid JSON"],
+  ["good --colour", "--colour"],
+]) {
+  test(`an error: ${args}`, () => {
+    const [status, stdout, stderr] = run(args.split(" ").filter(Boolean));
+    assert.equal(stdout, "");
+    assert.equal(status, 2);
+    assert.ok(stderr.includes(words), stderr);
+    assert.equal(stderr.trim().split("\n").length, 1);
+  });
+}
+
+test("a report as JSON, of standard input", () => {
+  const [status, stdout] = run(["-", "--known", "known", "--json"], files.good);
+  assert.equal(status, 0);
+  const report = JSON.parse(stdout);
+  assert.deepEqual([report.ok, report.complete, report.kind], [true, false, "witnessed"]);
+});

@@ -1,0 +1,17 @@
+// The vectors that this package shares with the Python packages, which make them.
+import { readFileSync } from "node:fs";
+
+const read = (name) =>
+  JSON.parse(readFileSync(new URL(`../../../hokusai-ml-platform/tests/vectors/${name}`, import.meta.url)));
+
+export const VECTORS = read("attestations_v1.json");
+export const REPORTS = read("reports_v1.json");
+
+/** A copy of a document with another value at a path of names and indexes. */
+export function changed(document, path, value) {
+  const copy = structuredClone(document);
+  const parent = path.slice(0, -1).reduce((place, step) => place[step], copy);
+  // Also for a member of the name `__proto__`.
+  Object.defineProperty(parent, path.at(-1), { value, enumerable: true, writable: true, configurable: true });
+  return copy;
+}
