@@ -1,4 +1,4 @@
 """The pages that every page links to."""
 
 # The name and path of each, in their order.
-NAVIGATION = (("API", "/docs"),)
+NAVIGATION = (("Verify", "/verify"), ("API", "/docs"))

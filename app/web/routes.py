@@ -1,6 +1,6 @@
 """All pages: their routes, and which of them need no credential."""
 
-from app.web.pages import home
+from app.web.pages import home, verify
 
-ROUTES = (*home.router.routes,)
-PUBLIC = home.PUBLIC
+ROUTES = (*home.router.routes, *verify.router.routes)
+PUBLIC = home.PUBLIC | verify.PUBLIC

@@ -48,6 +48,11 @@ def static_path(name: str) -> str:
     return f"{PREFIX}{DIGEST}/{name}"
 
 
+def static_text(name: str) -> str:
+    """What is in a file. Raises KeyError where there is none."""
+    return _FILES[name].decode()
+
+
 class StaticFiles:
     """ASGI middleware that responds to requests for these files, of anybody, without any limit."""
 

@@ -1,0 +1,313 @@
+// Checks attestations in the browser, by the package in hokusai-verify.js. Nothing is sent anywhere
+// but by the two buttons that say so. A classic script, so that a saved page works without a server.
+"use strict";
+(() => {
+  const { DocumentError, InputError, LogExport, MAX_BYTES, MAX_LOG_BYTES, printable, verify } = globalThis.hokusaiVerify;
+
+  const WORDS = { holds: "ok", fails: "not ok", unchecked: "cannot say" };
+  const NAMES = {
+    hash: "Hash",
+    signature: "Signature",
+    signer: "Signer",
+    eas: "EAS envelope",
+    checkpoint: "Checkpoint",
+    consistency: "Consistency",
+    export: "Copy of the log",
+    inclusion: "Entry in the log",
+    revocation: "Revocation",
+  };
+  const FRAGMENT = "#attestation=";
+  const PAGE = 1000;
+  // The log is read in pages of 1,000 entries. A larger one is better read by a program, to a file.
+  const MAX_PAGES = 200;
+
+  /** An element with these attributes and children; texts are never read as HTML. */
+  function element(name, attributes = {}, ...children) {
+    const made = document.createElement(name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    made.append(...children);
+    return made;
+  }
+
+  /** What a person can do about an error: its own words, if they were written for people. */
+  function reason(error) {
+    if (error instanceof DocumentError || error instanceof InputError) return printable(error.message);
+    return `This could not be read: ${printable(error.message)}`;
+  }
+
+  async function bytesOf(file, limit) {
+    if (file.size > limit) throw new DocumentError(`${file.name} is larger than ${limit / 1024} KiB.`);
+    return new Uint8Array(await file.arrayBuffer());
+  }
+
+  const textOf = (bytes) => new TextDecoder().decode(bytes);
+
+  /** The document that a link carries after `#`, where no server sees it: base64url, or JSON itself. */
+  function fromFragment(fragment) {
+    if (!fragment.startsWith(FRAGMENT)) return null;
+    const given = fragment.slice(FRAGMENT.length);
+    try {
+      if (!/^[A-Za-z0-9_-]+=*$/.test(given)) return decodeURIComponent(given);
+      const binary = atob(given.replaceAll("-", "+").replaceAll("_", "/"));
+      return Uint8Array.from(binary, (character) => character.charCodeAt(0));
+    } catch {
+      throw new DocumentError("The link is not complete: what follows # is not an attestation.");
+    }
+  }
+
+  function toFragment(bytes) {
+    const binary = Array.from(bytes, (byte) => String.fromCharCode(byte)).join("");
+    return FRAGMENT + btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  }
+
+  /** One place on a page where attestations are checked. */
+  class Checker {
+    #root;
+    #known;
+    // The document, as bytes.
+    #document = null;
+    #log;
+    #checkpoint;
+    #consistency;
+    // What the gateway has responded about this document.
+    #responses = null;
+
+    constructor(root) {
+      this.#root = root;
+      this.#known = JSON.parse(this.#part("known").textContent);
+      const given = this.#part("document");
+      if (given) this.#document = new TextEncoder().encode(given.textContent);
+      this.#listen();
+      for (const hidden of root.querySelectorAll("[data-scripted]")) hidden.hidden = false;
+      if (this.#part("paste")) this.#readLink();
+    }
+
+    #part(name) {
+      return this.#root.querySelector(`[data-part="${name}"]`);
+    }
+
+    #on(name, event, act) {
+      this.#part(name)?.addEventListener(event, async (details) => {
+        try {
+          await act(details);
+        } catch (error) {
+          this.#fail(error);
+        }
+      });
+    }
+
+    #listen() {
+      this.#on("check", "click", () => {
+        const pasted = this.#part("paste");
+        if (pasted) this.#take(new TextEncoder().encode(pasted.value));
+        else this.#check();
+      });
+      this.#on("paste", "input", ({ inputType, target }) => {
+        if (inputType === "insertFromPaste") this.#take(new TextEncoder().encode(target.value));
+      });
+      this.#on("file", "change", ({ target }) => this.#read(target.files[0]));
+      this.#on("log", "change", async ({ target }) => {
+        const [file] = target.files;
+        this.#log = file && LogExport.read(await bytesOf(file, MAX_LOG_BYTES));
+        this.#check();
+      });
+      this.#on("checkpoint", "change", async ({ target }) => {
+        const [file] = target.files;
+        this.#checkpoint = file && textOf(await bytesOf(file, MAX_BYTES));
+        this.#check();
+      });
+      this.#on("consistency", "change", async ({ target }) => {
+        const [file] = target.files;
+        this.#consistency = file && parsed(await bytesOf(file, MAX_BYTES), file.name);
+        this.#check();
+      });
+      this.#on("attestors", "change", () => this.#check());
+      this.#on("keys", "change", () => this.#check());
+      this.#on("ask", "click", () => this.#ask());
+      this.#on("read-log", "click", ({ target }) => this.#readLog(target));
+      this.#on("link", "click", ({ target }) => this.#copyLink(target));
+      const zone = this.#part("drop");
+      if (!zone) return;
+      // A file that is dropped beside the box must not replace the page.
+      for (const event of ["dragover", "drop"]) window.addEventListener(event, (details) => details.preventDefault());
+      for (const [event, isOver] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
+        zone.addEventListener(event, () => zone.classList.toggle("over", isOver));
+      }
+      this.#on("drop", "drop", ({ dataTransfer }) => {
+        const [file] = dataTransfer.files;
+        const text = dataTransfer.getData("text/plain");
+        if (file) return this.#read(file);
+        if (text) this.#take(new TextEncoder().encode(text));
+      });
+      window.addEventListener("hashchange", () => this.#readLink());
+    }
+
+    #readLink() {
+      try {
+        const given = fromFragment(location.hash);
+        if (given !== null) this.#take(typeof given === "string" ? new TextEncoder().encode(given) : given);
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+
+    async #read(file) {
+      if (file) this.#take(await bytesOf(file, MAX_BYTES));
+    }
+
+    /** Check another document. */
+    #take(bytes) {
+      this.#document = bytes;
+      this.#responses = null;
+      this.#check();
+    }
+
+    #check() {
+      if (this.#document === null) return;
+      const named = { attestors: [this.#known.signer, ...this.#known.signers], keys: this.#known.log.keys };
+      const trusted = (name) => this.#part(name)?.value.split(/\s+/).filter(Boolean) ?? named[name];
+      const isOwn = ["attestors", "keys"].every((name) => trusted(name).every((one) => named[name].includes(one)));
+      try {
+        const report = verify(this.#document, {
+          attestors: trusted("attestors"),
+          logKeys: trusted("keys"),
+          checkpoint: this.#checkpoint,
+          // Without a checkpoint there is nothing that it could begin or end at.
+          consistency: this.#checkpoint === undefined ? undefined : this.#consistency,
+          log: this.#log,
+        });
+        this.#show(report);
+        this.#part("compared").textContent = isOwn
+          ? "Signer and checkpoint were compared with the attestors and keys that this gateway names."
+          : "Signer and checkpoint were compared with attestors and keys that you have put in.";
+      } catch (error) {
+        this.#fail(error);
+      }
+    }
+
+    #fail(error) {
+      this.#part("results").hidden = true;
+      this.#say("bad", reason(error));
+    }
+
+    #say(kind, text) {
+      const verdict = this.#part("verdict");
+      verdict.className = `verdict ${kind}`;
+      verdict.textContent = text;
+      verdict.hidden = false;
+    }
+
+    #show(report) {
+      this.#say(...sentence(report));
+      this.#part("rows").replaceChildren(...report.checks.map((check) => this.#row(check)));
+      this.#part("gateway-column").hidden = this.#responses === null;
+      const unsigned = this.#part("unsigned");
+      unsigned.hidden = report.unsigned.length === 0;
+      unsigned.textContent = `Nobody signed these members, and anybody can have added them: ${printable(report.unsigned.join(", "))}.`;
+      this.#part("attested").hidden = report.data === null;
+      const text = JSON.stringify(report.data, null, 2) ?? "";
+      this.#part("data").textContent = text.split("\n").map(printable).join("\n");
+      this.#part("results").hidden = false;
+    }
+
+    #row({ name, result, detail }) {
+      const row = element(
+        "tr",
+        { "data-check": name, "data-result": result },
+        element("th", { scope: "row" }, NAMES[name]),
+        outcome("In this browser", result, detail),
+      );
+      if (this.#responses !== null) {
+        const response = this.#responses[name === "revocation" ? "revoked" : name];
+        const theirs = response && ({ true: "holds", false: "fails" }[response.ok] ?? "unchecked");
+        row.append(response ? outcome("By the gateway", theirs, response.detail) : element("td", {}, "part of another check"));
+      }
+      return row;
+    }
+
+    async #ask() {
+      const response = await fetch("/api/attestations/verify", {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: this.#document,
+      }).catch(() => null);
+      const body = await response?.json();
+      if (!response?.ok) throw new DocumentError(`The gateway did not check it: ${body?.message ?? "it cannot be reached."}`);
+      this.#responses = body.checks;
+      this.#check();
+    }
+
+    /** Fetch the newest checkpoint and all entries up to it. They say nothing about the document. */
+    async #readLog(button) {
+      const label = button.textContent;
+      const get = async (path) => {
+        const response = await fetch(`/api/attestations/log${path}`, { credentials: "omit", headers: { Accept: "application/json" } });
+        if (!response.ok) throw new DocumentError(`The log cannot be read: the gateway responds with status ${response.status}.`);
+        return response.json();
+      };
+      button.disabled = true;
+      try {
+        const { checkpoint, tree_size: size } = await get("");
+        if (size > MAX_PAGES * PAGE) {
+          throw new DocumentError(`The log has ${size} entries, too many for a page: use "hokusai log export", and choose its file.`);
+        }
+        const pages = [];
+        for (let start = 0; start < size; start += PAGE) {
+          button.textContent = `Reading ${start} of ${size} entries`;
+          pages.push(await get(`/entries?start=${start}&limit=${PAGE}`));
+        }
+        this.#log = LogExport.read(pages);
+        this.#checkpoint = checkpoint;
+        this.#check();
+      } finally {
+        button.disabled = false;
+        button.textContent = label;
+      }
+    }
+
+    async #copyLink(button) {
+      const url = new URL("/verify", location.href);
+      url.hash = toFragment(this.#document);
+      await navigator.clipboard.writeText(url.href);
+      const label = button.textContent;
+      button.textContent = "Copied";
+      setTimeout(() => (button.textContent = label), 1500);
+    }
+  }
+
+  const outcome = (where, result, detail) =>
+    element(
+      "td",
+      { "data-where": where },
+      element(
+        "div",
+        { class: "outcome" },
+        element("b", { class: `result ${result}` }, WORDS[result]),
+        element("span", {}, printable(detail)),
+      ),
+    );
+
+  /** The class and the words that a whole report comes to. */
+  function sentence(report) {
+    const result = (name) => report.check(name)?.result;
+    const failed = report.checks.filter((check) => check.result === "fails");
+    if (failed.length > 0) {
+      const names = failed.map(({ name }) => NAMES[name].toLowerCase()).join(", ");
+      return ["bad", `This attestation does not hold. Not ok: ${names}.`];
+    }
+    if (!report.ok) return ["unknown", `Nothing is wrong with it, but whether to trust its signer cannot be said: ${printable(report.check("signer").detail)}.`];
+    const holds = `This attestation holds: ${report.kind}, signed by ${report.signer}.`;
+    if (report.complete) return ["good", `${holds} Every check was made, and the log does not revoke it.`];
+    return ["good", result("revocation") === "holds" ? holds : `${holds} Whether it was revoked since was not checked.`];
+  }
+
+  function parsed(bytes, name) {
+    try {
+      return JSON.parse(textOf(bytes));
+    } catch {
+      throw new DocumentError(`${name} is not valid JSON.`);
+    }
+  }
+
+  for (const root of document.querySelectorAll("[data-verify]")) new Checker(root);
+})();
