@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
+from app.access.identity.key_format import new_key
 from app.core.ethereum import checksum_address, personal_digest
 
 ADDRESS = "127.0.0.2"
@@ -206,6 +207,20 @@ FLOODS: dict[str, Callable[[Attacker], Awaitable[None]]] = {
     "surrogates": lambda a: a.repeat(4, _constant(a.request("POST", SEARCH, a.key, SURROGATES))),
     "slow-bodies": lambda a: a.slow(
         80, a.request("POST", "/api/attestations/verify", {}, b'"%s"' % (b"x" * 1_999_000)), 50_000
+    ),
+    # Few bytes that are much work: requests that wait behind others, and chunks of a byte each.
+    "pipelined": lambda a: a.repeat(4, _constant(a.request("GET", "/livez", {}) * 8_000)),
+    "tiny-chunks": lambda a: a.repeat(
+        4,
+        _constant(
+            a.request("POST", "/api/attestations/verify", {"Transfer-Encoding": "chunked"})
+            + b"1\r\n0\r\n" * 200_000
+        ),
+    ),
+    # What no limit counts, and keys that do not exist.
+    "probes": lambda a: a.repeat(32, _constant(a.request("GET", "/livez", {}))),
+    "guesses": lambda a: a.repeat(
+        32, lambda: a.request("GET", "/api/models", {"X-API-Key": new_key()})
     ),
     # Every read, as fast as possible, with a key; and proxied requests.
     "reads": lambda a: a.repeat(16, _reading(a)),

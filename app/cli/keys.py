@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import keys, revocation, rotation
-from app.access.identity.key_endpoints import issued, view
+from app.access.identity.key_views import issued, view
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyChange, RotateRequest
 from app.cli.output import AsJSON, print_all, print_one

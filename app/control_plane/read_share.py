@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.core.client_address import client_network
 from app.core.request.context import context_of
 
-AT_ONCE = 4
+AT_ONCE = 2
 
 
 class ReadShare:

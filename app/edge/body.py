@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
@@ -30,24 +31,29 @@ class BodyInMemory:
         self.holding = held.hold(address, self._on_end)
         self._held = held
         self._size = 0
-        self._refusal: GatewayError | None = None
+        # Makes the error for a body that has been ended. Kept as an error it would refer, by its
+        # traceback, to this object, and both would wait for the garbage collector.
+        self._refusal: Callable[[], GatewayError] | None = None
         self._wait: asyncio.Timeout | None = None
 
     def _on_end(self, of_address: bool) -> None:
         """Called where others need the memory more: ends the wait for the rest of the body."""
-        if of_address:
-            self._refusal = TooManyDocumentsError(
-                f"The unfinished requests of this address have more than {self._held.per_address} "
-                "bytes together, and this one took longest. Send fewer at once.",
-                retry_after=1,
-            )
-        else:
-            self._refusal = GatewayBusyError(
-                f"Unfinished requests have more than {self._held.total} bytes together, and this "
-                "one took longest. Try again."
-            )
+        self._refusal = self._too_many if of_address else self._busy
         if self._wait is not None:
             self._wait.reschedule(asyncio.get_running_loop().time())
+
+    def _too_many(self) -> GatewayError:
+        return TooManyDocumentsError(
+            f"The unfinished requests of this address have more than {self._held.per_address} "
+            "bytes together, and this one took longest. Send fewer at once.",
+            retry_after=1,
+        )
+
+    def _busy(self) -> GatewayError:
+        return GatewayBusyError(
+            f"Unfinished requests have more than {self._held.total} bytes together, and this "
+            "one took longest. Try again."
+        )
 
     async def next_message(self, receive: Receive, body_timeout: float) -> Message:
         """The next message of a body. Raises as `read_body`."""
@@ -55,7 +61,9 @@ class BodyInMemory:
             async with asyncio.timeout(body_timeout) as self._wait:
                 message = await receive()
         except TimeoutError:
-            raise self._refusal or SlowRequestError(
+            if self._refusal is not None:
+                raise self._refusal() from None
+            raise SlowRequestError(
                 f"Nothing of the request's body was received for {body_timeout:g} seconds. Send "
                 "the request again."
             ) from None
@@ -73,7 +81,7 @@ class BodyInMemory:
         if self._refusal is None and self._size > UNCOUNTED:
             self.holding.grow(self._size - self.holding.size)
         if self._refusal is not None:
-            raise self._refusal
+            raise self._refusal()
 
 
 async def read_body(

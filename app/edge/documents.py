@@ -16,9 +16,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 # Bytes of all bodies that are in memory until their requests end, and of those of one client
-# address: sixteen of the largest documents.
+# address: twelve of the largest documents.
 MAX_HELD = 64 * 1024 * 1024
-MAX_HELD_OF_ADDRESS = 32 * 1024 * 1024
+MAX_HELD_OF_ADDRESS = 24 * 1024 * 1024
 # Bytes of a document that the event loop may read itself: in a millisecond.
 MAX_INLINE = 16 * 1024
 

@@ -139,6 +139,8 @@ class RequestLifecycle:
         except ClientDisconnect:
             pass
         except GatewayError as error:
+            # The frames that it passed have the body, which is not to stay until the response ends.
+            error.__traceback__ = error.__context__ = error.__cause__ = None
             if status:
                 # The only way left to say that the response is incomplete is to cut the connection,
                 # which the server does when a response is left unfinished.

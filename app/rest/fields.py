@@ -28,15 +28,16 @@ Label = Annotated[
 ]
 
 
-def _no_boolean(value: object) -> object:
-    """Refuse true and false, which pydantic would accept as 1 and 0."""
-    if isinstance(value, bool):
+def _is_number(value: object) -> object:
+    """Refuse true, false and texts of digits, which pydantic would accept as numbers."""
+    if isinstance(value, bool | str):
         raise ValueError("must be a whole number")  # noqa: TRY004 (pydantic catches ValueError)
     return value
 
 
-# Last in an annotation: pydantic writes no bounds that follow it into the JSON Schema.
-NoBoolean = BeforeValidator(_no_boolean)
+# For a whole number in a body, which is no text either. Last in an annotation: pydantic writes no
+# bounds that follow it into the JSON Schema.
+NoBoolean = BeforeValidator(_is_number)
 
 
 # For a dict whose keys are labels. Pydantic refuses other keys, but omits that in its JSON Schema.

@@ -22,7 +22,7 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import MlflowHostCreds
 from pydantic import SecretStr
 
-from app.access.identity import keys
+from app.access.identity import key_listing
 from app.access.identity.key_format import new_key, new_link, new_session, new_token
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.registry.registration_store import GIVEN_UP
@@ -640,7 +640,7 @@ def _(gateways: Gateways) -> Met:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("an internal error: hk_secret")
 
-    gateways.monkeypatch.setattr(keys, "list_keys", fail)
+    gateways.monkeypatch.setattr(key_listing, "list_keys", fail)
     gateways.monkeypatch.setattr(Workspaces, "cached", fail)
     key = gateways.shared.key()
     # The same in both planes.

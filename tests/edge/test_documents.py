@@ -1,13 +1,16 @@
 """Documents in the gateway's memory are bounded, in sum and for each client address."""
 
 import asyncio
+import gc
 import socket
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from app.control_plane.attestations import canonical_json, log_verification
 from app.control_plane.attestations.canonical_json import parse
@@ -17,7 +20,7 @@ from app.core.errors import GatewayBusyError, TooManyDocumentsError
 from app.data_plane.proxy import application as proxy
 from app.database.engine import Database
 from app.edge import bounded_threads
-from app.edge.body import UNCOUNTED
+from app.edge.body import UNCOUNTED, BodyInMemory, read_body
 from app.edge.bounded_threads import BoundedThreads
 from app.edge.documents import MAX_HELD_OF_ADDRESS, MAX_INLINE, Documents
 from app.edge.held_memory import HeldMemory
@@ -298,3 +301,23 @@ async def test_an_error_in_a_thread_is_raised_and_frees_it() -> None:
     for _ in range(2 * bounded_threads.THREADS):
         with pytest.raises(ZeroDivisionError):
             await threads.run("a", divmod, 1, 0)
+
+
+async def test_the_memory_of_a_body_that_was_ended_is_free_at_once() -> None:
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b" " * 100_000, "more_body": True}
+
+    body = BodyInMemory(HeldMemory(total=10**6, per_address=50_000), "192.0.2.1")
+    # Both it and what was received are in the frame that raises.
+    ended, freed = False, weakref.ref(receive)
+    gc.disable()
+    try:
+        try:
+            await read_body(receive, body, limit=10**6, body_timeout=1)
+        except TooManyDocumentsError:
+            ended = True
+        del receive
+        assert ended
+        assert freed() is None
+    finally:
+        gc.enable()

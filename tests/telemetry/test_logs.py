@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import structlog
 
-from app.access.identity import keys
+from app.access.identity import key_listing
 from app.core.settings import Settings
 from app.standalone.mlflow import ChildMLflow
 from app.telemetry.logs import configure_logs
@@ -144,7 +144,7 @@ def test_an_internal_error_has_a_traceback_without_secrets(
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(f"internal error about {gateway_key}")
 
-    monkeypatch.setattr(keys, "list_keys", fail)
+    monkeypatch.setattr(key_listing, "list_keys", fail)
     with logged(log_format=log_format) as (gateway, output):
         gateway_key = gateway.key()
         with gateway.client(gateway_key) as client:

@@ -51,13 +51,11 @@ async def token(
     payload = body or TokenRequest()
     settings = state_of(request)[Settings]
     if payload.message is not None and payload.signature is not None:
-        address, until = await sign_in.verify_siwe(
-            session,
-            payload.message,
-            payload.signature,
-            settings,
-            state_of(request)[ContractWallets],
+        signed = await sign_in.verify_siwe(
+            payload.message, payload.signature, settings, state_of(request)[ContractWallets]
         )
+        await tokens.consume_nonce(session, signed.nonce)
+        address, until = signed.address, signed.expiration_time
     else:
         address, until = await _verify_headers(session, request), None
     context = context_of(request.scope)

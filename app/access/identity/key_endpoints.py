@@ -1,14 +1,18 @@
 """The endpoints for API keys: the caller's own at /api/keys, all keys at /api/admin/keys."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, status
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.responses import Response
 
-from app.access.identity import keys, revocation, rotation, sign_in
+from app.access.identity import key_listing, keys, revocation, rotation, sign_in, tokens
 from app.access.identity.contract_wallets import ContractWallets
 from app.access.identity.dependencies import CurrentPeppers
-from app.access.identity.models import APIKey
+from app.access.identity.key_views import issued, view
 from app.access.identity.schemas import (
     AdminKeyRequest,
     EndedCredentials,
@@ -23,12 +27,20 @@ from app.access.identity.schemas import (
 from app.access.quotas.service import Quotas
 from app.access.tenants.new_wallets import NewWallets
 from app.access.tenants.workspaces import Workspaces
-from app.core.app_state import AppState, state_of
+from app.core.app_state import state_of
+from app.core.request.context import context_of
+from app.core.request.principal import Principal
 from app.core.settings import Settings
-from app.database.engine import now
-from app.rest.dependencies import Admin, Caller, ChangeSession, CurrentActor, Session
+from app.rest.dependencies import (
+    Admin,
+    Caller,
+    ChangeSession,
+    ChangeTransaction,
+    CurrentActor,
+    CurrentReads,
+)
 from app.rest.fields import Label
-from app.rest.pagination import Cursor, Page, PageSize, decode_cursor
+from app.rest.pagination import Cursor, Page, PageSize
 
 router = APIRouter(prefix="/api", tags=["keys"])
 admin_router = APIRouter(prefix="/api", tags=["admin"])
@@ -41,32 +53,32 @@ async def create_own_key(
     request: Request,
     body: KeyRequest,
     owner: Caller,
-    session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
 ) -> IssuedKey:
     """Create a key for the caller. It shares the caller's rate limit and has no more rights."""
     state = state_of(request)
-    key, secret = await keys.issue_own(
-        session,
-        peppers,
-        owner,
-        body,
-        actor,
-        default_limit=state[Settings].rate_limit,
-        signed_in=await _verify_siwe(session, owner, body.siwe, state),
-        new_wallets=state[NewWallets],
-        quotas=state[Quotas],
-    )
+    async with _change(request, owner, body.siwe) as (session, signed_in):
+        key, secret = await keys.issue_own(
+            session,
+            peppers,
+            owner,
+            body,
+            actor,
+            default_limit=state[Settings].rate_limit,
+            signed_in=signed_in,
+            new_wallets=state[NewWallets],
+            quotas=state[Quotas],
+        )
     return issued(key, secret)
 
 
-@router.get("/keys")
+@router.get("/keys", response_model=Page[KeyView])
 async def list_own_keys(
-    owner: Caller, session: Session, cursor: Cursor = None, limit: Limit = 100
-) -> Page[KeyView]:
+    owner: Caller, reads: CurrentReads, cursor: Cursor = None, limit: Limit = 100
+) -> Response:
     """List the caller's own keys: those of the same principal."""
-    return await _page(session, principal=owner.id, cursor=cursor, limit=limit)
+    return await key_listing.list_keys(reads, principal=owner.id, cursor=cursor, limit=limit)
 
 
 @router.delete("/keys")
@@ -86,7 +98,6 @@ async def rotate_own_key(
     request: Request,
     key_id: Label,
     owner: Caller,
-    session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
     body: OwnRotateRequest | None = None,
@@ -97,17 +108,18 @@ async def rotate_own_key(
     """
     state = state_of(request)
     options = body or OwnRotateRequest()
-    key, secret = await rotation.rotate_own(
-        session,
-        peppers,
-        owner,
-        key_id,
-        timedelta(seconds=options.overlap_seconds),
-        actor,
-        default_limit=state[Settings].rate_limit,
-        signed_in=await _verify_siwe(session, owner, options.siwe, state),
-        quotas=state[Quotas],
-    )
+    async with _change(request, owner, options.siwe) as (session, signed_in):
+        key, secret = await rotation.rotate_own(
+            session,
+            peppers,
+            owner,
+            key_id,
+            timedelta(seconds=options.overlap_seconds),
+            actor,
+            default_limit=state[Settings].rate_limit,
+            signed_in=signed_in,
+            quotas=state[Quotas],
+        )
     return issued(key, secret)
 
 
@@ -145,17 +157,19 @@ async def create_key(
     return issued(*await keys.issue(session, peppers, body, actor))
 
 
-@admin_router.get("/admin/keys")
+@admin_router.get("/admin/keys", response_model=Page[KeyView])
 async def list_keys(
     _: Admin,
-    session: Session,
+    reads: CurrentReads,
     tenant: Label | None = None,
     principal: Label | None = None,
     cursor: Cursor = None,
     limit: Limit = 100,
-) -> Page[KeyView]:
+) -> Response:
     """List all keys, or those of a tenant or principal."""
-    return await _page(session, principal=principal, tenant=tenant, cursor=cursor, limit=limit)
+    return await key_listing.list_keys(
+        reads, principal=principal, tenant=tenant, cursor=cursor, limit=limit
+    )
 
 
 @admin_router.patch("/admin/keys/{key_id}")
@@ -209,50 +223,23 @@ async def revoke_key(
     await revocation.revoke(session, key, actor, rotation_chain=rotation_chain)
 
 
-async def _verify_siwe(
-    session: Session, owner: Caller, proof: SIWEProof | None, state: AppState
-) -> bool:
-    """Whether the request has a SIWE message of the caller's wallet. Raises if it is not valid."""
-    if proof is None:
-        return False
-    await sign_in.require_siwe_of(
-        session,
-        owner,
-        proof.message,
-        proof.signature,
-        state[Settings],
-        state[ContractWallets],
-    )
-    return True
+@asynccontextmanager
+async def _change(
+    request: Request, owner: Principal, proof: SIWEProof | None
+) -> AsyncIterator[tuple[AsyncSession, bool]]:
+    """The transaction of a change, and whether the caller's wallet signed a SIWE message for it.
 
-
-async def _page(
-    session: Session,
-    *,
-    principal: str | None = None,
-    tenant: str | None = None,
-    cursor: str | None,
-    limit: int,
-) -> Page[KeyView]:
-    found = await keys.list_keys(
-        session,
-        principal=principal,
-        tenant=tenant,
-        after=decode_cursor(cursor) if cursor else None,
-        limit=limit,
-    )
-    return Page.of(found, limit, key=lambda key: key.id, view=view)
-
-
-def view(key: APIKey) -> KeyView:
-    """A key as lists show it."""
-    return KeyView.model_validate({**_columns(key), "state": keys.state(key, now())})
-
-
-def issued(key: APIKey, secret: str) -> IssuedKey:
-    """A new key with its secret, which is shown only once."""
-    return IssuedKey.model_validate({**_columns(key), "state": "active", "key": secret})
-
-
-def _columns(key: APIKey) -> dict[str, object]:
-    return {name: getattr(key, name) for name in KeyView.model_fields if name != "state"}
+    The message is verified first: that may take a call of the chain, during which no connection to
+    the database may be in use. Raises as `verify_siwe_of` and `consume_nonce` do.
+    """
+    state = state_of(request)
+    signed = None
+    if proof is not None:
+        signed = await sign_in.verify_siwe_of(
+            owner, proof.message, proof.signature, state[Settings], state[ContractWallets]
+        )
+    transaction = state[ChangeTransaction]
+    async with transaction(context_of(request.scope).wallet_proof) as session:
+        if signed is not None:
+            await tokens.consume_nonce(session, signed.nonce)
+        yield session, signed is not None

@@ -135,23 +135,12 @@ async def issue_own(
 
 
 async def list_keys(
-    session: AsyncSession,
-    *,
-    principal: str | None = None,
-    tenant: str | None = None,
-    after: str | None = None,
-    limit: int,
+    session: AsyncSession, *, tenant: str | None = None, limit: int
 ) -> Sequence[APIKey]:
-    """Keys ordered by id, of a principal, of a tenant, or all; one more than `limit` if there are
-    more. after: only keys whose ids come after this one.
-    """
-    query = select(APIKey).order_by(APIKey.id).limit(limit + 1)
-    if principal is not None:
-        query = query.where(APIKey.principal == principal)
+    """The first keys by id, of a tenant or of all, for the command line."""
+    query = select(APIKey).order_by(APIKey.id).limit(limit)
     if tenant is not None:
         query = query.where(APIKey.tenant == tenant)
-    if after is not None:
-        query = query.where(APIKey.id > after)
     return (await session.scalars(query)).all()
 
 

@@ -1,12 +1,10 @@
-"""Verifies that a SIWE message was signed for this gateway, and consumes its nonce."""
+"""Verifies that a SIWE message was signed for this gateway."""
 
-from datetime import datetime
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from app.access.identity import siwe, tokens
+from app.access.identity import siwe
 from app.access.identity.contract_wallets import ContractWallets, NotByKeyError
+from app.access.identity.siwe import SIWEMessage
 from app.core.errors import InvalidSignatureError, PermissionDeniedError, SignInDisabledError
 from app.core.request.principal import Principal
 from app.core.settings import Settings
@@ -25,16 +23,13 @@ def hosts(settings: Settings) -> frozenset[str]:
 
 
 async def verify_siwe(
-    session: AsyncSession,
-    message: str,
-    signature: str,
-    settings: Settings,
-    contract_wallets: ContractWallets,
-) -> tuple[str, datetime | None]:
-    """Verify a SIWE message and consume its nonce: its address and its expiration time.
+    message: str, signature: str, settings: Settings, contract_wallets: ContractWallets
+) -> SIWEMessage:
+    """Verify a SIWE message; the caller has to consume its nonce.
 
-    Raises InvalidSignatureError, StaleSignatureError, SpentSignatureError, SignInDisabledError; for
-    a contract wallet ContractWalletError and ChainUnavailableError.
+    Without a database session: a contract wallet takes a call of the chain, during which no
+    connection may be in use. Raises InvalidSignatureError, StaleSignatureError,
+    SignInDisabledError; for a contract wallet ContractWalletError and ChainUnavailableError.
     """
     verify = partial(
         siwe.verify,
@@ -48,27 +43,25 @@ async def verify_siwe(
         accepts=contract_wallets.accepts,
     )
     try:
-        parsed = verify()
+        return verify()
     except NotByKeyError as error:
         await contract_wallets.confirm(error)
-        parsed = verify()
-        if parsed.chain_id != settings.chain_id:
-            raise InvalidSignatureError(
-                f"A contract wallet is verified on the chain {settings.chain_id}; the SIWE message "
-                f"names {parsed.chain_id}."
-            ) from None
-    await tokens.consume_nonce(session, parsed.nonce)
-    return parsed.address, parsed.expiration_time
+    parsed = verify()
+    if parsed.chain_id != settings.chain_id:
+        raise InvalidSignatureError(
+            f"A contract wallet is verified on the chain {settings.chain_id}; the SIWE message "
+            f"names {parsed.chain_id}."
+        )
+    return parsed
 
 
-async def require_siwe_of(
-    session: AsyncSession,
+async def verify_siwe_of(
     owner: Principal,
     message: str,
     signature: str,
     settings: Settings,
     contract_wallets: ContractWallets,
-) -> None:
+) -> SIWEMessage:
     """Verify that the caller's own wallet has signed a SIWE message. Raises as `verify_siwe` does.
 
     Raises PermissionDeniedError if the caller is no wallet.
@@ -78,8 +71,9 @@ async def require_siwe_of(
             "A SIWE message in `siwe` is for wallets. Your key was issued by an operator: leave "
             "siwe out."
         )
-    address, _ = await verify_siwe(session, message, signature, settings, contract_wallets)
-    if address != owner.address:
+    parsed = await verify_siwe(message, signature, settings, contract_wallets)
+    if parsed.address != owner.address:
         raise InvalidSignatureError(
             "The SIWE message was signed by another wallet than the one that sends the request."
         )
+    return parsed

@@ -49,6 +49,9 @@ from app.core.request.principal import Principal
 from app.database.engine import Database, now
 from app.mlflow.client import MLflowClient
 
+# Models of a lineage, one after the other. Each keeps the ids of all before it, and shows them.
+MAX_GENERATIONS = 1000
+
 
 class Planner:
     """Checks a registration against MLflow and the registry, and plans it."""
@@ -186,6 +189,11 @@ class Planner:
                 f"There is no model {model_id!r} to improve on. Register the baseline first."
             )
         require_not_withdrawn(baseline, "be improved on")
+        if len(baseline.path) >= MAX_GENERATIONS:
+            raise UnprocessableError(
+                f"The model {model_id} is number {len(baseline.path)} of its lineage, which may "
+                f"have {MAX_GENERATIONS} one after the other. Register this model as a baseline."
+            )
         return baseline
 
 

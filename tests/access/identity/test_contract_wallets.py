@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from app.access.identity.contract_signatures import MULTICALL
 from app.access.identity.contract_wallets import MAX_SIGNATURE
 from app.access.identity.siwe import SIWEMessage
+from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
 from tests.support.ethereum_node import StandInNode, ethereum_node
 from tests.support.gateway import RunningGateway
@@ -229,6 +230,30 @@ def test_a_contract_signs_in_with_a_siwe_message_of_its_chain(
         else:
             problem = refused(response, 401, "signature_invalid")
             assert "on the chain 1; the SIWE message names 5" in problem["message"]
+
+
+def test_a_node_is_asked_while_no_database_connection_is_used(
+    node: WalletNode, start: Callable[..., RunningGateway]
+) -> None:
+    running = start(rpc_url=SecretStr(node.url), public_url=f"https://{HOST}")
+    wallet, database = Wallet(), running.service(Database)
+    with running.client() as client:
+        good(client.post("/api/keys", json={"name": "first"}, headers=wallet.headers()), 201)
+        key = good(client.get("/api/keys", headers=wallet.headers()))["items"][0]["id"]
+        used: list[int] = []
+        node.answer = lambda _: used.append(database.usage()[0])
+        bodies: dict[str, dict[str, Any]] = {
+            "/api/keys": {"name": "a"},
+            f"/api/keys/{key}/rotate": {},
+        }
+        for path, body in bodies.items():
+            nonce = good(client.get("/api/auth/nonce"))["nonce"]
+            # Not by its key, so that a contract might accept it.
+            body["siwe"] = siwe(wallet.address, nonce, chain_id=1)
+            response = client.post(path, json=body, headers=wallet.headers())
+            refused(response, 401, "signature_invalid")
+    assert used
+    assert set(used) == {0}
 
 
 def test_without_a_node_the_refusal_says_why(gateway: RunningGateway) -> None:

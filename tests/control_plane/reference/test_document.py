@@ -64,6 +64,8 @@ def request_models(kind: type[RequestModel] = RequestModel) -> Iterator[type[Req
         yield from request_models(one)
 
 
+# MLflow's versions are texts, and a number of 256 bits is often written as one.
+TEXTS_TOO = {"model_version", "chain_model_id"}
 WHOLE_NUMBERS = [
     pytest.param(model, name, id=f"{model.__name__} {name}")
     for model in request_models()
@@ -91,8 +93,13 @@ def test_the_bounds_of_every_number_are_stated(number: dict[str, Any]) -> None:
     assert {"minimum", "maximum"} <= set(number)
 
 
+@pytest.mark.parametrize("value", [True, "3"])
 @pytest.mark.parametrize(("model", "name"), WHOLE_NUMBERS)
-def test_no_whole_number_is_made_of_true(model: type[RequestModel], name: str) -> None:
+def test_no_whole_number_is_made_of_something_else(
+    model: type[RequestModel], name: str, value: object
+) -> None:
+    if name in TEXTS_TOO and isinstance(value, str):
+        return
     with pytest.raises(ValidationError) as refused:
-        model.model_validate({name: True})
+        model.model_validate({name: value})
     assert name in {error["loc"][0] for error in refused.value.errors()}

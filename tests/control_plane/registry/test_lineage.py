@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
+from app.control_plane.registry.planner import MAX_GENERATIONS
 from tests.support.gateway import RunningGateway
+from tests.support.responses import refused
+from tests.support.sql import sql
 from tests.support.training import Training
 
 GUIDES_ADDRESS = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
@@ -283,3 +286,21 @@ def test_a_private_baseline_is_visible_to_its_tenant_only(
     assert stranger.client.get(f"/api/contributors/{address}").status_code == 404
     assert stranger.get(f"/api/contributors/{address}/contributions")["items"] == []
     assert training.get(f"/api/contributors/{address}")["contributions"] == 1
+
+
+def test_a_lineage_has_a_bounded_length(gateway: RunningGateway, training: Training) -> None:
+    baseline = training.baseline(accuracy=0.8)
+    body = {
+        "run_id": training.run(accuracy=0.9),
+        "baseline_model_id": baseline["model_id"],
+        "contributor_address": GUIDES_ADDRESS,
+    }
+    sql(
+        gateway,
+        "UPDATE models SET path = array_fill(%s::text, array[%s]) WHERE model_id = %s",
+        "hkm_x",
+        MAX_GENERATIONS,
+        baseline["model_id"],
+    )
+    problem = refused(training.register("improved", **body), 422, "validation_failed")
+    assert "may have 1000 one after the other" in problem["message"]

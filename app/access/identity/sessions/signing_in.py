@@ -139,7 +139,8 @@ class SignIns:
             return principal_of(key, key.rate_limit), None
         assert body.message is not None
         assert body.signature is not None
-        address, until = await sign_in.verify_siwe(
-            transaction, body.message, body.signature, self._settings, self._contract_wallets
+        signed = await sign_in.verify_siwe(
+            body.message, body.signature, self._settings, self._contract_wallets
         )
-        return wallet_principal(address), until
+        await tokens.consume_nonce(transaction, signed.nonce)
+        return wallet_principal(signed.address), signed.expiration_time
