@@ -84,10 +84,11 @@ PUBLIC_API = (
 )
 # All pairs of method and path that need no credential.
 PUBLIC = PUBLIC_API | web.PUBLIC
-# Health checks are frequent, and must never be refused with 429.
-UNLIMITED = health.PUBLIC
+# Health checks are frequent, and must never be refused with 429. What the gateway itself says to
+# MLflow's web interface comes with every page, and costs nothing.
+UNLIMITED = health.PUBLIC | data_plane.UNCOUNTED
 # Beginnings of the paths of public files, which count on no limit.
-FILES: tuple[str, ...] = ()
+FILES = data_plane.FILES
 
 
 def create_app(settings: Settings | None = None) -> "Gateway":

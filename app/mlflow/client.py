@@ -8,6 +8,7 @@ same ways, and tests can hand in another transport.
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -18,6 +19,7 @@ from app.mlflow.responses import (
     error_code,
     is_missing,
     json_object,
+    require_success,
 )
 from app.mlflow.version import parse_version
 
@@ -88,6 +90,22 @@ class MLflowClient:
         if response.status_code == httpx.codes.NOT_FOUND:
             return False
         return bool(json_object(response).get("workspaces_enabled", False))
+
+    # --- its web interface ---
+
+    async def index_page(self) -> tuple[str, bytes]:
+        """GET /: the page of the web interface, and its media type."""
+        response = await self._http.get("/")
+        require_success(response)
+        return response.headers.get("content-type", "text/plain"), response.content
+
+    async def static_file(self, name: str) -> bytes | None:
+        """GET static-files/…: a file of the web interface; None if there is none of this name."""
+        response = await self._http.get(f"/static-files/{quote(name)}")
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        require_success(response)
+        return response.content
 
     # --- workspaces ---
 

@@ -30,8 +30,8 @@ def is_missing(response: httpx.Response) -> bool:
     return error_code(response) in MISSING
 
 
-def json_object(response: httpx.Response) -> dict[str, Any]:
-    """The JSON object of a successful response. Raises UpstreamError for any other response."""
+def require_success(response: httpx.Response) -> None:
+    """Raise UpstreamError unless the response is a success."""
     path = response.request.url.path
     if not response.is_success:
         known = known_fault(response.status_code, response.text)
@@ -43,12 +43,19 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
             f"MLflow responded with {response.status_code} to {path}. Try again; if it goes on, "
             "tell the operator the request id."
         )
+
+
+def json_object(response: httpx.Response) -> dict[str, Any]:
+    """The JSON object of a successful response. Raises UpstreamError for any other response."""
+    require_success(response)
     try:
         document = response.json()
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise UpstreamError(f"MLflow's response to {path} is not a JSON object.")
+        raise UpstreamError(
+            f"MLflow's response to {response.request.url.path} is not a JSON object."
+        )
     return document
 
 

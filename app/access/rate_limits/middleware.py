@@ -36,7 +36,8 @@ class RateLimit:
 
     It stands inside of `Identity`, which sets the principal.
 
-    unlimited: pairs of method and path whose anonymous requests are not limited.
+    unlimited: pairs of method and path whose requests are not limited if they are anonymous, or of
+        a session.
     files: beginnings of the paths of public files, which are not limited either.
     """
 
@@ -98,7 +99,7 @@ class RateLimit:
         if context.principal is not None:
             if context.principal.session is None:
                 self.admit(context, await resolve(self.hit(context)))
-            else:
+            elif (scope["method"], scope["path"]) not in self.unlimited:
                 await self._count_session(context, is_wallet=context.principal.address is not None)
         elif (scope["method"], scope["path"]) not in self.unlimited and not scope[
             "path"

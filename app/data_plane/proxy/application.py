@@ -1,6 +1,7 @@
 """The proxy of /api/mlflow: turns an authenticated request into one that MLflow may receive."""
 
 from typing import NoReturn
+from urllib.parse import parse_qs
 
 from starlette.types import Receive, Scope, Send
 
@@ -10,6 +11,7 @@ from app.core.errors import (
     BodyTooLargeError,
     InvalidParameterError,
     MLflowRefusalError,
+    UnauthenticatedError,
     UpstreamError,
 )
 from app.core.request.actor import Actor
@@ -28,6 +30,9 @@ from app.data_plane.proxy.body_policy import (
     rewrite_experiment,
     rewrite_query,
 )
+from app.data_plane.proxy.graphql_policy import MAX_REQUEST, checked_request
+from app.data_plane.proxy.interface.application import Interface
+from app.data_plane.proxy.interface.own_responses import OWN_RESPONSES
 from app.data_plane.proxy.json_fields import parse
 from app.data_plane.proxy.manifest import Match, Route, load_manifest
 from app.data_plane.proxy.otlp import MAX_SPANS, checked_spans, spans_type
@@ -46,10 +51,15 @@ WORKSPACE = b"x-mlflow-workspace"
 NOT_FOUND = 404
 # Bytes of the largest body of a route that neither takes an artifact nor has its body inspected.
 MAX_API_BODY = 8 * 1024 * 1024
-# The route of an artifact's content.
-ARTIFACT = "/api/2.0/mlflow-artifacts/artifacts/{artifact_path:path}"
+# Bytes of a file that the web interface uploads: MLflow takes no more, and reads it whole.
+MAX_FILE = 10 * 1024 * 1024
+HELP = "/api/2.0/mlflow/help"
 # Open without a credential: the list of routes is not secret, and a browser sends no key.
-PUBLIC = frozenset((method, f"{PREFIX.decode()}/api/2.0/mlflow/help") for method in ("GET", "HEAD"))
+PUBLIC = frozenset((method, PREFIX.decode() + HELP) for method in ("GET", "HEAD"))
+# Responses that need neither MLflow nor the database.
+UNCOUNTED = frozenset(("GET", PREFIX.decode() + pattern) for pattern in OWN_RESPONSES)
+# Where public files are: those of MLflow's web interface.
+FILES = (f"{PREFIX.decode()}/static-files/",)
 
 
 class Proxy:
@@ -78,6 +88,7 @@ class Proxy:
             if route.refused is None and "{" not in route.pattern
         }
         self.route_reference = RouteReference(self.manifest)
+        self.interface = Interface(mlflow)
         self.upstream = upstream
         self.workspaces = workspaces
         self.replay_guard = replay_guard
@@ -93,8 +104,11 @@ class Proxy:
         line = RequestLine.of(scope)
         match, target = self._match(line, context)
         route = match.route
-        if route.gateway:
+        if route.pattern == HELP:
             await self.route_reference(scope, receive, send)
+            return
+        if route.gateway:
+            await self.interface.respond(route, scope, receive, send)
             return
         if self.server_info is not None and route.pattern == SERVER_INFO:
             await self.server_info(scope, receive, send)
@@ -152,7 +166,7 @@ class Proxy:
         """
         match, target = self._match(line, context)
         route, principal = match.route, context.principal
-        if route.gateway or route.otlp or route.dataset or principal is None:
+        if route.needs_task or principal is None:
             return None
         if self.server_info is not None and route.pattern == SERVER_INFO:
             return None
@@ -201,13 +215,14 @@ class Proxy:
             match = self.manifest.match(line.method, decoded)
         route = match.route
         context.route = route.pattern
-        if not route.gateway:
-            assert context.principal is not None  # nothing else below /api/mlflow is public
+        if not route.public:
+            if context.principal is None:
+                raise UnauthenticatedError(f"{route.pattern} needs a credential.")
             assert route.scope is not None  # a refused route has no match
             context.principal.require(route.scope)
             if route.scope is Right.READ:
                 context.wallet_proof = None  # reading consumes no signature
-            if route.pattern == ARTIFACT:
+            if route.names_artifact:
                 check_name(match.parameters[0])
         return match, target
 
@@ -328,6 +343,22 @@ class Proxy:
             if payload.body is not body:
                 self._allow_new_default(request, line, context, route, workspace, body)
             request.body = payload.body
+        elif route.graphql:
+            body = await self.documents.receive(held, receive, limit=MAX_REQUEST)
+            media_type = context.headers.get(b"content-type", b"")
+            # A query takes far longer to parse than other text of its length.
+            request.body = await self.documents.work(
+                context,
+                8 * len(body),
+                checked_request,
+                body,
+                media_type,
+                workspace.default_experiment,
+            )
+        elif route.file:
+            for name in parse_qs(line.query.decode("latin-1")).get("path", []):
+                check_name(name)
+            request.body = await self.documents.receive(held, receive, limit=MAX_FILE)
         elif route.otlp:
             body = await self.documents.receive(held, receive, limit=MAX_SPANS)
             media_type = spans_type(context.headers.get(b"content-type", b""))
@@ -372,12 +403,13 @@ class Proxy:
             raise BodyTooLargeError(
                 f"The body of a request may have at most {self.max_upload} bytes."
             )
-        if size is not None and size > MAX_API_BODY and not route.artifact and not route.otlp:
+        unlimited = route.artifact or route.otlp or route.file
+        if size is not None and size > MAX_API_BODY and not unlimited:
             # MLflow keeps several copies of such a body in memory.
             raise BodyTooLargeError(
                 f"The body of this request may have at most {MAX_API_BODY} bytes."
             )
-        inspected = route.inspects_body or (route.method == "GET" and size != 0)
+        inspected = route.inspects_body or route.graphql or (route.method == "GET" and size != 0)
         if inspected and b"content-encoding" in context.headers:
             raise InvalidParameterError(
                 "The body of this request must be sent without Content-Encoding."

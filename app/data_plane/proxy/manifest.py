@@ -7,7 +7,7 @@ installed MLflow.
 
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import NamedTuple
 
@@ -21,9 +21,19 @@ REASONS = {
     "spends-money": "it belongs to the AI gateway, which spends its operator's money",
     "calls-out": "it makes servers call addresses of the caller's choice",
     "people": "it needs MLflow's own user accounts, which the gateway replaces",
-    "interface": "it serves MLflow's web interface, not its clients",
+    "interface": "MLflow's web interface works without it",
     "not-implemented": "MLflow itself does not implement it",
 }
+
+# Where MLflow's clients find its routes, and where its web interface does.
+MIRRORED, MIRRORS = "/api/", "/ajax-api/"
+NO_MIRROR = "no-mirror"
+# Marks without a value.
+FLAGS = frozenset(
+    {"artifact", "dataset", "file", "gateway", "graphql", "otlp", "public", NO_MIRROR}
+)
+# Those by which a request cannot take the fast path.
+NEED_TASK = frozenset({"dataset", "file", "gateway", "graphql", "otlp"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +62,12 @@ class Route:
     forbidden: fields of the body that must be empty.
     artifact: the body is an artifact, which MLflow accepts in any framing. On other routes it reads
         a chunked body as an empty one.
-    gateway: the gateway itself responds.
+    names_artifact: the first parameter of the path is the name of an artifact.
+    file: the body is a file, which MLflow reads whole; the query has its name.
+    graphql: the body is a GraphQL request.
+    gateway: the gateway itself responds. public: without a credential.
+    mirror: the same as a route below /api/, for MLflow's web interface.
+    needs_task: the gateway has to wait for something, or in a thread, before it can forward it.
     inspects_body: the body is JSON that the gateway has to parse, for one of the marks above.
     names_models_only: the body has to be parsed for `models` only. Most bodies of these routes, the
         most frequent ones, name none.
@@ -77,7 +92,13 @@ class Route:
     otlp: bool = False
     forbidden: tuple[str, ...] = ()
     artifact: bool = False
+    names_artifact: bool = False
+    file: bool = False
+    graphql: bool = False
     gateway: bool = False
+    public: bool = False
+    mirror: bool = False
+    needs_task: bool = False
     inspects_body: bool = False
     names_models_only: bool = False
 
@@ -167,7 +188,21 @@ def load_manifest() -> Manifest:
 
 
 def parse_routes(text: str) -> Iterator[Route]:
-    """The routes of a manifest's text. Raises ValueError that names a line which is not valid."""
+    """The routes of a manifest's text, with the mirrors of those below /api/.
+
+    Raises ValueError that names a line which is not valid.
+    """
+    listed = list(_listed_routes(text))
+    own_lines = {(route.method, route.pattern) for route, _ in listed}
+    for route, has_mirror in listed:
+        yield route
+        path = MIRRORS + route.pattern.removeprefix(MIRRORED)
+        if has_mirror and (route.method, path) not in own_lines:
+            yield replace(route, pattern=path, mirror=True)
+
+
+def _listed_routes(text: str) -> Iterator[tuple[Route, bool]]:
+    """The route of each line, and whether it has a mirror."""
     family, refused = "", None
     for number, line in enumerate(text.splitlines(), 1):
         columns = line.partition("#")[0].split()
@@ -181,9 +216,12 @@ def parse_routes(text: str) -> Iterator[Route]:
                     raise ValueError(f"unknown reason {refused!r}")  # noqa: TRY301 - caught below
             elif refused is not None:
                 method, pattern = columns
-                yield Route(method=method, pattern=pattern, family=family, refused=refused)
+                route = Route(method=method, pattern=pattern, family=family, refused=refused)
+                yield route, pattern.startswith(MIRRORED)
             else:
-                yield _open_route(family, *columns)
+                route = _open_route(family, *columns)
+                has_mirror = route.pattern.startswith(MIRRORED) and NO_MIRROR not in columns
+                yield route, has_mirror
         except (ValueError, TypeError) as error:
             raise ValueError(f"routes.txt, line {number}: {error}") from None
 
@@ -217,7 +255,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 tags.append(value)
             case "forbid":
                 forbidden.append(value)
-            case "artifact" | "dataset" | "gateway" | "otlp":
+            case _ if mark in FLAGS:
                 pass
             case _:
                 raise ValueError(f"unknown mark {mark!r}")
@@ -241,7 +279,12 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         otlp="otlp" in marks,
         forbidden=tuple(forbidden),
         artifact="artifact" in marks,
+        names_artifact=pattern.endswith("/mlflow-artifacts/artifacts/{artifact_path:path}"),
+        file="file" in marks,
+        graphql="graphql" in marks,
         gateway="gateway" in marks,
+        public="public" in marks,
+        needs_task=not NEED_TASK.isdisjoint(marks),
         inspects_body=others or bool(models),
         names_models_only=bool(models) and not others,
     )

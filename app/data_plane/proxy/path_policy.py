@@ -23,7 +23,7 @@ _ESCAPED_SLASH = re.compile(rb"%2[Ff]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # Routes that end in the name of an artifact; only they may contain an escaped slash or a ";".
 _ARTIFACT = re.compile(
-    rb"/api/2\.0/mlflow-artifacts/(?:artifacts|presigned|mpu/(?:create|complete|abort))/"
+    rb"/(?:ajax-)?api/2\.0/mlflow-artifacts/(?:artifacts|presigned|mpu/(?:create|complete|abort))/"
 )
 
 

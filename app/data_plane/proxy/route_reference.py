@@ -28,6 +28,10 @@ RATE_LIMIT = (
     " RateLimit-Limit, RateLimit-Remaining and RateLimit-Reset; a 429 has Retry-After with the"
     " seconds to wait, which MLflow's client obeys. GET /api/limits shows what is left."
 )
+MIRRORS = (
+    "MLflow's web interface, at /api/mlflow/, calls the routes below /api/ at the same paths below"
+    " /ajax-api/, with the same scopes."
+)
 EXAMPLE = """export MLFLOW_TRACKING_URI=https://<this server>/api/mlflow
 export MLFLOW_TRACKING_TOKEN=<your key>
 curl -H "Authorization: Bearer $MLFLOW_TRACKING_TOKEN" \\
@@ -78,11 +82,12 @@ def prefers_html(accept: str) -> bool:
 def reference(manifest: Manifest) -> dict[str, Any]:
     """All open routes by family, as a JSON document: method, path, scope, link and notes of each.
 
-    `link` is the path on the gateway, with `{…}` for parameters.
+    Mirrors are left out; a sentence describes them. `link` is the path on the gateway, with `{…}`
+    for parameters.
     """
     families: dict[str, list[dict[str, Any]]] = {}
     for route in manifest.routes:
-        if route.scope is not None:
+        if route.scope is not None and not route.mirror:
             families.setdefault(route.family, []).append(
                 {
                     "method": route.method,
@@ -97,6 +102,7 @@ def reference(manifest: Manifest) -> dict[str, Any]:
         "base": BASE,
         "authentication": list(AUTHENTICATION),
         "rate_limit": RATE_LIMIT,
+        "mirrors": MIRRORS,
         "mlflow_reference": MLFLOW_REFERENCE,
         "families": [{"name": name, "routes": routes} for name, routes in families.items()],
     }
@@ -121,6 +127,7 @@ routes of MLflow are not forwarded.</p>
 <p>Authenticate in one of these ways. The scope that a route needs is listed beside it.</p>
 <ul class="points">{ways}</ul>
 <p>{escape(document["rate_limit"])}</p>
+<p>{escape(document["mirrors"])}</p>
 <nav aria-label="Families of routes"><ul>{contents}</ul></nav>
 """
     main = f"""
@@ -165,8 +172,14 @@ def _notes(route: Route) -> list[str]:
     if route.artifact:
         notes.append("The body is the file; it is streamed.")
     notes.extend(f"{field} must be empty." for field in route.forbidden)
-    if route.gateway:
+    if route.file:
+        notes.append("The body is the file, of at most 10 MB; the query has its name.")
+    if route.graphql:
+        notes.append("Only the queries of the web interface.")
+    if route.pattern.endswith("/help"):
         notes.append("This page.")
+    elif route.gateway:
+        notes.append("The gateway itself responds.")
     return notes
 
 

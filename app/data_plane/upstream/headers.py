@@ -118,3 +118,33 @@ def without_caching(headers: RawHeaders) -> RawHeaders:
     kept = [item for item in headers if item[0] != b"cache-control"]
     kept.append((b"cache-control", b"no-store"))
     return kept
+
+
+# What a browser does with a response that it opens as a page: nothing in it runs, and the page has
+# no origin that it shares with the gateway's.
+_AS_DATA = (b"content-security-policy", b"default-src 'none'; sandbox")
+_DOWNLOAD = (b"content-disposition", b"attachment")
+
+
+def as_data(headers: RawHeaders) -> RawHeaders:
+    """The headers of a response that may be a file of a tenant: never a page or a script.
+
+    All tenants share the gateway's origin, on which browsers have sessions, and MLflow serves what
+    they upload under the media type of its name. JSON is not changed: no browser runs it.
+    """
+    media_type = next((value for name, value in headers if name == b"content-type"), b"").lower()
+    if media_type.startswith(b"application/json"):
+        return headers
+    kept = [item for item in headers if item[0] != b"content-security-policy"]
+    if b"script" in media_type:
+        # With `nosniff`, a page can load it as a script only under a media type of scripts.
+        kept = [item for item in kept if item[0] != b"content-type"]
+        kept.append((b"content-type", b"text/plain"))
+    if not any(
+        name == b"content-disposition" and value.lower().startswith(b"attachment")
+        for name, value in headers
+    ):
+        kept = [item for item in kept if item[0] != b"content-disposition"]
+        kept.append(_DOWNLOAD)
+    kept.append(_AS_DATA)
+    return kept

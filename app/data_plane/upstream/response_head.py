@@ -8,6 +8,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from app.core.errors import UpstreamProtocolError
 from app.data_plane.upstream.headers import (
     RawHeaders,
+    as_data,
     header_lines,
     response_headers,
     without_caching,
@@ -92,7 +93,7 @@ def _parse(head: bytes) -> ResponseHead:
         raise UpstreamProtocolError(
             "MLflow's response has both a Content-Length and a Transfer-Encoding."
         )
-    forwarded = without_caching(response_headers(collector.headers))
+    forwarded = as_data(without_caching(response_headers(collector.headers)))
     if status in STATUSES_WITHOUT_BODY:
         # uvicorn would expect a body of this length, and there is none.
         forwarded = [item for item in forwarded if item[0] != b"content-length"]

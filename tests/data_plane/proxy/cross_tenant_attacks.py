@@ -135,6 +135,49 @@ RESOLVE_VICTIM_ISSUE = {
     "name": "{attacker.unique.taken}",
 }
 
+
+def graphql(query: str, variables: Any) -> Attack:
+    """A GraphQL request. MLflow reports in the body that it found nothing, with status 200."""
+    return Attack(json={"query": query, "variables": variables}, may_succeed=True)
+
+
+RUN_FIELDS = "{apiError {message} run {info {runUuid runName} data {params {key value}}}}"
+# The page, its files, and what the gateway itself says in MLflow's place: the same to everybody.
+OWN_RESPONSES = (
+    "GET /",
+    "GET /ajax-api/2.0/mlflow/gateway-proxy",
+    "GET /ajax-api/2.0/mlflow/users/current",
+    "GET /ajax-api/3.0/mlflow/assistant/config",
+    "GET /ajax-api/3.0/mlflow/assistant/providers",
+    "GET /ajax-api/3.0/mlflow/roles/list",
+    "GET /ajax-api/3.0/mlflow/scorers/list",
+    "GET /ajax-api/3.0/mlflow/server-info",
+    "GET /ajax-api/3.0/mlflow/ui-telemetry",
+    "GET /ajax-api/3.0/mlflow/users/current/permissions",
+    "GET /ajax-api/3.0/mlflow/users/roles/list",
+)
+FILE_PATHS = [
+    "{victim.file_name}",
+    "../../../../{victim.tenant}/{victim.file}",
+    "%2e%2e/%2e%2e/%2e%2e/%2e%2e/{victim.tenant}/{victim.file}",
+    "..%5c..%5c{victim.file}",
+    "/workspaces/{victim.tenant}/{victim.file}",
+    "file:///workspaces/{victim.tenant}/{victim.file}",
+]
+
+
+def on_static_paths() -> list[Attack]:
+    """A public path from which each of these could lead elsewhere."""
+    paths = ("x.js", "../get-artifact", "%2e%2e/api/2.0/mlflow/experiments/search", "..%2fgraphql")
+    return [Attack(path={"path": path}) for path in (*paths, *ARTIFACT_PATHS)]
+
+
+TRACE_ARTIFACT = [
+    Attack(query={"request_id": trace, **path})
+    for trace in ("{victim.trace}", "{victim.trace_v2}", "{victim.trace_otlp}")
+    for path in ({}, {"path": "traces.json"}, {"path": "../artifacts/traces.json"})
+] + [Attack(query={"request_id": "{attacker.trace}", "path": path}) for path in FILE_PATHS]
+
 # --- the table ---
 
 ATTACKS: dict[str, list[Attack]] = {
@@ -713,5 +756,97 @@ ATTACKS: dict[str, list[Attack]] = {
     "DELETE /api/3.0/mlflow/label-schemas/delete": [
         Attack(json={"schema_id": "{victim.schema}"}, may_succeed=True),
         Attack(query={"schema_id": "{victim.schema}"}, may_succeed=True),
+    ],
+    # the web interface
+    **{
+        name: [*OTHER_WORKSPACE, Attack(query={"username": "{victim.tenant}"}, may_succeed=True)]
+        for name in OWN_RESPONSES
+    },
+    "GET /static-files/{path:path}": on_static_paths(),
+    "POST /graphql": [
+        graphql(
+            "query($i: MlflowGetRunInput!) {mlflowGetRun(input: $i) " + RUN_FIELDS + "}",
+            {"i": {"runId": "{victim.run}"}},
+        ),
+        graphql(
+            "query($i: MlflowGetRunInput!) {mlflowGetRun(input: $i) " + RUN_FIELDS + "}",
+            {"i": {"runUuid": "{victim.run}", "runId": "{attacker.run}"}},
+        ),
+        graphql(
+            "query($i: MlflowGetExperimentInput!) {mlflowGetExperiment(input: $i)"
+            " {apiError {message} experiment {name artifactLocation tags {key value}}}}",
+            {"i": {"experimentId": "{victim.experiment}"}},
+        ),
+        *(
+            graphql(
+                kind + "($i: MlflowSearchRunsInput!) {mlflowSearchRuns(input: $i)"
+                " {runs {info {runUuid runName} modelVersions {name source}}}}",
+                {"i": {"experimentIds": ["{victim.experiment}", "{attacker.experiment}"]}},
+            )
+            for kind in ("query", "mutation")
+        ),
+        graphql(
+            "query($i: MlflowListArtifactsInput!) {mlflowListArtifacts(input: $i)"
+            " {rootUri files {path}}}",
+            {"i": {"runId": "{victim.run}"}},
+        ),
+        graphql(
+            "query($i: MlflowListArtifactsInput!) {mlflowListArtifacts(input: $i)"
+            " {rootUri files {path}}}",
+            {"i": {"runId": "{attacker.run}", "path": "../../../../{victim.tenant}"}},
+        ),
+        graphql(
+            "query($i: MlflowSearchModelVersionsInput!) {mlflowSearchModelVersions(input: $i)"
+            " {modelVersions {name source description}}}",
+            {"i": {"filter": "name = '{victim.registered}'"}},
+        ),
+        graphql(
+            "query($i: MlflowGetMetricHistoryBulkIntervalInput!)"
+            " {mlflowGetMetricHistoryBulkInterval(input: $i) {metrics {key value runId}}}",
+            {"i": {"runIds": ["{victim.run}"], "metricKey": "{victim.key.metric}"}},
+        ),
+        graphql(
+            "mutation($i: MlflowSearchDatasetsInput!) {mlflowSearchDatasets(input: $i)"
+            " {datasetSummaries {name digest}}}",
+            {"i": {"experimentIds": ["{victim.experiment}"]}},
+        ),
+    ],
+    "GET /get-artifact": [
+        *(Attack(query={"run_id": "{victim.run}", "path": path}) for path in FILE_PATHS),
+        *(Attack(query={"run_uuid": "{attacker.run}", "path": path}) for path in FILE_PATHS),
+        Attack(query={"run_id": ["{victim.run}", "{attacker.run}"], "path": "{victim.file_name}"}),
+    ],
+    "GET /model-versions/get-artifact": [
+        Attack(query={**VERSION_1, "path": "{victim.file_name}"}),
+        Attack(query={**VERSION_1, "version": "2", "path": "MLmodel"}),
+        *(
+            Attack(query={"name": "{attacker.registered}", "version": "1", "path": path})
+            for path in FILE_PATHS
+        ),
+    ],
+    "POST /ajax-api/2.0/mlflow/experiments/search-datasets": in_body(
+        {"experiment_ids": ["{victim.experiment}"]},
+        {"experimentIds": ["{attacker.experiment}", "{victim.experiment}"]},
+        may_succeed=True,
+    ),
+    "GET /ajax-api/2.0/mlflow/get-trace-artifact": TRACE_ARTIFACT,
+    "GET /ajax-api/3.0/mlflow/get-trace-artifact": TRACE_ARTIFACT,
+    "GET /ajax-api/2.0/mlflow/logged-models/{model_id}/artifacts/files": [
+        Attack(VICTIM_MODEL, query={"artifact_file_path": "MLmodel"}),
+        *(Attack(ATTACKER_MODEL, query={"artifact_file_path": path}) for path in FILE_PATHS),
+    ],
+    "GET /ajax-api/2.0/mlflow/metrics/get-history-bulk": in_query(
+        {"run_id": "{victim.run}", "metric_key": "{victim.key.metric}"},
+        {"run_id": ["{attacker.run}", "{victim.run}"], "metric_key": "{victim.key.metric}"},
+        may_succeed=True,
+    ),
+    "POST /ajax-api/2.0/mlflow/upload-artifact": [
+        Attack(query={"run_uuid": "{victim.run}", "path": "{victim.file_name}"}, content=b"x"),
+        *(
+            Attack(query={"run_uuid": "{attacker.run}", "path": path}, content=b"overwritten")
+            # The others name a file of the attacker's own, whatever they look like.
+            for path in FILE_PATHS[1:]
+            if "%5c" not in path
+        ),
     ],
 }

@@ -90,7 +90,9 @@ def newcomer(gateway: RunningGateway) -> Iterator[httpx.Client]:
 MARKED = {
     f"{route.method} {route.pattern}"
     for route in load_manifest().routes
-    if route.experiments or route.experiment_queries or route.experiment_header
+    # A mirror is marked as its twin is.
+    if not route.mirror
+    and (route.experiments or route.experiment_queries or route.experiment_header)
 }
 BODIES = {
     "POST /api/2.0/mlflow/runs/create": {"experiment_id": "0"},
@@ -127,6 +129,7 @@ BODIES = {
     "POST /api/3.0/mlflow/issues": {"experiment_id": "0", "name": "n", "description": "d"},
     "POST /api/3.0/mlflow/issues/search": {"experiment_id": "0"},
     "POST /api/3.0/mlflow/label-schemas/create": label_schema("0", "s", "i"),
+    "POST /ajax-api/2.0/mlflow/experiments/search-datasets": {"experiment_ids": ["0"]},
 }
 QUERIES = {
     "GET /api/2.0/mlflow/experiments/get": {"experiment_id": "0"},

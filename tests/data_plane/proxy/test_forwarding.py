@@ -231,15 +231,12 @@ def test_chunked_json_is_understood(client: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/api/mlflow",
-        "/api/mlflow/",
         "/api/mlflow/nothing",
         "/api/mlflow/api/2.0/mlflow/runs/get/",
         "/api/mlflow/api/2.0/mlflow/runs/get/more",
         "/api/mlflow/api/2.0/mlflow/runs/nothing",
-        "/api/mlflow/static-files/index.html",
+        "/api/mlflow/build/index.html",
         "/api/nothing",
-        "/nothing",
     ],
 )
 def test_a_missing_path_is_a_json_error(client: httpx.Client, path: str) -> None:

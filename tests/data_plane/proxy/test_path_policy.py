@@ -122,7 +122,8 @@ def test_a_query_with_bytes_that_break_a_request_line_is_refused(query: bytes) -
 
 
 def test_every_artifact_route_accepts_an_escaped_slash() -> None:
-    routes = [r for r in load_manifest().routes if ":path" in r.pattern and r.refused is None]
+    open_routes = [r for r in load_manifest().routes if r.refused is None and not r.public]
+    routes = [route for route in open_routes if ":path" in route.pattern]
     assert any(route.artifact for route in routes)
     for route in routes:
         stem = route.pattern.partition("{")[0]

@@ -19,8 +19,13 @@ from tests.data_plane.proxy.cross_tenant_attacks import ATTACKS
 from tests.data_plane.proxy.mlflow_documents import trace_location
 from tests.data_plane.proxy.tenant_fixture_data import FILES, V2, V3, TenantData, create_tenant_data
 from tests.support.gateway import RunningGateway
+from tests.support.tab import OWN, SIGN_IN
 
 OPEN_ROUTES = [route for route in load_manifest().routes if route.refused is None]
+TWINS = [route for route in OPEN_ROUTES if not route.mirror]
+MIRRORS = [route for route in OPEN_ROUTES if route.mirror]
+# Who attacks, and which routes.
+Attacker = tuple[TenantData, list[Route]]
 
 
 class Rows(NamedTuple):
@@ -247,8 +252,21 @@ def mentions(victim: TenantData, body: Any) -> bool:
     )
 
 
+def attack_route(name: str, victim: TenantData, attacker: TenantData) -> None:
+    """Send all attacks on a route; on a mirror, those on its twin."""
+    attacks = ATTACKS.get(name) or ATTACKS[name.replace(" /ajax-api/", " /api/")]
+    assert attacks
+    for attack in attacks:
+        request = fill_in_attack(name, attack, victim, attacker)
+        for workspace in (None, victim.tenant):
+            response = send(attacker, request, workspace)
+            description = f"{request} → {response.status_code} {response.text}"
+            assert request.may_succeed or response.status_code >= 400, description
+            assert leaked(victim, request, response) == set(), description
+
+
 def test_every_open_route_is_attacked() -> None:
-    assert {f"{route.method} {route.pattern}" for route in OPEN_ROUTES} == set(ATTACKS)
+    assert {f"{route.method} {route.pattern}" for route in TWINS} == set(ATTACKS)
     assert all(ATTACKS.values())
 
 
@@ -293,7 +311,7 @@ def test_the_victim_has_one_of_everything(
     }
 
 
-@pytest.mark.parametrize("route", OPEN_ROUTES, ids=lambda route: f"{route.method} {route.pattern}")
+@pytest.mark.parametrize("route", TWINS, ids=lambda route: f"{route.method} {route.pattern}")
 def test_nothing_of_the_other_tenant_is_read_or_changed(
     route: Route,
     victim: TenantData,
@@ -303,15 +321,38 @@ def test_nothing_of_the_other_tenant_is_read_or_changed(
     database: Any,
     artifacts: Path,
 ) -> None:
-    name = f"{route.method} {route.pattern}"
-    requests = [fill_in_attack(name, attack, victim, attacker) for attack in ATTACKS[name]]
-    assert requests
-    for request in requests:
-        for workspace in (None, victim.tenant):
-            response = send(attacker, request, workspace)
-            description = f"{request} → {response.status_code} {response.text}"
-            assert request.may_succeed or response.status_code >= 400, description
-            assert leaked(victim, request, response) == set(), description
+    attack_route(f"{route.method} {route.pattern}", victim, attacker)
+    assert rows_of(database, victim.tenant) == stored_before.rows
+    assert files_of(artifacts, victim.tenant) == stored_before.files
+
+
+@pytest.fixture(scope="module", params=["key", "session"])
+def second_attacker(gateway: RunningGateway, request: pytest.FixtureRequest) -> Iterator[Attacker]:
+    """An attacker who has not yet stored anything, and attacks with its key or in a browser."""
+    tenant = f"attacker-by-{request.param}"
+    key = gateway.key(tenant)
+    with gateway.client(key) as client:
+        data = create_tenant_data(client, tenant)
+        if request.param == "key":
+            yield data, MIRRORS
+        else:
+            del client.headers["Authorization"]
+            assert client.post(SIGN_IN, json={"key": key}, headers=OWN).status_code == 201
+            client.headers.update(OWN)
+            yield data, OPEN_ROUTES
+
+
+def test_nothing_is_read_or_changed_through_mirrors_or_in_a_session(
+    victim: TenantData,
+    second_attacker: Attacker,
+    stored_before: Stored,
+    view_before: dict[str, Any],
+    database: Any,
+    artifacts: Path,
+) -> None:
+    data, routes = second_attacker
+    for route in routes:
+        attack_route(f"{route.method} {route.pattern}", victim, data)
     assert rows_of(database, victim.tenant) == stored_before.rows
     assert files_of(artifacts, victim.tenant) == stored_before.files
 

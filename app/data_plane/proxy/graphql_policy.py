@@ -1,0 +1,210 @@
+"""The GraphQL policy: which queries of MLflow's web interface are forwarded.
+
+MLflow executes GraphQL in the tenant's workspace, so what a query can reach is the tenant's own.
+But a short query can be long work, and the schema has more than the interface uses. So a request is
+one operation, of named root fields, within bounds, whose values are all in its variables: there the
+gateway can replace experiment 0.
+
+The query is read by graphql-core, with which MLflow reads it too: no query can mean one thing here
+and another there.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from app.core.errors import InvalidParameterError
+from app.data_plane.proxy.json_fields import parse
+
+if TYPE_CHECKING:
+    from graphql import language
+
+# Bytes of a request. Those of the interface have some 2 KB.
+MAX_REQUEST = 64 * 1024
+# Of a query: tokens, levels of fields, fields after fragments have been inserted, aliases, and
+# fields of the root.
+MAX_TOKENS = 2000
+MAX_DEPTH = 8
+MAX_FIELDS = 300
+MAX_ALIASES = 8
+MAX_ROOT_FIELDS = 4
+# The fields of the root by the kind of the operation. MLflow declares two searches as mutations.
+ROOT_FIELDS = {
+    "query": frozenset(
+        {
+            "mlflowGetExperiment",
+            "mlflowGetMetricHistoryBulkInterval",
+            "mlflowGetRun",
+            "mlflowListArtifacts",
+            "mlflowSearchModelVersions",
+            "mlflowSearchRuns",
+        }
+    ),
+    "mutation": frozenset({"mlflowSearchDatasets", "mlflowSearchRuns"}),
+}
+# The name of a type, which Apollo's client requests in each object. Other names that begin with two
+# underscores are introspection.
+TYPE_NAME = "__typename"
+# Fields of variables with ids of experiments.
+EXPERIMENTS = ("experimentId", "experimentIds")
+_DEFAULT = ("0", 0)
+
+
+def checked_request(body: bytes, content_type: bytes, default_experiment: str) -> bytes:
+    """The GraphQL request to forward; experiment 0 is replaced by the tenant's Default.
+
+    body: the same bytes are returned unless something has to be replaced. Raises
+    InvalidParameterError.
+    """
+    if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        raise InvalidParameterError("A GraphQL request has the Content-Type application/json.")
+    document = parse(body)
+    query, variables = document.get("query"), document.get("variables")
+    if not isinstance(query, str):
+        raise InvalidParameterError("A GraphQL request has its query in the field `query`.")
+    if not isinstance(variables, dict | None):
+        raise InvalidParameterError("The variables of a GraphQL request must be a JSON object.")
+    check_query(query)
+    places = list(_experiments(variables or {}))
+    for node, name in places:
+        value = node[name]
+        node[name] = (
+            [default_experiment if _is_default(item) else item for item in value]
+            if isinstance(value, list)
+            else default_experiment
+        )
+    return json.dumps(document).encode() if places else body
+
+
+@lru_cache(32)
+def check_query(query: str) -> None:
+    """Raise InvalidParameterError for a query that is not forwarded.
+
+    The interface sends few different ones, so that those that passed are remembered.
+    """
+    # Imported only if needed: it takes as much memory as a tenth of the gateway.
+    from graphql import GraphQLError, language
+
+    try:
+        document = language.parse(query, no_location=True, max_tokens=MAX_TOKENS)
+    except GraphQLError as error:
+        raise InvalidParameterError(f"The GraphQL query is not valid: {error.message}") from None
+    except RecursionError:
+        raise InvalidParameterError("The GraphQL query is nested too deeply.") from None
+    operations = []
+    fragments: dict[str, language.FragmentDefinitionNode] = {}
+    for definition in document.definitions:
+        if isinstance(definition, language.OperationDefinitionNode):
+            operations.append(definition)
+        elif isinstance(definition, language.FragmentDefinitionNode):
+            if definition.name.value in fragments:
+                raise InvalidParameterError("The GraphQL query has two fragments of one name.")
+            fragments[definition.name.value] = definition
+        else:
+            raise InvalidParameterError("A GraphQL query consists of operations and fragments.")
+    if len(operations) != 1:
+        raise InvalidParameterError("A GraphQL request has exactly one operation.")
+    _check_operation(operations[0], fragments)
+
+
+def _check_operation(
+    operation: "language.OperationDefinitionNode",
+    fragments: "Mapping[str, language.FragmentDefinitionNode]",
+) -> None:
+    from graphql import language
+
+    allowed = ROOT_FIELDS.get(operation.operation.value, frozenset())
+    roots = operation.selection_set.selections
+    if len(roots) > MAX_ROOT_FIELDS:
+        raise InvalidParameterError(
+            f"A GraphQL query may have at most {MAX_ROOT_FIELDS} fields at its root."
+        )
+    for root in roots:
+        if not isinstance(root, language.FieldNode) or root.name.value not in allowed:
+            names = ", ".join(sorted(allowed)) or "none"
+            raise InvalidParameterError(
+                f"The root of a GraphQL {operation.operation.value} has only these fields: {names}."
+            )
+    for variable in operation.variable_definitions:
+        if variable.default_value is not None:
+            raise InvalidParameterError("A variable of a GraphQL query has no default value.")
+    _Bounds(fragments).check(operation.selection_set)
+
+
+class _Bounds:
+    """Counts what a query selects, with its fragments inserted."""
+
+    def __init__(self, fragments: "Mapping[str, language.FragmentDefinitionNode]") -> None:
+        self._fragments = fragments
+        self._fields = self._aliases = 0
+
+    def check(self, selections: "language.SelectionSetNode", depth: int = 1) -> None:
+        """Raises InvalidParameterError. depth: levels of fields and fragments, so that fragments
+        that contain each other end too."""
+        from graphql import language
+
+        if depth > MAX_DEPTH:
+            raise InvalidParameterError(
+                f"A GraphQL query may have at most {MAX_DEPTH} levels of fields and fragments."
+            )
+        for node in selections.selections:
+            self._fields += 1
+            if self._fields > MAX_FIELDS:
+                raise InvalidParameterError(
+                    f"A GraphQL query may select at most {MAX_FIELDS} fields."
+                )
+            if isinstance(node, language.FieldNode):
+                self._check_field(node, is_root=depth == 1)
+                inner = node.selection_set
+            elif isinstance(node, language.InlineFragmentNode):
+                inner = node.selection_set
+            else:
+                assert isinstance(node, language.FragmentSpreadNode)
+                fragment = self._fragments.get(node.name.value)
+                if fragment is None:
+                    raise InvalidParameterError(
+                        f"The GraphQL query has no fragment {node.name.value!r}."
+                    )
+                inner = fragment.selection_set
+            if inner is not None:
+                self.check(inner, depth + 1)
+
+    def _check_field(self, field: "language.FieldNode", *, is_root: bool) -> None:
+        from graphql import language
+
+        if field.name.value.startswith("__") and field.name.value != TYPE_NAME:
+            raise InvalidParameterError("The gateway does not forward GraphQL introspection.")
+        if field.alias is not None:
+            self._aliases += 1
+            if self._aliases > MAX_ALIASES:
+                raise InvalidParameterError(
+                    f"A GraphQL query may have at most {MAX_ALIASES} aliases."
+                )
+        if field.arguments and not is_root:
+            raise InvalidParameterError("Only fields at the root of a query take arguments.")
+        for argument in field.arguments:
+            if not isinstance(argument.value, language.VariableNode):
+                raise InvalidParameterError(
+                    "The values of a GraphQL query belong in its variables: "
+                    f"{argument.name.value}: $input."
+                )
+
+
+def _experiments(node: Any) -> Iterator[tuple[dict[str, Any], str]]:
+    """The fields of variables that name experiment 0, and the objects that have them."""
+    if isinstance(node, list):
+        for child in node:
+            yield from _experiments(child)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name in EXPERIMENTS and any(
+                map(_is_default, value if isinstance(value, list) else [value])
+            ):
+                yield node, name
+            else:
+                yield from _experiments(value)
+
+
+def _is_default(value: object) -> bool:
+    return value in _DEFAULT and not isinstance(value, bool)
