@@ -249,7 +249,11 @@ def test_an_open_page_checks_without_a_network(
     expect(page.get_by_role("status")).to_contain_text("This attestation holds")
     assert shown(page) == reported(attestation, known=known)
     page.get_by_role("button", name="Send it to the gateway, to check it too").click()
-    expect(page.get_by_role("status")).to_contain_text("cannot be reached")
+    expect(page.get_by_role("alert")).to_contain_text("The gateway did not check it: it cannot be")
+    page.get_by_text("The log, to see whether it was revoked").click()
+    page.get_by_role("button", name="Read the log of this gateway").click()
+    expect(page.get_by_role("alert")).to_contain_text("The log cannot be read")
+    assert verdict(page).startswith("This attestation holds")
 
 
 def test_the_saved_page_checks_from_a_disk_and_cannot_send(

@@ -88,12 +88,19 @@
 
     #on(name, event, act) {
       this.#part(name)?.addEventListener(event, async (details) => {
+        this.#part("trouble").hidden = true;
         try {
           await act(details);
         } catch (error) {
           this.#fail(error);
         }
       });
+    }
+
+    /** What the gateway did not do leaves the results of the browser as they are. */
+    #complain(error) {
+      this.#part("trouble").textContent = reason(error);
+      this.#part("trouble").hidden = false;
     }
 
     #listen() {
@@ -123,8 +130,8 @@
       });
       this.#on("attestors", "change", () => this.#check());
       this.#on("keys", "change", () => this.#check());
-      this.#on("ask", "click", () => this.#ask());
-      this.#on("read-log", "click", ({ target }) => this.#readLog(target));
+      this.#on("ask", "click", () => this.#ask().catch((error) => this.#complain(error)));
+      this.#on("read-log", "click", ({ target }) => this.#readLog(target).catch((error) => this.#complain(error)));
       this.#on("link", "click", ({ target }) => this.#copyLink(target));
       const zone = this.#part("drop");
       if (!zone) return;
@@ -241,7 +248,9 @@
     async #readLog(button) {
       const label = button.textContent;
       const get = async (path) => {
-        const response = await fetch(`/api/attestations/log${path}`, { credentials: "omit", headers: { Accept: "application/json" } });
+        const headers = { Accept: "application/json" };
+        const response = await fetch(`/api/attestations/log${path}`, { credentials: "omit", headers }).catch(() => null);
+        if (response === null) throw new DocumentError("The log cannot be read: the gateway cannot be reached.");
         if (!response.ok) throw new DocumentError(`The log cannot be read: the gateway responds with status ${response.status}.`);
         return response.json();
       };
