@@ -18,6 +18,8 @@ from app.control_plane.reference.openapi import can_be_not_found, example, opera
 from app.core.request.principal import Scope
 from app.main import PUBLIC
 from app.standalone.mlflow import ChildMLflow
+from app.web.routes import PUBLIC as PAGES
+from app.web.routes import ROUTES
 from tests.control_plane.openapi_document import DOCUMENT, OPERATIONS
 from tests.support.gateway import RunningGateway
 from tests.support.responses import refused
@@ -54,12 +56,12 @@ def test_an_admin_endpoint_needs_the_scope_admin(
 
 def test_every_public_path_exists() -> None:
     undescribed = {(method, path) for method, path in PUBLIC - set(OPERATIONS) if method != "HEAD"}
-    assert undescribed == {
-        ("GET", "/"),
+    assert undescribed == PAGES | {
         ("GET", "/docs"),
         ("GET", "/openapi.json"),
         ("GET", "/api/mlflow/api/2.0/mlflow/help"),
     }
+    assert {path for _, path in PAGES} <= {getattr(route, "path", None) for route in ROUTES}
 
 
 def test_a_public_path_has_public_methods_only() -> None:
