@@ -7,6 +7,7 @@ everything.
 from collections.abc import Awaitable, Iterable
 from dataclasses import asdict
 from inspect import isclass
+from typing import get_origin
 from urllib.parse import parse_qsl
 
 from fastapi.dependencies.models import Dependant
@@ -25,14 +26,17 @@ def refuse_unknown(routes: Iterable[BaseRoute]) -> None:
     """Make the routes refuse, with 422, what they do not know."""
     for route in routes:
         if isinstance(route, Route):
-            names = _names(route.dependant) if isinstance(route, APIRoute) else []
+            names = _names(route.dependant) if isinstance(route, APIRoute) else {}
             route.app = _KnownOnly(route.app, names)
 
 
 class _KnownOnly:
-    """ASGI middleware of one route. known: the names of its query parameters."""
+    """ASGI middleware of one route.
 
-    def __init__(self, app: ASGIApp, known: list[str]) -> None:
+    known: the names of its query parameters, each with whether it may be given several times.
+    """
+
+    def __init__(self, app: ASGIApp, known: dict[str, bool]) -> None:
         self.app = app
         self.known = known
 
@@ -47,8 +51,8 @@ class _KnownOnly:
         seen: set[str] = set()
         for name, _ in parse_qsl(query, keep_blank_values=True):
             if name not in self.known:
-                problem = unknown_name(name, self.known) if self.known else _NONE_KNOWN
-            elif name in seen:
+                problem = unknown_name(name, list(self.known)) if self.known else _NONE_KNOWN
+            elif name in seen and not self.known[name]:
                 problem = "is given more than once"
             else:
                 seen.add(name)
@@ -67,15 +71,15 @@ class _KnownOnly:
             )
 
 
-def _names(dependant: Dependant) -> list[str]:
-    """The query parameters of an endpoint and of its dependencies."""
-    names: list[str] = []
+def _names(dependant: Dependant) -> dict[str, bool]:
+    """The query parameters of an endpoint and of its dependencies: see `_KnownOnly`."""
+    names: dict[str, bool] = {}
     for field in dependant.query_params:
         kind = field.field_info.annotation
         if isclass(kind) and issubclass(kind, BaseModel):
-            names += [one.alias or name for name, one in kind.model_fields.items()]
+            names |= {one.alias or name: False for name, one in kind.model_fields.items()}
         else:
-            names.append(field.alias)
+            names[field.alias] = get_origin(kind) is list
     for dependency in dependant.dependencies:
-        names += _names(dependency)
+        names |= _names(dependency)
     return names

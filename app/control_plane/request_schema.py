@@ -1,6 +1,7 @@
 """The JSON Schema of an endpoint's requests, which says what is valid in an error message."""
 
 import asyncio
+from copy import copy
 from typing import Any
 
 from fastapi.openapi.utils import get_openapi
@@ -25,7 +26,10 @@ class RequestSchemas:
 
 
 def _schema(route: APIRoute) -> Schema:
-    document = get_openapi(title=route.path, version="", routes=[route])
+    # Pages are not described in the API's document, and their errors need the schema all the same.
+    described = copy(route)
+    described.include_in_schema = True
+    document = get_openapi(title=route.path, version="", routes=[described])
     operations: dict[str, Any] = document["paths"][route.path_format]
     operation = next(iter(operations.values()))
     parts: dict[str, Schema] = {}

@@ -82,7 +82,11 @@ def number(value: float, digits: int = 4) -> str:
         # Zeros after the point are not significant: 0.00123 has three digits.
         before = math.floor(math.log10(abs(value))) + 1 if abs(value) < 1 else whole
         text = f"{value:,.{max(digits - before, 0 if whole >= digits else 1)}f}"
-        text = text.rstrip("0").rstrip(".") if "." in text else text
+        if "." in text:
+            # Three decimals of a fraction, so that 0.85 and 0.881 stand below each other.
+            fewest = 3 if 0.1 <= abs(value) < 1 else 0
+            kept = len(text.rstrip("0")) - text.index(".") - 1
+            text = f"{value:,.{max(kept, fewest)}f}"
     else:
         text = f"{value:.{digits - 1}e}".replace("e-0", "e-").replace("e+0", "e+")
     return text.replace("-", MINUS)

@@ -1,4 +1,8 @@
 """The pages that every page links to."""
 
 # The name and path of each, in their order.
-NAVIGATION = (("Verify", "/verify"), ("API", "/docs"))
+NAVIGATION = (
+    ("Models", "/models"),
+    ("Verify", "/verify"),
+    ("API", "/docs"),
+)

@@ -1,5 +1,6 @@
 """Renders pages: Jinja2 templates in one frame, which escape all values."""
 
+import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -84,11 +85,24 @@ def page(
     *,
     status: int = 200,
     headers: Mapping[str, str] | None = None,
+    compress: bool = False,
     **values: Any,
 ) -> HTMLResponse:
     """A page as the response to a request: see `render`.
 
-    Never stored: it depends on who is signed in.
+    Never stored: it depends on who is signed in. compress: only for pages without anything secret,
+    whose length could betray it (the attack BREACH).
     """
     sent = HEADERS | {"cache-control": "no-store"} | dict(headers or {})
-    return HTMLResponse(render(request.scope, template, **values), status, sent)
+    body = render(request.scope, template, **values).encode()
+    if compress:
+        sent["vary"] = "accept-encoding"
+        if "gzip" in request.headers.get("accept-encoding", ""):
+            sent["content-encoding"] = "gzip"
+            body = gzip.compress(body, 4)
+    return HTMLResponse(body, status, sent)
+
+
+def query(values: Mapping[str, Any]) -> str:
+    """A query string, with its question mark."""
+    return f"?{urlencode(values)}"

@@ -105,6 +105,33 @@ _NEWEST_BY_MODEL = Statement(
 )
 
 
+_newest_summaries = (
+    select(*_COLUMNS, Attestation.number)
+    .where(Attestation.model_id == _asked.c.model_id, _VISIBLE)
+    .order_by(Attestation.number.desc())
+    .limit(bindparam("each"))
+    .lateral("newest")
+)
+_SUMMARIES_BY_MODEL = Statement(
+    select(_newest_summaries)
+    .select_from(_asked.join(_newest_summaries, true()))
+    .order_by(_newest_summaries.c.number.desc())
+)
+
+
+async def summaries_by_model(
+    reads: Reads, model_ids: Sequence[str], principal: Principal, *, each: int
+) -> dict[str, list[AttestationSummary]]:
+    """Each model's newest attestations that a principal may see, newest first, at most `each`."""
+    found: dict[str, list[AttestationSummary]] = {model_id: [] for model_id in model_ids}
+    rows = await reads.all(
+        _SUMMARIES_BY_MODEL, model_ids=model_ids, own=principal.tenant, each=each
+    )
+    for row in rows:
+        found[row.model_id].append(AttestationSummary.model_validate(row))
+    return found
+
+
 async def newest_by_model(
     reads: Reads, model_ids: Sequence[str], principal: Principal
 ) -> dict[str, list[str]]:

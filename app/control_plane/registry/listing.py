@@ -1,6 +1,7 @@
 """The list of models, and one model, as endpoints read them."""
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import ColumnElement, and_, bindparam, or_, select
 from starlette.responses import Response
@@ -8,13 +9,13 @@ from starlette.responses import Response
 from app.control_plane.contributors.models import Contribution
 from app.control_plane.contributors.service import read_shares
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.schemas import ModelFilter, ModelView
+from app.control_plane.registry.schemas import ModelFilter, ModelSummary, ModelView
 from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
 from app.core.errors import NotFoundError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
-from app.rest.listing import Listing, by_number, read_page
+from app.rest.listing import Listing, by_number, load_page, read_page
 
 VISIBLE = or_(~Model.private, Model.tenant == bindparam("own"))
 _ONE = Statement(select(*columns_of(Model)).where(Model.model_id == bindparam("model_id"), VISIBLE))
@@ -49,6 +50,23 @@ async def show_model(
 
 async def list_models(reads: Reads, conditions: ModelFilter, principal: Principal) -> Response:
     """A page of the models that meet the conditions and that a principal may see."""
+    listing, values = _listing_of(conditions)
+    return await read_page(reads, listing, model_summary, own=principal.tenant, **values)
+
+
+async def load_models(
+    reads: Reads, conditions: ModelFilter, principal: Principal
+) -> tuple[list[ModelSummary], str | None]:
+    """The same as objects, and the cursor of the next page if there is one."""
+    listing, values = _listing_of(conditions)
+    items, following = await load_page(
+        reads, listing, model_summary, own=principal.tenant, **values
+    )
+    return [model for model, _ in items], following
+
+
+def _listing_of(conditions: ModelFilter) -> tuple[Listing, dict[str, Any]]:
+    """The list with these conditions, and the values to read it with."""
     values = {
         name: value
         for name, value in conditions.model_dump(exclude={"cursor", "limit"}).items()
@@ -58,15 +76,11 @@ async def list_models(reads: Reads, conditions: ModelFilter, principal: Principa
         values["token"] = conditions.token.upper()
     if conditions.contributor is not None:
         values["contributor"] = checksum_address(conditions.contributor)
-    return await read_page(
-        reads,
-        _listing(frozenset(values)),
-        model_summary,
-        cursor=conditions.cursor,
-        limit=conditions.limit,
-        own=principal.tenant,
+    return _listing(frozenset(values)), {
+        "cursor": conditions.cursor,
+        "limit": conditions.limit,
         **values,
-    )
+    }
 
 
 @cache

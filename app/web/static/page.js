@@ -1,4 +1,5 @@
-// What every page can do with scripts: copy what a button or a box of lines names.
+// What pages can do with scripts: copy what a button or a box of lines names, and show the model
+// that a page is about where its lineage is wider than the window.
 
 function copies(button, text) {
   button.addEventListener("click", async () => {
@@ -26,5 +27,13 @@ if (navigator.clipboard) {
     button.setAttribute("aria-label", "Copy these lines");
     copies(button, () => lines.querySelector("code").textContent);
     lines.append(button);
+  }
+}
+
+for (const model of document.querySelectorAll("svg [aria-current]")) {
+  const box = model.closest(".scroll");
+  const { left, right } = model.getBoundingClientRect();
+  if (right > box.getBoundingClientRect().right) {
+    box.scrollLeft = (left + right - box.clientWidth) / 2 - box.getBoundingClientRect().left;
   }
 }

@@ -1,0 +1,108 @@
+"""The model pages in Chromium: in both themes, narrow and wide, without a problem."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from app.standalone.mlflow import ChildMLflow
+from tests.support.browser import (
+    THEMES,
+    WIDTHS,
+    Browser,
+    accessibility_problems,
+    screenshot,
+    scrolls_sideways,
+)
+from tests.support.gateway import RunningGateway
+from tests.support.grown_lineage import Lineage, grow
+from tests.support.training import Training
+
+
+@pytest.fixture(scope="module")
+def registry(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[tuple[RunningGateway, str, Lineage]]:
+    """A gateway whose registry has one lineage, a key of its tenant, and the lineage."""
+    with RunningGateway(new_database(), mlflow_server.url) as gateway:
+        key = gateway.key("acme")
+        with gateway.client(key) as client:
+            yield gateway, key, grow(Training(client, "acme"))
+
+
+def test_every_page_reads_well_in_both_themes_narrow_and_wide(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, key, lineage = registry
+    pages = {
+        "home": "/",
+        "models": "/models",
+        "models-none": "/models?type=none",
+        "model": f"/models/{lineage.best}",
+        "model-baseline": f"/models/{lineage.line[0]}",
+        "model-withdrawn": f"/models/{lineage.withdrawn}",
+        "lineage": f"/models/{lineage.best}/lineage",
+        "compare": f"/models/compare?ids={','.join([*lineage.line, lineage.branch])}",
+        "error": "/models/none",
+    }
+    problems = []
+    with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
+        visitor.expect("404 /models/none")
+        for name, path in pages.items():
+            for theme in THEMES:
+                for width in WIDTHS:
+                    page = visitor.page(path, theme=theme, width=width)
+                    problems += [(name, theme, width, one) for one in accessibility_problems(page)]
+                    if scrolls_sideways(page):
+                        problems.append((name, theme, width, "scrolls sideways"))
+                    screenshot(page, f"{name}-{theme}-{width}")
+                    page.close()
+    assert problems == []
+
+
+def test_what_is_short_can_be_copied_as_a_whole(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, key, lineage = registry
+    with browser.visitor(
+        gateway.url,
+        {"X-API-Key": key},
+        permissions=["clipboard-read", "clipboard-write"],
+    ) as visitor:
+        page = visitor.page(f"/models/{lineage.best}")
+        page.click(f'button[data-copy="{lineage.best}"]')
+        assert page.evaluate("navigator.clipboard.readText()") == lineage.best
+        page.click("pre.paste button >> nth=-1")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied.splitlines()[1] == f"hokusai models show {lineage.best}"
+
+
+def test_one_follows_a_lineage_and_compares_models_with_the_keyboard(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, key, lineage = registry
+    with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
+        page = visitor.page(f"/models/{lineage.best}")
+        page.focus(f'svg.lineage a[href="/models/{lineage.branch}"]')
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"**/models/{lineage.branch}")
+        page.goto("/models")
+        for model_id in (lineage.best, lineage.branch):
+            page.focus(f'input[value="{model_id}"]')
+            page.keyboard.press("Space")
+        page.keyboard.press("Enter")
+        page.wait_for_url("**/models/compare?**")
+        assert page.locator("table.compare thead a").count() == 2
+
+
+def test_the_filters_can_be_used_without_scripts(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, key, lineage = registry
+    with browser.visitor(gateway.url, {"X-API-Key": key}, java_script_enabled=False) as visitor:
+        page = visitor.page("/models")
+        page.select_option("select[name=kind]", "baseline")
+        page.click("form.filters button")
+        links = page.locator("td a")
+        assert [link.get_attribute("href") for link in links.all()] == [
+            f"/models/{lineage.line[0]}"
+        ]
