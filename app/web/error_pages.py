@@ -6,7 +6,7 @@ from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.web.rendering import HEADERS, Frame, render
+from app.web.rendering import HEADERS, render
 
 # Paths of MLflow's pages. All others below /api/ are for programs.
 MLFLOW_PAGES = ("/api/mlflow", "/api/mlflow/")
@@ -19,8 +19,8 @@ _REPLACED = frozenset({b"content-type", b"content-length", b"www-authenticate"})
 class ErrorPages:
     """ASGI middleware around the whole gateway.
 
-    It replaces the response with an error to a browser that navigates. Where a page needs a
-    credential, it leads to the page on which one signs in.
+    It replaces the response with an error to a browser that navigates. A redirection to the page on
+    which one signs in, which `Identity` makes of an error, keeps its status and gets no body.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -69,11 +69,8 @@ class _PageSender:
     async def _send_page(self, start: Message) -> None:
         headers = [one for one in start["headers"] if one[0] not in _REPLACED]
         headers += [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-        status = start["status"]
-        if status == HTTPStatus.UNAUTHORIZED and self._scope["method"] in ("GET", "HEAD"):
-            status, body = HTTPStatus.SEE_OTHER, b""
-            headers.append((b"location", Frame.of(self._scope).sign_in.encode()))
-        else:
+        status, body = start["status"], b""
+        if status != HTTPStatus.SEE_OTHER:
             problem = json.loads(self._body)
             body = render(self._scope, "error.html", problem=problem).encode()
         headers.append((b"content-type", b"text/html; charset=utf-8"))
