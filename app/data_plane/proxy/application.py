@@ -1,4 +1,7 @@
-"""The proxy of /api/mlflow: turns an authenticated request into one that MLflow may receive."""
+"""The proxy of /api/mlflow: turns an authenticated request into one that MLflow may receive.
+
+Longer than most files here: it is the one list of what a request goes through on its way.
+"""
 
 from typing import NoReturn
 from urllib.parse import parse_qs

@@ -4,6 +4,8 @@ uvicorn's own protocol drops the body of a request that asks for an upgrade and 
 as another request, takes trailers for headers, does not bound a head in bytes or seconds, and
 resets the connection under a response that leaves a body unread. Whatever is refused here gets an
 error in the gateway's one shape, and the connection is closed.
+
+Longer than most files here: uvicorn calls one object for all that happens on a connection.
 """
 
 import asyncio
