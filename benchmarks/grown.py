@@ -36,6 +36,13 @@ READS: dict[str, str] = {
     "of a name": "/api/models?name=model-7",
     "of a token": "/api/models?token=token-1",
     "of a run": "/api/models?run_id=8f14e45fceea167a5a36dedd4bea2543",
+    "of a metric": "/api/models?metric=accuracy",
+    "of no metric": "/api/models?metric=none",
+    "by value": "/api/models?metric=accuracy&sort=highest",
+    "by value, of a rare kind": "/api/models?metric=accuracy&sort=lowest&kind=tokenized",
+    "by improvement": "/api/models?metric=accuracy&sort=improvement",
+    "by improvement, of a contributor": "/api/models?metric=accuracy&sort=improvement"
+    f"&contributor={CONTRIBUTOR}",
     "of a contributor": f"/api/models?contributor={CONTRIBUTOR}",
     "of a contributor and kind": f"/api/models?contributor={CONTRIBUTOR}&kind=tokenized",
     "lineage, large": f"/api/models/{ROOT}/lineage",

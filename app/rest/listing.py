@@ -5,6 +5,7 @@ checked on at most `EXAMINED` entries, so that a page may have fewer entries tha
 none, while `next` leads on. Rows are loaded in batches until the page has `MAX_BYTES`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from starlette.responses import Response
 
 from app.database.reads import Reads, Statement
-from app.rest.pagination import decode_cursor, decode_number, encode_cursor
+from app.rest.pagination import decode_cursor, decode_number, encode_cursor, wrong_list_error
 
 View = TypeVar("View", bound=BaseModel)
 
@@ -63,6 +64,26 @@ def by_number(column: Any, *, descending: bool = True) -> Order:
 def by_text(column: Any) -> Order:
     """The order of a list by a unique text."""
     return Order((column,), lambda cursor: (decode_cursor(cursor),), _first, descending=False)
+
+
+def by_value(value: Any, column: Any, *, descending: bool) -> Order:
+    """The order of a list by a number that is not unique, then by a unique whole number."""
+    return Order((value, column), _value_and_number, _joined, descending)
+
+
+def _value_and_number(cursor: str) -> tuple[float, int]:
+    value, _, number = decode_cursor(cursor).partition(" ")
+    try:
+        parsed = float(value)
+    except ValueError:
+        parsed = math.nan
+    if not (math.isfinite(parsed) and number.isascii() and number.isdecimal() and len(number) < 19):
+        raise wrong_list_error()
+    return parsed, int(number)
+
+
+def _joined(values: Sequence[Any]) -> str:
+    return f"{values[0]!r} {values[1]}"
 
 
 def _first(values: Sequence[Any]) -> str:

@@ -62,7 +62,14 @@ def listed(page: str) -> list[str]:
 
 
 def test_the_table_has_what_the_api_lists(acme: Training, lineage: Lineage) -> None:
-    for query in ("", "?kind=baseline", "?name=churn-lite", f"?contributor={CONTRIBUTORS[1]}"):
+    for query in (
+        "",
+        "?kind=baseline",
+        "?name=churn-lite",
+        f"?contributor={CONTRIBUTORS[1]}",
+        "?metric=accuracy&sort=highest",
+        "?metric=accuracy&sort=improvement",
+    ):
         page = text(acme.client, f"/models{query}")
         items = acme.get(f"/api/models{query}")["items"]
         assert items

@@ -3,19 +3,19 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, or_, select
+from sqlalchemy import ColumnElement, Double, and_, bindparam, literal_column, or_, select
 from starlette.responses import Response
 
 from app.control_plane.contributors.models import Contribution
 from app.control_plane.contributors.service import read_shares
-from app.control_plane.registry.models import Model
+from app.control_plane.registry.models import PRIMARY_IMPROVEMENT, PRIMARY_VALUE, Model
 from app.control_plane.registry.schemas import ModelFilter, ModelSummary, ModelView
 from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
-from app.core.errors import NotFoundError
+from app.core.errors import NotFoundError, UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
-from app.rest.listing import Listing, by_number, load_page, read_page
+from app.rest.listing import Listing, Order, by_number, by_value, load_page, read_page
 
 VISIBLE = or_(~Model.private, Model.tenant == bindparam("own"))
 _ONE = Statement(select(*columns_of(Model)).where(Model.model_id == bindparam("model_id"), VISIBLE))
@@ -29,8 +29,17 @@ _CONDITIONS: dict[str, ColumnElement[bool]] = {
         ("name", Model.mlflow_name),
         ("tenant", Model.tenant),
         ("type", Model.model_type),
+        ("metric", Model.primary_metric),
         ("kind", Model.kind),
     )
+}
+_VALUE: ColumnElement[float] = literal_column(PRIMARY_VALUE, Double)
+_IMPROVEMENT: ColumnElement[float] = literal_column(PRIMARY_IMPROVEMENT, Double)
+# By the names of the orders: of the models with one `metric`.
+_ORDERS: dict[str, Order] = {
+    "highest": by_value(_VALUE, Model.number, descending=True),
+    "lowest": by_value(_VALUE, Model.number, descending=False),
+    "improvement": by_value(_IMPROVEMENT, Model.number, descending=True),
 }
 _CONTRIBUTED = Contribution.address == bindparam("contributor")
 _COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path"])
@@ -76,7 +85,13 @@ def _listing_of(conditions: ModelFilter) -> tuple[Listing, dict[str, Any]]:
         values["token"] = conditions.token.upper()
     if conditions.contributor is not None:
         values["contributor"] = checksum_address(conditions.contributor)
-    return _listing(frozenset(values)), {
+    order = values.pop("sort")
+    if order != "newest" and conditions.metric is None:
+        raise UnprocessableError(
+            f"sort={order} needs `metric`, the name of a metric: values of different metrics "
+            "cannot be compared."
+        )
+    return _listing(frozenset(values), order), {
         "cursor": conditions.cursor,
         "limit": conditions.limit,
         **values,
@@ -84,8 +99,10 @@ def _listing_of(conditions: ModelFilter) -> tuple[Listing, dict[str, Any]]:
 
 
 @cache
-def _listing(filters: frozenset[str]) -> Listing:
+def _listing(filters: frozenset[str], order: str) -> Listing:
     chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
+    if order != "newest":
+        return _sorted(filters, _ORDERS[order])
     if "contributor" in filters:
         return Listing(
             by_number(Contribution.model_number),
@@ -102,4 +119,22 @@ def _listing(filters: frozenset[str]) -> Listing:
         Model.number,
         within=chosen[:1],
         fits=[VISIBLE, *chosen[1:]],
+    )
+
+
+def _sorted(filters: frozenset[str], order: Order) -> Listing:
+    """The models with one metric, in the order of its value or improvement."""
+    fits = [_CONDITIONS[name] for name in _CONDITIONS if name in filters and name != "metric"]
+    if "contributor" in filters:
+        # Not EXISTS, for which PostgreSQL might read all of the address.
+        contributed = select(Contribution.id).where(
+            _CONTRIBUTED, Contribution.model_number == Model.number
+        )
+        fits.append(contributed.limit(1).scalar_subquery().is_not(None))
+    return Listing(
+        order,
+        _COLUMNS,
+        Model.number,
+        within=[_CONDITIONS["metric"], order.columns[0].is_not(None)],
+        fits=[VISIBLE, *fits],
     )

@@ -9,6 +9,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.engine import Base, now
 
+# SQL of what lists are sorted by: the value of a model's primary metric, and its improvement. JSON
+# has no number that is not finite, so that each can be converted.
+PRIMARY_VALUE = "((metrics ->> primary_metric)::double precision)"
+PRIMARY_IMPROVEMENT = "(((delta -> primary_metric) ->> 'improvement')::double precision)"
+
 
 class Token(Base):
     """A token id, in upper case, and the tenant that holds it: only that one adds versions to it.
@@ -59,6 +64,9 @@ class Model(Base):
         Index("models_by_kind", "kind", "number"),
         Index("models_by_tenant", "tenant", "number"),
         Index("models_by_run", "run_id", "number"),
+        Index("models_by_metric", "primary_metric", "number"),
+        Index("models_by_value", "primary_metric", text(PRIMARY_VALUE), "number"),
+        Index("models_by_improvement", "primary_metric", text(PRIMARY_IMPROVEMENT), "number"),
     )
 
     model_id: Mapped[str] = mapped_column(primary_key=True)

@@ -33,6 +33,7 @@ from app.rest.pagination import Cursor, PageSize
 from app.rest.request_model import RequestModel
 
 ModelKind = Literal["baseline", "improved", "tokenized"]
+ModelOrder = Literal["newest", "highest", "lowest", "improvement"]
 
 # For JSON Schema: of `model_uri` and `run_id` one is a string and the other null, as
 # `_exactly_one_model` checks.
@@ -290,6 +291,13 @@ class ModelFilter(BaseModel):
     token: Label | None = Field(default=None, description="A token id, in any casing.")
     name: Label | None = Field(default=None, description="The registered model in MLflow.")
     run_id: Label | None = Field(default=None, description="The run that made the model.")
+    metric: Label | None = Field(default=None, description="The primary_metric.")
+    sort: ModelOrder = Field(
+        default="newest",
+        description="`highest` or `lowest`: by the value of `metric`, which has to be given. "
+        "`improvement`: by how much `metric` became better than that of the baseline, of those "
+        "models that have one.",
+    )
     cursor: Cursor = None
     limit: PageSize = 100
 

@@ -9,7 +9,13 @@ from starlette.responses import Response
 from app.control_plane.attestations.listing import newest_by_model, summaries_by_model
 from app.control_plane.registry.lineage import show_lineage
 from app.control_plane.registry.listing import load_models, show_model
-from app.control_plane.registry.schemas import LineageView, ModelFilter, ModelKind, ModelView
+from app.control_plane.registry.schemas import (
+    LineageView,
+    ModelFilter,
+    ModelKind,
+    ModelOrder,
+    ModelView,
+)
 from app.core.errors import UnprocessableError
 from app.core.request.principal import Principal
 from app.database.reads import Reads
@@ -30,6 +36,13 @@ ON_PAGE = 20
 # Models of a lineage on the page of one model, and on its own page.
 IN_PART, IN_WHOLE = 40, 300
 MOST_COMPARED = 8
+# The orders of the list, as the form names them.
+ORDERS: dict[ModelOrder, str] = {
+    "newest": "newest first",
+    "highest": "highest value first",
+    "lowest": "lowest value first",
+    "improvement": "largest improvement first",
+}
 
 
 class PageFilter(ModelFilter):
@@ -64,6 +77,7 @@ async def list_models(
         compress=True,
         rows=[row_of(model, attestations[model.model_id]) for model in models],
         kinds=get_args(ModelKind),
+        orders=ORDERS,
         conditions=conditions,
         chosen=chosen,
         following=query(chosen | {"cursor": following}) if following else None,

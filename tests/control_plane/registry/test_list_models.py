@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.rest.pagination import encode_cursor
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training
@@ -109,3 +110,66 @@ def test_an_unknown_model_is_not_found(training: Training) -> None:
     for path in ("hkm_absent", f"hkm_{secrets.token_urlsafe(16)}/lineage", "%C3%A4"):
         response = training.client.get(f"/api/models/{path}")
         assert (response.status_code, response.json()["reason"]) == (404, "not_found")
+
+
+def test_models_with_a_metric_are_sorted_by_its_value_or_improvement(
+    quiet: RunningGateway,
+) -> None:
+    with Training.of(quiet) as made:
+        metric = f"auc_{secrets.token_hex(4)}"
+
+        def value(number: float) -> str:
+            run = made.run(**{metric: number, "other": -number})
+            model: str = made.registered(
+                "baseline", run_id=run, model_type="t", primary_metric=metric
+            )["model_id"]
+            return model
+
+        def improved(on: str, number: float, address: str) -> str:
+            model: str = made.registered(
+                "improved",
+                run_id=made.run(**{metric: number}),
+                baseline_model_id=on,
+                contributor_address=address,
+            )["model_id"]
+            return model
+
+        low, same, high = value(0.5), value(0.9), value(0.9)
+        small = improved(same, 0.92, ADDRESS)
+        large = improved(low, 0.7, OTHER)
+        worse = improved(high, 0.1, ADDRESS)
+        cases: list[tuple[dict[str, Any], list[str]]] = [
+            ({}, [worse, large, small, high, same, low]),
+            ({"sort": "highest"}, [small, high, same, large, low, worse]),
+            ({"sort": "lowest"}, [worse, low, large, same, high, small]),
+            ({"sort": "improvement"}, [large, small, worse]),
+            ({"sort": "highest", "kind": "baseline"}, [high, same, low]),
+            ({"sort": "improvement", "contributor": ADDRESS}, [small, worse]),
+        ]
+        for conditions, expected in cases:
+            query = {"metric": metric, **conditions}
+            assert [one["model_id"] for one in made.models(**query)] == expected, conditions
+            found: list[str] = []
+            cursor: str | None = ""
+            while cursor is not None:
+                page = made.client.get(
+                    "/api/models",
+                    params=query | {"limit": 2} | ({"cursor": cursor} if cursor else {}),
+                ).json()
+                found += [model["model_id"] for model in page["items"]]
+                cursor = page["next"]
+            assert found == expected, conditions
+
+
+@pytest.mark.parametrize("sort", ["highest", "lowest", "improvement"])
+def test_an_order_by_value_needs_a_metric(training: Training, sort: str) -> None:
+    response = training.client.get("/api/models", params={"sort": sort})
+    assert response.status_code == 422
+    assert "needs `metric`" in response.json()["message"]
+
+
+@pytest.mark.parametrize("position", ["1", "nan 1", "inf 2", "0.5 -1", "0.5 x", "0.5 1 2", " "])
+def test_a_cursor_of_another_list_is_refused(training: Training, position: str) -> None:
+    query = {"metric": "accuracy", "sort": "highest", "cursor": encode_cursor(position)}
+    response = training.client.get("/api/models", params=query)
+    assert (response.status_code, response.json()["reason"]) == (400, "invalid_parameter")
