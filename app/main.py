@@ -48,6 +48,7 @@ from app.control_plane.registry.presence import Presence
 from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.service import AttestationsByModel
+from app.control_plane.registry.sources import Sources
 from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
@@ -134,11 +135,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     )
     workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
     presence = Presence(database, mlflow)
-    evidence = EvidenceCollector(database, mlflow, workspaces, presence)
+    sources = Sources(database, mlflow, workspaces, presence)
+    evidence = EvidenceCollector(sources)
     log_signer = LogSigner(attestor, settings.retired_attestors)
     attestation_issuer = AttestationIssuer(database, evidence, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
-    planner = Planner(database, mlflow, workspaces, presence)
+    planner = Planner(sources)
     registrations = Registrations(
         database,
         mlflow,

@@ -73,6 +73,7 @@ ROUTERS = (
     attestations.contributors,
     attestations.well_known,
     minting.router,
+    minting.requests,
     mint_approvals.router,
     health.router,
 )

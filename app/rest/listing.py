@@ -6,7 +6,7 @@ none, while `next` leads on. Rows are loaded in batches until the page has `MAX_
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -149,6 +149,64 @@ class Listing:
         """The position of the last entry that is examined, if there are that many."""
         query = select(*self.order.columns).where(*within).order_by(*self.order.terms)
         return Statement(query.offset(EXAMINED - 1).limit(1))
+
+
+class FilteredListing:
+    """A list by a unique number, newest first, that callers filter: a `Listing` for each choice.
+
+    number: the column with the number. columns: as `Listing` has them.
+    visible: SQL, whether the caller may see an entry.
+    conditions: by the names of filters, each with an index that begins with the column. The one
+        that is likely to select the fewest comes first, and decides which index is used.
+    elsewhere: the filters whose entries another table has: its column with the number, and the
+        condition.
+    """
+
+    def __init__(
+        self,
+        number: Any,
+        columns: Sequence[Any],
+        *,
+        visible: ColumnElement[bool],
+        conditions: Mapping[str, ColumnElement[bool]],
+        elsewhere: Mapping[str, tuple[Any, ColumnElement[bool]]],
+    ) -> None:
+        self._number = number
+        self._columns = columns
+        self._visible = visible
+        self._conditions = conditions
+        self._elsewhere = elsewhere
+        self._listings: dict[frozenset[str], Listing] = {}
+
+    def by(self, names: Iterable[str]) -> Listing:
+        """The listing with the conditions of these filters."""
+        filters = frozenset(names)
+        if filters not in self._listings:
+            self._listings[filters] = self._make(filters)
+        return self._listings[filters]
+
+    def _make(self, filters: frozenset[str]) -> Listing:
+        chosen = [condition for name, condition in self._conditions.items() if name in filters]
+        for name, (number, condition) in self._elsewhere.items():
+            if name in filters:
+                return Listing(
+                    by_number(number),
+                    self._columns,
+                    self._number,
+                    within=[condition],
+                    rows_fit=lambda number: (
+                        select(and_(self._visible, *chosen))
+                        .where(self._number == number)
+                        .scalar_subquery()
+                    ),
+                )
+        return Listing(
+            by_number(self._number),
+            self._columns,
+            self._number,
+            within=chosen[:1],
+            fits=[self._visible, *chosen[1:]],
+        )
 
 
 async def read_page(

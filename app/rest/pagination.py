@@ -3,7 +3,7 @@
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from typing import Annotated, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +13,17 @@ T = TypeVar("T")
 Row = TypeVar("Row")
 PageSize = Annotated[int, Field(ge=1, le=1000, description="How many entries, at most.")]
 Cursor = Annotated[str | None, Field(max_length=200, description="`next` of the page before.")]
+
+
+class PageRequest(BaseModel):
+    """Which page of a list is wanted; as query parameters. A list's filters extend it."""
+
+    cursor: Cursor = None
+    limit: PageSize = 100
+
+    def conditions(self) -> dict[str, Any]:
+        """The filters that are given, by their names."""
+        return self.model_dump(exclude={"cursor", "limit"}, exclude_none=True)
 
 
 class Page(BaseModel, Generic[T]):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from eth_hash.auto import keccak
 
 from app.control_plane.attestations import eip712
-from app.control_plane.attestations.eip712 import TypedData, Types
+from app.control_plane.attestations.eip712 import TypedData, Types, fields
 
 if TYPE_CHECKING:
     # At run time it would load the settings, which an offline verifier does without.
@@ -23,17 +23,10 @@ ZERO_BYTES32 = "0x" + "00" * 32
 VERSION = 2
 PRIMARY_TYPE = "Attest"
 TYPES: Types = {
-    PRIMARY_TYPE: [
-        {"name": "version", "type": "uint16"},
-        {"name": "schema", "type": "bytes32"},
-        {"name": "recipient", "type": "address"},
-        {"name": "time", "type": "uint64"},
-        {"name": "expirationTime", "type": "uint64"},
-        {"name": "revocable", "type": "bool"},
-        {"name": "refUID", "type": "bytes32"},
-        {"name": "data", "type": "bytes"},
-        {"name": "salt", "type": "bytes32"},
-    ]
+    PRIMARY_TYPE: fields(
+        "uint16 version, bytes32 schema, address recipient, uint64 time, uint64 expirationTime, "
+        "bool revocable, bytes32 refUID, bytes data, bytes32 salt"
+    )
 }
 
 

@@ -17,13 +17,15 @@ from app.core.ethereum import parse_signature, recover
 Fields = list[dict[str, str]]
 Types = dict[str, Fields]
 
+
+def fields(members: str) -> Fields:
+    """The fields of a structure, from its members as EIP-712's encodeType writes them."""
+    pairs = (member.split() for member in members.split(","))
+    return [{"name": name, "type": kind} for kind, name in pairs]
+
+
 _DOMAIN = "EIP712Domain"
-_DOMAIN_FIELDS: Fields = [
-    {"name": "name", "type": "string"},
-    {"name": "version", "type": "string"},
-    {"name": "chainId", "type": "uint256"},
-    {"name": "verifyingContract", "type": "address"},
-]
+_DOMAIN_FIELDS = fields("string name, string version, uint256 chainId, address verifyingContract")
 _UNSIGNED = re.compile(r"uint([0-9]+)")
 _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2})*)")
 
@@ -32,12 +34,7 @@ ATTESTATION_VERSION = "1"
 ATTESTATION_TYPE = "Attestation"
 # The hash stands for the data, because EIP-712 has no floating-point numbers.
 ATTESTATION_TYPES: Types = {
-    ATTESTATION_TYPE: [
-        {"name": "attestationHash", "type": "bytes32"},
-        {"name": "kind", "type": "string"},
-        {"name": "issuedAt", "type": "uint64"},
-        {"name": "nonce", "type": "uint256"},
-    ]
+    ATTESTATION_TYPE: fields("bytes32 attestationHash, string kind, uint64 issuedAt, uint256 nonce")
 }
 
 

@@ -53,7 +53,7 @@ from app.rest.dependencies import (
     Reading,
     Session,
 )
-from app.rest.pagination import Cursor, Page, PageSize
+from app.rest.pagination import Page, PageRequest
 from app.rest.request_model import MAX_MEMBERS
 
 router = APIRouter(prefix="/api/attestations", tags=["attestations"], route_class=DocumentRoute)
@@ -259,11 +259,10 @@ async def list_of_contributor(
     address: Annotated[Address, Path(description="An Ethereum address, in any casing.")],
     reader: Reading,
     reads: CurrentReads,
-    cursor: Cursor = None,
-    limit: Annotated[PageSize, Query()] = 100,
+    page: Annotated[PageRequest, Query()],
 ) -> Response:
     """The attestations that name a contributor, newest first."""
-    conditions = AttestationFilter(contributor=address, cursor=cursor, limit=limit)
+    conditions = AttestationFilter(contributor=address, cursor=page.cursor, limit=page.limit)
     return await listing.list_attestations(reads, conditions, reader)
 
 

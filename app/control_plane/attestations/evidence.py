@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations.metric_evidence import (
     AttestedModel,
     changed_names,
@@ -23,7 +22,7 @@ from app.control_plane.attestations.schemas import AttestationRequest, EvidenceK
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.attestations.witness import WitnessedRun, check_claims, witnessed_run
 from app.control_plane.registry.metric_source import is_same
-from app.control_plane.registry.presence import Presence
+from app.control_plane.registry.sources import Sources
 from app.core.errors import (
     DeletedInMLflowError,
     MetricsChangedError,
@@ -32,8 +31,7 @@ from app.core.errors import (
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.database.engine import Database, now
-from app.mlflow.client import MLflowClient
+from app.database.engine import now
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +72,9 @@ class _Reading:
 class EvidenceCollector:
     """Finds models in the registry and reads their metrics in MLflow."""
 
-    def __init__(
-        self,
-        database: Database,
-        mlflow: MLflowClient,
-        workspaces: Workspaces,
-        presence: Presence,
-    ) -> None:
-        self._finder = SubjectFinder(database, mlflow, workspaces)
-        self._mlflow = mlflow
-        self._workspaces = workspaces
-        self._presence = presence
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        self._finder = SubjectFinder(sources)
 
     async def collect(
         self, principal: Principal, request: AttestationRequest, actor: Actor
@@ -125,9 +115,9 @@ class EvidenceCollector:
         self, principal: Principal, actor: Actor, which: str, subject: Subject
     ) -> _Reading:
         """Read a model in the workspace of its tenant, if it still exists there."""
-        workspace = self._workspaces.cached(subject.tenant) or await self._workspaces.ensure(
-            subject.tenant, actor
-        )
+        workspace = self._sources.workspaces.cached(
+            subject.tenant
+        ) or await self._sources.workspaces.ensure(subject.tenant, actor)
         if subject.record is not None:
             subject = await self._present(workspace.name, subject)
         if subject.run_id is None:
@@ -138,7 +128,7 @@ class EvidenceCollector:
                     "own metrics attested with kind `claimed`."
                 )
             return _Reading(which, subject, None, now())
-        run = subject.run or await self._mlflow.run(workspace.name, subject.run_id)
+        run = subject.run or await self._sources.mlflow.run(workspace.name, subject.run_id)
         if run is None and subject.record is None:
             raise NotFoundError(f"Your tenant has no run {subject.run_id}.")
         if run is None or run.is_deleted:
@@ -157,7 +147,7 @@ class EvidenceCollector:
     async def _present(self, workspace: str | None, subject: Subject) -> Subject:
         """A registered model under its present name. Raises DeletedInMLflowError."""
         assert subject.record is not None
-        version = await self._presence.find_version(workspace, subject.record)
+        version = await self._sources.presence.find_version(workspace, subject.record)
         if version is None:
             raise DeletedInMLflowError(
                 f"Version {subject.mlflow_version} of {subject.mlflow_name}, which is registered "
@@ -166,7 +156,7 @@ class EvidenceCollector:
             )
         if (
             version.logged_model is not None
-            and await self._mlflow.logged_model(workspace, version.logged_model) is None
+            and await self._sources.mlflow.logged_model(workspace, version.logged_model) is None
         ):
             raise DeletedInMLflowError(
                 f"The logged model {version.logged_model}, which is registered as "

@@ -1,9 +1,8 @@
 """Lists of attestations: all, or those of a tenant, model, run, kind or contributor."""
 
 from collections.abc import Sequence
-from functools import cache
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, true
+from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from starlette.responses import Response
 
@@ -13,17 +12,11 @@ from app.control_plane.attestations.transparency_log import REVOKED
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement
-from app.rest.listing import Listing, by_number, read_page
+from app.rest.listing import FilteredListing, read_page
 
 # How many hashes a model's record shows.
 SHOWN = 20
 
-# The conditions by the names of their filters, each with an index that begins with the column. The
-# one that is likely to select the fewest comes first, and decides which index is used.
-_CONDITIONS: dict[str, ColumnElement[bool]] = {
-    name: getattr(Attestation, name) == bindparam(name)
-    for name in ("run_id", "model_id", "tenant", "kind")
-}
 _VISIBLE = or_(~Attestation.private, Attestation.tenant == bindparam("own"))
 _COLUMNS = [
     *(
@@ -38,51 +31,38 @@ _COLUMNS = [
     .is_not(None)
     .label("is_revoked"),
 ]
+_ATTESTATIONS = FilteredListing(
+    Attestation.number,
+    _COLUMNS,
+    visible=_VISIBLE,
+    conditions={
+        name: getattr(Attestation, name) == bindparam(name)
+        for name in ("run_id", "model_id", "tenant", "kind")
+    },
+    elsewhere={
+        "contributor": (
+            AttestedContributor.number,
+            AttestedContributor.address == bindparam("contributor"),
+        )
+    },
+)
 
 
 async def list_attestations(
-    reads: Reads, conditions: AttestationFilter, principal: Principal
+    reads: Reads, filters: AttestationFilter, principal: Principal
 ) -> Response:
     """A page of the attestations that meet the conditions and that a principal may see."""
-    values = {
-        name: value
-        for name, value in conditions.model_dump(exclude={"cursor", "limit"}).items()
-        if value is not None
-    }
-    if conditions.contributor is not None:
-        values["contributor"] = checksum_address(conditions.contributor)
+    values = filters.conditions()
+    if filters.contributor is not None:
+        values["contributor"] = checksum_address(filters.contributor)
     return await read_page(
         reads,
-        _listing(frozenset(values)),
+        _ATTESTATIONS.by(values),
         AttestationSummary.model_validate,
-        cursor=conditions.cursor,
-        limit=conditions.limit,
+        cursor=filters.cursor,
+        limit=filters.limit,
         own=principal.tenant,
         **values,
-    )
-
-
-@cache
-def _listing(filters: frozenset[str]) -> Listing:
-    chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
-    if "contributor" in filters:
-        return Listing(
-            by_number(AttestedContributor.number),
-            _COLUMNS,
-            Attestation.number,
-            within=[AttestedContributor.address == bindparam("contributor")],
-            rows_fit=lambda number: (
-                select(and_(_VISIBLE, *chosen))
-                .where(Attestation.number == number)
-                .scalar_subquery()
-            ),
-        )
-    return Listing(
-        by_number(Attestation.number),
-        _COLUMNS,
-        Attestation.number,
-        within=chosen[:1],
-        fits=[_VISIBLE, *chosen[1:]],
     )
 
 

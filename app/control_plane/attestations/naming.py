@@ -6,25 +6,21 @@ says of metrics, contributors and privacy cannot be avoided by another name.
 
 from dataclasses import replace
 
-from app.access.tenants.workspaces import Workspaces
 from app.control_plane.attestations import registry_subjects as registry
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.registry.privacy import private_model_of
+from app.control_plane.registry.sources import Sources
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.database.engine import Database
-from app.mlflow.client import MLflowClient
 
 
 class SubjectFinder:
     """Finds the models that a request names, in the registry and in MLflow."""
 
-    def __init__(self, database: Database, mlflow: MLflowClient, workspaces: Workspaces) -> None:
-        self._database = database
-        self._mlflow = mlflow
-        self._workspaces = workspaces
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     async def find(
         self, principal: Principal, request: AttestationRequest, actor: Actor
@@ -58,7 +54,7 @@ class SubjectFinder:
         return improved, await self._by_id(principal, baseline_id)
 
     async def _by_id(self, principal: Principal, model_id: str) -> Subject:
-        async with self._database.transaction() as session:
+        async with self._sources.database.transaction() as session:
             subject = await registry.find_by_id(session, model_id, principal)
             if subject is None:
                 raise NotFoundError(f"There is no model {model_id}.")
@@ -68,11 +64,11 @@ class SubjectFinder:
         return subject
 
     async def _by_run(self, principal: Principal, run_id: str, actor: Actor) -> Subject:
-        workspace = await self._workspaces.get_or_create(principal, actor)
-        run = await self._mlflow.run(workspace.name, run_id)
+        workspace = await self._sources.workspaces.get_or_create(principal, actor)
+        run = await self._sources.mlflow.run(workspace.name, run_id)
         if run is None:
             raise NotFoundError(f"Your tenant has no run {run_id}.")
-        async with self._database.transaction() as session:
+        async with self._sources.database.transaction() as session:
             subjects = await registry.find_by_run(session, principal.tenant, run.run_id)
             private = await private_model_of(session, principal.tenant, run.run_id)
         if len(subjects) > 1:
@@ -87,11 +83,11 @@ class SubjectFinder:
     async def _by_version(
         self, principal: Principal, name: str, number: str, actor: Actor
     ) -> Subject:
-        workspace = await self._workspaces.get_or_create(principal, actor)
-        version = await self._mlflow.model_version(workspace.name, name, number)
+        workspace = await self._sources.workspaces.get_or_create(principal, actor)
+        version = await self._sources.mlflow.model_version(workspace.name, name, number)
         if version is None:
             raise NotFoundError(f"Your tenant has no version {number} of a model {name}.")
-        async with self._database.transaction() as session:
+        async with self._sources.database.transaction() as session:
             subject = await registry.find_by_version(session, principal.tenant, version)
             private = await private_model_of(session, principal.tenant, version.run_id, version)
         if subject is None and version.run_id is not None:

@@ -24,7 +24,7 @@ from app.control_plane.registry.fields import Directions, Metrics
 from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 from app.rest.fields import Label, NoBoolean
-from app.rest.pagination import Cursor, PageSize
+from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 EvidenceKind = Literal["witnessed", "claimed"]
@@ -298,7 +298,7 @@ class AttestationSummary(BaseModel):
     created_at: datetime
 
 
-class AttestationFilter(BaseModel):
+class AttestationFilter(PageRequest):
     """Which attestations to list: those that meet all conditions."""
 
     model_config = ConfigDict(protected_namespaces=())
@@ -310,8 +310,6 @@ class AttestationFilter(BaseModel):
         default=None, description="An Ethereum address that they name, in any casing."
     )
     kind: EvidenceKind | None = None
-    cursor: Cursor = None
-    limit: PageSize = 100
 
 
 class RevokeRequest(RequestModel):

@@ -16,7 +16,7 @@ from app.core.errors import NotFoundError
 from app.core.ethereum import checksum_address
 from app.rest.dependencies import CurrentReads, Reading
 from app.rest.listing import read_page
-from app.rest.pagination import Cursor, Page, PageSize
+from app.rest.pagination import Page, PageRequest
 
 router = APIRouter(prefix="/api/contributors", tags=["contributors"])
 
@@ -29,12 +29,15 @@ ContributorAddress = Annotated[
 async def list_contributors(
     _: Reading,
     reads: CurrentReads,
-    cursor: Cursor = None,
-    limit: Annotated[PageSize, Query()] = 100,
+    page: Annotated[PageRequest, Query()],
 ) -> Response:
     """The contributors to models that everybody may see, ordered by address."""
     return await read_page(
-        reads, service.CONTRIBUTORS, ContributorSummary.model_validate, cursor=cursor, limit=limit
+        reads,
+        service.CONTRIBUTORS,
+        ContributorSummary.model_validate,
+        cursor=page.cursor,
+        limit=page.limit,
     )
 
 
@@ -64,16 +67,15 @@ async def list_contributions(
     address: ContributorAddress,
     reader: Reading,
     reads: CurrentReads,
-    cursor: Cursor = None,
-    limit: Annotated[PageSize, Query()] = 100,
+    page: Annotated[PageRequest, Query()],
 ) -> Response:
     """The contributions of an address, newest first."""
     return await read_page(
         reads,
         service.CONTRIBUTIONS,
         ContributionView.of,
-        cursor=cursor,
-        limit=limit,
+        cursor=page.cursor,
+        limit=page.limit,
         address=checksum_address(address),
         own=reader.tenant,
     )

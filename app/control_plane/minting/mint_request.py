@@ -9,7 +9,7 @@ from typing import Any
 from eth_hash.auto import keccak
 
 from app.control_plane.attestations import eip712
-from app.control_plane.attestations.eip712 import TypedData, Types
+from app.control_plane.attestations.eip712 import TypedData, Types, fields
 from app.control_plane.attestations.signing_key import Chain
 from app.control_plane.contributors.shares import WHOLE
 from app.core.errors import NotMintableError, SmallImprovementError
@@ -21,35 +21,18 @@ MIN_POINTS = 1
 METRIC_FAMILY = "proportion"
 PRIMARY_TYPE = "MintRequest"
 TYPES: Types = {
-    PRIMARY_TYPE: [
-        {"name": "modelId", "type": "uint256"},
-        {"name": "payload", "type": "MintRequestPayload"},
-        {"name": "contributors", "type": "Contributor[]"},
-    ],
-    "MintRequestPayload": [
-        {"name": "pipelineRunId", "type": "string"},
-        {"name": "baselineScoreBps", "type": "uint256"},
-        {"name": "candidateScoreBps", "type": "uint256"},
-        {"name": "maxCostUsdMicro", "type": "uint256"},
-        {"name": "actualCostUsdMicro", "type": "uint256"},
-        {"name": "totalSamples", "type": "uint256"},
-        {"name": "anchors", "type": "BenchmarkAnchors"},
-        {"name": "baselineCommitment", "type": "bytes32"},
-        {"name": "candidateCommitment", "type": "bytes32"},
-        {"name": "deadline", "type": "uint256"},
-    ],
-    "BenchmarkAnchors": [
-        {"name": "benchmarkSpecHash", "type": "bytes32"},
-        {"name": "datasetHash", "type": "bytes32"},
-        {"name": "attestationHash", "type": "bytes32"},
-        {"name": "idempotencyKey", "type": "bytes32"},
-        {"name": "metricName", "type": "string"},
-        {"name": "metricFamily", "type": "string"},
-    ],
-    "Contributor": [
-        {"name": "walletAddress", "type": "address"},
-        {"name": "weight", "type": "uint256"},
-    ],
+    PRIMARY_TYPE: fields("uint256 modelId, MintRequestPayload payload, Contributor[] contributors"),
+    "MintRequestPayload": fields(
+        "string pipelineRunId, uint256 baselineScoreBps, uint256 candidateScoreBps, "
+        "uint256 maxCostUsdMicro, uint256 actualCostUsdMicro, uint256 totalSamples, "
+        "BenchmarkAnchors anchors, bytes32 baselineCommitment, bytes32 candidateCommitment, "
+        "uint256 deadline"
+    ),
+    "BenchmarkAnchors": fields(
+        "bytes32 benchmarkSpecHash, bytes32 datasetHash, bytes32 attestationHash, "
+        "bytes32 idempotencyKey, string metricName, string metricFamily"
+    ),
+    "Contributor": fields("address walletAddress, uint256 weight"),
 }
 
 _SHA256 = re.compile(r"(?:sha256:|0x)?([0-9a-fA-F]{64})")

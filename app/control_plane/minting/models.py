@@ -73,6 +73,7 @@ class MintApproval(Base):
 class MintRequest(Base):
     """The mint request of one improvement: the one that was signed last.
 
+    number: its position in lists.
     idempotency_key: of the message; it follows from the improvement, so there is one row for each.
     candidate_commitment, metric: of the message; one candidate is minted once for a metric, for one
         model number and over one baseline.
@@ -83,8 +84,14 @@ class MintRequest(Base):
     """
 
     __tablename__ = "mint_requests"
-    __table_args__ = (UniqueConstraint("candidate_commitment", "metric"),)
+    __table_args__ = (
+        UniqueConstraint("candidate_commitment", "metric"),
+        UniqueConstraint("number"),
+        Index("mint_requests_by_tenant", "tenant", "number"),
+        Index("mint_requests_by_symbol", "symbol", "number"),
+    )
 
+    number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     idempotency_key: Mapped[str] = mapped_column(primary_key=True)
     candidate_commitment: Mapped[str]
     metric: Mapped[str]

@@ -12,7 +12,7 @@ from app.control_plane.minting.models import TokenBinding
 from app.control_plane.registry.fields import TokenId
 from app.control_plane.registry.models import Token
 from app.rest.fields import Label
-from app.rest.pagination import Cursor, PageSize
+from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 
@@ -109,15 +109,13 @@ class ApprovalView(BaseModel):
     withdrawn_at: datetime | None
 
 
-class ApprovalFilter(BaseModel):
+class ApprovalFilter(PageRequest):
     """Which of the caller's approvals to list."""
 
     token: Label | None = Field(default=None, description="A token id, in any casing.")
     withdrawn: bool | None = Field(
         default=None, description="true: only withdrawn ones; false: only those in force."
     )
-    cursor: Cursor = None
-    limit: PageSize = 100
 
 
 class MintRequestBody(RequestModel):
@@ -131,6 +129,33 @@ class MintRequestBody(RequestModel):
         default=None,
         description="The model number that the caller expects to be bound to the token; any other "
         "is refused.",
+    )
+
+
+class MintRequestSummary(BaseModel):
+    """A mint request as lists show it: the one that was signed last for an improvement."""
+
+    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+
+    token_id: str = Field(description="The token, in upper case.")
+    chain_model_id: str = Field(description="The model number that the message is for.")
+    model_id: str = Field(description="The improved model.")
+    tenant: str = Field(description="The owner of that model, who requested it.")
+    attestation: str = Field(description="The hash of the attestation that the message names.")
+    metric: str
+    digest: str = Field(description="What was signed: 0x and 64 hexadecimal digits.")
+    signer: str = Field(description="The address of the attestor that signed.")
+    signed_at: datetime
+    deadline: datetime = Field(description="Until when a contract accepts the signature.")
+
+
+class MintRequestFilter(PageRequest):
+    """Which mint requests to list."""
+
+    token: Label | None = Field(
+        default=None,
+        description="A token id, in any casing. Its holder sees those of all tenants; without it, "
+        "the list has those of the caller's own improvements.",
     )
 
 

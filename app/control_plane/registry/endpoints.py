@@ -28,7 +28,7 @@ from app.core.request.context import context_of
 from app.rest.dependencies import ChangeSession, CurrentActor, CurrentReads, Reading, Registering
 from app.rest.fields import Label
 from app.rest.json_response import json_response
-from app.rest.pagination import Cursor, Page, PageSize
+from app.rest.pagination import Page, PageRequest
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
 
@@ -107,15 +107,14 @@ async def show_lineage(
     model_id: Label,
     reader: Reading,
     reads: CurrentReads,
-    cursor: Cursor = None,
-    limit: Annotated[PageSize, Query()] = 100,
+    page: Annotated[PageRequest, Query()],
 ) -> Response:
     """The tree from the first baseline on: which model improves on which, by how much, and with
     whose data."""
     attestations = state_of(request)[AttestationsByModel]
     return json_response(
         await lineage.show_lineage(
-            reads, model_id, reader, attestations, cursor=cursor, limit=limit
+            reads, model_id, reader, attestations, cursor=page.cursor, limit=page.limit
         )
     )
 
@@ -125,11 +124,12 @@ async def list_observations(
     model_id: Label,
     reader: Reading,
     reads: CurrentReads,
-    cursor: Cursor = None,
-    limit: Annotated[PageSize, Query()] = 100,
+    page: Annotated[PageRequest, Query()],
 ) -> Response:
     """What MLflow had of a model's metrics at later times, newest first; for its own tenant."""
-    return await observations.list_observations(reads, model_id, reader, cursor=cursor, limit=limit)
+    return await observations.list_observations(
+        reads, model_id, reader, cursor=page.cursor, limit=page.limit
+    )
 
 
 @router.post("/{model_id}/withdraw")

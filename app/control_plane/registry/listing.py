@@ -3,7 +3,7 @@
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, and_, bindparam, literal_column, or_, select
+from sqlalchemy import ColumnElement, Double, bindparam, literal_column, or_, select
 from starlette.responses import Response
 
 from app.control_plane.contributors.models import Contribution
@@ -15,12 +15,10 @@ from app.core.errors import NotFoundError, UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
-from app.rest.listing import Listing, Order, by_number, by_value, load_page, read_page
+from app.rest.listing import FilteredListing, Listing, Order, by_value, load_page, read_page
 
 VISIBLE = or_(~Model.private, Model.tenant == bindparam("own"))
 _ONE = Statement(select(*columns_of(Model)).where(Model.model_id == bindparam("model_id"), VISIBLE))
-# The conditions by the names of their filters, each with an index that begins with the column. The
-# one that is likely to select the fewest comes first, and decides which index is used.
 _CONDITIONS: dict[str, ColumnElement[bool]] = {
     name: column == bindparam(name)
     for name, column in (
@@ -43,6 +41,13 @@ _ORDERS: dict[str, Order] = {
 }
 _CONTRIBUTED = Contribution.address == bindparam("contributor")
 _COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path"])
+_NEWEST = FilteredListing(
+    Model.number,
+    _COLUMNS,
+    visible=VISIBLE,
+    conditions=_CONDITIONS,
+    elsewhere={"contributor": (Contribution.model_number, _CONTRIBUTED)},
+)
 
 
 async def show_model(
@@ -57,71 +62,43 @@ async def show_model(
     return model_view(model, attestations[model_id], principal, shares)
 
 
-async def list_models(reads: Reads, conditions: ModelFilter, principal: Principal) -> Response:
+async def list_models(reads: Reads, filters: ModelFilter, principal: Principal) -> Response:
     """A page of the models that meet the conditions and that a principal may see."""
-    listing, values = _listing_of(conditions)
+    listing, values = _listing_of(filters)
     return await read_page(reads, listing, model_summary, own=principal.tenant, **values)
 
 
 async def load_models(
-    reads: Reads, conditions: ModelFilter, principal: Principal
+    reads: Reads, filters: ModelFilter, principal: Principal
 ) -> tuple[list[ModelSummary], str | None]:
     """The same as objects, and the cursor of the next page if there is one."""
-    listing, values = _listing_of(conditions)
+    listing, values = _listing_of(filters)
     items, following = await load_page(
         reads, listing, model_summary, own=principal.tenant, **values
     )
     return [model for model, _ in items], following
 
 
-def _listing_of(conditions: ModelFilter) -> tuple[Listing, dict[str, Any]]:
+def _listing_of(filters: ModelFilter) -> tuple[Listing, dict[str, Any]]:
     """The list with these conditions, and the values to read it with."""
-    values = {
-        name: value
-        for name, value in conditions.model_dump(exclude={"cursor", "limit"}).items()
-        if value is not None
-    }
-    if conditions.token is not None:
-        values["token"] = conditions.token.upper()
-    if conditions.contributor is not None:
-        values["contributor"] = checksum_address(conditions.contributor)
+    values = filters.conditions()
+    if filters.token is not None:
+        values["token"] = filters.token.upper()
+    if filters.contributor is not None:
+        values["contributor"] = checksum_address(filters.contributor)
     order = values.pop("sort")
-    if order != "newest" and conditions.metric is None:
+    if order != "newest" and filters.metric is None:
         raise UnprocessableError(
             f"sort={order} needs `metric`, the name of a metric: values of different metrics "
             "cannot be compared."
         )
-    return _listing(frozenset(values), order), {
-        "cursor": conditions.cursor,
-        "limit": conditions.limit,
-        **values,
-    }
+    listing = (
+        _NEWEST.by(values) if order == "newest" else _sorted(frozenset(values), _ORDERS[order])
+    )
+    return listing, {"cursor": filters.cursor, "limit": filters.limit, **values}
 
 
 @cache
-def _listing(filters: frozenset[str], order: str) -> Listing:
-    chosen = [condition for name, condition in _CONDITIONS.items() if name in filters]
-    if order != "newest":
-        return _sorted(filters, _ORDERS[order])
-    if "contributor" in filters:
-        return Listing(
-            by_number(Contribution.model_number),
-            _COLUMNS,
-            Model.number,
-            within=[_CONTRIBUTED],
-            rows_fit=lambda number: (
-                select(and_(VISIBLE, *chosen)).where(Model.number == number).scalar_subquery()
-            ),
-        )
-    return Listing(
-        by_number(Model.number),
-        _COLUMNS,
-        Model.number,
-        within=chosen[:1],
-        fits=[VISIBLE, *chosen[1:]],
-    )
-
-
 def _sorted(filters: frozenset[str], order: Order) -> Listing:
     """The models with one metric, in the order of its value or improvement."""
     fits = [_CONDITIONS[name] for name in _CONDITIONS if name in filters and name != "metric"]

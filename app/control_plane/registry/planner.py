@@ -8,7 +8,6 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from app.access.tenants.workspaces import Workspaces
 from app.control_plane.contributors.shares import has_wrong_checksum, shares
 from app.control_plane.registry import service
 from app.control_plane.registry.deltas import deltas
@@ -33,7 +32,6 @@ from app.control_plane.registry.model_uri import (
 )
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.plan import MODEL_TAG, OPERATION_TAG, Plan
-from app.control_plane.registry.presence import Presence
 from app.control_plane.registry.privacy import private_model_of
 from app.control_plane.registry.schemas import (
     BaselineRequest,
@@ -41,13 +39,13 @@ from app.control_plane.registry.schemas import (
     RegistrationRequest,
     TokenizedRequest,
 )
+from app.control_plane.registry.sources import Sources
 from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.core.errors import NotFoundError, UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
-from app.database.engine import Database, now
-from app.mlflow.client import MLflowClient
+from app.database.engine import now
 
 # Models of a lineage, one after the other. Each keeps the ids of all before it, and shows them.
 MAX_GENERATIONS = 1000
@@ -56,17 +54,8 @@ MAX_GENERATIONS = 1000
 class Planner:
     """Checks a registration against MLflow and the registry, and plans it."""
 
-    def __init__(
-        self,
-        database: Database,
-        mlflow: MLflowClient,
-        workspaces: Workspaces,
-        presence: Presence,
-    ) -> None:
-        self._database = database
-        self._mlflow = mlflow
-        self._workspaces = workspaces
-        self._presence = presence
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
 
     async def plan(self, principal: Principal, request: RegistrationRequest, actor: Actor) -> Plan:
         """The plan of a registration.
@@ -78,8 +67,8 @@ class Planner:
         baseline = None
         if isinstance(request, ImprovedRequest):
             baseline = await self._baseline(principal, request.baseline_model_id)
-        workspace = (await self._workspaces.get_or_create(principal, actor)).name
-        model = await resolve(self._mlflow, workspace, reference)
+        workspace = (await self._sources.workspaces.get_or_create(principal, actor)).name
+        model = await resolve(self._sources.mlflow, workspace, reference)
         metrics, not_finite = _metrics(request, model)
         require_metric_names(metrics)
         is_own = baseline is None or baseline.tenant == principal.tenant
@@ -102,7 +91,7 @@ class Planner:
         name = name or derive_name(model_type or "model", secrets.token_hex(4))
         adopts = model.existing if model.existing and model.existing.name == name else None
         if adopts is not None:
-            await self._presence.require_unrecorded(workspace, principal.tenant, adopts)
+            await self._sources.presence.require_unrecorded(workspace, principal.tenant, adopts)
         plan = Plan(
             operation=secrets.token_hex(16),
             model_id=model_id,
@@ -153,7 +142,7 @@ class Planner:
         """Warn where everybody will see the metrics of a run that is registered as private."""
         if plan.private:
             return
-        async with self._database.transaction() as session:
+        async with self._sources.database.transaction() as session:
             private = await private_model_of(session, plan.tenant, plan.run_id)
         if private is not None:
             plan.warn(
@@ -177,12 +166,12 @@ class Planner:
             name = model.existing.name
         if name is None and own_baseline is not None:
             # It may have been renamed, or deleted.
-            version = await self._presence.find_version(workspace, own_baseline)
+            version = await self._sources.presence.find_version(workspace, own_baseline)
             name = version.name if version is not None else None
         return name
 
     async def _baseline(self, principal: Principal, model_id: str) -> Model:
-        async with self._database.transaction() as session:
+        async with self._sources.database.transaction() as session:
             baseline = await service.find_model(session, model_id, principal)
         if baseline is None:
             raise NotFoundError(

@@ -29,7 +29,7 @@ from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
 from app.rest.fields import Label
 from app.rest.json_values import Document
-from app.rest.pagination import Cursor, PageSize
+from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 ModelKind = Literal["baseline", "improved", "tokenized"]
@@ -279,7 +279,7 @@ class ModelView(ModelSummary):
     )
 
 
-class ModelFilter(BaseModel):
+class ModelFilter(PageRequest):
     """Which models to list: those that meet all conditions."""
 
     kind: ModelKind | None = None
@@ -298,8 +298,6 @@ class ModelFilter(BaseModel):
         "`improvement`: by how much `metric` became better than that of the baseline, of those "
         "models that have one.",
     )
-    cursor: Cursor = None
-    limit: PageSize = 100
 
 
 class LineageModel(BaseModel):

@@ -217,3 +217,38 @@ def test_approvals_are_in_the_audit_log(
         "model_id": model_id,
         "contributor": None,
     }
+
+
+def test_the_holder_sees_what_was_signed_for_its_token(
+    gateway: RunningGateway, improver: Training, stranger: Training
+) -> None:
+    def listed(tenant: Training, **query: Any) -> list[str]:
+        found = good(tenant.client.get("/api/mint-requests", params=query))
+        return [one["model_id"] for one in found["items"]]
+
+    with TokenMarket(gateway) as market:
+        own, others = (market.attested(tenant) for tenant in (market.holder, improver))
+        good(mint(market.holder, own))
+        refused(mint(improver, others), 403, "approval_missing")
+        of_token = {"token": market.token_id.lower()}
+        ids = [document["data"]["model_id"] for document in (own, others)]
+        assert listed(market.holder, **of_token) == ids[:1]
+        good(market.approve(model_id=ids[1]), 201)
+        minted = good(mint(improver, others))
+        assert listed(market.holder, **of_token) == ids[::-1]
+        assert listed(market.holder) == ids[:1]
+        assert listed(improver, **of_token) == ids[1:]
+        assert listed(improver)[0] == ids[1]
+        assert listed(stranger, **of_token) == listed(stranger) == []
+        page = good(market.holder.client.get("/api/mint-requests", params=of_token | {"limit": 1}))
+        (shown,) = page["items"]
+        assert shown["tenant"] == improver.tenant
+        for name in ("attestation", "chain_model_id", "digest", "deadline", "token_id"):
+            assert shown[name] == minted[name]
+        assert "signatures" not in shown
+        assert listed(market.holder, **of_token, cursor=page["next"]) == ids[:1]
+        # A former holder sees its own only.
+        body = {"tenant": stranger.tenant, "reassign": True}
+        good(market.admin.put(f"/api/admin/tokens/{market.token_id}", json=body))
+        assert listed(market.holder, **of_token) == ids[:1]
+        assert listed(stranger, **of_token) == ids[::-1]
