@@ -89,6 +89,11 @@ def _changes() -> Iterator[tuple[list[Any], Any]]:
     created = IMPROVEMENT["created_at"]
     yield ["created_at"], created.replace("Z", "+00:00")
     yield ["created_at"], created.replace("Z", ".000000+00:00")
+    # Times that some versions of Python read, and that are not in the form of RFC 3339.
+    for zone in ("z", "+0000", "+00:00:00", ",000Z", "Z\0", ".0000000Z"):
+        yield ["created_at"], created.replace("Z", zone)
+    yield ["created_at"], created.replace("T", " ")
+    yield ["created_at"], created.replace("-", "").replace(":", "")
     yield ["created_at"], 7
     yield ["revoked"], {"index": 7, "reason": "x"}
     yield ["note"], "nobody signed this"
