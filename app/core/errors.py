@@ -345,6 +345,12 @@ class InProgressError(ConflictError):
         super().__init__(message, retry_after=retry_after)
 
 
+class SessionChangedError(ConflictError):
+    """The page that sent a form belongs to another session than the browser has now."""
+
+    reason = "session_changed"
+
+
 class RegistrationGivenUpError(ConflictError):
     """The registration failed lastingly, and no gateway continues it."""
 

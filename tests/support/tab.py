@@ -12,6 +12,13 @@ SIGN_IN = "/api/auth/sign-in"
 SESSIONS = "/api/auth/sessions"
 # How browsers mark the request of a page's own script.
 OWN = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Dest": "empty"}
+# The form of a page.
+FORM = {
+    "Sec-Fetch-Site": "same-origin",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Accept": "text/html,*/*;q=0.8",
+}
 # A link on a page of another site.
 LINK = {
     "Sec-Fetch-Site": "cross-site",
