@@ -38,6 +38,7 @@ from tests.support.redis import free_port
 from tests.support.responses import good
 from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
+from tests.support.tab import Tab
 from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
@@ -364,6 +365,15 @@ def own_page(gateway: RunningGateway, **cookies: str) -> dict[str, str]:
 def _(gateways: Gateways) -> Met:
     headers = own_page(gateways.shared, hokusai_session=new_session())
     return Met(get(gateways.shared, SEARCH, headers))
+
+
+@case(errors.SessionChangedError)
+def _(gateways: Gateways) -> Met:
+    with Tab(gateways.shared) as tab:
+        tab.sign_in(gateways.shared.key())
+        headers = own_page(gateways.shared, **tab.cookies)
+    form = {"session": "another", "name": "n"}
+    return Met(send(gateways.shared, "POST", "/account/keys", headers=headers, data=form))
 
 
 @case(errors.InvalidLinkError)

@@ -29,13 +29,13 @@ M = TypeVar("M", bound=BaseModel)
 
 # Keys on the page; the API lists all of them.
 MOST_KEYS = 200
-# How long an old key may keep working, in seconds, and how a person says so.
+# How long an old key may keep working: in seconds, and for people.
 OVERLAPS = (
-    (0, "not at all"),
-    (3600, "for an hour"),
-    (86400, "for a day"),
-    (7 * 86400, "for a week"),
-    (30 * 86400, "for 30 days"),
+    (0, "0 s"),
+    (3600, "1 h"),
+    (86400, "1 day"),
+    (7 * 86400, "7 days"),
+    (30 * 86400, "30 days"),
 )
 # How long a new key may live, in days.
 LIFETIMES = (1, 7, 30, 90)
