@@ -74,7 +74,7 @@ def test_a_key_signs_in_and_leads_back_to_the_place_with_its_fragment(
 ) -> None:
     with browser.visitor(gateway.url) as visitor:
         page = visitor.page("/account#keys")
-        assert page.url == f"{gateway.url}/login?next=%2Faccount#keys"
+        assert page.url == f"{gateway.url}/login?next=/account#keys"
         sign_in(page, gateway.key("in chromium"))
         page.wait_for_url("**/account#keys")
         assert whoami(page)["tenant"] == "in chromium"

@@ -144,6 +144,12 @@ async def list_keys(
     return (await session.scalars(query)).all()
 
 
+async def list_newest(session: AsyncSession, principal: str, limit: int) -> Sequence[APIKey]:
+    """The keys of a principal that were created last, the newest first."""
+    query = select(APIKey).where(APIKey.principal == principal)
+    return (await session.scalars(query.order_by(APIKey.created_at.desc()).limit(limit))).all()
+
+
 async def get_key(session: AsyncSession, key_id: str, *, principal: str | None = None) -> APIKey:
     """A key by its id, with its row locked. principal: only a key of this principal.
 

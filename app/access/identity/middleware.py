@@ -1,5 +1,8 @@
 """ASGI middleware that authenticates every request."""
 
+from collections.abc import Mapping
+from urllib.parse import quote
+
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.access.identity import credentials
@@ -8,6 +11,7 @@ from app.access.identity.contract_wallets import NotByKeyError
 from app.access.identity.credentials import KeyCredential, WalletCredential
 from app.access.identity.public_routes import PublicRoutes
 from app.access.identity.sessions.authenticator import SessionAuthenticator
+from app.access.identity.sessions.site import opens_page
 from app.core.errors import GatewayError, MethodNotAllowedError, UnauthenticatedError
 from app.core.request.context import RequestContext, context_of
 from app.core.request.principal import Principal
@@ -22,6 +26,7 @@ _CREDENTIALS = frozenset(
         credentials.SIGNATURE_HEADER,
     }
 )
+SIGN_IN_PAGE = "/login"
 
 
 class Identity:
@@ -98,7 +103,15 @@ class Identity:
                 credential, context.client
             )
         else:
-            context.principal = await self._by_session(scope, context)
+            try:
+                context.principal = await self._by_session(scope, context)
+            except UnauthenticatedError as error:
+                if opens_page(scope["method"], context.headers):
+                    # The browser shows a person where to sign in, and comes back from there. The
+                    # fragment, which it does not send, it keeps.
+                    error.status = 303
+                    error.headers = ((b"location", _sign_in_location(scope)),)
+                raise
 
     async def _by_session(self, scope: Scope, context: RequestContext) -> Principal:
         """The principal of the session. Raises as `SessionAuthenticator.authenticate`, and
@@ -123,3 +136,9 @@ class Identity:
             return await self._by_session(scope, context)
         except GatewayError:
             return None
+
+
+def _sign_in_location(scope: Mapping[str, bytes]) -> bytes:
+    path, query = scope["raw_path"], scope["query_string"]
+    target = path + b"?" + query if query else path
+    return f"{SIGN_IN_PAGE}?next={quote(target, safe='/')}".encode()

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from app.access.identity import key_endpoints, keys
 from app.access.identity.dependencies import CurrentPeppers
-from app.access.identity.key_endpoints import view
+from app.access.identity.key_views import view
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import IssuedKey, KeyRequest, OwnRotateRequest, SIWEProof
 from app.access.identity.sessions import endpoints as session_endpoints
@@ -67,9 +67,9 @@ async def show_account(request: Request, caller: Caller, session: Session) -> Re
             "This page is for people who have signed in. Programs have /api/auth/whoami, "
             "/api/limits, /api/keys and /api/auth/sessions."
         )
-    own = await keys.list_keys(session, principal=caller.id, limit=MOST_KEYS)
+    own = await keys.list_newest(session, caller.id, MOST_KEYS)
     shown = [view(key) for key in own]
-    shown.sort(key=lambda key: (key.state != "active", -key.created_at.timestamp()))
+    shown.sort(key=lambda key: key.state != "active")
     key = await session.get(APIKey, caller.credential)
     sessions = await session_endpoints.list_sessions(caller, session)
     return page(
@@ -77,7 +77,7 @@ async def show_account(request: Request, caller: Caller, session: Session) -> Re
         "account.html",
         me=caller,
         limits=await limit_endpoints.limits(request, caller, session),
-        keys=shown[:MOST_KEYS],
+        keys=shown,
         sessions=sessions.items,
         current=next(one for one in sessions.items if one.is_current),
         may_be_admin=key is not None and Scope.ADMIN in key.scopes,
@@ -92,7 +92,6 @@ async def create_key(
     request: Request,
     form: Form,
     caller: Caller,
-    session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
 ) -> Response:
@@ -102,9 +101,9 @@ async def create_key(
     if chosen:
         asked["scopes"] = chosen
     if form.get("days"):
-        asked["expires_in_days"] = form["days"]
+        asked["expires_in_days"] = _whole(form["days"])
     body = _validated(KeyRequest, asked)
-    made = await key_endpoints.create_own_key(request, body, caller, session, peppers, actor)
+    made = await key_endpoints.create_own_key(request, body, caller, peppers, actor)
     return _show_once(request, made)
 
 
@@ -114,16 +113,13 @@ async def rotate_key(
     key_id: Label,
     form: Form,
     caller: Caller,
-    session: ChangeSession,
     peppers: CurrentPeppers,
     actor: CurrentActor,
 ) -> Response:
     """Replace a key, and show the secret of its successor once."""
-    asked = {"overlap_seconds": form.get("overlap", ""), "siwe": _siwe(form)}
+    asked = {"overlap_seconds": _whole(form.get("overlap", "")), "siwe": _siwe(form)}
     body = _validated(OwnRotateRequest, asked)
-    made = await key_endpoints.rotate_own_key(
-        request, key_id, caller, session, peppers, actor, body
-    )
+    made = await key_endpoints.rotate_own_key(request, key_id, caller, peppers, actor, body)
     return _show_once(request, made, replaced=key_id)
 
 
@@ -193,6 +189,11 @@ def _validated(schema: type[M], values: dict[str, Any]) -> M:
         raise UnprocessableError(
             "; ".join(f"{one.where or 'the form'}: {one.problem}" for one in problems)
         ) from None
+
+
+def _whole(text: str) -> int | str:
+    """A whole number of a form; as it is, if it is none, so that the API's schema refuses it."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
 
 
 def _siwe(form: dict[str, str]) -> SIWEProof | None:

@@ -101,6 +101,16 @@ def is_own_request(method: str, headers: Mapping[bytes, bytes], site: Site) -> b
     return method in _SAFE_METHODS
 
 
+def opens_page(method: str, headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser wants to show the response in a window of its own."""
+    return (
+        method in _SAFE_METHODS
+        and b"text/html" in headers.get(b"accept", b"")
+        and headers.get(b"sec-fetch-mode", b"navigate") == b"navigate"
+        and headers.get(b"sec-fetch-dest", b"document") == b"document"
+    )
+
+
 def _origin(scheme: str, host: str) -> str:
     """An origin as browsers write it: in lower case, without the scheme's own port."""
     default = ":443" if scheme == "https" else ":80"

@@ -1,8 +1,9 @@
 """The cookie of a session counts only for requests of the gateway's own pages."""
 
+import httpx
 import pytest
 
-from app.access.identity.sessions.site import Site, Sites, is_own_request
+from app.access.identity.sessions.site import Site, Sites, is_own_request, opens_page
 from app.core.settings import Settings
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
@@ -10,6 +11,7 @@ from tests.support.tab import LINK, OWN, SIGN_IN, Tab
 
 WHOAMI = "/api/auth/whoami"
 KEYS = "/api/keys"
+LOGIN = "/login?next="
 
 
 def fetched(relation: str, mode: str = "no-cors", to: str = "empty") -> dict[str, str]:
@@ -89,6 +91,60 @@ def test_an_allowed_origin_of_cors_gains_nothing_by_the_cookie() -> None:
     site = Sites(settings).of("127.0.0.1", {b"host": b"localhost:8000"})
     headers = {b"origin": b"https://app.example"}
     assert not is_own_request("GET", headers, site)
+
+
+# --- where to sign in ---
+
+
+@pytest.mark.parametrize(
+    ("path", "next_"),
+    [
+        ("/api/auth/whoami", "/api/auth/whoami"),
+        ("/account?tab=keys&x=%2F", "/account%3Ftab%3Dkeys%26x%3D%252F"),
+        ("/none/%0d%0aset-cookie:x", "/none/%250d%250aset-cookie%3Ax"),
+        ("//evil.example/", "//evil.example/"),
+    ],
+)
+def test_opening_a_page_without_a_session_leads_to_the_sign_in(
+    gateway: RunningGateway, path: str, next_: str
+) -> None:
+    with gateway.client() as client:
+        response = client.get(
+            httpx.URL(gateway.url).copy_with(raw_path=path.encode()), headers=LINK
+        )
+    assert response.status_code == 303
+    assert response.headers["location"] == LOGIN + next_
+    assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_session_that_ended_leads_to_the_sign_in_too(gateway: RunningGateway, tab: Tab) -> None:
+    tab.sign_in(gateway.key())
+    ended = dict(tab.cookies)
+    good(tab.delete("/api/auth/sessions/current"), 204)
+    tab.cookies = ended
+    assert tab.get(WHOAMI, headers=LINK).headers["location"] == LOGIN + WHOAMI
+    refused(tab.get(WHOAMI), 401, "session_ended")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"Accept": "*/*"}),
+        ("POST", LINK),
+        ("GET", {**LINK, "Sec-Fetch-Dest": "iframe"}),
+        ("GET", {**OWN, "Accept": "text/html"}),
+        ("GET", {**LINK, "X-API-Key": "hk_live_x"}),
+    ],
+)
+def test_programs_and_scripts_get_an_error(
+    gateway: RunningGateway, method: str, headers: dict[str, str]
+) -> None:
+    with gateway.client() as client:
+        assert client.request(method, KEYS, headers=headers).status_code == 401
+
+
+def test_an_old_browser_opens_a_page_too() -> None:
+    assert opens_page("GET", {b"accept": b"text/html,application/xhtml+xml"})
 
 
 # --- the way to the gateway ---
