@@ -59,6 +59,34 @@ def migrate() -> None:
     typer.echo("The schema is up to date.")
 
 
+@app.command("sign-in-link")
+def print_sign_in_link() -> None:
+    """Print a link that signs a browser on this machine in, once, within ten minutes.
+
+    It is for the owner of the first admin key, which `serve` keeps in the data directory.
+    """
+    from app.cli.running import run_in_transaction
+    from app.core.errors import StartupError
+    from app.core.settings import load_settings
+    from app.standalone.data_directory import DataDirectory
+    from app.standalone.sign_in_link import link_url, new_link
+
+    settings = load_settings()
+    if not settings.is_local:
+        raise StartupError(
+            "a sign-in link works only where HOKUSAI_HOST is a loopback address, and neither "
+            "HOKUSAI_PUBLIC_URL nor HOKUSAI_TRUSTED_PROXIES is set: sign in with a key"
+        )
+    key_file = DataDirectory(settings.data_dir).admin_key_file
+    try:
+        key = key_file.read_text().strip()
+    except OSError as error:
+        raise StartupError(f"cannot read the admin key {key_file}: {error.strerror}") from None
+    secret = run_in_transaction(lambda session, peppers: new_link(session, peppers, key))
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    typer.echo(link_url(f"http://{host}:{settings.port}", secret))
+
+
 @app.command()
 def doctor() -> None:
     """Check whether the gateway could serve with these settings, and say what to correct.

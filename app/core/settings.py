@@ -348,6 +348,11 @@ class Settings(BaseSettings):
             )
         return found
 
+    @property
+    def is_local(self) -> bool:
+        """Whether only browsers on this machine can reach the gateway, without a proxy."""
+        return self.public_url is None and not self.trusted_proxies and _is_loopback(self.host)
+
     @cached_property
     def public_hosts(self) -> frozenset[str]:
         """The values of `host[:port]` that a SIWE message may name (ERC-4361); empty if unknown.

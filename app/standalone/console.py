@@ -9,6 +9,8 @@ from pathlib import Path
 
 import structlog
 
+from app.standalone.sign_in_link import link_url
+
 log = structlog.get_logger()
 
 
@@ -37,6 +39,7 @@ class Progress:
         directory: Path,
         admin_key_file: Path | None,
         new_key: str | None,
+        link: str | None,
         limits: str,
     ) -> None:
         """Report what runs where; for people also which commands to type next.
@@ -44,6 +47,7 @@ class Progress:
         gateway: the URL without a path. mlflow, postgres: descriptions, without secrets.
         admin_key_file: the file of the first admin key, if it exists here.
         new_key: that key, if this start created it and may print it; otherwise None.
+        link: the secret of a link that signs a browser on this machine in, if one was made.
         limits: how many requests callers may send.
         """
         if self._as_log:
@@ -51,6 +55,7 @@ class Progress:
             return
         rows = [
             ("gateway", gateway),
+            ("pages", f"{gateway}/"),
             ("API docs", f"{gateway}/docs"),
             ("MLflow", mlflow),
             ("PostgreSQL", postgres),
@@ -60,6 +65,8 @@ class Progress:
             rows.append(("admin key", f"{new_key}  (shown only now; stored in {admin_key_file})"))
         elif admin_key_file is not None:
             rows.append(("admin key", f"in {admin_key_file}"))
+        if link is not None:
+            rows.append(("sign in", f"{link_url(gateway, link)}  (once, within 10 minutes)"))
         rows.append(("limits", limits))
         write_line(_summary(gateway, rows, admin_key_file))
 

@@ -24,6 +24,7 @@ from app.standalone.admin_key import ensure_admin_key, limit_of_key
 from app.standalone.console import Progress
 from app.standalone.data_directory import DataDirectory
 from app.standalone.migrate_in_child import migrate_in_child
+from app.standalone.sign_in_link import make_link
 from app.telemetry.logs import configure_logs
 
 log = structlog.get_logger()
@@ -109,6 +110,10 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
     is_own_machine = has_children and "rate_limit" not in settings.model_fields_set
     new_key = _ensure_admin_key(settings, directory, OWN_LIMIT if is_own_machine else None)
     admin_limit = _admin_limit(settings, directory)
+    link = None
+    # A log is read by others, and a browser elsewhere cannot use the link.
+    if has_children and settings.log_format != "json" and settings.is_local:
+        link = make_link(settings, directory.admin_key_file)
 
     def print_summary() -> None:
         key_file = directory.admin_key_file
@@ -120,6 +125,7 @@ def _serve(settings: Settings, progress: Progress, cleanup: ExitStack) -> None:
             admin_key_file=key_file if key_file.exists() else None,
             # In production the output is a log that others read, so the key is only in its file.
             new_key=new_key if has_children else None,
+            link=link,
             limits=_describe_limits(settings, admin_limit),
         )
 

@@ -16,6 +16,7 @@ from app.core.errors import StartupError
 from app.standalone import child_process, data_directory
 from app.standalone.child_process import ChildProcess
 from app.standalone.data_directory import DataDirectory
+from tests.support.responses import good
 from tests.support.serve_process import FreshServeProcess, ServeProcess, environment_of, run
 
 
@@ -41,6 +42,23 @@ def test_the_printed_key_works(standalone: ServeProcess) -> None:
         r"limits +1,000,000 requests in 60 seconds with the admin key; else 100 requests",
         standalone.output,
     )
+
+
+def test_a_link_that_serve_or_the_command_prints_signs_a_browser_in_once(
+    standalone: ServeProcess,
+) -> None:
+    url = standalone.url
+    printed = run("sign-in-link", data_dir=str(standalone.directory), port=url.rpartition(":")[2])
+    for text in (standalone.output, printed.stdout):
+        found = re.search(rf"{url}/login#link=(\w+)", text)
+        assert found is not None, text + printed.stderr
+        body, headers = {"link": found[1]}, {"Origin": url}
+        with httpx.Client(base_url=url, trust_env=False, timeout=30, headers=headers) as client:
+            begun = good(client.post("/api/auth/sign-in", json=body), 201)
+            assert begun["tenant"] == "operator"
+            assert good(client.get("/api/auth/whoami"))["session"] == begun["id"]
+            client.cookies.clear()
+            assert client.post("/api/auth/sign-in", json=body).status_code == 401
 
 
 def test_nobody_else_may_read_the_data_directory(standalone: ServeProcess) -> None:

@@ -1,6 +1,8 @@
 """Signing in with a real browser: with a key, with wallets that really sign, with a link."""
 
+import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from tests.support.browser import (
 )
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good
+from tests.support.sign_in_link import link_of
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"
@@ -104,6 +107,27 @@ def test_a_wallet_signs_in_and_makes_a_key(
         assert len(texts) == 2
     with gateway.client(key) as client:
         assert good(client.get(WHOAMI))["principal"] == wallet.principal
+
+
+def test_a_link_signs_in_and_leaves_the_address_bar(
+    browser: Browser, gateway: RunningGateway
+) -> None:
+    with gateway.client(gateway.key("by link")) as client:
+        key_id = good(client.get(WHOAMI))["credential"]
+    with ThreadPoolExecutor() as pool:  # Playwright occupies the event loop of this thread
+        link = pool.submit(asyncio.run, link_of(gateway, key_id)).result()
+    with browser.visitor(gateway.url) as visitor:
+        page = visitor.page()
+        page.goto(f"/login#link={link}")
+        page.wait_for_url(f"{gateway.url}/")
+        assert whoami(page)["tenant"] == "by link"
+        page.go_back()
+        assert link not in page.url
+    with browser.visitor(gateway.url) as visitor:
+        visitor.expect("401 /api/auth/sign-in")
+        page = visitor.page(f"/login#link={link}")
+        page.get_by_text("This sign-in link does not exist, was used").wait_for()
+        assert page.url == f"{gateway.url}/login"
 
 
 def test_a_person_who_does_not_sign_is_not_signed_in(

@@ -5,15 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.access.identity.models import APIKey
 from app.access.identity.peppers import Peppers
-from app.access.identity.sessions import links
 from app.access.identity.sessions.service import MOST
-from app.core.request.actor import CLI
 from app.core.request.principal import Scope
-from app.database.engine import Database
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
+from tests.support.sign_in_link import link_of
 from tests.support.sql import sql
 from tests.support.tab import OWN, SESSIONS, SIGN_IN, Tab
 from tests.support.wallet import Wallet
@@ -207,18 +204,6 @@ def test_a_request_with_a_credential_of_its_own_ignores_the_cookie(
         me = good(tab.get(WHOAMI, headers={**OWN, **own}))
         assert (me["tenant"], me["session"]) == (tenant, None)
     refused(tab.get(WHOAMI, headers={**OWN, "X-API-Key": "hk_live_x"}), 401, "key_invalid")
-
-
-async def link_of(gateway: RunningGateway, key_id: str) -> str:
-    assert gateway.settings.database_url is not None
-    database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
-    try:
-        async with database.transaction() as transaction:
-            peppers = Peppers.from_settings(gateway.settings)
-            key = await transaction.get_one(APIKey, key_id)
-            return await links.create(transaction, peppers, key, CLI)
-    finally:
-        await database.close()
 
 
 async def test_a_link_signs_in_once(gateway: RunningGateway, tab: Tab) -> None:
