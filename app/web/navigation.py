@@ -3,6 +3,9 @@
 # The name and path of each, in their order.
 NAVIGATION = (
     ("Models", "/models"),
+    ("Contributors", "/contributors"),
+    ("Attestations", "/attestations"),
+    ("Log", "/log"),
     ("Verify", "/verify"),
     ("API", "/docs"),
 )

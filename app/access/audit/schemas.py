@@ -29,7 +29,7 @@ class AuditEventView(BaseModel):
     details: dict[str, Any] = Field(examples=[{"name": "training cluster", "scopes": ["read"]}])
 
 
-class AuditFilter(BaseModel):
+class AuditConditions(BaseModel):
     """Selects entries of the audit log: an entry has to match all members that are set."""
 
     actor: Label | None = None
@@ -38,5 +38,10 @@ class AuditFilter(BaseModel):
     tenant: Label | None = None
     since: Moment | None = Field(default=None, description="At this time or later.")
     until: Moment | None = Field(default=None, description="Before this time.")
+
+
+class AuditFilter(AuditConditions):
+    """The same, a page at a time."""
+
     cursor: Cursor = None
     limit: PageSize = 100

@@ -12,7 +12,7 @@ from app.access.audit.models import AuditEvent
 from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.core.request.actor import Actor
 from app.database.reads import Reads, columns_of
-from app.rest.listing import Listing, Order, read_page
+from app.rest.listing import Listing, Order, load_page, read_page
 from app.rest.pagination import decode_cursor, wrong_list_error
 
 
@@ -43,19 +43,25 @@ def record(
 
 async def list_events(reads: Reads, query: AuditFilter) -> Response:
     """A page of the matching entries, newest first. Raises as `read_page`."""
+    listing, values = _listing_of(query)
+    return await read_page(reads, listing, AuditEventView.model_validate, **values)
+
+
+async def load_events(reads: Reads, query: AuditFilter) -> tuple[list[AuditEventView], str | None]:
+    """The same as objects, and the cursor of the next page if there is one."""
+    listing, values = _listing_of(query)
+    items, following = await load_page(reads, listing, AuditEventView.model_validate, **values)
+    return [event for event, _ in items], following
+
+
+def _listing_of(query: AuditFilter) -> tuple[Listing, dict[str, Any]]:
+    """The list with these conditions, and the values to read it with."""
     values = {
         name: value
         for name, value in query.model_dump(exclude={"cursor", "limit"}).items()
         if value is not None
     }
-    return await read_page(
-        reads,
-        _listing(frozenset(values)),
-        AuditEventView.model_validate,
-        cursor=query.cursor,
-        limit=query.limit,
-        **values,
-    )
+    return _listing(frozenset(values)), {"cursor": query.cursor, "limit": query.limit, **values}
 
 
 def _parse(cursor: str) -> tuple[datetime, int]:

@@ -7,8 +7,9 @@ from starlette.responses import Response
 
 from app.access.identity.key_views import view
 from app.access.identity.models import APIKey
+from app.access.identity.schemas import KeyView
 from app.database.reads import Reads, columns_of
-from app.rest.listing import Listing, by_text, read_page
+from app.rest.listing import Listing, by_text, load_page, read_page
 
 # The conditions by the names of their filters, each with an index that ends with the order. The one
 # that is likely to select the fewest comes first, and decides which index is used.
@@ -23,6 +24,17 @@ async def list_keys(
     return await read_page(
         reads, _listing(frozenset(values)), view, cursor=cursor, limit=limit, **values
     )
+
+
+async def load_keys(
+    reads: Reads, *, cursor: str | None, limit: int, **filters: str | None
+) -> tuple[list[KeyView], str | None]:
+    """The same as objects, and the cursor of the next page if there is one."""
+    values = {name: value for name, value in filters.items() if value is not None}
+    items, following = await load_page(
+        reads, _listing(frozenset(values)), view, cursor=cursor, limit=limit, **values
+    )
+    return [key for key, _ in items], following
 
 
 @cache

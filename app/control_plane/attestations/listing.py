@@ -1,6 +1,7 @@
 """Lists of attestations: all, or those of a tenant, model, run, kind or contributor."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
@@ -12,7 +13,7 @@ from app.control_plane.attestations.transparency_log import REVOKED
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement
-from app.rest.listing import FilteredListing, read_page
+from app.rest.listing import FilteredListing, Listing, load_page, read_page
 
 # How many hashes a model's record shows.
 SHOWN = 20
@@ -52,18 +53,27 @@ async def list_attestations(
     reads: Reads, filters: AttestationFilter, principal: Principal
 ) -> Response:
     """A page of the attestations that meet the conditions and that a principal may see."""
+    listing, values = _listing_of(filters)
+    view = AttestationSummary.model_validate
+    return await read_page(reads, listing, view, own=principal.tenant, **values)
+
+
+async def load_attestations(
+    reads: Reads, filters: AttestationFilter, principal: Principal
+) -> tuple[list[AttestationSummary], str | None]:
+    """The same as objects, and the cursor of the next page if there is one."""
+    listing, values = _listing_of(filters)
+    view = AttestationSummary.model_validate
+    items, following = await load_page(reads, listing, view, own=principal.tenant, **values)
+    return [one for one, _ in items], following
+
+
+def _listing_of(filters: AttestationFilter) -> tuple[Listing, dict[str, Any]]:
+    """The list with these conditions, and the values to read it with."""
     values = filters.conditions()
     if filters.contributor is not None:
         values["contributor"] = checksum_address(filters.contributor)
-    return await read_page(
-        reads,
-        _ATTESTATIONS.by(values),
-        AttestationSummary.model_validate,
-        cursor=filters.cursor,
-        limit=filters.limit,
-        own=principal.tenant,
-        **values,
-    )
+    return _ATTESTATIONS.by(values), {"cursor": filters.cursor, "limit": filters.limit, **values}
 
 
 _asked = (

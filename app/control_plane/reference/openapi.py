@@ -44,6 +44,7 @@ OPERATION_IDS = {
     ("POST", "/api/auth/message"): "createSignInMessage",
     ("GET", "/api/auth/whoami"): "getIdentity",
     ("GET", "/api/admin/audit"): "listAuditEvents",
+    ("GET", "/api/admin/audit.csv"): "exportAuditEvents",
     ("POST", "/api/models/{model_id}/withdraw"): "withdrawModel",
     ("POST", "/api/attestations"): "issueAttestation",
     ("POST", "/api/attestations/verify"): "verifyAttestation",

@@ -1,0 +1,176 @@
+"""The pages of attestations: the list, and one with all that is needed to check it."""
+
+import base64
+import json
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from app.control_plane.attestations import endpoints
+from app.control_plane.attestations.endpoints import Signer
+from app.control_plane.attestations.listing import load_attestations
+from app.control_plane.attestations.schemas import (
+    AttestationFilter,
+    AttestationView,
+    EvidenceKind,
+    Hash,
+)
+from app.control_plane.attestations.well_known import attestor_view
+from app.rest.dependencies import CurrentReads, Reading, Session
+from app.rest.pagination import PageSize
+from app.rest.public_address import public_address
+from app.web.filters import change
+from app.web.forms import Search
+from app.web.rendering import page, query
+
+router = APIRouter(prefix="/attestations", include_in_schema=False)
+
+# A longer document is no link any more; it can be downloaded.
+LONGEST_LINK = 24_000
+# Members of the data that the page shows in tables of their own.
+_IN_TABLES = frozenset(
+    {
+        "metrics",
+        "metric_sources",
+        "baseline",
+        "delta",
+        "contributors",
+        "primary_metric",
+        "delta_one",
+        "model_id",
+        "model_name",
+        "model_version",
+        "run_id",
+        "kind",
+    }
+)
+Part = Literal["attestation.json", "data.json", "eas.json", "checkpoint.txt"]
+
+
+class PageFilter(Search, AttestationFilter):
+    """The conditions of the API."""
+
+    limit: PageSize = 50
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One attested number. source: `seen` in MLflow or `given`, and when; None if it is not said.
+
+    baseline, change: where the attestation compares it. css: the class that colours the change.
+    """
+
+    name: str
+    value: float
+    source: dict[str, Any] | None
+    baseline: float | None = None
+    change: str = ""
+    css: str = ""
+
+
+@router.get("")
+async def list_attestations(
+    request: Request,
+    reader: Reading,
+    reads: CurrentReads,
+    conditions: Annotated[PageFilter, Query()],
+) -> Response:
+    """The attestations, as the API lists them."""
+    attestations, following = await load_attestations(reads, conditions, reader)
+    chosen = conditions.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+    return page(
+        request,
+        "attestations/list.html",
+        compress=True,
+        attestations=attestations,
+        kinds=get_args(EvidenceKind),
+        conditions=conditions,
+        chosen=chosen,
+        following=query(chosen | {"cursor": following}) if following else None,
+        first=query(chosen) if conditions.cursor else None,
+        address=public_address(request),
+    )
+
+
+@router.get("/{digest}")
+async def show(
+    request: Request, digest: Hash, reader: Reading, session: Session, signer: Signer
+) -> Response:
+    """One attestation."""
+    view = await endpoints.show(digest, reader, session, signer)
+    document = view.model_dump(mode="json")
+    known = await attestor_view(session, signer)
+    return page(
+        request,
+        "attestations/show.html",
+        compress=True,
+        view=view,
+        document=document,
+        data=view.data,
+        metrics=metrics_of(view.data),
+        others={name: one for name, one in view.data.items() if name not in _IN_TABLES},
+        known=known.model_dump(mode="json"),
+        link=link_to(document),
+        parts=get_args(Part),
+        address=public_address(request),
+    )
+
+
+@router.get("/{digest}/{part}")
+async def download(
+    digest: Hash, part: Part, reader: Reading, session: Session, signer: Signer
+) -> Response:
+    """A part of an attestation, as a file."""
+    view = await endpoints.show(digest, reader, session, signer)
+    name = f"attestation-{digest[:12]}-{part}".replace("-attestation.json", ".json")
+    return Response(
+        _text_of(view, part),
+        media_type="text/plain" if part.endswith(".txt") else "application/json",
+        headers={
+            "content-disposition": f'attachment; filename="{name}"',
+            "cache-control": "no-store",
+        },
+    )
+
+
+def _text_of(view: AttestationView, part: Part) -> str:
+    """What a file contains."""
+    if part == "data.json":
+        return view.text
+    if part == "checkpoint.txt":
+        return view.log.checkpoint
+    document = view.model_dump(mode="json")
+    return json.dumps(document if part == "attestation.json" else view.eas, ensure_ascii=False)
+
+
+def link_to(document: dict[str, Any]) -> str | None:
+    """Where people without an account check a document, which is in the link's fragment.
+
+    A browser keeps the fragment to itself. None for a document that is too long for a link.
+    """
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    if len(text) > LONGEST_LINK:
+        return None
+    return f"/verify#attestation={base64.urlsafe_b64encode(text).decode().rstrip('=')}"
+
+
+def metrics_of(data: dict[str, Any]) -> list[Metric]:
+    """The attested metrics: the one that counts, then those with a baseline, then the others."""
+    deltas, sources = data["delta"], data.get("metric_sources", {})
+    primary = data["primary_metric"]
+    names = sorted(data["metrics"], key=lambda name: (name != primary, name not in deltas, name))
+    found = []
+    for name in names:
+        value, source, delta = data["metrics"][name], sources.get(name), deltas.get(name)
+        if delta is None:
+            found.append(Metric(name, value, source))
+            continue
+        higher, improvement = delta["higher_is_better"], delta["improvement"]
+        words = change(
+            delta["baseline"], delta["improved"], delta["delta"], higher_is_better=higher
+        )
+        css = "" if improvement == 0 else "up" if improvement > 0 else "down"
+        found.append(Metric(name, value, source, delta["baseline"], words, css))
+    return found

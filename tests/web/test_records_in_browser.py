@@ -1,0 +1,79 @@
+"""Contributors, attestations, the log and administration in Chromium: both themes, two widths."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from app.standalone.mlflow import ChildMLflow
+from tests.support.browser import (
+    THEMES,
+    WIDTHS,
+    Browser,
+    accessibility_problems,
+    screenshot,
+    scrolls_sideways,
+)
+from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
+from tests.support.responses import good
+from tests.support.training import Training
+
+
+@dataclass
+class Registry:
+    """A gateway whose registry has one lineage, and an admin's key."""
+
+    gateway: RunningGateway
+    admin: str
+    lineage: Lineage
+    revoked: str
+
+
+@pytest.fixture(scope="module")
+def registry(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[Registry]:
+    with RunningGateway(new_database(), mlflow_server.url) as gateway:
+        key = gateway.key("acme", scopes=ALL_SCOPES)
+        with gateway.client(key) as client:
+            lineage = grow(Training(client, "acme"))
+            body = {"kind": "claimed", "metrics": {"accuracy": 0.9}, "private": True}
+            claimed = good(client.post("/api/attestations", json=body), 201)["hash"]
+            reason = {"reason": "The test set leaked into the training data."}
+            good(client.post(f"/api/attestations/{claimed}/revoke", json=reason))
+            for name in ("training cluster", "<b>ci</b>"):
+                good(client.post("/api/admin/keys", json={"name": name, "tenant": "globex"}), 201)
+        yield Registry(gateway, key, lineage, claimed)
+
+
+def test_every_page_reads_well_in_both_themes_narrow_and_wide(
+    browser: Browser, registry: Registry
+) -> None:
+    gateway = registry.gateway
+    with gateway.client(registry.admin) as client:
+        key = good(client.get("/api/admin/keys", params={"tenant": "globex"}))["items"][0]["id"]
+    pages = {
+        "contributors": "/contributors",
+        "contributor": f"/contributors/{CONTRIBUTORS[0]}",
+        "attestations": "/attestations",
+        "attestations-none": "/attestations?run_id=none",
+        "attestation": f"/attestations/{registry.lineage.attestation['hash']}",
+        "attestation-revoked": f"/attestations/{registry.revoked}",
+        "log": "/log",
+        "admin-keys": "/admin/keys",
+        "admin-key": f"/admin/keys/{key}",
+        "admin-tenants": "/admin/tenants",
+        "admin-tenant": "/admin/tenants/acme",
+        "admin-audit": "/admin/audit",
+    }
+    problems = []
+    with browser.visitor(gateway.url, {"X-API-Key": registry.admin}) as visitor:
+        for name, path in pages.items():
+            for theme in THEMES:
+                for width in WIDTHS:
+                    page = visitor.page(path, theme=theme, width=width)
+                    problems += [(name, theme, width, one) for one in accessibility_problems(page)]
+                    if scrolls_sideways(page):
+                        problems.append((name, theme, width, "scrolls sideways"))
+                    screenshot(page, f"{name}-{theme}-{width}")
+                    page.close()
+    assert problems == []
