@@ -78,7 +78,7 @@ class Browser:
         with self.context(origin, extra_http_headers=dict(headers or {}), **options) as context:
             visitor = Visitor(context, origin)
             yield visitor
-            assert visitor.problems == []
+            assert visitor.problems == [], visitor.problems
 
 
 class Visitor:

@@ -79,15 +79,23 @@ def prefers_html(accept: str) -> bool:
     return weights["text/html"] > weights["application/json"]
 
 
+def is_listed(route: Route) -> bool:
+    """Whether the reference has a line for a route: not for one that is refused or a mirror, or
+    where the gateway responds to MLflow's web interface in MLflow's place."""
+    is_own = route.gateway and route.pattern.startswith("/ajax-api/")
+    return route.scope is not None and not route.mirror and not is_own
+
+
 def reference(manifest: Manifest) -> dict[str, Any]:
     """All open routes by family, as a JSON document: method, path, scope, link and notes of each.
 
-    Mirrors are left out; a sentence describes them. `link` is the path on the gateway, with `{…}`
+    A sentence describes the mirrors. `link` is the path on the gateway, with `{…}`
     for parameters.
     """
     families: dict[str, list[dict[str, Any]]] = {}
     for route in manifest.routes:
-        if route.scope is not None and not route.mirror:
+        if is_listed(route):
+            assert route.scope is not None
             families.setdefault(route.family, []).append(
                 {
                     "method": route.method,

@@ -14,6 +14,7 @@ Longer than most files here: a table with a row for each attack on each route.
 
 from typing import Any
 
+from app.data_plane.proxy.interface.own_responses import OWN_RESPONSES
 from tests.data_plane.proxy.attack import (
     Attack,
     AttackerPlaceholders,
@@ -143,19 +144,7 @@ def graphql(query: str, variables: Any) -> Attack:
 
 RUN_FIELDS = "{apiError {message} run {info {runUuid runName} data {params {key value}}}}"
 # The page, its files, and what the gateway itself says in MLflow's place: the same to everybody.
-OWN_RESPONSES = (
-    "GET /",
-    "GET /ajax-api/2.0/mlflow/gateway-proxy",
-    "GET /ajax-api/2.0/mlflow/users/current",
-    "GET /ajax-api/3.0/mlflow/assistant/config",
-    "GET /ajax-api/3.0/mlflow/assistant/providers",
-    "GET /ajax-api/3.0/mlflow/roles/list",
-    "GET /ajax-api/3.0/mlflow/scorers/list",
-    "GET /ajax-api/3.0/mlflow/server-info",
-    "GET /ajax-api/3.0/mlflow/ui-telemetry",
-    "GET /ajax-api/3.0/mlflow/users/current/permissions",
-    "GET /ajax-api/3.0/mlflow/users/roles/list",
-)
+OWN_ROUTES = ("GET /", *(f"GET {pattern}" for pattern in OWN_RESPONSES))
 FILE_PATHS = [
     "{victim.file_name}",
     "../../../../{victim.tenant}/{victim.file}",
@@ -760,7 +749,7 @@ ATTACKS: dict[str, list[Attack]] = {
     # the web interface
     **{
         name: [*OTHER_WORKSPACE, Attack(query={"username": "{victim.tenant}"}, may_succeed=True)]
-        for name in OWN_RESPONSES
+        for name in OWN_ROUTES
     },
     "GET /static-files/{path:path}": on_static_paths(),
     "POST /graphql": [

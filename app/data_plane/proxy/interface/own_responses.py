@@ -1,7 +1,8 @@
 """What MLflow's web interface wants to know of the server and of its user.
 
-MLflow would say that it has workspaces, an AI gateway, scorers and an assistant, none of which
-tenants have here, and knows no users. Its pages send each of these requests, so that none may fail.
+MLflow would say that it has workspaces and an assistant, and knows no users. What tenants do not
+have here, such as webhooks and an AI gateway, the interface lists as it lists all else. Its pages
+send each of these requests, so that none may fail.
 """
 
 import json
@@ -68,7 +69,15 @@ OWN_RESPONSES: dict[str, ASGIApp] = {
     f"{AJAX_3}/ui-telemetry": FixedResponse(
         {"disable_ui_telemetry": True, "disable_ui_events": [], "ui_rollout_percentage": 0}
     ),
+    # Lists of what tenants do not have.
     f"{AJAX_2}/gateway-proxy": FixedResponse({"endpoints": []}),
+    f"{AJAX_2}/webhooks": FixedResponse({"webhooks": []}),
+    f"{AJAX_3}/gateway/endpoints/bindings/list": FixedResponse({"bindings": []}),
+    f"{AJAX_3}/gateway/endpoints/list": FixedResponse({"endpoints": []}),
+    f"{AJAX_3}/gateway/model-definitions/list": FixedResponse({"model_definitions": []}),
+    f"{AJAX_3}/gateway/secrets/list": FixedResponse({"secrets": []}),
+    f"{AJAX_3}/mcp-servers": FixedResponse({"mcp_servers": []}),
+    f"{AJAX_3}/review-queues/list": FixedResponse({"review_queues": []}),
     f"{AJAX_3}/scorers/list": FixedResponse({"scorers": []}),
     # An assistant that is not set up.
     f"{AJAX_3}/assistant/config": FixedResponse(

@@ -59,7 +59,7 @@
   const icon = (path) =>
     `<svg width="1em" height="1em" viewBox="0 0 16 16" fill="none" stroke="currentColor" stroke-width="1.5" aria-hidden="true"><path d="${path}"/></svg>`;
   const ENTRIES = [
-    { text: "Registry", href: "/", path: "M1 11c3 0 3-6 6.5-6 2 0 2 3.5 5 3.5 1 0 2-.5 2.5-1.5M1 14h14" },
+    { text: "Hokusai registry", href: "/", path: "M1 11c3 0 3-6 6.5-6 2 0 2 3.5 5 3.5 1 0 2-.5 2.5-1.5M1 14h14" },
     { text: "Sign out", href: "/login", path: "M6 2H2v12h4M6 8h9M12 5l3 3-3 3", action: signOut },
   ];
   const addEntries = () => {
@@ -77,7 +77,10 @@
       link.className = settings.className;
       link.href = href;
       link.title = text;
-      link.innerHTML = icon(path);
+      const picture = document.createElement("span");
+      picture.className = settings.querySelector("span")?.className ?? "";
+      picture.innerHTML = icon(path);
+      link.append(picture);
       if (isNarrow) link.setAttribute("aria-label", text);
       else link.append(text);
       if (action) {
