@@ -7,5 +7,6 @@ NAVIGATION = (
     ("Attestations", "/attestations"),
     ("Log", "/log"),
     ("Verify", "/verify"),
+    ("MLflow", "/api/mlflow/"),
     ("API", "/docs"),
 )

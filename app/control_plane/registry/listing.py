@@ -11,7 +11,7 @@ from app.control_plane.contributors.service import read_shares
 from app.control_plane.registry.models import PRIMARY_IMPROVEMENT, PRIMARY_VALUE, Model
 from app.control_plane.registry.schemas import ModelFilter, ModelSummary, ModelView
 from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
-from app.core.errors import NotFoundError, UnprocessableError
+from app.core.errors import InvalidParameterError, NotFoundError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
@@ -88,7 +88,7 @@ def _listing_of(filters: ModelFilter) -> tuple[Listing, dict[str, Any]]:
         values["contributor"] = checksum_address(filters.contributor)
     order = values.pop("sort")
     if order != "newest" and filters.metric is None:
-        raise UnprocessableError(
+        raise InvalidParameterError(
             f"sort={order} needs `metric`, the name of a metric: values of different metrics "
             "cannot be compared."
         )

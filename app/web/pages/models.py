@@ -34,7 +34,7 @@ router = APIRouter(prefix="/models", include_in_schema=False)
 FOR_BADGE = 5
 ON_PAGE = 20
 # Models of a lineage on the page of one model, and on its own page.
-IN_PART, IN_WHOLE = 40, 300
+IN_PART, IN_WHOLE = 40, 200
 MOST_COMPARED = 8
 # The orders of the list, as the form names them.
 ORDERS: dict[ModelOrder, str] = {

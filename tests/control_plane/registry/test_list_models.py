@@ -164,7 +164,7 @@ def test_models_with_a_metric_are_sorted_by_its_value_or_improvement(
 @pytest.mark.parametrize("sort", ["highest", "lowest", "improvement"])
 def test_an_order_by_value_needs_a_metric(training: Training, sort: str) -> None:
     response = training.client.get("/api/models", params={"sort": sort})
-    assert response.status_code == 422
+    assert (response.status_code, response.json()["reason"]) == (400, "invalid_parameter")
     assert "needs `metric`" in response.json()["message"]
 
 
