@@ -14,4 +14,4 @@ def test_the_gateway_conforms_for_a_member(tested_gateway: RunningGateway, tmp_p
 
 
 def test_the_gateway_conforms_for_an_admin(tested_gateway: RunningGateway, tmp_path: Path) -> None:
-    assert_conforms(tested_gateway, tested_gateway.key(scopes=ALL_SCOPES), tmp_path)
+    assert_conforms(tested_gateway, tested_gateway.key(scopes=ALL_SCOPES), tmp_path, bounds=True)
