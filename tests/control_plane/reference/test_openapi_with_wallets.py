@@ -16,4 +16,5 @@ def test_the_gateway_conforms_for_an_anonymous_caller(
 def test_the_gateway_conforms_for_a_wallet(tested_gateway: RunningGateway, tmp_path: Path) -> None:
     with tested_gateway.client() as client:
         response = client.post("/api/auth/token", headers=Wallet().headers())
-    assert_conforms(tested_gateway, response.json()["access_token"], tmp_path)
+    token = response.json()["access_token"]
+    assert_conforms(tested_gateway, token, tmp_path)
