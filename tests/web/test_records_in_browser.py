@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
+from playwright.sync_api import expect
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.browser import (
@@ -77,3 +78,28 @@ def test_every_page_reads_well_in_both_themes_narrow_and_wide(
                     screenshot(page, f"{name}-{theme}-{width}")
                     page.close()
     assert problems == []
+
+
+def test_an_attestation_is_checked_on_its_page_and_by_its_link(
+    browser: Browser, registry: Registry
+) -> None:
+    origin, digest = registry.gateway.url, registry.lineage.attestation["hash"]
+    with browser.visitor(origin, {"X-API-Key": registry.admin}) as visitor:
+        page = visitor.page(f"/attestations/{digest}")
+        page.get_by_role("button", name="Check it here").click()
+        expect(page.get_by_role("status")).to_contain_text("This attestation holds: witnessed")
+        link = page.get_by_role("link", name="This link").get_attribute("href")
+    assert link is not None
+    with browser.visitor(origin) as stranger:
+        page = stranger.page(link)
+        expect(page.get_by_role("status")).to_contain_text("This attestation holds: witnessed")
+
+
+def test_a_stranger_sees_that_the_log_has_only_grown(browser: Browser, registry: Registry) -> None:
+    with registry.gateway.client() as client:
+        note = client.get("/api/attestations/log", headers={"Accept": "text/plain"}).text
+    with browser.visitor(registry.gateway.url) as stranger:
+        page = stranger.page("/log")
+        page.get_by_label("A checkpoint that you kept from before").fill(note)
+        page.get_by_role("button", name="Compare").click()
+        expect(page.get_by_role("status")).to_contain_text("Ok:")
