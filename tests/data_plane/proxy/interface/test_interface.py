@@ -15,6 +15,7 @@ from tests.data_plane.proxy.tenant_fixture_data import FILES, V2
 from tests.support.gateway import RunningGateway
 from tests.support.recording_upstream import RecordingUpstream
 from tests.support.responses import good, refused
+from tests.support.tab import Tab
 
 PAGE = "/api/mlflow/"
 STATIC = "/api/mlflow/static-files"
@@ -298,3 +299,28 @@ def test_a_file_is_uploaded_whole(tenant: httpx.Client) -> None:
     refused(response, 413, "body_too_large")
     response = tenant.post(path, params={**query, "path": "x" * 300}, content=b"x")
     refused(response, 400, "invalid_parameter")
+
+
+def test_neither_files_nor_own_responses_count_on_the_limit_of_a_session(
+    gateway: RunningGateway,
+) -> None:
+    assert gateway.settings.database_url is not None
+    database, mlflow = gateway.settings.database_url.get_secret_value(), gateway.settings.mlflow_url
+    assert mlflow is not None
+    with (
+        RunningGateway(database, mlflow, session_rate_limit=2) as small,
+        Tab(small) as tab,
+    ):
+        tab.sign_in(small.key())
+        for pattern in OWN_RESPONSES:
+            good(tab.get(f"/api/mlflow{pattern}"))
+        for _ in range(3):
+            assert tab.get(f"{STATIC}/{SCRIPT.name}").status_code == 200
+        assert [tab.get(PAGE).status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_a_missing_artifact_is_not_a_fault(tenant: httpx.Client) -> None:
+    run = good(tenant.post(f"{V2}/runs/create", json={"experiment_id": "0"}))["run"]["info"]
+    query = {"run_id": run["run_id"], "path": "none.txt"}
+    response = tenant.get("/api/mlflow/get-artifact", params=query)
+    assert response.status_code == 404
