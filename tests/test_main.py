@@ -44,7 +44,7 @@ def test_a_missing_or_invalid_setting_is_a_startup_error(
 
 def test_health_checks_are_public_and_unlimited() -> None:
     assert health.PUBLIC <= PUBLIC
-    assert health.PUBLIC == UNLIMITED
+    assert health.PUBLIC <= UNLIMITED
 
 
 class Recorder:

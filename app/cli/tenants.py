@@ -60,7 +60,7 @@ def tenant_quotas(
 ) -> None:
     """Show how much a tenant has and may have of each kind; change that with --set."""
     arguments = dict(change.partition("=")[::2] for change in changes or ())
-    values = {kind: None if text == "default" else text for kind, text in arguments.items()}
+    values = {kind: _quota(text) for kind, text in arguments.items()}
     request = validated(QuotasRequest, values, **dict.fromkeys(values, "--set"))
     settings = load_settings()
 
@@ -72,3 +72,10 @@ def tenant_quotas(
         return [*await quotas.views(session, tenant.name)]
 
     print_all(run_in_transaction(change_and_read), as_json, ("kind", "used", "quota", "is_default"))
+
+
+def _quota(text: str) -> int | str | None:
+    """A quota as it is typed; a text that is no number stays one, so that the schema refuses it."""
+    if text == "default":
+        return None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 20 else text
