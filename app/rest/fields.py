@@ -35,9 +35,9 @@ def _is_number(value: object) -> object:
     return value
 
 
-# For a whole number in a body, which is no text either. Last in an annotation: pydantic writes no
+# A number in a body, not true, false or a text of digits. Last in an annotation: pydantic writes no
 # bounds that follow it into the JSON Schema.
-NoBoolean = BeforeValidator(_is_number)
+WholeNumber = BeforeValidator(_is_number)
 
 
 # For a dict whose keys are labels. Pydantic refuses other keys, but omits that in its JSON Schema.

@@ -9,13 +9,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from app.access.identity.contract_wallets import MAX_SIGNATURE
 from app.access.tenants.schemas import TenantName
 from app.core.request.principal import Scope
-from app.rest.fields import Label, NoBoolean
+from app.rest.fields import Label, WholeNumber
 from app.rest.request_model import RequestModel
 
 Scopes = Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
 
 
-RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute."), NoBoolean]
+RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a minute."), WholeNumber]
 
 
 def _network(text: str) -> str:
@@ -77,7 +77,7 @@ class SIWEProof(RequestModel):
     signature: SIWESignature = Field(description=_SIGNATURE, examples=_SIGNATURES)
 
 
-Lifetime = Annotated[int, Field(ge=1, le=3650), NoBoolean]
+Lifetime = Annotated[int, Field(ge=1, le=3650), WholeNumber]
 
 
 class NewKey(RequestModel):
@@ -125,7 +125,7 @@ class AdminKeyRequest(NewKey):
 class RotateRequest(RequestModel):
     """How a key is replaced. Its successor ends when the key would have ended."""
 
-    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400), NoBoolean] = Field(
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86400), WholeNumber] = Field(
         default=86400, description="How long the old key keeps working, in seconds."
     )
 
@@ -210,7 +210,7 @@ class TokenRequest(RequestModel):
         default=None, description=_SIGNATURE, examples=_SIGNATURES
     )
     scopes: Scopes | None = Field(default=None, description="By default, all scopes of a wallet.")
-    expires_in: Annotated[int, Field(ge=900, le=3600), NoBoolean] | None = Field(
+    expires_in: Annotated[int, Field(ge=900, le=3600), WholeNumber] | None = Field(
         default=None, description="The lifetime in seconds, 900 to 3600."
     )
 

@@ -5,10 +5,10 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.access.quotas.models import QuotaKind
-from app.rest.fields import NoBoolean
+from app.rest.fields import WholeNumber
 from app.rest.request_model import RequestModel
 
-Amount = Annotated[int, Field(ge=0, le=2**53), NoBoolean]
+Amount = Annotated[int, Field(ge=0, le=2**53), WholeNumber]
 
 
 class QuotaView(BaseModel):

@@ -23,7 +23,7 @@ from app.control_plane.contributors.shares import (
 from app.control_plane.registry.fields import Directions, Metrics
 from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
-from app.rest.fields import Label, NoBoolean
+from app.rest.fields import Label, WholeNumber
 from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
@@ -80,7 +80,7 @@ def _version_form(version: object) -> str:
 
 ModelVersion = Annotated[
     Annotated[Label, Tag("string")]
-    | Annotated[int, Field(ge=0, le=LARGEST_INTEGER), NoBoolean, Tag("integer")],
+    | Annotated[int, Field(ge=0, le=LARGEST_INTEGER), WholeNumber, Tag("integer")],
     Discriminator(_version_form),
     Field(examples=["3"]),
 ]

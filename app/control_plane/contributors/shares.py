@@ -13,7 +13,7 @@ from app.control_plane.contributors.member_names import MEMBERS, meant_member
 from app.core.errors import UnprocessableError
 from app.core.ethereum import checksum_address
 from app.core.json_data import LARGEST_INTEGER
-from app.rest.fields import Label, NoBoolean
+from app.rest.fields import Label, WholeNumber
 from app.rest.json_values import MAX_DOCUMENT, check_document
 from app.rest.request_model import MAX_MEMBERS, RequestModel
 
@@ -68,15 +68,15 @@ class ContributionRequest(RequestModel):
     contributor: Address | None = Field(
         default=None, description="Who gave the data. Default: the request's contributor_address."
     )
-    weight_bps: Annotated[int, Field(ge=1, le=WHOLE), NoBoolean] | None = Field(
+    weight_bps: Annotated[int, Field(ge=1, le=WHOLE), WholeNumber] | None = Field(
         default=None,
         description="The share in the improvement, in basis points; all shares add up to 10000. "
         "Contributions without a weight share the rest evenly.",
     )
-    data_size: Annotated[int, Field(ge=0, le=LARGEST_INTEGER), NoBoolean] | None = Field(
+    data_size: Annotated[int, Field(ge=0, le=LARGEST_INTEGER), WholeNumber] | None = Field(
         default=None, description="The number of samples."
     )
-    samples: Annotated[int, Field(ge=0, le=LARGEST_INTEGER), NoBoolean] | None = Field(
+    samples: Annotated[int, Field(ge=0, le=LARGEST_INTEGER), WholeNumber] | None = Field(
         default=None, description="Another name for data_size."
     )
     data_hash: Label | None = Field(default=None, description="A hash that identifies the data.")

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from app.access.identity.schemas import SIWESignature, SIWEText
 from app.core.request.principal import Scope
-from app.rest.fields import NoBoolean
+from app.rest.fields import WholeNumber
 from app.rest.request_model import RequestModel
 
 # A key, or the secret of a link, with room for white space that was copied with it.
@@ -39,7 +39,7 @@ class MessageRequest(RequestModel):
     """For which wallet a SIWE message is written."""
 
     address: Annotated[str, Field(max_length=42)] = Field(examples=["0x" + "5a" * 20])
-    chain_id: Annotated[int, Field(ge=1, le=2**53), NoBoolean] = Field(
+    chain_id: Annotated[int, Field(ge=1, le=2**53), WholeNumber] = Field(
         default=1, description="The chain that the wallet is connected to."
     )
 
