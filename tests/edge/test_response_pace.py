@@ -9,6 +9,7 @@ import pytest
 from app.edge import response_pace
 from app.edge.lifecycle import RequestLifecycle
 from app.edge.response_pace import ResponsePace
+from app.web.error_pages import ErrorPages
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import RawConnection, request
 from tests.support.waiting import wait_until
@@ -45,7 +46,9 @@ def paced(new_database: Callable[[], str]) -> Iterator[RunningGateway]:
 def test_a_client_that_ignores_responses_is_slowed_down(paced: RunningGateway, kind: str) -> None:
     source = f"127.0.1.{list(REQUESTS).index(kind)}"
     one = REQUESTS[kind].replace(b"KEY", paced.key().encode())
-    lifecycle = paced.app.app
+    pages = paced.app.app
+    assert isinstance(pages, ErrorPages)
+    lifecycle = pages.app
     assert isinstance(lifecycle, RequestLifecycle)
     is_limited = "key" in kind
     pace = lifecycle.refusals if is_limited else lifecycle.uncounted

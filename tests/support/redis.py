@@ -1,6 +1,7 @@
 """A real Redis server that tests may stop and start."""
 
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,10 +31,7 @@ class RunningRedis:
         self._password = password
         self._cluster = cluster
         self.socket = directory / "redis.sock"
-        self.port = free_port()
-        # The nodes of a cluster speak to each other on a port that is higher by 10000.
-        while cluster and self.port > 55535:
-            self.port = free_port()
+        self.port = _cluster_port() if cluster else free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -113,3 +111,23 @@ def free_port() -> int:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]
         return port
+
+
+def _cluster_port() -> int:
+    """A free port; free is also the one higher by 10000, where the nodes of a cluster connect.
+
+    Both are below the ports that connections get by themselves, which one could take meanwhile.
+    """
+    while True:
+        port = 12_000 + secrets.randbelow(10_000)
+        if _is_free(port) and _is_free(port + 10_000):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True

@@ -1,10 +1,9 @@
 """The page on which one sees who one is, and manages own keys and sessions."""
 
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, status
-from pydantic import BaseModel, ValidationError
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from app.access.identity import key_endpoints, keys
 from app.access.identity.dependencies import CurrentPeppers
@@ -15,17 +14,14 @@ from app.access.identity.sessions import endpoints as session_endpoints
 from app.access.identity.sessions.dependencies import CurrentSignIns, CurrentSite
 from app.access.identity.sessions.schemas import AdminRequest
 from app.access.quotas import endpoints as limit_endpoints
-from app.core.errors import PermissionDeniedError, SessionChangedError, UnprocessableError
+from app.core.errors import PermissionDeniedError
 from app.core.request.principal import Scope
-from app.core.validation_errors import problems_with
 from app.rest.dependencies import Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
-from app.web.forms import read_form
+from app.web.forms import own_form, see_other, validated, whole
 from app.web.rendering import page
 
 router = APIRouter(prefix="/account", include_in_schema=False)
-
-M = TypeVar("M", bound=BaseModel)
 
 # Keys on the page; the API lists all of them.
 MOST_KEYS = 200
@@ -42,18 +38,7 @@ LIFETIMES = (1, 7, 30, 90)
 
 
 async def _form(request: Request, caller: Caller) -> dict[str, str]:
-    """The fields of a form of the account page.
-
-    Raises SessionChangedError for one that was shown in another session: a browser has one session
-    for all its tabs, and a person who signs in again may still look at a page of the first.
-    """
-    form = await read_form(request)
-    if caller.session is None or form.pop("session", None) != caller.session:
-        raise SessionChangedError(
-            f"This page was shown in another session than yours now, as {caller.id} of the tenant "
-            f"{caller.tenant}. Open /account again, and repeat what you did there if it is right."
-        )
-    return form
+    return await own_form(request, caller)
 
 
 Form = Annotated[dict[str, str], Depends(_form)]
@@ -101,8 +86,8 @@ async def create_key(
     if chosen:
         asked["scopes"] = chosen
     if form.get("days"):
-        asked["expires_in_days"] = _whole(form["days"])
-    body = _validated(KeyRequest, asked)
+        asked["expires_in_days"] = whole(form["days"])
+    body = validated(KeyRequest, asked)
     made = await key_endpoints.create_own_key(request, body, caller, peppers, actor)
     return _show_once(request, made)
 
@@ -117,8 +102,8 @@ async def rotate_key(
     actor: CurrentActor,
 ) -> Response:
     """Replace a key, and show the secret of its successor once."""
-    asked = {"overlap_seconds": _whole(form.get("overlap", "")), "siwe": _siwe(form)}
-    body = _validated(OwnRotateRequest, asked)
+    asked = {"overlap_seconds": whole(form.get("overlap", "")), "siwe": _siwe(form)}
+    body = validated(OwnRotateRequest, asked)
     made = await key_endpoints.rotate_own_key(request, key_id, caller, peppers, actor, body)
     return _show_once(request, made, replaced=key_id)
 
@@ -166,7 +151,7 @@ async def start_admin(
     request: Request, form: Form, caller: Caller, sign_ins: CurrentSignIns, actor: CurrentActor
 ) -> Response:
     """Act as an admin, with the key of the session in the form."""
-    body = _validated(AdminRequest, {"key": form.get("key", "")})
+    body = validated(AdminRequest, {"key": form.get("key", "")})
     await session_endpoints.start_admin(request, body, caller, sign_ins, actor)
     return _back("admin")
 
@@ -180,29 +165,13 @@ async def end_admin(
     return _back("admin")
 
 
-def _validated(schema: type[M], values: dict[str, Any]) -> M:
-    """A request of the API, of the fields of a form. Raises UnprocessableError."""
-    try:
-        return schema.model_validate(values)
-    except ValidationError as error:
-        problems = problems_with(schema, error)
-        raise UnprocessableError(
-            "; ".join(f"{one.where or 'the form'}: {one.problem}" for one in problems)
-        ) from None
-
-
-def _whole(text: str) -> int | str:
-    """A whole number of a form; as it is, if it is none, so that the API's schema refuses it."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
-
-
 def _siwe(form: dict[str, str]) -> SIWEProof | None:
     """The wallet's message that a script has put into the form, if it has."""
     if not form.get("siwe-signature"):
         return None
     # A form has CR LF for each line break.
     message = form.get("siwe-message", "").replace("\r\n", "\n")
-    return _validated(SIWEProof, {"message": message, "signature": form["siwe-signature"]})
+    return validated(SIWEProof, {"message": message, "signature": form["siwe-signature"]})
 
 
 def _show_once(request: Request, made: IssuedKey, replaced: str | None = None) -> Response:
@@ -215,8 +184,5 @@ def _show_once(request: Request, made: IssuedKey, replaced: str | None = None) -
     )
 
 
-def _back(section: str) -> RedirectResponse:
-    """To a section of the account page, where one sees what has changed."""
-    response = RedirectResponse(f"/account#{section}", status.HTTP_303_SEE_OTHER)
-    response.headers["cache-control"] = "no-store"
-    return response
+def _back(section: str) -> Response:
+    return see_other(f"/account#{section}")

@@ -205,7 +205,8 @@ async def test_hop_by_hop_headers_cookies_and_the_server_header_are_removed(
         await connection.respond(
             b"HTTP/1.1 200 OK\r\nServer: mlflow\r\nSet-Cookie: session=alice\r\nETag: x\r\n"
             b"Connection: X-Private, keep-alive\r\nX-Private: 1\r\nKeep-Alive: timeout=5\r\n"
-            b"Link: 1\r\nLink: 2\r\nContent-Length: 2\r\n\r\nok"
+            b"Link: 1\r\nLink: 2\r\nContent-Type: application/json\r\n"
+            b"Content-Length: 2\r\n\r\n{}"
         )
 
     async with forwarding(script) as (app, _):
@@ -214,6 +215,7 @@ async def test_hop_by_hop_headers_cookies_and_the_server_header_are_removed(
             (b"etag", b"x"),
             (b"link", b"1"),
             (b"link", b"2"),
+            (b"content-type", b"application/json"),
             (b"content-length", b"2"),
             (b"cache-control", b"no-store"),
         ]
