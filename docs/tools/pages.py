@@ -25,6 +25,7 @@ OUTSIDE = {
     "SECURITY.md": "reporting.md",
     "hokusai-ml-platform/CHANGELOG.md": "sdk-changelog.md",
     "benchmarks/README.md": "benchmarks.md",
+    "packages/verify/README.md": "verify-package.md",
 }
 # Directories that a generated page lists: the page of each.
 LISTED = {"docs/decisions": "decisions/index.md", "examples": "examples/index.md"}
