@@ -133,7 +133,8 @@ def _is_unavailable(error: BaseException) -> bool:
     """Whether an error means that PostgreSQL is unavailable, and not that a statement is wrong."""
     if isinstance(error, DatabaseUnavailableError | ConnectionError | TimeoutError):
         return True
-    if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError):
+    # The driver raises InternalClientError where the server has ended a connection at a bad moment.
+    if isinstance(error, exc.TimeoutError | asyncpg.InterfaceError | asyncpg.InternalClientError):
         return True
     if sqlstate(error).startswith(UNAVAILABLE_STATES):
         return True

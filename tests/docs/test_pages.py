@@ -20,6 +20,7 @@ def repository(tmp_path: Path) -> Path:
         "SECURITY.md": "# Security policy\n",
         "hokusai-ml-platform/CHANGELOG.md": "# Changelog of the SDK\n",
         "benchmarks/README.md": "# Benchmarks\n",
+        "packages/verify/README.md": "# The npm package\n",
         "app/main.py": "",
         "deploy/alerts.yml": "groups: []\n",
         "docs/README.md": "# What to read\n",
