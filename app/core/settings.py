@@ -59,8 +59,8 @@ class Settings(BaseSettings):
     public_url: str | None = None
     # Reverse proxies whose X-Forwarded-For is trusted, as CIDR blocks separated by commas.
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
-    # Whether browsers may sign in over plain HTTP on a name that is not loopback: whoever sees the
-    # traffic then sees keys and sessions.
+    # Whether browsers may sign in over plain HTTP on a name that is not loopback. Keys and
+    # sessions can then be read on the network.
     plain_http_sessions: bool = False
     # Browser origins that may call the API, separated by commas; none by default.
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()

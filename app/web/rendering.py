@@ -106,3 +106,18 @@ def page(
 def query(values: Mapping[str, Any]) -> str:
     """A query string, with its question mark."""
     return f"?{urlencode(values)}"
+
+
+def paging(
+    cursor: str | None, following: str | None, chosen: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The query strings of a list's next page and of its first one, by the names of templates.
+
+    cursor: that of this page, None on the first. following: that of the next, None on the last.
+    chosen: the conditions of the list. A page that there is no need to lead to is None.
+    """
+    conditions = dict(chosen or {})
+    return {
+        "following": query(conditions | {"cursor": following}) if following else None,
+        "first": query(conditions) if cursor else None,
+    }

@@ -151,6 +151,25 @@ def accessibility_problems(page: Page) -> Sequence[str]:
     ]
 
 
+def problems_with_looks(visitor: "Visitor", pages: Mapping[str, str]) -> list[str]:
+    """What is wrong with pages in both themes, on a phone and on a desk; keeps a picture of each.
+
+    pages: their paths, by names for the pictures.
+    """
+    problems = []
+    for name, path in pages.items():
+        for theme in THEMES:
+            for width in WIDTHS:
+                page = visitor.page(path, theme=theme, width=width)
+                look = f"{name}-{theme}-{width}"
+                problems += [f"{look}: {one}" for one in accessibility_problems(page)]
+                if scrolls_sideways(page):
+                    problems.append(f"{look}: scrolls sideways")
+                screenshot(page, look)
+                page.close()
+    return problems
+
+
 def screenshot(page: Page, name: str) -> None:
     """Keep a picture of the whole page in `SCREENSHOTS`, to be looked at after the run."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)

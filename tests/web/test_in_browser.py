@@ -5,14 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.browser import (
-    THEMES,
-    WIDTHS,
-    Browser,
-    accessibility_problems,
-    screenshot,
-    scrolls_sideways,
-)
+from tests.support.browser import Browser, problems_with_looks
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import Lineage, grow
 from tests.support.training import Training
@@ -44,19 +37,9 @@ def test_every_page_reads_well_in_both_themes_narrow_and_wide(
         "compare": f"/models/compare?ids={','.join([*lineage.line, lineage.branch])}",
         "error": "/models/none",
     }
-    problems = []
     with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
         visitor.expect("404 /models/none")
-        for name, path in pages.items():
-            for theme in THEMES:
-                for width in WIDTHS:
-                    page = visitor.page(path, theme=theme, width=width)
-                    problems += [(name, theme, width, one) for one in accessibility_problems(page)]
-                    if scrolls_sideways(page):
-                        problems.append((name, theme, width, "scrolls sideways"))
-                    screenshot(page, f"{name}-{theme}-{width}")
-                    page.close()
-    assert problems == []
+        assert problems_with_looks(visitor, pages) == []
 
 
 def test_what_is_short_can_be_copied_as_a_whole(

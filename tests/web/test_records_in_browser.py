@@ -7,14 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.browser import (
-    THEMES,
-    WIDTHS,
-    Browser,
-    accessibility_problems,
-    screenshot,
-    scrolls_sideways,
-)
+from tests.support.browser import Browser, problems_with_looks
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
 from tests.support.responses import good
@@ -66,18 +59,8 @@ def test_every_page_reads_well_in_both_themes_narrow_and_wide(
         "admin-tenant": "/admin/tenants/acme",
         "admin-audit": "/admin/audit",
     }
-    problems = []
     with browser.visitor(gateway.url, {"X-API-Key": registry.admin}) as visitor:
-        for name, path in pages.items():
-            for theme in THEMES:
-                for width in WIDTHS:
-                    page = visitor.page(path, theme=theme, width=width)
-                    problems += [(name, theme, width, one) for one in accessibility_problems(page)]
-                    if scrolls_sideways(page):
-                        problems.append((name, theme, width, "scrolls sideways"))
-                    screenshot(page, f"{name}-{theme}-{width}")
-                    page.close()
-    assert problems == []
+        assert problems_with_looks(visitor, pages) == []
 
 
 def test_an_attestation_is_checked_on_its_page_and_by_its_link(

@@ -7,7 +7,7 @@ class PublicRoutes:
     routes: of these, other methods are refused with 405. A session is noticed on them, so that a
         page can show who is signed in.
     files: beginnings of paths, each with a slash at its end, below which every GET and HEAD is
-        public, whoever sends it; such requests count on no rate limit.
+        public; such a request is not authenticated, and counts on no rate limit.
     """
 
     def __init__(self, routes: frozenset[tuple[str, str]], files: tuple[str, ...] = ()) -> None:

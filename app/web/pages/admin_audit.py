@@ -13,7 +13,7 @@ from app.access.audit.service import load_events
 from app.rest.dependencies import Admin, CurrentReads
 from app.rest.pagination import PageSize
 from app.web.forms import Search
-from app.web.rendering import page, query
+from app.web.rendering import page, paging, query
 
 router = APIRouter(prefix="/admin/audit", include_in_schema=False)
 
@@ -46,8 +46,7 @@ async def list_events(
         events=events,
         conditions=conditions,
         chosen=chosen,
-        following=query(chosen | {"cursor": following}) if following else None,
-        first=query(chosen) if conditions.cursor else None,
         csv=f"/api/admin/audit.csv{query(chosen) if chosen else ''}",
         max_rows=MAX_ROWS,
+        **paging(conditions.cursor, following, chosen),
     )

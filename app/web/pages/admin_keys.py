@@ -20,7 +20,7 @@ from app.rest.fields import Label
 from app.rest.pagination import Cursor, PageSize
 from app.web.forms import Search, see_other, validated, whole
 from app.web.pages.admin_form import AdminForm
-from app.web.rendering import page, query
+from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/admin/keys", include_in_schema=False)
 
@@ -59,12 +59,11 @@ async def list_keys(
         keys=found,
         asked=asked,
         chosen=chosen,
-        following=query(chosen | {"cursor": following}) if following else None,
-        first=query(chosen) if asked.cursor else None,
         scopes=list(Scope),
         usual=USUAL,
         lifetimes=LIFETIMES,
         default_limit=state_of(request)[Settings].rate_limit,
+        **paging(asked.cursor, following, chosen),
     )
 
 

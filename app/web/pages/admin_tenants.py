@@ -16,7 +16,7 @@ from app.rest.dependencies import Admin, ChangeSession, CurrentActor, Session
 from app.rest.pagination import Cursor, PageSize
 from app.web.forms import Search, see_other, validated, whole
 from app.web.pages.admin_form import AdminForm
-from app.web.rendering import page, query
+from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/admin/tenants", include_in_schema=False)
 
@@ -38,8 +38,7 @@ async def list_tenants(
         request,
         "admin/tenants.html",
         tenants=found.items,
-        following=query({"cursor": found.next}) if found.next else None,
-        is_first=asked.cursor is None,
+        **paging(asked.cursor, found.next),
     )
 
 

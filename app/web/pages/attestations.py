@@ -23,7 +23,7 @@ from app.rest.pagination import PageSize
 from app.rest.public_address import public_address
 from app.web.filters import change
 from app.web.forms import Search
-from app.web.rendering import page, query
+from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/attestations", include_in_schema=False)
 
@@ -88,9 +88,8 @@ async def list_attestations(
         kinds=get_args(EvidenceKind),
         conditions=conditions,
         chosen=chosen,
-        following=query(chosen | {"cursor": following}) if following else None,
-        first=query(chosen) if conditions.cursor else None,
         address=public_address(request),
+        **paging(conditions.cursor, following, chosen),
     )
 
 

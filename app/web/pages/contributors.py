@@ -18,7 +18,7 @@ from app.rest.pagination import Cursor, PageSize
 from app.rest.public_address import public_address
 from app.web.forms import Search, see_other
 from app.web.pictures.identicon import identicon
-from app.web.rendering import page, query
+from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/contributors", include_in_schema=False)
 
@@ -60,10 +60,9 @@ async def list_contributors(
         "contributors/list.html",
         compress=True,
         contributors=[one for one, _ in items],
-        following=query({"cursor": following}) if following else None,
-        is_first=asked.cursor is None,
         identicon=identicon,
         address=public_address(request),
+        **paging(asked.cursor, following),
     )
 
 
@@ -99,8 +98,7 @@ async def show(
         contributions=[one for one, _ in contributions],
         attestations=attestations,
         has_more_attestations=more is not None,
-        following=query({"cursor": following}) if following else None,
-        is_first=asked.cursor is None,
         identicon=identicon,
         address=public_address(request),
+        **paging(asked.cursor, following),
     )

@@ -57,7 +57,7 @@ async def home(
 
 
 async def _newest(reads: Reads, principal: Principal | None) -> list[Row]:
-    """The newest models that somebody who is signed in may see."""
+    """The newest models that a principal with the scope `read` may see; none for others."""
     if principal is None or Permission.READ not in principal.scopes:
         return []
     models, _ = await load_models(reads, ModelFilter(limit=NEWEST), principal)

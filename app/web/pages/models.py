@@ -3,7 +3,7 @@
 from typing import Annotated, Any, get_args
 
 from fastapi import APIRouter, Query, Request
-from pydantic import Field, model_validator
+from pydantic import Field
 from starlette.responses import Response
 
 from app.control_plane.attestations.listing import newest_by_model, summaries_by_model
@@ -23,10 +23,11 @@ from app.rest.dependencies import CurrentReads, Reading
 from app.rest.fields import Label
 from app.rest.pagination import PageSize
 from app.rest.public_address import public_address
+from app.web.forms import Search
 from app.web.pages.model_facts import metric_of, metrics_of, primary_metric, row_of
 from app.web.pictures.chart import Measured, chart
 from app.web.pictures.lineage import name_of, picture
-from app.web.rendering import page, query
+from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/models", include_in_schema=False)
 
@@ -45,17 +46,10 @@ ORDERS: dict[ModelOrder, str] = {
 }
 
 
-class PageFilter(ModelFilter):
-    """The conditions of the API. A form sends those that are not filled in as empty texts."""
+class PageFilter(Search, ModelFilter):
+    """The conditions of the API."""
 
     limit: PageSize = 50
-
-    @model_validator(mode="before")
-    @classmethod
-    def _filled_in(cls, values: Any) -> Any:
-        if isinstance(values, dict):
-            return {name: value for name, value in values.items() if value != ""}
-        return values
 
 
 @router.get("")
@@ -80,9 +74,8 @@ async def list_models(
         orders=ORDERS,
         conditions=conditions,
         chosen=chosen,
-        following=query(chosen | {"cursor": following}) if following else None,
-        first=query(chosen) if conditions.cursor else None,
         address=public_address(request),
+        **paging(conditions.cursor, following, chosen),
     )
 
 
