@@ -83,6 +83,16 @@ def direction_of(metric: str) -> Direction:
     return _direction_of(metric)
 
 
+def known_words(metric: str) -> tuple[set[str], set[str]]:
+    """The metrics of the tables in a name, and its other words; none where only a guess is left."""
+    if direction_of(metric).source != "known":
+        return set(), set()
+    name = _PARAMETER.sub(" ", unicodedata.normalize("NFKC", metric))
+    segments = _segments(_WORD.findall(name))
+    metrics = {segment.text for segment in segments if segment.kind == "metric"}
+    return metrics, {segment.text for segment in segments if segment.kind != "metric"}
+
+
 def resolve_directions(
     metrics: Iterable[str], recorded: Mapping[str, Direction]
 ) -> dict[str, Direction]:

@@ -1,0 +1,1 @@
+"""Benchmarks: committed test sets, predictions on them, and whether an improvement is accepted."""
