@@ -36,8 +36,8 @@ from app.control_plane.attestations import endpoints as attestation_endpoints
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.listing import newest_by_model
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.signing_key import Attestor
+from app.control_plane.attestations.signing_key_history import register_attestor
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
@@ -49,6 +49,8 @@ from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.service import AttestationsByModel
 from app.control_plane.registry.sources import Sources
+from app.control_plane.transparency_log import endpoints as log_endpoints
+from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
@@ -81,6 +83,7 @@ PUBLIC_API = (
     | auth_endpoints.PUBLIC
     | session_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
+    | log_endpoints.PUBLIC
     | data_plane.PUBLIC
 )
 # All pairs of method and path that need no credential.
@@ -137,8 +140,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     presence = Presence(database, mlflow)
     sources = Sources(database, mlflow, workspaces, presence)
     evidence = EvidenceCollector(sources)
-    log_signer = LogSigner(attestor, settings.retired_attestors)
-    attestation_issuer = AttestationIssuer(database, evidence, log_signer, quotas)
+    register = partial(register_attestor, attestor=attestor, retired=settings.retired_attestors)
+    log_signer = LogSigner(attestor.checkpoint_signer, register)
+    attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources)
     registrations = Registrations(
@@ -205,6 +209,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Quotas: quotas,
             Workspaces: workspaces,
             Limiter: limiter,
+            Attestor: attestor,
             LogSigner: log_signer,
             AttestationIssuer: attestation_issuer,
             ChainRegistry: chain_registry,

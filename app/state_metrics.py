@@ -15,9 +15,9 @@ import structlog
 from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
-from app.control_plane.attestations import transparency_log as attestation_log
 from app.control_plane.health import NAME, ReadinessChecks
 from app.control_plane.registry import reconciler
+from app.control_plane.transparency_log import service as transparency_log
 from app.core.errors import GatewayError
 from app.data_plane.fast_path import FastPath
 from app.data_plane.upstream.client import UpstreamClient
@@ -128,7 +128,7 @@ class StateMetrics:
         metrics.set_readiness({name: check.ready for name, check in checks.items()})
         async with self._database.transaction() as session:
             backlog, oldest = await reconciler.backlog(session)
-            entries = await attestation_log.size(session)
+            entries = await transparency_log.size(session)
         metrics.backlog.set(backlog)
         metrics.oldest.set(oldest)
         metrics.log_entries.set(entries)

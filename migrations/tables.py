@@ -9,8 +9,6 @@ from app.control_plane.attestations.models import (
     Attestation,
     AttestedContributor,
     KnownAttestor,
-    LogEntry,
-    LogNode,
 )
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.idempotency.models import IdempotentRequest
@@ -21,6 +19,7 @@ from app.control_plane.registry.models import (
     Registration,
     Token,
 )
+from app.control_plane.transparency_log.models import LogEntry, LogNode
 
 TABLES = (
     AccessToken,

@@ -30,6 +30,7 @@ from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
 from app.control_plane.request_schema import RequestSchemas
+from app.control_plane.transparency_log import endpoints as transparency_log
 from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
@@ -69,6 +70,8 @@ ROUTERS = (
     audit.router,
     models.router,
     contributors.router,
+    # Before `/api/attestations/{digest}`, which matches its path too.
+    transparency_log.router,
     attestations.router,
     attestations.contributors,
     attestations.well_known,
@@ -108,7 +111,8 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
         | health.PUBLIC
         | auth_endpoints.PUBLIC
         | session_endpoints.PUBLIC
-        | attestations.PUBLIC,
+        | attestations.PUBLIC
+        | transparency_log.PUBLIC,
     )
     reference = ReferenceEndpoints(api)
 

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from starlette.types import Message
 
-from app.control_plane.attestations import canonical_json, log_verification
-from app.control_plane.attestations.canonical_json import parse
+from app.control_plane.attestations import log_verification
 from app.control_plane.attestations.verification import CheckResult, verify
-from app.core import strict_json
+from app.core import canonical_json, strict_json
+from app.core.canonical_json import parse
 from app.core.errors import GatewayBusyError, TooManyDocumentsError
 from app.data_plane.proxy import application as proxy
 from app.database.engine import Database

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import httpx
 
-from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
+from app.control_plane.transparency_log.checkpoint import Checkpoint, CheckpointVerifier
 
 MLFLOW = "/api/mlflow/api/2.0/mlflow"
 FILES = "/api/mlflow/api/2.0/mlflow-artifacts/artifacts"

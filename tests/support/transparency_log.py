@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 from hokusai.verify import LogExport
 
-from app.control_plane.attestations.checkpoint import Checkpoint, CheckpointVerifier
+from app.control_plane.transparency_log.checkpoint import Checkpoint, CheckpointVerifier
 from tests.support.responses import good
 
 # Asks for the signed note alone, where the default is JSON with the note in it.

@@ -2,12 +2,12 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.attestations import transparency_log
-from app.control_plane.attestations.canonical_json import parse
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.schemas import AttestationView, RevocationView
+from app.control_plane.transparency_log import service as transparency_log
+from app.control_plane.transparency_log.signer import LogSigner
+from app.core.canonical_json import parse
 
 
 async def attestation_view(

@@ -1,29 +1,15 @@
-"""HTTP endpoints: attestations, and their log. Verifying needs no credential."""
+"""HTTP endpoints: attestations. Verifying needs no credential."""
 
 from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
 
-from app.control_plane.attestations import (
-    canonical_json,
-    listing,
-    merkle,
-    revocation,
-    transparency_log,
-)
+from app.control_plane.attestations import listing, revocation
 from app.control_plane.attestations.documents import attestation_view
 from app.control_plane.attestations.issuing import AttestationIssuer
-from app.control_plane.attestations.log_schemas import (
-    LogEntriesView,
-    LogEntryView,
-    LogProofView,
-    LogView,
-)
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.log_verification import verify_with_log
 from app.control_plane.attestations.lookup import find_attestation
-from app.control_plane.attestations.models import LogEntry
 from app.control_plane.attestations.schemas import (
     AttestationFilter,
     AttestationRequest,
@@ -35,13 +21,16 @@ from app.control_plane.attestations.schemas import (
     RevokeRequest,
     VerificationView,
 )
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.unsigned import unsigned_members
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.body_reader import MAX_DOCUMENT, DocumentRoute
 from app.control_plane.contributors.shares import Address
+from app.control_plane.transparency_log.dependencies import Signer
+from app.core import canonical_json
 from app.core.app_state import state_of
-from app.core.errors import InvalidParameterError, UnprocessableError
+from app.core.errors import UnprocessableError
 from app.core.request.context import context_of
 from app.database.engine import Database
 from app.edge.documents import Documents
@@ -63,19 +52,13 @@ well_known = APIRouter(tags=["attestations"])
 PUBLIC = frozenset(
     {
         ("POST", "/api/attestations/verify"),
-        ("GET", "/api/attestations/log"),
-        ("GET", "/api/attestations/log/proof"),
-        ("GET", "/api/attestations/log/entries"),
         ("GET", "/.well-known/hokusai-attestor.json"),
     }
 )
 
-TreeSize = Annotated[int, Query(ge=0, le=2**53)]
-_NOTE = "text/plain; charset=utf-8"
 
-
-def _signer(request: Request) -> LogSigner:
-    return state_of(request)[LogSigner]
+def _attestor(request: Request) -> Attestor:
+    return state_of(request)[Attestor]
 
 
 async def _strict_body(request: Request) -> Any:
@@ -85,7 +68,7 @@ async def _strict_body(request: Request) -> Any:
     return await documents.work(context, len(body), canonical_json.parse, body)
 
 
-Signer = Annotated[LogSigner, Depends(_signer)]
+SigningKey = Annotated[Attestor, Depends(_attestor)]
 StrictBody = Annotated[Any, Depends(_strict_body)]
 
 
@@ -132,7 +115,7 @@ async def issue(
         }
     },
 )
-async def verify(request: Request, document: StrictBody, signer: Signer) -> VerificationView:
+async def verify(request: Request, document: StrictBody, attestor: SigningKey) -> VerificationView:
     """Verify an attestation: whether it is valid, and the result of each check.
 
     Members that nobody signed are named in `unsigned`: anybody can have added them.
@@ -142,107 +125,11 @@ async def verify(request: Request, document: StrictBody, signer: Signer) -> Veri
     services, context = state_of(request), context_of(request.scope)
     # In a thread for any size, because each takes milliseconds to verify.
     run = partial(services[Documents].work, context, MAX_DOCUMENT)
-    checks = await verify_with_log(services[Database], document, signer.attestor, run)
+    checks = await verify_with_log(services[Database], document, attestor, run)
     return VerificationView(
         valid=is_valid(checks),
         checks={name: CheckView.model_validate(check) for name, check in checks.items()},
         unsigned=unsigned_members(document),
-    )
-
-
-@router.get("/log")
-async def checkpoint(
-    request: Request, response: Response, session: Session, signer: Signer
-) -> LogView:
-    """The signed checkpoint (C2SP tlog-checkpoint) of the log's present state.
-
-    With `Accept: text/plain` the response is the signed note alone.
-    """
-    current = await signer.checkpoint(session)
-    note = signer.sign(current)
-    accepted = request.headers.get("accept", "")
-    if "text/plain" in accepted and "application/json" not in accepted:
-        return Response(note, media_type=_NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
-    response.headers["vary"] = "accept"
-    return LogView(
-        origin=current.origin,
-        tree_size=current.size,
-        root_hash=current.root.hex(),
-        checkpoint=note,
-        key=str(signer.attestor.checkpoint_signer.verifier),
-    )
-
-
-@router.get("/log/proof")
-async def proof(
-    session: Session,
-    index: TreeSize | None = None,
-    tree_size: TreeSize | None = None,
-    first: TreeSize | None = None,
-    second: TreeSize | None = None,
-) -> LogProofView:
-    """Prove that the log contains an entry, or that it has only grown.
-
-    `index`: the entry is in the tree of `tree_size` entries (RFC 6962, section 2.1.1). `first`: the
-    tree of `second` entries extends that of `first` (section 2.1.2). `tree_size` and `second` are
-    the present size of the log by default.
-    """
-    if (index is None) == (first is None):
-        raise InvalidParameterError("Give `index` for an inclusion proof, or `first` and `second`.")
-    size = await transparency_log.size(session)
-    if index is not None:
-        size = size if tree_size is None else tree_size
-        path = await transparency_log.inclusion_proof(session, index, size)
-        (entry,) = await transparency_log.entries(session, index, 1)
-        return LogProofView(
-            kind="inclusion",
-            index=index,
-            tree_size=size,
-            leaf_hash=_leaf_hash(entry),
-            root_hash=(await transparency_log.root(session, size)).hex(),
-            proof=[node_hash.hex() for node_hash in path],
-        )
-    assert first is not None
-    size = size if second is None else second
-    path = await transparency_log.consistency_proof(session, first, size)
-    return LogProofView(
-        kind="consistency",
-        first=first,
-        tree_size=size,
-        first_root_hash=(await transparency_log.root(session, first)).hex(),
-        root_hash=(await transparency_log.root(session, size)).hex(),
-        proof=[node_hash.hex() for node_hash in path],
-    )
-
-
-@router.get("/log/entries")
-async def entries(
-    session: Session,
-    start: TreeSize = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> LogEntriesView:
-    """The log's entries from `start` on, for those who copy or monitor the log."""
-    size = await transparency_log.size(session)
-    page = [
-        entry
-        for entry in await transparency_log.entries(session, start, limit)
-        # Not those that were added since the size was read.
-        if entry.index < size
-    ]
-    following = start + len(page)
-    return LogEntriesView(
-        entries=[
-            LogEntryView(
-                index=entry.index,
-                kind=entry.kind,
-                attestation=entry.attestation,
-                entry=entry.text,
-                leaf_hash=_leaf_hash(entry),
-            )
-            for entry in page
-        ],
-        tree_size=size,
-        next=following if page and following < size else None,
     )
 
 
@@ -280,19 +167,15 @@ async def revoke(
     caller: Attesting,
     session: ChangeSession,
     signer: Signer,
+    attestor: SigningKey,
     actor: CurrentActor,
 ) -> AttestationView:
     """Revoke an attestation: the log says that it no longer holds. It stays readable."""
-    address = signer.attestor.address
-    row = await revocation.revoke(session, digest, body.reason, caller, actor, address)
+    row = await revocation.revoke(session, digest, body.reason, caller, actor, attestor.address)
     return await attestation_view(session, row, signer)
 
 
 @well_known.get("/.well-known/hokusai-attestor.json")
-async def describe(session: Session, signer: Signer) -> AttestorView:
+async def describe(session: Session, signer: Signer, attestor: SigningKey) -> AttestorView:
     """The attestors to trust, the types that they sign, and the keys of the log."""
-    return await attestor_view(session, signer)
-
-
-def _leaf_hash(entry: LogEntry) -> str:
-    return merkle.leaf_hash(entry.text.encode()).hex()
+    return await attestor_view(session, signer, attestor)

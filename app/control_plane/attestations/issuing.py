@@ -10,11 +10,10 @@ from app.access.audit import service as audit
 from app.access.identity.replay_guard import consume
 from app.access.quotas.models import QuotaKind
 from app.access.quotas.service import Quotas
-from app.control_plane.attestations import canonical_json, eas, eip712, transparency_log
+from app.control_plane.attestations import eas, eip712
 from app.control_plane.attestations.attested_data import attested_data
 from app.control_plane.attestations.documents import attestation_view
 from app.control_plane.attestations.evidence import EvidenceCollector
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.models import Attestation, AttestedContributor
 from app.control_plane.attestations.public_text import require_no_secret
 from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
@@ -26,6 +25,9 @@ from app.control_plane.idempotency.service import (
     require_same_request,
 )
 from app.control_plane.registry.observations import record_observation
+from app.control_plane.transparency_log import service as transparency_log
+from app.control_plane.transparency_log.signer import LogSigner
+from app.core import canonical_json
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.core.request.wallet_proof import WalletProof
@@ -36,12 +38,18 @@ class AttestationIssuer:
     """Issues attestations; one for the process."""
 
     def __init__(
-        self, database: Database, evidence: EvidenceCollector, signer: LogSigner, quotas: Quotas
+        self,
+        database: Database,
+        evidence: EvidenceCollector,
+        attestor: Attestor,
+        signer: LogSigner,
+        quotas: Quotas,
     ) -> None:
         """quotas: how many attestations a tenant may have issued."""
         self._quotas = quotas
         self._database = database
         self._evidence = evidence
+        self._attestor = attestor
         self._signer = signer
 
     async def issue(
@@ -69,7 +77,7 @@ class AttestationIssuer:
             if row is not None:
                 return await attestation_view(session, row, self._signer)
         evidence = await self._evidence.collect(principal, request, actor)
-        attestor = self._signer.attestor
+        attestor = self._attestor
         data = attested_data(principal, request, evidence, attestor.address)
         text = canonical_json.canonicalize(data)
         require_no_secret(text)

@@ -7,9 +7,10 @@ from sqlalchemy import bindparam, func, or_, select, true
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from starlette.responses import Response
 
-from app.control_plane.attestations.models import Attestation, AttestedContributor, LogEntry
+from app.control_plane.attestations.models import Attestation, AttestedContributor
 from app.control_plane.attestations.schemas import AttestationFilter, AttestationSummary
-from app.control_plane.attestations.transparency_log import REVOKED
+from app.control_plane.transparency_log.models import LogEntry
+from app.control_plane.transparency_log.service import REVOKED
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement

@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
-from app.control_plane.attestations.models import Attestation, LogEntry
+from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import known_attestors
 from app.control_plane.attestations.verification import CheckResult, verify
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
+from app.control_plane.transparency_log.models import LogEntry
 from app.database.engine import Database
 
 _HASH = re.compile(r"[0-9a-f]{64}")

@@ -1,4 +1,4 @@
-"""Database tables: attestations, their log, and the keys that signed them.
+"""Database tables: attestations, and the keys that signed them.
 
 Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on them.
 """
@@ -6,7 +6,7 @@ Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on them.
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Identity, Index, SmallInteger, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKey, Identity, Index, UniqueConstraint
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TEXT
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -59,29 +59,6 @@ class AttestedContributor(Base):
     number: Mapped[int] = mapped_column(
         ForeignKey("attestations.number"), primary_key=True, autoincrement=False
     )
-
-
-class LogEntry(Base):
-    """An entry of the log. text: the bytes of the leaf in the Merkle tree, as UTF-8."""
-
-    __tablename__ = "attestation_log"
-    __table_args__ = (Index("attestation_log_by_attestation", "attestation"),)
-
-    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    kind: Mapped[str]
-    attestation: Mapped[str] = mapped_column(ForeignKey("attestations.hash"))
-    text: Mapped[str]
-    at: Mapped[datetime] = mapped_column(default=now)
-
-
-class LogNode(Base):
-    """The hash of a complete subtree of the log; the leaves are level 0. See `merkle`."""
-
-    __tablename__ = "attestation_log_nodes"
-
-    level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
-    index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
-    hash: Mapped[bytes]
 
 
 class KnownAttestor(Base):

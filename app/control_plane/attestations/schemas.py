@@ -12,8 +12,6 @@ from pydantic import (
     model_validator,
 )
 
-from app.control_plane.attestations.canonical_json import parse
-from app.control_plane.attestations.models import LogEntry
 from app.control_plane.contributors.shares import (
     Address,
     ContributionRequest,
@@ -21,6 +19,8 @@ from app.control_plane.contributors.shares import (
     as_list,
 )
 from app.control_plane.registry.fields import Directions, Metrics
+from app.control_plane.transparency_log.models import LogEntry
+from app.core.canonical_json import parse
 from app.core.json_data import LARGEST_INTEGER
 from app.core.text_pattern import TextPattern
 from app.rest.fields import Label, WholeNumber

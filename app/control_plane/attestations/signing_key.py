@@ -11,8 +11,8 @@ from coincurve import PrivateKey
 from eth_hash.auto import keccak
 
 from app.control_plane.attestations import eip712
-from app.control_plane.attestations.checkpoint import CheckpointSigner
 from app.control_plane.attestations.eip712 import TypedData
+from app.control_plane.transparency_log.checkpoint import CheckpointSigner
 from app.core.errors import StartupError
 from app.core.ethereum import checksum_address
 from app.core.settings import Settings

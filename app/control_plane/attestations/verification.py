@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from app.control_plane.attestations import canonical_json, eas, merkle
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations import eas
 from app.control_plane.attestations.eip712 import (
     ATTESTATION_NAME,
     ATTESTATION_TYPE,
@@ -18,6 +17,9 @@ from app.control_plane.attestations.eip712 import (
     ATTESTATION_VERSION,
     TypedData,
 )
+from app.control_plane.transparency_log import merkle
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
+from app.core import canonical_json
 from app.core.errors import GatewayError
 from app.core.redaction import shortened
 
@@ -171,6 +173,8 @@ def _check_inclusion(
         raise _CheckFailedError("index or tree_size is not a whole number")
     if checkpoint.size != log["tree_size"]:
         raise _CheckFailedError("the proof is for another size of the log than the checkpoint")
+    if not isinstance(log["proof"], list):
+        raise _CheckFailedError("the proof is not a list")
     for item in log["proof"]:
         _require(_NODE_HASH, item, "the proof has a member that is not 64 hexadecimal digits")
     proof = [bytes.fromhex(item) for item in log["proof"]]

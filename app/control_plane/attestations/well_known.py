@@ -3,17 +3,19 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations import eas, eip712
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.schemas import AttestorView
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import known_attestors
+from app.control_plane.transparency_log.signer import LogSigner
 
 
-async def attestor_view(session: AsyncSession, signer: LogSigner) -> AttestorView:
+async def attestor_view(
+    session: AsyncSession, signer: LogSigner, attestor: Attestor
+) -> AttestorView:
     """The attestors of this database, what they sign, and the keys of the log."""
     await signer.ensure_registered(session)
     known = await known_attestors(session)
-    attestor = signer.attestor
-    chain, log_key = attestor.chain, attestor.checkpoint_signer.verifier
+    chain, log_key = attestor.chain, signer.verifier
     return AttestorView(
         signer=attestor.address,
         signers=[one.address for one in known],

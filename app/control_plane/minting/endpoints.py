@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from app.control_plane.attestations.log_signer import LogSigner
 from app.control_plane.attestations.schemas import Hash
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.minting import listing
 from app.control_plane.minting.schemas import (
     MintRequestBody,
@@ -54,6 +54,6 @@ async def request_mint(
     For the model number that the operator has bound to the token, and for an improvement of the
     token's holder or one that the holder has approved. The same improvement gets the same request.
     """
-    attestor = state_of(request)[LogSigner].attestor
+    attestor = state_of(request)[Attestor]
     expected = None if body is None else body.chain_model_id
     return await sign_mint_request(session, digest, caller, actor, attestor, expected)

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.control_plane.attestations import eas
-from app.control_plane.attestations.canonical_json import parse
 from app.control_plane.attestations.eip712 import TypedData
 from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.revocation import find_revocation
@@ -26,6 +25,7 @@ from app.control_plane.minting.mint_request import (
 )
 from app.control_plane.minting.models import MintRequest
 from app.control_plane.minting.schemas import MintRequestView
+from app.core.canonical_json import parse
 from app.core.errors import (
     ApprovalMissingError,
     NotMintableError,

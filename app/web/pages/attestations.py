@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.control_plane.attestations import endpoints
-from app.control_plane.attestations.endpoints import Signer
+from app.control_plane.attestations.endpoints import SigningKey
 from app.control_plane.attestations.listing import load_attestations
 from app.control_plane.attestations.schemas import (
     AttestationFilter,
@@ -18,6 +18,7 @@ from app.control_plane.attestations.schemas import (
     Hash,
 )
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.transparency_log.dependencies import Signer
 from app.rest.dependencies import CurrentReads, Reading, Session
 from app.rest.pagination import PageSize
 from app.rest.public_address import public_address
@@ -95,12 +96,17 @@ async def list_attestations(
 
 @router.get("/{digest}")
 async def show(
-    request: Request, digest: Hash, reader: Reading, session: Session, signer: Signer
+    request: Request,
+    digest: Hash,
+    reader: Reading,
+    session: Session,
+    signer: Signer,
+    attestor: SigningKey,
 ) -> Response:
     """One attestation."""
     view = await endpoints.show(digest, reader, session, signer)
     document = view.model_dump(mode="json")
-    known = await attestor_view(session, signer)
+    known = await attestor_view(session, signer, attestor)
     return page(
         request,
         "attestations/show.html",

@@ -5,11 +5,12 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.control_plane.attestations.checkpoint import Checkpoint
 from app.control_plane.attestations.listing import summaries_by_model
-from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.registry.listing import load_models
 from app.control_plane.registry.schemas import ModelFilter
+from app.control_plane.transparency_log.checkpoint import Checkpoint
+from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import state_of
 from app.core.errors import UnavailableError
 from app.core.request.context import context_of
@@ -50,7 +51,7 @@ async def home(
         request,
         "home.html",
         address=public_address(request),
-        attestor=state_of(request)[LogSigner].attestor.address,
+        attestor=state_of(request)[Attestor].address,
         checkpoint=checkpoint,
         rows=await _newest(reads, principal),
     )

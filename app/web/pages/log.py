@@ -6,10 +6,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.control_plane.attestations import transparency_log
-from app.control_plane.attestations.canonical_json import parse
-from app.control_plane.attestations.endpoints import Signer
+from app.control_plane.attestations.endpoints import SigningKey
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.transparency_log import service as transparency_log
+from app.control_plane.transparency_log.dependencies import Signer
+from app.core.canonical_json import parse
 from app.rest.dependencies import Session
 from app.rest.public_address import public_address
 from app.web.forms import Search
@@ -32,21 +33,25 @@ class LogQuery(Search):
 
 @router.get("/log")
 async def show(
-    request: Request, session: Session, signer: Signer, asked: Annotated[LogQuery, Query()]
+    request: Request,
+    session: Session,
+    signer: Signer,
+    attestor: SigningKey,
+    asked: Annotated[LogQuery, Query()],
 ) -> Response:
     """The checkpoint, and entries, newest first."""
     checkpoint = await signer.checkpoint(session)
     last = checkpoint.size - 1 if asked.to is None else min(asked.to, checkpoint.size - 1)
     start = max(0, last - asked.limit + 1)
     entries = await transparency_log.entries(session, start, last - start + 1) if last >= 0 else []
-    known = await attestor_view(session, signer)
+    known = await attestor_view(session, signer, attestor)
     return page(
         request,
         "log.html",
         compress=True,
         checkpoint=checkpoint,
         note=signer.sign(checkpoint),
-        key=str(signer.attestor.checkpoint_signer.verifier),
+        key=str(signer.verifier),
         known=known.model_dump(mode="json"),
         entries=[(entry, parse(entry.text)) for entry in reversed(entries)],
         asked=asked,

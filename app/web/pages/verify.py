@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.control_plane.attestations.log_signer import LogSigner
+from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import state_of
 from app.rest.dependencies import Session
 from app.rest.public_address import public_address
@@ -44,7 +45,8 @@ _POLICY = "; ".join(
 
 async def known_attestor(request: Request, session: Session) -> dict[str, Any]:
     """What `/.well-known/hokusai-attestor.json` says, for the parts of `verification.html`."""
-    view = await attestor_view(session, state_of(request)[LogSigner])
+    services = state_of(request)
+    view = await attestor_view(session, services[LogSigner], services[Attestor])
     return view.model_dump(mode="json")
 
 

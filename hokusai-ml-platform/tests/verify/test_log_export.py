@@ -64,6 +64,7 @@ def test_a_revocation_is_found_by_the_hash() -> None:
         {"kind": "revoked", "attestation": "other", "note": "9f"},
         {"kind": "revoked", "attestation": "9f"},
         {"kind": 7, "attestation": "9f"},
+        {"kind": "benchmark", "subject": "9f", "reason": "of another kind"},
         "9f is not JSON",
         '["9f"]',
     ],

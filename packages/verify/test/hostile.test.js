@@ -42,6 +42,16 @@ test("any document", () => {
   }
 });
 
+test("entries of other kinds in a copy of the log", () => {
+  const digest = "9f".repeat(32);
+  const entries = [
+    { kind: "benchmark", subject: digest, reason: "of another kind" },
+    { kind: "revoked", attestation: digest, reason: "It leaked." },
+  ].map((entry, index) => ({ index, kind: entry.kind, attestation: null, entry: JSON.stringify(entry) }));
+  assert.deepEqual(LogExport.read({ entries }).revocation(digest), [1, "It leaked."]);
+  assert.equal(LogExport.read({ entries: entries.slice(0, 1) }).revocation(digest), null);
+});
+
 test("any bytes", () => {
   for (const bytes of [[], [0xff], [0xef, 0xbb, 0xbf], [0x7b], Array(100).fill(0x5b), Array(100_000).fill(0x5b)]) {
     assert.equal(reportOn(Uint8Array.from(bytes)), null);

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from hokusai.verify import LogExport, Result, verify
 
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.verification import verify as gateway_verify
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.responses import good
 from tests.support.trainer import Trainer
 from tests.support.transparency_log import NOTE

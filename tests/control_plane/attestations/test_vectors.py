@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
 from app.control_plane.attestations.verification import is_valid, verify
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.control_plane.attestations.make_vectors import PATH
 
 VECTORS: dict[str, Any] = json.loads(PATH.read_text())

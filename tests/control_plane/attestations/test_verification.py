@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations import eip712, merkle
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.attestations import eip712
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.verification import is_valid, verify
+from app.control_plane.transparency_log import merkle
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.trainer import Trainer
@@ -79,7 +80,7 @@ def change(**parts: Any) -> Callable[[dict[str, Any]], None]:
 
 def better_numbers(document: dict[str, Any]) -> None:
     """Other metrics, with the hash of the changed data."""
-    from app.control_plane.attestations.canonical_json import canonicalize, digest
+    from app.core.canonical_json import canonicalize, digest
 
     document["data"]["metrics"]["accuracy"] = 0.99
     document["bytes"] = canonicalize(document["data"])

@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.attestations import canonical_json, merkle
-from app.control_plane.attestations.merkle import Node
-from app.control_plane.attestations.models import LogEntry, LogNode
+from app.control_plane.transparency_log import merkle
+from app.control_plane.transparency_log.merkle import Node
+from app.control_plane.transparency_log.models import LogEntry, LogNode
+from app.core import canonical_json
 from app.core.errors import InvalidParameterError
 from app.database.engine import now
 
 # The key of a PostgreSQL advisory lock: any number that no other lock of the gateway has.
 APPEND_LOCK = 7_083_621_549
 
-# Kinds of entries.
+# The kinds of entries about an attestation. Other packages have further kinds.
 ATTESTED = "attested"
 REVOKED = "revoked"
+ABOUT_ATTESTATIONS = frozenset({ATTESTED, REVOKED})
 
 
 async def lock(session: AsyncSession) -> int:
@@ -36,15 +38,20 @@ async def size(session: AsyncSession) -> int:
 
 
 async def append(
-    session: AsyncSession, index: int, kind: str, attestation: str, **members: object
+    session: AsyncSession, index: int, kind: str, subject: str, **members: object
 ) -> LogEntry:
-    """Add an entry about an attestation at the index that `lock` returned.
+    """Add an entry at the index that `lock` returned.
 
-    The entry's text is the canonical JSON of `kind`, `attestation`, `at` and further members.
+    subject: what the entry is about; of the kinds `ABOUT_ATTESTATIONS` an attestation's hash.
+
+    The entry's text is the canonical JSON of `kind`, of the subject as `attestation` or for other
+    kinds as `subject`, of `at`, and of further members.
     """
     at = now()
+    attestation = subject if kind in ABOUT_ATTESTATIONS else None
+    name = "subject" if attestation is None else "attestation"
     text = canonical_json.canonicalize(
-        {"kind": kind, "attestation": attestation, "at": at.isoformat(), **members}
+        {"kind": kind, name: subject, "at": at.isoformat(), **members}
     )
     entry = LogEntry(index=index, kind=kind, attestation=attestation, text=text, at=at)
     session.add(entry)

@@ -8,8 +8,8 @@ import psycopg2
 import pytest
 from hokusai.verify.merkle import consistency_holds
 
-from app.control_plane.attestations import merkle
-from app.control_plane.attestations.checkpoint import CheckpointVerifier
+from app.control_plane.transparency_log import merkle
+from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql

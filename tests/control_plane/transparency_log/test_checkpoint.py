@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations.checkpoint import (
+from app.control_plane.transparency_log.checkpoint import (
     Checkpoint,
     CheckpointSigner,
     CheckpointVerifier,

@@ -32,8 +32,10 @@ class LogEntryView(BaseModel):
     """One entry of the log."""
 
     index: int = Field(description="The place of the entry in the log, from 0.")
-    kind: str = Field(description="`attested` or `revoked`.")
-    attestation: str = Field(description="The hash of the attestation that it is about.")
+    kind: str = Field(description="`attested`, `revoked`, or another kind.")
+    attestation: str | None = Field(
+        description="The hash of the attestation that it is about; null for other kinds."
+    )
     entry: str = Field(description="The text of the entry.")
     leaf_hash: str
 

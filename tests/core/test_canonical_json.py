@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations.canonical_json import canonicalize, digest, parse
+from app.core.canonical_json import canonicalize, digest, parse
 from app.core.errors import UnprocessableError
 
 

@@ -11,8 +11,8 @@ from hokusai.verify.merkle import consistency_holds
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.control_plane.attestations import merkle
-from app.control_plane.attestations.merkle import Node
+from app.control_plane.transparency_log import merkle
+from app.control_plane.transparency_log.merkle import Node
 
 SIZES = st.integers(min_value=1, max_value=130)
 
