@@ -39,6 +39,7 @@ from app.control_plane.attestations.listing import newest_by_model
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import register_attestor
 from app.control_plane.body_reader import BodyReader
+from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.minting.chain_registry import ChainRegistry
@@ -84,6 +85,7 @@ PUBLIC_API = (
     | session_endpoints.PUBLIC
     | attestation_endpoints.PUBLIC
     | log_endpoints.PUBLIC
+    | envelope_endpoints.PUBLIC
     | data_plane.PUBLIC
 )
 # All pairs of method and path that need no credential.

@@ -22,6 +22,7 @@ from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
 from app.control_plane.contributors import endpoints as contributors
+from app.control_plane.envelopes import endpoints as envelopes
 from app.control_plane.minting import approval_endpoints as mint_approvals
 from app.control_plane.minting import endpoints as minting
 from app.control_plane.minting import token_endpoints as tokens
@@ -75,6 +76,8 @@ ROUTERS = (
     attestations.router,
     attestations.contributors,
     attestations.well_known,
+    envelopes.attestations,
+    envelopes.well_known,
     minting.router,
     minting.requests,
     mint_approvals.router,
@@ -112,7 +115,8 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
         | auth_endpoints.PUBLIC
         | session_endpoints.PUBLIC
         | attestations.PUBLIC
-        | transparency_log.PUBLIC,
+        | transparency_log.PUBLIC
+        | envelopes.PUBLIC,
     )
     reference = ReferenceEndpoints(api)
 

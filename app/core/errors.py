@@ -387,6 +387,12 @@ class ModelWithdrawnError(ConflictError):
     reason = "model_withdrawn"
 
 
+class AttestationRevokedError(ConflictError):
+    """The attestation was revoked, so that no bundle of it is made any more."""
+
+    reason = "attestation_revoked"
+
+
 class NotMintableError(ConflictError):
     """The attestation does not qualify for a mint; the message says what is missing."""
 

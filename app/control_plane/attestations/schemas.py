@@ -353,3 +353,6 @@ class AttestorView(BaseModel):
     primaryType: str  # noqa: N815 - EIP-712's own name
     eas: dict[str, Any] = Field(description="The schema and domain of the EAS envelopes.")
     log: dict[str, Any] = Field(description="The log's name, its keys, and its path.")
+    envelopes: dict[str, Any] = Field(
+        description="The keys (P-256, in PEM) that sign bundles and models, the newest first."
+    )

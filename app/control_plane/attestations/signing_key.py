@@ -12,6 +12,7 @@ from eth_hash.auto import keccak
 
 from app.control_plane.attestations import eip712
 from app.control_plane.attestations.eip712 import TypedData
+from app.control_plane.attestations.envelope_key import EnvelopeKey
 from app.control_plane.transparency_log.checkpoint import CheckpointSigner
 from app.core.errors import StartupError
 from app.core.ethereum import checksum_address
@@ -41,7 +42,7 @@ class Attestor:
 
     address: the key's Ethereum address, in EIP-55 form. domain: the EIP-712 domain of attestations.
     checkpoint_signer: signs the log's checkpoints with a key that is derived from the attestor
-        key, so that there is one secret to keep.
+        key, so that there is one secret to keep. envelope_key: another such key.
     """
 
     def __init__(self, secret: bytes, chain: Chain, log_origin: str) -> None:
@@ -51,6 +52,7 @@ class Attestor:
         self.address = checksum_address(f"0x{keccak(public)[12:].hex()}")
         self.chain = chain
         self.checkpoint_signer = CheckpointSigner(log_origin, secret)
+        self.envelope_key = EnvelopeKey(secret)
         self.domain: dict[str, Any] = eip712.domain(
             eip712.ATTESTATION_NAME,
             eip712.ATTESTATION_VERSION,

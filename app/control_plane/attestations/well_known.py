@@ -16,6 +16,7 @@ async def attestor_view(
     await signer.ensure_registered(session)
     known = await known_attestors(session)
     chain, log_key = attestor.chain, signer.verifier
+    envelope_key = attestor.envelope_key.pem
     return AttestorView(
         signer=attestor.address,
         signers=[one.address for one in known],
@@ -33,4 +34,5 @@ async def attestor_view(
             "keys": [one.checkpoint_key for one in known],
             "checkpoint": "/api/attestations/log",
         },
+        envelopes={"key": envelope_key, "keys": [envelope_key]},
     )

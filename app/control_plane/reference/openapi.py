@@ -54,8 +54,18 @@ OPERATION_IDS = {
     ("GET", "/api/attestations/{digest}"): "getAttestation",
     ("POST", "/api/attestations/{digest}/revoke"): "revokeAttestation",
     ("GET", "/.well-known/hokusai-attestor.json"): "getAttestor",
+    ("GET", "/.well-known/hokusai.pub"): "getEnvelopeKey",
+    ("GET", "/api/attestations/{digest}/bundle"): "getAttestationBundle",
+    ("GET", "/api/attestations/{digest}/bytes"): "getAttestationBytes",
 }
 _READING = {"show": "get", "read": "get"}
+# Operations other than POST and PUT that what exists can refuse.
+CONFLICTING = {
+    # A model number may be bound to the token id.
+    ("DELETE", "/api/admin/tokens/{token_id}"),
+    # It may be revoked.
+    ("GET", "/api/attestations/{digest}/bundle"),
+}
 PROBLEM: Document = {
     "type": "object",
     "title": "Problem",
@@ -220,8 +230,7 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         statuses += [404] if can_be_not_found(method, path, operation) else []
         statuses += [502, 504] if calls_mlflow(method, path, operation) else []
         statuses += [409, 413] if method in ("POST", "PUT") else []
-        # A model number may be bound to the token id.
-        statuses += [409] if (method, path) == ("DELETE", "/api/admin/tokens/{token_id}") else []
+        statuses += [409] if (method, path) in CONFLICTING else []
         responses = operation["responses"]
         for status in sorted(statuses):
             if str(status) not in responses:

@@ -1,10 +1,15 @@
 """The attestor's key, from the settings, and its signatures."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eth_account import Account
 from pydantic import SecretStr
 
@@ -63,6 +68,21 @@ def test_the_checkpoint_key_is_derived_from_the_attestor_key() -> None:
         attestor(attestor_key=KEY).checkpoint_signer.verifier
     )
     assert first.checkpoint_signer.verifier.key_id != second.checkpoint_signer.verifier.key_id
+
+
+def test_the_key_of_envelopes_is_derived_from_the_attestor_key() -> None:
+    """The same key as `cryptography` derives, and the PEM text that it writes."""
+    key = attestor(attestor_key=KEY).envelope_key
+    derive = HKDF(SHA256(), 48, b"", b"hokusai envelope p256 v1").derive
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    secret = int.from_bytes(derive(bytes.fromhex(KEY)), "big") % (order - 1) + 1
+    public = ec.derive_private_key(secret, ec.SECP256R1()).public_key()
+    pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    assert key.pem == pem.decode()
+    assert key.hint == hashlib.sha256(pem).hexdigest()
+    assert attestor(attestor_key="2f" * 32).envelope_key.pem != key.pem
+    assert key.sign(b"note") == key.sign(b"note"), "it signs deterministically"
+    public.verify(key.sign(b"note"), b"note", ec.ECDSA(SHA256()))
 
 
 @pytest.mark.parametrize(

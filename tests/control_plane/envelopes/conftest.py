@@ -1,0 +1,45 @@
+"""Fixtures of the envelope tests: a tenant, an attestation of it, and the public key."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.gateway import RunningGateway
+from tests.support.responses import good
+from tests.support.trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
+    """A tenant with all scopes but admin."""
+    with gateway.client(gateway.key()) as client:
+        yield Trainer(client)
+
+
+@pytest.fixture(scope="module")
+def stranger(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    """Another tenant."""
+    with gateway.client(gateway.key()) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def attestation(trainer: Trainer) -> dict[str, Any]:
+    """A witnessed improvement, which every tenant may read."""
+    return trainer.improvement(private=False)
+
+
+@pytest.fixture(scope="module")
+def known(trainer: Trainer) -> dict[str, Any]:
+    """What the gateway says of its keys."""
+    found: dict[str, Any] = good(trainer.client.get("/.well-known/hokusai-attestor.json"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def pem(known: dict[str, Any]) -> str:
+    """The public key of envelopes."""
+    key: str = known["envelopes"]["key"]
+    return key

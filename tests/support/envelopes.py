@@ -1,0 +1,38 @@
+"""Sigstore bundles, opened by other people's code and without any of the gateway's."""
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+TYPE = "application/vnd.in-toto+json"
+
+
+def opened(bundle: dict[str, Any], pem: str) -> dict[str, Any]:
+    """The statement in a bundle. Raises InvalidSignature unless the key in `pem` has signed it."""
+    envelope = bundle["dsseEnvelope"]
+    assert bundle["mediaType"] == "application/vnd.dev.sigstore.bundle.v0.3+json"
+    hint = hashlib.sha256(pem.encode()).hexdigest()
+    assert bundle["verificationMaterial"] == {"publicKey": {"hint": hint}, "tlogEntries": []}
+    assert envelope["payloadType"] == TYPE
+    (signature,) = envelope["signatures"]
+    payload = base64.b64decode(envelope["payload"], validate=True)
+    encoded = f"DSSEv1 {len(TYPE)} {TYPE} {len(payload)} ".encode() + payload
+    key = load_pem_public_key(pem.encode())
+    assert isinstance(key, ec.EllipticCurvePublicKey)
+    assert isinstance(key.curve, ec.SECP256R1)
+    key.verify(base64.b64decode(signature["sig"]), encoded, ec.ECDSA(hashes.SHA256()))
+    statement: dict[str, Any] = json.loads(payload)
+    return statement
+
+
+def changed(bundle: dict[str, Any]) -> dict[str, Any]:
+    """The bundle with one bit of its payload turned around."""
+    payload = bytearray(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
+    payload[len(payload) // 2] ^= 1
+    envelope = bundle["dsseEnvelope"] | {"payload": base64.b64encode(payload).decode()}
+    return bundle | {"dsseEnvelope": envelope}
