@@ -76,6 +76,8 @@ LONG = (
     "tests/replicas/",
     "tests/artifacts/",
     "tests/data_plane/upstream/test_large_bodies.py",
+    "tests/data_plane/proxy/interface/test_pages.py",
+    "tests/data_plane/proxy/interface/test_shown_artifacts.py",
     "tests/data_plane/upstream/test_tenant_share.py",
     "tests/fuzzing/",
     "tests/performance/",

@@ -3,9 +3,9 @@
 import re
 
 DEFAULT = "/"
-# Printable ASCII without a backslash, which browsers read as a slash, and without `//`, with which
-# the name of another host could begin.
-_OWN = re.compile(r"/(?!/)(?:(?!//)[!-\[\]-~])*")
+# Printable ASCII without a backslash, which browsers read as a slash. The path is without `//`,
+# with which the name of another host could begin; a query or fragment may have it.
+_OWN = re.compile(r"/(?!/)(?:(?!//)[!\"$->@-\[\]-~])*(?:[?#][!-\[\]-~]*)?")
 # Pages that one only passes through.
 _PASSED = ("/login", "/logout")
 

@@ -4,7 +4,7 @@ import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
@@ -17,6 +17,7 @@ from app.core.request.principal import Principal
 from app.core.request.principal import Scope as Permission
 from app.web.filters import FILTERS, change
 from app.web.navigation import NAVIGATION
+from app.web.next_page import DEFAULT, next_page
 from app.web.static_files import static_path
 
 # What a page may load and do: only what is the gateway's own, and nothing that is written in it.
@@ -45,7 +46,8 @@ _environment.globals.update(change=change, navigation=NAVIGATION, static=static_
 class Frame:
     """What the frame of every page shows.
 
-    principal: who is signed in, if anybody is. here: the path and query of the request.
+    principal: who is signed in, if anybody is. here: the path and query of the page: those of the
+    request, or where it sent a form, those of the page with the form.
     """
 
     principal: Principal | None
@@ -54,9 +56,12 @@ class Frame:
     @classmethod
     def of(cls, scope: Scope) -> "Frame":
         """The frame for a request."""
+        context = context_of(scope)
+        if scope["method"] not in ("GET", "HEAD"):
+            return cls(context.principal, _page_of_form(context.headers))
         query = scope["query_string"].decode("latin-1")
         here = quote(scope["path"]) + (f"?{query}" if query else "")
-        return cls(context_of(scope).principal, here)
+        return cls(context.principal, here)
 
     @property
     def sign_in(self) -> str:
@@ -72,6 +77,18 @@ class Frame:
     def is_admin(self) -> bool:
         """Whether the pages of operators are open."""
         return self.principal is not None and Permission.ADMIN in self.principal.scopes
+
+
+def _page_of_form(headers: Mapping[bytes, bytes]) -> str:
+    """The path and query of the own page that sent a form; the first page if it is not known."""
+    address = headers.get(b"referer", b"").decode("latin-1")
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return DEFAULT
+    if parts.netloc.lower() != headers.get(b"host", b"").decode("latin-1").lower():
+        return DEFAULT
+    return next_page(parts._replace(scheme="", netloc="", fragment="").geturl())
 
 
 def render(scope: Scope, template: str, **values: Any) -> str:

@@ -355,15 +355,15 @@ def _(gateways: Gateways) -> Met:
     return Met(get(gateways.shared, SEARCH, Wallet().headers(-3600)))
 
 
-def own_page(gateway: RunningGateway, **cookies: str) -> dict[str, str]:
-    """The headers of a request that a page of the gateway makes."""
-    cookie = "; ".join(f"{name}={value}" for name, value in cookies.items())
-    return {"Origin": gateway.url, "Cookie": cookie}
+def own_page(gateway: RunningGateway, session: str | None = None) -> dict[str, str]:
+    """The headers of a request that a page of the gateway makes. session: its secret."""
+    cookie = {"Cookie": f"hokusai_session_{gateway.port}={session}"} if session else {}
+    return {"Origin": gateway.url, **cookie}
 
 
 @case(errors.SessionEndedError)
 def _(gateways: Gateways) -> Met:
-    headers = own_page(gateways.shared, hokusai_session=new_session())
+    headers = own_page(gateways.shared, new_session())
     return Met(get(gateways.shared, SEARCH, headers))
 
 
@@ -371,7 +371,7 @@ def _(gateways: Gateways) -> Met:
 def _(gateways: Gateways) -> Met:
     with Tab(gateways.shared) as tab:
         tab.sign_in(gateways.shared.key())
-        headers = own_page(gateways.shared, **tab.cookies)
+        headers = own_page(gateways.shared, tab.cookies[tab.cookie])
     form = {"session": "another", "name": "n"}
     return Met(send(gateways.shared, "POST", "/account/keys", headers=headers, data=form))
 
@@ -384,7 +384,7 @@ def _(gateways: Gateways) -> Met:
 
 @case(errors.OtherOriginError)
 def _(gateways: Gateways) -> Met:
-    headers = own_page(gateways.shared, hokusai_session=new_session())
+    headers = own_page(gateways.shared, new_session())
     return Met(get(gateways.shared, SEARCH, {**headers, "Origin": "https://evil.example"}))
 
 

@@ -35,6 +35,8 @@ class Tab:
         """headers: further ones of every request, with `_` for `-`."""
         extra = {name.replace("_", "-"): value for name, value in headers.items()}
         self._client = gateway.client(**extra)
+        # Of the session, over plain HTTP.
+        self.cookie = f"hokusai_session_{gateway.port}"
         self.cookies: dict[str, str] = {}
 
     def __enter__(self) -> Self:

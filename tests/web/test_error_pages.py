@@ -1,10 +1,12 @@
 """Errors as pages: for people only, with the words that programs get."""
 
 import html
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.support.gateway import RunningGateway
+from tests.support.tab import FORM, Tab
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 
@@ -58,3 +60,23 @@ def test_programs_get_json(gateway: RunningGateway, path: str, accept: str) -> N
         response = client.get(path)
     assert response.status_code in (403, 404)
     assert response.headers["content-type"] == "application/problem+json"
+
+
+def test_after_a_form_that_came_too_late_one_signs_in_and_sees_its_page_again(
+    gateway: RunningGateway,
+) -> None:
+    with Tab(gateway) as tab:
+        tab.sign_in(gateway.key())
+        ended = dict(tab.cookies)
+        tab.delete("/api/auth/sessions/current")
+        tab.cookies = ended
+        for referer, following in (
+            (f"{gateway.url}/account?x=1#keys", "/account?x=1"),
+            ("https://evil.example/account", "/"),
+            (f"{gateway.url}//evil.example", "/"),
+            ("http://[", "/"),
+        ):
+            headers = {**FORM, "Referer": referer}
+            sent = tab.post("/account/keys", headers=headers, data={"name": "n"})
+            assert sent.status_code == 401
+            assert f'href="/login?{urlencode({"next": following})}">Sign in' in sent.text

@@ -15,6 +15,8 @@ from app.web.next_page import next_page
         "/account#keys",
         "/a/%2F%2Fevil.example",
         "/loginx",
+        "/api/mlflow/#/experiments/1?searchFilter=tags.url='https://a.example//b'",
+        "/models?type=a//b",
     ],
 )
 def test_a_page_of_the_own_origin_is_kept(text: str) -> None:
@@ -34,6 +36,8 @@ def test_a_page_of_the_own_origin_is_kept(text: str) -> None:
         "/models\\..\\evil",
         "/.//evil.example",
         "/models//evil.example",
+        "/models//evil?x",
+        "/a?x=\\evil",
         "https://evil.example/",
         "HTTPS:evil.example",
         "javascript:alert(1)",

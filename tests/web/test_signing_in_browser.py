@@ -4,6 +4,7 @@ import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from playwright.sync_api import Page
@@ -84,6 +85,26 @@ def test_a_key_signs_in_and_leads_back_to_the_place_with_its_fragment(
         (cookie,) = visitor.context.cookies()
         assert (cookie["httpOnly"], cookie["sameSite"], cookie["path"]) == (True, "Lax", "/")
         assert page.evaluate("document.cookie") == ""
+
+
+@pytest.mark.parametrize("way", ["key", "wallet"])
+def test_a_link_that_mlflow_prints_survives_the_sign_in(
+    browser: Browser, gateway: RunningGateway, way: str
+) -> None:
+    """Also the one to a search, with what browsers leave in a fragment without encoding it."""
+    place = "/api/mlflow/#/experiments/0/runs?searchFilter=tags.url='https://a.example//b'&x=[]{}|^"
+    with browser.visitor(gateway.url) as visitor:
+        install(visitor, Wallet())
+        page = visitor.page(place)
+        assert page.url.startswith(f"{gateway.url}/login?next=/api/mlflow/#/experiments/0/runs")
+        # MLflow's page, which would go on to pages of its own, is not what is tested.
+        page.route("**/api/mlflow/", lambda route: route.fulfill(body="MLflow"))
+        if way == "key":
+            sign_in(page, gateway.key())
+        else:
+            page.get_by_role("button", name="Sign in with Browser wallet").click()
+        page.wait_for_url(lambda url: "/login" not in url)
+        assert unquote(page.url) == f"{gateway.url}{place}"
 
 
 @pytest.mark.parametrize("name", ["", "Test Wallet"])

@@ -133,7 +133,8 @@ def as_data(headers: RawHeaders) -> RawHeaders:
     they upload under the media type of its name. JSON is not changed: no browser runs it.
     """
     media_type = next((value for name, value in headers if name == b"content-type"), b"").lower()
-    if media_type.startswith(b"application/json"):
+    # Exactly: a browser parses `application/json+xml` as XML.
+    if media_type.partition(b";")[0].rstrip() == b"application/json":
         return headers
     kept = [item for item in headers if item[0] != b"content-security-policy"]
     if b"script" in media_type:

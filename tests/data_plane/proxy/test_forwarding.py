@@ -309,7 +309,7 @@ def test_a_session_and_what_mlflows_page_makes_of_cookies_stay_here(
     """MLflow's page sends each cookie `mlflow-request-header-<Name>` as the header `<Name>`."""
     with Tab(recorded) as tab:
         tab.sign_in(secret)
-        cookie = tab.cookies["hokusai_session"]
+        cookie = tab.cookies[tab.cookie]
         tab.cookies["mlflow-request-header-X-Planted"] = "planted"
         good(tab.get(RUNS, headers={**OWN, "mlflow-request-header-X-Planted": "planted"}))
     received = str(upstream.last).lower()

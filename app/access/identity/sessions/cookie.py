@@ -1,8 +1,9 @@
 """The cookie of a session.
 
 Over HTTPS it has the prefix `__Host-` (RFC 6265bis, section 4.1.3.2): the browser takes it only
-from this host, for all of its paths, and over HTTPS. Browsers do not let that prefix over plain
-HTTP, so that on loopback it has another name.
+from this host, for all of its paths, and over HTTPS. Browsers do not allow that prefix over plain
+HTTP, so that on loopback it has another name. That one ends with the port: cookies know no ports,
+and two gateways on one machine would replace each other's.
 """
 
 from collections.abc import Mapping
@@ -44,7 +45,10 @@ def remove_cookie(site: Site) -> Header:
 
 
 def _name(site: Site) -> str:
-    return SECURE_NAME if site.is_secure else PLAIN_NAME
+    if site.is_secure:
+        return SECURE_NAME
+    port = site.host.rpartition(":")[2]
+    return f"{PLAIN_NAME}_{port}" if port.isdecimal() else PLAIN_NAME
 
 
 def _header(value: str, site: Site) -> Header:

@@ -28,13 +28,13 @@ async def create(session: AsyncSession, peppers: Peppers, key: APIKey, actor: Ac
     return secret
 
 
-async def use(session: AsyncSession, peppers: Peppers, secret: str, *, is_loopback: bool) -> APIKey:
+async def use(session: AsyncSession, peppers: Peppers, secret: str, *, is_local: bool) -> APIKey:
     """The key of a link, which cannot be used again.
 
     Raises InvalidLinkError, also where its key has ended. Raises PermissionDeniedError for a
     browser that is not on the gateway's own machine, and leaves the link usable.
     """
-    if not is_loopback:
+    if not is_local:
         raise PermissionDeniedError(
             "A sign-in link works only in a browser on the machine of the gateway. Sign in with a "
             "key or a wallet instead."

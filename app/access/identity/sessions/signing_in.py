@@ -134,7 +134,7 @@ class SignIns:
     ) -> tuple[Principal, datetime | None]:
         if body.link is not None:
             key = await links.use(
-                transaction, self._peppers, body.link.strip(), is_loopback=site.is_loopback
+                transaction, self._peppers, body.link.strip(), is_local=site.is_local
             )
             return principal_of(key, key.rate_limit), None
         assert body.message is not None

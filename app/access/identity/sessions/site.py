@@ -24,6 +24,8 @@ class Site:
     origins: each origin that is the gateway's own.
     is_secure: whether the browser speaks HTTPS. is_loopback: whether the browser speaks plain HTTP
     to a name of its own machine, without a proxy that is not trusted.
+    is_local: whether the connection comes from the gateway's own machine as well. A container's
+    host reaches it by a loopback name, and from another address.
     allows_sessions: whether a session may begin and count.
     """
 
@@ -31,6 +33,7 @@ class Site:
     origins: frozenset[str]
     is_secure: bool
     is_loopback: bool
+    is_local: bool
     allows_sessions: bool
 
     @property
@@ -74,6 +77,7 @@ class Sites:
             origins=frozenset(filter(None, own)),
             is_secure=is_secure,
             is_loopback=is_loopback,
+            is_local=is_loopback and _is_loopback_address(peer),
             allows_sessions=is_secure or is_loopback or self._plain_http,
         )
 
@@ -127,9 +131,11 @@ def _is_loopback(host: str) -> bool:
         name = urlsplit(f"//{host}").hostname or ""
     except ValueError:
         return False
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
+    return name == "localhost" or name.endswith(".localhost") or _is_loopback_address(name)
+
+
+def _is_loopback_address(text: str) -> bool:
     try:
-        return ip_address(name).is_loopback
+        return ip_address(text).is_loopback
     except ValueError:
         return False

@@ -1,7 +1,8 @@
 """What a browser may do with a page of MLflow's web interface: its security headers."""
 
 # Measured with MLflow 3.17: all of its pages work with it. Styles are written into the page by its
-# components. `blob:` shows artifacts; HTML among them in a frame that MLflow gives no origin.
+# components. `blob:` shows and plays artifacts; HTML among them in a frame that MLflow gives no
+# origin.
 CONTENT_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -9,7 +10,7 @@ CONTENT_POLICY = "; ".join(
         "style-src 'self' 'unsafe-inline'",
         "img-src 'self' data: blob:",
         "font-src 'self' data:",
-        "connect-src 'self'",
+        "connect-src 'self' blob:",
         "worker-src 'self' blob:",
         "frame-src 'self' blob:",
         "media-src 'self' blob:",

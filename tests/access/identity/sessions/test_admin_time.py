@@ -47,6 +47,28 @@ def test_only_the_sessions_own_key_is_a_proof(gateway: RunningGateway, tab: Tab)
     refused(tab.post(ADMIN, json={"key": other}), 403, "permission_denied")
 
 
+def test_another_session_of_the_key_is_not_an_admins(gateway: RunningGateway, tab: Tab) -> None:
+    key = gateway.key(scopes=ALL_SCOPES)
+    tab.sign_in(key)
+    good(tab.post(ADMIN, json={"key": key}))
+    with Tab(gateway) as other:
+        other.sign_in(key)
+        refused(other.get(ADMINS_ONLY), 403, "scope_missing")
+    # Signing in again, in another tab of the same browser, ends it.
+    tab.sign_in(key)
+    refused(tab.get(ADMINS_ONLY), 403, "scope_missing")
+
+
+def test_a_session_that_is_not_an_admins_gains_nothing_by_its_keys(
+    gateway: RunningGateway, tab: Tab
+) -> None:
+    """By the secret of a successor it could act as an admin for ever."""
+    begun = tab.sign_in(gateway.key(scopes=ALL_SCOPES))
+    refused(tab.post(f"/api/keys/{begun['key']}/rotate", json={}), 403, "permission_denied")
+    body = {"name": "n", "scopes": ["admin"]}
+    refused(tab.post("/api/keys", json=body), 403, "permission_denied")
+
+
 def test_a_key_without_admin_is_none(gateway: RunningGateway, tab: Tab) -> None:
     key = gateway.key()
     tab.sign_in(key)

@@ -32,9 +32,13 @@ class Everywhere:
     def sign_in(self, key: str) -> str:
         wait_until(lambda: len(listening(self.pair[0])) == 2)
         begun = self.one.sign_in(key)
-        self.other.cookies = dict(self.one.cookies)
+        self.share()
         assert self.statuses() == {200}
         return str(begun["id"])
+
+    def share(self) -> None:
+        """Let the other gateway's cookie be that of the same session."""
+        self.other.cookies = {self.other.cookie: self.one.cookies[self.one.cookie]}
 
     def statuses(self) -> set[int]:
         return {tab.get(WHOAMI).status_code for tab in (self.one, self.other)}
@@ -101,7 +105,7 @@ def test_a_wallet_ends_its_sessions_with_everything_else(everywhere: Everywhere)
     message = good(everywhere.one.post("/api/auth/message", json={"address": wallet.address}))
     signed = {"message": message["message"], "signature": wallet.sign(message["message"])}
     good(everywhere.one.post(SIGN_IN, json=signed), 201)
-    everywhere.other.cookies = dict(everywhere.one.cookies)
+    everywhere.share()
     assert everywhere.statuses() == {200}
     # Its session is not the wallet's own signature.
     refused(everywhere.one.delete("/api/keys"), 403, "permission_denied")
@@ -207,7 +211,7 @@ def test_all_others_can_be_ended(gateway: RunningGateway) -> None:
 def test_sign_out_removes_the_cookie(gateway: RunningGateway, tab: Tab) -> None:
     tab.sign_in(gateway.key())
     response = tab.delete(f"{SESSIONS}/current")
-    assert response.headers["set-cookie"].startswith("hokusai_session=; Max-Age=0; Path=/;")
+    assert response.headers["set-cookie"].startswith(f"{tab.cookie}=; Max-Age=0; Path=/;")
     assert tab.cookies == {}
 
 

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from app.access.identity.sessions.cookie import remove_cookie, secret_in
 from app.access.identity.sessions.site import Site, Sites, is_own_request, opens_page
 from app.core.settings import Settings
 from tests.support.gateway import RunningGateway
@@ -86,6 +87,25 @@ def test_another_page_cannot_sign_a_browser_in(gateway: RunningGateway, tab: Tab
     assert tab.cookies == {}
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"X-HTTP-Method-Override": "DELETE"},
+        {"X-HTTP-Method": "DELETE"},
+        {"X-Method-Override": "DELETE"},
+    ],
+)
+def test_no_header_turns_a_read_into_a_change(
+    gateway: RunningGateway, tab: Tab, headers: dict[str, str]
+) -> None:
+    """A link elsewhere may open a page, so that reading has to change nothing."""
+    tab.sign_in(gateway.key())
+    for path in ("/api/auth/sessions/current", "/api/auth/sessions", "/logout"):
+        for method in ("GET", "HEAD"):
+            tab.request(method, f"{path}?_method=DELETE", headers={**LINK, **headers})
+    good(tab.get(WHOAMI))
+
+
 def test_an_allowed_origin_of_cors_gains_nothing_by_the_cookie() -> None:
     settings = Settings(cors_origins=("https://app.example",))
     site = Sites(settings).of("127.0.0.1", {b"host": b"localhost:8000"})
@@ -162,6 +182,32 @@ def test_a_loopback_name_allows_sessions_without_https(host: str) -> None:
     found = site(host=host)
     assert (found.is_loopback, found.is_secure, found.allows_sessions) == (True, False, True)
     assert found.origin == f"http://{host}"
+
+
+@pytest.mark.parametrize(
+    ("peer", "is_local"),
+    [("127.0.0.1", True), ("::1", True), ("192.0.2.1", False), ("172.17.0.1", False), ("", False)],
+)
+def test_a_name_alone_makes_no_request_local(peer: str, is_local: bool) -> None:
+    """The header Host is what the client writes."""
+    found = site(peer, host="localhost:8000")
+    assert (found.is_loopback, found.is_local) == (True, is_local)
+
+
+@pytest.mark.parametrize(
+    ("host", "name"),
+    [
+        ("localhost:8000", "hokusai_session_8000"),
+        ("[::1]:8000", "hokusai_session_8000"),
+        ("[::1]", "hokusai_session"),
+        ("localhost", "hokusai_session"),
+    ],
+)
+def test_two_gateways_on_a_machine_have_two_cookies(host: str, name: str) -> None:
+    """Cookies know no ports."""
+    found = site(host=host)
+    assert remove_cookie(found)[1].startswith(f"{name}=;".encode())
+    assert secret_in({b"cookie": f"{name}=a; hokusai_session_1=b".encode()}, found) == "a"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,8 @@
 """A browser is signed in with a key, a wallet's message or a link."""
 
+import logging
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -8,16 +11,27 @@ import pytest
 from app.access.identity.peppers import Peppers
 from app.access.identity.sessions.service import MOST
 from app.core.request.principal import Scope
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sign_in_link import link_of
 from tests.support.sql import sql
-from tests.support.tab import OWN, SESSIONS, SIGN_IN, Tab
+from tests.support.tab import FORM, LINK, OWN, SESSIONS, SIGN_IN, Tab
 from tests.support.wallet import Wallet
 
 WHOAMI = "/api/auth/whoami"
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 MESSAGE = "/api/auth/message"
+
+
+@pytest.fixture(scope="module")
+def strict(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
+    """A gateway over HTTPS whose wallets sign in on one chain."""
+    url = "https://registry.example"
+    with RunningGateway(
+        new_database(), mlflow_server.url, public_url=url, siwe_chain_ids=(1,)
+    ) as running:
+        yield running
 
 
 def test_a_key_signs_a_browser_in(gateway: RunningGateway, tab: Tab) -> None:
@@ -37,10 +51,10 @@ def test_the_secret_is_only_in_the_cookie_and_is_stored_as_a_hash(
 ) -> None:
     key = gateway.key()
     response = tab.post(SIGN_IN, json={"key": f" {key}\n"}, headers={**OWN, "User-Agent": key})
-    secret = tab.cookies["hokusai_session"]
+    secret = tab.cookies[tab.cookie]
     assert secret not in response.text
     (line,) = response.headers.get_list("set-cookie")
-    attributes = SimpleCookie(line)["hokusai_session"]
+    attributes = SimpleCookie(line)[tab.cookie]
     assert (attributes["httponly"], attributes["samesite"], attributes["path"]) == (
         True,
         "Lax",
@@ -85,6 +99,34 @@ def test_a_wallets_message_names_the_gateway_and_only_its_address(
         refused(tab.post(MESSAGE, json={"address": "0x12"}), 422, "validation_failed")
 
 
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"domain": "evil.example", "uri": "https://evil.example/login"}, "signature_invalid"),
+        ({"domain": "registry.example:81"}, "signature_invalid"),
+        ({"uri": "https://evil.example/login"}, "signature_invalid"),
+        ({"chain_id": 5}, "signature_invalid"),
+        ({"nonce": "0" * 20}, "signature_spent"),
+        ({"issued_at": datetime.now(UTC) - timedelta(hours=1)}, "signature_stale"),
+        ({"expiration_time": datetime.now(UTC) - timedelta(hours=1)}, "signature_stale"),
+        ({"not_before": datetime.now(UTC) + timedelta(hours=1)}, "signature_stale"),
+    ],
+)
+def test_a_wallets_message_for_something_else_signs_nobody_in(
+    strict: RunningGateway, fields: dict[str, Any], reason: str
+) -> None:
+    wallet = Wallet()
+    with Tab(strict) as tab:
+        nonce = good(tab.get("/api/auth/nonce"))["nonce"]
+        asked = {"uri": "https://registry.example/login", **fields}
+        signed = wallet.siwe("registry.example", asked.pop("nonce", nonce), **asked)
+        refused(tab.post(SIGN_IN, json=signed), 401, reason)
+        assert tab.cookies == {}
+        # The same without what is wrong.
+        right = wallet.siwe("registry.example", nonce, uri="https://registry.example/login")
+        good(tab.post(SIGN_IN, json=right), 201)
+
+
 def test_over_https_the_cookie_belongs_to_this_host_alone(signing_in: RunningGateway) -> None:
     with Tab(signing_in) as tab:
         response = tab.post(SIGN_IN, json={"key": signing_in.key()})
@@ -94,7 +136,7 @@ def test_over_https_the_cookie_belongs_to_this_host_alone(signing_in: RunningGat
         assert "domain" not in line.lower()
         good(tab.get(WHOAMI))
         # The same secret in the cookie of plain HTTP, which a neighbour could set.
-        tab.cookies = {"hokusai_session": tab.cookies["__Host-hokusai"]}
+        tab.cookies = {tab.cookie: tab.cookies["__Host-hokusai"]}
         refused(tab.get(WHOAMI), 401, "credentials_missing")
 
 
@@ -186,10 +228,10 @@ def test_a_principal_has_a_bounded_number_of_sessions(gateway: RunningGateway) -
 
 def test_two_different_cookies_of_the_name_are_none(gateway: RunningGateway, tab: Tab) -> None:
     tab.sign_in(gateway.key())
-    one = tab.cookies["hokusai_session"]
+    one = tab.cookies[tab.cookie]
     tab.sign_in(gateway.key())
-    two = tab.cookies.pop("hokusai_session")
-    both = f"hokusai_session={one}; hokusai_session={two}"
+    two = tab.cookies.pop(tab.cookie)
+    both = f"{tab.cookie}={one}; {tab.cookie}={two}"
     refused(tab.get(WHOAMI, headers={**OWN, "Cookie": both}), 401, "credentials_missing")
 
 
@@ -232,9 +274,7 @@ async def test_a_link_ends_after_ten_minutes_and_with_its_key(
     refused(tab.post(SIGN_IN, json={"link": later}), 401, "link_invalid")
 
 
-async def test_a_link_works_only_on_the_gateways_own_machine(
-    gateway: RunningGateway, signing_in: RunningGateway
-) -> None:
+async def test_a_link_works_only_on_the_gateways_own_machine(signing_in: RunningGateway) -> None:
     with Tab(signing_in) as tab:
         link = await link_of(signing_in, tab.sign_in(signing_in.key())["key"])
         refused(tab.post(SIGN_IN, json={"link": link}), 403, "permission_denied")
@@ -250,3 +290,25 @@ def test_the_audit_log_records_who_signed_in_and_out(gateway: RunningGateway, ta
         ("session.started", begun["principal"], "127.0.0.1"),
         ("session.ended", begun["principal"], "127.0.0.1"),
     ]
+
+
+async def test_no_secret_of_a_session_is_logged(
+    gateway: RunningGateway, tab: Tab, log: list[logging.LogRecord]
+) -> None:
+    """Wherever it was sent: as a cookie, a credential, in a path, a query, a body or a name."""
+    key_id = tab.sign_in(gateway.key())["key"]
+    session, link = tab.cookies[tab.cookie], await link_of(gateway, key_id)
+    for secret in (session, link):
+        tab.get(f"/models/{secret}?next={secret}", headers={**LINK, "User-Agent": secret})
+        tab.get("/login", params={"next": f"/{secret}"}, headers={**LINK, "Referer": secret})
+        tab.post("/account/keys", headers=FORM, data={"session": secret, "name": secret})
+        tab.post(SIGN_IN, json={"key": secret}, headers={**OWN, "X-Request-ID": secret})
+        tab.get(WHOAMI, headers={**OWN, "X-API-Key": secret})
+    tab.cookies = {}
+    good(tab.post(SIGN_IN, json={"link": link}), 201)
+    # uvicorn's own lines about requests are switched off.
+    logged = "\n".join(one.getMessage() for one in log if one.name != "uvicorn.access")
+    assert logged.count("'event': 'request'") >= 6
+    for secret in (session, link, tab.cookies[tab.cookie]):
+        assert secret not in logged
+        assert secret not in str(sql(gateway, "select * from audit_events"))

@@ -69,7 +69,7 @@ def test_the_page_may_load_only_what_the_gateway_serves(tenant: httpx.Client) ->
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
     assert policy["frame-ancestors"] == "'none'"
-    assert policy["connect-src"] == "'self'"
+    assert policy["connect-src"] == "'self' blob:"
     assert not re.search(r"\*|https?:|unsafe-eval", headers["content-security-policy"])
     assert headers["x-frame-options"] == "DENY"
 
