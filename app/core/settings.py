@@ -1,4 +1,7 @@
-"""Every setting of the gateway: environment variable `HOKUSAI_<NAME>`, unit and default value."""
+"""Every setting of the gateway: environment variable `HOKUSAI_<NAME>`, unit and default value.
+
+Longer than most files here: all settings are in one class, so that one look finds any of them.
+"""
 
 import re
 from functools import cached_property
@@ -17,6 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.chains import with_named_chain
 from app.core.errors import StartupError
 from app.core.ethereum import is_address
 from app.core.text_pattern import TextPattern
@@ -103,6 +107,8 @@ class Settings(BaseSettings):
     attestor_keystore_password: SecretStr | None = None
     # Addresses of earlier attestors of the same database, separated by commas.
     retired_attestors: Annotated[tuple[str, ...], NoDecode] = ()
+    # A chain by its name: sets the id and the contracts below.
+    chain: Literal["mainnet"] | None = None
     # The domain of the attestor's signatures (EIP-155, EIP-712).
     chain_id: Count = 1
     verifying_contract: str = "0x0000000000000000000000000000000000000000"
@@ -115,6 +121,12 @@ class Settings(BaseSettings):
     rpc_timeout: Seconds = 5
     # The contract of that chain that lists the models with their tokens.
     model_registry: str = "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
+    # Mint requests. The addresses of further attestors, besides the gateway's own, whose signatures
+    # are accepted, separated by commas; and how many signatures the contract asks for, in all.
+    mint_signers: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
+    mint_signatures: int = Field(default=1, ge=1, le=8)
+    # What an evaluation may cost, in millionths of a US dollar; 0: not known.
+    evaluation_budget: int = Field(default=0, ge=0, le=10**15)
     # The name in the log's checkpoints; one log keeps one name.
     log_origin: Annotated[
         str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
@@ -188,10 +200,10 @@ class Settings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _strip(cls, values: dict[str, Any]) -> dict[str, Any]:
+    def _prepare(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Remove the white space around each value, such as the newline at the end of a file.
 
-        A value of nothing else counts as not set.
+        A value of nothing else counts as not set. Then a named chain's values are added.
         """
         stripped: dict[str, Any] = {}
         for name, value in values.items():
@@ -204,7 +216,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"HOKUSAI_{name.upper()}: must be one line, without tabs")
             if text:
                 stripped[name] = SecretStr(text) if isinstance(value, SecretStr) else text
-        return stripped
+        return with_named_chain(stripped)
 
     @field_validator("trusted_proxies", mode="before")
     @classmethod
@@ -218,6 +230,7 @@ class Settings(BaseSettings):
         "cors_origins",
         "retired_peppers",
         "retired_attestors",
+        "mint_signers",
         "siwe_chain_ids",
         mode="before",
     )
@@ -253,7 +266,13 @@ class Settings(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
 
-    @field_validator("verifying_contract", "eas_contract", "model_registry", "retired_attestors")
+    @field_validator(
+        "verifying_contract",
+        "eas_contract",
+        "model_registry",
+        "retired_attestors",
+        "mint_signers",
+    )
     @classmethod
     def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
@@ -330,6 +349,16 @@ class Settings(BaseSettings):
     def _metrics_have_their_own_port(self) -> Self:
         if self.metrics_port is not None and self.metrics_port == self.port:
             raise ValueError("HOKUSAI_METRICS_PORT must be another port than HOKUSAI_PORT")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_signers(self) -> Self:
+        known = 1 + len({address.lower() for address in self.mint_signers})
+        if self.mint_signatures > known:
+            raise ValueError(
+                f"HOKUSAI_MINT_SIGNATURES is {self.mint_signatures}, and only {known} can sign: the "
+                "gateway and the addresses in HOKUSAI_MINT_SIGNERS"
+            )
         return self
 
     @property

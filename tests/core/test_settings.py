@@ -49,6 +49,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: Patch) -> None:
     assert settings.port == 8000
 
 
+MAINNET_VERIFIER = "0xE9D40B96703391464bc6b0ea0b4F0404399AaCE7"
 # A valid value of each setting that has no default; the others have theirs.
 VALID = {
     "siwe_chain_ids": "1,8453",
@@ -70,6 +71,8 @@ VALID = {
     "attestor_keystore": "/run/secrets/keystore",
     "attestor_keystore_password": "password",
     "retired_attestors": "0x" + "12" * 20,
+    "mint_signers": "0x" + "12" * 20,
+    "chain": "mainnet",
     "metrics_port": "9100",
 }
 
@@ -300,6 +303,42 @@ def test_a_password_in_an_invalid_url_is_not_shown(monkeypatch: Patch) -> None:
 
 
 # --- what follows from them ---
+
+
+def test_a_chain_is_set_by_its_name(monkeypatch: Patch) -> None:
+    settings = load(monkeypatch, CHAIN="mainnet", VERIFYING_CONTRACT=MAINNET_VERIFIER.lower())
+    assert settings.chain_id == 1
+    assert settings.verifying_contract == MAINNET_VERIFIER
+    assert settings.model_registry == "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CHAIN_ID", "11155111"),
+        ("VERIFYING_CONTRACT", "0x" + "0" * 40),
+        ("MODEL_REGISTRY", "0x" + "12" * 20),
+        ("EAS_CONTRACT", "0x" + "12" * 20),
+        ("EAS_VERSION", "1.3.0"),
+    ],
+)
+def test_a_setting_that_contradicts_the_named_chain_is_refused(
+    monkeypatch: Patch, name: str, value: str
+) -> None:
+    monkeypatch.setenv("HOKUSAI_CHAIN", "mainnet")
+    message = refused(monkeypatch, name, value)
+    assert f"HOKUSAI_{name} is {value}, and HOKUSAI_CHAIN=mainnet" in message
+
+
+def test_an_unknown_chain_is_refused(monkeypatch: Patch) -> None:
+    assert "must be mainnet" in refused(monkeypatch, "CHAIN", "ropsten")
+
+
+def test_as_many_signatures_are_required_as_there_are_signers(monkeypatch: Patch) -> None:
+    signers = ",".join(("0x" + "ab" * 20, "0x" + "AB" * 20))
+    monkeypatch.setenv("HOKUSAI_MINT_SIGNERS", signers)
+    assert load(monkeypatch, MINT_SIGNATURES="2").mint_signatures == 2
+    assert "only 2 can sign" in refused(monkeypatch, "MINT_SIGNATURES", "3")
 
 
 def test_the_default_settings_have_no_risks() -> None:
