@@ -30,6 +30,7 @@ from app.control_plane.query_parameters import refuse_unknown
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
+from app.control_plane.registry import registration_events
 from app.control_plane.request_schema import RequestSchemas
 from app.control_plane.transparency_log import endpoints as transparency_log
 from app.core.app_state import state_of
@@ -70,6 +71,7 @@ ROUTERS = (
     tokens.router,
     audit.router,
     models.router,
+    registration_events.router,
     contributors.router,
     # Before `/api/attestations/{digest}`, which matches its path too.
     transparency_log.router,

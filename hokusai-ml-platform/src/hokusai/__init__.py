@@ -13,7 +13,7 @@ from hokusai.__version__ import __version__
 
 if TYPE_CHECKING:
     from hokusai.auth import HokusaiAuth
-    from hokusai.core import ModelRegistry
+    from hokusai.core import ModelRegistry, setup
     from hokusai.errors import HokusaiError
     from hokusai.results import Attestation, RegisteredModel
     from hokusai.tracking import ExperimentManager, PerformanceTracker
@@ -27,6 +27,7 @@ __all__ = [
     "PerformanceTracker",
     "RegisteredModel",
     "__version__",
+    "setup",
 ]
 
 _DEFINED_IN = {
@@ -37,6 +38,7 @@ _DEFINED_IN = {
     "ModelRegistry": "hokusai.core",
     "PerformanceTracker": "hokusai.tracking",
     "RegisteredModel": "hokusai.results",
+    "setup": "hokusai.core",
 }
 
 

@@ -1,5 +1,5 @@
 """`ModelRegistry`: logging models to MLflow and registering them with Hokusai."""
 
-from hokusai.core.registry import ModelRegistry
+from hokusai.core.registry import ModelRegistry, setup
 
-__all__ = ["ModelRegistry"]
+__all__ = ["ModelRegistry", "setup"]

@@ -18,6 +18,7 @@ from hokusai.core.inputs import (
     metric_fields,
     validate_contributors,
 )
+from hokusai.core.platform_names import PlatformNames
 from hokusai.credentials import resolve_credential
 from hokusai.errors import ConfigurationError, HokusaiError, InputError
 from hokusai.flavors import log_model
@@ -36,7 +37,7 @@ log = logging.getLogger("hokusai")
 # collected in **kwargs, so that editors, type checkers and the API reference show them.
 
 
-class ModelRegistry(GatewayCalls):
+class ModelRegistry(GatewayCalls, PlatformNames):
     """Hokusai's registry at one gateway, for one caller.
 
     Attributes:
@@ -64,6 +65,7 @@ class ModelRegistry(GatewayCalls):
             private_key: A wallet's private key, which signs locally and is never sent. Without
                 either argument the credential is `MLFLOW_TRACKING_TOKEN`, `HOKUSAI_API_KEY`,
                 `HOKUSAI_PRIVATE_KEY`, or the key that `hokusai login` stored for this gateway.
+                Without any of the three arguments, what `setup` was called with comes first.
             retry_seconds: How long a call is retried while the gateway fails or is unreachable.
 
         Raises:
@@ -71,6 +73,8 @@ class ModelRegistry(GatewayCalls):
             CredentialError: The credential is unusable. A missing one is reported by the first
                 call that needs it.
         """
+        if url is None and api_key is None and private_key is None:
+            url, api_key, private_key = _named_by_setup
         gateway = GatewayURL.resolve(url)
         credential = resolve_credential(gateway.origin, api_key, private_key)
         self.client = GatewayClient(gateway, credential, retry_seconds=retry_seconds)
@@ -365,6 +369,37 @@ def _active_or_new_run(kind: str) -> Iterator[Run]:
 
 
 _default_registry: ModelRegistry | None = None
+# The arguments of `ModelRegistry` that `setup` was called with.
+_named_by_setup: tuple[str | None, str | None, str | None] = (None, None, None)
+
+
+def setup(
+    api_key: str | None = None,
+    api_endpoint: str | None = None,
+    *,
+    private_key: str | None = None,
+) -> ModelRegistry:
+    """Name the gateway and the credential for this process, as the platform's SDK does.
+
+    `ModelRegistry()`, `ExperimentManager()` and `PerformanceTracker()` use them from then on.
+
+    Args:
+        api_key: An API key or access token.
+        api_endpoint: The gateway's root, its `/api` or its `/api/mlflow`.
+        private_key: Or a wallet's private key. What is left out is looked up as by
+            `ModelRegistry`.
+
+    Returns:
+        A registry that uses them.
+
+    Raises:
+        ConfigurationError: There is no URL, or it is not valid.
+        CredentialError: The credential is unusable.
+    """
+    global _named_by_setup  # noqa: PLW0603 - for the process, as MLflow's tracking URI is
+    registry = ModelRegistry(api_endpoint, api_key, private_key)
+    _named_by_setup = (api_endpoint, api_key, private_key)
+    return registry
 
 
 def _set_default_registry(registry: ModelRegistry) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Iterator, Mapping
 from hokusai.batched_logging import batched_logging
 from hokusai.core.registry import ModelRegistry, default_registry
 from hokusai.errors import ConfigurationError
+from hokusai.results import Result
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -34,6 +35,10 @@ class ExperimentManager:
         if chosen is None:
             raise ConfigurationError("There is no registry. Create a ModelRegistry first.")
         self.registry = chosen
+
+    def compare_models(self, baseline_id: str, candidate_id: str) -> Result:
+        """Compare the registered metrics of two models: `ModelRegistry.compare_models`."""
+        return self.registry.compare_models(baseline_id, candidate_id)
 
     @contextlib.contextmanager
     def start_experiment(

@@ -22,7 +22,7 @@ from hokusai.errors import (
 )
 from hokusai.json_encoding import to_json_data
 from hokusai.metrics import metric_deltas, validate_metrics
-from hokusai.results import Attestation
+from hokusai.results import Attestation, Result
 
 # Shorter than the client's own: a training run without a gateway should not be held up for long.
 RETRY_SECONDS = 15.0
@@ -127,6 +127,14 @@ class PerformanceTracker:
             stacklevel=2,
         )
         return delta, _unsigned(baseline, improved, delta, body["data_contribution"])
+
+    def get_contributor_impact(self, contributor_address: str) -> Result:
+        """Fetch what one contributor's data achieved: `GET /api/contributors/{address}`.
+
+        Raises:
+            NotFoundError: It has contributed to no model that the caller can see.
+        """
+        return self._api().contributor(contributor_address)
 
     def _api(self) -> GatewayAPI:
         registry = self._registry or default_registry()
