@@ -3,11 +3,11 @@
 from typing import Annotated, Literal, Self
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import select
 
 from app.control_plane.body_reader import DocumentRoute
-from app.control_plane.registry.fields import ModelName, Number, TokenId
+from app.control_plane.registry.fields import ModelName, Number, TokenId, documented_pattern
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.presence import is_current
 from app.control_plane.registry.registration import Registrations
@@ -24,6 +24,9 @@ from app.rest.json_values import Document
 from app.rest.request_model import RequestModel
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
+
+
+_VERSION = r"^[1-9][0-9]{0,8}$"
 
 
 class RegistrationEvent(RequestModel):
@@ -51,7 +54,9 @@ class RegistrationEvent(RequestModel):
     )
 
     model_name: ModelName = Field(description="The registered model in MLflow.")
-    version: Annotated[Label, TextPattern(r"^[1-9][0-9]{0,8}$", "must be a version's number")]
+    version: Annotated[
+        Label, TextPattern(_VERSION, "must be a version's number"), documented_pattern(_VERSION)
+    ]
     token_id: TokenId
     metric_name: Label = Field(description="The metric that baseline_value is a value of.")
     baseline_value: Number
@@ -71,6 +76,16 @@ class RegistrationEvent(RequestModel):
     tags: Document | None = Field(
         default=None, description="Not used: the SDK has set them on the version itself."
     )
+
+    @model_validator(mode="after")
+    def _can_be_registered(self) -> Self:
+        try:
+            self.registration()
+        except ValidationError as error:
+            problem = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, problem["loc"])) or "the event"
+            raise ValueError(f"cannot be registered: {place}: {problem['msg']}") from None
+        return self
 
     def registration(self) -> TokenizedRequest:
         """The registration that the event stands for; what it says besides goes into metadata."""
@@ -114,7 +129,7 @@ class RegistrationEventView(BaseModel):
 async def register_event(
     request: Request, body: RegistrationEvent, caller: Registering, actor: CurrentActor
 ) -> RegistrationEventView:
-    """Register the version of a tokenized model that is in MLflow; the same as /api/models/tokenized.
+    """Register the version of a tokenized model that is in MLflow, as /api/models/tokenized does.
 
     The same event again gets the same response.
     """

@@ -105,6 +105,17 @@ def test_an_incomplete_event_is_refused(
     assert missing in str(problem)
 
 
+@pytest.mark.parametrize(
+    "member",
+    [{"model_name": "n" * 199}, {"api_schema": {"text": "t" * 70_000}}, {"current_value": "0.9"}],
+    ids=["name", "schema", "value"],
+)
+def test_what_no_registration_can_hold_is_refused(
+    training: Training, event: dict[str, Any], member: dict[str, Any]
+) -> None:
+    refused(training.client.post(PATH, json={**event, **member}), 422, "validation_failed")
+
+
 def test_a_version_that_mlflow_does_not_have_is_refused(
     training: Training, event: dict[str, Any]
 ) -> None:
