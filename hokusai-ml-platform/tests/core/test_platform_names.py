@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator
+from typing import Any
 
 import pytest
 
@@ -24,7 +24,7 @@ def registry(server: ScriptedServer) -> ModelRegistry:
 
 
 @pytest.fixture
-def no_setup(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def no_setup(monkeypatch: pytest.MonkeyPatch) -> None:
     """What `setup` names is forgotten after the test."""
     monkeypatch.setattr(registry_module, "_named_by_setup", (None, None, None))
 
