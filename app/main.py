@@ -51,6 +51,7 @@ from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.service import AttestationsByModel
 from app.control_plane.registry.sources import Sources
 from app.control_plane.transparency_log import endpoints as log_endpoints
+from app.control_plane.transparency_log import tile_endpoints as log_tiles
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import AppState
 from app.core.errors import StartupError
@@ -86,6 +87,7 @@ PUBLIC_API = (
     | attestation_endpoints.PUBLIC
     | log_endpoints.PUBLIC
     | envelope_endpoints.PUBLIC
+    | log_tiles.PUBLIC
     | data_plane.PUBLIC
 )
 # All pairs of method and path that need no credential.
@@ -93,6 +95,8 @@ PUBLIC = PUBLIC_API | web.PUBLIC
 # Health checks are frequent, and must never be refused with 429. What the gateway itself says to
 # MLflow's web interface comes with every page, and costs nothing.
 UNLIMITED = health.PUBLIC | data_plane.UNCOUNTED
+# Beginnings of paths of the API below which each GET needs no credential.
+PUBLIC_BELOW = (log_tiles.TILES,)
 # Beginnings of the paths of public files, which count on no limit.
 FILES = data_plane.FILES
 
@@ -227,9 +231,11 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     )
     app: ASGIApp = PlaneRouter(proxy, BodyReader(ReadShare(api, health.PUBLIC), documents))
     app = limit = RateLimit(app, limiter, UNLIMITED, FILES)
-    app = identity = Identity(app, authenticator, sessions, PublicRoutes(PUBLIC, FILES))
+    app = identity = Identity(
+        app, authenticator, sessions, PublicRoutes(PUBLIC, FILES, PUBLIC_BELOW)
+    )
     app = failures = FailureLimit(app, limiter, metrics.count_authentication_failure)
-    cross_origin = CrossOrigin(settings.cors_origins, PUBLIC_API)
+    cross_origin = CrossOrigin(settings.cors_origins, PUBLIC_API, PUBLIC_BELOW)
     app = StaticFiles(app)
     app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)

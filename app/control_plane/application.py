@@ -33,6 +33,7 @@ from app.control_plane.registry import endpoints as models
 from app.control_plane.registry import registration_events
 from app.control_plane.request_schema import RequestSchemas
 from app.control_plane.transparency_log import endpoints as transparency_log
+from app.control_plane.transparency_log import tile_endpoints as log_tiles
 from app.core.app_state import state_of
 from app.core.errors import (
     GatewayError,
@@ -75,6 +76,7 @@ ROUTERS = (
     contributors.router,
     # Before `/api/attestations/{digest}`, which matches its path too.
     transparency_log.router,
+    log_tiles.router,
     attestations.router,
     attestations.contributors,
     attestations.well_known,
@@ -118,7 +120,8 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
         | session_endpoints.PUBLIC
         | attestations.PUBLIC
         | transparency_log.PUBLIC
-        | envelopes.PUBLIC,
+        | envelopes.PUBLIC
+        | log_tiles.PUBLIC,
     )
     reference = ReferenceEndpoints(api)
 

@@ -27,13 +27,20 @@ _OPEN: Headers = [
 class CrossOrigin:
     """Which origins may read responses."""
 
-    def __init__(self, origins: tuple[str, ...], public: frozenset[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        origins: tuple[str, ...],
+        public: frozenset[tuple[str, str]],
+        public_below: tuple[str, ...] = (),
+    ) -> None:
         """origins: each exactly `scheme://host[:port]`, or `*` for all.
 
-        public: the methods and paths that need no credential.
+        public: the methods and paths that need no credential. public_below: beginnings of paths
+        below which every GET needs none.
         """
         self._origins = frozenset(origin.encode() for origin in origins)
         self._public = public
+        self._public_below = public_below
 
     def is_public(self, method: str, path: str, request_headers: Headers) -> bool:
         """Whether a request needs no credential; of a preflight request, the one that it is for.
@@ -44,7 +51,9 @@ class CrossOrigin:
             for name, value in request_headers:
                 if name == b"access-control-request-method":
                     method = value.decode("latin-1")
-        return (method, path) in self._public
+        return (method, path) in self._public or (
+            method == "GET" and path.startswith(self._public_below)
+        )
 
     def allows(self, origin: bytes) -> bool:
         return b"*" in self._origins or origin in self._origins

@@ -8,11 +8,19 @@ class PublicRoutes:
         page can show who is signed in.
     files: beginnings of paths, each with a slash at its end, below which every GET and HEAD is
         public; such a request is not authenticated, and counts on no rate limit.
+    below: beginnings of paths, each with a slash at its end, below which every GET is as one of
+        `routes`.
     """
 
-    def __init__(self, routes: frozenset[tuple[str, str]], files: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        routes: frozenset[tuple[str, str]],
+        files: tuple[str, ...] = (),
+        below: tuple[str, ...] = (),
+    ) -> None:
         self._routes = routes
         self._files = files
+        self._below = below
         self._allowed = {
             path: ", ".join(sorted(method for method, other in routes if other == path))
             for _, path in routes
@@ -20,12 +28,12 @@ class PublicRoutes:
 
     def has(self, method: str, path: str) -> bool:
         """Whether a route needs no credential."""
-        return (method, path) in self._routes
+        return (method, path) in self._routes or (method == "GET" and path.startswith(self._below))
 
     def has_file(self, method: str, path: str) -> bool:
         """Whether a request is one for a public file."""
         return method in ("GET", "HEAD") and path.startswith(self._files)
 
     def allowed(self, path: str) -> str | None:
-        """The methods of a path of `routes`, for the header Allow; None for any other path."""
-        return self._allowed.get(path)
+        """The methods of a public path, for the header Allow; None for any other path."""
+        return "GET" if path.startswith(self._below) else self._allowed.get(path)

@@ -13,6 +13,7 @@ from app.control_plane.transparency_log.schemas import (
     LogProofView,
     LogView,
 )
+from app.control_plane.transparency_log.tile_endpoints import NOTE
 from app.core.errors import InvalidParameterError
 from app.rest.dependencies import Session
 
@@ -22,7 +23,6 @@ router = APIRouter(prefix=PATH, tags=["attestations"])
 PUBLIC = frozenset({("GET", PATH), ("GET", f"{PATH}/proof"), ("GET", f"{PATH}/entries")})
 
 TreeSize = Annotated[int, Query(ge=0, le=2**53)]
-_NOTE = "text/plain; charset=utf-8"
 
 
 @router.get("")
@@ -37,7 +37,7 @@ async def checkpoint(
     note = signer.sign(current)
     accepted = request.headers.get("accept", "")
     if "text/plain" in accepted and "application/json" not in accepted:
-        return Response(note, media_type=_NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
+        return Response(note, media_type=NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
     return LogView(
         origin=current.origin,

@@ -13,11 +13,14 @@ from app.control_plane.transparency_log import merkle
 from app.control_plane.transparency_log.merkle import Node
 from app.control_plane.transparency_log.models import LogEntry, LogNode
 from app.core import canonical_json
-from app.core.errors import InvalidParameterError
+from app.core.errors import InvalidParameterError, UnprocessableError
 from app.database.engine import now
 
 # The key of a PostgreSQL advisory lock: any number that no other lock of the gateway has.
 APPEND_LOCK = 7_083_621_549
+
+# Bytes of an entry; its length in a tile has 16 bits.
+MAX_ENTRY = 65_535
 
 # The kinds of entries about an attestation. Other packages have further kinds.
 ATTESTED = "attested"
@@ -53,6 +56,8 @@ async def append(
     text = canonical_json.canonicalize(
         {"kind": kind, name: subject, "at": at.isoformat(), **members}
     )
+    if len(text) > MAX_ENTRY:
+        raise UnprocessableError(f"An entry of the log has at most {MAX_ENTRY} bytes.")
     entry = LogEntry(index=index, kind=kind, attestation=attestation, text=text, at=at)
     session.add(entry)
     await session.flush()
