@@ -38,6 +38,7 @@ def api(client: GatewayClient) -> GatewayAPI:
         ),
         (lambda api: api.contributor("0xab"), "/api/contributors/0xab", object),
         (lambda api: api.attestation("9f"), "/api/attestations/9f", Attestation),
+        (lambda api: api.attestation_bundle("9f"), "/api/attestations/9f/bundle", dict),
         (lambda api: api.limits(), "/api/limits", RateLimit),
         (lambda api: api.whoami(), "/api/auth/whoami", Identity),
         # An id must not address another route.

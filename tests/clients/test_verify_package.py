@@ -75,15 +75,17 @@ def test_what_is_published_can_be_installed_and_run(
     scope.symlink_to(package / "node_modules" / "@noble")
 
     with gateway.client(gateway.key("trainer-of-the-package")) as client:
+        attestation = Trainer(client).improvement()
         documents = {
-            "attestation": Trainer(client).improvement(),
+            "attestation": attestation,
+            "bundle": good(client.get(f"/api/attestations/{attestation['hash']}/bundle")),
             "known": good(client.get("/.well-known/hokusai-attestor.json")),
             "log": _pages(client),
         }
     for name, document in documents.items():
         (tmp_path / name).write_text(json.dumps(document))
     command = ["node", "package/bin/hokusai-verify.js", "attestation", "--known", "known"]
-    run([*command, "--log", "log", "--strict"], tmp_path)
+    run([*command, "--log", "log", "--bundle", "bundle", "--strict"], tmp_path)
 
 
 def _pages(client: httpx.Client) -> list[dict[str, Any]]:

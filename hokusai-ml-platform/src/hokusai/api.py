@@ -162,6 +162,17 @@ class GatewayAPI:
         """
         return Attestation(self._get(f"/attestations/{_segment(digest)}"))
 
+    def attestation_bundle(self, digest: str) -> Mapping[str, Any]:
+        """Fetch a Sigstore bundle of an attestation: `GET /api/attestations/{hash}/bundle`.
+
+        It is for public tools, and for `verify(..., bundle=...)`.
+
+        Raises:
+            ConflictError: The attestation was revoked.
+        """
+        bundle: Mapping[str, Any] = self._get(f"/attestations/{_segment(digest)}/bundle")
+        return bundle
+
     def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
         """Have the mint of an improvement signed: `POST /api/attestations/{hash}/mint-request`.
 

@@ -35,6 +35,19 @@ def test_a_registered_model_is_attested_and_saved(
     assert gateway.requests[0].json == {"model_id": "hkm_1"}
 
 
+def test_a_bundle_is_saved_beside_it(
+    command: Command, connected: ScriptedServer, tmp_path: Path
+) -> None:
+    connected.respond_with(Response(201, IMPROVEMENT), Response(200, {"dsseEnvelope": {}}))
+    file = tmp_path / "bundle.json"
+    outcome = command("attest", "hkm_1", "--bundle", str(file))
+
+    assert outcome.code == 0, outcome.err
+    assert json.loads(file.read_text()) == {"dsseEnvelope": {}}
+    assert str(file) in outcome.out
+    assert connected.requests[1].path == f"/api/attestations/{IMPROVEMENT['hash']}/bundle"
+
+
 def test_the_numbers_to_attest_and_who_may_read_them_can_be_said(
     command: Command, gateway: ScriptedServer
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hokusai.cli import trusted_attestors
+from make_bundles import PATH as BUNDLES
 from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed
 
 from .conftest import Command
@@ -98,6 +99,24 @@ def test_with_all_documents_every_check_is_made(
     outcome = command("verify", revoked, *documents)
     assert outcome.code == 1
     assert "revokes it: It leaked." in outcome.out
+
+
+def test_a_bundle_is_checked_with_a_named_key_or_those_of_the_gateway(
+    command: Command, file: str, tmp_path: Path
+) -> None:
+    vectors = json.loads(BUNDLES.read_text())
+    bundle = ["--attestor", SIGNER, "--bundle", write(tmp_path, "b.json", vectors["bundle"])]
+    key = write(tmp_path, "hokusai.pub", vectors["key"])
+    assert "ok  bundle" in command("verify", file, *bundle, "--envelope-key", key).out
+    assert "--  bundle" in command("verify", file, *bundle).out
+    known = {**KNOWN, "envelopes": {"key": vectors["key"], "keys": []}}
+    outcome = command("verify", file, *bundle, "--known", write(tmp_path, "known.json", known))
+    assert "ok  bundle" in outcome.out
+    for arguments in (["--envelope-key", file], ["--bundle", key]):
+        assert command("verify", file, *arguments).code == 2
+    outcome = command("verify", bundle[-1], "--attestor", SIGNER)
+    assert outcome.code == 2
+    assert "This is a bundle of an attestation." in outcome.err
 
 
 def test_attestor_and_log_key_can_be_named_separately(command: Command, file: str) -> None:

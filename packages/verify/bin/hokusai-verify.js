@@ -11,7 +11,9 @@ Verify an attestation in FILE (- for standard input), offline.
   --attestor ADDRESS   The Ethereum address of an attestor to trust. Repeatable.
   --log-key KEY        A public key of the log, NAME+ID+BASE64. Repeatable.
   --key KEY            Either of the two, known by its form. Repeatable.
-  --known FILE         A saved /.well-known/hokusai-attestor.json, which has attestors and log keys.
+  --known FILE         A saved /.well-known/hokusai-attestor.json, which has attestors and keys.
+  --bundle FILE        A bundle of the attestation, to check as well.
+  --envelope-key FILE  A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.
   --checkpoint FILE    A checkpoint of the log that you saved earlier.
   --consistency FILE   The log's proof that one checkpoint extends the other.
   --log FILE           A copy of the log, from "hokusai log export".
@@ -31,8 +33,8 @@ function options() {
     return parseArgs({
       allowPositionals: true,
       options: {
-        ...{ attestor: repeated, "log-key": repeated, key: repeated },
-        ...{ known: file, checkpoint: file, consistency: file, log: file },
+        ...{ attestor: repeated, "log-key": repeated, key: repeated, "envelope-key": repeated },
+        ...{ known: file, bundle: file, checkpoint: file, consistency: file, log: file },
         ...{ strict: flag, json: flag, help: flag },
       },
     });
@@ -98,7 +100,9 @@ function main() {
   const report = verify(new Uint8Array(read(positionals[0])), {
     attestors: [...values.attestor, ...values.key.filter(isAddress)],
     logKeys: [...values["log-key"], ...values.key.filter((key) => !isAddress(key))],
+    envelopeKeys: values["envelope-key"].map((path) => read(path).toString()),
     known: given("known", readJSON),
+    bundle: given("bundle", (path) => new Uint8Array(read(path))),
     checkpoint: given("checkpoint", (path) => read(path).toString()),
     consistency: given("consistency", readJSON),
     log: given("log", (path) => LogExport.read(new Uint8Array(read(path, MAX_LOG_BYTES)))),

@@ -11,11 +11,15 @@ import { Trust } from "./trust.js";
  *   other documents is not what it should be. Whatever else is wrong with it is in the report.
  * @throws {InputError} An address or a key is not valid, or a consistency proof has no checkpoint.
  */
-export function verify(attestation, { attestors = [], logKeys = [], known, checkpoint, consistency, log } = {}) {
-  const isText = typeof attestation === "string" || attestation instanceof Uint8Array;
-  const document = isText ? parse(attestation) : checkedCopy(attestation);
-  if (!(document instanceof Map)) throw new DocumentError("An attestation is a JSON object.");
-  const trust = new Trust([attestors].flat(), [logKeys].flat());
+export function verify(
+  attestation,
+  { attestors = [], logKeys = [], envelopeKeys = [], known, checkpoint, consistency, log, bundle } = {},
+) {
+  const document = parsed(attestation, "An attestation");
+  if (document.has("dsseEnvelope")) {
+    throw new DocumentError("This is a bundle of an attestation. Verify the attestation, with this as its bundle.");
+  }
+  const trust = new Trust([attestors].flat(), [logKeys].flat(), [envelopeKeys].flat());
   if (known !== undefined) trust.add(known);
   let proof;
   if (consistency !== undefined) {
@@ -24,7 +28,15 @@ export function verify(attestation, { attestors = [], logKeys = [], known, check
     if (checkpoint === undefined) throw new InputError("A consistency proof requires a checkpoint to begin or end at.");
   }
   const saved = checkpoint === undefined ? undefined : parseSaved(checkpoint, trust);
-  return new Verification(document, trust, saved, proof, log).report();
+  const stated = bundle === undefined ? undefined : parsed(bundle, "A bundle");
+  return new Verification(document, trust, saved, proof, log, stated).report();
+}
+
+function parsed(given, what) {
+  const isText = typeof given === "string" || given instanceof Uint8Array;
+  const document = isText ? parse(given) : checkedCopy(given);
+  if (!(document instanceof Map)) throw new DocumentError(`${what} is a JSON object.`);
+  return document;
 }
 
 function parseSaved(checkpoint, trust) {

@@ -1,6 +1,7 @@
 // The checks of one attestation, each independent of the others' outcome where possible. They are
 // those of the Python package `hokusai`, with the same names, results and words.
 import { sha256 } from "@noble/hashes/sha2.js";
+import { checkBundle } from "./bundle.js";
 import { parseCheckpoint } from "./checkpoint.js";
 import { extension, proofAddress } from "./consistency.js";
 import { envelopeSigner } from "./eas.js";
@@ -28,6 +29,7 @@ export class Verification {
   #saved;
   #consistency;
   #log;
+  #bundle;
   // What the hashed bytes say, once their hash has been checked.
   #data = null;
   // Who signed, once the signature has been checked.
@@ -37,12 +39,13 @@ export class Verification {
   // Checkpoints that a trusted key has signed, or that the caller has saved.
   #trusted = [];
 
-  constructor(document, trust, saved, consistency, log) {
+  constructor(document, trust, saved, consistency, log, bundle) {
     this.#document = document;
     this.#trust = trust;
     this.#saved = saved;
     this.#consistency = consistency;
     this.#log = log;
+    this.#bundle = bundle;
   }
 
   report() {
@@ -53,6 +56,7 @@ export class Verification {
       check("eas", () => this.#checkEAS()),
       check("checkpoint", () => this.#checkCheckpoint()),
     ];
+    if (this.#bundle) checks.splice(4, 0, check("bundle", () => this.#checkBundle()));
     if (this.#saved) checks.push(check("consistency", () => this.#checkConsistency()));
     if (this.#log) checks.push(check("export", () => this.#checkExport()));
     checks.push(check("inclusion", () => this.#checkInclusion()));
@@ -156,6 +160,10 @@ export class Verification {
       throw new CheckFailed(`the envelope is signed by ${signer}, the attestation by another key`);
     }
     return `an EAS off-chain attestation of the same hash, signed by ${signer}`;
+  }
+
+  #checkBundle() {
+    return checkBundle(this.#bundle, this.#trust.envelopeKeys, textAt(this.#document, "hash"), this.#data);
   }
 
   #checkCheckpoint() {

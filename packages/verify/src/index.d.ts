@@ -34,7 +34,7 @@ export class Report {
   readonly complete: boolean;
   /** `witnessed`, `claimed` or `unsigned`, as it was hashed; null if the hash does not hold. */
   readonly kind: string | null;
-  /** The check of this name. `consistency` and `export` are made only where their documents are given. */
+  /** The check of this name. `bundle`, `consistency` and `export` are made only where their documents are given. */
   check(name: string): Check | undefined;
   /** The report as JSON data, as `hokusai verify --json` writes it. */
   toJSON(): {
@@ -66,7 +66,9 @@ export interface Options {
   attestors?: string | readonly string[];
   /** The public keys of trusted logs, `<name>+<key id>+<base64>` (C2SP signed-note). */
   logKeys?: string | readonly string[];
-  /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has both. */
+  /** The public keys of trusted envelopes, in PEM, as `/.well-known/hokusai.pub` has one. */
+  envelopeKeys?: string | readonly string[];
+  /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has all of these. */
   known?: object;
   /** A signed checkpoint of the log that you saved earlier or got elsewhere. */
   checkpoint?: string;
@@ -77,6 +79,8 @@ export interface Options {
   consistency?: object;
   /** A copy of the log, which shows whether the attestation was revoked. */
   log?: LogExport;
+  /** The response of `/api/attestations/{hash}/bundle`: JSON text, its bytes, or parsed. */
+  bundle?: string | Uint8Array | object;
 }
 
 /**

@@ -1,5 +1,6 @@
-// What the caller trusts: the addresses of attestors, and the keys of logs.
+// What the caller trusts: the addresses of attestors, the keys of logs and those of envelopes.
 import { LogKey } from "./checkpoint.js";
+import { EnvelopeKey } from "./envelope_key.js";
 import { DocumentError, InputError } from "./errors.js";
 import { checksumAddress } from "./ethereum.js";
 import { textAt, textsAt } from "./json_fields.js";
@@ -10,14 +11,16 @@ export class Trust {
   /**
    * @param {Iterable<string>} attestors Addresses in any casing.
    * @param {Iterable<string>} logKeys Public keys, as C2SP signed-note writes them.
+   * @param {Iterable<string>} envelopeKeys Public keys, in PEM.
    * @throws {InputError} One of them is not valid.
    */
-  constructor(attestors, logKeys) {
+  constructor(attestors, logKeys, envelopeKeys = []) {
     try {
       this.attestors = new Set(Array.from(attestors, checksumAddress));
       this.logKeys = Array.from(logKeys, (text) => new LogKey(text));
+      this.envelopeKeys = Array.from(envelopeKeys, (text) => new EnvelopeKey(text));
     } catch (error) {
-      throw new InputError(`A trusted attestor or log key is not valid: ${error.message}.`);
+      throw new InputError(`A trusted attestor or key is not valid: ${error.message}.`);
     }
   }
 
@@ -33,9 +36,14 @@ export class Trust {
         [textAt(data, "signer"), ...textsAt(data, "signers")],
         // The newest key is in the list of all keys as well.
         new Set([textAt(data, "log", "key"), ...textsAt(data, "log", "keys")]),
+        // The first gateways had no envelopes.
+        data.has("envelopes")
+          ? new Set([textAt(data, "envelopes", "key"), ...textsAt(data, "envelopes", "keys")])
+          : [],
       );
       known.attestors.forEach((address) => this.attestors.add(address));
       this.logKeys.push(...known.logKeys);
+      this.envelopeKeys.push(...known.envelopeKeys);
     } catch (error) {
       throw new DocumentError(`This is not a gateway's attestor document: ${error.message}`);
     }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { VECTORS, changed } from "./vectors.js";
+import { BUNDLES, VECTORS, changed } from "./vectors.js";
 
 const COMMAND = fileURLToPath(new URL("../bin/hokusai-verify.js", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "hokusai-verify-"));
@@ -22,6 +22,8 @@ const files = {
   known: JSON.stringify(VECTORS.known),
   checkpoint: VECTORS.early_checkpoint,
   consistency: JSON.stringify(VECTORS.consistency),
+  bundle: JSON.stringify(BUNDLES.bundle),
+  "hokusai.pub": BUNDLES.key,
   log: VECTORS.log_pages.map((page) => JSON.stringify(page)).join("\n"),
 };
 for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
@@ -37,6 +39,8 @@ for (const [args, code, words] of [
   ["good --log-key " + log.key, 1, "name one with --attestor"],
   ["good --known known --strict", 1, "--strict requires all of them"],
   ["good --known known --strict --checkpoint checkpoint --consistency consistency --log log", 0, "ok  revocation"],
+  ["good --known known --bundle bundle --envelope-key hokusai.pub", 0, "ok  bundle"],
+  ["good --known known --bundle bundle", 0, "--  bundle"],
   ["good", 1, "but no attestor is trusted"],
   ["bad --known known", 1, "NO  hash"],
   ["noted --known known", 0, "Nobody signed these members: no\ufffdte."],
@@ -57,9 +61,12 @@ for (const [args, words] of [
   [".", ". cannot be read: EISDIR."],
   ["broken", "not valid JSON"],
   ["good --known broken", "broken is not valid JSON."],
-  ["good --attestor 0x12", "A trusted attestor or log key is not valid"],
+  ["good --attestor 0x12", "A trusted attestor or key is not valid"],
   ["good --checkpoint broken", "Your checkpoint is not a valid checkpoint"],
   ["good --log broken", "not valid JSON"],
+  ["good --envelope-key broken", "A trusted attestor or key is not valid"],
+  ["good --bundle broken", "not valid JSON"],
+  ["bundle --known known", "This is a bundle of an attestation."],
   ["good --colour", "--colour"],
 ]) {
   test(`an error: ${args}`, () => {

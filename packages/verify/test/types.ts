@@ -8,6 +8,8 @@ const report: Report = verify("{}", {
   checkpoint: "origin",
   consistency: {},
   log: LogExport.read([{ entries: [] }]),
+  envelopeKeys: ["pem"],
+  bundle: new Uint8Array(),
 });
 const signature: Check | undefined = report.check("signature");
 if (report.ok && report.data !== null && signature?.result === "holds") {

@@ -9,6 +9,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hokusai.verify import Result, verify
 
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.envelopes.attestation_bundle import statement_about
@@ -73,6 +74,26 @@ def numbers_in(value: Any) -> list[float]:
     if isinstance(value, list):
         return [number for inner in value for number in numbers_in(inner)]
     return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
+def test_the_sdk_checks_it_with_the_keys_of_the_gateway(
+    trainer: Trainer, attestation: dict[str, Any], known: dict[str, Any], pem: str
+) -> None:
+    bundle = good(bundle_of(trainer.client, attestation["hash"]))
+    report = verify(attestation, known=known, bundle=bundle)
+    assert report["bundle"].result is Result.HOLDS, report["bundle"].detail
+    signer = known["signer"]
+    assert verify(attestation, attestors=signer, envelope_keys=pem, bundle=bundle).ok
+    for other in (bundle_of_another(trainer), envelopes.changed(bundle)):
+        report = verify(attestation, known=known, bundle=other)
+        assert report["bundle"].result is Result.FAILS
+        assert not report.ok
+
+
+def bundle_of_another(trainer: Trainer) -> dict[str, Any]:
+    """The bundle of another attestation."""
+    found: dict[str, Any] = good(bundle_of(trainer.client, trainer.improvement()["hash"]))
+    return found
 
 
 def test_it_is_the_same_each_time(trainer: Trainer, attestation: dict[str, Any]) -> None:

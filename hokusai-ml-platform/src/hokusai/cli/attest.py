@@ -45,6 +45,7 @@ from hokusai.errors import ConfigurationError
 @contribution_options
 @idempotency_key_option
 @click.option("-o", "--output", metavar="FILE", help="Write the attestation to a file.")
+@click.option("--bundle", metavar="FILE", help="Write a Sigstore bundle of it to a file.")
 @url_option
 @json_option
 def attest(
@@ -62,6 +63,7 @@ def attest(
     data: str | None,
     idempotency_key: str | None,
     output: str | None,
+    bundle: str | None,
     url: str | None,
     as_json: bool,
     **subject: Any,
@@ -82,8 +84,9 @@ def attest(
             "baseline": metrics_from_pairs(baseline_metrics),
             "improved": compared or {},
         }
+    gateway = connect(url)
     if fetch is not None:
-        attestation = connect(url).attestation(fetch)
+        attestation = gateway.attestation(fetch)
     else:
         body = {
             "kind": "claimed" if claimed else None,
@@ -96,28 +99,31 @@ def attest(
             "private": private,
             **subject,
         }
-        attestation = connect(url).attest(body, idempotency_key)
+        attestation = gateway.attest(body, idempotency_key)
+    digest = attestation["hash"]
     if output is not None:
-        _save(attestation, output)
+        _save(attestation, output, digest)
+    if bundle is not None:
+        _save(gateway.attestation_bundle(digest), bundle, digest)
     if as_json:
         write_json(dict(attestation))
     else:
-        _show(attestation, output)
+        _show(attestation, output, bundle)
 
 
-def _save(attestation: Mapping[str, Any], path: str) -> None:
+def _save(document: Mapping[str, Any], path: str, digest: str) -> None:
     try:
         with open(path, "w", encoding="utf-8") as file:
-            json.dump(dict(attestation), file, indent=2)
+            json.dump(dict(document), file, indent=2)
             file.write("\n")
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be written: {error.strerror}. The same command returns the same "
-            f"attestation again, {attestation['hash']}."
+            f"attestation again, {digest}."
         ) from None
 
 
-def _show(attestation: Mapping[str, Any], path: str | None) -> None:
+def _show(attestation: Mapping[str, Any], path: str | None, bundle: str | None) -> None:
     points = attestation["delta_one"]
     write_record(
         {
@@ -129,5 +135,6 @@ def _show(attestation: Mapping[str, Any], path: str | None) -> None:
             "signed by": attestation["signature"]["signer"],
             "log entry": str(attestation["log"]["index"]),
             "file": path,
+            "bundle": bundle,
         }
     )

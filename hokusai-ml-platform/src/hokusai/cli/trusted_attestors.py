@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hokusai.client import GatewayClient
 
 # The members of the well-known document that verifying needs.
-_STORED_MEMBERS = ("signer", "signers", "log")
+_STORED_MEMBERS = ("signer", "signers", "log", "envelopes")
 
 
 def attestors_path() -> Path:
@@ -68,7 +68,8 @@ def store_attestors(client: GatewayClient, replace: bool = False) -> str:
         Trust.from_well_known(document)
     except HokusaiError as error:
         return f"The gateway's attestors could not be stored: {error}"
-    fetched = {name: document[name] for name in _STORED_MEMBERS}
+    # The first gateways had no envelopes.
+    fetched = {name: document[name] for name in _STORED_MEMBERS if name in document}
     stored = stored_attestors()
     if origin in stored and stored[origin] != fetched and not replace:
         return (

@@ -36,7 +36,15 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
 @click.option(
     "--known",
     type=_FILE,
-    help="A saved /.well-known/hokusai-attestor.json, which has attestors and log keys.",
+    help="A saved /.well-known/hokusai-attestor.json, which has attestors and keys.",
+)
+@click.option("--bundle", type=_FILE, help="A bundle of the attestation, to check as well.")
+@click.option(
+    "--envelope-key",
+    "envelope_keys",
+    type=_FILE,
+    multiple=True,
+    help="A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.",
 )
 @click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you saved earlier.")
 @click.option(
@@ -55,6 +63,8 @@ def verify(
     attestors: Sequence[str],
     log_keys: Sequence[str],
     known: str | None,
+    bundle: str | None,
+    envelope_keys: Sequence[str],
     checkpoint: str | None,
     consistency: str | None,
     export: str | None,
@@ -65,10 +75,9 @@ def verify(
     """Verify an attestation in FILE (- for standard input), offline.
 
     Exit code 0 if hash, signature and signer hold and no other check fails, 1 if not, 2 if a file
-    cannot be read. Without --attestor, --log-key and --known, the attestors are trusted that
-    `hokusai login` stored.
+    cannot be read. Without --attestor, --log-key, --envelope-key and --known, the attestors are
+    trusted that `hokusai login` stored.
     """
-    from hokusai.errors import DocumentError
     from hokusai.verify import LogExport, log_export
     from hokusai.verify import verify as verify_attestation
     from hokusai.verify.strict_json import parse
@@ -77,13 +86,13 @@ def verify(
     stored_by = ""
     if known is not None:
         arguments["known"] = parse(_read(known))
-    elif not attestors and not log_keys:
+    elif not attestors and not log_keys and not envelope_keys:
         arguments["known"], stored_by = _stored_attestors(url)
+    if bundle is not None:
+        arguments["bundle"] = _read(bundle)
+    arguments["envelope_keys"] = [_read_text(path) for path in envelope_keys]
     if checkpoint is not None:
-        try:
-            arguments["checkpoint"] = _read(checkpoint).decode()
-        except UnicodeDecodeError:
-            raise DocumentError(f"{checkpoint} is not text in UTF-8.") from None
+        arguments["checkpoint"] = _read_text(checkpoint)
     if consistency is not None:
         arguments["consistency"] = parse(_read(consistency))
     if export is not None:
@@ -114,6 +123,16 @@ def _show(report: Report, passed: bool, stored_by: str) -> None:
     else:
         verdict = "No check fails, but no attestor is trusted: name one with --attestor."
     click.echo(sanitize(verdict))
+
+
+def _read_text(path: str) -> str:
+    """Read a file that is text, as `_read` does."""
+    from hokusai.errors import DocumentError
+
+    try:
+        return _read(path).decode()
+    except UnicodeDecodeError:
+        raise DocumentError(f"{path} is not text in UTF-8.") from None
 
 
 def _read(path: str, limit: int | None = None) -> bytes:

@@ -19,10 +19,12 @@ def verify(
     *,
     attestors: str | Iterable[str] = (),
     log_keys: str | Iterable[str] = (),
+    envelope_keys: str | Iterable[str] = (),
     known: Mapping[str, Any] | None = None,
     checkpoint: str | None = None,
     consistency: Mapping[str, Any] | None = None,
     log: LogExport | None = None,
+    bundle: str | bytes | Mapping[str, Any] | None = None,
 ) -> Report:
     """Verify an attestation.
 
@@ -30,11 +32,13 @@ def verify(
         attestation: The gateway's response, as JSON text or parsed.
         attestors: The addresses of trusted attestors.
         log_keys: The public keys of trusted logs, as C2SP signed-note writes them.
-        known: A gateway's `/.well-known/hokusai-attestor.json`, which has both.
+        envelope_keys: The public keys of trusted envelopes, in PEM.
+        known: A gateway's `/.well-known/hokusai-attestor.json`, which has all of these.
         checkpoint: A signed checkpoint of the log that the caller saved earlier or got elsewhere.
         consistency: The response of `/api/attestations/log/proof?first=&second=`, needed where
             that checkpoint has another size than the attestation's.
         log: A copy of the log, which shows whether the attestation was revoked.
+        bundle: The response of `/api/attestations/{hash}/bundle`, as JSON text or parsed.
 
     Returns:
         The report. Whatever is wrong with the attestation itself is in the report.
@@ -44,12 +48,12 @@ def verify(
             the other documents is not what it should be.
         InputError: An address or a key is not valid, or a consistency proof has no checkpoint.
     """
-    document = (
-        parse(attestation) if isinstance(attestation, (str, bytes)) else checked_copy(attestation)
-    )
-    if not isinstance(document, dict):
-        raise DocumentError("An attestation is a JSON object.")
-    trust = Trust.parse(attestors, log_keys)
+    document = _parsed(attestation, "An attestation")
+    if "dsseEnvelope" in document:
+        raise DocumentError(
+            "This is a bundle of an attestation. Verify the attestation, with this as its bundle."
+        )
+    trust = Trust.parse(attestors, log_keys, envelope_keys)
     if known is not None:
         trust |= Trust.from_well_known(known)
     if consistency is not None:
@@ -59,7 +63,8 @@ def verify(
         if checkpoint is None:
             raise InputError("A consistency proof requires a checkpoint to begin or end at.")
     saved = None if checkpoint is None else _parse_saved(checkpoint, trust)
-    return Verification(document, trust, saved, consistency, log).report()
+    stated = None if bundle is None else _parsed(bundle, "A bundle")
+    return Verification(document, trust, saved, consistency, log, stated).report()
 
 
 def verify_file(path: str | os.PathLike[str], **trusted: Any) -> Report:
@@ -91,6 +96,13 @@ def read_file(path: str | os.PathLike[str], limit: int = MAX_BYTES) -> bytes:
     if len(content) > limit:
         raise DocumentError(f"{os.fspath(path)} is larger than {limit // 1024} KiB.")
     return content
+
+
+def _parsed(given: str | bytes | Mapping[str, Any], what: str) -> dict[str, Any]:
+    document = parse(given) if isinstance(given, (str, bytes)) else checked_copy(given)
+    if not isinstance(document, dict):
+        raise DocumentError(f"{what} is a JSON object.")
+    return document
 
 
 def _parse_saved(checkpoint: Any, trust: Trust) -> Checkpoint:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from dataclasses import dataclass
@@ -10,6 +9,8 @@ from typing import Iterable
 
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
+
+from hokusai.verify.canonical_base64 import decode
 
 _ED25519 = b"\x01"
 # DER before the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
@@ -57,7 +58,7 @@ class LogKey:
         if len(parts) != 3 or not parts[0]:
             raise ValueError("a log key has the form <name>+<key id>+<base64>")
         self.name, key_id, encoded = parts
-        raw = _decode(encoded)
+        raw = decode(encoded)
         if len(raw) != 33 or raw[:1] != _ED25519:
             raise ValueError("the log key is not an Ed25519 key")
         self.key_id = hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
@@ -81,7 +82,7 @@ class LogKey:
         if not line.startswith(_SIGNATURE_MARK) or name != self.name:
             return False
         try:
-            raw = _decode(encoded)
+            raw = decode(encoded)
             if raw[:4] != self.key_id:
                 return False
             self._verifier.verify(body.encode(), raw[4:])
@@ -109,7 +110,7 @@ def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
     lines = body.split("\n")
     if len(lines) < 4 or not lines[0] or _NUMBER.fullmatch(lines[1]) is None:
         raise ValueError("the signed note is not a checkpoint")
-    root = _decode(lines[2])
+    root = decode(lines[2])
     if len(root) != 32:
         raise ValueError("the root hash of the checkpoint is not 32 bytes")
     signature_lines = signatures.split("\n")[:_MAX_SIGNATURES]
@@ -122,14 +123,3 @@ def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
         root=root,
         signed_by=None if signed_by is None else str(signed_by),
     )
-
-
-def _decode(text: str) -> bytes:
-    """Decode base64 in its only canonical form, in which the unused last bits are zero."""
-    try:
-        raw = base64.b64decode(text, validate=True)
-    except ValueError:
-        raise ValueError("a part is not valid base64") from None
-    if base64.b64encode(raw).decode() != text:
-        raise ValueError("a part is not in the canonical form of base64")
-    return raw

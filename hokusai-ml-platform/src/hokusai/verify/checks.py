@@ -9,6 +9,7 @@ from typing import Any, Callable, Mapping
 
 from hokusai.errors import DocumentError
 from hokusai.verify import eas, eip712, merkle
+from hokusai.verify.bundle import check_bundle
 from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
 from hokusai.verify.ethereum import from_hex, recover
 from hokusai.verify.json_fields import (
@@ -47,6 +48,7 @@ class Verification:
         saved: Checkpoint | None,
         consistency: Mapping[str, Any] | None,
         export: LogExport | None,
+        bundle: Mapping[str, Any] | None = None,
     ) -> None:
         """Take what `hokusai.verify.verify` was called with, parsed.
 
@@ -56,12 +58,14 @@ class Verification:
             saved: The caller's own checkpoint.
             consistency: The proof between that checkpoint and the attestation's.
             export: The caller's copy of the log.
+            bundle: The caller's bundle of the attestation.
         """
         self._document = document
         self._trust = trust
         self._saved = saved
         self._consistency = consistency
         self._export = export
+        self._bundle = bundle
         # What the hashed bytes say, once their hash has been checked.
         self._data: dict[str, Any] | None = None
         # Who signed, once the signature has been checked.
@@ -80,7 +84,9 @@ class Verification:
             self._check("eas", self._check_eas),
             self._check("checkpoint", self._check_checkpoint),
         ]
-        saved, export = self._saved, self._export
+        saved, export, bundle = self._saved, self._export, self._bundle
+        if bundle is not None:
+            checks.insert(4, self._check("bundle", lambda: self._check_bundle(bundle)))
         if saved is not None:
             checks.append(self._check("consistency", lambda: self._check_consistency(saved)))
         if export is not None:
@@ -192,6 +198,10 @@ class Verification:
         if self._signer is not None and signer != self._signer:
             raise CheckFailed(f"the envelope is signed by {signer}, the attestation by another key")
         return f"an EAS off-chain attestation of the same hash, signed by {signer}"
+
+    def _check_bundle(self, bundle: Mapping[str, Any]) -> str:
+        keys = self._trust.envelope_keys
+        return check_bundle(bundle, keys, text_at(self._document, "hash"), self._data)
 
     def _check_checkpoint(self) -> str:
         if self._document.get("log") is None:

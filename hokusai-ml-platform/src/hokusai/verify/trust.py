@@ -1,4 +1,4 @@
-"""What the caller trusts: the addresses of attestors, and the keys of logs."""
+"""What the caller trusts: the addresses of attestors, the keys of logs and those of envelopes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, Iterable, Mapping
 from hokusai.errors import DocumentError, InputError
 from hokusai.verify import json_fields
 from hokusai.verify.checkpoint import LogKey
+from hokusai.verify.envelope_key import EnvelopeKey
 from hokusai.verify.ethereum import checksum_address
 from hokusai.verify.strict_json import checked_copy
 
@@ -19,20 +20,26 @@ class Trust:
     Attributes:
         attestors: Addresses in EIP-55 form.
         log_keys: The public keys of logs.
+        envelope_keys: The public keys of envelopes.
     """
 
     attestors: frozenset[str] = frozenset()
     log_keys: tuple[LogKey, ...] = ()
+    envelope_keys: tuple[EnvelopeKey, ...] = ()
 
     @classmethod
     def parse(
-        cls, attestors: str | Iterable[str] = (), log_keys: str | Iterable[str] = ()
+        cls,
+        attestors: str | Iterable[str] = (),
+        log_keys: str | Iterable[str] = (),
+        envelope_keys: str | Iterable[str] = (),
     ) -> Trust:
         """Parse addresses and keys.
 
         Args:
             attestors: One address or several, in any casing.
             log_keys: One key or several, as C2SP signed-note writes them.
+            envelope_keys: One key or several, in PEM.
 
         Raises:
             InputError: One of them is not valid.
@@ -41,9 +48,10 @@ class Trust:
             return cls(
                 frozenset(map(checksum_address, _as_list(attestors))),
                 tuple(LogKey(text) for text in _as_list(log_keys)),
+                tuple(EnvelopeKey(text) for text in _as_list(envelope_keys)),
             )
         except ValueError as error:
-            raise InputError(f"A trusted attestor or log key is not valid: {error}.") from None
+            raise InputError(f"A trusted attestor or key is not valid: {error}.") from None
 
     @classmethod
     def from_well_known(cls, document: Mapping[str, Any]) -> Trust:
@@ -64,13 +72,24 @@ class Trust:
                 json_fields.text_at(data, "log", "key"),
                 *json_fields.texts_at(data, "log", "keys"),
             ]
+            # The first gateways had no envelopes.
+            envelope_keys = []
+            if "envelopes" in data:
+                envelope_keys = [
+                    json_fields.text_at(data, "envelopes", "key"),
+                    *json_fields.texts_at(data, "envelopes", "keys"),
+                ]
             # The newest key is in the list of all keys as well.
-            return cls.parse(attestors, dict.fromkeys(keys))
+            return cls.parse(attestors, dict.fromkeys(keys), dict.fromkeys(envelope_keys))
         except (json_fields.CheckFailed, InputError) as reason:
             raise DocumentError(f"This is not a gateway's attestor document: {reason}") from None
 
     def __or__(self, other: Trust) -> Trust:
-        return Trust(self.attestors | other.attestors, self.log_keys + other.log_keys)
+        return Trust(
+            self.attestors | other.attestors,
+            self.log_keys + other.log_keys,
+            self.envelope_keys + other.envelope_keys,
+        )
 
 
 def _as_list(values: str | Iterable[str]) -> list[str]:
