@@ -43,6 +43,11 @@ from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.minting.chain_registry import ChainRegistry
+from app.control_plane.model_files import service as model_files
+from app.control_plane.model_files.limits import ReadingLimits
+from app.control_plane.model_files.places import Places
+from app.control_plane.model_files.queue import ReadingQueue
+from app.control_plane.model_files.reader import FileReader
 from app.control_plane.read_share import ReadShare
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
@@ -151,6 +156,19 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources)
+    places = Places(mlflow, workspaces, presence)
+    file_reader = FileReader(
+        ReadingQueue(database, settings.registration_lease),
+        places,
+        ReadingLimits.from_settings(settings),
+        settings.model_files_readers,
+    )
+
+    def count_registration(kind: str, outcome: str) -> None:
+        metrics.count_registration(kind, outcome)
+        if outcome == "registered":
+            file_reader.wake()
+
     registrations = Registrations(
         database,
         mlflow,
@@ -158,7 +176,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         presence,
         settings.registration_lease,
         quotas,
-        metrics.count_registration,
+        model_files.begin,
+        count_registration,
     )
     reconciler = Reconciler(database, registrations, settings.registration_lease)
     documents = Documents(settings.body_timeout)
@@ -186,6 +205,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 credential_cache.listen(database),
                 cleanup.run_periodically(),
                 reconciler.run(),
+                file_reader.run(),
                 state_metrics.run(),
             ):
                 stack.callback(asyncio.create_task(task).cancel)
@@ -220,6 +240,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             AttestationIssuer: attestation_issuer,
             ChainRegistry: chain_registry,
             Registrations: registrations,
+            Places: places,
             AttestationsByModel: newest_by_model,
             ReadinessChecks: checks,
         }

@@ -45,6 +45,7 @@ READS: dict[str, str] = {
     f"&contributor={CONTRIBUTOR}",
     "of a contributor": f"/api/models?contributor={CONTRIBUTOR}",
     "of a contributor and kind": f"/api/models?contributor={CONTRIBUTOR}&kind=tokenized",
+    "files of a model": f"/api/models/{ROOT}/files?limit=1000",
     "lineage, large": f"/api/models/{ROOT}/lineage",
     "lineage, a leaf": "/api/models/hkm_2/lineage",
     "contributors": "/api/contributors",

@@ -13,6 +13,7 @@ from app.control_plane.attestations.models import (
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.idempotency.models import IdempotentRequest
 from app.control_plane.minting.models import MintApproval, MintRequest, TokenBinding
+from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.registry.models import (
     MetricObservation,
     Model,
@@ -40,6 +41,7 @@ TABLES = (
     MintApproval,
     MintRequest,
     Model,
+    ModelFilesRecord,
     Nonce,
     Registration,
     SignInLink,

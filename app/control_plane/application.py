@@ -26,6 +26,7 @@ from app.control_plane.envelopes import endpoints as envelopes
 from app.control_plane.minting import approval_endpoints as mint_approvals
 from app.control_plane.minting import endpoints as minting
 from app.control_plane.minting import token_endpoints as tokens
+from app.control_plane.model_files import endpoints as model_files
 from app.control_plane.query_parameters import refuse_unknown
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
@@ -73,6 +74,7 @@ ROUTERS = (
     audit.router,
     models.router,
     registration_events.router,
+    model_files.router,
     contributors.router,
     # Before `/api/attestations/{digest}`, which matches its path too.
     transparency_log.router,

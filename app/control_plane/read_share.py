@@ -12,6 +12,9 @@ from app.core.client_address import client_network
 from app.core.request.context import context_of
 
 AT_ONCE = 2
+# The end of the paths of files, which are sent for as long as their readers take. They count on
+# their tenants' share of the connections to MLflow instead.
+STREAMED = "/files/content"
 
 
 class ReadShare:
@@ -27,7 +30,12 @@ class ReadShare:
         self._places: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["method"] != "GET" or ("GET", scope["path"]) in self.unlimited:
+        path = scope["path"]
+        if (
+            scope["method"] != "GET"
+            or ("GET", path) in self.unlimited
+            or (path.startswith("/api/models/") and path.endswith(STREAMED))
+        ):
             await self.app(scope, receive, send)
             return
         client = client_network(context_of(scope).client)

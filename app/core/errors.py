@@ -375,6 +375,12 @@ class MetricsChangedError(ConflictError):
     reason = "metrics_changed"
 
 
+class FilesDifferError(ConflictError):
+    """The files of a model in MLflow are not those that its registration lists."""
+
+    reason = "files_differ"
+
+
 class NotWitnessedError(ConflictError):
     """A metric that counts was given, and not seen in MLflow."""
 

@@ -130,6 +130,15 @@ class Settings(BaseSettings):
     # resume it; longer than one request to MLflow takes.
     registration_lease: Seconds = 120
 
+    # Files of registered models, which the gateway reads in MLflow. How many models one process
+    # reads at the same time, and how many bytes per second of all of them; 0 readers: none.
+    model_files_readers: int = Field(default=2, ge=0)
+    model_files_rate: Bytes = 100 * 1024**2
+    # What is read of one model: the number of files, the bytes and the seconds for all of them.
+    model_files_count: Count = 10_000
+    model_files_bytes: Bytes = 100 * 1024**3
+    model_files_seconds: Seconds = 3600
+
     # Rate limits. Requests per window of a principal whose key has no limit of its own.
     rate_limit: Count = 100
     # The length of a window in whole seconds; the limits below are per window too.

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
+from app.mlflow.artifacts import Artifacts
 from app.mlflow.resources import LoggedModel, ModelVersion, Run
 from app.mlflow.responses import (
     ALREADY_EXISTS,
@@ -172,6 +173,13 @@ class MLflowClient:
         document = await self._find("/api/2.0/mlflow-artifacts/artifacts", workspace, **params)
         files = (document or {}).get("files", [])
         return {str(one["path"]): bool(one.get("is_dir")) for one in files}
+
+    def artifacts(self, workspace: str | None, tenant: str) -> Artifacts:
+        """The files of the runs and logged models of a workspace.
+
+        tenant: on whose share of the connections to MLflow their content is received.
+        """
+        return Artifacts(self._http, _in_workspace(workspace), tenant)
 
     # --- runs and logged models ---
 

@@ -74,8 +74,8 @@ class LoggedModel:
 class ModelVersion:
     """A version of a registered model.
 
-    run_id, logged_model: what it was made from, if any. created: milliseconds since 1970-01-01 UTC;
-    unlike name and number, no later version gets it.
+    run_id, logged_model: what it was made from, if any. source: MLflow's URI of its files.
+    created: milliseconds since 1970-01-01 UTC; unlike name and number, no later version gets it.
     """
 
     name: str
@@ -84,6 +84,7 @@ class ModelVersion:
     created: int = 0
     logged_model: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
+    source: str = ""
 
     @classmethod
     def parse(cls, version: Mapping[str, Any]) -> Self:
@@ -94,6 +95,7 @@ class ModelVersion:
             run_id=version.get("run_id") or None,
             created=int(version.get("creation_timestamp", 0)),
             logged_model=version.get("model_id") or _logged_model(version.get("source") or ""),
+            source=version.get("source") or "",
             tags={str(tag["key"]): str(tag.get("value", "")) for tag in version.get("tags", [])},
         )
 

@@ -32,8 +32,8 @@ MEMBER_SCOPES = (Scope.READ, Scope.WRITE, Scope.REGISTER, Scope.ATTEST)
 class RunningGateway:
     """Serves in a thread while the `with` block lasts.
 
-    overrides: settings. Defaults: a fixed pepper and attestor key, and limits too high to be
-    reached.
+    overrides: settings. Defaults: a fixed pepper and attestor key, limits too high to be reached,
+    and that no files of models are read, so that records do not change by themselves.
     """
 
     def __init__(self, database_url: str, mlflow_url: str, **overrides: Any) -> None:
@@ -56,6 +56,7 @@ class RunningGateway:
                 "approval_quota": 1_000_000,
                 "attestation_quota": 1_000_000,
                 "log_format": "json",
+                "model_files_readers": 0,
                 **overrides,
             }
         )

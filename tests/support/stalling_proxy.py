@@ -7,14 +7,17 @@ from contextlib import suppress
 from typing import Literal, Self
 from urllib.parse import urlsplit
 
-Stop = Literal["before", "after"]
+Stop = Literal["before", "after", "middle"]
 
 
 class StallingProxy:
     """Forwards HTTP/1.1, until a request that `stall` chose.
 
     "before": the request is not sent to MLflow. "after": MLflow gets it, and its response is held
-    back. `held` is set at that moment; `release` continues the forwarding.
+    back. `held` is set at that moment; `release` continues the forwarding. "middle": half of
+    MLflow's response is sent, and the connection is closed.
+
+    lines: the first line of each request.
     """
 
     def __init__(self, url: str) -> None:
@@ -25,6 +28,7 @@ class StallingProxy:
         self._server = socket.create_server(("127.0.0.1", 0))
         self._stall: Callable[[str], bool] = lambda _: False
         self._stop: Stop = "before"
+        self.lines: list[str] = []
         self._released = threading.Event()
         self.held = threading.Event()
         self.done = threading.Event()
@@ -77,6 +81,7 @@ class StallingProxy:
         try:
             while (message := _message(client)) is not None:
                 line = message.split(b"\r\n", 1)[0].decode("latin-1")
+                self.lines.append(line)
                 holds = self._stall(line)
                 if holds:
                     self._stall = lambda _: False
@@ -91,6 +96,10 @@ class StallingProxy:
                         self.held.set()
                         self._released.wait()
                 if response is None:
+                    return
+                if holds and self._stop == "middle":
+                    client.sendall(response[: len(response) // 2])
+                    self.held.set()
                     return
                 client.sendall(response)
         except OSError:

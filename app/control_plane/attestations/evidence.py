@@ -21,6 +21,7 @@ from app.control_plane.attestations.naming import SubjectFinder
 from app.control_plane.attestations.schemas import AttestationRequest, EvidenceKind
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.attestations.witness import WitnessedRun, check_claims, witnessed_run
+from app.control_plane.model_files.service import require_same_files
 from app.control_plane.registry.metric_source import is_same
 from app.control_plane.registry.sources import Sources
 from app.core.errors import (
@@ -83,10 +84,13 @@ class EvidenceCollector:
 
         Raises the errors of `SubjectFinder.find`; ClaimDisagreesError where a claimed metric is
         another one; MetricsChangedError where MLflow has another value than the registration, and
-        the request does not say which to attest; DeletedInMLflowError; NotWitnessedError; and
-        UnprocessableError.
+        the request does not say which to attest; FilesDifferError; DeletedInMLflowError;
+        NotWitnessedError; and UnprocessableError.
         """
         improved, baseline = await self._finder.find(principal, request, actor)
+        for subject in (improved, baseline):
+            if subject is not None:
+                require_same_files(subject.label, subject.files)
         private = _is_private(request, improved, baseline)
         if request.kind == "claimed":
             return _claimed(request, improved, baseline, private)

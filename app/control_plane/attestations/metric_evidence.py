@@ -49,6 +49,7 @@ class AttestedModel:
 
     def data(self) -> dict[str, Any]:
         """The model's part of an attestation's data."""
+        files = self.subject.files
         return {
             "model_id": self.subject.model_id,
             "run_id": self.subject.run_id,
@@ -56,6 +57,7 @@ class AttestedModel:
             "model_version": self.subject.mlflow_version,
             "metrics": self.values,
             "metric_sources": {name: metric.data() for name, metric in self.metrics.items()},
+            "files": files.attested() if files is not None else None,
         }
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.contributors.service import find_shares
+from app.control_plane.model_files.service import find_summary
 from app.control_plane.registry import service
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.models import Model
@@ -88,5 +89,6 @@ async def _subject(session: AsyncSession, model: Model) -> Subject:
         baseline_model_id=model.baseline_model_id,
         shares=tuple(await find_shares(session, model.model_id)) if model.contributors else (),
         token_id=model.token_id,
+        files=await find_summary(session, model.model_id),
         private=model.private,
     )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from app.control_plane.contributors.shares import Share
+from app.control_plane.model_files.service import ModelFiles
 from app.control_plane.registry.metric_direction import Direction
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.models import Model
@@ -20,6 +21,7 @@ class Subject:
     metrics, metric_sources: those that were registered, which are all that other tenants may learn.
     directions: of its metrics, and any other that its registration states.
     baseline_model_id: the model that it improves on; None for a baseline.
+    files: what is known of the files of a registered model.
     private: whether the model, or another one of the same run, is registered as private.
     """
 
@@ -37,6 +39,7 @@ class Subject:
     baseline_model_id: str | None = None
     shares: tuple[Share, ...] = ()
     token_id: str | None = None
+    files: ModelFiles | None = None
     private: bool = False
 
     @property

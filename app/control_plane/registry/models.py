@@ -41,6 +41,7 @@ class Model(Base):
     gone_at: when the gateway noticed that MLflow no longer has the version.
     directions: by metric, each a `Direction`. metric_sources: by metric, each a `MetricSource`.
     contributors: without their details, which are long and are in `contributions`.
+    files: what is known of its files, a `FilesState`; the model_files package keeps it.
     JSON, not JSONB, keeps the members that callers wrote in their order.
     """
 
@@ -99,6 +100,9 @@ class Model(Base):
     baseline_value: Mapped[float | None]
     tags: Mapped[dict[str, str]] = mapped_column(JSON)
     warnings: Mapped[list[dict[str, str]]] = mapped_column(JSON)
+    # Defaults of the database, for gateways of the release before, which do not know the columns.
+    files: Mapped[str] = mapped_column(server_default="pending", default="pending")
+    share_files: Mapped[bool] = mapped_column(server_default=false(), default=False)
     created_at: Mapped[datetime] = mapped_column(default=now)
     withdrawn_at: Mapped[datetime | None]
     withdrawal_reason: Mapped[str | None]

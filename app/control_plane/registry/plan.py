@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.file_list import FileEntry
 from app.control_plane.registry.metric_direction import Direction
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.schemas import ModelKind, RegistrationWarning
@@ -29,6 +30,7 @@ class Plan(BaseModel):
         `logged_model`, with `tags`.
     path: the ids of the models from the first baseline to this one.
     token: `token_id` in upper case.
+    listed_files: the model's files as the request lists them, if it does.
     """
 
     model_config = ConfigDict(protected_namespaces=())
@@ -67,6 +69,8 @@ class Plan(BaseModel):
     model_name: str | None = None
     metric_name: str | None = None
     baseline_value: float | None = None
+    listed_files: list[FileEntry] | None = None
+    share_files: bool = False
     warnings: list[RegistrationWarning] = []
 
     @property

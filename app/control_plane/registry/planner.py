@@ -117,6 +117,8 @@ class Planner:
             primary_metric=request.primary_metric,
             private=isinstance(request, BaselineRequest) and request.private,
             path=[model_id],
+            listed_files=request.files,
+            share_files=request.share_files,
         )
         if not_finite:
             plan.warn(
@@ -134,6 +136,11 @@ class Planner:
         if isinstance(request, TokenizedRequest):
             _add_token(plan, request)
             warn_about_improvement(plan, "baseline_value", own=True)
+        if plan.private and plan.share_files:
+            raise UnprocessableError(
+                "share_files lets every tenant download the model's files, and the model is "
+                "private. Leave share_files out, or build on a baseline that is not private."
+            )
         await self._warn_if_published(plan)
         plan.tags |= _tags(plan)
         return plan

@@ -54,6 +54,10 @@ from app.mlflow.resources import ModelVersion
 
 log = structlog.get_logger()
 
+# Records what is to become of a model's files, in the transaction that records the model. The
+# model_files package, which is above this one, implements it.
+BeginFiles = Callable[[AsyncSession, Plan], None]
+
 
 class Registrations:
     """Carries registrations out; one for the process.
@@ -61,6 +65,7 @@ class Registrations:
     lease: for how many seconds no other process takes over a registration that this one works on;
         longer than a request to MLflow takes.
     quotas: how many models and contributions a tenant may have.
+    begin_files: called for each model that is recorded.
     on_outcome: called with the kind of model and the outcome of each request: `registered` (also
         by a reconciler), `replayed`, `refused`, `failed` (which a reconciler may still finish), or
         `given_up` (by a reconciler).
@@ -74,6 +79,7 @@ class Registrations:
         presence: Presence,
         lease: float,
         quotas: Quotas,
+        begin_files: BeginFiles,
         on_outcome: Callable[[str, str], None] = lambda *_: None,
     ) -> None:
         self._database = database
@@ -82,6 +88,7 @@ class Registrations:
         self._versions = ModelVersions(database, mlflow, lease)
         self._lease = lease
         self._quotas = quotas
+        self._begin_files = begin_files
         self._on_outcome = on_outcome
         self._in_progress: set[RequestIdentity] = set()
 
@@ -217,9 +224,11 @@ class Registrations:
             await self._presence.require_unrecorded(plan.workspace, plan.tenant, version)
             try:
                 async with self._database.transaction() as session:
-                    return await store.record(
+                    response = await store.record(
                         session, identity, claim.holder, plan, version, self._lease
                     )
+                    self._begin_files(session, plan)
+                    return response
             except IntegrityError:
                 # Another request has recorded or renamed a version meanwhile.
                 log.info("registration.place_taken", operation=plan.operation)

@@ -296,6 +296,7 @@ def _model(plan: Plan, version: ModelVersion) -> Model:
             "delta": {name: delta.model_dump() for name, delta in plan.delta.items()},
             "contributors": [share.model_dump(exclude={"details"}) for share in plan.contributors],
             "warnings": [warning.model_dump() for warning in plan.warnings],
+            "files": "pending" if plan.listed_files is None else "claimed",
             "created_at": now(),
         }
     )

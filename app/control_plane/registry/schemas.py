@@ -24,6 +24,7 @@ from app.control_plane.registry.fields import (
     TokenId,
     documented_pattern,
 )
+from app.control_plane.registry.file_list import FileList
 from app.control_plane.registry.metric_direction import DirectionSource
 from app.control_plane.registry.metric_source import MetricSource
 from app.control_plane.registry.model_uri import PATH_PATTERN, RUN_ID_PATTERN, URI_PATTERN
@@ -33,6 +34,8 @@ from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 ModelKind = Literal["baseline", "improved", "tokenized"]
+# What is known of a model's files.
+FilesState = Literal["pending", "claimed", "witnessed", "differs", "failed"]
 ModelOrder = Literal["newest", "highest", "lowest", "improvement"]
 
 # For JSON Schema: of `model_uri` and `run_id` one is a string and the other null, as
@@ -85,6 +88,15 @@ class _Registration(RequestModel):
         default={},
         description="Whether a higher value is better, for metrics whose names do not show it. "
         "One that contradicts a known name, or the baseline, is refused.",
+    )
+    files: FileList | None = Field(
+        default=None,
+        description="The files of the model as they were before they went up, sorted by path. "
+        "The gateway reads what is in MLflow and compares.",
+    )
+    share_files: bool = Field(
+        default=False,
+        description="Whether every tenant that may read the model may download its files.",
     )
 
     @model_validator(mode="after")
@@ -253,6 +265,16 @@ class ModelSummary(BaseModel):
     model_name: str | None
     metric_name: str | None
     baseline_value: float | None
+    files: FilesState = Field(
+        description="What is known of the model's files. `witnessed`: the gateway has read them in "
+        "MLflow; `pending`: it is still to read them; `claimed`: its registration lists them, and "
+        "the gateway has not read them; `differs`: they are not those that the registration lists, "
+        "so that nothing is attested of the model; `failed`: they could not be read. "
+        "GET /api/models/{model_id}/files has the list and the reason."
+    )
+    share_files: bool = Field(
+        description="Whether every tenant that may read the model may download its files."
+    )
     created_at: datetime
     gone_at: datetime | None = Field(
         description="When the gateway noticed that its version was deleted in MLflow; null for one "

@@ -31,12 +31,16 @@ class ResponseStream(httpx.AsyncByteStream):
 
 
 async def from_httpx(request: httpx.Request) -> tuple[UpstreamRequest, Receive | None]:
-    """An httpx request as one for the upstream, and where its body comes from if it streams."""
+    """An httpx request as one for the upstream, and where its body comes from if it streams.
+
+    Its extension `caller` says on whose share of the connections it counts.
+    """
     headers = [(name.lower(), value) for name, value in request.headers.raw]
     upstream_request = UpstreamRequest(
         method=request.method.encode("ascii"),
         target=cast("bytes", request.extensions.get("target", request.url.raw_path)),
         headers=[item for item in headers if item[0] not in _DROPPED],
+        caller=request.extensions.get("caller"),
     )
     if isinstance(request.stream, httpx.ByteStream):
         upstream_request.body = await request.aread()

@@ -32,6 +32,8 @@ def model(**columns: Any) -> Model:
             },
             "primary_metric": None,
             "baseline_model_id": None,
+            "files": "pending",
+            "share_files": False,
             "delta": {},
             "contributors": [],
             "token_id": None,

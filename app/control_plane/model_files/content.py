@@ -1,0 +1,99 @@
+"""Sending one file of a model as it is received from MLflow."""
+
+import base64
+from typing import Any
+from urllib.parse import quote
+
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
+
+from app.control_plane.model_files.hashing import ModelFile
+from app.control_plane.model_files.listing import find_file
+from app.control_plane.model_files.places import Places
+from app.control_plane.model_files.reading import UnreadableError
+from app.control_plane.registry.withdrawal import require_not_withdrawn
+from app.core.errors import (
+    DeletedInMLflowError,
+    FilesDifferError,
+    NotFoundError,
+    PermissionDeniedError,
+)
+from app.core.request.principal import Principal
+from app.database.reads import Reads
+from app.mlflow.artifacts import Artifacts, Place
+
+
+class FileContent(StreamingResponse):
+    """The content of a file. Nothing of it is kept, and no connection to PostgreSQL is in use.
+
+    Raises FilesDifferError where MLflow has another size than the list, and UpstreamError.
+    """
+
+    def __init__(self, artifacts: Artifacts, place: Place, file: ModelFile) -> None:
+        super().__init__(iter(()), headers=_headers(file), media_type="application/octet-stream")
+        self._artifacts = artifacts
+        self._place = place
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with self._artifacts.open(self._place, self._file.path) as opened:
+                if opened.size != self._file.size:
+                    raise _changed(self._file.path)
+                self.body_iterator = opened.chunks
+                await super().__call__(scope, receive, send)
+        except NotFoundError:
+            raise _changed(self._file.path) from None
+
+
+def _headers(file: ModelFile) -> dict[str, str]:
+    digest = base64.b64encode(bytes.fromhex(file.sha256)).decode()
+    name = quote(file.path.rpartition("/")[2], safe="")
+    return {
+        "Content-Length": str(file.size),
+        # A browser saves it, and runs nothing that it may contain.
+        "Content-Disposition": f"attachment; filename*=UTF-8''{name}",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "private, no-store",
+        "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530
+    }
+
+
+def _changed(path: str) -> FilesDifferError:
+    return FilesDifferError(
+        f"MLflow no longer has the file {path!r} as it is listed, so it is not sent."
+    )
+
+
+async def open_file(
+    reads: Reads, places: Places, model_id: str, path: str, principal: Principal
+) -> FileContent:
+    """The content of a file of a model of the principal's tenant, or of one whose owner shares it.
+
+    Raises NotFoundError, PermissionDeniedError, ModelWithdrawnError for another tenant's model,
+    DeletedInMLflowError, UpstreamError and DatabaseUnavailableError.
+    """
+    model = await find_file(reads, model_id, path, principal)
+    if model.tenant != principal.tenant:
+        if not model.share_files:
+            raise PermissionDeniedError(
+                "The tenant of this model does not share its files: it was registered without "
+                "share_files."
+            )
+        require_not_withdrawn(model, "be downloaded by other tenants")
+    if model.file is None:
+        raise NotFoundError(_unknown(model, path))
+    try:
+        artifacts, place = await places.find(model)
+    except UnreadableError as error:
+        raise DeletedInMLflowError(f"The files of {model_id} cannot be read: {error}") from None
+    return FileContent(artifacts, place, ModelFile(**model.file))
+
+
+def _unknown(model: Any, path: str) -> str:
+    if model.files in ("pending", "failed"):
+        return (
+            f"No files of {model.model_id} are known yet ({model.files}): see "
+            f"GET /api/models/{model.model_id}/files."
+        )
+    return f"{model.model_id} has no file {path[:200]!r}."

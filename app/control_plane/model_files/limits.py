@@ -1,0 +1,25 @@
+"""How much the gateway reads of one model's files, and how fast."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from app.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingLimits:
+    """count, total_bytes, seconds: of one model. rate: bytes per second of one process."""
+
+    count: int
+    total_bytes: int
+    seconds: float
+    rate: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        return cls(
+            settings.model_files_count,
+            settings.model_files_bytes,
+            settings.model_files_seconds,
+            settings.model_files_rate,
+        )

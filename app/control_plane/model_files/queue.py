@@ -1,0 +1,202 @@
+"""Which models' files are to be read: the leases, the progress and the outcome in the database.
+
+Any number of gateways share the work. A model is read by the one that has its lease; once that
+expires, another one goes on with the files that have not been read yet.
+"""
+
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import CursorResult, select, text, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.audit import service as audit
+from app.control_plane.model_files.hashing import ModelFile
+from app.control_plane.model_files.models import ModelFilesRecord
+from app.control_plane.model_files.service import set_files
+from app.control_plane.registry.models import Model
+from app.control_plane.registry.presence import GATEWAY
+from app.database.engine import Database, now
+
+# Differing files that a reason names.
+MAX_NAMED = 5
+
+# Models of a release that did not read files, and those that it registers during an upgrade.
+_ADD_MISSING = text(
+    "INSERT INTO model_files (model_id, due_at, failures, seconds) "
+    "SELECT model_id, now(), 0, 0 FROM models "
+    "WHERE NOT EXISTS (SELECT FROM model_files WHERE model_files.model_id = models.model_id) "
+    "ON CONFLICT DO NOTHING"
+)
+
+
+class LeaseLostError(Exception):
+    """Another gateway reads the files now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A model whose files this gateway reads.
+
+    read: the files that have been read before. failures, seconds: as in `ModelFilesRecord`.
+    """
+
+    model: Model
+    holder: str
+    read: Sequence[ModelFile]
+    failures: int
+    seconds: float
+
+
+class ReadingQueue:
+    """The models that wait. lease: in seconds."""
+
+    def __init__(self, database: Database, lease: float) -> None:
+        self._database = database
+        self.lease = lease
+
+    async def add_missing(self) -> None:
+        """Add the models that have no record of their files yet."""
+        async with self._database.transaction() as session:
+            await session.execute(_ADD_MISSING)
+
+    async def take(self, without: Collection[str]) -> Reading | None:
+        """The model that has waited longest, leaving out some tenants; None if there is none."""
+        query = (
+            select(ModelFilesRecord, Model)
+            .join(Model, Model.model_id == ModelFilesRecord.model_id)
+            .where(ModelFilesRecord.due_at <= now(), Model.tenant.not_in(without))
+            .order_by(ModelFilesRecord.due_at)
+            .limit(1)
+            .with_for_update(skip_locked=True, of=ModelFilesRecord)
+        )
+        async with self._database.transaction() as session:
+            row = (await session.execute(query)).one_or_none()
+            if row is None:
+                return None
+            record, model = row
+            record.holder, record.due_at = secrets.token_hex(8), self._lease_end()
+            return Reading(
+                model,
+                record.holder,
+                [ModelFile(**file) for file in record.read or ()],
+                record.failures,
+                record.seconds,
+            )
+
+    async def save(
+        self, reading: Reading, files: Sequence[ModelFile] | None, seconds: float
+    ) -> None:
+        """Renew the lease, and keep what has been read.
+
+        files: all that have been read; None where there are no more than before. seconds: for how
+        long reading has gone on. Raises LeaseLostError.
+        """
+        values: dict[str, Any] = {"due_at": self._lease_end(), "seconds": seconds}
+        if files is not None:
+            values |= {"read": _as_json(files), "failures": 0}
+        async with self._database.transaction() as session:
+            await _change(session, reading, values)
+
+    async def postpone(
+        self,
+        reading: Reading,
+        files: Sequence[ModelFile],
+        seconds: float,
+        until: datetime,
+        failures: int,
+    ) -> None:
+        """Give the lease back, so that a gateway goes on later. Raises LeaseLostError."""
+        values = {
+            "read": _as_json(files),
+            "due_at": until,
+            "holder": None,
+            "failures": failures,
+            "seconds": seconds,
+        }
+        async with self._database.transaction() as session:
+            await _change(session, reading, values)
+
+    async def end(self, reading: Reading, reason: str) -> None:
+        """Record that the files cannot be read. Raises LeaseLostError."""
+        values = {"read": None, "due_at": None, "holder": None, "reason": reason}
+        async with self._database.transaction() as session:
+            await _change(session, reading, values)
+            await session.execute(
+                update(Model)
+                .where(Model.model_id == reading.model.model_id, Model.files == "pending")
+                .values(files="failed")
+            )
+
+    async def finish(self, reading: Reading, files: Sequence[ModelFile]) -> str | None:
+        """Record all files of a model as they were read.
+
+        Returns how they differ from those that its registration lists, if they do. Raises
+        LeaseLostError.
+        """
+        async with self._database.transaction() as session:
+            await _change(session, reading, {"due_at": None, "holder": None})
+            record = await session.get_one(ModelFilesRecord, reading.model.model_id)
+            model = await session.get_one(Model, reading.model.model_id)
+            set_files(record, files)
+            record.read, record.witnessed_at = _as_json(files), now()
+            listed = None if record.listed is None else [ModelFile(**one) for one in record.listed]
+            record.reason = None if listed is None else differences(listed, files)
+            model.files = "witnessed" if record.reason is None else "differs"
+            if record.reason is not None:
+                audit.record(
+                    session,
+                    GATEWAY,
+                    "model.files_differ",
+                    model.model_id,
+                    model.tenant,
+                    reason=record.reason[:500],
+                )
+            return record.reason
+
+    def _lease_end(self) -> datetime:
+        return now() + timedelta(seconds=self.lease)
+
+
+async def _change(session: AsyncSession, reading: Reading, values: dict[str, Any]) -> None:
+    """Change the record of a model while this gateway has its lease. Raises LeaseLostError."""
+    changed = await session.execute(
+        update(ModelFilesRecord)
+        .where(
+            ModelFilesRecord.model_id == reading.model.model_id,
+            ModelFilesRecord.holder == reading.holder,
+        )
+        .values(**values)
+    )
+    assert isinstance(changed, CursorResult)
+    if changed.rowcount == 0:
+        raise LeaseLostError
+
+
+def differences(listed: Sequence[ModelFile], read: Sequence[ModelFile]) -> str | None:
+    """How two lists of files differ, in words; None where they do not."""
+    before, after = ({file.path: file for file in files} for files in (listed, read))
+    found = [
+        *(f"{path!r} is not in MLflow" for path in sorted(before.keys() - after.keys())),
+        *(f"{path!r} is not listed" for path in sorted(after.keys() - before.keys())),
+        *(
+            f"{path!r} has {_described(after[path])}, and is listed with {_described(before[path])}"
+            for path in sorted(before.keys() & after.keys())
+            if before[path] != after[path]
+        ),
+    ]
+    if not found:
+        return None
+    more = f"; and {len(found) - MAX_NAMED:,} more" if len(found) > MAX_NAMED else ""
+    return "; ".join(found[:MAX_NAMED]) + more + "."
+
+
+def _described(file: ModelFile) -> str:
+    return f"{file.size:,} bytes and SHA-256 {file.sha256[:16]}…"
+
+
+def _as_json(files: Sequence[ModelFile]) -> list[dict[str, Any]]:
+    return [file._asdict() for file in files]

@@ -1,0 +1,206 @@
+"""Reads the files of registered models in the background."""
+
+import asyncio
+import time
+from datetime import timedelta
+
+import structlog
+
+from app.control_plane.model_files.hashing import ModelFile
+from app.control_plane.model_files.limits import ReadingLimits
+from app.control_plane.model_files.places import Places
+from app.control_plane.model_files.queue import LeaseLostError, Reading, ReadingQueue
+from app.control_plane.model_files.reading import (
+    ChangingError,
+    FileReading,
+    Pace,
+    UnreadableError,
+)
+from app.core.errors import GatewayError, NotFoundError, UnavailableError, UpstreamUnreachableError
+from app.database.engine import now
+
+log = structlog.get_logger()
+
+# Seconds between two searches for models whose files are to be read.
+INTERVAL = 15.0
+# Seconds until a reading that failed is tried again: after the first failure, and at most.
+FIRST_PAUSE = 10.0
+LONGEST_PAUSE = 3600.0
+# After as many failures in a row a reading ends, unless MLflow or PostgreSQL is away. They take
+# some hours.
+MAX_FAILURES = 12
+# Seconds between two times at which what has been read is saved.
+SAVE_SECONDS = 10.0
+
+
+class FileReader:
+    """Reads files; one for the process. Any number of gateways may run one.
+
+    readers: how many models are read at the same time, of which one of each tenant; 0 for none.
+    """
+
+    def __init__(
+        self, queue: ReadingQueue, places: Places, limits: ReadingLimits, readers: int
+    ) -> None:
+        self._queue = queue
+        self._places = places
+        self._limits = limits
+        self._readers = readers
+        self._pace = Pace(limits.rate)
+        self._work = asyncio.Event()
+        # The tasks that read, and whose models.
+        self._reading: dict[asyncio.Task[None], str] = {}
+
+    def wake(self) -> None:
+        """Search at once: a model was registered."""
+        self._work.set()
+
+    async def run(self) -> None:
+        """Read files until cancelled."""
+        if self._readers == 0:
+            return
+        try:
+            await self._search(add_missing=True)
+            while True:
+                try:
+                    async with asyncio.timeout(INTERVAL):
+                        await self._work.wait()
+                except TimeoutError:
+                    pass
+                await self._search()
+        finally:
+            for task in self._reading:
+                task.cancel()
+
+    async def _search(self, *, add_missing: bool = False) -> None:
+        """Take as many models as may be read at the same time."""
+        self._work.clear()
+        try:
+            if add_missing:
+                await self._queue.add_missing()
+            while len(self._reading) < self._readers:
+                reading = await self._queue.take(without=set(self._reading.values()))
+                if reading is None:
+                    return
+                task = asyncio.create_task(self._read(reading))
+                self._reading[task] = reading.model.tenant
+                task.add_done_callback(self._ended)
+        except GatewayError as error:
+            log.warning("model_files.postponed", reason=error.reason)
+        except Exception:
+            log.exception("model_files.failed")
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._reading[task]
+        self._work.set()
+
+    async def _read(self, reading: Reading) -> None:
+        """Read the files of one model, and record the outcome."""
+        progress = _Progress(reading)
+        model_id = reading.model.model_id
+        try:
+            files = await self._with_lease(progress)
+            difference = await self._queue.finish(reading, files)
+            log.info("model_files.read", model_id=model_id, count=len(files), differs=difference)
+        except LeaseLostError:
+            log.info("model_files.lease_lost", model_id=model_id)
+        except UnreadableError as error:
+            await self._end(reading, str(error))
+        except NotFoundError:
+            await self._end(reading, "Its run or logged model was deleted in MLflow.")
+        except Exception as error:
+            await self._postpone(progress, error)
+
+    async def _with_lease(self, progress: "_Progress") -> list[ModelFile]:
+        """Read all files, and meanwhile keep the lease and what has been read.
+
+        Raises as `FileReading.run` and `Places.find`, LeaseLostError, and UnreadableError for a
+        reading that takes too long.
+        """
+        work = asyncio.create_task(self._files(progress))
+        pause = min(SAVE_SECONDS, self._queue.lease / 4)
+        try:
+            while True:
+                await asyncio.wait([work], timeout=pause)
+                if work.done():
+                    return work.result()
+                if progress.seconds > self._limits.seconds:
+                    raise UnreadableError(
+                        f"Reading its files took more than {self._limits.seconds:g} seconds, the "
+                        "most for one model."
+                    )
+                await self._queue.save(progress.reading, progress.unsaved(), progress.seconds)
+        finally:
+            work.cancel()
+
+    async def _files(self, progress: "_Progress") -> list[ModelFile]:
+        artifacts, place = await self._places.find(progress.reading.model)
+        known = dict(progress.files)
+        reading = FileReading(artifacts, place, self._limits, self._pace, known, progress.add)
+        return await reading.run()
+
+    async def _end(self, reading: Reading, reason: str) -> None:
+        log.warning("model_files.given_up", model_id=reading.model.model_id, reason=reason)
+        try:
+            await self._queue.end(reading, reason)
+        except (LeaseLostError, GatewayError) as error:
+            # The lease expires, and the next gateway finds the same.
+            log.warning("model_files.postponed", reason=type(error).__name__)
+
+    async def _postpone(self, progress: "_Progress", error: Exception) -> None:
+        """Have a reading that failed tried again later; after many failures, end it."""
+        reading = progress.reading
+        failures = 1 if progress.has_new else reading.failures + 1
+        is_away = isinstance(error, UnavailableError | UpstreamUnreachableError)
+        if failures >= MAX_FAILURES and not is_away:
+            await self._end(reading, f"Reading them failed {failures} times: {_described(error)}")
+            return
+        if isinstance(error, GatewayError | ChangingError):
+            reason = getattr(error, "reason", "files_changing")
+            log.warning("model_files.postponed", model_id=reading.model.model_id, reason=reason)
+        else:
+            log.exception("model_files.failed", model_id=reading.model.model_id)
+        pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 20), LONGEST_PAUSE)
+        files = list(progress.files.values())
+        # A file that changed may have the size that it had before.
+        kept = [] if isinstance(error, ChangingError) else files
+        try:
+            until = now() + timedelta(seconds=pause)
+            await self._queue.postpone(reading, kept, progress.seconds, until, failures)
+        except (LeaseLostError, GatewayError) as lost:
+            log.warning("model_files.postponed", reason=type(lost).__name__)
+
+
+class _Progress:
+    """What has been read of one model, and for how long."""
+
+    def __init__(self, reading: Reading) -> None:
+        self.reading = reading
+        self.files = {file.path: file for file in reading.read}
+        self.has_new = False
+        self._is_saved = True
+        self._began = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        """For how long the model has been read, before and now."""
+        return self.reading.seconds + time.monotonic() - self._began
+
+    def add(self, file: ModelFile) -> None:
+        self.files[file.path] = file
+        self.has_new, self._is_saved = True, False
+
+    def unsaved(self) -> list[ModelFile] | None:
+        """All files, unless there are no more than last time."""
+        if self._is_saved:
+            return None
+        self._is_saved = True
+        return list(self.files.values())
+
+
+def _described(error: Exception) -> str:
+    if isinstance(error, GatewayError):
+        return error.message
+    if isinstance(error, ChangingError):
+        return str(error)
+    return f"an internal error of the gateway ({type(error).__name__})."

@@ -1,0 +1,145 @@
+"""Reading the files of one model in MLflow: each is received as a stream and hashed, one by one."""
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+
+from app.control_plane.model_files.hashing import ModelFile
+from app.control_plane.model_files.limits import ReadingLimits
+from app.control_plane.registry.file_list import path_problem
+from app.core.errors import NotFoundError
+from app.mlflow.artifacts import Artifacts, ListingTooLongError, Place
+
+# Directories of one model that are listed, also where most of them are empty.
+MAX_DIRECTORIES = 10_000
+# Bytes of all paths of a model, which bound the list that is kept and shown.
+MAX_PATHS = 1024 * 1024
+
+
+class UnreadableError(Exception):
+    """The files of a model cannot be read, however often it is tried. The message says why."""
+
+
+class ChangingError(Exception):
+    """The files of a model changed while they were read. The message says which."""
+
+
+class Pace:
+    """Keeps all readers of a process together below a number of bytes per second."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        # When all that has been received could have been received at this rate.
+        self._due = 0.0
+
+    async def received(self, size: int) -> None:
+        """Wait as long as the bytes that were received are ahead of the rate."""
+        now = time.monotonic()
+        self._due = max(self._due, now) + size / self._rate
+        # A sleep takes a millisecond at least, and requests are served in between anyway.
+        if self._due - now > 0.01:
+            await asyncio.sleep(self._due - now)
+
+
+class FileReading:
+    """Reads the files in one place of MLflow.
+
+    known: files that have been read already, by path. A file is read again where its size differs.
+    on_file: called after each further file.
+    """
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        place: Place,
+        limits: ReadingLimits,
+        pace: Pace,
+        known: Mapping[str, ModelFile],
+        on_file: Callable[[ModelFile], None],
+    ) -> None:
+        self._artifacts = artifacts
+        self._place = place
+        self._limits = limits
+        self._pace = pace
+        self._known = known
+        self._on_file = on_file
+
+    async def run(self) -> list[ModelFile]:
+        """All files, sorted by path.
+
+        Raises UnreadableError, ChangingError, NotFoundError where MLflow has no such run or logged
+        model any more, UpstreamError and its kinds.
+        """
+        sizes = await self._list()
+        files = []
+        for path, size in sorted(sizes.items()):
+            file = self._known.get(path)
+            if file is None or file.size != size:
+                file = await self._hash(path, size)
+                self._on_file(file)
+            files.append(file)
+        if await self._list() != sizes:
+            raise ChangingError("Its files in MLflow changed while they were read.")
+        return files
+
+    async def _list(self) -> dict[str, int]:
+        """The size of each file by its path. Raises UnreadableError for more than the limits."""
+        sizes: dict[str, int] = {}
+        directories, seen = [""], 0
+        while directories:
+            seen += 1
+            try:
+                entries = await self._artifacts.list(self._place, directories.pop())
+            except ListingTooLongError:
+                raise self._too_many() from None
+            for entry in entries:
+                if entry.is_directory:
+                    directories.append(entry.path)
+                else:
+                    sizes[entry.path] = entry.size
+                problem = path_problem(entry.path)
+                if problem is not None:
+                    raise UnreadableError(
+                        f"Its path {entry.path[:100]!r} is not one that the gateway lists: a path "
+                        f"{problem}."
+                    )
+            if len(sizes) > self._limits.count or seen + len(directories) > MAX_DIRECTORIES:
+                raise self._too_many()
+        if not sizes:
+            raise UnreadableError("MLflow has no files of this model.")
+        total = sum(sizes.values())
+        if total > self._limits.total_bytes:
+            raise UnreadableError(
+                f"Its files have {total:,} bytes together, and of one model the gateway reads at "
+                f"most {self._limits.total_bytes:,}."
+            )
+        if sum(len(path.encode()) for path in sizes) > MAX_PATHS:
+            raise UnreadableError(
+                f"The paths of its files have more than {MAX_PATHS:,} bytes together."
+            )
+        return sizes
+
+    async def _hash(self, path: str, size: int) -> ModelFile:
+        digest, received = sha256(), 0
+        try:
+            async with self._artifacts.open(self._place, path) as file:
+                async for chunk in file.chunks:
+                    received += len(chunk)
+                    if received > size:
+                        break
+                    digest.update(chunk)
+                    await self._pace.received(len(chunk))
+        except NotFoundError:
+            received = -1
+        if received != size:
+            raise ChangingError(
+                f"Its file {path!r} changed while it was read: it was listed with {size:,} bytes."
+            )
+        return ModelFile(path, size, digest.hexdigest())
+
+    def _too_many(self) -> UnreadableError:
+        return UnreadableError(
+            f"It has more than {self._limits.count:,} files, or more than {MAX_DIRECTORIES:,} "
+            "directories, the most that the gateway reads of one model."
+        )

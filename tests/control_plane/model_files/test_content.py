@@ -1,0 +1,132 @@
+"""Downloading the files of a model: who may, and that nothing else can be read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.request.principal import Scope
+from tests.support.gateway import RunningGateway
+from tests.support.model_files import listed, run_with, store
+from tests.support.responses import refused
+from tests.support.training import Training
+
+PAGE = b"<script>alert(document.cookie)</script>"
+FILES = {
+    "MLmodel": b"flavors: {}\n",
+    "page.html": PAGE,
+    "odd name & é+'.bin": b"\0" * 100_000,
+    "empty": b"",
+}
+
+
+@pytest.fixture(scope="module")
+def tenant(gateway: RunningGateway) -> Iterator[Training]:
+    with Training.of(gateway) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def other(gateway: RunningGateway) -> Iterator[httpx.Client]:
+    """A client of another tenant that may read."""
+    with gateway.client(gateway.key(scopes=[Scope.READ])) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def shared(tenant: Training) -> dict[str, Any]:
+    return register(tenant, share_files=True)
+
+
+def register(tenant: Training, **body: Any) -> dict[str, Any]:
+    run = run_with(tenant, FILES)
+    return tenant.registered("baseline", run_id=run, model_type="c", files=listed(FILES), **body)
+
+
+def content(client: httpx.Client, model: dict[str, Any], path: str) -> httpx.Response:
+    return client.get(f"/api/models/{model['model_id']}/files/content", params={"path": path})
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_every_file_is_sent_as_it_is(
+    tenant: Training, other: httpx.Client, shared: dict[str, Any], path: str
+) -> None:
+    for client in (tenant.client, other):
+        response = content(client, shared, path)
+        assert response.status_code == 200, response.text
+        assert response.content == FILES[path]
+        assert response.headers["content-length"] == str(len(FILES[path]))
+
+
+def test_a_browser_runs_nothing_of_it(other: httpx.Client, shared: dict[str, Any]) -> None:
+    headers = content(other, shared, "page.html").headers
+    assert headers["content-type"] == "application/octet-stream"
+    assert headers["content-disposition"] == "attachment; filename*=UTF-8''page.html"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; sandbox"
+    assert headers["cache-control"] == "private, no-store"
+    assert headers["repr-digest"].startswith("sha-256=:")
+
+
+def test_files_that_are_not_shared_are_the_tenants_own(
+    tenant: Training, other: httpx.Client
+) -> None:
+    model = register(tenant)
+    assert content(tenant.client, model, "MLmodel").content == FILES["MLmodel"]
+    refused(content(other, model, "MLmodel"), 403, "permission_denied")
+    # The list says what the model consists of, and is as public as the model.
+    assert other.get(f"/api/models/{model['model_id']}/files").json()["items"] == listed(FILES)
+
+
+def test_a_withdrawn_models_files_are_the_tenants_own(
+    tenant: Training, other: httpx.Client
+) -> None:
+    model = register(tenant, share_files=True)
+    assert content(other, model, "MLmodel").status_code == 200
+    tenant.client.post(f"/api/models/{model['model_id']}/withdraw", json={"reason": "wrong"})
+    refused(content(other, model, "MLmodel"), 409, "model_withdrawn")
+    assert content(tenant.client, model, "MLmodel").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../MLmodel",
+        "/etc/passwd",
+        "./MLmodel",
+        "model/MLmodel",
+        "..%2fMLmodel",
+        "MLmodel/",
+        "%",
+        "*",
+    ],
+)
+def test_only_files_of_the_list_are_sent(
+    other: httpx.Client, shared: dict[str, Any], path: str
+) -> None:
+    refused(content(other, shared, path), 404, "not_found")
+
+
+@pytest.mark.parametrize("path", ["", "x" * 1025])
+def test_what_is_not_a_path_is_refused(
+    other: httpx.Client, shared: dict[str, Any], path: str
+) -> None:
+    refused(content(other, shared, path), 422, "validation_failed")
+
+
+def test_a_file_that_has_changed_since_is_not_sent(tenant: Training) -> None:
+    model = register(tenant)
+    run = tenant.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={model['run_id']}")["run"]
+    root = f"{run['info']['artifact_uri']}/model"
+    store(tenant, root, {"page.html": b"longer" + PAGE})
+    message = refused(content(tenant.client, model, "page.html"), 409, "files_differ")["message"]
+    assert "'page.html'" in message
+    listing = f"/api/models/{model['model_id']}/files"
+    assert tenant.get(listing)["items"] == listed(FILES)
+
+
+def test_files_that_nobody_has_read_or_listed_are_not_sent(tenant: Training) -> None:
+    model = tenant.baseline(accuracy=0.5)
+    problem = refused(content(tenant.client, model, "MLmodel"), 404, "not_found")
+    assert "pending" in problem["message"]

@@ -1,0 +1,239 @@
+"""The gateway reads the files of registered models in MLflow, in the background."""
+
+import secrets
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app.control_plane.model_files import reader
+from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
+from app.core.request.principal import Scope
+from app.standalone.mlflow import ChildMLflow
+from tests.support.gateway import RunningGateway
+from tests.support.model_files import (
+    listed,
+    logged_model_with,
+    run_with,
+    store,
+    wait_for,
+)
+from tests.support.responses import good, refused
+from tests.support.stalling_proxy import StallingProxy
+from tests.support.training import Training
+
+FILES = {
+    "MLmodel": b"flavors: {}\n",
+    "data/model.pkl": bytes(range(256)) * 1000,
+    "data/empty": b"",
+    "a-b": b"1",
+    "a/b": b"2",
+    ".gitignore": b"*.tmp\n",
+    "metadata/conda.yaml": b"x",
+    "with space & more/é+'.bin": b"odd",
+}
+COUNT, TOTAL = 12, 2_000_000
+
+
+@pytest.fixture(scope="module")
+def proxy(mlflow_server: ChildMLflow) -> Iterator[StallingProxy]:
+    with StallingProxy(mlflow_server.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def database(new_database: Callable[[], str]) -> str:
+    return new_database()
+
+
+@pytest.fixture(scope="module")
+def reading(database: str, proxy: StallingProxy) -> Iterator[RunningGateway]:
+    """A gateway that reads files, tries again soon, and reads little."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "FIRST_PAUSE", 0.05)
+        patch.setattr(reader, "LONGEST_PAUSE", 0.05)
+        patch.setattr(reader, "INTERVAL", 0.1)
+        with RunningGateway(
+            database,
+            proxy.url,
+            model_files_readers=2,
+            model_files_count=COUNT,
+            model_files_bytes=TOTAL,
+        ) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def training(reading: RunningGateway) -> Iterator[Training]:
+    with Training.of(reading) as tenant:
+        yield tenant
+
+
+def register(training: Training, run: str, **body: Any) -> dict[str, Any]:
+    return training.registered("baseline", run_id=run, model_type="c", **body)
+
+
+def attest(training: Training, model: dict[str, Any]) -> dict[str, Any]:
+    body = {"improved_model_id": model["model_id"], "private": False}
+    data: dict[str, Any] = good(training.client.post("/api/attestations", json=body), 201)["data"]
+    return data
+
+
+@pytest.mark.parametrize("kind", ["run", "logged model", "runs:/", "copy"])
+def test_the_files_are_read_wherever_a_version_was_made_from(training: Training, kind: str) -> None:
+    if kind == "logged model":
+        uri = f"models:/{logged_model_with(training, FILES)}"
+        model = training.registered("baseline", model_uri=uri, model_type="c")
+    elif kind == "run":
+        model = register(
+            training, run_with(training, FILES, "deep/model"), artifact_path="deep/model"
+        )
+    else:
+        run, name = run_with(training, FILES), f"n-{secrets.token_hex(4)}"
+        training.mlflow("registered-models/create", name=name)
+        training.mlflow("model-versions/create", name=name, source=f"runs:/{run}/model", run_id=run)
+        new = {} if kind == "runs:/" else {"name": f"copy-of-{name}"}
+        model = training.registered(
+            "baseline", model_uri=f"models:/{name}/1", model_type="c", **new
+        )
+    assert model["files"] == "pending"
+    found = wait_for(training.client, model, "witnessed")
+    files = [ModelFile(**one) for one in listed(FILES)]
+    assert found["items"] == listed(FILES)
+    assert (found["sha256"], found["sha256_merkle_v1"]) == (oms_root(files), weights_root(files))
+    assert (found["count"], found["bytes"]) == (8, sum(map(len, FILES.values())))
+    assert (found["reason"], found["next"]) == (None, None)
+    assert found["witnessed_at"] is not None
+    assert training.get(f"/api/models/{model['model_id']}")["files"] == "witnessed"
+    assert attest(training, model)["files"] == {
+        "evidence": "witnessed",
+        "sha256": oms_root(files),
+        "sha256_merkle_v1": weights_root(files),
+        "count": 8,
+        "bytes": found["bytes"],
+    }
+
+
+def test_files_that_are_those_listed_are_witnessed(training: Training) -> None:
+    model = register(training, run_with(training, FILES), files=listed(FILES))
+    assert model["files"] == "claimed"
+    assert wait_for(training.client, model, "witnessed")["reason"] is None
+
+
+def test_of_a_model_with_other_files_than_listed_nothing_is_attested(training: Training) -> None:
+    claimed = {**FILES, "MLmodel": b"another", "missing": b""}
+    del claimed["a-b"]
+    model = register(training, run_with(training, FILES), files=listed(claimed))
+    found = wait_for(training.client, model, "differs")
+    assert found["items"] == listed(FILES)
+    body = {"improved_model_id": model["model_id"]}
+    for kind in ({}, {"kind": "claimed", "metrics": {"accuracy": 1.0}}):
+        response = training.client.post("/api/attestations", json=body | kind)
+        message = refused(response, 409, "files_differ")["message"]
+        for part in ("'MLmodel' has 12 bytes", "'missing' is not in MLflow", "'a-b' is not listed"):
+            assert part in message
+            assert part in found["reason"]
+
+
+def test_what_is_more_than_the_limits_is_claimed_at_most(training: Training) -> None:
+    many = {f"f{n:02}": b"x" for n in range(COUNT + 1)}
+    large = {"a": b"x" * (TOTAL // 2), "b": b"x" * (TOTAL // 2 + 1)}
+    for files, reason in ((many, f"more than {COUNT} files"), (large, f"at most {TOTAL:,}")):
+        run = run_with(training, files)
+        model = register(training, run)
+        assert wait_for(training.client, model, "failed", reason=reason)["items"] == []
+        assert attest(training, model)["files"] is None
+        again = register(training, run, files=listed(files), name=f"n-{secrets.token_hex(4)}")
+        found = wait_for(training.client, again, "claimed", reason=reason)
+        assert found["items"] == listed(files)
+        assert attest(training, again)["files"]["evidence"] == "claimed"
+
+
+def test_a_model_without_files_fails(training: Training) -> None:
+    uri = f"models:/{logged_model_with(training, {})}"
+    model = training.registered("baseline", model_uri=uri, model_type="c")
+    wait_for(training.client, model, "failed", reason="no files")
+
+
+def test_a_reading_that_breaks_off_goes_on_with_the_next_file(
+    training: Training, proxy: StallingProxy
+) -> None:
+    files = {name: name.encode() * 1000 for name in ("first", "second", "third")}
+    run = run_with(training, files)
+    proxy.stall("middle", "path=model%2Fsecond")
+    model = register(training, run)
+    found = wait_for(training.client, model, "witnessed")
+    assert found["items"] == listed(files)
+    read = [
+        line.split("%2F")[-1].split()[0]
+        for line in proxy.lines
+        if f"run_id={run}&path=model%2F" in line
+    ]
+    assert read == ["first", "second", "second", "third"]
+
+
+@pytest.mark.parametrize("change", [b"longer than before", b"s", None])
+def test_a_file_that_changes_while_it_is_read_is_read_again(
+    training: Training, proxy: StallingProxy, mlflow_server: ChildMLflow, change: bytes | None
+) -> None:
+    files = {"grows": b"small", "MLmodel": b"x"}
+    run = run_with(training, files)
+    root = training.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={run}")["run"]["info"][
+        "artifact_uri"
+    ]
+    proxy.stall("before", f"run_id={run}&path=model%2Fgrows")
+    model = register(training, run)
+    assert proxy.held.wait(30)
+    if change is None:
+        store(training, f"{root}/model", {"new": b"file"})
+        files["new"] = b"file"
+    else:
+        store(training, f"{root}/model", {"grows": change})
+        files["grows"] = change
+    proxy.release()
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(files)
+
+
+def test_another_gateway_reads_what_one_has_registered(
+    database: str, mlflow_server: ChildMLflow, training: Training
+) -> None:
+    with (
+        RunningGateway(database, mlflow_server.url) as other,
+        Training.of(other) as elsewhere,
+    ):
+        model = register(elsewhere, run_with(elsewhere, FILES))
+        name = f"renamed-{secrets.token_hex(4)}"
+        renamed = {"name": model["mlflow_name"], "new_name": name}
+        elsewhere.mlflow("registered-models/rename", **renamed)
+        wait_for(elsewhere.client, model, "witnessed")
+        shown = elsewhere.get(f"/api/models/{model['model_id']}")
+        assert (shown["mlflow_name"], shown["files"]) == (name, "witnessed")
+
+
+def test_the_list_has_pages(training: Training) -> None:
+    files = {f"f{n}": b"x" for n in range(COUNT)}
+    model = register(training, run_with(training, files))
+    wait_for(training.client, model, "witnessed")
+    path, found, cursor = f"/api/models/{model['model_id']}/files", [], None
+    while True:
+        query = f"?limit=5{f'&cursor={cursor}' if cursor else ''}"
+        page = training.get(path + query)
+        assert len(page["items"]) <= 5
+        found += page["items"]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert found == listed(files)
+
+
+def test_a_private_models_files_are_those_of_no_model_to_others(
+    reading: RunningGateway, training: Training
+) -> None:
+    model = register(training, run_with(training, FILES), private=True)
+    wait_for(training.client, model, "witnessed")
+    path = f"/api/models/{model['model_id']}/files"
+    with reading.client(reading.key(scopes=[Scope.READ])) as other:
+        refused(other.get(path), 404, "not_found")
+        refused(other.get(f"{path}/content", params={"path": "MLmodel"}), 404, "not_found")
+    with reading.client() as anonymous:
+        refused(anonymous.get(path), 401, "credentials_missing")
