@@ -5,7 +5,7 @@ import json
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import Response
 
 from app.control_plane.attestations import endpoints
@@ -16,14 +16,24 @@ from app.control_plane.attestations.schemas import (
     AttestationView,
     EvidenceKind,
     Hash,
+    RevokeRequest,
 )
 from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.transparency_log.dependencies import Signer
-from app.rest.dependencies import CurrentReads, Reading, Session
+from app.core.errors import UnprocessableError
+from app.core.request.principal import Principal, Scope
+from app.rest.dependencies import (
+    Attesting,
+    ChangeSession,
+    CurrentActor,
+    CurrentReads,
+    Reading,
+    Session,
+)
 from app.rest.pagination import PageSize
 from app.rest.public_address import public_address
 from app.web.filters import change
-from app.web.forms import Search
+from app.web.forms import Search, own_form, see_other, validated
 from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/attestations", include_in_schema=False)
@@ -48,6 +58,13 @@ _IN_TABLES = frozenset(
     }
 )
 Part = Literal["attestation.json", "data.json", "eas.json", "checkpoint.txt"]
+
+
+async def _form(request: Request, caller: Attesting) -> dict[str, str]:
+    return await own_form(request, caller)
+
+
+RevocationForm = Annotated[dict[str, str], Depends(_form)]
 
 
 class PageFilter(Search, AttestationFilter):
@@ -119,8 +136,33 @@ async def show(
         known=known.model_dump(mode="json"),
         link=link_to(document),
         parts=get_args(Part),
+        may_revoke=view.revoked is None and _may_revoke(view, reader),
         address=public_address(request),
     )
+
+
+@router.post("/{digest}/revoke")
+async def revoke(
+    digest: Hash,
+    form: RevocationForm,
+    caller: Attesting,
+    session: ChangeSession,
+    signer: Signer,
+    attestor: SigningKey,
+    actor: CurrentActor,
+) -> Response:
+    """Revoke an attestation, and show its page again."""
+    if "sure" not in form:
+        raise UnprocessableError("Confirm that you want to revoke it: this cannot be undone.")
+    body = validated(RevokeRequest, {"reason": form.get("reason", "")})
+    await endpoints.revoke(digest, body, caller, session, signer, attestor, actor)
+    return see_other(f"/attestations/{digest}")
+
+
+def _may_revoke(view: AttestationView, reader: Principal) -> bool:
+    """Whether the API would revoke it for a principal."""
+    is_own = view.data["tenant"] == reader.tenant
+    return Scope.ATTEST in reader.scopes and (is_own or Scope.ADMIN in reader.scopes)
 
 
 @router.get("/{digest}/{part}")
