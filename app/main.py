@@ -38,6 +38,8 @@ from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.listing import newest_by_model
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import register_attestor
+from app.control_plane.benchmarks.registered_evaluation import RegisteredEvaluations
+from app.control_plane.benchmarks.service import BenchmarkRegistry
 from app.control_plane.body_reader import BodyReader
 from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
@@ -154,8 +156,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     register = partial(register_attestor, attestor=attestor, retired=settings.retired_attestors)
     log_signer = LogSigner(attestor.checkpoint_signer, register)
     attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas)
+    benchmark_registry = BenchmarkRegistry(database, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
-    planner = Planner(sources)
+    planner = Planner(sources, RegisteredEvaluations(database))
     places = Places(mlflow, workspaces, presence)
     file_reader = FileReader(
         ReadingQueue(database, settings.registration_lease),
@@ -238,6 +241,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Attestor: attestor,
             LogSigner: log_signer,
             AttestationIssuer: attestation_issuer,
+            BenchmarkRegistry: benchmark_registry,
             ChainRegistry: chain_registry,
             Registrations: registrations,
             Places: places,

@@ -10,6 +10,7 @@ from app.control_plane.attestations.models import (
     AttestedContributor,
     KnownAttestor,
 )
+from app.control_plane.benchmarks.models import Benchmark, LabelRelease, PredictionCommitment
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
 from app.control_plane.idempotency.models import IdempotentRequest
 from app.control_plane.minting.models import MintApproval, MintRequest, TokenBinding
@@ -28,6 +29,7 @@ TABLES = (
     Attestation,
     AttestedContributor,
     AuditEvent,
+    Benchmark,
     BrowserSession,
     Contribution,
     Contributor,
@@ -35,6 +37,7 @@ TABLES = (
     Fingerprint,
     IdempotentRequest,
     KnownAttestor,
+    LabelRelease,
     LogEntry,
     LogNode,
     MetricObservation,
@@ -43,6 +46,7 @@ TABLES = (
     Model,
     ModelFilesRecord,
     Nonce,
+    PredictionCommitment,
     Registration,
     SignInLink,
     SpentSignature,

@@ -21,6 +21,7 @@ from app.access.quotas import endpoints as quotas
 from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
+from app.control_plane.benchmarks import endpoints as benchmarks
 from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.envelopes import endpoints as envelopes
 from app.control_plane.minting import approval_endpoints as mint_approvals
@@ -76,6 +77,7 @@ ROUTERS = (
     registration_events.router,
     model_files.router,
     contributors.router,
+    benchmarks.router,
     # Before `/api/attestations/{digest}`, which matches its path too.
     transparency_log.router,
     log_tiles.router,

@@ -399,6 +399,30 @@ class AttestationRevokedError(ConflictError):
     reason = "attestation_revoked"
 
 
+class CommittedOtherwiseError(ConflictError):
+    """A model's predictions on a benchmark are committed already, and not to this."""
+
+    reason = "committed_otherwise"
+
+
+class PredictionsMissingError(ConflictError):
+    """The predictions of a model on a benchmark have to be in the log first."""
+
+    reason = "predictions_missing"
+
+
+class FilesPendingError(ConflictError):
+    """The gateway has not read the files of a model yet."""
+
+    reason = "files_pending"
+
+
+class LabelsReleasedError(ConflictError):
+    """The labels of a benchmark were released, so that predictions on it prove nothing."""
+
+    reason = "labels_released"
+
+
 class NotMintableError(ConflictError):
     """The attestation does not qualify for a mint; the message says what is missing."""
 

@@ -162,6 +162,8 @@ class Settings(BaseSettings):
     contribution_quota: Count = 100_000
     attestation_quota: Count = 10_000
     approval_quota: Count = 10_000
+    benchmark_quota: Count = 1000
+    prediction_quota: Count = 10_000
     # Days for which an API key that has ended stays in lists, and for which a registration that is
     # repeated with the same Idempotency-Key gets its first response.
     ended_key_days: Count = 90

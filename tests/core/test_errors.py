@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+from unittest import mock
 
 import httpx
 import pytest
@@ -25,12 +26,14 @@ from pydantic import SecretStr
 from app.access.identity import key_listing
 from app.access.identity.key_format import new_key, new_link, new_session, new_token
 from app.access.tenants.workspaces import Workspaces
+from app.control_plane.model_files.queue import ReadingQueue
 from app.control_plane.registry.registration_store import GIVEN_UP
 from app.core import errors
 from app.core.errors import GatewayError, render
 from app.core.request.principal import Scope
 from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
+from tests.support.benchmarks import commit, counts, new_benchmark, register_improved
 from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, mint
 from tests.support.raw_http import RawConnection, RawResponse, request, send_raw
@@ -47,6 +50,8 @@ SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search?max_results=1"
 VERIFY = "/api/attestations/verify"
 CREATE = "/api/mlflow/api/2.0/mlflow/experiments/create"
 GIVER = f"0x{'5a' * 20}"
+# Conflicts that end by themselves.
+WAITING = {errors.InProgressError, errors.FilesPendingError}
 # Classes of which only subclasses are raised.
 FAMILIES = {errors.BadRequestError, errors.UnavailableError}
 
@@ -556,6 +561,46 @@ def _(gateways: Gateways) -> Met:
         return met(Trainer(training.client).attest(model_id=model_id))
 
 
+@case(errors.CommittedOtherwiseError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        benchmark_id = new_benchmark(training.client)["benchmark_id"]
+        model_id = training.baseline(accuracy=0.5)["model_id"]
+        good(commit(training.client, benchmark_id, model_id), 201)
+        return met(commit(training.client, benchmark_id, model_id))
+
+
+@case(errors.FilesPendingError)
+def _(gateways: Gateways) -> Met:
+    with (
+        mock.patch.object(ReadingQueue, "take", mock.AsyncMock(return_value=None)),
+        Training.of(gateways.start(model_files_readers=1)) as training,
+    ):
+        benchmark_id = new_benchmark(training.client)["benchmark_id"]
+        body = {"model_id": training.baseline(accuracy=0.5)["model_id"], "commitment": "1f" * 32}
+        return met(training.client.post(f"/api/benchmarks/{benchmark_id}/predictions", json=body))
+
+
+@case(errors.LabelsReleasedError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        benchmark_id = new_benchmark(training.client)["benchmark_id"]
+        good(training.client.post(f"/api/benchmarks/{benchmark_id}/release-labels"))
+        model_id = training.baseline(accuracy=0.5)["model_id"]
+        return met(commit(training.client, benchmark_id, model_id))
+
+
+@case(errors.PredictionsMissingError)
+def _(gateways: Gateways) -> Met:
+    with Training.of(gateways.shared) as training:
+        benchmark_id = new_benchmark(training.client)["benchmark_id"]
+        baseline = training.baseline(accuracy=0.85)
+        good(commit(training.client, benchmark_id, baseline["model_id"]), 201)
+        improved = good(register_improved(training, baseline), 201)
+        request = {"benchmark_id": benchmark_id, "evaluation": counts(850, 880)}
+        return met(Trainer(training.client).attest(model_id=improved["model_id"], **request))
+
+
 @case(errors.DeletedInMLflowError)
 def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
@@ -822,7 +867,7 @@ def test_an_error_response_has_the_documented_form(
     assert "date" in answer.headers
     counted = {"ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"} & set(answer.headers)
     assert len(counted) == (0 if error in UNCOUNTED else 3)
-    waits = error.status in (429, 503) or error is errors.InProgressError
+    waits = error.status in (429, 503) or error in WAITING
     assert ("retry-after" in answer.headers) == waits
     assert ("www-authenticate" in answer.headers) == (error.status == 401)
     assert ("allow" in answer.headers) == (error.status == 405)

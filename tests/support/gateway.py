@@ -54,6 +54,8 @@ class RunningGateway:
                 "model_quota": 1_000_000,
                 "contribution_quota": 1_000_000,
                 "approval_quota": 1_000_000,
+                "benchmark_quota": 1_000_000,
+                "prediction_quota": 1_000_000,
                 "attestation_quota": 1_000_000,
                 "log_format": "json",
                 "model_files_readers": 0,

@@ -20,6 +20,8 @@ class QuotaKind(StrEnum):
     CONTRIBUTIONS = "contributions"
     ATTESTATIONS = "attestations"
     APPROVALS = "approvals"
+    BENCHMARKS = "benchmarks"
+    PREDICTIONS = "predictions"
 
 
 class TenantQuota(Base):

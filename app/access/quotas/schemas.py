@@ -56,6 +56,8 @@ class QuotasRequest(RequestModel):
     contributions: Amount | None = None
     attestations: Amount | None = None
     approvals: Amount | None = None
+    benchmarks: Amount | None = None
+    predictions: Amount | None = None
 
 
 class QuotasView(BaseModel):

@@ -21,6 +21,8 @@ _NAMES = {
     QuotaKind.CONTRIBUTIONS: "contributions to registered models",
     QuotaKind.ATTESTATIONS: "attestations",
     QuotaKind.APPROVALS: "approvals of mints, including the withdrawn ones",
+    QuotaKind.BENCHMARKS: "benchmarks",
+    QuotaKind.PREDICTIONS: "commitments to predictions",
 }
 _ADVICE = {
     QuotaKind.TOKENS: "Use one token until it expires, or revoke all with DELETE "
@@ -43,6 +45,8 @@ class Quotas:
             QuotaKind.CONTRIBUTIONS: settings.contribution_quota,
             QuotaKind.ATTESTATIONS: settings.attestation_quota,
             QuotaKind.APPROVALS: settings.approval_quota,
+            QuotaKind.BENCHMARKS: settings.benchmark_quota,
+            QuotaKind.PREDICTIONS: settings.prediction_quota,
         }
 
     async def reserve(

@@ -62,6 +62,8 @@ def attested_data(
         "primary_metric": primary,
         "delta_one": delta_one(delta.get(primary)) if primary else None,
         "contributors": [share.model_dump() for share in contributors],
+        # Of a benchmark, which `evaluated` adds.
+        "evaluation": None,
         "metrics_left_out": sorted({*improved.left_out, *(baseline.left_out if baseline else ())}),
         "tenant": principal.tenant,
         "issuer": issuer,

@@ -13,6 +13,12 @@ from app.access.quotas.service import Quotas
 from app.control_plane.attestations import eas, eip712
 from app.control_plane.attestations.attested_data import attested_data
 from app.control_plane.attestations.documents import attestation_view
+from app.control_plane.attestations.evaluated import (
+    attested_evaluation,
+    find_registered,
+    find_requested,
+    hide_private,
+)
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.models import Attestation, AttestedContributor
 from app.control_plane.attestations.public_text import require_no_secret
@@ -76,9 +82,19 @@ class AttestationIssuer:
             row = await _find_issued(session, identity)
             if row is not None:
                 return await attestation_view(session, row, self._signer)
+            stated = await find_requested(session, request, principal)
+        if stated is not None:
+            request = request.model_copy(update={"primary_metric": stated.benchmark.metric})
         evidence = await self._evidence.collect(principal, request, actor)
         attestor = self._attestor
         data = attested_data(principal, request, evidence, attestor.address)
+        async with self._database.transaction() as session:
+            stated = stated or await find_registered(session, request, evidence, principal)
+            if stated is not None:
+                evidence = hide_private(stated, request, evidence)
+                data["evaluation"] = await attested_evaluation(
+                    session, stated, evidence, data["delta"]
+                )
         text = canonical_json.canonicalize(data)
         require_no_secret(text)
         async with self._database.transaction() as session:

@@ -18,6 +18,7 @@ from app.control_plane.contributors.shares import (
     Contributions,
     as_list,
 )
+from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.fields import Directions, Metrics
 from app.control_plane.transparency_log.models import LogEntry
 from app.core.canonical_json import parse
@@ -146,6 +147,15 @@ class AttestationRequest(RequestModel):
         "One that contradicts a known name, or the baseline, is refused.",
     )
 
+    benchmark_id: Label | None = Field(
+        default=None,
+        description="The benchmark on which both models were evaluated; needs `evaluation`. Its "
+        "metric is the primary_metric. Default: the evaluation of the registration, if it has one.",
+    )
+    evaluation: EvaluationRequest | None = Field(
+        default=None, description="The counts of both models on the benchmark."
+    )
+
     refresh: bool | None = Field(
         default=None,
         description="Which numbers to attest where MLflow has other values than the registration: "
@@ -169,6 +179,8 @@ class AttestationRequest(RequestModel):
             )
         if self.baseline_model_id is not None and self.baseline_run_id is not None:
             raise ValueError("give only one of baseline_model_id and baseline_run_id")
+        if (self.benchmark_id is None) != (self.evaluation is None):
+            raise ValueError("give benchmark_id and evaluation together")
         if self.kind == "claimed":
             if self.metrics is None:
                 raise ValueError("kind `claimed` needs metrics")

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from app.control_plane.benchmarks.fields import Commitment, DatasetHash
 from app.control_plane.registry.evaluation import RowCount
@@ -12,9 +12,21 @@ from app.rest.fields import Label
 from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
-# The platform has further families, whose tests need the score of each row.
-MetricFamily = Literal["proportion"]
 MAX_GUARDRAILS = 20
+# Further families of the platform, whose tests need what no request has: the score of each row.
+_NOT_JUDGED = ("continuous", "zero_inflated_continuous", "rank_or_ordinal")
+
+
+def _judged(family: object) -> object:
+    if family in _NOT_JUDGED:
+        raise ValueError(
+            "must be proportion: improvements of the other families are judged by the score of "
+            "each row, which the gateway does not have"
+        )
+    return family
+
+
+MetricFamily = Annotated[Literal["proportion"], BeforeValidator(_judged)]
 
 
 class GuardrailRequest(RequestModel):

@@ -30,6 +30,7 @@ TAGS = {
     "keys": "The caller's own API keys.",
     "admin": "Keys, tenants and audit, for operators.",
     "models": "Registering models, and reading the registry.",
+    "benchmarks": "Committed test sets, and predictions on them.",
     "contributors": "Whose data led to which improvement.",
     "attestations": "Signed attestations, and the log of all of them.",
     "minting": "Requests for the contract that mints tokens.",

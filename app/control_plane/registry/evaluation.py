@@ -5,6 +5,7 @@ from typing import Annotated, Any, Protocol, Self
 
 from pydantic import Field, model_validator
 
+from app.control_plane.registry.metric_direction import Direction
 from app.core.request.principal import Principal
 from app.rest.fields import WholeNumber
 from app.rest.request_model import RequestModel
@@ -78,11 +79,12 @@ class EvaluationRequest(RequestModel):
 
 
 class Evaluate(Protocol):
-    """Checks stated counts against a benchmark and the models' metrics.
+    """Checks stated counts against a benchmark and the metrics of both models.
 
-    Returns the evaluation as an attestation has it. The package of the benchmarks, which is above
-    this one, implements it. Raises NotFoundError for a benchmark that the principal may not see,
-    ConflictError, and UnprocessableError.
+    directions: which way metrics improve. private: whether only one tenant will see the evaluation,
+    as it has to be on a private benchmark. Returns the evaluation as an attestation has it. The
+    package of the benchmarks, which is above this one, implements it. Raises NotFoundError for a
+    benchmark that the principal may not see, and UnprocessableError.
     """
 
     async def __call__(
@@ -92,4 +94,7 @@ class Evaluate(Protocol):
         counts: EvaluationRequest,
         baseline: Mapping[str, float],
         improved: Mapping[str, float],
+        *,
+        directions: Mapping[str, Direction],
+        private: bool,
     ) -> dict[str, Any]: ...

@@ -15,7 +15,7 @@ from app.rest.listing import MAX_BYTES, Listing, by_number, load_page
 _REQUESTED = Statement(
     select(Model.root, Model.path).where(Model.model_id == bindparam("model_id"), VISIBLE)
 )
-_COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path"])
+_COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path", "evaluation"])
 # The models of a tree, each after its baseline.
 _TREE = Listing(
     by_number(Model.number, descending=False),

@@ -40,7 +40,7 @@ _ORDERS: dict[str, Order] = {
     "improvement": by_value(_IMPROVEMENT, Model.number, descending=True),
 }
 _CONTRIBUTED = Contribution.address == bindparam("contributor")
-_COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path"])
+_COLUMNS = columns_of(Model, without=["stated_metadata", "tags", "warnings", "path", "evaluation"])
 _NEWEST = FilteredListing(
     Model.number,
     _COLUMNS,

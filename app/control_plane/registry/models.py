@@ -40,6 +40,7 @@ class Model(Base):
         gives a name and number that have become free to another version, but not this time.
     gone_at: when the gateway noticed that MLflow no longer has the version.
     directions: by metric, each a `Direction`. metric_sources: by metric, each a `MetricSource`.
+    evaluation: on a benchmark, as an attestation has it; None for a model without one.
     contributors: without their details, which are long and are in `contributions`.
     files: what is known of its files, a `FilesState`; the model_files package keeps it.
     JSON, not JSONB, keeps the members that callers wrote in their order.
@@ -98,6 +99,7 @@ class Model(Base):
     model_name: Mapped[str | None]
     metric_name: Mapped[str | None]
     baseline_value: Mapped[float | None]
+    evaluation: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     tags: Mapped[dict[str, str]] = mapped_column(JSON)
     warnings: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     # Defaults of the database, for gateways of the release before, which do not know the columns.

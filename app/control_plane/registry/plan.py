@@ -69,6 +69,7 @@ class Plan(BaseModel):
     model_name: str | None = None
     metric_name: str | None = None
     baseline_value: float | None = None
+    evaluation: dict[str, Any] | None = None
     listed_files: list[FileEntry] | None = None
     share_files: bool = False
     warnings: list[RegistrationWarning] = []

@@ -11,6 +11,7 @@ from typing import Any
 from app.control_plane.contributors.shares import has_wrong_checksum, shares
 from app.control_plane.registry import service
 from app.control_plane.registry.deltas import deltas
+from app.control_plane.registry.evaluation import Evaluate
 from app.control_plane.registry.fields import LARGEST_METRIC
 from app.control_plane.registry.metric_direction import (
     improvement_directions,
@@ -54,8 +55,10 @@ MAX_GENERATIONS = 1000
 class Planner:
     """Checks a registration against MLflow and the registry, and plans it."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, evaluate: Evaluate) -> None:
+        """evaluate: checks what a registration states of an evaluation on a benchmark."""
         self._sources = sources
+        self._evaluate = evaluate
 
     async def plan(self, principal: Principal, request: RegistrationRequest, actor: Actor) -> Plan:
         """The plan of a registration.
@@ -132,6 +135,7 @@ class Planner:
         if isinstance(request, ImprovedRequest):
             assert baseline is not None
             _add_improvement(plan, request, baseline)
+            await self._add_evaluation(principal, plan, request, baseline)
             warn_about_improvement(plan, baseline.model_id, own=is_own)
         if isinstance(request, TokenizedRequest):
             _add_token(plan, request)
@@ -144,6 +148,38 @@ class Planner:
         await self._warn_if_published(plan)
         plan.tags |= _tags(plan)
         return plan
+
+    async def _add_evaluation(
+        self, principal: Principal, plan: Plan, request: ImprovedRequest, baseline: Model
+    ) -> None:
+        """Add what is stated of an evaluation on a benchmark. Raises as `Evaluate` does."""
+        if request.benchmark_id is None or request.evaluation is None:
+            return
+        plan.evaluation = await self._evaluate(
+            principal,
+            request.benchmark_id,
+            request.evaluation,
+            baseline.metrics,
+            plan.metrics,
+            directions=plan.directions,
+            private=plan.private,
+        )
+        metric = plan.evaluation["benchmark"]["metric"]
+        if request.primary_metric not in (None, metric):
+            raise UnprocessableError(
+                f"primary_metric is {request.primary_metric!r}, and the metric of the benchmark "
+                f"is {metric!r}. Leave primary_metric out."
+            )
+        plan.primary_metric = metric
+        acceptance = plan.evaluation["acceptance"]
+        if not acceptance["accepted"]:
+            plan.warn(
+                "not_accepted",
+                f"The improvement on the benchmark {request.benchmark_id} is not accepted: "
+                f"{acceptance['reason']}. It is {acceptance['effect_size_bps']} basis points, and "
+                f"with 95 % confidence between {acceptance['ci_low_bps']} and "
+                f"{acceptance['ci_high_bps']}.",
+            )
 
     async def _warn_if_published(self, plan: Plan) -> None:
         """Warn where everybody will see the metrics of a run that is registered as private."""

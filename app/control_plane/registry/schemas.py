@@ -15,6 +15,7 @@ from app.control_plane.contributors.shares import (
     as_list,
 )
 from app.control_plane.registry.deltas import Delta
+from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.fields import (
     Directions,
     Metrics,
@@ -165,6 +166,20 @@ class ImprovedRequest(_Registration):
     data_contribution: Contributions = Field(
         default=ContributionRequest(), description="One contribution of data, or a list of them."
     )
+    benchmark_id: Label | None = Field(
+        default=None,
+        description="The benchmark on which both models were evaluated; needs `evaluation`. Its "
+        "metric becomes the primary_metric.",
+    )
+    evaluation: EvaluationRequest | None = Field(
+        default=None, description="The counts of both models on the benchmark."
+    )
+
+    @model_validator(mode="after")
+    def _benchmark_with_counts(self) -> Self:
+        if (self.benchmark_id is None) != (self.evaluation is None):
+            raise ValueError("give benchmark_id and evaluation together")
+        return self
 
     @property
     def contributions(self) -> list[ContributionRequest]:
@@ -291,6 +306,10 @@ class ModelView(ModelSummary):
     contributors: Sequence[Share]
     metric_sources: dict[str, MetricSource] = Field(
         description="For each metric, whether the gateway saw it in MLflow or it was given."
+    )
+    evaluation: dict[str, Any] | None = Field(
+        description="Of both models on a benchmark: the counts, and whether the improvement is "
+        "accepted; null for a model without one."
     )
     metadata: dict[str, Any]
     tags: dict[str, str] = Field(description="The tags of the version in MLflow.")

@@ -20,6 +20,8 @@ QUOTAS = {
     "contributions": 7,
     "attestations": 8,
     "approvals": 9,
+    "benchmarks": 10,
+    "predictions": 11,
 }
 
 

@@ -1,0 +1,130 @@
+"""The evaluation on a benchmark that an attestation of an improvement has."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.attestations.evidence import Evidence
+from app.control_plane.attestations.schemas import AttestationRequest
+from app.control_plane.benchmarks.evaluation import (
+    Committed,
+    evaluation_data,
+    require_directions,
+)
+from app.control_plane.benchmarks.models import Benchmark
+from app.control_plane.benchmarks.predictions import find_predictions, require_predictions
+from app.control_plane.benchmarks.service import find_benchmark
+from app.control_plane.registry.evaluation import EvaluationRequest
+from app.control_plane.registry.metric_direction import Direction
+from app.core.errors import UnprocessableError
+from app.core.request.principal import Principal
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """What is stated of an evaluation, in a request or in the improvement's registration."""
+
+    benchmark: Benchmark
+    counts: EvaluationRequest
+
+
+async def find_requested(
+    session: AsyncSession, request: AttestationRequest, principal: Principal
+) -> Stated | None:
+    """The evaluation that a request states.
+
+    Raises NotFoundError for a benchmark that the principal may not see, and UnprocessableError for
+    one of another metric than the request's.
+    """
+    if request.benchmark_id is None or request.evaluation is None:
+        return None
+    benchmark = await find_benchmark(session, request.benchmark_id, principal)
+    if request.primary_metric not in (None, benchmark.metric):
+        raise UnprocessableError(
+            f"primary_metric is {request.primary_metric!r}, and the metric of the benchmark is "
+            f"{benchmark.metric!r}. Leave primary_metric out."
+        )
+    return Stated(benchmark, request.evaluation)
+
+
+async def find_registered(
+    session: AsyncSession, request: AttestationRequest, evidence: Evidence, principal: Principal
+) -> Stated | None:
+    """The evaluation of the improvement's registration, where the same numbers are attested."""
+    model = evidence.improved.subject.record
+    baseline = evidence.baseline
+    if model is None or model.evaluation is None or baseline is None:
+        return None
+    stated, metric = model.evaluation, model.evaluation["benchmark"]["metric"]
+    is_same_comparison = (
+        baseline.subject.model_id == model.baseline_model_id
+        and request.primary_metric in (None, metric)
+        and evidence.improved.values.get(metric) == model.metrics[metric]
+        and baseline.values.get(metric) == baseline.subject.metrics.get(metric)
+    )
+    if not is_same_comparison:
+        return None
+    benchmark = await find_benchmark(session, stated["benchmark"]["benchmark_id"], principal)
+    counts = {name: stated[name] for name in EvaluationRequest.model_fields}
+    return Stated(benchmark, EvaluationRequest.model_validate(counts))
+
+
+def hide_private(stated: Stated, request: AttestationRequest, evidence: Evidence) -> Evidence:
+    """The evidence, which is private where the benchmark is.
+
+    Raises UnprocessableError where the request says that it is not to be private.
+    """
+    if not stated.benchmark.private or evidence.private:
+        return evidence
+    if request.private is False:
+        raise UnprocessableError(
+            f"private is false, but the benchmark {stated.benchmark.benchmark_id} is registered as "
+            "private. Leave it out."
+        )
+    return replace(evidence, private=True)
+
+
+async def attested_evaluation(
+    session: AsyncSession, stated: Stated, evidence: Evidence, delta: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The member `evaluation` of the attestation's data.
+
+    delta: the comparison of the models, as the attestation has it. Raises UnprocessableError where
+    the evaluation does not fit the attested metrics, and the errors of `require_predictions` where
+    only one of the models has committed its predictions.
+    """
+    if evidence.baseline is None:
+        raise UnprocessableError(
+            "An evaluation is of two models: give the baseline as well, by baseline_model_id or "
+            "baseline_run_id."
+        )
+    directions = {
+        name: Direction(higher_is_better=one["higher_is_better"], source=one["direction"])
+        for name, one in delta.items()
+    }
+    require_directions(stated.benchmark, directions)
+    return evaluation_data(
+        stated.benchmark,
+        stated.counts,
+        evidence.baseline.values,
+        evidence.improved.values,
+        await _committed(session, stated.benchmark, evidence),
+    )
+
+
+async def _committed(session: AsyncSession, benchmark: Benchmark, evidence: Evidence) -> Committed:
+    """The commitments of both models, or of none."""
+    assert evidence.baseline is not None
+    baseline_id = evidence.baseline.subject.model_id
+    improved_id = evidence.improved.subject.model_id
+    if baseline_id is None or improved_id is None:
+        return Committed()
+    for model_id in (baseline_id, improved_id):
+        if await find_predictions(session, benchmark.benchmark_id, model_id) is not None:
+            return Committed(
+                await require_predictions(session, benchmark, baseline_id),
+                await require_predictions(session, benchmark, improved_id),
+            )
+    return Committed()
