@@ -1,4 +1,4 @@
-"""`hokusai-gateway tenants`: creates and lists tenants, and sets their quotas."""
+"""`hokusai-gateway tenants`: creates, lists and disables tenants, and sets their quotas."""
 
 from typing import Annotated
 
@@ -6,19 +6,23 @@ import typer
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.identity import disabling
 from app.access.identity.peppers import Peppers
 from app.access.quotas.endpoints import requested
 from app.access.quotas.schemas import QuotasRequest
 from app.access.quotas.service import Quotas
 from app.access.tenants import service as tenants
 from app.access.tenants.endpoints import view as tenant_view
+from app.access.tenants.models import Tenant
 from app.cli.output import AsJSON, print_all, print_one
 from app.cli.running import ALL_ROWS, run_in_transaction, validated
 from app.core.errors import ConflictError
 from app.core.request.actor import CLI
 from app.core.settings import load_settings
 
-tenants_app = typer.Typer(help="Tenants: create, list, quotas.", no_args_is_help=True)
+tenants_app = typer.Typer(
+    help="Tenants: create, list, disable, enable, quotas.", no_args_is_help=True
+)
 
 
 @tenants_app.command("create")
@@ -42,7 +46,32 @@ def list_tenants(as_json: AsJSON = False) -> None:
         found = await tenants.list_tenants(session, after=None, limit=ALL_ROWS)
         return [tenant_view(t, ready=t.default_experiment is not None) for t in found]
 
-    print_all(run_in_transaction(read), as_json, ("name", "workspace", "ready", "created_at"))
+    columns = ("name", "workspace", "ready", "created_at", "disabled_at")
+    print_all(run_in_transaction(read), as_json, columns)
+
+
+@tenants_app.command("disable")
+def disable_tenant(name: str, as_json: AsJSON = False) -> None:
+    """Refuse all keys, tokens, wallets and sessions of a tenant, within a second. Data is kept."""
+
+    async def change(session: AsyncSession, _: Peppers) -> BaseModel:
+        return _changed(await disabling.disable(session, name, CLI))
+
+    print_one(run_in_transaction(change), as_json, ("name", "disabled_at"))
+
+
+@tenants_app.command("enable")
+def enable_tenant(name: str, as_json: AsJSON = False) -> None:
+    """Accept the keys, tokens and wallets of a tenant again."""
+
+    async def change(session: AsyncSession, _: Peppers) -> BaseModel:
+        return _changed(await disabling.enable(session, name, CLI))
+
+    print_one(run_in_transaction(change), as_json, ("name", "disabled_at"))
+
+
+def _changed(tenant: Tenant) -> BaseModel:
+    return tenant_view(tenant, ready=tenant.default_experiment is not None)
 
 
 @tenants_app.command("quotas")

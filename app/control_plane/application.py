@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import Receive, Scope, Send
 
 from app.access.audit import endpoints as audit
-from app.access.identity import auth_endpoints, key_endpoints
+from app.access.identity import auth_endpoints, key_endpoints, tenant_endpoints
 from app.access.identity.sessions import endpoints as session_endpoints
 from app.access.quotas import endpoints as quotas
 from app.access.tenants import endpoints as tenants
@@ -71,6 +71,7 @@ ROUTERS = (
     key_endpoints.router,
     key_endpoints.admin_router,
     tenants.router,
+    tenant_endpoints.router,
     tokens.router,
     audit.router,
     models.router,

@@ -276,6 +276,12 @@ class AddressNotAllowedError(PermissionDeniedError):
     reason = "address_not_allowed"
 
 
+class TenantDisabledError(PermissionDeniedError):
+    """An admin has disabled the caller's tenant."""
+
+    reason = "tenant_disabled"
+
+
 class QuotaExceededError(PermissionDeniedError):
     """The tenant has as many of something as it may have."""
 

@@ -173,9 +173,14 @@ def test_tenants_from_the_shell(gateway: RunningGateway, shell: Shell) -> None:
     assert "already" in shell.fails(1, "tenants", "create", tenant)
     assert tenant in [one["name"] for one in shell.read("tenants", "list")]
     shown = shell.run("tenants", "list").stdout.splitlines()
-    assert shown[0].split() == ["name", "workspace", "ready", "created_at"]
+    assert shown[0].split() == ["name", "workspace", "ready", "created_at", "disabled_at"]
     assert any(line.split()[0] == tenant for line in shown[1:])
-    assert actors(gateway, tenant) == [("cli", "tenant.created", tenant)]
+    assert shell.read("tenants", "disable", tenant)["disabled_at"]
+    assert shell.read("tenants", "enable", tenant)["disabled_at"] is None
+    assert actors(gateway, tenant) == [
+        ("cli", f"tenant.{action}", tenant) for action in ("created", "disabled", "enabled")
+    ]
+    assert "no tenant" in shell.fails(1, "tenants", "disable", unused())
     assert "letters" in shell.fails(1, "tenants", "create", "a/b")
 
 

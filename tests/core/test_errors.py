@@ -34,7 +34,7 @@ from app.core.request.principal import Scope
 from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
 from tests.support.benchmarks import commit, counts, new_benchmark, register_improved
-from tests.support.gateway import RunningGateway
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.minting import TokenMarket, mint
 from tests.support.raw_http import RawConnection, RawResponse, request, send_raw
 from tests.support.redis import free_port
@@ -364,6 +364,15 @@ def own_page(gateway: RunningGateway, session: str | None = None) -> dict[str, s
     """The headers of a request that a page of the gateway makes. session: its secret."""
     cookie = {"Cookie": f"hokusai_session_{gateway.port}={session}"} if session else {}
     return {"Origin": gateway.url, **cookie}
+
+
+@case(errors.TenantDisabledError)
+def _(gateways: Gateways) -> Met:
+    tenant = "disabled here"
+    key = gateways.shared.key(tenant)
+    with gateways.shared.client(gateways.shared.key(scopes=ALL_SCOPES)) as admin:
+        good(admin.patch(f"/api/admin/tenants/{tenant}", json={"disabled": True}))
+    return Met(get(gateways.shared, SEARCH, {"X-API-Key": key}))
 
 
 @case(errors.SessionEndedError)

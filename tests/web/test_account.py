@@ -7,6 +7,7 @@ from html import unescape
 import httpx
 import pytest
 
+from app.web.pages import account as account_page
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.tab import FORM, LINK, SIGN_IN, Tab
@@ -85,6 +86,28 @@ def test_a_key_is_made_shown_once_rotated_and_revoked(
         response = account.send(f"/keys/{successor}/revoke")
         assert (response.status_code, response.headers["location"]) == (303, "/account#keys")
         refused(new.get(WHOAMI), 401, "key_revoked")
+
+
+def test_rotating_the_key_of_the_session_says_that_it_ends(account: Account) -> None:
+    own = good(account.tab.get(WHOAMI))["credential"]
+    response = account.send(f"/keys/{own}/rotate", overlap="3600")
+    secret_on(response)
+    assert "This session ends with that key" in response.text
+
+
+def test_many_keys_have_pages(account: Account, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(account_page, "MOST_KEYS", 3)
+    for number in range(4):
+        good(account.tab.post("/api/keys", json={"name": f"number-{number}"}), 201)
+    names, path = [], "/account"
+    while path:
+        page = account.tab.get(path, headers=LINK).text
+        names.append(re.findall(r"<td>(number-\d|test)", page))
+        following = re.findall(r'rel="next" href="([^"]+)"', page)
+        path = unescape(following[0]) if following else ""
+    assert names == [["number-3", "number-2", "number-1"], ["number-0", "test"]]
+    assert 'href="/account#keys">Newest keys' in page
+    assert account.tab.get("/account?before=none", headers=LINK).status_code == 404
 
 
 @pytest.mark.parametrize(

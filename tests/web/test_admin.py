@@ -185,13 +185,40 @@ def test_a_tenant_is_made_and_its_quotas_changed(tab: Tab, admin: httpx.Client) 
     assert by_kind["keys"]["is_default"]
     assert 'name="models" inputmode="numeric" value="12"' in text(tab.get(path, headers=FORM))
     assert "models" in text(send(tab, f"{path}/quotas", models="-1"), 422)
-    send(tab, f"{path}/quotas", models="")
+    # Another admin has changed what the form still shows.
+    good(admin.patch(f"/api{path}/quotas", json={"keys": 7}))
+    send(
+        tab, f"{path}/quotas", **{"models": "", "shown-models": "12", "keys": "", "shown-keys": ""}
+    )
+    quotas = good(admin.get(f"/api{path}/quotas"))["quotas"]
+    by_kind = {one["kind"]: one for one in quotas}
+    assert (by_kind["models"]["is_default"], by_kind["keys"]["quota"]) == (True, 7)
+    send(tab, f"{path}/quotas", **{"keys": "7", "shown-keys": "7"})
     assert [action for action, _ in changes(events(admin, tenant=name))] == [
         "tenant.created",
         "tenant.quotas_changed",
         "tenant.quotas_changed",
+        "tenant.quotas_changed",
     ]
     assert "There is no tenant" in text(tab.get("/admin/tenants/none", headers=FORM), 404)
+
+
+def test_a_tenant_is_disabled_and_enabled(gateway: RunningGateway, tab: Tab) -> None:
+    tenant = unused()
+    key = gateway.key(tenant)
+    path = f"/admin/tenants/{tenant}"
+    with gateway.client(key) as client:
+        assert f"Disable {tenant}" in text(tab.get(path, headers=FORM))
+        assert send(tab, f"{path}/disable").headers["location"] == path
+        refused(client.get(WHOAMI), 403, "tenant_disabled")
+        page = text(tab.get(path, headers=FORM))
+        assert "This tenant was disabled" in page
+        assert "<b>disabled</b>" in tab.get("/admin/tenants?limit=200", headers=FORM).text
+        assert send(tab, f"{path}/enable").headers["location"] == path
+        good(client.get(WHOAMI))
+    own = good(tab.get(WHOAMI))["tenant"]
+    assert "the tenant of your own key" in text(tab.get(f"/admin/tenants/{own}", headers=FORM))
+    assert "tenant of your own" in text(send(tab, f"/admin/tenants/{own}/disable"), 409)
 
 
 def test_the_audit_log_is_filtered_as_the_api_filters_it(

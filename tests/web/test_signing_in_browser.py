@@ -194,7 +194,7 @@ def test_keys_sessions_and_the_scope_admin_on_the_account_page(
         made = page.locator("pre code").first.inner_text().strip()
         page.get_by_role("link", name="Done").click()
         row = page.get_by_role("row", name="cluster")
-        row.get_by_label("How long cluster keeps working").select_option("0")
+        row.get_by_label("When cluster ends").select_option("0")
         row.get_by_role("button", name="Rotate").click()
         page.get_by_role("heading", name="Your new key").wait_for()
         assert page.locator("pre code").first.inner_text().strip() != made

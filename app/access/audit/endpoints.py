@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from app.access.audit import service
-from app.access.audit.csv_export import COLUMNS, MAX_ROWS, csv_lines
+from app.access.audit.csv_export import COLUMNS, CUT, MAX_ROWS, csv_lines
 from app.access.audit.schemas import AuditConditions, AuditEventView, AuditFilter
 from app.rest.dependencies import Admin, CurrentReads
 from app.rest.pagination import Page
@@ -31,9 +31,9 @@ async def list_events(
             "content": {"text/csv": {"schema": {"type": "string"}}},
         }
     },
-    description=f"The audit log as CSV, newest first, at most {MAX_ROWS:,} entries: narrow the "
-    "period with `since` and `until` for others. A text that a spreadsheet would compute begins "
-    "with an apostrophe.",
+    description=f"The audit log as CSV, newest first, at most {MAX_ROWS:,} entries. Where there "
+    f"are more, a last line with the action `{CUT}` says so: narrow the period with `since` and "
+    "`until`. A text that a spreadsheet would compute begins with an apostrophe.",
 )
 async def export_events(
     _: Admin, reads: CurrentReads, conditions: Annotated[AuditConditions, Query()]

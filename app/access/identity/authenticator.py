@@ -15,6 +15,7 @@ from app.access.identity.key_format import is_token, is_well_formed
 from app.access.identity.lookups import Lookups
 from app.access.identity.models import AccessToken, APIKey
 from app.access.identity.peppers import Peppers
+from app.access.tenants.disabled import check_stored
 from app.core.client_address import in_networks
 from app.core.errors import (
     AddressNotAllowedError,
@@ -77,6 +78,25 @@ class Authenticator:
         """
         found = self._cache.get(digest)
         return None if found is None else self._admit(found, client)
+
+    def admits(self, principal: Principal) -> bool:
+        """Whether a principal's tenant is in use; False where only `admit` can tell.
+
+        Raises TenantDisabledError.
+        """
+        disabled = self._cache.disabled_tenants
+        if disabled.is_current:
+            disabled.check(principal.tenant)
+        return disabled.is_current
+
+    async def admit(self, principal: Principal) -> None:
+        """Raise TenantDisabledError if an admin has disabled a principal's tenant.
+
+        Raises DatabaseUnavailableError.
+        """
+        if not self.admits(principal):
+            async with self._database.transaction() as session:
+                await check_stored(session, principal.tenant)
 
     def _admit(self, found: CachedCredential, client: str) -> Principal:
         at = time.time()

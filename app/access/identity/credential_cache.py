@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.access.tenants.disabled import DisabledTenants
 from app.core.errors import UnauthenticatedError
 from app.core.request.principal import Principal
 from app.core.settings import Network
@@ -26,9 +27,11 @@ from app.database.pooler import PoolerError
 
 log = structlog.get_logger()
 
-# The channel of NOTIFY; its payload is the id of the changed credential.
+# The channel of NOTIFY; its payload is the id of the changed credential, or one of these two and
+# the name of a tenant.
 CHANNEL = "hokusai_credentials"
-# The key, in a session's `info`, of the list of credential ids that its transaction has changed.
+DISABLED, ENABLED = "disabled:", "enabled:"
+# The key, in a session's `info`, of the list of the payloads of its transaction.
 CHANGED = "changed_credentials"
 # Seconds for which an entry is used; bounds the effect of a lost notification.
 LIFETIME = 30.0
@@ -66,11 +69,15 @@ class CachedCredential:
 
 
 class CredentialCache:
-    """One worker's cache of credentials, by the digest of its secret."""
+    """One worker's cache of credentials, by the digest of its secret.
+
+    disabled_tenants: whose credentials are refused.
+    """
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._entries: dict[bytes, CachedCredential] = {}
         self._clock = clock
+        self.disabled_tenants = DisabledTenants()
         self.listening = False
         # The number of invalidations so far. A lookup that began before the latest invalidation may
         # have read the old row, so its result must not be cached: see `put`.
@@ -103,6 +110,14 @@ class CredentialCache:
         ]:
             del self._entries[digest]
 
+    def apply(self, payload: str) -> None:
+        """Do what a notification says. payload: see CHANNEL."""
+        kind, colon, tenant = payload.partition(":")
+        if colon:
+            self.disabled_tenants.set(tenant, disabled=kind + colon == DISABLED)
+        else:
+            self.invalidate(payload)
+
     def clear(self) -> None:
         """Remove all entries."""
         self.generation += 1
@@ -130,7 +145,7 @@ class CredentialCache:
                     log.warning("credentials.listener_lost", error=type(error).__name__)
                 outage_logged = True
             finally:
-                self.listening = False
+                self.listening = self.disabled_tenants.is_current = False
                 self.clear()
             await asyncio.sleep(retry)
 
@@ -140,6 +155,7 @@ class CredentialCache:
         try:
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(CHANNEL, self._on_notification)
+            await self.disabled_tenants.read(connection)
             self.listening = True
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -153,16 +169,16 @@ class CredentialCache:
             connection.terminate()
 
     def _on_notification(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
-        self.invalidate(payload)
+        self.apply(payload)
 
 
-async def notify_changed(session: AsyncSession, credential_id: str) -> None:
+async def notify_changed(session: AsyncSession, payload: str) -> None:
     """Make every worker remove a credential from its cache when the transaction commits.
 
-    The other workers are notified by PostgreSQL; this one does not wait for that: see
-    `ChangeTransactions`.
+    payload: its id, or another one: see CHANNEL. The other workers are notified by PostgreSQL; this
+    one does not wait for that: see `ChangeTransactions`.
     """
-    session.info.setdefault(CHANGED, []).append(credential_id)
+    session.info.setdefault(CHANGED, []).append(payload)
     await session.execute(
-        text("select pg_notify(:channel, :key)"), {"channel": CHANNEL, "key": credential_id}
+        text("select pg_notify(:channel, :payload)"), {"channel": CHANNEL, "payload": payload}
     )

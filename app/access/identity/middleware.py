@@ -51,10 +51,11 @@ class Identity:
         self.public = public
 
     def authenticate_from_cache(self, context: RequestContext) -> bool:
-        """Set the principal if that needs no query of the database; return whether it is set.
+        """Set the principal if that needs no query of the database; return whether that sufficed.
 
         That is so for the signature of a wallet's key, and for a key or token in the cache. Raises
-        the errors of an invalid credential, as far as they need no query either.
+        the errors of an invalid credential and of a disabled tenant, as far as they need no query
+        either.
         """
         head = context.head
         if head.key_digest is None:
@@ -71,7 +72,7 @@ class Identity:
             context.principal = self.authenticator.authenticate_cached_key(
                 head.key_digest, head.client
             )
-        return context.principal is not None
+        return context.principal is not None and self.authenticator.admits(context.principal)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
@@ -112,6 +113,8 @@ class Identity:
                     error.status = 303
                     error.headers = ((b"location", _sign_in_location(scope)),)
                 raise
+        assert context.principal is not None
+        await self.authenticator.admit(context.principal)
 
     async def _by_session(self, scope: Scope, context: RequestContext) -> Principal:
         """The principal of the session. Raises as `SessionAuthenticator.authenticate`, and
@@ -133,7 +136,9 @@ class Identity:
         if not _CREDENTIALS.isdisjoint(context.headers):
             return None
         try:
-            return await self._by_session(scope, context)
+            principal = await self._by_session(scope, context)
+            await self.authenticator.admit(principal)
+            return principal
         except GatewayError:
             return None
 

@@ -31,5 +31,5 @@ class ChangeTransactions:
             if wallet_proof is not None:
                 await consume(session, wallet_proof)
             yield session
-        for credential in session.info.get(CHANGED, ()):
-            self._cache.invalidate(credential)
+        for payload in session.info.get(CHANGED, ()):
+            self._cache.apply(payload)

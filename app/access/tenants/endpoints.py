@@ -58,5 +58,9 @@ async def list_tenants(
 def view(tenant: Tenant, *, ready: bool) -> TenantView:
     """ready: whether the tenant's MLflow workspace has been created."""
     return TenantView(
-        name=tenant.name, workspace=tenant.workspace, ready=ready, created_at=tenant.created_at
+        name=tenant.name,
+        workspace=tenant.workspace,
+        ready=ready,
+        created_at=tenant.created_at,
+        disabled_at=tenant.disabled_at,
     )

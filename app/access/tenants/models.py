@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.engine import Base, now
@@ -12,11 +13,16 @@ class Tenant(Base):
 
     default_experiment: the id of the experiment `Default` in the tenant's MLflow workspace; None
         until the workspace has been created.
+    disabled_at: since when an admin refuses its credentials; None for a tenant in use.
     """
 
     __tablename__ = "tenants"
+    __table_args__ = (
+        Index("tenants_disabled", "name", postgresql_where=text("disabled_at IS NOT NULL")),
+    )
 
     name: Mapped[str] = mapped_column(primary_key=True)
     workspace: Mapped[str] = mapped_column(unique=True)
     default_experiment: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
+    disabled_at: Mapped[datetime | None]

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from app.access.tenants.names import PATTERN
 from app.rest.fields import Label
@@ -30,3 +30,15 @@ class TenantView(BaseModel):
     )
     ready: bool = Field(description="Whether the workspace has been created.")
     created_at: datetime
+    disabled_at: datetime | None = Field(
+        description="Since when its credentials are refused; null for a tenant in use."
+    )
+
+
+class TenantChange(RequestModel):
+    """What to change of a tenant."""
+
+    disabled: StrictBool = Field(
+        description="`true`: every key, token, wallet and session of the tenant is refused, within "
+        "a second, and its sessions end; its data is kept. `false`: they are accepted again."
+    )

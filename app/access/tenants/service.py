@@ -32,9 +32,12 @@ async def ensure(session: AsyncSession, name: str, actor: Actor) -> tuple[Tenant
     return tenant, is_new
 
 
-async def get(session: AsyncSession, name: str) -> Tenant:
-    """A tenant by its name, in any form. Raises NotFoundError and UnprocessableError."""
-    tenant = await session.get(Tenant, tenant_name(name))
+async def get(session: AsyncSession, name: str, *, lock: bool = False) -> Tenant:
+    """A tenant by its name, in any form. lock: lock its row.
+
+    Raises NotFoundError and UnprocessableError.
+    """
+    tenant = await session.get(Tenant, tenant_name(name), with_for_update=lock)
     if tenant is None:
         raise NotFoundError(f"There is no tenant {name!r}.")
     return tenant

@@ -2,14 +2,14 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, status
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from app.access.identity import key_endpoints, keys
 from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.key_views import view
 from app.access.identity.models import APIKey
-from app.access.identity.schemas import IssuedKey, KeyRequest, OwnRotateRequest, SIWEProof
+from app.access.identity.schemas import KeyRequest, OwnRotateRequest, SIWEProof
 from app.access.identity.sessions import endpoints as session_endpoints
 from app.access.identity.sessions.dependencies import CurrentSignIns, CurrentSite
 from app.access.identity.sessions.schemas import AdminRequest
@@ -19,22 +19,16 @@ from app.core.request.principal import Scope
 from app.rest.dependencies import Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
 from app.web.forms import own_form, see_other, validated, whole
+from app.web.pages.key_forms import OVERLAPS, USUAL_OVERLAP, show_once
 from app.web.rendering import page
 
 router = APIRouter(prefix="/account", include_in_schema=False)
 
-# Keys on the page; the API lists all of them.
-MOST_KEYS = 200
-# How long an old key may keep working: in seconds, and for people.
-OVERLAPS = (
-    (0, "0 s"),
-    (3600, "1 h"),
-    (86400, "1 day"),
-    (7 * 86400, "7 days"),
-    (30 * 86400, "30 days"),
-)
+# Keys on a page.
+MOST_KEYS = 100
 # How long a new key may live, in days.
 LIFETIMES = (1, 7, 30, 90)
+KEYS = "/account#keys"
 
 
 async def _form(request: Request, caller: Caller) -> dict[str, str]:
@@ -45,15 +39,18 @@ Form = Annotated[dict[str, str], Depends(_form)]
 
 
 @router.get("")
-async def show_account(request: Request, caller: Caller, session: Session) -> Response:
-    """Who one is, one's limits, keys and sessions."""
+async def show_account(
+    request: Request, caller: Caller, session: Session, before: Label | None = None
+) -> Response:
+    """Who one is, one's limits, keys and sessions. before: the last key of the page before."""
     if caller.session is None:
         raise PermissionDeniedError(
             "This page is for people who have signed in. Programs have /api/auth/whoami, "
             "/api/limits, /api/keys and /api/auth/sessions."
         )
-    own = await keys.list_newest(session, caller.id, MOST_KEYS)
-    shown = [view(key) for key in own]
+    own = await keys.list_newest(session, caller.id, MOST_KEYS + 1, before=before)
+    shown = [view(key) for key in own[:MOST_KEYS]]
+    following = shown[-1].id if len(own) > MOST_KEYS else None
     shown.sort(key=lambda key: key.state != "active")
     key = await session.get(APIKey, caller.credential)
     sessions = await session_endpoints.list_sessions(caller, session)
@@ -63,11 +60,14 @@ async def show_account(request: Request, caller: Caller, session: Session) -> Re
         me=caller,
         limits=await limit_endpoints.limits(request, caller, session),
         keys=shown,
+        before=before,
+        following=following,
         sessions=sessions.items,
         current=next(one for one in sessions.items if one.is_current),
         may_be_admin=key is not None and Scope.ADMIN in key.scopes,
         scopes=[scope for scope in Scope if scope in caller.scopes],
         overlaps=OVERLAPS,
+        usual_overlap=USUAL_OVERLAP,
         lifetimes=LIFETIMES,
     )
 
@@ -89,7 +89,7 @@ async def create_key(
         asked["expires_in_days"] = whole(form["days"])
     body = validated(KeyRequest, asked)
     made = await key_endpoints.create_own_key(request, body, caller, peppers, actor)
-    return _show_once(request, made)
+    return show_once(request, made, done=KEYS)
 
 
 @router.post("/keys/{key_id}/rotate")
@@ -105,7 +105,9 @@ async def rotate_key(
     asked = {"overlap_seconds": whole(form.get("overlap", "")), "siwe": _siwe(form)}
     body = validated(OwnRotateRequest, asked)
     made = await key_endpoints.rotate_own_key(request, key_id, caller, peppers, actor, body)
-    return _show_once(request, made, replaced=key_id)
+    return show_once(
+        request, made, done=KEYS, replaced=key_id, ends_session=key_id == caller.credential
+    )
 
 
 @router.post("/keys/{key_id}/revoke")
@@ -172,16 +174,6 @@ def _siwe(form: dict[str, str]) -> SIWEProof | None:
     # A form has CR LF for each line break.
     message = form.get("siwe-message", "").replace("\r\n", "\n")
     return validated(SIWEProof, {"message": message, "signature": form["siwe-signature"]})
-
-
-def _show_once(request: Request, made: IssuedKey, replaced: str | None = None) -> Response:
-    return page(
-        request,
-        "new_key.html",
-        status=status.HTTP_201_CREATED,
-        made=made,
-        replaced=replaced,
-    )
 
 
 def _back(section: str) -> Response:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from app.access.identity import key_endpoints
@@ -10,7 +10,7 @@ from app.access.identity.dependencies import CurrentPeppers
 from app.access.identity.key_listing import load_keys
 from app.access.identity.key_views import view
 from app.access.identity.models import APIKey
-from app.access.identity.schemas import AdminKeyRequest, IssuedKey, KeyChange, RotateRequest
+from app.access.identity.schemas import AdminKeyRequest, KeyChange, RotateRequest
 from app.core.app_state import state_of
 from app.core.errors import NotFoundError
 from app.core.request.principal import Scope
@@ -20,18 +20,11 @@ from app.rest.fields import Label
 from app.rest.pagination import Cursor, PageSize
 from app.web.forms import Search, see_other, validated, whole
 from app.web.pages.admin_form import AdminForm
+from app.web.pages.key_forms import OVERLAPS, USUAL_OVERLAP, show_once
 from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/admin/keys", include_in_schema=False)
 
-# How long an old key may keep working, in seconds, and how a person says so.
-OVERLAPS = (
-    (0, "not at all"),
-    (3600, "for an hour"),
-    (86400, "for a day"),
-    (7 * 86400, "for a week"),
-    (30 * 86400, "for 30 days"),
-)
 # How long a new key may live, in days.
 LIFETIMES = (1, 7, 30, 90, 365)
 USUAL = AdminKeyRequest.model_fields["scopes"].default
@@ -87,7 +80,7 @@ async def create_key(
     }
     body = validated(AdminKeyRequest, asked)
     made = await key_endpoints.create_key(request, body, admin, session, peppers, actor)
-    return _show_once(request, made)
+    return show_once(request, made, done=f"/admin/keys/{made.id}")
 
 
 @router.get("/{key_id}")
@@ -101,6 +94,7 @@ async def show_key(request: Request, key_id: Label, _: Admin, session: Session) 
         "admin/key.html",
         key=view(key),
         overlaps=OVERLAPS,
+        usual_overlap=USUAL_OVERLAP,
         default_limit=state_of(request)[Settings].rate_limit,
     )
 
@@ -118,7 +112,7 @@ async def rotate_key(
     """Replace a key, and show the secret of its successor once."""
     body = validated(RotateRequest, {"overlap_seconds": whole(form.get("overlap", ""))})
     made = await key_endpoints.rotate_key(key_id, admin, session, peppers, actor, body)
-    return _show_once(request, made, replaced=key_id)
+    return show_once(request, made, done=f"/admin/keys/{made.id}", replaced=key_id)
 
 
 @router.post("/{key_id}/limit")
@@ -148,13 +142,3 @@ async def revoke_key(
     chain = "rotation_chain" in form
     await key_endpoints.revoke_key(key_id, admin, session, actor, rotation_chain=chain)
     return see_other(f"/admin/keys/{key_id}")
-
-
-def _show_once(request: Request, made: IssuedKey, replaced: str | None = None) -> Response:
-    return page(
-        request,
-        "admin/new_key.html",
-        status=status.HTTP_201_CREATED,
-        made=made,
-        replaced=replaced,
-    )

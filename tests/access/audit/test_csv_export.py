@@ -62,8 +62,18 @@ def test_the_file_is_bounded(
         gateway.key(tenant)
     monkeypatch.setattr(csv_export, "MAX_ROWS", 3)
     monkeypatch.setattr(csv_export, "_PAGE", 2)
-    newest = [str(event["id"]) for event in reversed(events(admin, tenant=tenant))][:3]
-    assert [row["id"] for row in rows(admin, tenant=tenant)] == newest
+    newest = list(reversed(events(admin, tenant=tenant)))[:3]
+    *listed, last = rows(admin, tenant=tenant)
+    assert [row["id"] for row in listed] == [str(event["id"]) for event in newest]
+    assert (last["id"], last["action"]) == ("", "export.cut")
+    assert newest[-1]["at"] in last["details"]
+    # Exactly as many as fit: nothing is missing.
+    assert [row["action"] for row in rows(admin, tenant=tenant, action="key.created")] == [
+        "key.created"
+    ] * 3 + ["export.cut"]
+    monkeypatch.setattr(csv_export, "MAX_ROWS", 4)
+    whole = rows(admin, tenant=tenant, action="key.created")
+    assert [row["action"] for row in whole] == ["key.created"] * 4
 
 
 def test_it_is_for_admins(gateway: RunningGateway) -> None:

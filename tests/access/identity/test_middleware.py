@@ -295,6 +295,12 @@ class FakeAuthenticator:
         self.lookups += 1
         return self.principal
 
+    def admits(self, principal: Principal) -> bool:
+        return True
+
+    async def admit(self, principal: Principal) -> None:
+        pass
+
 
 async def call(
     authenticator: FakeAuthenticator, method: str, path: str, **headers: bytes

@@ -16,6 +16,7 @@ from app.access.identity.peppers import Peppers
 from app.access.identity.sessions.authenticator import is_live
 from app.access.identity.sessions.models import BrowserSession
 from app.access.tenants import service as tenants
+from app.access.tenants.disabled import disabled_error
 from app.access.tenants.new_wallets import NewWallets
 from app.core.errors import NotFoundError, PermissionDeniedError, SessionEndedError
 from app.core.redaction import shortened
@@ -48,10 +49,12 @@ async def start(
 
     owner: as the credential authenticates: a key, or a wallet. user_agent: the browser's name.
     expires_by: the latest end, if the wallet's message sets one. replaces: the session that the
-    browser had until now, which ends. Raises TooManyWalletsError.
+    browser had until now, which ends. Raises TooManyWalletsError and TenantDisabledError.
     """
     await new_wallets.admit(session, owner.tenant, actor)
     tenant, _ = await tenants.ensure(session, owner.tenant, actor)
+    if tenant.disabled_at is not None:
+        raise disabled_error(tenant.name)
     # One sign-in of a principal after the other, so that the bound holds.
     await session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(owner.id, 0))))
     if replaces is not None:
@@ -141,6 +144,11 @@ async def end_all(
     if others:
         chosen &= BrowserSession.id != _current(owner)
     return await _end(session, chosen, actor)
+
+
+async def end_all_of_tenant(session: AsyncSession, tenant: str, actor: Actor) -> int:
+    """End all sessions of a tenant: how many there were."""
+    return await _end(session, BrowserSession.tenant == tenant, actor)
 
 
 async def start_admin(
