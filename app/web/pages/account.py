@@ -89,7 +89,7 @@ async def create_key(
         asked["expires_in_days"] = whole(form["days"])
     body = validated(KeyRequest, asked)
     made = await key_endpoints.create_own_key(request, body, caller, peppers, actor)
-    return show_once(request, made, done=KEYS)
+    return show_once(request, "new_key.html", made, done=KEYS)
 
 
 @router.post("/keys/{key_id}/rotate")
@@ -106,7 +106,12 @@ async def rotate_key(
     body = validated(OwnRotateRequest, asked)
     made = await key_endpoints.rotate_own_key(request, key_id, caller, peppers, actor, body)
     return show_once(
-        request, made, done=KEYS, replaced=key_id, ends_session=key_id == caller.credential
+        request,
+        "new_key.html",
+        made,
+        done=KEYS,
+        replaced=key_id,
+        ends_session=key_id == caller.credential,
     )
 
 

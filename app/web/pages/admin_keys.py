@@ -80,7 +80,7 @@ async def create_key(
     }
     body = validated(AdminKeyRequest, asked)
     made = await key_endpoints.create_key(request, body, admin, session, peppers, actor)
-    return show_once(request, made, done=f"/admin/keys/{made.id}")
+    return show_once(request, "admin/new_key.html", made, done=f"/admin/keys/{made.id}")
 
 
 @router.get("/{key_id}")
@@ -112,7 +112,9 @@ async def rotate_key(
     """Replace a key, and show the secret of its successor once."""
     body = validated(RotateRequest, {"overlap_seconds": whole(form.get("overlap", ""))})
     made = await key_endpoints.rotate_key(key_id, admin, session, peppers, actor, body)
-    return show_once(request, made, done=f"/admin/keys/{made.id}", replaced=key_id)
+    return show_once(
+        request, "admin/new_key.html", made, done=f"/admin/keys/{made.id}", replaced=key_id
+    )
 
 
 @router.post("/{key_id}/limit")

@@ -20,6 +20,7 @@ USUAL_OVERLAP = 86400
 
 def show_once(
     request: Request,
+    template: str,
     made: IssuedKey,
     *,
     done: str,
@@ -28,12 +29,12 @@ def show_once(
 ) -> Response:
     """The page with the secret of a new key.
 
-    done: where it leads on. replaced: the id of the key that was rotated. ends_session: whether the
+    template: the page. done: where it leads on. replaced: the id of the key that was rotated. ends_session: whether the
     session of the request ends with that one.
     """
     return page(
         request,
-        "new_key.html",
+        template,
         status=status.HTTP_201_CREATED,
         made=made,
         done=done,
