@@ -29,8 +29,8 @@ def show_once(
 ) -> Response:
     """The page with the secret of a new key.
 
-    template: the page. done: where it leads on. replaced: the id of the key that was rotated. ends_session: whether the
-    session of the request ends with that one.
+    template: the page. done: where it leads on. replaced: the id of the key that was rotated.
+    ends_session: whether the session of the request ends with that one.
     """
     return page(
         request,
