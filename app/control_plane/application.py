@@ -86,6 +86,7 @@ ROUTERS = (
     attestations.contributors,
     attestations.well_known,
     envelopes.attestations,
+    envelopes.models,
     envelopes.well_known,
     minting.router,
     minting.requests,

@@ -387,6 +387,12 @@ class FilesDifferError(ConflictError):
     reason = "files_differ"
 
 
+class FilesNotWitnessedError(ConflictError):
+    """The gateway has not read the model's files in MLflow; the message says why."""
+
+    reason = "files_not_witnessed"
+
+
 class NotWitnessedError(ConflictError):
     """A metric that counts was given, and not seen in MLflow."""
 

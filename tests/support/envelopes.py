@@ -3,11 +3,17 @@
 import base64
 import hashlib
 import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+from tests.support.programs import finish
 
 TYPE = "application/vnd.in-toto+json"
 
@@ -36,3 +42,27 @@ def changed(bundle: dict[str, Any]) -> dict[str, Any]:
     payload[len(payload) // 2] ^= 1
     envelope = bundle["dsseEnvelope"] | {"payload": base64.b64encode(payload).decode()}
     return bundle | {"dsseEnvelope": envelope}
+
+
+def write_model(directory: Path, files: Mapping[str, bytes]) -> Path:
+    """Files of a model, as a downloader has them. Returns their directory."""
+    for name, content in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return directory
+
+
+def model_signing(
+    model: Path, bundle: dict[str, Any], pem: str, elsewhere: Path
+) -> subprocess.CompletedProcess[str]:
+    """What `model_signing verify key` says of a directory. elsewhere: another one, which is empty.
+
+    It is the program of OpenSSF, from PyPI.
+    """
+    signature, key = elsewhere / "model.sig", elsewhere / "hokusai.pub"
+    signature.write_text(json.dumps(bundle))
+    key.write_text(pem)
+    program = Path(sys.executable).with_name("model_signing")
+    options = ["--signature", str(signature), "--public_key", str(key)]
+    return finish([program, "verify", "key", str(model), *options], elsewhere, {})

@@ -11,6 +11,7 @@ from app.control_plane.attestations.schemas import Hash
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import MAX_DOCUMENT
 from app.control_plane.envelopes.attestation_bundle import find_statement
+from app.control_plane.envelopes.model_signature import find_witnessed, model_statement
 from app.control_plane.envelopes.sigstore_bundle import MEDIA_TYPE, signed_bundle
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
@@ -18,7 +19,9 @@ from app.core.request.context import context_of
 from app.database.engine import Database
 from app.edge.documents import Documents
 from app.rest.dependencies import Reading, Session
+from app.rest.fields import Label
 
+models = APIRouter(prefix="/api/models", tags=["models"])
 attestations = APIRouter(prefix="/api/attestations", tags=["attestations"])
 well_known = APIRouter(tags=["attestations"])
 
@@ -64,6 +67,25 @@ async def exact_bytes(digest: Hash, caller: Reading, session: Session) -> Respon
     """The exact bytes of an attestation as a file, whose SHA-256 is its hash."""
     row = await find_attestation(session, digest, caller)
     return download(row.text, "application/octet-stream", f"attestation-{digest[:12]}.bytes")
+
+
+@models.get(
+    "/{model_id}/model.sig",
+    response_class=Response,
+    responses=_described(MEDIA_TYPE, "A signature of OpenSSF Model Signing v1.0.", "object"),
+)
+async def model_signature(
+    request: Request, model_id: Label, caller: Reading, signer: Signer, attestor: SigningKey
+) -> Response:
+    """The signature of a model's files, for `model_signing verify key` (OpenSSF Model Signing).
+
+    The gateway signs only files that it has read in MLflow, and none of a withdrawn model.
+    """
+    async with state_of(request)[Database].transaction() as session:
+        await signer.ensure_registered(session)
+        model, files = await find_witnessed(session, model_id, caller)
+    text = await sign(request, model_statement(model, files), attestor)
+    return download(text, MEDIA_TYPE, "model.sig")
 
 
 @well_known.get(

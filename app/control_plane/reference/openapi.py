@@ -57,6 +57,7 @@ OPERATION_IDS = {
     ("GET", "/.well-known/hokusai-attestor.json"): "getAttestor",
     ("GET", "/.well-known/hokusai.pub"): "getEnvelopeKey",
     ("GET", "/api/attestations/{digest}/bundle"): "getAttestationBundle",
+    ("GET", "/api/models/{model_id}/model.sig"): "getModelSignature",
     ("GET", "/api/attestations/{digest}/bytes"): "getAttestationBytes",
 }
 _READING = {"show": "get", "read": "get"}
@@ -66,6 +67,8 @@ CONFLICTING = {
     ("DELETE", "/api/admin/tokens/{token_id}"),
     # It may be revoked.
     ("GET", "/api/attestations/{digest}/bundle"),
+    # It may be withdrawn, or its files not be read.
+    ("GET", "/api/models/{model_id}/model.sig"),
 }
 PROBLEM: Document = {
     "type": "object",

@@ -1,14 +1,23 @@
-"""Fixtures of the envelope tests: a tenant, an attestation of it, and the public key."""
+"""Fixtures of the envelope tests: a gateway that reads files, an attestation, the public key."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.trainer import Trainer
+
+
+@pytest.fixture(scope="package")
+def gateway(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    with RunningGateway(new_database(), mlflow_server.url, model_files_readers=2) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
