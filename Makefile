@@ -7,7 +7,7 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock \
-    verify-bundle clean
+    verify-bundle zk-ceremony clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -91,8 +91,8 @@ hooks: $(VENV)/.installed-dev ## Check format, lint, types and layers before eac
 chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="--chaos-seconds 600" for longer.
 	@$(BIN)/python -m pytest tests/faults/test_chaos.py -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
-slow: $(VENV)/.installed-dev ## Attack with 200 slow connections at a time, for ten minutes; needs slowhttptest.
-	@$(BIN)/python -m pytest tests/edge -m slow -s --timeout 900 $(ARGS)
+slow: $(VENV)/.installed-dev ## Run the tests that take minutes: slow connections (needs slowhttptest), proofs (needs npm).
+	@$(BIN)/python -m pytest tests/edge tests/sdk/zk -m slow -s --timeout 900 $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Measure the gateway beside its peers; needs nginx, wrk, redis-server, Chromium and `make peers`.
 	@$(BIN)/python -m benchmarks.run $(ARGS)
@@ -117,6 +117,10 @@ $(VENV)/peers/%/.installed: benchmarks/peers/%.lock
 # it again and compares.
 verify-bundle: ## Bundle packages/verify for the pages, after a change of it; needs npm.
 	@cd packages/verify && npm ci --ignore-scripts --no-audit --no-fund && node build.js
+
+# PARTIES="alice bob"; the environment variables are in deploy/zk-ceremony/run.
+zk-ceremony: $(VENV)/.installed-dev ## Rehearse a setup of a circuit by several parties, in build/zk-ceremony; needs npm.
+	@HOKUSAI=$(abspath $(BIN))/hokusai deploy/zk-ceremony/run build/zk-ceremony $(PARTIES)
 
 clean: ## Remove the environment and all caches; the data in .hokusai stays.
 	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist site

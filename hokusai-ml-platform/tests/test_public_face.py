@@ -71,6 +71,7 @@ FACES = {
         "NotFoundError",
         "NotMintableError",
         "PermissionDeniedError",
+        "ProofError",
         "RateLimitedError",
         "RegistrationWarning",
         "ServerError",

@@ -7,7 +7,8 @@ HokusaiError
 ├── InputError                  an argument that the SDK itself rejects (also a ValueError)
 │   ├── DocumentError           a document to verify that cannot be read
 │   ├── MetricError             a metric that is missing or is not a finite number
-│   └── ModelTypeError          a model whose MLflow flavour cannot be detected (also a TypeError)
+│   ├── ModelTypeError          a model whose MLflow flavour cannot be detected (also a TypeError)
+│   └── ProofError              a proof that does not hold
 ├── UnreachableError            no response, also after retrying (also a ConnectionError)
 ├── AnswerError                 a response that no gateway sends, such as a redirect
 └── GatewayError                the gateway refused the request or failed
@@ -54,6 +55,10 @@ class MetricError(InputError):
 
 class DocumentError(InputError):
     """A document to verify cannot be read: it is missing, too large, too deep or not JSON."""
+
+
+class ProofError(InputError):
+    """A proof does not hold, or is one of a circuit that the caller has not named to trust."""
 
 
 class ModelTypeError(InputError, TypeError):
@@ -256,6 +261,7 @@ __all__ = [
     "NotFoundError",
     "NotMintableError",
     "PermissionDeniedError",
+    "ProofError",
     "RateLimitedError",
     "RegistrationWarning",
     "ServerError",

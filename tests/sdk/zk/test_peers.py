@@ -1,0 +1,153 @@
+"""Other people's provers and verifiers, arkworks (by groth16py) and snarkjs, agree with ours."""
+
+import json
+import os
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hokusai.zk import groth16, provers, solidity
+from hokusai.zk.circom_files import r1cs
+from hokusai.zk.circuits import STATEMENTS
+from hokusai.zk.field import R
+from hokusai.zk.statements import Comparison
+
+from tests.sdk.zk.circuits import SmallCircuit, public_inputs
+from tests.sdk.zk.conftest import PEERS
+from tests.support.programs import finish
+
+
+@pytest.fixture(params=STATEMENTS)
+def circuit(request: pytest.FixtureRequest) -> SmallCircuit:
+    found: SmallCircuit = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture(params=[3, pytest.param(200, marks=pytest.mark.slow)])
+def cases(request: pytest.FixtureRequest) -> int:
+    """How many random cases."""
+    number: int = request.param
+    return number
+
+
+def changed(public: list[int], chosen: random.Random) -> list[int]:
+    """The public inputs, with one of them changed or two exchanged."""
+    result = list(public)
+    place = chosen.randrange(len(public))
+    if chosen.random() < 0.5:
+        result[place] = (result[place] + chosen.choice([1, -1, chosen.randrange(1, R)])) % R
+        return result
+    other = chosen.choice([n for n, value in enumerate(public) if value != public[place]])
+    result[place], result[other] = result[other], result[place]
+    return result
+
+
+def test_arkworks_proves_and_verifies_the_same(
+    groth16py: Any, circuit: SmallCircuit, cases: int
+) -> None:
+    chosen = random.Random(cases)
+    imported, exported = groth16py.import_zkey(str(circuit.zkey))
+    verifier = groth16py.Verifier(exported)
+    for number in range(cases):
+        system = circuit.random_system(chosen)
+        public = public_inputs(system)
+        wrong = changed(public, chosen)
+        content = groth16py.prove_wtns(imported, str(circuit.witness_file(system, str(number % 2))))
+        proof = provers.decode(content)
+
+        assert groth16.verify(circuit.key, public, proof)
+        assert verifier.verify(content, public)
+        assert not groth16.verify(circuit.key, wrong, proof)
+        assert not verifier.verify(content, wrong)
+
+
+def test_arkworks_makes_its_own_keys_of_our_constraints(
+    groth16py: Any, circuit: SmallCircuit, tmp_path: Path
+) -> None:
+    """From the `.r1cs` alone, without any key of ours."""
+    system = circuit.random_system(random.Random(5))
+    path = tmp_path / "circuit.r1cs"
+    path.write_bytes(r1cs(system))
+    proving_key, verifying_key = groth16py.setup(str(path))
+    content = groth16py.prove_wtns(proving_key, str(circuit.witness_file(system, "own")))
+
+    public = public_inputs(system)
+    assert groth16py.Verifier(verifying_key).verify(content, public)
+    assert not groth16py.Verifier(verifying_key).verify(content, changed(public, random.Random(5)))
+
+
+def test_the_compiled_prover_is_found_and_used(groth16py: Any, cells: SmallCircuit) -> None:
+    comparison = Comparison([0, 1, 1], [0, 0, 1], [0, 1, 1], (1, 2, 3), 4)
+
+    assert provers.available() == "groth16py"
+    proof = provers.prove(cells.key, cells.zkey, comparison)
+    proof.check({cells.key.circuit}, 4)
+
+
+def test_a_proof_of_ours_is_accepted_by_arkworks_and_snarkjs(
+    groth16py: Any, snarkjs: Path, circuit: SmallCircuit
+) -> None:
+    chosen = random.Random(3)
+    system = circuit.random_system(chosen)
+    public = public_inputs(system)
+    proof = groth16.prove(circuit.proving_key, system)
+    others = [changed(public, chosen) for _ in range(5)]
+    _, exported = groth16py.import_zkey(str(circuit.zkey))
+    content = b"".join(n.to_bytes(32, "big") for n in solidity.arguments(proof))
+
+    verifier = groth16py.Verifier(exported)
+    assert [verifier.verify(content, inputs) for inputs in (public, *others)] == [True] + [
+        False
+    ] * 5
+    assert ask_snarkjs(snarkjs, circuit, [], [(proof, inputs) for inputs in (public, *others)])[
+        1
+    ] == [
+        True,
+        *[False] * 5,
+    ]
+
+
+def test_snarkjs_proves_and_verifies_the_same(
+    snarkjs: Path, circuit: SmallCircuit, cases: int
+) -> None:
+    chosen = random.Random(cases)
+    systems = [circuit.random_system(chosen) for _ in range(cases)]
+    made, _ = ask_snarkjs(snarkjs, circuit, systems, [])
+    proofs = [groth16.Points.from_json(proof) for proof, _ in made]
+    publics = [public_inputs(system) for system in systems]
+    wrong = [changed(public, chosen) for public in publics]
+
+    assert [[int(n) for n in inputs] for _, inputs in made] == publics
+    assert all(map(groth16.verify, [circuit.key] * cases, publics, proofs))
+    assert not any(map(groth16.verify, [circuit.key] * cases, wrong, proofs))
+    both = [*zip(proofs, publics, strict=True), *zip(proofs, wrong, strict=True)]
+    assert ask_snarkjs(snarkjs, circuit, [], both)[1] == [True] * cases + [False] * cases
+
+
+def ask_snarkjs(
+    snarkjs: Path,
+    circuit: SmallCircuit,
+    systems: list[Any],
+    proofs: list[tuple[groth16.Points, list[int]]],
+) -> tuple[list[Any], list[bool]]:
+    """The proofs that snarkjs makes, and its verdicts on others."""
+    done = finish(
+        ["node", PEERS / "snark.js"],
+        snarkjs,
+        {"PATH": os.environ["PATH"], "NODE_PATH": str(snarkjs / "node_modules")},
+        stdin=json.dumps(
+            {
+                "zkey": str(circuit.zkey),
+                "key": circuit.key.as_json(),
+                "witnesses": [
+                    str(circuit.witness_file(system, f"snarkjs-{number}"))
+                    for number, system in enumerate(systems)
+                ],
+                "proofs": [[proof.as_json(), [str(n) for n in inputs]] for proof, inputs in proofs],
+            }
+        ),
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    return said["made"], said["verdicts"]
