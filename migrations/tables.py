@@ -9,6 +9,7 @@ from app.control_plane.attestations.models import (
     Attestation,
     AttestedContributor,
     KnownAttestor,
+    KnownEnvelopeKey,
 )
 from app.control_plane.benchmarks.models import Benchmark, LabelRelease, PredictionCommitment
 from app.control_plane.contributors.models import Contribution, Contributor, ContributorTotal
@@ -37,6 +38,7 @@ TABLES = (
     Fingerprint,
     IdempotentRequest,
     KnownAttestor,
+    KnownEnvelopeKey,
     LabelRelease,
     LogEntry,
     LogNode,

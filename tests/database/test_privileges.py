@@ -18,7 +18,13 @@ from tests.support.training import Training
 from tests.support.wallet import Wallet
 
 DATABASE = "served_by_another_role"
-PERMANENT = {"attestation_log", "attestation_log_nodes", "attestations", "attestors"}
+PERMANENT = {
+    "attestation_log",
+    "attestation_log_nodes",
+    "attestations",
+    "attestors",
+    "envelope_keys",
+}
 
 
 class Roles:

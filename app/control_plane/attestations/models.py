@@ -69,3 +69,16 @@ class KnownAttestor(Base):
     address: Mapped[str] = mapped_column(primary_key=True)
     checkpoint_key: Mapped[str]
     first_at: Mapped[datetime] = mapped_column(default=now)
+
+
+class KnownEnvelopeKey(Base):
+    """A public key that has signed envelopes for this database, including the one in use.
+
+    public_key: in PEM. attestor: the address of the key that it was derived from.
+    """
+
+    __tablename__ = "envelope_keys"
+
+    public_key: Mapped[str] = mapped_column(primary_key=True)
+    attestor: Mapped[str] = mapped_column(ForeignKey("attestors.address"))
+    first_at: Mapped[datetime] = mapped_column(default=now)

@@ -6,7 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.attestations.models import KnownAttestor
+from app.control_plane.attestations.models import KnownAttestor, KnownEnvelopeKey
 from app.control_plane.attestations.signing_key import Attestor
 from app.core.errors import StartupError
 
@@ -17,22 +17,36 @@ async def known_attestors(session: AsyncSession) -> Sequence[KnownAttestor]:
     return (await session.scalars(query)).all()
 
 
+async def known_envelope_keys(session: AsyncSession) -> Sequence[str]:
+    """All public keys, in PEM, that have signed envelopes for this database, the newest first."""
+    query = select(KnownEnvelopeKey.public_key).order_by(KnownEnvelopeKey.first_at.desc())
+    return (await session.scalars(query)).all()
+
+
 async def register_attestor(
     session: AsyncSession, attestor: Attestor, retired: Sequence[str]
 ) -> bool:
     """Add an attestor to the database, if it may sign for it.
 
-    retired: addresses of former attestors. Returns whether the attestor is new; it is known only
-    once the transaction has been committed. Raises StartupError as `require_allowed` does.
+    retired: addresses of former attestors. Returns whether the attestor, or its key of envelopes,
+    is new; it is known only once the transaction has been committed. Raises StartupError as
+    `require_allowed` does.
     """
-    added = await session.scalar(
+    is_new = await session.scalar(
         insert(KnownAttestor)
         .values(address=attestor.address, checkpoint_key=str(attestor.checkpoint_signer.verifier))
         .on_conflict_do_nothing()
         .returning(KnownAttestor.address)
     )
     await require_allowed(session, attestor, retired)
-    return added is not None
+    # A database from before there were envelopes has the attestor alone.
+    is_new_key = await session.scalar(
+        insert(KnownEnvelopeKey)
+        .values(public_key=attestor.envelope_key.pem, attestor=attestor.address)
+        .on_conflict_do_nothing()
+        .returning(KnownEnvelopeKey.public_key)
+    )
+    return is_new is not None or is_new_key is not None
 
 
 async def require_allowed(

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations import eas, eip712
 from app.control_plane.attestations.schemas import AttestorView
 from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.attestations.signing_key_history import known_attestors
+from app.control_plane.attestations.signing_key_history import known_attestors, known_envelope_keys
 from app.control_plane.transparency_log.signer import LogSigner
 
 
@@ -16,7 +16,6 @@ async def attestor_view(
     await signer.ensure_registered(session)
     known = await known_attestors(session)
     chain, log_key = attestor.chain, signer.verifier
-    envelope_key = attestor.envelope_key.pem
     return AttestorView(
         signer=attestor.address,
         signers=[one.address for one in known],
@@ -34,5 +33,8 @@ async def attestor_view(
             "keys": [one.checkpoint_key for one in known],
             "checkpoint": "/api/attestations/log",
         },
-        envelopes={"key": envelope_key, "keys": [envelope_key]},
+        envelopes={
+            "key": attestor.envelope_key.pem,
+            "keys": list(await known_envelope_keys(session)),
+        },
     )

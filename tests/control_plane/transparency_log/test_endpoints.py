@@ -148,7 +148,13 @@ def test_an_attestation_contains_a_proof_of_its_inclusion(
     )
 
 
-TABLES = ("attestations", "attestation_log", "attestation_log_nodes", "attestors")
+TABLES = (
+    "attestations",
+    "attestation_log",
+    "attestation_log_nodes",
+    "attestors",
+    "envelope_keys",
+)
 
 
 @pytest.mark.parametrize("table", TABLES)
@@ -156,7 +162,11 @@ TABLES = ("attestations", "attestation_log", "attestation_log_nodes", "attestors
 def test_the_database_refuses_every_change(
     gateway: RunningGateway, attestation: dict[str, Any], table: str, change: str
 ) -> None:
-    columns = {"attestation_log_nodes": "hash = hash", "attestors": "address = address"}
+    columns = {
+        "attestation_log_nodes": "hash = hash",
+        "attestors": "address = address",
+        "envelope_keys": "attestor = attestor",
+    }
     statement = change.format(table, columns.get(table, "text = text"))
     with pytest.raises(psycopg2.Error, match="never changed or removed"):
         sql(gateway, statement)
