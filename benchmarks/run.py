@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import (
+    attest,
     bodies,
     counting,
     grown,
@@ -41,7 +42,7 @@ RESULTS = Path(__file__).parent / "results"
 # Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
-OWN = ("counting", "leaving", "start", "grown", "neighbours", "pages")
+OWN = ("counting", "leaving", "start", "grown", "neighbours", "pages", "attest")
 # Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
 ONLY_BY_NAME = ("soak",)
 
@@ -102,6 +103,8 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
                 yield from neighbours.run(launcher, options)
             if "pages" in selected:
                 yield from pages.run(launcher, options)
+            if "attest" in selected:
+                yield from attest.run(launcher, options)
     if set(REAL) & set(selected):
         with launched() as launcher:
             servers = start_servers(launcher)

@@ -89,7 +89,7 @@ def new_key(url: str, settings: Mapping[str, str]) -> str:
     admin = (Path(settings["HOKUSAI_DATA_DIR"]) / "admin.key").read_text().strip()
     response = httpx.post(
         f"{url}/api/admin/keys",
-        json={"name": "benchmark", "tenant": TENANT, "scopes": ["read", "write"]},
+        json={"name": "benchmark", "tenant": TENANT, "scopes": ["read", "write", "attest"]},
         headers={"X-API-Key": admin},
         trust_env=False,
     )

@@ -24,20 +24,30 @@ def check_json_data(value: object, *, allow_nul: bool) -> None:
     _check(value, MAX_DEPTH, allow_nul)
 
 
+def _check_text(value: str, allow_nul: bool) -> None:
+    if not allow_nul and "\0" in value:
+        raise ValueError("text must not contain NUL")
+    if not value.isascii() and _SURROGATE.search(value):
+        raise ValueError("text must not contain an unpaired surrogate")
+
+
 def _check(value: object, levels: int, allow_nul: bool) -> None:
     if levels == 0:
         raise ValueError(TOO_DEEP)
-    if isinstance(value, dict):
+    if isinstance(value, str):
+        _check_text(value, allow_nul)
+    elif isinstance(value, dict):
+        if value and levels == 1:
+            raise ValueError(TOO_DEEP)
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise ValueError("a key must be text")  # noqa: TRY004 - as for all other data
-            _check(key, levels - 1, allow_nul)
-            _check(inner, levels - 1, allow_nul)
-    elif isinstance(value, str):
-        if not allow_nul and "\0" in value:
-            raise ValueError("text must not contain NUL")
-        if not value.isascii() and _SURROGATE.search(value):
-            raise ValueError("text must not contain an unpaired surrogate")
+            _check_text(key, allow_nul)
+            # Most values are text, and a call costs more than the check.
+            if isinstance(inner, str):
+                _check_text(inner, allow_nul)
+            else:
+                _check(inner, levels - 1, allow_nul)
     elif isinstance(value, list | tuple):
         for inner in value:
             _check(inner, levels - 1, allow_nul)

@@ -30,7 +30,19 @@ async def consume(session: AsyncSession, proof: WalletProof) -> None:
     Raises SpentSignatureError if it was consumed before, by any worker.
     """
     if not await _consume(session, [proof]):
-        raise _spent()
+        raise spent()
+
+
+async def consume_each(session: AsyncSession, proofs: Sequence[WalletProof]) -> list[bool]:
+    """Consume several messages with one statement: for each, whether it was unused."""
+    unused = await _consume(session, proofs) if proofs else set()
+    results = []
+    for proof in proofs:
+        message = (proof.address, proof.digest)
+        results.append(message in unused)
+        # If a message is there twice, only the first of the two succeeds.
+        unused.discard(message)
+    return results
 
 
 class ReplayGuard:
@@ -46,19 +58,12 @@ class ReplayGuard:
         Raises SpentSignatureError if it was consumed before, and DatabaseUnavailableError.
         """
         if not await self._batcher.submit(proof):
-            raise _spent()
+            raise spent()
 
     async def _consume(self, proofs: list[WalletProof]) -> list[bool]:
         """For each message, whether it was unused."""
         async with self._database.transaction() as session:
-            unused = await _consume(session, proofs)
-        results = []
-        for proof in proofs:
-            message = (proof.address, proof.digest)
-            results.append(message in unused)
-            # If a batch has a message twice, only the first of the two succeeds.
-            unused.discard(message)
-        return results
+            return await consume_each(session, proofs)
 
 
 async def _consume(session: AsyncSession, proofs: Sequence[WalletProof]) -> set[Message]:
@@ -76,7 +81,8 @@ async def _consume(session: AsyncSession, proofs: Sequence[WalletProof]) -> set[
     return {(address, digest) for address, digest in rows}
 
 
-def _spent() -> SpentSignatureError:
+def spent() -> SpentSignatureError:
+    """The error for a message that was consumed before."""
     return SpentSignatureError(
         "This signed message has already authorised a change. Sign a new message for each request "
         "that changes something, or exchange one for a token at POST /api/auth/token."

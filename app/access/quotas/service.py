@@ -1,6 +1,7 @@
 """Quotas: how much a tenant may keep, and how fast wallets may add to it from one address."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -60,19 +61,51 @@ class Quotas:
         """
         for kind, amount in amounts.items():
             if amount:
-                await self._count_creation(actor, kind)
+                await self.count_creation(actor, kind)
                 used, own_quota = await usage.add(session, tenant, kind, amount)
                 quota = self._defaults[kind] if own_quota is None else own_quota
                 if used > quota:
-                    raise QuotaExceededError(
-                        f"The tenant {tenant} may have {quota} {_NAMES[kind]}, and has "
-                        f"{used - amount}. {_ADVICE.get(kind, '')}An admin can raise its quota "
-                        f"of {kind.value}; GET /api/limits shows all quotas.",
-                        extra={"quota": kind.value, "limit": quota, "used": used - amount},
-                    )
+                    raise _exceeded(tenant, kind, quota, used - amount)
 
-    async def _count_creation(self, actor: Actor, kind: QuotaKind) -> None:
-        """A wallet is free, so that a quota for each of them alone would bound nothing."""
+    async def reserve_each(
+        self, session: AsyncSession, kind: QuotaKind, tenants: Sequence[str]
+    ) -> list[QuotaExceededError | None]:
+        """Count one row for each tenant that is named; one may be named several times.
+
+        Returns for each the error where its quota is used up, after which the row must not be
+        written. What wallets create is counted by `count_creation`, before the transaction.
+        """
+        counted = await usage.add_all(session, kind, Counter(tenants))
+        left: dict[str, tuple[int, int]] = {}
+        excess: Counter[str] = Counter()
+        for tenant, amount in Counter(tenants).items():
+            used, own_quota = counted[tenant]
+            quota = self._defaults[kind] if own_quota is None else own_quota
+            left[tenant] = (quota, used - amount)
+        errors: list[QuotaExceededError | None] = []
+        for tenant in tenants:
+            quota, used = left[tenant]
+            if used < quota:
+                left[tenant] = (quota, used + 1)
+                errors.append(None)
+            else:
+                excess[tenant] += 1
+                errors.append(_exceeded(tenant, kind, quota, used))
+        await self.release(session, kind, excess)
+        return errors
+
+    async def release(
+        self, session: AsyncSession, kind: QuotaKind, amounts: Mapping[str, int]
+    ) -> None:
+        """Take back what was counted for rows that are not written. amounts: by tenant."""
+        await usage.remove(session, kind, amounts)
+
+    async def count_creation(self, actor: Actor, kind: QuotaKind) -> None:
+        """Count what a wallet is going to create on the client's address.
+
+        A wallet is free, so that a quota for each of them alone would bound nothing. Raises
+        TooManyCreationsError.
+        """
         if (
             self._creations is None
             or actor.client is None
@@ -130,3 +163,12 @@ class Quotas:
             before={kind.value: before[kind].quota for kind in quotas},
         )
         return await self.views(session, tenant)
+
+
+def _exceeded(tenant: str, kind: QuotaKind, quota: int, used: int) -> QuotaExceededError:
+    return QuotaExceededError(
+        f"The tenant {tenant} may have {quota} {_NAMES[kind]}, and has {used}. "
+        f"{_ADVICE.get(kind, '')}An admin can raise its quota of {kind.value}; GET /api/limits "
+        "shows all quotas.",
+        extra={"quota": kind.value, "limit": quota, "used": used},
+    )

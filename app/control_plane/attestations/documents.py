@@ -1,13 +1,27 @@
 """The attestation as a document that can be verified offline."""
 
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.schemas import AttestationView, RevocationView
 from app.control_plane.transparency_log import service as transparency_log
+from app.control_plane.transparency_log.models import LogEntry
 from app.control_plane.transparency_log.signer import LogSigner
-from app.core.canonical_json import parse
+
+
+@dataclass(frozen=True, slots=True)
+class Inclusion:
+    """The proof that an entry is in the log of `size` entries. checkpoint: the signed note."""
+
+    entry: LogEntry
+    size: int
+    proof: Sequence[bytes]
+    checkpoint: str
 
 
 async def attestation_view(
@@ -19,7 +33,16 @@ async def attestation_view(
     checkpoint = await signer.checkpoint(session)
     proof = await transparency_log.inclusion_proof(session, entry.index, checkpoint.size)
     revocation = await find_revocation(session, row.hash)
-    data = parse(row.text)
+    inclusion = Inclusion(entry, checkpoint.size, proof, signer.sign(checkpoint))
+    return document(row, inclusion, revocation)
+
+
+def document(
+    row: Attestation, inclusion: Inclusion, revocation: LogEntry | None = None
+) -> AttestationView:
+    """An attestation with all parts."""
+    # Canonical, so that any parser reads it alike.
+    data = json.loads(row.text)
     return AttestationView.model_validate(
         {
             "hash": row.hash,
@@ -30,11 +53,11 @@ async def attestation_view(
             "signature": row.signature,
             "eas": row.eas,
             "log": {
-                "index": entry.index,
-                "tree_size": checkpoint.size,
-                "proof": [node_hash.hex() for node_hash in proof],
-                "entry": entry.text,
-                "checkpoint": signer.sign(checkpoint),
+                "index": inclusion.entry.index,
+                "tree_size": inclusion.size,
+                "proof": [node_hash.hex() for node_hash in inclusion.proof],
+                "entry": inclusion.entry.text,
+                "checkpoint": inclusion.checkpoint,
             },
             "proof": None,
             "delta_one": data["delta_one"],

@@ -5,6 +5,7 @@ EAS's own SDK and explorers verify it, without the gateway's software.
 
 import secrets
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from eth_hash.auto import keccak
@@ -30,6 +31,7 @@ TYPES: Types = {
 }
 
 
+@cache
 def schema_uid() -> str:
     """The id of `SCHEMA` in EAS's schema registry: it has no resolver and is revocable."""
     return _hex(keccak(SCHEMA.encode() + bytes(20) + b"\x01"))

@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from eth_hash.auto import keccak
@@ -26,6 +28,7 @@ def fields(members: str) -> Fields:
 
 _DOMAIN = "EIP712Domain"
 _DOMAIN_FIELDS = fields("string name, string version, uint256 chainId, address verifyingContract")
+_DOMAIN_TYPES: Types = {_DOMAIN: _DOMAIN_FIELDS}
 _UNSIGNED = re.compile(r"uint([0-9]+)")
 _HEX = re.compile(r"0x((?:[0-9a-fA-F]{2})*)")
 
@@ -53,9 +56,8 @@ class TypedData:
 
     def digest(self) -> bytes:
         """The 32 bytes that are signed. Raises ValueError where a value is not of its type."""
-        separator = _struct_hash(_DOMAIN, self.domain, {_DOMAIN: _DOMAIN_FIELDS})
         message = _struct_hash(self.primary_type, self.message, self.types)
-        return keccak(b"\x19\x01" + separator + message)
+        return keccak(b"\x19\x01" + _separator(self.domain) + message)
 
     def signer(self, signature: str) -> str:
         """The address, in EIP-55 form, of the key that signed the message.
@@ -106,13 +108,34 @@ def attestation(
     )
 
 
+def _separator(domain: Mapping[str, Any]) -> bytes:
+    """The hash of a domain, which is one of few for all messages that are signed."""
+    try:
+        return _known_separator(*chain.from_iterable(domain.items()))
+    except TypeError:  # a value of a domain in a document that cannot be hashed, such as a list
+        return _struct_hash(_DOMAIN, domain, _DOMAIN_TYPES)
+
+
+# Typed, because 1 and true are equal in Python, and only one of them is a number here.
+@lru_cache(maxsize=32, typed=True)
+def _known_separator(*parts: Any) -> bytes:
+    """parts: the names of the domain's members, each followed by its value."""
+    domain = dict(zip(parts[::2], parts[1::2], strict=True))
+    return _struct_hash(_DOMAIN, domain, _DOMAIN_TYPES)
+
+
 def _struct_hash(name: str, value: object, types: Types) -> bytes:
     """EIP-712's hashStruct."""
     fields = types[name]
     if not isinstance(value, Mapping) or value.keys() != {field["name"] for field in fields}:
         raise ValueError(f"a {name} has other members than its type")
     encoded = b"".join(_encode(field["type"], value[field["name"]], types) for field in fields)
-    return keccak(keccak(_type(name, types).encode()) + encoded)
+    return keccak(_type_hash(_type(name, types)) + encoded)
+
+
+@lru_cache(maxsize=32)
+def _type_hash(encoded: str) -> bytes:
+    return keccak(encoded.encode())
 
 
 def _type(name: str, types: Types) -> str:

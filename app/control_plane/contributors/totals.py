@@ -1,10 +1,10 @@
 """Counting what each contributor gave, in the transactions that record it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -47,10 +47,31 @@ async def discount_contributions(
         total.deltas = removed(total.deltas, improvements)
 
 
-async def count_attestation(session: AsyncSession, audience: str, addresses: Iterable[str]) -> None:
-    """Count one new attestation that names these addresses."""
-    for total in await _locked(session, audience, set(addresses)):
-        total.attestations += 1
+_COUNT_ATTESTATIONS = text(
+    "insert into contributor_totals"
+    " (address, audience, contributions, models, attestations, data_size, deltas)"
+    " select address, audience, 0, 0, attestations, 0, '{}'"
+    " from unnest(cast(:addresses as text[]), cast(:audiences as text[]),"
+    " cast(:amounts as bigint[])) as counted (address, audience, attestations)"
+    " on conflict (address, audience) do update"
+    " set attestations = contributor_totals.attestations + excluded.attestations"
+)
+
+
+async def count_attestations(session: AsyncSession, amounts: Mapping[tuple[str, str], int]) -> None:
+    """Count new attestations. amounts: their numbers by audience and address."""
+    # In a fixed order, in each audience that of `_locked`, so that two transactions cannot
+    # deadlock.
+    ordered = sorted(amounts)
+    if ordered:
+        await session.execute(
+            _COUNT_ATTESTATIONS,
+            {
+                "audiences": [audience for audience, _ in ordered],
+                "addresses": [address for _, address in ordered],
+                "amounts": [amounts[one] for one in ordered],
+            },
+        )
 
 
 def added(deltas: Deltas, improvements: Mapping[str, float]) -> Deltas:

@@ -113,6 +113,41 @@ def consistency_path(first: int, second: int) -> list[Range]:
     return path[::-1]
 
 
+class Growth:
+    """A tree that grows in memory.
+
+    It needs only the nodes that the tree consists of at first: the root, and the proof that a new
+    leaf is in the tree, are computed from those and the new nodes.
+    """
+
+    def __init__(self, size: int, nodes: Mapping[Node, bytes]) -> None:
+        """nodes: the hashes of `covering_nodes((0, size))`."""
+        self.size = size
+        self.added: dict[Node, bytes] = {}
+        self._nodes = dict(nodes)
+
+    def add(self, leaf: bytes) -> int:
+        """Add a leaf, of this hash. Returns its index."""
+        index = self.size
+        self._set((0, index), leaf)
+        for level, place in completed_by(index):
+            pair = self._nodes[level - 1, 2 * place], self._nodes[level - 1, 2 * place + 1]
+            self._set((level, place), node_hash(*pair))
+        self.size += 1
+        return index
+
+    def root(self) -> bytes:
+        """The Merkle tree hash of all leaves."""
+        return range_hash((0, self.size), self._nodes)
+
+    def inclusion_proof(self, index: int) -> list[bytes]:
+        """The proof that a leaf that was added is in the tree."""
+        return [range_hash(leaves, self._nodes) for leaves in inclusion_path(index, self.size)]
+
+    def _set(self, node: Node, value: bytes) -> None:
+        self.added[node] = self._nodes[node] = value
+
+
 def verify_inclusion(
     leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes
 ) -> bool:

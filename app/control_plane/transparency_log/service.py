@@ -4,13 +4,14 @@ An entry's index is its place in the tree. Each append holds a lock until its tr
 that there are no gaps, and a transaction that reads a size finds every node of a tree of that size.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.transparency_log import merkle
-from app.control_plane.transparency_log.merkle import Node
+from app.control_plane.transparency_log.merkle import Growth, Node
 from app.control_plane.transparency_log.models import LogEntry, LogNode
 from app.core import canonical_json
 from app.core.errors import InvalidParameterError, UnprocessableError
@@ -27,6 +28,18 @@ ATTESTED = "attested"
 REVOKED = "revoked"
 ABOUT_ATTESTATIONS = frozenset({ATTESTED, REVOKED})
 
+# The same statements for any number of rows, so that they are prepared only once.
+_ADD_ENTRIES = text(
+    "insert into attestation_log (index, kind, attestation, text, at)"
+    " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
+    " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
+)
+_ADD_NODES = text(
+    "insert into attestation_log_nodes (level, index, hash)"
+    " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
+    " cast(:hashes as bytea[]))"
+)
+
 
 async def lock(session: AsyncSession) -> int:
     """Block other appends until the transaction ends. Returns the index of the next entry."""
@@ -40,36 +53,71 @@ async def size(session: AsyncSession) -> int:
     return 0 if last is None else last + 1
 
 
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """What an entry is to say.
+
+    subject: what it is about; of the kinds `ABOUT_ATTESTATIONS` an attestation's hash. Its text is
+    the canonical JSON of `kind`, of the subject as `attestation` or for other kinds as `subject`,
+    of the time `at`, and of further members.
+    """
+
+    kind: str
+    subject: str
+    members: Mapping[str, object] = field(default_factory=dict)
+
+
 async def append(
     session: AsyncSession, index: int, kind: str, subject: str, **members: object
 ) -> LogEntry:
-    """Add an entry at the index that `lock` returned.
-
-    subject: what the entry is about; of the kinds `ABOUT_ATTESTATIONS` an attestation's hash.
-
-    The entry's text is the canonical JSON of `kind`, of the subject as `attestation` or for other
-    kinds as `subject`, of `at`, and of further members.
-    """
-    at = now()
-    attestation = subject if kind in ABOUT_ATTESTATIONS else None
-    name = "subject" if attestation is None else "attestation"
-    text = canonical_json.canonicalize(
-        {"kind": kind, name: subject, "at": at.isoformat(), **members}
-    )
-    if len(text) > MAX_ENTRY:
-        raise UnprocessableError(f"An entry of the log has at most {MAX_ENTRY} bytes.")
-    entry = LogEntry(index=index, kind=kind, attestation=attestation, text=text, at=at)
-    session.add(entry)
-    await session.flush()
-    node_hash = merkle.leaf_hash(text.encode())
-    session.add(LogNode(level=0, index=index, hash=node_hash))
-    completed = merkle.completed_by(index)
-    siblings = await _hashes(session, [(level - 1, 2 * place) for level, place in completed])
-    for level, place in completed:
-        node_hash = merkle.node_hash(siblings[level - 1, 2 * place], node_hash)
-        session.add(LogNode(level=level, index=place, hash=node_hash))
-    await session.flush()
+    """Add one entry at the index that `lock` returned: see `NewEntry`."""
+    (entry,), _ = await append_all(session, index, [NewEntry(kind, subject, members)])
     return entry
+
+
+async def append_all(
+    session: AsyncSession, index: int, new: Sequence[NewEntry]
+) -> tuple[list[LogEntry], Growth]:
+    """Add entries, the first at the index that `lock` returned.
+
+    Returns them, and the tree with all of them: for its root, and for proofs that they are in it.
+    The statements are as many for any number of entries.
+    """
+    growth = Growth(index, await _hashes(session, merkle.covering_nodes((0, index))))
+    entries = [_entry(number, one) for number, one in enumerate(new, index)]
+    for entry in entries:
+        growth.add(merkle.leaf_hash(entry.text.encode()))
+    await session.execute(
+        _ADD_ENTRIES,
+        {
+            "indexes": [entry.index for entry in entries],
+            "kinds": [entry.kind for entry in entries],
+            "attestations": [entry.attestation for entry in entries],
+            "texts": [entry.text for entry in entries],
+            "times": [entry.at for entry in entries],
+        },
+    )
+    await session.execute(
+        _ADD_NODES,
+        {
+            "levels": [level for level, _ in growth.added],
+            "indexes": [place for _, place in growth.added],
+            "hashes": list(growth.added.values()),
+        },
+    )
+    return entries, growth
+
+
+def _entry(index: int, new: NewEntry) -> LogEntry:
+    at = now()
+    attestation = new.subject if new.kind in ABOUT_ATTESTATIONS else None
+    name = "subject" if attestation is None else "attestation"
+    content = canonical_json.canonicalize(
+        {"kind": new.kind, name: new.subject, "at": at.isoformat(), **new.members}
+    )
+    if len(content) > MAX_ENTRY:
+        raise UnprocessableError(f"An entry of the log has at most {MAX_ENTRY} bytes.")
+    return LogEntry(index=index, kind=new.kind, attestation=attestation, text=content, at=at)
 
 
 async def root(session: AsyncSession, tree_size: int) -> bytes:

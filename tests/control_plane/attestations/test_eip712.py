@@ -99,6 +99,16 @@ def test_a_value_of_another_type_is_not_signed(change: dict[str, Any]) -> None:
         TypedData(place, TYPES, "Letter", letter | change).digest()
 
 
+def test_a_domain_is_not_taken_for_another_that_python_finds_equal() -> None:
+    message = {"attestationHash": "0x" + "ab" * 32, "kind": "claimed", "issuedAt": 1, "nonce": 1}
+    of_one = domain("n", "1", 1, "0x" + "11" * 20)
+    TypedData(of_one, ATTESTATION_TYPES, ATTESTATION_TYPE, message).digest()
+    for other in (True, 1.0, [1]):
+        data = TypedData(of_one | {"chainId": other}, ATTESTATION_TYPES, ATTESTATION_TYPE, message)
+        with pytest.raises(ValueError, match="not a valid uint256"):
+            data.digest()
+
+
 def test_the_message_of_an_attestation() -> None:
     place = domain("HokusaiAttestation", "1", 1, "0x" + "00" * 20)
     issued_at = datetime(2026, 1, 31, 23, 59, 59, 900_000, tzinfo=UTC)

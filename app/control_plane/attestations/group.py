@@ -1,0 +1,176 @@
+"""Issuing a group of attestations: one transaction, and one signature of the log for all of them.
+
+What is wrong with one of them, such as a quota that is used up, is the result of that one alone.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.access.audit import service as audit
+from app.access.audit.service import Change
+from app.access.identity import replay_guard
+from app.access.quotas.models import QuotaKind
+from app.access.quotas.service import Quotas
+from app.control_plane.attestations import storage
+from app.control_plane.attestations.documents import Inclusion
+from app.control_plane.attestations.models import Attestation
+from app.control_plane.attestations.pending import PendingAttestation
+from app.control_plane.contributors.totals import count_attestations
+from app.control_plane.idempotency.service import require_same_request
+from app.control_plane.registry.observations import record_observation
+from app.control_plane.transparency_log import service as transparency_log
+from app.control_plane.transparency_log.checkpoint import Checkpoint
+from app.control_plane.transparency_log.merkle import Growth
+from app.control_plane.transparency_log.models import LogEntry
+from app.control_plane.transparency_log.service import NewEntry
+from app.control_plane.transparency_log.signer import LogSigner
+from app.core.errors import DatabaseUnavailableError, GatewayError, KeyReusedError
+from app.database.engine import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """An attestation, and its entry in the log; None where the request had got it before."""
+
+    row: Attestation
+    inclusion: Inclusion | None = None
+
+
+Result = Issued | Exception
+
+
+class GroupIssuer:
+    """Issues groups of attestations; one for the process."""
+
+    def __init__(self, database: Database, signer: LogSigner, quotas: Quotas) -> None:
+        self._database = database
+        self._signer = signer
+        self._quotas = quotas
+
+    async def issue(self, group: Sequence[PendingAttestation]) -> Sequence[Result]:
+        """Issue the attestations; in their order, each or why it was not issued.
+
+        Raises DatabaseUnavailableError for all of them; a repetition is safe.
+        """
+        try:
+            return await self._issue(group)
+        except DatabaseUnavailableError:
+            raise
+        except Exception as error:
+            if len(group) == 1:
+                return [error]
+        # Each alone, so that what is wrong with one of them does not fail the others.
+        return [result for one in group for result in await self.issue([one])]
+
+    async def _issue(self, group: Sequence[PendingAttestation]) -> Sequence[Result]:
+        async with self._database.transaction() as session:
+            await self._signer.ensure_registered(session)
+            start = await transparency_log.lock(session)
+            # The same request may have been issued while this group waited for the lock.
+            issued = await storage.find_issued(session, [one.identity for one in group])
+            new: dict[tuple[str, str], PendingAttestation] = {}
+            for one in group:
+                if one.request not in issued:
+                    new.setdefault(one.request, one)
+            refused = await self._refuse(session, list(new.values()))
+            accepted = [one for request, one in new.items() if request not in refused]
+            rows = [one.signed(index) for index, one in enumerate(accepted, start)]
+            entries: Sequence[LogEntry] = ()
+            growth = None
+            if rows:
+                entries, growth = await self._add(session, start, accepted, rows)
+        # After the commit: nothing is signed of a tree that does not become the log's.
+        inclusions = [] if growth is None else self._inclusions(entries, growth)
+        done: dict[tuple[str, str], Result] = {
+            **{request: Issued(row) for request, row in issued.items()},
+            **refused,
+            **{
+                one.request: Issued(row, inclusion)
+                for one, row, inclusion in zip(accepted, rows, inclusions, strict=True)
+            },
+        }
+        return [_result(one, done[one.request]) for one in group]
+
+    async def _refuse(
+        self, session: AsyncSession, new: Sequence[PendingAttestation]
+    ) -> dict[tuple[str, str], GatewayError]:
+        """Those that must not be issued, with the reason. What the others need is used up."""
+        kind = QuotaKind.ATTESTATIONS
+        refused: dict[tuple[str, str], GatewayError] = {}
+        errors = await self._quotas.reserve_each(session, kind, [one.tenant for one in new])
+        for one, error in zip(new, errors, strict=True):
+            if error is not None:
+                refused[one.request] = error
+        signed = [one for one in new if one.proof is not None and one.request not in refused]
+        proofs = [one.proof for one in signed if one.proof is not None]
+        unused = await replay_guard.consume_each(session, proofs)
+        spent = [one for one, is_unused in zip(signed, unused, strict=True) if not is_unused]
+        if spent:
+            await self._quotas.release(session, kind, Counter(one.tenant for one in spent))
+        return refused | {one.request: replay_guard.spent() for one in spent}
+
+    async def _add(
+        self,
+        session: AsyncSession,
+        start: int,
+        pending: Sequence[PendingAttestation],
+        rows: Sequence[Attestation],
+    ) -> tuple[list[LogEntry], Growth]:
+        """Add the rows, their entries, and what else is recorded with them."""
+        await storage.add(session, rows)
+        for one in pending:
+            for seen in one.observations:
+                record_observation(
+                    session,
+                    one.actor,
+                    one.tenant,
+                    seen.model_id,
+                    seen.run_id,
+                    seen.metrics,
+                    seen.at,
+                )
+        audiences = [row.tenant if row.private else "" for row in rows]
+        await count_attestations(
+            session,
+            Counter(
+                (audience, address)
+                for audience, row in zip(audiences, rows, strict=True)
+                for address in row.contributors
+            ),
+        )
+        attested = transparency_log.ATTESTED
+        await audit.record_all(
+            session,
+            [
+                Change(one.actor, "attestation.issued", row.hash, one.tenant, {"kind": row.kind})
+                for one, row in zip(pending, rows, strict=True)
+            ],
+        )
+        return await transparency_log.append_all(
+            session,
+            start,
+            [
+                NewEntry(attested, row.hash, {"signer": one.attestor.address})
+                for one, row in zip(pending, rows, strict=True)
+            ],
+        )
+
+    def _inclusions(self, entries: Sequence[LogEntry], growth: Growth) -> list[Inclusion]:
+        note = self._signer.sign(Checkpoint(self._signer.verifier.name, growth.size, growth.root()))
+        return [
+            Inclusion(entry, growth.size, growth.inclusion_proof(entry.index), note)
+            for entry in entries
+        ]
+
+
+def _result(pending: PendingAttestation, result: Result) -> Result:
+    """The result for one of possibly several requests with the same key."""
+    if isinstance(result, Issued):
+        try:
+            require_same_request(result.row.request_hash, pending.identity)
+        except KeyReusedError as error:
+            return error
+    return result

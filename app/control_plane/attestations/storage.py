@@ -1,0 +1,81 @@
+"""Finding and adding attestations, many with one statement."""
+
+import json
+from collections.abc import Sequence
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.control_plane.attestations.models import Attestation
+from app.control_plane.idempotency.service import RequestIdentity
+
+_asked = (
+    func.unnest(bindparam("principals", type_=ARRAY(TEXT)), bindparam("keys", type_=ARRAY(TEXT)))
+    .table_valued("principal", "key")
+    .render_derived("asked")
+)
+_ISSUED = select(Attestation).join(
+    _asked,
+    (Attestation.principal == _asked.c.principal) & (Attestation.request_key == _asked.c.key),
+)
+# The same statements for any number of rows, so that they are prepared only once.
+_ADD = text(
+    "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
+    " request_hash, model_id, run_id, contributors, signature, eas, created_at)"
+    " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
+    " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
+    " created_at"
+    " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
+    " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
+    " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
+    " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
+    " cast(:eas as text[]), cast(:created_at as timestamptz[]))"
+    " as added (hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
+    " run_id, contributors, signature, eas, created_at)"
+)
+_PLAIN = (
+    "hash",
+    "text",
+    "kind",
+    "tenant",
+    "private",
+    "principal",
+    "request_key",
+    "request_hash",
+    "model_id",
+    "run_id",
+    "created_at",
+)
+_NAME_CONTRIBUTORS = text(
+    "insert into attested_contributors (address, number)"
+    " select unnest(contributors), number from attestations where hash = any(:hashes)"
+)
+
+
+async def find_issued(
+    session: AsyncSession, requests: Sequence[RequestIdentity]
+) -> dict[tuple[str, str], Attestation]:
+    """The attestations that requests got before, by principal and key."""
+    values = {
+        "principals": [one.principal for one in requests],
+        "keys": [one.key for one in requests],
+    }
+    rows = await session.scalars(_ISSUED, values)
+    return {(row.principal, row.request_key): row for row in rows}
+
+
+async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
+    """Add attestations, with the addresses that they name."""
+    await session.execute(
+        _ADD,
+        {
+            **{name: [getattr(row, name) for row in rows] for name in _PLAIN},
+            "contributors": [",".join(row.contributors) for row in rows],
+            "signature": [json.dumps(row.signature) for row in rows],
+            "eas": [json.dumps(row.eas) for row in rows],
+        },
+    )
+    naming = [row.hash for row in rows if row.contributors]
+    if naming:
+        await session.execute(_NAME_CONTRIBUTORS, {"hashes": naming})
