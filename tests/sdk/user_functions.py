@@ -5,6 +5,7 @@ See tests/support/mlflow_user.py. Each returns what its test in test_registry.py
 
 import json
 import os
+import time
 import warnings
 from typing import Any
 
@@ -325,4 +326,33 @@ def log_much(number: int) -> dict[str, Any]:
         "inside": inside,
         "last": metrics["last"],
         "requests": before - registry.limits().remaining,
+    }
+
+
+def register_with_files() -> dict[str, Any]:
+    """Register a model whose files are shared and one whose are not, and attest the first."""
+    registry = connect()
+    model = registry.register_baseline(
+        doubler(),
+        "doubling",
+        metrics={"accuracy": 0.5},
+        share_files=True,
+        log_options={"pip_requirements": ["mlflow"]},
+    )
+    own = registry.register_baseline(
+        model_uri=model.model_uri, model_type="doubling", name="not.shared"
+    )
+    for _ in range(600):
+        state = registry.model(model.model_id).files
+        if state != "claimed":
+            break
+        time.sleep(0.05)
+    attestation = registry.attest(model_id=model.model_id)
+    return {
+        "model_id": model.model_id,
+        "own_model_id": own.model_id,
+        "registered": model.files,
+        "state": state,
+        "attested": attestation["data"]["files"],
+        "document": dict(attestation),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import warnings
-from typing import Any, Iterator, Mapping
+from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import quote
 
 from hokusai.client import GatewayClient, derived_key
@@ -16,6 +16,7 @@ from hokusai.results import (
     Lineage,
     MintApproval,
     MintRequest,
+    ModelFiles,
     RateLimit,
     RegisteredModel,
     Result,
@@ -24,6 +25,8 @@ from hokusai.results import (
 KINDS = ("baseline", "improved", "tokenized")
 # The most items that are fetched with one request.
 PAGE_SIZE = 100
+# The most files of a model that are listed with one request.
+FILES_PAGE = 1000
 
 
 class GatewayAPI:
@@ -84,6 +87,31 @@ class GatewayAPI:
             InputError: The limit is negative.
         """
         return (RegisteredModel(item) for item in self.items("/models", filters, limit))
+
+    def model_files(self, model_id: str) -> ModelFiles:
+        """Fetch what is known of a model's files, and all of their list:
+        `GET /api/models/{model_id}/files`."""
+        path = f"/models/{_segment(model_id)}/files"
+        first = self._get(path, {"limit": FILES_PAGE})
+        items, cursor = list(first["items"]), first["next"]
+        while cursor is not None:
+            page = self._get(path, {"limit": FILES_PAGE, "cursor": cursor})
+            items += page["items"]
+            cursor = page["next"]
+        return ModelFiles({**first, "items": items, "next": None})
+
+    def download_file(
+        self, model_id: str, path: str, receive: Callable[[Iterator[bytes]], None]
+    ) -> None:
+        """Receive one file of a model: `GET /api/models/{model_id}/files/content`.
+
+        Args:
+            model_id: The model.
+            path: The path of the file, as the list has it.
+            receive: Called with the pieces of the file; again from the beginning where the
+                connection broke. It has to compare the SHA-256 with that of the list.
+        """
+        self.client.download(f"/models/{_segment(model_id)}/files/content", {"path": path}, receive)
 
     def lineage(self, model_id: str, *, cursor: str | None = None) -> Lineage:
         """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`.

@@ -1,4 +1,7 @@
-"""The HTTP client: sends one credential, keeps within the rate limit, and retries safely."""
+"""The HTTP client: sends one credential, keeps within the rate limit, and retries safely.
+
+Longer than most files here: one class has all that a request goes through.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import hashlib
 import os
 import warnings
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 import requests
@@ -46,6 +49,8 @@ TIMEOUT_SECONDS = (10.0, 130.0)
 # address is more likely wrong than the gateway down.
 FIRST_CONTACT_SECONDS = 5.0
 TRANSIENT_STATUSES = frozenset({502, 503, 504})
+# Of a file that is downloaded, at a time.
+CHUNK_BYTES = 256 * 1024
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -212,7 +217,63 @@ class GatewayClient:
         """
         if idempotent is None:
             idempotent = method in ("GET", "HEAD") or idempotency_key is not None
+        return self._send(
+            method,
+            path,
+            self._parse,
+            json=json,
+            params=params,
+            idempotency_key=idempotency_key,
+            anonymous=anonymous,
+            idempotent=idempotent,
+            sign=sign,
+            retry_seconds=retry_seconds,
+        )
+
+    def download(
+        self, path: str, params: Mapping[str, Any], receive: Callable[[Iterator[bytes]], None]
+    ) -> None:
+        """Receive a response that is not JSON, such as a file, in pieces.
+
+        Args:
+            path: The path after `/api`.
+            params: The query.
+            receive: Called with the pieces; again from the beginning where the connection broke.
+
+        Raises:
+            AnswerError: The response is not one of a gateway, such as a redirect.
+            CredentialError: The request needs a credential, and there is none.
+            GatewayError: The gateway refused or failed.
+            UnreachableError: There was no response, or it broke off.
+        """
+
+        def read(response: requests.Response) -> None:
+            with response:
+                if response.status_code != 200:
+                    self._parse(response)
+                receive(response.iter_content(CHUNK_BYTES))
+
+        self._send("GET", path, read, params=params, idempotent=True, stream=True)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        read: Callable[[requests.Response], Any],
+        *,
+        idempotent: bool,
+        json: Any = None,
+        params: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
+        anonymous: bool = False,
+        sign: Callable[[], Mapping[str, str]] | None = None,
+        retry_seconds: float | None = None,
+        stream: bool = False,
+    ) -> Any:
+        """Send a request, also again, and return what `read` makes of its response."""
         headers = {"Accept": "application/json"}
+        if stream:
+            headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
         if idempotency_key is not None:
             headers["Idempotency-Key"] = idempotency_key
         body = None
@@ -246,7 +307,13 @@ class GatewayClient:
                     cert=certificate,
                     # A redirect could send the credential to another host.
                     allow_redirects=False,
+                    stream=stream,
                 )
+                self._note(response, anonymous)
+                return read(response)
+            except GatewayError as error:
+                if not self._should_retry(error, response, authentication, idempotent, budget):
+                    raise
             except requests.RequestException as error:
                 # An untrusted certificate or an invalid URL stays so, however often one tries.
                 permanent = isinstance(
@@ -258,18 +325,15 @@ class GatewayClient:
                     raise UnreachableError(
                         f"No response from {self.url.origin}: {describe(error)}."
                     ) from None
-                continue
-            self._has_responded = True
-            self.last_date = response.headers.get("Date", "")
-            # Requests without a valid credential are counted by IP address, so the headers of
-            # their responses do not describe the caller's own limit.
-            if not anonymous and response.status_code != 401:
-                self.rate_limiter.update(response.headers)
-            try:
-                return self._parse(response)
-            except GatewayError as error:
-                if not self._should_retry(error, response, authentication, idempotent, budget):
-                    raise
+
+    def _note(self, response: requests.Response, anonymous: bool) -> None:
+        """Remember what the head of a response says."""
+        self._has_responded = True
+        self.last_date = response.headers.get("Date", "")
+        # Requests without a valid credential are counted by IP address, so the headers of
+        # their responses do not describe the caller's own limit.
+        if not anonymous and response.status_code != 401:
+            self.rate_limiter.update(response.headers)
 
     def _hint_at_other_name(self) -> str:
         """Where a key is stored for the same machine under another name, as one more sentence."""

@@ -9,6 +9,7 @@ HokusaiError
 │   ├── MetricError             a metric that is missing or is not a finite number
 │   ├── ModelTypeError          a model whose MLflow flavour cannot be detected (also a TypeError)
 │   └── ProofError              a proof that does not hold
+├── DownloadError               files of a model that cannot be had, or are not those listed
 ├── UnreachableError            no response, also after retrying (also a ConnectionError)
 ├── AnswerError                 a response that no gateway sends, such as a redirect
 └── GatewayError                the gateway refused the request or failed
@@ -63,6 +64,10 @@ class ProofError(InputError):
 
 class ModelTypeError(InputError, TypeError):
     """The MLflow flavour of a model cannot be detected."""
+
+
+class DownloadError(HokusaiError):
+    """The files of a model cannot be downloaded, or are not those that the gateway lists."""
 
 
 class UnreachableError(HokusaiError, ConnectionError):
@@ -248,6 +253,7 @@ __all__ = [
     "ConflictError",
     "CredentialError",
     "DocumentError",
+    "DownloadError",
     "FlavorWarning",
     "GatewayError",
     "HokusaiError",

@@ -60,6 +60,9 @@ class RegisteredModel(Result):
             the time `at` which that was so.
         metadata: What the caller stored with it.
         private: Whether only its own tenant can see it.
+        files: What the gateway knows of its files: `pending`, `claimed`, `witnessed`, `differs` or
+            `failed`.
+        share_files: Whether every tenant that may read the model may download its files.
         baseline_model_id: The model that it improves on.
         contributors: Whose data is in it: `address`, and `weight_bps`, the share in basis points.
         delta: For each metric `baseline`, `improved` and `delta`, and more.
@@ -90,6 +93,8 @@ class RegisteredModel(Result):
     metric_sources: dict[str, dict[str, Any]]
     metadata: dict[str, Any]
     private: bool
+    files: str
+    share_files: bool
     baseline_model_id: str | None
     contributors: list[dict[str, Any]]
     delta: dict[str, dict[str, Any]]
@@ -103,6 +108,41 @@ class RegisteredModel(Result):
     created_at: str
     gone_at: str | None
     withdrawn: dict[str, Any] | None
+
+
+class ModelFiles(Result):
+    """The files of a registered model.
+
+    Attributes:
+        model_id: Hokusai's id of the model.
+        state: As `files` of the model.
+        reason: How they differ from those that the registration lists, or why they could not be
+            read; otherwise None.
+        sha256: The root of OpenSSF Model Signing, or None where no files are known.
+        sha256_merkle_v1: The digest with which the platform's contracts compare models, or None.
+        count: How many files there are.
+        bytes: The size of all of them together.
+        witnessed_at: When the gateway had read them, in ISO 8601, or None.
+        share_files: Whether every tenant that may read the model may download them.
+        files: Each with `path`, `size` and `sha256`, sorted by path. The mapping has them as
+            `items`, as the gateway does.
+    """
+
+    model_id: str
+    state: str
+    reason: str | None
+    sha256: str | None
+    sha256_merkle_v1: str | None
+    count: int
+    bytes: int
+    witnessed_at: str | None
+    share_files: bool
+
+    @property
+    def files(self) -> list[dict[str, Any]]:
+        """The files. `items` is a method of every mapping."""
+        found: list[dict[str, Any]] = self["items"]
+        return found
 
 
 class Lineage(Result):
@@ -304,6 +344,7 @@ __all__ = [
     "Lineage",
     "MintApproval",
     "MintRequest",
+    "ModelFiles",
     "RateLimit",
     "RegisteredModel",
     "Result",

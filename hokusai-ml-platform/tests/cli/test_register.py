@@ -8,6 +8,7 @@ from typing import Any, Callable
 
 import pytest
 
+from hokusai.verify.model_files import hash_directory
 from mlflow_stand_in import MLflowGateway
 from scripted import Request, Response, ScriptedServer, problem
 
@@ -124,7 +125,7 @@ def test_a_directory_is_uploaded_and_then_registered(
     (run_id,) = gateway.runs
     _, check, registration = gateway.requests
     expected = {**registration.json, "run_id": "0" * 32}
-    del expected["artifact_path"]
+    del expected["artifact_path"], expected["files"]
     assert check.json == expected
     assert registration.json == {
         "baseline_model_id": "hkm_0",
@@ -133,6 +134,7 @@ def test_a_directory_is_uploaded_and_then_registered(
         "run_id": run_id,
         "artifact_path": "model",
         "metrics": {"f1": 0.5},
+        "files": [file._asdict() for file in hash_directory(tmp_path / "saved")],
     }
 
 

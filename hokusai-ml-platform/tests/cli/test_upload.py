@@ -9,6 +9,7 @@ import mlflow
 import pytest
 
 from hokusai.cli.upload import DEFAULT_EXPERIMENT, upload
+from hokusai.verify.model_files import hash_directory
 from mlflow_stand_in import MLflowGateway
 from scripted import ScriptedServer
 
@@ -35,8 +36,9 @@ def saved(tmp_path: Path) -> Path:
 def test_files_and_metrics_are_logged_to_a_new_run(
     gateway: MLflowGateway, saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run_id = upload(None, str(saved), None, {"f1": 0.5, "loss": 2.0})
+    run_id, files = upload(None, str(saved), None, {"f1": 0.5, "loss": 2.0})
 
+    assert files == hash_directory(saved)
     assert list(gateway.runs) == [run_id]
     info = gateway.runs[run_id]["info"]
     assert (info["status"], info["run_name"]) == ("FINISHED", "saved")
@@ -50,7 +52,7 @@ def test_files_and_metrics_are_logged_to_a_new_run(
 
 
 def test_the_experiment_can_be_chosen(gateway: MLflowGateway, saved: Path) -> None:
-    run_id = upload(None, str(saved), "mine", {})
+    run_id, _ = upload(None, str(saved), "mine", {})
 
     assert gateway.experiments[gateway.runs[run_id]["info"]["experiment_id"]] == "mine"
 

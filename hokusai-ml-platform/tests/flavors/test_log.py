@@ -14,6 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from hokusai.errors import FlavorWarning, InputError
 from hokusai.flavors import Logged, log_model
+from hokusai.verify.model_files import hash_directory
 from mlflow_stand_in import MLflowGateway
 from scripted import ScriptedServer
 
@@ -63,10 +64,20 @@ def test_a_function_is_logged_with_its_example_and_can_be_loaded(run_id: str) ->
     example = pandas.DataFrame({"x": [1.0, 2.0]})
     logged = log_model(lambda rows: rows * 2, run_id, input_example=example, options=QUICK)
 
-    assert logged == Logged(logged.model_uri, run_id, "pyfunc")
+    assert logged == Logged(logged.model_uri, run_id, "pyfunc", logged.files)
     loaded = mlflow.pyfunc.load_model(logged.model_uri)
     assert loaded.predict(pandas.DataFrame({"x": [21.0]}))["x"].tolist() == [42.0]
     assert loaded.metadata.signature is not None
+
+
+@pytest.mark.skipif(
+    not hasattr(mlflow.MlflowClient, "log_model_artifacts"), reason="MLflow 2 uploads otherwise"
+)
+def test_the_files_are_hashed_before_they_go_up(run_id: str, tmp_path: Path) -> None:
+    logged = log_model(lambda rows: rows, run_id, options=QUICK)
+
+    (place,) = {one.parent for one in (tmp_path / "artifacts").rglob("MLmodel")}
+    assert logged.files == tuple(hash_directory(place))
 
 
 def test_an_estimator_is_logged_in_a_format_that_takes_any_model(run_id: str) -> None:

@@ -11,6 +11,7 @@ from hokusai.cli.output import (
     cell,
     format_metrics,
     make_console,
+    sanitize,
     write_json,
     write_record,
     write_table,
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def models() -> None:
-    """Show registered models."""
+    """Show, download and withdraw registered models."""
 
 
 @models.command("list")
@@ -99,6 +100,7 @@ def write_model(model: Mapping[str, Any]) -> None:
             "contributors": [_format_share(share) for share in model["contributors"]],
             "token": model["token_id"],
             "private": "yes" if model["private"] else None,
+            "files": _format_files(model),
             "attestations": model["attestations"],
             "created": model["created_at"],
         }
@@ -119,6 +121,38 @@ def withdraw(model_id: str, reason: str, url: str | None, as_json: bool) -> None
     """
     model = connect(url).withdraw(model_id, reason)
     write_json(dict(model)) if as_json else write_model(model)
+
+
+@models.command()
+@click.argument("model_id")
+@click.argument("directory", required=False)
+@url_option
+@json_option
+def download(model_id: str, directory: str | None, url: str | None, as_json: bool) -> None:
+    """Download the files of a model into DIRECTORY, and compare each with the gateway's list.
+
+    DIRECTORY is by default named as the model, and must not exist yet or be empty. An interrupted
+    download goes on where it ended. The list of the files is stored beside it, as
+    DIRECTORY.files.json, for `hokusai verify --model DIRECTORY`.
+
+    Files of another tenant's model can be downloaded where it was registered with --share-files.
+    """
+    from hokusai.core.download import download_model
+
+    target = directory or model_id
+    found = download_model(
+        connect(url),
+        model_id,
+        target,
+        lambda file: click.echo(f"{sanitize(file.path)}  {file.size:,} bytes", err=True),
+    )
+    if as_json:
+        write_json({"directory": target, **{k: v for k, v in found.items() if k != "next"}})
+    else:
+        click.echo(
+            f"{target} has the {found.count} files of {model_id}, {found['bytes']:,} bytes "
+            f"({found.state}). Digest: {found.sha256}"
+        )
 
 
 @models.command()
@@ -166,6 +200,11 @@ def _kind(model: Mapping[str, Any]) -> str:
 def _withdrawal(model: Mapping[str, Any]) -> str | None:
     withdrawn = model.get("withdrawn")
     return f"{withdrawn['at']}: {withdrawn['reason']}" if withdrawn else None
+
+
+def _format_files(model: Mapping[str, Any]) -> str | None:
+    state = model.get("files")
+    return f"{state}, shared" if state and model.get("share_files") else state
 
 
 def _mlflow_version(model: Mapping[str, Any]) -> str:

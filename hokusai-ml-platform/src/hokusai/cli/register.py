@@ -66,6 +66,11 @@ def _model_options(command: Command) -> Command:
             type=click.Path(exists=True, file_okay=False),
             help="A local directory that MLflow's save_model wrote.",
         ),
+        click.option(
+            "--share-files",
+            is_flag=True,
+            help="Every tenant that may read the model may download its files.",
+        ),
         click.option("--model-uri", metavar="URI", help="MLflow's URI: runs:/... or models:/..."),
         click.option(
             "--path",
@@ -179,6 +184,7 @@ def _register(
     model_uri: str | None,
     directory: str | None,
     experiment: str | None,
+    share_files: bool,
     metrics: Sequence[tuple[str, float]],
     primary_metric: str | None,
     metadata: dict[str, Any] | None,
@@ -198,13 +204,16 @@ def _register(
         "metrics": metrics_by_name,
         "primary_metric": primary_metric,
         "metadata": metadata,
+        "share_files": share_files or None,
     }
     if directory is not None:
         from hokusai.cli.upload import require_saved_model, upload
+        from hokusai.core.inputs import file_list
 
         require_saved_model(directory)
         _check_before_upload(api, kind, body)
-        run_id, artifact_path = upload(url, directory, experiment, metrics_by_name or {}), "model"
+        run_id, files = upload(url, directory, experiment, metrics_by_name or {})
+        artifact_path, body["files"] = "model", file_list(files)
     location = {"run_id": run_id, "artifact_path": artifact_path, "model_uri": model_uri}
     try:
         model = api.register(kind, {**body, **location}, idempotency_key)

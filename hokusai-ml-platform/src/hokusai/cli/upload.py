@@ -13,6 +13,7 @@ from typing import Iterator, Mapping
 import click
 
 from hokusai.cli.output import sanitize
+from hokusai.verify.model_files import ModelFile, hash_file
 
 DEFAULT_EXPERIMENT = "hokusai-cli"
 
@@ -27,7 +28,7 @@ def require_saved_model(directory: str) -> None:
 
 def upload(
     url: str | None, directory: str, experiment: str | None, metrics: Mapping[str, float]
-) -> str:
+) -> tuple[str, list[ModelFile]]:
     """Log a directory as the artifact `model` of a new run, and metrics with it.
 
     If anything fails, the run ends as FAILED.
@@ -39,7 +40,7 @@ def upload(
         metrics: The metrics to log.
 
     Returns:
-        The id of the run.
+        The id of the run, and the files as they were before they went up.
 
     Raises:
         click.UsageError: The directory is not a saved model.
@@ -48,6 +49,7 @@ def upload(
     require_saved_model(directory)
     root = Path(directory)
     files = sorted(path for path in root.rglob("*") if path.is_file())
+    hashed: list[ModelFile] = []
 
     import mlflow
 
@@ -65,13 +67,15 @@ def upload(
             for name, value in metrics.items():
                 client.log_metric(run_id, name, value)
             for path in _with_progress(files):
+                name = path.relative_to(root).as_posix()
+                hashed.append(ModelFile(name, *hash_file(path, follow_links=True)))
                 folder = Path("model", path.relative_to(root)).parent.as_posix()
                 client.log_artifact(run_id, str(path), folder)
         except BaseException:
             client.set_terminated(run_id, "FAILED")
             raise
         client.set_terminated(run_id)
-    return run_id
+    return run_id, hashed
 
 
 def _with_progress(files: list[Path]) -> Iterator[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Any, Sequence
 
@@ -46,6 +47,17 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
     multiple=True,
     help="A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.",
 )
+@click.option(
+    "--model",
+    type=click.Path(exists=True, file_okay=False),
+    help="A directory with the model's files, to compare with the attestation.",
+)
+@click.option(
+    "--files",
+    type=_FILE,
+    help="The list of the model's files, to tell which differ; by default the one that "
+    "`hokusai models download` has stored beside the directory.",
+)
 @click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you saved earlier.")
 @click.option(
     "--consistency", type=_FILE, help="The log's proof that one checkpoint extends the other."
@@ -65,6 +77,8 @@ def verify(
     known: str | None,
     bundle: str | None,
     envelope_keys: Sequence[str],
+    model: str | None,
+    files: str | None,
     checkpoint: str | None,
     consistency: str | None,
     export: str | None,
@@ -91,6 +105,11 @@ def verify(
     if bundle is not None:
         arguments["bundle"] = _read(bundle)
     arguments["envelope_keys"] = [_read_text(path) for path in envelope_keys]
+    if model is not None:
+        arguments["model"] = model
+        files = files or _stored_list(model)
+    if files is not None:
+        arguments["files"] = _read(files)
     if checkpoint is not None:
         arguments["checkpoint"] = _read_text(checkpoint)
     if consistency is not None:
@@ -148,6 +167,14 @@ def _read(path: str, limit: int | None = None) -> bytes:
     if len(content) > limit:
         raise DocumentError(f"Standard input is larger than {limit // 1024} KiB.")
     return content
+
+
+def _stored_list(directory: str) -> str | None:
+    """Return the list that `hokusai models download` stored beside a directory, if it did."""
+    from hokusai.verify.model_files import list_path
+
+    path = list_path(directory)
+    return path if os.path.isfile(path) else None
 
 
 def _stored_attestors(url: str | None) -> tuple[Any, str]:

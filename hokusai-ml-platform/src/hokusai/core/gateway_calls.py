@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, Iterator, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
+from hokusai.core.download import download_model
 from hokusai.core.inputs import Contribution, validate_contributors
 from hokusai.json_encoding import to_json_data
 from hokusai.results import (
@@ -13,6 +15,7 @@ from hokusai.results import (
     Lineage,
     MintApproval,
     MintRequest,
+    ModelFiles,
     RateLimit,
     RegisteredModel,
 )
@@ -69,6 +72,23 @@ class GatewayCalls:
             PermissionDeniedError: The model belongs to another tenant.
         """
         return self.api.withdraw(model_id, reason)
+
+    def download(self, model_id: str, directory: str | os.PathLike[str]) -> ModelFiles:
+        """Download the files of a model, and compare each with the gateway's list.
+
+        Args:
+            model_id: Hokusai's id of a model of the caller's tenant, or of one whose owner shares
+                its files.
+            directory: A directory that does not exist yet, or is empty. An interrupted download
+                goes on where it ended. The list is stored beside it, with `.files.json` after the
+                directory's name.
+
+        Raises:
+            DownloadError: The files are not known yet, a file is not the one of the list, or the
+                directory cannot be written.
+            PermissionDeniedError: The owner does not share the files.
+        """
+        return download_model(self.api, model_id, directory)
 
     def attest(
         self,

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from hokusai.errors import InputError
 from hokusai.json_encoding import to_json_data
 from hokusai.metrics import metrics_in_metadata, validate_metrics
+from hokusai.verify.model_files import ModelFile, path_problem
 
 Contribution = Mapping[str, Any]
+# Files that a registration lists, and bytes of their paths: they fit into a request together with
+# everything else.
+MAX_LISTED = 3000
+MAX_LISTED_BYTES = 512 * 1024
 _ADDRESS = re.compile(r"0[xX][0-9a-fA-F]{40}")
 
 
@@ -66,6 +71,20 @@ class ModelSource:
                 "flavor, input_example, signature and log_options apply when the SDK logs the "
                 "model; this model is in MLflow already."
             )
+
+
+def file_list(files: Iterable[ModelFile] | None) -> list[dict[str, Any]] | None:
+    """Return a model's files as a registration lists them.
+
+    None where there are none, or more, or other names, than a registration may have: then the
+    gateway lists them itself.
+    """
+    listed = sorted(files or ())
+    if not 0 < len(listed) <= MAX_LISTED or any(path_problem(file.path) for file in listed):
+        return None
+    if sum(len(file.path.encode()) for file in listed) > MAX_LISTED_BYTES:
+        return None
+    return [file._asdict() for file in listed]
 
 
 def metric_fields(

@@ -1,4 +1,7 @@
-"""`ModelRegistry`: logs models to MLflow through the gateway, and registers them with Hokusai."""
+"""`ModelRegistry`: logs models to MLflow through the gateway, and registers them with Hokusai.
+
+Longer than most files here: three methods have many parameters, which are documented one by one.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from hokusai.core.inputs import (
     LogArguments,
     ModelSource,
     contribution_list,
+    file_list,
     metric_fields,
     validate_contributors,
 )
@@ -112,6 +116,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
         private: bool = False,
+        share_files: bool = False,
         model_uri: str | None = None,
         run_id: str | None = None,
         artifact_path: str | None = None,
@@ -137,6 +142,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             primary_metric: The metric that improvements are judged by.
             higher_is_better: The direction of metrics whose names do not tell.
             private: Whether only the caller's own tenant sees the model and builds on it.
+            share_files: Whether every tenant that may read the model may download its files.
             model_uri: A model in MLflow: `runs:/...` or `models:/...`.
             run_id: A run in MLflow that logged the model.
             artifact_path: The path of the model in its run, by default `model`.
@@ -158,6 +164,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             "model_type": model_type,
             "name": name,
             "private": private or None,
+            "share_files": share_files or None,
             **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
         source = ModelSource(model, model_uri, run_id, artifact_path, how)
@@ -176,6 +183,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
         metrics: Mapping[str, Any] | None = None,
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
+        share_files: bool = False,
         model_uri: str | None = None,
         run_id: str | None = None,
         artifact_path: str | None = None,
@@ -221,6 +229,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "model_type": model_type,
             "name": name,
+            "share_files": share_files or None,
             **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
         source = ModelSource(improved_model, model_uri, run_id, artifact_path, how)
@@ -246,6 +255,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
         metrics: Mapping[str, Any] | None = None,
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
+        share_files: bool = False,
         input_example: Any = None,
         signature: Any = None,
         flavor: str | None = None,
@@ -287,6 +297,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             **validate_metrics({"baseline_value": baseline_value}, "given"),
             "additional_tags": to_json_data(additional_tags, "additional_tags"),
             "model_type": model_type,
+            "share_files": share_files or None,
             **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
         source = ModelSource(model, model_uri, run_id, artifact_path, how)
@@ -345,6 +356,7 @@ class ModelRegistry(GatewayCalls, PlatformNames):
                 mlflow.log_metrics(metrics)
             try:
                 body["model_uri"] = logged.model_uri
+                body["files"] = file_list(logged.files)
                 return self.api.register(kind, body, idempotency_key)
             except HokusaiError:
                 log.warning(

@@ -11,7 +11,9 @@ from typing import Any, Mapping
 
 from hokusai.errors import FlavorWarning, InputError
 from hokusai.flavors.detect import flavor_of
+from hokusai.flavors.uploads import hashed_uploads
 from hokusai.flavors.wrap import python_model
+from hokusai.verify.model_files import ModelFile
 
 # The file format, for flavours that offer several. Since version 3.14 MLflow's defaults accept
 # fewer models: skops refuses a random forest until each of its types is named as trusted, and
@@ -34,11 +36,13 @@ class Logged:
         model_uri: MLflow's URI of the model.
         run_id: The run it was logged to.
         flavor: The flavour it was logged with.
+        files: Its files as they were before they went up, if they could be hashed then.
     """
 
     model_uri: str
     run_id: str
     flavor: str
+    files: tuple[ModelFile, ...] | None = None
 
 
 def log_model(
@@ -82,11 +86,13 @@ def log_model(
     # MLflow 3 calls the path `name`, and warns about the old parameter.
     path_parameter = "name" if "name" in parameters else "artifact_path"
     arguments[path_parameter] = artifact_path or _free_path(run_id)
-    if name == "pyfunc":
-        info = log_function(python_model=python_model(model), **arguments)
-    else:
-        info = log_function(model, **arguments)
-    return Logged(str(info.model_uri), run_id, name)
+    with hashed_uploads() as uploads:
+        if name == "pyfunc":
+            info = log_function(python_model=python_model(model), **arguments)
+        else:
+            info = log_function(model, **arguments)
+    files = tuple(uploads[0]) if len(uploads) == 1 else None
+    return Logged(str(info.model_uri), run_id, name, files)
 
 
 def _log_function(flavor: str) -> Any:

@@ -9,6 +9,7 @@ from hokusai.errors import DocumentError, InputError
 from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
 from hokusai.verify.checks import Verification
 from hokusai.verify.log_export import LogExport
+from hokusai.verify.model_files import hash_directory, parse_files
 from hokusai.verify.report import Report
 from hokusai.verify.strict_json import MAX_BYTES, checked_copy, parse
 from hokusai.verify.trust import Trust
@@ -25,6 +26,8 @@ def verify(
     consistency: Mapping[str, Any] | None = None,
     log: LogExport | None = None,
     bundle: str | bytes | Mapping[str, Any] | None = None,
+    model: str | os.PathLike[str] | None = None,
+    files: str | bytes | Mapping[str, Any] | None = None,
 ) -> Report:
     """Verify an attestation.
 
@@ -39,6 +42,9 @@ def verify(
             that checkpoint has another size than the attestation's.
         log: A copy of the log, which shows whether the attestation was revoked.
         bundle: The response of `/api/attestations/{hash}/bundle`, as JSON text or parsed.
+        model: A directory with the files of the attested model, to compare with the attestation.
+        files: The list of the model's files as `hokusai models download` writes it, which tells
+            which files of the directory differ, and whether they have their names.
 
     Returns:
         The report. Whatever is wrong with the attestation itself is in the report.
@@ -46,7 +52,8 @@ def verify(
     Raises:
         DocumentError: The attestation is not a JSON object, is too large or too deep, or one of
             the other documents is not what it should be.
-        InputError: An address or a key is not valid, or a consistency proof has no checkpoint.
+        InputError: An address or a key is not valid, a consistency proof has no checkpoint, or a
+            list of files has no directory.
     """
     document = _parsed(attestation, "An attestation")
     if "dsseEnvelope" in document:
@@ -64,7 +71,11 @@ def verify(
             raise InputError("A consistency proof requires a checkpoint to begin or end at.")
     saved = None if checkpoint is None else _parse_saved(checkpoint, trust)
     stated = None if bundle is None else _parsed(bundle, "A bundle")
-    return Verification(document, trust, saved, consistency, log, stated).report()
+    if files is not None and model is None:
+        raise InputError("A list of files requires the directory to compare with it.")
+    found = None if model is None else hash_directory(model)
+    listed = None if files is None else parse_files(_parsed(files, "A list of files"))
+    return Verification(document, trust, saved, consistency, log, stated, found, listed).report()
 
 
 def verify_file(path: str | os.PathLike[str], **trusted: Any) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Mapping, Sequence
 
 from hokusai.errors import DocumentError
 from hokusai.verify import eas, eip712, merkle
@@ -22,6 +22,7 @@ from hokusai.verify.json_fields import (
     text_at,
 )
 from hokusai.verify.log_export import LogExport
+from hokusai.verify.model_files import ModelFile, differences, oms_root
 from hokusai.verify.report import Check, Report, Result
 from hokusai.verify.strict_json import canonical_json, equal_json, parse
 from hokusai.verify.trust import Trust
@@ -49,6 +50,8 @@ class Verification:
         consistency: Mapping[str, Any] | None,
         export: LogExport | None,
         bundle: Mapping[str, Any] | None = None,
+        model: Sequence[ModelFile] | None = None,
+        listed: Sequence[ModelFile] | None = None,
     ) -> None:
         """Take what `hokusai.verify.verify` was called with, parsed.
 
@@ -59,6 +62,8 @@ class Verification:
             consistency: The proof between that checkpoint and the attestation's.
             export: The caller's copy of the log.
             bundle: The caller's bundle of the attestation.
+            model: The files of the caller's copy of the model.
+            listed: The files of the model as the gateway listed them.
         """
         self._document = document
         self._trust = trust
@@ -66,6 +71,8 @@ class Verification:
         self._consistency = consistency
         self._export = export
         self._bundle = bundle
+        self._model = model
+        self._listed = listed
         # What the hashed bytes say, once their hash has been checked.
         self._data: dict[str, Any] | None = None
         # Who signed, once the signature has been checked.
@@ -87,6 +94,9 @@ class Verification:
         saved, export, bundle = self._saved, self._export, self._bundle
         if bundle is not None:
             checks.insert(4, self._check("bundle", lambda: self._check_bundle(bundle)))
+        model = self._model
+        if model is not None:
+            checks.append(self._check("model", lambda: self._check_model(model)))
         if saved is not None:
             checks.append(self._check("consistency", lambda: self._check_consistency(saved)))
         if export is not None:
@@ -198,6 +208,34 @@ class Verification:
         if self._signer is not None and signer != self._signer:
             raise CheckFailed(f"the envelope is signed by {signer}, the attestation by another key")
         return f"an EAS off-chain attestation of the same hash, signed by {signer}"
+
+    def _check_model(self, files: Sequence[ModelFile]) -> str:
+        if self._data is None:
+            raise NotChecked("the hash does not hold, so the attested files are not known")
+        attested = self._data.get("files")
+        if not isinstance(attested, dict):
+            raise CheckFailed("the attestation names no files of the model")
+        root = text_at(attested, "sha256")
+        listed = self._listed
+        if listed is not None and oms_root(listed) != root:
+            raise CheckFailed("the list of files is not that of the attested model")
+        if oms_root(files) != root:
+            baseline = self._data.get("baseline")
+            other = baseline.get("files") if isinstance(baseline, dict) else None
+            if isinstance(other, dict) and other.get("sha256") == oms_root(files):
+                raise CheckFailed("these are the files of the baseline, not of the attested model")
+            named = differences(listed, files) if listed is not None else None
+            raise CheckFailed(
+                "these are not the files of the attested model"
+                + (f": {named}" if named else "; its list of files would tell which differ")
+            )
+        source = text_at(attested, "evidence")
+        if listed is None:
+            return f"the content of the files is that of the attested model ({source})"
+        named = differences(listed, files)
+        if named is not None:
+            raise CheckFailed(f"the files differ from those listed: {named}")
+        return f"all {len(files)} files are those of the attested model ({source})"
 
     def _check_bundle(self, bundle: Mapping[str, Any]) -> str:
         keys = self._trust.envelope_keys
