@@ -45,6 +45,9 @@ from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.minting.chain_registry import ChainRegistry
+from app.control_plane.minting.model_heads import ModelHeads
+from app.control_plane.minting.service import MintRequests
+from app.control_plane.minting.signers import Signers
 from app.control_plane.model_files import service as model_files
 from app.control_plane.model_files.limits import ReadingLimits
 from app.control_plane.model_files.places import Places
@@ -159,6 +162,15 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     benchmark_registry = BenchmarkRegistry(database, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources, RegisteredEvaluations(database))
+    model_heads = ModelHeads.from_settings(settings)
+    mint_requests = MintRequests(
+        database,
+        changes,
+        attestor,
+        Signers.from_settings(settings),
+        model_heads,
+        settings.evaluation_budget,
+    )
     places = Places(mlflow, workspaces, presence)
     file_reader = FileReader(
         ReadingQueue(database, settings.registration_lease),
@@ -199,6 +211,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(upstream.aclose)
             stack.push_async_callback(counter.close)
             stack.push_async_callback(chain_registry.close)
+            stack.push_async_callback(model_heads.close)
             stack.push_async_callback(contract_wallets.close)
             if settings.workers == 1:
                 stack.enter_context(
@@ -243,6 +256,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             AttestationIssuer: attestation_issuer,
             BenchmarkRegistry: benchmark_registry,
             ChainRegistry: chain_registry,
+            MintRequests: mint_requests,
             Registrations: registrations,
             Places: places,
             AttestationsByModel: newest_by_model,

@@ -31,6 +31,12 @@ def decode_address(result: bytes) -> str:
     return checksum_address(f"0x{result[12:_WORD].hex()}")
 
 
+def decode_bytes32(result: bytes) -> bytes:
+    """A returned bytes32. Raises ValueError where it is none."""
+    _number(result, 0)
+    return result[:_WORD]
+
+
 def decode_string(result: bytes) -> str:
     """A returned string. Raises ValueError where it is none, or not in UTF-8."""
     start = _number(result, 0)

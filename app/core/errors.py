@@ -135,6 +135,12 @@ class UnprocessableError(GatewayError):
     reason = "validation_failed"
 
 
+class UnknownSignerError(UnprocessableError):
+    """A signature on a mint request is by none of the attestors that HOKUSAI_MINT_SIGNERS names."""
+
+    reason = "signer_unknown"
+
+
 class ClaimDisagreesError(UnprocessableError):
     """A metric in the request differs from the value that MLflow has recorded."""
 
@@ -451,6 +457,33 @@ class SmallImprovementError(NotMintableError):
     """The improvement is less than one percentage point (DeltaOne)."""
 
     reason = "improvement_too_small"
+
+
+class MintEvidenceMissingError(NotMintableError):
+    """What the mint rests on is missing: witnessed files, or an evaluation on a benchmark.
+
+    `missing` lists what, and how each is obtained.
+    """
+
+    reason = "mint_evidence_missing"
+
+
+class NotAcceptedError(NotMintableError):
+    """The evaluation on the benchmark does not accept the improvement (`acceptance` says why)."""
+
+    reason = "improvement_not_accepted"
+
+
+class OtherHeadError(NotMintableError):
+    """The chain has other weights as the model's newest than those of the baseline."""
+
+    reason = "baseline_not_head"
+
+
+class IncompleteMintRequestError(NotMintableError):
+    """The mint request needs more signatures before it can be sent."""
+
+    reason = "mint_request_incomplete"
 
 
 # --- 429: too many requests ---

@@ -121,6 +121,12 @@ class Settings(BaseSettings):
     rpc_timeout: Seconds = 5
     # The contract of that chain that lists the models with their tokens.
     model_registry: str = "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
+    # Mint requests. The addresses of further attestors, besides the gateway's own, whose signatures
+    # are accepted, separated by commas; and how many signatures the contract asks for, in all.
+    mint_signers: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
+    mint_signatures: int = Field(default=1, ge=1, le=8)
+    # What an evaluation may cost, in millionths of a US dollar; 0: not known.
+    evaluation_budget: int = Field(default=0, ge=0, le=10**15)
     # The name in the log's checkpoints; one log keeps one name.
     log_origin: Annotated[
         str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
@@ -235,6 +241,7 @@ class Settings(BaseSettings):
         "cors_origins",
         "retired_peppers",
         "retired_attestors",
+        "mint_signers",
         "siwe_chain_ids",
         mode="before",
     )
@@ -270,7 +277,13 @@ class Settings(BaseSettings):
             raise ValueError("must have no user, password, query or fragment")
         return value.rstrip("/")
 
-    @field_validator("verifying_contract", "eas_contract", "model_registry", "retired_attestors")
+    @field_validator(
+        "verifying_contract",
+        "eas_contract",
+        "model_registry",
+        "retired_attestors",
+        "mint_signers",
+    )
     @classmethod
     def _addresses(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
         for address in (value,) if isinstance(value, str) else value:
@@ -347,6 +360,16 @@ class Settings(BaseSettings):
     def _metrics_have_their_own_port(self) -> Self:
         if self.metrics_port is not None and self.metrics_port == self.port:
             raise ValueError("HOKUSAI_METRICS_PORT must be another port than HOKUSAI_PORT")
+        return self
+
+    @model_validator(mode="after")
+    def _enough_signers(self) -> Self:
+        known = 1 + len({address.lower() for address in self.mint_signers})
+        if self.mint_signatures > known:
+            raise ValueError(
+                f"HOKUSAI_MINT_SIGNATURES is {self.mint_signatures}, and only {known} can sign: "
+                "the gateway and the addresses in HOKUSAI_MINT_SIGNERS"
+            )
         return self
 
     @property

@@ -16,6 +16,7 @@ from unittest import mock
 
 import httpx
 import pytest
+from eth_account import Account
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import ErrorCode
 from mlflow.store.model_registry.rest_store import RestStore as Registry
@@ -34,8 +35,9 @@ from app.core.request.principal import Scope
 from app.edge.documents import Documents
 from app.standalone.mlflow import ChildMLflow
 from tests.support.benchmarks import commit, counts, new_benchmark, register_improved
+from tests.support.ethereum_node import REGISTRY, VERIFIER, StandInNode, ethereum_node
 from tests.support.gateway import ALL_SCOPES, RunningGateway
-from tests.support.minting import TokenMarket, mint
+from tests.support.minting import TokenMarket, mint, sign_typed
 from tests.support.raw_http import RawConnection, RawResponse, request, send_raw
 from tests.support.redis import free_port
 from tests.support.responses import good
@@ -240,6 +242,57 @@ def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
         document = Trainer(http).improvement(before=0.5, after=0.501)
         answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
+    return met(answer)
+
+
+@case(errors.MintEvidenceMissingError)
+def _(gateways: Gateways) -> Met:
+    with TokenMarket(gateways.shared) as market:
+        without = market.attested(market.holder, benchmark_id=None, evaluation=None)
+        answer = mint(market.holder, without)
+    return met(answer)
+
+
+@case(errors.NotAcceptedError)
+def _(gateways: Gateways) -> Met:
+    few = {"successes": 85, "sample_size": 100}, {"successes": 88, "sample_size": 100}
+    evaluation = dict(zip(("baseline", "improved"), few, strict=True))
+    with TokenMarket(gateways.shared) as market:
+        answer = mint(market.holder, market.attested(market.holder, evaluation=evaluation))
+    return met(answer)
+
+
+@case(errors.UnknownSignerError)
+def _(gateways: Gateways) -> Met:
+    with TokenMarket(gateways.shared) as market:
+        request = good(mint(market.holder, market.attested(market.holder)))
+        answer = market.holder.client.post(
+            f"/api/mint-requests/{request['id']}/signatures",
+            json={"signature": sign_typed(Account.create(), request["typed_data"])},
+        )
+    return met(answer)
+
+
+@case(errors.IncompleteMintRequestError)
+def _(gateways: Gateways) -> Met:
+    gateway = gateways.start(mint_signers=(GIVER,), mint_signatures=2)
+    with TokenMarket(gateway) as market:
+        request = good(mint(market.holder, market.attested(market.holder)))
+        answer = market.holder.client.get(f"/api/mint-requests/{request['id']}/message")
+    return met(answer)
+
+
+@case(errors.OtherHeadError)
+def _(gateways: Gateways) -> Met:
+    with ethereum_node(StandInNode()) as node:
+        gateway = gateways.start(
+            rpc_url=SecretStr(node.url), verifying_contract=VERIFIER, model_registry=REGISTRY
+        )
+        with TokenMarket(gateway, bound=False) as market:
+            node.models[int(market.number)] = (GIVER, market.token_id)
+            node.genesis[int(market.number)] = "0x" + "12" * 32
+            good(market.bind())
+            answer = mint(market.holder, market.attested(market.holder))
     return met(answer)
 
 

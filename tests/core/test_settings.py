@@ -71,6 +71,7 @@ VALID = {
     "attestor_keystore": "/run/secrets/keystore",
     "attestor_keystore_password": "password",
     "retired_attestors": "0x" + "12" * 20,
+    "mint_signers": "0x" + "12" * 20,
     "chain": "mainnet",
     "metrics_port": "9100",
 }
@@ -331,6 +332,14 @@ def test_a_setting_that_contradicts_the_named_chain_is_refused(
 
 def test_an_unknown_chain_is_refused(monkeypatch: Patch) -> None:
     assert "must be mainnet" in refused(monkeypatch, "CHAIN", "ropsten")
+
+
+def test_as_many_signatures_are_required_as_there_are_signers(monkeypatch: Patch) -> None:
+    # One address in two casings is one signer, and the gateway itself is another.
+    signers = ",".join(("0x" + "ab" * 20, "0x" + "AB" * 20))
+    monkeypatch.setenv("HOKUSAI_MINT_SIGNERS", signers)
+    assert load(monkeypatch, MINT_SIGNATURES="2").mint_signatures == 2
+    assert "only 2 can sign" in refused(monkeypatch, "MINT_SIGNATURES", "3")
 
 
 def test_the_default_settings_have_no_risks() -> None:

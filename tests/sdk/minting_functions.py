@@ -27,3 +27,13 @@ def approve(token_id: str, model_id: str) -> int:
 def withdraw(approval_id: int) -> bool:
     """Withdraw an approval; whether the response says that it is withdrawn."""
     return ModelRegistry().withdraw_mint_approval(approval_id).withdrawn_at is not None
+
+
+def message() -> str:
+    """The digest of the newest mint request, of which the platform's message is complete."""
+    registry = ModelRegistry()
+    newest = next(registry.mint_requests(limit=1))
+    request = registry.fetch_mint_request(newest.id)
+    found = registry.mint_message(newest.id)
+    assert found.attester_signatures == request.signatures
+    return request.digest

@@ -23,7 +23,8 @@ def test_an_improvement_by_another_tenant_is_minted_once_the_holder_approves(
         approval = holder.call(minting_functions.approve, market.token_id, model_id)
         signed = other.call(minting_functions.mint, model_id)
         assert signed["chain_model_id"] == market.number
-        assert signed["draft"]
+        assert signed["complete"]
+        assert other.call(minting_functions.message) == signed["digest"]
         assert holder.call(minting_functions.withdraw, approval)
         assert other.call(minting_functions.mint, model_id) == {"reason": "approval_missing"}
 

@@ -1,4 +1,4 @@
-"""An Ethereum node under test: JSON-RPC over HTTP, with a ModelRegistry contract and its tokens."""
+"""An Ethereum node under test: JSON-RPC over HTTP, with Hokusai's contracts and their tokens."""
 
 import json
 import threading
@@ -11,6 +11,8 @@ from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 REGISTRY = "0x" + "a1" * 20
+VERIFIER = "0x" + "d5" * 20
+ZERO = "0x" + "00" * 32
 
 
 def _selector(signature: str) -> str:
@@ -23,7 +25,8 @@ class StandInNode:
     models: the token's address and symbol, by model number. inactive: those that are deactivated;
     None for a registry that deactivates none. answer: replaces the next responses;
     it gets the request's method, and returns status, headers and body, or None for the usual one.
-    requests: the methods of all requests.
+    requests: the methods of all requests. heads: of the DeltaVerifier, by model number; genesis: of
+    the ModelRegistry; each 0x and 64 digits.
     """
 
     def __init__(self, chain_id: int = 1) -> None:
@@ -32,7 +35,21 @@ class StandInNode:
         self.inactive: set[int] | None = set()
         self.answer: Callable[[str], tuple[int, dict[str, str], bytes] | None] = lambda _: None
         self.requests: list[str] = []
+        self.heads: dict[int, str] = {}
+        self.genesis: dict[int, str] = {}
         self.url = ""
+
+    def hold(self) -> tuple[threading.Event, threading.Event]:
+        """Hold calls of contracts back: set when the first one is held; to be set to release."""
+        held, release = threading.Event(), threading.Event()
+
+        def answer(method: str) -> None:
+            if method == "eth_call":
+                held.set()
+                release.wait(10)
+
+        self.answer = answer
+        return held, release
 
     def result(self, method: str, params: list[Any]) -> str:
         """The result of a method. Raises KeyError for a call that reverts."""
@@ -40,12 +57,16 @@ class StandInNode:
             return hex(self.chain_id)
         call = params[0]
         selector, argument = call["data"][:10], call["data"][10:]
+        if call["to"].lower() == VERIFIER and selector == _selector("currentModelHead(uint256)"):
+            return self.heads.get(int(argument, 16), ZERO)
         if call["to"].lower() == REGISTRY:
             number = int(argument or "0", 16)
             if selector == _selector("isRegistered(uint256)"):
                 return "0x" + encode(["bool"], [number in self.models]).hex()
             if selector == _selector("isModelActive(uint256)") and self.inactive is not None:
                 return "0x" + encode(["bool"], [number not in self.inactive]).hex()
+            if selector == _selector("weightGenesis(uint256)"):
+                return self.genesis.get(number, ZERO)
             if selector == _selector("getToken(uint256)"):
                 return "0x" + encode(["address"], [self.models[number][0]]).hex()
         if selector == _selector("symbol()"):

@@ -1,20 +1,34 @@
-"""A token on a gateway: its holder, the operator's acts, and improvements that could be minted."""
+"""A token on a gateway: its holder, the operator's acts, and improvements that can be minted."""
 
+import json
 import secrets
 from typing import Any, Self
 
 import httpx
+from eth_account import Account
+from eth_account.messages import encode_typed_data
+from eth_account.signers.local import LocalAccount
 
+from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
 from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.model_files import entry
 from tests.support.responses import good
+from tests.support.sql import sql
 from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
+
+# Rows of the holder's benchmark: so many that a difference of one point is significant.
+ROWS = 1_000_000
 
 
 class TokenMarket:
     """A token id with a tokenized model of its holder (accuracy 0.85), bound to a model number.
 
-    number: the model number, in decimal. model_id: of the tokenized model.
+    Every improvement has an evaluation on a benchmark of the holder, and the files of all models
+    are recorded as read (see `witness`), so that all that mints need is there.
+
+    number: the model number, in decimal. model_id: of the tokenized model. values: of the metric,
+    by model id.
     """
 
     def __init__(self, gateway: RunningGateway, metric: str = "accuracy", *, bound: bool = True):
@@ -23,7 +37,10 @@ class TokenMarket:
         self.holder = Training.of(gateway)
         self.metric = metric
         self.token_id = f"TOK-{secrets.token_hex(5).upper()}"
-        self.number = str(secrets.randbits(60))
+        self.number = str(secrets.randbits(60) + 1)
+        self.values: dict[str, float] = {}
+        self._higher: dict[str, bool | None] = {}
+        self._benchmarks: dict[tuple[bool | None, int | None], str] = {}
         self.model_id = self.tokenize(self.holder, 0.85)["model_id"]
         if bound:
             good(self.bind())
@@ -37,16 +54,18 @@ class TokenMarket:
 
     def tokenize(self, tenant: Training, value: float, **body: Any) -> dict[str, Any]:
         """A new run of a tenant, registered under the token id."""
-        return tenant.registered(
-            "tokenized",
-            **{
-                "model_uri": f"runs:/{tenant.run(**{self.metric: value})}/model",
-                "model_name": self.token_id,
-                "token_id": self.token_id,
-                "metric_name": self.metric,
-                "baseline_value": 0.5,
-                **body,
-            },
+        return self._recorded(
+            tenant.registered(
+                "tokenized",
+                **{
+                    "model_uri": f"runs:/{tenant.run(**{self.metric: value})}/model",
+                    "model_name": self.token_id,
+                    "token_id": self.token_id,
+                    "metric_name": self.metric,
+                    "baseline_value": 0.5,
+                    **body,
+                },
+            )
         )
 
     def bind(self, number: str | None = None, token_id: str | None = None) -> httpx.Response:
@@ -56,21 +75,73 @@ class TokenMarket:
         )
 
     def improve(self, tenant: Training, value: float = 0.88, **body: Any) -> dict[str, Any]:
-        """A registered improvement on the tokenized model."""
-        run_id = body.pop("run_id", None) or tenant.run(**{self.metric: value})
-        return tenant.registered(
-            "improved",
-            **{
-                "run_id": run_id,
-                "baseline_model_id": self.model_id,
-                "data_contribution": {
-                    "contributor": CONTRIBUTOR,
-                    "data_size": 5000,
-                    "data_hash": "ab" * 32,
-                },
-                **body,
+        """A registered improvement on the tokenized model, with its evaluation.
+
+        evaluation=None leaves that out.
+        """
+        run_id = body.get("run_id") or tenant.run(**{self.metric: value})
+        value = run_metrics(tenant, run_id)[self.metric]
+        registration = {
+            "run_id": run_id,
+            "baseline_model_id": self.model_id,
+            "data_contribution": {
+                "contributor": CONTRIBUTOR,
+                "data_size": 5000,
+                "data_hash": "ab" * 32,
             },
-        )
+            **self.evaluation(value, **body),
+            **body,
+        }
+        given = {name: value for name, value in registration.items() if value is not None}
+        return self._recorded(tenant.registered("improved", **given))
+
+    def evaluation(self, value: float, **body: Any) -> dict[str, Any]:
+        """The members of an improvement's registration that state its counts on the benchmark."""
+        baseline = body.get("baseline_model_id") or self.model_id
+        before = self.values.get(baseline)
+        if before is None:
+            return {}
+        return {
+            "benchmark_id": self.benchmark(self._higher[baseline]),
+            "evaluation": {"baseline": counts(before), "improved": counts(value)},
+        }
+
+    def benchmark(
+        self, higher_is_better: bool | None = None, min_examples: int | None = None
+    ) -> str:
+        """The id of the holder's benchmark of a direction; None: that of the metric's name.
+
+        min_examples: how many rows have to be evaluated; None: all of them.
+        """
+        kind = higher_is_better, min_examples
+        if kind not in self._benchmarks:
+            made = good(
+                self.holder.client.post(
+                    "/api/benchmarks",
+                    json={
+                        "name": f"benchmark of {self.token_id}",
+                        "dataset_hash": "cd" * 32,
+                        "dataset_version": "1",
+                        "rows": ROWS,
+                        "metric": self.metric,
+                        "higher_is_better": higher_is_better,
+                        "min_examples": min_examples,
+                        "label_commitment": f"{secrets.randbits(250) + 1:064x}",
+                    },
+                ),
+                201,
+            )
+            self._benchmarks[kind] = made["benchmark_id"]
+        return self._benchmarks[kind]
+
+    def _recorded(self, model: dict[str, Any]) -> dict[str, Any]:
+        if self.metric in model["metrics"]:
+            self.values[model["model_id"]] = model["metrics"][self.metric]
+            is_known = model["directions"][self.metric] == "known"
+            higher = None if is_known else model["higher_is_better"][self.metric]
+            self._higher[model["model_id"]] = higher
+        witness(self.gateway, model)
+        return model
 
     def attested(self, tenant: Training, value: float = 0.88, **body: Any) -> dict[str, Any]:
         """The attestation of a new improvement."""
@@ -99,3 +170,59 @@ def mint(tenant: Training, attestation: dict[str, Any], **body: Any) -> httpx.Re
     return tenant.client.post(
         f"/api/attestations/{attestation['hash']}/mint-request", json=body or None
     )
+
+
+def counts(value: float) -> dict[str, int]:
+    """The counts of all rows of which a metric is this value."""
+    return {"successes": round(value * ROWS), "sample_size": ROWS}
+
+
+def run_metrics(tenant: Training, run_id: str) -> dict[str, float]:
+    """The metrics of a run in MLflow."""
+    found = tenant.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={run_id}")
+    return {one["key"]: one["value"] for one in found["run"]["data"]["metrics"]}
+
+
+def witness(gateway: RunningGateway, model: dict[str, Any], content: str | None = None) -> None:
+    """Record the files of a model as if the gateway had read them: one file of weights.
+
+    Reading takes a background task, and a second for each model; `tests/control_plane/model_files`
+    is about that. content: of the file; by default each run has its own.
+    """
+    file = entry("model.bin", (content or f"weights of {model['run_id']}").encode())
+    files = [ModelFile(**file)]
+    sql(
+        gateway,
+        "insert into model_files (model_id, read, oms_root, weights, count, total_bytes,"
+        " witnessed_at, failures, seconds) values (%s, %s, %s, %s, 1, %s, now(), 0, 0)"
+        " on conflict (model_id) do update set read = excluded.read, due_at = null,"
+        " oms_root = excluded.oms_root, weights = excluded.weights, count = excluded.count,"
+        " total_bytes = excluded.total_bytes, witnessed_at = excluded.witnessed_at",
+        model["model_id"],
+        json.dumps([file]),
+        oms_root(files),
+        weights_root(files),
+        file["size"],
+    )
+    sql(gateway, "update models set files = 'witnessed' where model_id = %s", model["model_id"])
+
+
+def sign_typed(account: LocalAccount, typed_data: dict[str, Any]) -> str:
+    """An account's signature of typed data, as eth_account makes it."""
+    signable = encode_typed_data(
+        domain_data=typed_data["domain"],
+        message_types=typed_data["types"],
+        message_data=typed_data["message"],
+    )
+    return f"0x{bytes(account.sign_message(signable).signature).hex()}"
+
+
+def signer_of(typed_data: dict[str, Any], signature: str) -> str:
+    """Who signed typed data, as eth_account recovers it."""
+    signable = encode_typed_data(
+        domain_data=typed_data["domain"],
+        message_types=typed_data["types"],
+        message_data=typed_data["message"],
+    )
+    found: str = Account.recover_message(signable, signature=signature)
+    return found

@@ -11,10 +11,13 @@ from app.access.identity.siwe import SIWEMessage
 
 
 class Wallet:
-    """A new Ethereum account. address: with EIP-55 checksum. tenant: the name of its tenant."""
+    """An Ethereum account. address: with EIP-55 checksum. tenant: the name of its tenant.
 
-    def __init__(self) -> None:
-        self._account = Account.create()
+    key: the private key, in hexadecimal; a new one by default.
+    """
+
+    def __init__(self, key: str | None = None) -> None:
+        self._account = Account.create() if key is None else Account.from_key(key)
         self.address: str = self._account.address
         self.tenant = self.address.lower()
         self.principal = f"wallet:{self.address}"

@@ -1,6 +1,7 @@
 """Approvals: the holder of a token lets improvements by other tenants be minted."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.dialects.postgresql import insert
@@ -126,13 +127,24 @@ async def list_approvals(
     return (await session.scalars(query)).all()
 
 
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The approvals that let an improvement be minted. ids: theirs.
+
+    is_of_model: whether the improvement itself is approved, with all that its registration says.
+    """
+
+    ids: list[int]
+    is_of_model: bool
+
+
 async def find_approvals(
     session: AsyncSession, token: Token, model_id: str, contributors: Collection[str]
-) -> list[int]:
-    """The ids of the approvals by a token's holder that let an improvement be minted.
+) -> Approvals | None:
+    """The approvals by a token's holder that let an improvement be minted.
 
     One of the improvement itself, or one of each contributor: an approved contributor does not let
-    others share in the mint. Empty where they do not suffice.
+    others share in the mint. None where they do not suffice.
     """
     assert token.tenant is not None
     in_force = _in_force(token.symbol, token.tenant)
@@ -140,7 +152,7 @@ async def find_approvals(
         select(MintApproval.id).where(in_force, MintApproval.model_id == model_id)
     )
     if of_model is not None:
-        return [of_model]
+        return Approvals([of_model], is_of_model=True)
     ids = (
         await session.scalars(
             select(MintApproval.id)
@@ -148,7 +160,7 @@ async def find_approvals(
             .order_by(MintApproval.id)
         )
     ).all()
-    return list(ids) if len(ids) == len(contributors) else []
+    return Approvals(list(ids), is_of_model=False) if len(ids) == len(contributors) else None
 
 
 def _in_force(symbol: str, tenant: str) -> ColumnElement[bool]:

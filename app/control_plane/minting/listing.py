@@ -1,23 +1,20 @@
 """The list of mint requests, for those who requested them and for the holders of the tokens."""
 
-from sqlalchemy import bindparam, or_, select
+from typing import Any
+
+from sqlalchemy import Boolean, bindparam, or_, select
 from starlette.responses import Response
 
+from app.control_plane.minting.lookup import sees_all
 from app.control_plane.minting.models import MintRequest
 from app.control_plane.minting.schemas import MintRequestFilter, MintRequestSummary
+from app.control_plane.minting.signers import Signers
 from app.control_plane.registry.models import Token
 from app.core.request.principal import Principal
-from app.database.reads import Reads
+from app.database.reads import Reads, columns_of
 from app.rest.listing import Listing, by_number, read_page
 
-_COLUMNS = [
-    MintRequest.symbol.label("token_id"),
-    *(
-        getattr(MintRequest, name).label(name)
-        for name in MintRequestSummary.model_fields
-        if name != "token_id"
-    ),
-]
+_COLUMNS = columns_of(MintRequest, without=["typed_data"])
 _IS_OWN = MintRequest.tenant == bindparam("own")
 # Not IN, for which PostgreSQL might read all tokens.
 _HOLDER = select(Token.tenant).where(Token.symbol == MintRequest.symbol).scalar_subquery()
@@ -30,19 +27,21 @@ _OF_TOKEN = Listing(
     _COLUMNS,
     MintRequest.number,
     within=[MintRequest.symbol == bindparam("token")],
-    fits=[or_(_IS_OWN, bindparam("own") == _HOLDER)],
+    fits=[or_(_IS_OWN, bindparam("own") == _HOLDER, bindparam("sees_all", type_=Boolean()))],
 )
 
 
 async def list_mint_requests(
-    reads: Reads, filters: MintRequestFilter, principal: Principal
+    reads: Reads, filters: MintRequestFilter, principal: Principal, signers: Signers
 ) -> Response:
     """A page of the mint requests that a principal obtained, or of those for a token id."""
-    values = {} if filters.token is None else {"token": filters.token.upper()}
+    values: dict[str, Any] = {}
+    if filters.token is not None:
+        values = {"token": filters.token.upper(), "sees_all": sees_all(principal, signers)}
     return await read_page(
         reads,
         _OF_TOKEN if values else _OWN,
-        MintRequestSummary.model_validate,
+        lambda row: MintRequestSummary.of(row, signers.required),
         cursor=filters.cursor,
         limit=filters.limit,
         own=principal.tenant,

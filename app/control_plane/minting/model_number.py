@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 from app.core.text_pattern import TextPattern
 
 _END = 1 << 256
-_PATTERN = r"^(0|[1-9][0-9]{0,77})$"
+_PATTERN = r"^[1-9][0-9]{0,77}$"
 
 
 def _text(value: object) -> object:
@@ -25,14 +25,16 @@ def _in_256_bits(text: str) -> str:
 ModelNumber = Annotated[
     str,
     BeforeValidator(_text),
-    TextPattern(_PATTERN, "must be a whole number of 1 to 78 digits, without leading zeros"),
+    TextPattern(
+        _PATTERN, "must be a whole number of 1 to 78 digits, without leading zeros, and above 0"
+    ),
     AfterValidator(_in_256_bits),
     WithJsonSchema(
         {
             "anyOf": [
                 {"type": "string", "pattern": _PATTERN, "maxLength": 78},
                 # Not `maximum`: FastAPI writes it as a float, which 2^256 is exactly.
-                {"type": "integer", "minimum": 0, "exclusiveMaximum": _END},
+                {"type": "integer", "minimum": 1, "exclusiveMaximum": _END},
             ],
             "description": "The model's number on the chain, in decimal. As text, since JSON "
             "numbers of this size are rounded by many readers.",

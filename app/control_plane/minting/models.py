@@ -73,19 +73,22 @@ class MintApproval(Base):
 class MintRequest(Base):
     """The mint request of one improvement: the one that was signed last.
 
-    number: its position in lists.
-    idempotency_key: of the message; it follows from the improvement, so there is one row for each.
-    candidate_commitment, metric: of the message; one candidate is minted once for a metric, for one
-        model number and over one baseline.
+    number: its position in lists, and its id.
+    idempotency_key: of the message; the improvement keeps it, however often it is signed.
+    run_id, candidate_commitment, metric: of the message; one run, and one set of files, is minted
+        once for a metric, for one model number (`chain_model_id`) and over one baseline
+        (`baseline_commitment`).
     tenant, model_id: the improvement's owner and its id in the registry.
     attestation: the hash of the attestation that the message names.
     typed_data: the message, as the response shows it. digest: what was signed.
+    signatures: by ascending address, each with `signer` and `signature`.
     deadline: until when the contract accepts it; a new one is signed only after that.
     """
 
     __tablename__ = "mint_requests"
     __table_args__ = (
         UniqueConstraint("candidate_commitment", "metric"),
+        UniqueConstraint("run_id", "metric"),
         UniqueConstraint("number"),
         Index("mint_requests_by_tenant", "tenant", "number"),
         Index("mint_requests_by_symbol", "symbol", "number"),
@@ -93,6 +96,8 @@ class MintRequest(Base):
 
     number: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     idempotency_key: Mapped[str] = mapped_column(primary_key=True)
+    run_id: Mapped[str]
+    baseline_commitment: Mapped[str]
     candidate_commitment: Mapped[str]
     metric: Mapped[str]
     symbol: Mapped[str] = mapped_column(ForeignKey("tokens.symbol"))
@@ -102,8 +107,7 @@ class MintRequest(Base):
     attestation: Mapped[str] = mapped_column(ForeignKey("attestations.hash"))
     typed_data: Mapped[dict[str, Any]] = mapped_column(JSON)
     digest: Mapped[str]
-    signature: Mapped[str]
-    signer: Mapped[str]
+    signatures: Mapped[list[dict[str, str]]] = mapped_column(JSON)
     created_at: Mapped[datetime] = mapped_column(default=now)
     signed_at: Mapped[datetime]
     deadline: Mapped[datetime]

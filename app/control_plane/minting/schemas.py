@@ -1,17 +1,19 @@
 """Request and response schemas of the minting endpoints."""
 
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.access.tenants.schemas import TenantName
+from app.control_plane.attestations import eas
 from app.control_plane.contributors.shares import Address
 from app.control_plane.minting.model_number import ModelNumber
 from app.control_plane.minting.models import TokenBinding
 from app.control_plane.registry.fields import TokenId
 from app.control_plane.registry.models import Token
-from app.rest.fields import Label
+from app.core.text_pattern import TextPattern
+from app.rest.fields import Label, WholeNumber
 from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
@@ -119,7 +121,7 @@ class ApprovalFilter(PageRequest):
 
 
 class MintRequestBody(RequestModel):
-    """What the caller expects of the mint request."""
+    """What the caller expects of the mint request, and says besides."""
 
     model_config = ConfigDict(
         extra="forbid", json_schema_extra={"examples": [{"chain_model_id": "27"}]}
@@ -130,13 +132,35 @@ class MintRequestBody(RequestModel):
         description="The model number that the caller expects to be bound to the token; any other "
         "is refused.",
     )
+    actual_cost_usd_micro: Annotated[int, Field(ge=0, le=10**15), WholeNumber] | None = Field(
+        default=None,
+        description="What the evaluation cost, in millionths of a US dollar, as you state it: at "
+        "most what the operator allows. Default: what was stated for the improvement before, else "
+        "0, which means that it is not known.",
+        examples=[2_340_000],
+    )
+
+
+class SignatureRequest(RequestModel):
+    """The signature of a further attestor on a mint request."""
+
+    signature: Annotated[
+        str,
+        TextPattern(
+            r"^(0x)?[0-9A-Fa-f]{130}$", "must be 65 bytes in hexadecimal: 0x and 130 digits"
+        ),
+    ] = Field(
+        description="Of the EIP-712 message in `typed_data`: r, s and v, with a low s (EIP-2).",
+        examples=["0x" + "1f" * 64 + "1b"],
+    )
 
 
 class MintRequestSummary(BaseModel):
     """A mint request as lists show it: the one that was signed last for an improvement."""
 
-    model_config = ConfigDict(from_attributes=True, protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=())
 
+    id: int
     token_id: str = Field(description="The token, in upper case.")
     chain_model_id: str = Field(description="The model number that the message is for.")
     model_id: str = Field(description="The improved model.")
@@ -144,9 +168,16 @@ class MintRequestSummary(BaseModel):
     attestation: str = Field(description="The hash of the attestation that the message names.")
     metric: str
     digest: str = Field(description="What was signed: 0x and 64 hexadecimal digits.")
-    signer: str = Field(description="The address of the attestor that signed.")
+    signers: list[str] = Field(description="The addresses of the attestors that signed, ascending.")
+    required: int = Field(description="How many signatures it needs.")
+    complete: bool = Field(description="Whether it has as many.")
     signed_at: datetime
-    deadline: datetime = Field(description="Until when a contract accepts the signature.")
+    deadline: datetime = Field(description="Until when a contract accepts the signatures.")
+
+    @classmethod
+    def of(cls, row: Any, required: int) -> Self:
+        """The view of a row. required: how many signatures it needs."""
+        return cls.model_validate(_members(row, required))
 
 
 class MintRequestFilter(PageRequest):
@@ -154,35 +185,82 @@ class MintRequestFilter(PageRequest):
 
     token: Label | None = Field(
         default=None,
-        description="A token id, in any casing. Its holder sees those of all tenants; without it, "
-        "the list has those of the caller's own improvements.",
+        description="A token id, in any casing. Its holder sees those of all tenants, as the "
+        "further attestors and admins do; without it, the list has those of the caller's own "
+        "improvements.",
     )
 
 
-class MintRequestView(BaseModel):
+class MintRequestView(MintRequestSummary):
     """A MintRequest for the Hokusai contracts, unsigned (`typed_data`) and signed."""
 
-    model_config = ConfigDict(protected_namespaces=())
-
-    attestation: str = Field(description="The hash of the attestation that the message names.")
-    model_id: str = Field(description="The improved model.")
-    token_id: str = Field(description="The token, in upper case.")
-    chain_model_id: str = Field(description="The model number that is bound to the token.")
     delta_one: float = Field(
         description="The improvement on the primary metric in percentage points."
     )
-    draft: bool = Field(
-        description="Whether members of the message are placeholders, so that no contract should "
-        "be sent it yet."
-    )
-    placeholders: list[str] = Field(
-        description="The members of typed_data.message that hold a placeholder.",
-        examples=[["payload.totalSamples"]],
-    )
     typed_data: dict[str, Any] = Field(description="The request as EIP-712 typed data.")
-    digest: str = Field(description="What is signed: 0x and 64 hexadecimal digits.")
     signatures: list[str] = Field(description="One for each of `signers`, in the same order.")
-    signers: list[str] = Field(description="The addresses of the attestors that signed.")
-    signed_at: datetime
-    deadline: datetime = Field(description="Until when a contract accepts the signatures.")
     warnings: list[dict[str, str]]
+
+    @classmethod
+    def of(cls, row: Any, required: int) -> Self:
+        """The view of a row. required: how many signatures it needs."""
+        payload = row.typed_data["message"]["payload"]
+        points = payload["candidateScoreBps"] - payload["baselineScoreBps"]
+        warnings = []
+        if row.typed_data["domain"]["verifyingContract"] == eas.ZERO_ADDRESS:
+            warnings.append(
+                {
+                    "code": "no_verifying_contract",
+                    "message": "HOKUSAI_VERIFYING_CONTRACT is not set: no contract accepts this.",
+                }
+            )
+        return cls.model_validate(
+            _members(row, required)
+            | {
+                "delta_one": points / 100,
+                "typed_data": row.typed_data,
+                "signatures": [one["signature"] for one in row.signatures],
+                "warnings": warnings,
+            }
+        )
+
+
+def _members(row: Any, required: int) -> dict[str, Any]:
+    """The members of both views of a mint request."""
+    same = ("chain_model_id", "model_id", "tenant", "attestation", "metric", "digest")
+    return {
+        "id": row.number,
+        "token_id": row.symbol,
+        **{name: getattr(row, name) for name in (*same, "signed_at", "deadline")},
+        "signers": [one["signer"] for one in row.signatures],
+        "required": required,
+        "complete": len(row.signatures) >= required,
+    }
+
+
+class PlatformMessage(BaseModel):
+    """A mint request as the message that the Hokusai platform's minting service takes.
+
+    Scores and bounds are in basis points, costs in millionths of a US dollar.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    message_type: Literal["mint_request"]
+    schema_version: Literal["1.0"]
+    message_id: str = Field(description="A UUID; the same for the same mint request.")
+    timestamp: str
+    model_id: str = Field(description="The improved model.")
+    model_id_uint: str = Field(description="The model number on the chain, in decimal.")
+    eval_id: str = Field(description="The run of the improved model: `pipelineRunId`.")
+    benchmark_spec_id: str
+    dataset_hash: str
+    attestation_hash: str
+    idempotency_key: str
+    baseline_commitment: str
+    candidate_commitment: str
+    attester_signatures: list[str] = Field(description="By ascending address of the signer.")
+    total_samples: int = Field(alias="totalSamples")
+    deadline: int = Field(description="Seconds since 1970-01-01 UTC.")
+    evaluation: dict[str, Any]
+    contributors: list[dict[str, Any]]

@@ -1,4 +1,7 @@
-"""Hokusai's own API, one method per endpoint; it needs no MLflow."""
+"""Hokusai's own API, one method per endpoint; it needs no MLflow.
+
+Longer than most files here: one list of everything that the gateway can be asked.
+"""
 
 from __future__ import annotations
 
@@ -206,13 +209,50 @@ class GatewayAPI:
 
         Args:
             digest: The hash of an attestation of the improvement.
-            **parameters: Members of the request, such as the expected `chain_model_id`; those that
-                are None are left out.
+            **parameters: Members of the request, such as the expected `chain_model_id`, and
+                `actual_cost_usd_micro`; those that are None are left out.
         """
         body = {name: value for name, value in parameters.items() if value is not None}
         path = f"/attestations/{_segment(digest)}/mint-request"
         # The same improvement gets the same request, so that repeating it is safe.
         return MintRequest(self.client.request("POST", path, json=body, idempotent=True))
+
+    def mint_requests(
+        self, *, token: str | None = None, limit: int | None = None
+    ) -> Iterator[Result]:
+        """Iterate over mint requests, newest first: `GET /api/mint-requests`.
+
+        Each has `id`, with which `fetch_mint_request()` fetches all of it.
+
+        Args:
+            token: A token that the caller holds, or signs for; without it, the mint requests of the
+                caller's own improvements.
+            limit: The most mint requests to yield; all by default.
+        """
+        return map(Result, self.items("/mint-requests", {"token": token} if token else {}, limit))
+
+    def fetch_mint_request(self, mint_request_id: int) -> MintRequest:
+        """Fetch one mint request: `GET /api/mint-requests/{id}`."""
+        return MintRequest(self._get(f"/mint-requests/{_segment(str(mint_request_id))}"))
+
+    def mint_message(self, mint_request_id: int) -> Result:
+        """Fetch a complete mint request as the platform's message:
+        `GET /api/mint-requests/{id}/message`.
+        """
+        return Result(self._get(f"/mint-requests/{_segment(str(mint_request_id))}/message"))
+
+    def add_mint_signature(self, mint_request_id: int, signature: str) -> MintRequest:
+        """Add a further attestor's signature: `POST /api/mint-requests/{id}/signatures`.
+
+        Args:
+            mint_request_id: The `id` of the mint request.
+            signature: Of its `typed_data`: 65 bytes in hexadecimal.
+        """
+        path = f"/mint-requests/{_segment(str(mint_request_id))}/signatures"
+        # A signature that is there already changes nothing.
+        return MintRequest(
+            self.client.request("POST", path, json={"signature": signature}, idempotent=True)
+        )
 
     def approve_mint(
         self, token_id: str, *, model_id: str | None = None, contributor: str | None = None

@@ -196,6 +196,10 @@ _BY_REASON: dict[str, type[GatewayError]] = {
     "not_mintable": NotMintableError,
     "improvement_too_small": NotMintableError,
     "model_number_not_bound": NotMintableError,
+    "mint_evidence_missing": NotMintableError,
+    "improvement_not_accepted": NotMintableError,
+    "baseline_not_head": NotMintableError,
+    "mint_request_incomplete": NotMintableError,
     "claim_disagrees": ClaimDisagreesError,
     "idempotency_key_reused": IdempotencyKeyReusedError,
 }

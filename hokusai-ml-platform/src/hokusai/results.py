@@ -229,33 +229,39 @@ class MintRequest(Result):
     """The MintRequest message of the Hokusai contracts, for one improvement.
 
     Attributes:
+        id: Its number.
         attestation: The hash of the attestation that the message names.
         model_id: The improved model.
+        tenant: The owner of the improved model.
         token_id: The token, in upper case.
         chain_model_id: The model number on the chain that is bound to the token, as text.
+        metric: The metric that improved.
         delta_one: The improvement in percentage points.
-        draft: Whether members of the message are placeholders.
-        placeholders: Which ones.
         typed_data: The message as EIP-712 typed data.
         digest: The hash that was signed.
-        signatures: The attestors' signatures over it.
+        signatures: The attestors' signatures over it, by ascending address.
         signers: The address behind each signature.
+        required: How many signatures it needs.
+        complete: Whether it has as many.
         signed_at: When it was signed, in ISO 8601.
         deadline: Until when a contract accepts it, in ISO 8601.
         warnings: What the caller should check; each has `code` and `message`.
     """
 
+    id: int
     attestation: str
     model_id: str
+    tenant: str
     token_id: str
     chain_model_id: str
+    metric: str
     delta_one: float
-    draft: bool
-    placeholders: list[str]
     typed_data: dict[str, Any]
     digest: str
     signatures: list[str]
     signers: list[str]
+    required: int
+    complete: bool
     signed_at: str
     deadline: str
     warnings: list[dict[str, str]]

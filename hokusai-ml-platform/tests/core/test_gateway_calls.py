@@ -23,6 +23,8 @@ def registry(server: ScriptedServer) -> ModelRegistry:
         (lambda registry: registry.model("hkm_1"), "/api/models/hkm_1"),
         (lambda registry: registry.lineage("hkm_1"), "/api/models/hkm_1/lineage"),
         (lambda registry: registry.attestation("9f"), "/api/attestations/9f"),
+        (lambda registry: registry.fetch_mint_request(9), "/api/mint-requests/9"),
+        (lambda registry: registry.mint_message(9), "/api/mint-requests/9/message"),
         (lambda registry: registry.limits(), "/api/limits"),
         (lambda registry: registry.whoami(), "/api/auth/whoami"),
     ],
@@ -45,6 +47,7 @@ def test_a_call_returns_the_response(
         (lambda registry: registry.mint_request("9f"), "/api/attestations/9f/mint-request"),
         (lambda registry: registry.approve_mint("tok", model_id="m"), "/api/mint-approvals"),
         (lambda registry: registry.withdraw_mint_approval(7), "/api/mint-approvals/7/withdraw"),
+        (lambda registry: registry.add_mint_signature(9, "0x"), "/api/mint-requests/9/signatures"),
     ],
 )
 def test_a_change_returns_the_response(
@@ -66,6 +69,13 @@ def test_mint_approvals_iterates_over_pages(
 
     assert [approval.id for approval in registry.mint_approvals(token="tok")] == [7]
     assert server.requests[0].path == "/api/mint-approvals?token=tok"
+
+
+def test_mint_requests_iterates_over_pages(registry: ModelRegistry, server: ScriptedServer) -> None:
+    server.respond_with(Response(document={"items": [{"id": 9}], "next": None}))
+
+    assert [request.id for request in registry.mint_requests(token="tok")] == [9]
+    assert server.requests[0].path == "/api/mint-requests?token=tok"
 
 
 def test_models_iterates_over_pages(registry: ModelRegistry, server: ScriptedServer) -> None:

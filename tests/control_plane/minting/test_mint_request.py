@@ -1,17 +1,19 @@
 """Mint requests over HTTP: which attestations entitle to one, and what it contains."""
 
+from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import httpx
 import pytest
-from eth_account import Account
-from eth_account.messages import encode_typed_data
+from eth_utils.crypto import keccak
 
-from app.control_plane.minting.mint_request import require_mintable
+from app.control_plane.minting.eligibility import require_mintable
 from app.core.errors import NotMintableError
 from app.core.request.principal import Scope
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.minting import TokenMarket, attest, mint
+from tests.support.minting import ROWS, TokenMarket, attest, mint, signer_of
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.trainer import CONTRIBUTOR, Trainer
@@ -35,10 +37,18 @@ def test_it_contains_what_the_attestation_states(
     payload = typed["message"]["payload"]
     assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (8500, 8800)
     assert payload["pipelineRunId"] == attestation["data"]["run_id"]
-    assert payload["totalSamples"] == 5000
+    data = attestation["data"]
+    assert payload["totalSamples"] == data["evaluation"]["improved"]["sample_size"] == ROWS
+    assert payload["baselineCommitment"] == f"0x{data['baseline']['files']['sha256_merkle_v1']}"
+    assert payload["candidateCommitment"] == f"0x{data['files']['sha256_merkle_v1']}"
     anchors = payload["anchors"]
     assert anchors["attestationHash"] == f"0x{attestation['hash']}"
-    assert anchors["datasetHash"] == "0x" + "ab" * 32
+    assert anchors["datasetHash"] == "0x" + "cd" * 32
+    benchmark_id = data["evaluation"]["benchmark"]["benchmark_id"]
+    assert anchors["benchmarkSpecHash"] == f"0x{keccak(text=benchmark_id).hex()}"
+    key = sha256(f"{market.number}:{attestation['hash']}".encode()).hexdigest()
+    assert anchors["idempotencyKey"] == f"0x{key}"
+    assert anchors["metricFamily"] == "proportion"
     assert anchors["metricName"] == "accuracy"
     (contributor,) = typed["message"]["contributors"]
     assert contributor["walletAddress"].lower() == CONTRIBUTOR.lower()
@@ -52,26 +62,11 @@ def test_it_contains_what_the_attestation_states(
 
 def test_it_is_signed_by_the_attestor(market: TokenMarket, attestation: dict[str, Any]) -> None:
     found = good(mint(market.holder, attestation))
-    typed = found["typed_data"]
-    signable = encode_typed_data(
-        domain_data=typed["domain"], message_types=typed["types"], message_data=typed["message"]
-    )
     (signature,) = found["signatures"]
-    signer = Account.recover_message(signable, signature=signature)
+    signer = signer_of(found["typed_data"], signature)
     assert [signer] == found["signers"] == [attestation["signature"]["signer"]]
+    assert (found["required"], found["complete"]) == (1, True)
     assert [warning["code"] for warning in found["warnings"]] == ["no_verifying_contract"]
-
-
-def test_it_says_that_it_is_a_draft_and_which_members_are_placeholders(
-    market: TokenMarket, attestation: dict[str, Any]
-) -> None:
-    found = good(mint(market.holder, attestation))
-    assert found["draft"] is True
-    assert "payload.candidateCommitment" in found["placeholders"]
-    for place in found["placeholders"]:
-        member = found["typed_data"]["message"]
-        for name in place.split("."):
-            member = member[name]
 
 
 def test_it_is_requested_with_post(market: TokenMarket, attestation: dict[str, Any]) -> None:
@@ -262,6 +257,31 @@ def test_the_scope_attest_is_needed(
     with gateway.client(key) as client:
         path = f"/api/attestations/{attestation['hash']}/mint-request"
         refused(client.post(path), 403, "scope_missing")
+
+
+def test_what_the_evaluation_cost_is_what_the_caller_states_within_the_budget(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, market: TokenMarket
+) -> None:
+    budget: dict[str, Any] = {"evaluation_budget": 5_000_000}
+    with (
+        RunningGateway(new_database(), mlflow_server.url, **budget) as gateway,
+        TokenMarket(gateway) as rich,
+    ):
+        document = rich.attested(rich.holder)
+        above = mint(rich.holder, document, actual_cost_usd_micro=5_000_001)
+        assert "5000000" in refused(above, 422, "validation_failed")["message"]
+        found = good(mint(rich.holder, document, actual_cost_usd_micro=2_340_000))
+        payload = found["typed_data"]["message"]["payload"]
+        assert (payload["maxCostUsdMicro"], payload["actualCostUsdMicro"]) == (5_000_000, 2_340_000)
+        # It need not be stated again, and cannot be another while the message is in force.
+        assert good(mint(rich.holder, document)) == found
+        other = mint(rich.holder, document, actual_cost_usd_micro=1)
+        refused(other, 409, "not_mintable")
+    # Without a budget nothing is known of costs.
+    document = market.attested(market.holder)
+    refused(mint(market.holder, document, actual_cost_usd_micro=1), 422, "validation_failed")
+    payload = good(mint(market.holder, document))["typed_data"]["message"]["payload"]
+    assert (payload["maxCostUsdMicro"], payload["actualCostUsdMicro"]) == (0, 0)
 
 
 def test_nobody_else_can_request_it(

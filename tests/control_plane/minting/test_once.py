@@ -1,10 +1,11 @@
 """One improvement is minted once, whatever was attested, registered or requested how often."""
 
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Any
 
 from tests.support.gateway import RunningGateway
-from tests.support.minting import TokenMarket, attest, mint
+from tests.support.minting import TokenMarket, attest, mint, witness
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
@@ -80,6 +81,54 @@ def test_a_run_that_is_registered_twice_is_one_candidate(
     assert first["model_id"] in problem["message"]
 
 
+def test_one_run_is_minted_once_whatever_files_it_has_later(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    run_id = market.holder.run(accuracy=0.9)
+    first, second = (
+        market.improve(market.holder, run_id=run_id, name=name) for name in ("one", "two")
+    )
+    good(mint(market.holder, attest(market.holder, first["model_id"])))
+    witness(gateway, second, content="other weights, uploaded since")
+    expire(gateway, first["model_id"])
+    problem = refused(
+        mint(market.holder, attest(market.holder, second["model_id"])), 409, "not_mintable"
+    )
+    assert first["model_id"] in problem["message"]
+
+
+def test_the_same_files_of_another_run_are_minted_once(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    first, copied = (market.improve(market.holder, 0.9, name=name) for name in ("one", "two"))
+    good(mint(market.holder, attest(market.holder, first["model_id"])))
+    witness(gateway, copied, content=f"weights of {first['run_id']}")
+    problem = refused(
+        mint(market.holder, attest(market.holder, copied["model_id"])), 409, "not_mintable"
+    )
+    assert first["model_id"] in problem["message"]
+    # Nor where another row has the run, and another one the files.
+    other = market.improve(market.holder, 0.91)
+    good(mint(market.holder, attest(market.holder, other["model_id"])))
+    both = market.improve(market.holder, run_id=other["run_id"], name="three")
+    witness(gateway, both, content=f"weights of {first['run_id']}")
+    refused(mint(market.holder, attest(market.holder, both["model_id"])), 409, "not_mintable")
+
+
+def test_the_attestation_that_was_named_first_is_named_again(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    """The idempotency key follows from it, as the platform's does."""
+    model_id = market.improve(market.holder)["model_id"]
+    first, second = (attest(market.holder, model_id) for _ in range(2))
+    good(mint(market.holder, first))
+    expire(gateway, model_id)
+    anchors = good(mint(market.holder, second))["typed_data"]["message"]["payload"]["anchors"]
+    assert anchors["attestationHash"] == f"0x{first['hash']}"
+    key = sha256(f"{market.number}:{first['hash']}".encode()).hexdigest()
+    assert anchors["idempotencyKey"] == f"0x{key}"
+
+
 def test_one_improvement_is_minted_for_one_model_number(gateway: RunningGateway) -> None:
     with TokenMarket(gateway) as market:
         document = market.attested(market.holder)
@@ -125,7 +174,12 @@ def test_a_request_that_names_a_revoked_attestation_is_not_given_out_again(
     problem = refused(mint(market.holder, right), 409, "not_mintable")
     assert wrong["hash"] in problem["message"]
     expire(gateway, model_id)
-    assert good(mint(market.holder, right))["attestation"] == right["hash"]
+    later = good(mint(market.holder, right))
+    assert later["attestation"] == right["hash"]
+    # The key stays, so that no contract accepts both.
+    anchors = later["typed_data"]["message"]["payload"]["anchors"]
+    key = sha256(f"{market.number}:{wrong['hash']}".encode()).hexdigest()
+    assert anchors["idempotencyKey"] == f"0x{key}"
 
 
 def test_a_wallets_message_is_spent_by_a_mint_request(

@@ -214,4 +214,4 @@ def test_the_document_states_the_bounds_of_a_model_number(gateway: RunningGatewa
         schemas = good(anyone.get("/openapi.json"))["components"]["schemas"]
     text, number = schemas["BindingRequest"]["properties"]["chain_model_id"]["anyOf"]
     assert text["maxLength"] == len(str((1 << 256) - 1))
-    assert (number["minimum"], number["exclusiveMaximum"]) == (0, 1 << 256)
+    assert (number["minimum"], number["exclusiveMaximum"]) == (1, 1 << 256)

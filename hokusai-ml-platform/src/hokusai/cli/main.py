@@ -20,7 +20,7 @@ from hokusai.cli.attest import attest
 from hokusai.cli.circuits import circuits
 from hokusai.cli.keys import keys
 from hokusai.cli.log import log
-from hokusai.cli.mint import mint_approvals, mint_request
+from hokusai.cli.mint import mint, mint_approvals, mint_request
 from hokusai.cli.models import models
 from hokusai.cli.output import sanitize
 from hokusai.cli.register import register
@@ -44,7 +44,7 @@ def cli() -> None:
 
 for _command in (
     *(login, logout, whoami, limits, keys, models, register, attest, verify, log),
-    *(mint_request, mint_approvals, circuits),
+    *(mint, mint_request, mint_approvals, circuits),
 ):
     cli.add_command(_command)
 

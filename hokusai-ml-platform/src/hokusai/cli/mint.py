@@ -1,13 +1,19 @@
-"""`hokusai mint-request` and `mint-approvals`: minting tokens for an improvement."""
+"""`hokusai mint`, `mint-request` and `mint-approvals`: minting tokens for an improvement."""
 
 from __future__ import annotations
 
+import os
 from typing import Any, Mapping
 
 import click
 
 from hokusai.cli.options import connect, json_option, url_option
 from hokusai.cli.output import write_json, write_record, write_table
+from hokusai.credentials import WALLET_VARIABLE
+from hokusai.errors import InputError
+from hokusai.results import MintRequest
+
+_request_id = click.argument("mint_request_id", metavar="ID", type=click.IntRange(min=1))
 
 
 @click.command("mint-request")
@@ -17,31 +23,159 @@ from hokusai.cli.output import write_json, write_record, write_table
     metavar="NUMBER",
     help="The model number that you expect to be bound to the token; any other is refused.",
 )
+@click.option(
+    "--cost",
+    metavar="MICRO_USD",
+    type=click.IntRange(min=0),
+    help="What the evaluation cost, in millionths of a US dollar.",
+)
 @url_option
 @json_option
 def mint_request(
-    attestation: str, chain_model_id: str | None, url: str | None, as_json: bool
+    attestation: str, chain_model_id: str | None, cost: int | None, url: str | None, as_json: bool
 ) -> None:
     """Have the mint of an attested improvement signed for the Hokusai contracts.
 
     The improvement has to be on a tokenized model: one of your own tenant, or one whose holder has
     approved it.
     """
-    signed = connect(url).mint_request(attestation, chain_model_id=chain_model_id)
+    signed = connect(url).mint_request(
+        attestation, chain_model_id=chain_model_id, actual_cost_usd_micro=cost
+    )
+    _show_request(signed, as_json)
+
+
+@click.group()
+def mint() -> None:
+    """Mint requests: obtain, list, sign and fetch them."""
+
+
+@mint.command("list")
+@click.option("--token", metavar="TOKEN_ID", help="All for this token id, which you hold.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 10_000),
+    default=50,
+    show_default=True,
+    help="The most mint requests to show.",
+)
+@url_option
+@json_option
+def list_requests(token: str | None, limit: int, url: str | None, as_json: bool) -> None:
+    """List the mint requests of your improvements, newest first."""
+    shown = list(connect(url).mint_requests(token=token, limit=limit))
+    if as_json:
+        write_json({"mint_requests": [dict(request) for request in shown]})
+        return
+    if not shown:
+        click.echo("No mint requests were found.", err=True)
+        return
+    write_table(
+        ["ID", "TOKEN", "MODEL", "METRIC", "SIGNATURES", "DEADLINE"],
+        (
+            [
+                request["id"],
+                request["token_id"],
+                request["model_id"],
+                request["metric"],
+                f"{len(request['signers'])} of {request['required']}",
+                request["deadline"],
+            ]
+            for request in shown
+        ),
+    )
+
+
+@mint.command("show")
+@_request_id
+@url_option
+@json_option
+def show(mint_request_id: int, url: str | None, as_json: bool) -> None:
+    """Show one mint request."""
+    _show_request(connect(url).fetch_mint_request(mint_request_id), as_json)
+
+
+@mint.command("typed-data")
+@_request_id
+@url_option
+def typed_data(mint_request_id: int, url: str | None) -> None:
+    """Write the EIP-712 message that a further attestor signs, as wallets take it.
+
+    For `eth_signTypedData_v4`, and for the tools of hardware wallets.
+    """
+    write_json(with_domain_type(connect(url).fetch_mint_request(mint_request_id)["typed_data"]))
+
+
+@mint.command("sign")
+@_request_id
+@click.option(
+    "--signature", metavar="HEX", help="A signature that was made elsewhere: 0x and 130 digits."
+)
+@url_option
+@json_option
+def sign(mint_request_id: int, signature: str | None, url: str | None, as_json: bool) -> None:
+    """Add the signature of a further attestor.
+
+    Without --signature, the wallet of HOKUSAI_PRIVATE_KEY signs here, after the message is checked
+    against its digest.
+    """
+    api = connect(url)
+    if signature is None:
+        signature = _sign_here(api.fetch_mint_request(mint_request_id))
+    _show_request(api.add_mint_signature(mint_request_id, signature), as_json)
+
+
+@mint.command("message")
+@_request_id
+@url_option
+def message(mint_request_id: int, url: str | None) -> None:
+    """Write a complete mint request as the message that the platform's minting service takes."""
+    write_json(dict(connect(url).mint_message(mint_request_id)))
+
+
+def with_domain_type(typed_data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return typed data with the type of its domain, which wallets need and libraries add."""
+    kinds = {"name": "string", "version": "string", "chainId": "uint256"}
+    kinds["verifyingContract"] = "address"
+    domain = [{"name": name, "type": kinds[name]} for name in typed_data["domain"]]
+    return {**typed_data, "types": {"EIP712Domain": domain, **typed_data["types"]}}
+
+
+def _sign_here(request: MintRequest) -> str:
+    from eth_account import Account
+    from eth_account.messages import encode_typed_data
+
+    key = os.environ.get(WALLET_VARIABLE, "").strip()
+    if not key:
+        raise click.UsageError(f"Pass --signature, or set {WALLET_VARIABLE}.")
+    try:
+        account = Account.from_key(key)
+    except Exception:  # its message may contain the key
+        raise click.UsageError(f"{WALLET_VARIABLE} is not a private key.") from None
+    signed = account.sign_message(
+        encode_typed_data(full_message=with_domain_type(request["typed_data"]))
+    )
+    if f"0x{bytes(signed.message_hash).hex()}" != request["digest"]:
+        raise InputError("The digest of the mint request is not that of its typed data.")
+    return f"0x{bytes(signed.signature).hex()}"
+
+
+def _show_request(signed: MintRequest, as_json: bool) -> None:
     if as_json:
         write_json(dict(signed))
         return
     write_record(
         {
+            "id": signed["id"],
             "token": signed["token_id"],
             "model number": signed["chain_model_id"],
             "model": signed["model_id"],
             "attestation": signed["attestation"],
             "improvement": f"{signed['delta_one']:g} percentage points",
             "digest": signed["digest"],
-            "signer": signed["signers"],
+            "signers": signed["signers"],
+            "signatures": f"{len(signed['signers'])} of {signed['required']}",
             "deadline": signed["deadline"],
-            "placeholders": signed["placeholders"] if signed["draft"] else None,
         }
     )
 
@@ -117,3 +251,7 @@ def withdraw(approval_id: int, url: str | None, as_json: bool) -> None:
 
 def _show(approval: Mapping[str, Any], as_json: bool) -> None:
     write_json(dict(approval)) if as_json else write_record(approval)
+
+
+mint.add_command(mint_request, "request")
+mint.add_command(mint_approvals, "approvals")

@@ -18,6 +18,7 @@ from hokusai.results import (
     ModelFiles,
     RateLimit,
     RegisteredModel,
+    Result,
 )
 
 
@@ -175,13 +176,55 @@ class GatewayCalls:
 
         Args:
             digest: The hash of an attestation of the improvement.
-            **parameters: Members of the request, such as the expected `chain_model_id`.
+            **parameters: Members of the request: the expected `chain_model_id`, and
+                `actual_cost_usd_micro`, what the evaluation cost.
 
         Raises:
             NotMintableError: No tokens can be minted for this attestation.
             PermissionDeniedError: Another tenant holds the token, and has not approved it.
         """
         return self.api.mint_request(digest, **parameters)
+
+    def mint_requests(
+        self, *, token: str | None = None, limit: int | None = None
+    ) -> Iterator[Result]:
+        """Iterate over mint requests, newest first; each page is fetched when it is reached.
+
+        Args:
+            token: A token that the caller holds, or signs for; without it, the mint requests of the
+                caller's own improvements.
+            limit: The most mint requests to yield; all by default.
+        """
+        return self.api.mint_requests(token=token, limit=limit)
+
+    def fetch_mint_request(self, mint_request_id: int) -> MintRequest:
+        """Fetch one mint request, with its typed data and signatures.
+
+        Raises:
+            NotFoundError: There is none with this id that the caller can see.
+        """
+        return self.api.fetch_mint_request(mint_request_id)
+
+    def mint_message(self, mint_request_id: int) -> Result:
+        """Fetch a complete mint request as the message that the platform's minting service takes.
+
+        Raises:
+            NotMintableError: It needs more signatures, or no contract accepts it any more.
+        """
+        return self.api.mint_message(mint_request_id)
+
+    def add_mint_signature(self, mint_request_id: int, signature: str) -> MintRequest:
+        """Add the signature of a further attestor to a mint request.
+
+        Args:
+            mint_request_id: The `id` of the mint request.
+            signature: Of its `typed_data` (EIP-712), made anywhere: 65 bytes in hexadecimal.
+
+        Raises:
+            ValidationError: It is by none of the attestors whose signatures are accepted.
+            NotMintableError: The mint is no longer agreed to, or its deadline has passed.
+        """
+        return self.api.add_mint_signature(mint_request_id, signature)
 
     def approve_mint(
         self, token_id: str, *, model_id: str | None = None, contributor: str | None = None

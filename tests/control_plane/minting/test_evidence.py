@@ -1,0 +1,133 @@
+"""What a mint rests on besides metrics: files that were read, and an evaluation on a benchmark."""
+
+from typing import Any
+
+import pytest
+
+from tests.support.gateway import RunningGateway
+from tests.support.minting import ROWS, TokenMarket, attest, counts, mint, witness
+from tests.support.responses import good, refused
+from tests.support.sql import sql
+from tests.support.training import Training
+
+
+def missing(market: TokenMarket, attestation: dict[str, Any]) -> dict[str, str]:
+    """What the refusal of a mint says is missing, and how it is obtained."""
+    problem = refused(mint(market.holder, attestation), 409, "mint_evidence_missing")
+    return {one["member"]: one["detail"] for one in problem["missing"]}
+
+
+def forget_files(gateway: RunningGateway, model_id: str) -> None:
+    sql(gateway, "update models set files = 'pending' where model_id = %s", model_id)
+
+
+def test_everything_that_is_missing_is_named_with_the_way_to_it(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    root = market.tokenize(market.holder, 0.85)
+    improved = market.improve(
+        market.holder, baseline_model_id=root["model_id"], benchmark_id=None, evaluation=None
+    )
+    for model in (root, improved):
+        forget_files(gateway, model["model_id"])
+    found = missing(market, attest(market.holder, improved["model_id"]))
+    assert list(found) == ["baseline.files", "files", "evaluation"]
+    assert f"/api/models/{root['model_id']}/files" in found["baseline.files"]
+    assert f"/api/models/{improved['model_id']}/files" in found["files"]
+    assert "/api/benchmarks" in found["evaluation"]
+
+    for model in (root, improved):
+        witness(gateway, model)
+    body: dict[str, Any] = {
+        "benchmark_id": market.benchmark(),
+        "evaluation": {"baseline": counts(0.85), "improved": counts(0.88)},
+    }
+    assert good(mint(market.holder, attest(market.holder, improved["model_id"], **body)))
+
+
+def test_files_that_are_only_claimed_mint_nothing(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    improved = market.improve(market.holder)
+    statement = "update models set files = 'claimed' where model_id = %s"
+    sql(gateway, statement, improved["model_id"])
+    found = missing(market, attest(market.holder, improved["model_id"]))
+    assert "claimed" in found["files"]
+
+
+def test_the_weights_of_the_baseline_are_no_improvement(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    root = market.tokenize(market.holder, 0.85)
+    improved = market.improve(market.holder, baseline_model_id=root["model_id"])
+    witness(gateway, improved, content=f"weights of {root['run_id']}")
+    problem = refused(
+        mint(market.holder, attest(market.holder, improved["model_id"])), 409, "not_mintable"
+    )
+    assert "the same model" in problem["message"]
+
+
+@pytest.mark.parametrize(
+    ("sample_size", "improved", "reason"),
+    [
+        # Fewer rows than the benchmark asks for.
+        (1000, 880, "insufficient_samples"),
+        # One and a half points, of which the noise of 1,000 rows leaves nothing.
+        (1000, 865, "not_statistically_significant"),
+    ],
+)
+def test_an_improvement_that_is_not_accepted_mints_nothing(
+    market: TokenMarket, sample_size: int, improved: int, reason: str
+) -> None:
+    small = reason == "not_statistically_significant"
+    body: dict[str, Any] = {
+        "benchmark_id": market.benchmark(min_examples=1000 if small else None),
+        "evaluation": {
+            "baseline": {"successes": 850, "sample_size": sample_size},
+            "improved": {"successes": improved, "sample_size": sample_size},
+        },
+    }
+    document = market.attested(market.holder, improved / sample_size, **body)
+    assert document["delta_one"] >= 1
+    problem = refused(mint(market.holder, document), 409, "improvement_not_accepted")
+    assert problem["acceptance"]["reason"] == reason
+    assert reason in problem["message"]
+
+
+def test_only_a_benchmark_of_the_tokens_holder_mints(
+    market: TokenMarket, improver: Training, gateway: RunningGateway
+) -> None:
+    """An improver must not choose the test set on which its model is better."""
+    giver = "0x" + "7d" * 20
+    with TokenMarket(gateway) as other:
+        own = other.benchmark()
+    document = market.attested(improver, benchmark_id=own, data_contribution={"contributor": giver})
+    good(market.approve(contributor=giver), 201)
+    problem = refused(mint(improver, document), 409, "not_mintable")
+    assert own in problem["message"]
+    # The holder approves the improvement with all that its registration says,
+    good(market.approve(model_id=document["data"]["model_id"]), 201)
+    good(mint(improver, document))
+    # and not what is said at the attestation.
+    model_id = market.improve(improver, 0.9)["model_id"]
+    good(market.approve(model_id=model_id), 201)
+    later: dict[str, Any] = {
+        "benchmark_id": own,
+        "evaluation": {"baseline": counts(0.85), "improved": counts(0.9)},
+    }
+    problem = refused(mint(improver, attest(improver, model_id, **later)), 409, "not_mintable")
+    assert own in problem["message"]
+    good(mint(improver, attest(improver, model_id)))
+
+
+def test_the_sample_size_is_that_of_the_candidate(market: TokenMarket) -> None:
+    half = ROWS // 2
+    body: dict[str, Any] = {
+        "benchmark_id": market.benchmark(min_examples=half),
+        "evaluation": {
+            "baseline": counts(0.85),
+            "improved": {"successes": half * 88 // 100, "sample_size": half},
+        },
+    }
+    found = good(mint(market.holder, market.attested(market.holder, **body)))
+    assert found["typed_data"]["message"]["payload"]["totalSamples"] == half
