@@ -10,6 +10,7 @@ from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.schemas import Hash
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import MAX_DOCUMENT
+from app.control_plane.envelopes import mlbom
 from app.control_plane.envelopes.attestation_bundle import find_statement
 from app.control_plane.envelopes.model_signature import find_witnessed, model_statement
 from app.control_plane.envelopes.sigstore_bundle import MEDIA_TYPE, signed_bundle
@@ -18,8 +19,9 @@ from app.core.app_state import state_of
 from app.core.request.context import context_of
 from app.database.engine import Database
 from app.edge.documents import Documents
-from app.rest.dependencies import Reading, Session
+from app.rest.dependencies import CurrentReads, Reading, Session
 from app.rest.fields import Label
+from app.rest.public_address import public_address
 
 models = APIRouter(prefix="/api/models", tags=["models"])
 attestations = APIRouter(prefix="/api/attestations", tags=["attestations"])
@@ -86,6 +88,26 @@ async def model_signature(
         model, files = await find_witnessed(session, model_id, caller)
     text = await sign(request, model_statement(model, files), attestor)
     return download(text, MEDIA_TYPE, "model.sig")
+
+
+@models.get(
+    "/{model_id}/mlbom.json",
+    response_class=Response,
+    responses=_described(mlbom.MEDIA_TYPE, "A bill of materials of CycloneDX 1.6.", "object"),
+)
+async def bill_of_materials(
+    request: Request, model_id: Label, caller: Reading, session: Session, reads: CurrentReads
+) -> Response:
+    """The bill of materials of a model (CycloneDX 1.6): files, metrics, data, attestations.
+
+    It repeats what the registry shows to the caller, and is not signed.
+    """
+    materials = await mlbom.find_materials(session, reads, model_id, caller)
+    documents, context = state_of(request)[Documents], context_of(request.scope)
+    text = await documents.work(
+        context, MAX_DOCUMENT, mlbom.ml_bom, materials, public_address(request)
+    )
+    return download(text, mlbom.MEDIA_TYPE, "mlbom.json")
 
 
 @well_known.get(

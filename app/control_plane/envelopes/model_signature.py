@@ -13,12 +13,14 @@ from app.control_plane.model_files.service import ModelFiles, find_files, requir
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.service import find_model
 from app.control_plane.registry.withdrawal import require_not_withdrawn
-from app.core.errors import FilesNotWitnessedError, NotFoundError
+from app.core.errors import FilesNotWitnessedError, FilesPendingError, NotFoundError
 from app.core.request.principal import Principal
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
 # What MLflow's client adds to the directory when it downloads a registered model.
 ADDED_BY_MLFLOW = "registered_model_meta"
+# After how many seconds to ask again for files that are still to be read.
+RETRY_SECONDS = 2
 
 
 async def find_witnessed(
@@ -27,7 +29,8 @@ async def find_witnessed(
     """A model, and its files as the gateway has read them.
 
     Raises NotFoundError for a model that the principal may not see, or that is none;
-    ModelWithdrawnError; FilesDifferError; and FilesNotWitnessedError.
+    ModelWithdrawnError; FilesDifferError; FilesPendingError, and FilesNotWitnessedError where they
+    never will be.
     """
     model = await find_model(session, model_id, principal)
     if model is None:
@@ -35,22 +38,19 @@ async def find_witnessed(
     require_not_withdrawn(model, "be signed")
     files = await find_files(session, model_id)
     require_same_files(model_id, files)
-    if files is None or files.state != "witnessed":
-        raise FilesNotWitnessedError(_missing(model_id, files))
-    return model, files
-
-
-def _missing(model_id: str, files: ModelFiles | None) -> str:
-    """Why the files of a model cannot be signed, and what helps."""
-    if files is not None and files.reason is not None:
-        return (
+    assert files is not None
+    if files.state != "witnessed":
+        if files.reason is None:
+            raise FilesPendingError(
+                f"The gateway is still to read the files of {model_id} in MLflow, and signs only "
+                "files that it has read. Try again in some seconds.",
+                retry_after=RETRY_SECONDS,
+            )
+        raise FilesNotWitnessedError(
             f"The gateway has not read the files of {model_id} in MLflow: {files.reason} It signs "
             "only files that it has read."
         )
-    return (
-        f"The gateway has not read the files of {model_id} in MLflow yet, and signs only files "
-        "that it has read. Try again in some seconds."
-    )
+    return model, files
 
 
 def model_statement(model: Model, files: ModelFiles) -> dict[str, Any]:

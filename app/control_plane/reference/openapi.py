@@ -58,6 +58,7 @@ OPERATION_IDS = {
     ("GET", "/.well-known/hokusai.pub"): "getEnvelopeKey",
     ("GET", "/api/attestations/{digest}/bundle"): "getAttestationBundle",
     ("GET", "/api/models/{model_id}/model.sig"): "getModelSignature",
+    ("GET", "/api/models/{model_id}/mlbom.json"): "getModelBillOfMaterials",
     ("GET", "/api/attestations/{digest}/bytes"): "getAttestationBytes",
 }
 _READING = {"show": "get", "read": "get"}

@@ -1,7 +1,7 @@
 """Signatures of models over HTTP: checked by the program `model_signing` of OpenSSF."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from app.control_plane.envelopes.model_signature import model_statement
 from app.control_plane.model_files.hashing import ModelFile, oms_root
 from app.control_plane.model_files.service import ModelFiles
 from app.control_plane.registry.models import Model
+from app.standalone.mlflow import ChildMLflow
 from tests.control_plane.envelopes.test_bundle import bundle_of, other_key
 from tests.support import envelopes
 from tests.support.gateway import RunningGateway
@@ -186,6 +187,21 @@ def test_files_that_cannot_be_read_are_not_signed(training: Training) -> None:
     reason = wait_for(training.client, model, "failed")["reason"]
     problem = refused(signature_of(training.client, model["model_id"]), 409, "files_not_witnessed")
     assert reason in problem["message"]
+
+
+def test_files_that_are_still_to_be_read_are_not_signed(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with (
+        RunningGateway(new_database(), mlflow_server.url, model_files_readers=0) as unread,
+        Training.of(unread) as training,
+    ):
+        for files in ({}, {"files": listed(FILES)}):
+            run_id = training.run(accuracy=0.5)
+            model = training.registered("baseline", run_id=run_id, model_type="c", **files)
+            response = signature_of(training.client, model["model_id"])
+            refused(response, 409, "files_pending")
+            assert int(response.headers["retry-after"]) > 0
 
 
 def test_a_file_of_the_name_that_mlflow_adds_is_signed_like_others() -> None:
