@@ -86,6 +86,7 @@ from app.telemetry.logs import configure_logs
 from app.telemetry.metrics import Metrics, serve_metrics
 from app.web import routes as web
 from app.web.error_pages import ErrorPages
+from app.web.rendering import compile_templates
 from app.web.static_files import StaticFiles
 
 # Pairs of method and path of the API that need no credential. Browsers of any origin may read them.
@@ -223,6 +224,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 reconciler.run(),
                 file_reader.run(),
                 state_metrics.run(),
+                compile_templates(),
             ):
                 stack.callback(asyncio.create_task(task).cancel)
             yield

@@ -1,5 +1,6 @@
 """Renders pages: Jinja2 templates in one frame, which escape all values."""
 
+import asyncio
 import gzip
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,12 @@ class Frame:
     def is_admin(self) -> bool:
         """Whether the pages of operators are open."""
         return self.principal is not None and Permission.ADMIN in self.principal.scopes
+
+
+async def compile_templates() -> None:
+    """Compile all templates, in a thread, so that the first visitor of a page does not wait."""
+    for name in _environment.list_templates():
+        await asyncio.to_thread(_environment.get_template, name)
 
 
 def _page_of_form(headers: Mapping[bytes, bytes]) -> str:

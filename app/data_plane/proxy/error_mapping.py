@@ -28,6 +28,9 @@ CODES = {
 STATEMENT = "[SQL:"
 # Characters of MLflow's message that are kept.
 MAX_MESSAGE = 4000
+# In MLflow's error for files whose address its server cannot resolve, before the address of its
+# database.
+UNRESOLVED = "When an mlflow-artifacts URI was supplied, the tracking URI must be"
 # In the error of PostgreSQL's driver for text that the database cannot store.
 NUL = "cannot contain NUL (0x00)"
 
@@ -48,8 +51,8 @@ def map_error(
     fault of MLflow or of what it needs: a full disk, a refusal of the gateway's own credential or
     Host header, a page of HTML, a 5xx without a message.
 
-    An InvalidParameterError stands for text with NUL, which MLflow reports as an internal error,
-    although the caller sent it.
+    What MLflow reports as an internal error although the caller caused it is the caller's: text with
+    NUL (InvalidParameterError), and files at a source that MLflow's server does not resolve.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
@@ -73,6 +76,14 @@ def map_error(
         )
     if status == 500 and NUL in message:
         return InvalidParameterError("Text in the request contains a NUL (\\u0000).")
+    if status == 500 and message.startswith(UNRESOLVED):
+        return MLflowRefusalError(
+            404,
+            "RESOURCE_DOES_NOT_EXIST",
+            "MLflow's server cannot find these files by their source. Only MLflow's client "
+            "resolves runs:/…: read them with it, or create the version with the URI of the run's "
+            "artifacts as its source, as mlflow.register_model does.",
+        )
     message = without_driver_error(status, message.partition(STATEMENT)[0].strip())[:MAX_MESSAGE]
     kept = [(name, value) for name, value in headers if name in KEPT_HEADERS]
     return MLflowRefusalError(status, code, message, headers=kept)

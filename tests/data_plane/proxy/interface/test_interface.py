@@ -324,3 +324,20 @@ def test_a_missing_artifact_is_not_a_fault(tenant: httpx.Client) -> None:
     query = {"run_id": run["run_id"], "path": "none.txt"}
     response = tenant.get("/api/mlflow/get-artifact", params=query)
     assert response.status_code == 404
+
+
+def test_a_version_whose_source_only_clients_resolve_is_not_a_fault(tenant: httpx.Client) -> None:
+    """MLflow would respond with 500, and name the host of its database."""
+    run = good(tenant.post(f"{V2}/runs/create", json={"experiment_id": "0"}))["run"]["info"]
+    name = "of a run"
+    good(tenant.post(f"{V2}/registered-models/create", json={"name": name}))
+    source = f"runs:/{run['run_id']}/model"
+    version = {"name": name, "source": source, "run_id": run["run_id"]}
+    good(tenant.post(f"{V2}/model-versions/create", json=version))
+    query = {"name": name, "version": "1", "path": "MLmodel"}
+    problem = refused(
+        tenant.get("/api/mlflow/model-versions/get-artifact", params=query), 404, "mlflow_refused"
+    )
+    assert problem["error_code"] == "RESOURCE_DOES_NOT_EXIST"
+    assert "mlflow.register_model" in problem["message"]
+    assert "postgresql" not in problem["message"]
