@@ -51,8 +51,8 @@ def map_error(
     fault of MLflow or of what it needs: a full disk, a refusal of the gateway's own credential or
     Host header, a page of HTML, a 5xx without a message.
 
-    What MLflow reports as an internal error although the caller caused it is the caller's: text with
-    NUL (InvalidParameterError), and files at a source that MLflow's server does not resolve.
+    What MLflow reports as an internal error although its caller caused it is the caller's: text
+    with NUL (InvalidParameterError), and files at a source that MLflow's server does not resolve.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
