@@ -87,6 +87,7 @@ from app.telemetry.metrics import Metrics, serve_metrics
 from app.web import routes as web
 from app.web.error_pages import ErrorPages
 from app.web.rendering import compile_templates
+from app.web.static_files import PREFIX as STATIC
 from app.web.static_files import StaticFiles
 
 # Pairs of method and path of the API that need no credential. Browsers of any origin may read them.
@@ -280,7 +281,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     app = StaticFiles(app)
     app = Preflight(app, cross_origin)
     app = rules = RequestRules(app, settings.trusted_proxies)
-    app = lifecycle = RequestLifecycle(app, metrics, settings.access_log, cross_origin)
+    app = lifecycle = RequestLifecycle(
+        app, metrics, settings.access_log, cross_origin, (*FILES, STATIC)
+    )
     fast_path = FastPath(lifecycle, rules, failures, identity, limit, proxy, upstream)
     unread_responses = HeldMemory(total=MAX_UNREAD, per_address=MAX_UNREAD_OF_ADDRESS)
     held = {"documents": documents.held, "responses": unread_responses}

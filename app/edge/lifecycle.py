@@ -40,6 +40,8 @@ TOO_MANY_REQUESTS = 429
 # limit counts, such as a probe, for which a timeout of a second is common.
 MAX_REFUSAL_DELAY = 2.0
 MAX_PROBE_DELAY = 0.5
+# People at one address whose browsers may load a page at once without delay.
+PEOPLE = 10
 
 # On a response to a credential: no cache may store it, since another caller could get it from there
 # (RFC 9111, section 5.2.2.5).
@@ -71,7 +73,9 @@ class RequestLifecycle:
         metrics: Metrics,
         access_log: AccessLog,
         cross_origin: CrossOrigin,
+        files: tuple[str, ...] = (),
     ) -> None:
+        """files: the beginnings of the paths of public files."""
         self.app = app
         self.metrics = metrics
         self.access_log = access_log
@@ -83,6 +87,9 @@ class RequestLifecycle:
         self._logged = LoggedClients()
         self.refusals = ResponsePace(MAX_REFUSAL_DELAY)
         self.uncounted = ResponsePace(MAX_PROBE_DELAY)
+        # A page of MLflow's interface loads some sixty.
+        self.files = ResponsePace(MAX_PROBE_DELAY, people=PEOPLE)
+        self._file_paths = files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -203,14 +210,19 @@ class RequestLifecycle:
 
     async def _keep_pace(self, context: RequestContext, scope: Scope, status: int) -> None:
         """Delay a response of which a client may cause any number: see `ResponsePace`."""
-        if status == TOO_MANY_REQUESTS:
-            pace = self.refusals
-        elif context.quota is None:
-            pace = self.uncounted
-        else:
-            return
         # Where the head was refused, nothing but the connection's other end is known.
-        await pace.wait(client_network(context.client or (scope.get("client") or ("",))[0]))
+        client = client_network(context.client or (scope.get("client") or ("",))[0])
+        if status == TOO_MANY_REQUESTS:
+            await self.refusals.wait(client)
+        elif context.quota is not None:
+            return
+        elif status < 400 and scope["path"].startswith(self._file_paths):
+            await self.files.wait(client)
+        elif context.principal is not None:
+            # A session, at what comes with every page: not one for all people at an address.
+            await self.uncounted.wait(context.principal.id)
+        else:
+            await self.uncounted.wait(client)
 
     def _request_id(self, client_id: bytes | None) -> str:
         if client_id is not None and CLIENT_ID.fullmatch(client_id):

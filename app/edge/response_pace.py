@@ -19,11 +19,13 @@ MAX_ADDRESSES = 10_000
 class ResponsePace:
     """Delays responses so that a client address gets about `PER_SECOND` of them.
 
-    max_delay: seconds that a response is delayed at most.
+    max_delay: seconds that a response is delayed at most. people: how many times `BURST` are sent
+    without delay, where people behind one address share it.
     """
 
-    def __init__(self, max_delay: float) -> None:
+    def __init__(self, max_delay: float, *, people: int = 1) -> None:
         self.max_delay = max_delay
+        self._people = people
         # How many are delayed at present.
         self.waiting = 0
         # By address: when all of its responses so far would have been sent at that pace.
@@ -53,6 +55,6 @@ class ResponsePace:
             if len(self._due) >= MAX_ADDRESSES:
                 return 0
         due = max(self._due.get(address, now), now) + 1 / PER_SECOND
-        latest = now + BURST / PER_SECOND + self.max_delay
-        self._due[address] = min(due, latest)
-        return min(due - now - BURST / PER_SECOND, self.max_delay)
+        without_delay = self._people * BURST / PER_SECOND
+        self._due[address] = min(due, now + without_delay + self.max_delay)
+        return min(due - now - without_delay, self.max_delay)

@@ -7,15 +7,20 @@ from contextlib import ExitStack
 import pytest
 
 from app.edge import response_pace
-from app.edge.lifecycle import RequestLifecycle
+from app.edge.lifecycle import PEOPLE, RequestLifecycle
 from app.edge.response_pace import ResponsePace
 from app.web.error_pages import ErrorPages
+from app.web.static_files import static_path
 from tests.support.gateway import RunningGateway
 from tests.support.raw_http import RawConnection, request
+from tests.support.responses import good
+from tests.support.tab import Tab
 from tests.support.waiting import wait_until
 
 # Nothing listens there, and nothing here needs it.
 NO_MLFLOW = "http://127.0.0.1:1"
+# The gateway itself responds, to each page of MLflow's web interface.
+OWN_RESPONSE = "/api/mlflow/ajax-api/2.0/mlflow/users/current"
 LIMITS = "GET /api/limits HTTP/1.1"
 SEARCH = "POST /api/mlflow/api/2.0/mlflow/experiments/search HTTP/1.1"
 REQUESTS = {
@@ -92,3 +97,24 @@ async def test_few_addresses_are_remembered(monkeypatch: pytest.MonkeyPatch) -> 
     for number in range(10):
         await pace.wait(f"192.0.2.{number}")
         assert len(pace) <= 3
+
+
+def test_people_behind_one_address_load_pages_without_delay(paced: RunningGateway) -> None:
+    """Files have ten times the burst, and what comes with a page counts for each session."""
+    pages = paced.app.app
+    assert isinstance(pages, ErrorPages)
+    lifecycle = pages.app
+    assert isinstance(lifecycle, RequestLifecycle)
+    lifecycle.uncounted.max_delay = lifecycle.files.max_delay = 3600
+    own, file = OWN_RESPONSE, static_path("style.css")
+    before = lifecycle.uncounted.waiting
+    for _ in range(PEOPLE):
+        with Tab(paced) as tab:
+            tab.sign_in(paced.key())
+            for _ in range(response_pace.BURST):
+                good(tab.get(own))
+                assert tab.get(file).status_code == 200
+    assert lifecycle.uncounted.waiting == before
+    with RawConnection(paced) as connection:
+        connection.send(request(f"GET {file} HTTP/1.1"))
+        wait_until(lambda: lifecycle.files.waiting == 1)
