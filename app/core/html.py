@@ -1,6 +1,6 @@
 """What all HTML pages of the gateway share: their headers; and the frame of the API's references.
 
-The references have one style, no scripts, and load nothing. `app.web` renders all other pages.
+The references have one style, no scripts, and load nothing, so that they can be kept as text. `app.web` renders all other pages.
 """
 
 import base64
@@ -56,6 +56,7 @@ def render_page(title: str, *, skip_link: str, header: str, main: str) -> str:
 </head>
 <body>
 <a class="skip" href="#main">{escape(skip_link)}</a>
+<div class="top"><a href="/">Hokusai</a></div>
 <header>
 <h1>{title}</h1>
 {header.strip()}

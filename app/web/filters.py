@@ -64,7 +64,8 @@ def relative(time: datetime, at: datetime) -> str:
     if amount < 10:
         return "just now"
     for largest, unit, name in _UNITS:
-        number = int(amount / unit)
+        # What is to come is rounded: a session of seven days does not end in six.
+        number = int(amount / unit) if seconds > 0 else round(amount / unit)
         if number < largest:
             words = f"{number} {name}" + ("" if number == 1 else "s")
             return f"{words} ago" if seconds > 0 else f"in {words}"

@@ -27,6 +27,7 @@ def test_a_page_has_its_title_header_and_main_part() -> None:
     assert "<h1>A &amp; B</h1>\n<p>h</p>\n</header>" in page
     assert '<main id="main">\n<p>m</p>\n</main>' in page
     assert '<a class="skip" href="#main">Skip</a>' in page
+    assert '<a href="/">Hokusai</a>' in page
 
 
 def test_a_section_is_labelled_by_its_heading() -> None:

@@ -60,6 +60,9 @@ def test_a_change_of_fractions_is_in_percentage_points(
         (timedelta(days=2), "2 days ago"),
         (timedelta(days=40), "2026-10-19"),
         (timedelta(days=-3), "in 3 days"),
+        (timedelta(days=-7, seconds=1), "in 7 days"),
+        (timedelta(minutes=-30, seconds=1), "in 30 minutes"),
+        (timedelta(minutes=-59, seconds=-59), "in 1 hour"),
     ],
 )
 def test_a_time_is_written_as_it_is_spoken_of(ago: timedelta, text: str) -> None:
