@@ -1,6 +1,7 @@
 """What all HTML pages of the gateway share: their headers; and the frame of the API's references.
 
-The references have one style, no scripts, and load nothing, so that they can be kept as text. `app.web` renders all other pages.
+The references have one style, no scripts, and load nothing, so that they can be kept as text.
+`app.web` renders all other pages.
 """
 
 import base64
