@@ -49,11 +49,12 @@ _STATEMENTS = (
         CASE WHEN g <= 15 AND g > 10 THEN 'token-' || g - 11 END, '{}', '[]',
         now() - make_interval(secs => %(models)s - g)
     FROM generate_series(1, %(models)s) g""",
-    """INSERT INTO model_files (model_id, read, oms_root, count, total_bytes, witnessed_at,
+    """INSERT INTO model_files (model_id, tenant, read, oms_root, count, total_bytes, witnessed_at,
         failures, seconds)
-    SELECT 'hkm_1', jsonb_agg(jsonb_build_object('path', 'shards/' || lpad(g::text, 90, '0'),
-        'size', g, 'sha256', encode(sha256(g::text::bytea), 'hex')) ORDER BY g), '', 10000,
-        50005000, now(), 0, 0
+    SELECT 'hkm_1', 'tenant-1', jsonb_agg(jsonb_build_object(
+        'path', 'shards/' || lpad(g::text, 90, '0'), 'size', g,
+        'sha256', encode(sha256(g::text::bytea), 'hex')) ORDER BY g), '', 10000, 50005000, now(),
+        0, 0
     FROM generate_series(1, 10000) g""",
     """INSERT INTO contributors (address, first_at)
     SELECT '0x' || lpad(to_hex(g), 40, '0'), now() FROM generate_series(0, 9999) g

@@ -117,6 +117,17 @@ def badge(kind: str) -> Markup:
     return Markup('<span class="badge {}" title="{}">{}</span>').format(kind, BADGES[kind], kind)
 
 
+def size(amount: int) -> str:
+    """A number of bytes, in the unit in which it is short."""
+    if amount < 1000:
+        return count(amount, "byte")
+    value, units = amount / 1000, ["kB", "MB", "GB", "TB"]
+    while value >= 999.5 and len(units) > 1:
+        value /= 1000
+        units.pop(0)
+    return f"{value:,.0f} {units[0]}" if value >= 1000 else f"{value:.3g} {units[0]}"
+
+
 def count(amount: int, name: str, names: str | None = None) -> str:
     """An amount with the name of what it counts. names: the plural, unless it ends in s."""
     return f"{amount:,} {name if amount == 1 else names or f'{name}s'}"
@@ -130,4 +141,5 @@ FILTERS = {
     "number": number,
     "percent": percent,
     "short": short,
+    "size": size,
 }

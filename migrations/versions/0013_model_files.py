@@ -19,6 +19,7 @@ def upgrade() -> None:
     op.create_table(
         "model_files",
         sa.Column("model_id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("listed", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("read", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("oms_root", sa.String(), nullable=True),
@@ -37,7 +38,7 @@ def upgrade() -> None:
     op.create_index(
         "model_files_due",
         "model_files",
-        ["due_at"],
+        ["tenant", "due_at"],
         postgresql_where=sa.text("due_at IS NOT NULL"),
     )
 

@@ -5,7 +5,6 @@ See tests/support/mlflow_user.py. Each returns what its test in test_registry.py
 
 import json
 import os
-import time
 import warnings
 from typing import Any
 
@@ -342,11 +341,7 @@ def register_with_files() -> dict[str, Any]:
     own = registry.register_baseline(
         model_uri=model.model_uri, model_type="doubling", name="not.shared"
     )
-    for _ in range(600):
-        state = registry.model(model.model_id).files
-        if state != "claimed":
-            break
-        time.sleep(0.05)
+    state = registry.wait_for_files(model.model_id)
     attestation = registry.attest(model_id=model.model_id)
     return {
         "model_id": model.model_id,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.web.filters import change, count, ident, moment, number, percent, relative, short
+from app.web.filters import change, count, ident, moment, number, percent, relative, short, size
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -92,3 +92,20 @@ def test_what_others_wrote_is_escaped() -> None:
 def test_amounts_and_parts() -> None:
     assert [count(1, "entry", "entries"), count(2000, "model")] == ["1 entry", "2,000 models"]
     assert percent(0.625) == "62.5 %"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1 kB"),
+        (1234, "1.23 kB"),
+        (999_600, "1 MB"),
+        (2_500_000_000, "2.5 GB"),
+        (10**16, "10,000 TB"),
+    ],
+)
+def test_a_size_is_short(amount: int, text: str) -> None:
+    assert size(amount) == text

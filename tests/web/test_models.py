@@ -11,6 +11,7 @@ from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
+from tests.support.model_files import entry
 from tests.support.training import Training
 
 
@@ -220,6 +221,27 @@ def test_pages_of_models_need_the_scope_read(quiet: RunningGateway, lineage: Lin
             assert nobody.get(path).status_code == 401
             response = writer.get(path, headers={"Accept": "text/html"})
             assert (response.status_code, "scope_missing" in response.text) == (403, True)
+
+
+def test_a_model_shows_its_files_and_who_may_download_them(
+    acme: Training, other: httpx.Client
+) -> None:
+    path = "data/<b>&'.pkl"
+    files = [entry("MLmodel", b"x" * 1233), entry(path)]
+    model = acme.registered("baseline", run_id=acme.run(accuracy=0.5), model_type="c", files=files)
+    page = f"/models/{model['model_id']}"
+    own, theirs = text(acme.client, page), text(other, page)
+    for shown in (own, theirs):
+        assert "2 files, 1.23 kB" in words(shown)
+        assert "The registration lists them" in words(shown)
+        assert html.escape(path, quote=False) in shown.replace("&#39;", "'")
+        assert files[0]["sha256"] in shown
+    link = f"/api/models/{model['model_id']}/files/content?path="
+    assert own.count(link) == 2
+    assert link not in theirs
+    assert "does not share them" in words(theirs)
+    pending = acme.baseline(accuracy=0.5)
+    assert "has still to read the files" in words(text(other, f"/models/{pending['model_id']}"))
 
 
 def test_names_of_others_are_text(acme: Training) -> None:

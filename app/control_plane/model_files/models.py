@@ -13,6 +13,7 @@ from app.database.engine import Base
 class ModelFilesRecord(Base):
     """The files of a model. Whether they are known is `Model.files`.
 
+    tenant: the owner of the model.
     listed: as its registration lists them, each with `path`, `size` and `sha256`, sorted by path.
     read: as the gateway read them in MLflow, likewise; while it reads, those that it has read.
     oms_root, weights, count, total_bytes: of the files that were read, or else of those listed.
@@ -25,10 +26,11 @@ class ModelFilesRecord(Base):
 
     __tablename__ = "model_files"
     __table_args__ = (
-        Index("model_files_due", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index("model_files_due", "tenant", "due_at", postgresql_where=text("due_at IS NOT NULL")),
     )
 
     model_id: Mapped[str] = mapped_column(ForeignKey("models.model_id"), primary_key=True)
+    tenant: Mapped[str]
     listed: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     read: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     oms_root: Mapped[str | None]

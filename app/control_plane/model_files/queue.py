@@ -26,8 +26,8 @@ MAX_NAMED = 5
 
 # Models of a release that did not read files, and those that it registers during an upgrade.
 _ADD_MISSING = text(
-    "INSERT INTO model_files (model_id, due_at, failures, seconds) "
-    "SELECT model_id, now(), 0, 0 FROM models "
+    "INSERT INTO model_files (model_id, tenant, due_at, failures, seconds) "
+    "SELECT model_id, tenant, now(), 0, 0 FROM models "
     "WHERE NOT EXISTS (SELECT FROM model_files WHERE model_files.model_id = models.model_id) "
     "ON CONFLICT DO NOTHING"
 )
@@ -63,18 +63,27 @@ class ReadingQueue:
         async with self._database.transaction() as session:
             await session.execute(_ADD_MISSING)
 
-    async def take(self, without: Collection[str]) -> Reading | None:
-        """The model that has waited longest, leaving out some tenants; None if there is none."""
+    async def take(self, without: Collection[str], after: str) -> Reading | None:
+        """The next model to read; None if there is none.
+
+        Tenants take turns, so that many models of one do not keep the others waiting.
+
+        without: tenants to leave out. after: the tenant whose turn it was last.
+        """
+        is_due = (ModelFilesRecord.due_at <= now(), ModelFilesRecord.tenant.not_in(without))
         query = (
             select(ModelFilesRecord, Model)
             .join(Model, Model.model_id == ModelFilesRecord.model_id)
-            .where(ModelFilesRecord.due_at <= now(), Model.tenant.not_in(without))
-            .order_by(ModelFilesRecord.due_at)
+            .order_by(ModelFilesRecord.tenant, ModelFilesRecord.due_at)
             .limit(1)
             .with_for_update(skip_locked=True, of=ModelFilesRecord)
         )
         async with self._database.transaction() as session:
-            row = (await session.execute(query)).one_or_none()
+            later = query.where(*is_due, ModelFilesRecord.tenant > after)
+            row = (await session.execute(later)).one_or_none()
+            if row is None:
+                earlier = query.where(*is_due, ModelFilesRecord.tenant <= after)
+                row = (await session.execute(earlier)).one_or_none()
             if row is None:
                 return None
             record, model = row

@@ -50,6 +50,8 @@ class FileReader:
         self._work = asyncio.Event()
         # The tasks that read, and whose models.
         self._reading: dict[asyncio.Task[None], str] = {}
+        # The tenant whose turn it was last.
+        self._last = ""
 
     def wake(self) -> None:
         """Search at once: a model was registered."""
@@ -79,9 +81,10 @@ class FileReader:
             if add_missing:
                 await self._queue.add_missing()
             while len(self._reading) < self._readers:
-                reading = await self._queue.take(without=set(self._reading.values()))
+                reading = await self._queue.take(set(self._reading.values()), self._last)
                 if reading is None:
                     return
+                self._last = reading.model.tenant
                 task = asyncio.create_task(self._read(reading))
                 self._reading[task] = reading.model.tenant
                 task.add_done_callback(self._ended)

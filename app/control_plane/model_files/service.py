@@ -96,7 +96,7 @@ def require_same_files(model_id: str, files: ModelFiles | None) -> None:
 def begin(session: AsyncSession, plan: Plan) -> None:
     """Record the files that a registration lists, and that they are to be read in MLflow."""
     listed = plan.listed_files
-    record = ModelFilesRecord(model_id=plan.model_id, due_at=now())
+    record = ModelFilesRecord(model_id=plan.model_id, tenant=plan.tenant, due_at=now())
     if listed is not None:
         set_files(record, [ModelFile(**file.model_dump()) for file in listed])
         record.listed = [file.model_dump() for file in listed]

@@ -7,6 +7,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from app.control_plane.attestations.listing import newest_by_model, summaries_by_model
+from app.control_plane.model_files.listing import list_files
 from app.control_plane.registry.lineage import show_lineage
 from app.control_plane.registry.listing import load_models, show_model
 from app.control_plane.registry.schemas import (
@@ -34,6 +35,7 @@ router = APIRouter(prefix="/models", include_in_schema=False)
 # Attestations that are looked at for the badge of a model in a table, and shown on its page.
 FOR_BADGE = 5
 ON_PAGE = 20
+FILES_ON_PAGE = 20
 # Models of a lineage on the page of one model, and on its own page.
 IN_PART, IN_WHOLE = 40, 200
 MOST_COMPARED = 8
@@ -120,6 +122,7 @@ async def show(request: Request, model_id: Label, reader: Reading, reads: Curren
         row=row_of(model, attestations[model_id]),
         metrics=metrics_of(model),
         attestations=attestations[model_id],
+        files=await list_files(reads, model_id, reader, cursor=None, limit=FILES_ON_PAGE),
         is_own=model.tenant == reader.tenant,
         picture=picture(lineage.nodes, lineage.path, metric, IN_PART),
         lineage=lineage,

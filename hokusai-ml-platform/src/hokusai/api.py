@@ -103,6 +103,10 @@ class GatewayAPI:
             cursor = page["next"]
         return ModelFiles({**first, "items": items, "next": None})
 
+    def files_summary(self, model_id: str) -> ModelFiles:
+        """Fetch the same with one file of the list at most."""
+        return ModelFiles(self._get(f"/models/{_segment(model_id)}/files", {"limit": 1}))
+
     def download_file(
         self, model_id: str, path: str, receive: Callable[[Iterator[bytes]], None]
     ) -> None:

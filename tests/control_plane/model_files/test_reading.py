@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
 from app.control_plane.model_files import reader
@@ -19,8 +20,10 @@ from tests.support.model_files import (
     wait_for,
 )
 from tests.support.responses import good, refused
+from tests.support.sql import sql
 from tests.support.stalling_proxy import StallingProxy
 from tests.support.training import Training
+from tests.support.waiting import wait_until
 
 FILES = {
     "MLmodel": b"flavors: {}\n",
@@ -237,3 +240,68 @@ def test_a_private_models_files_are_those_of_no_model_to_others(
         refused(other.get(f"{path}/content", params={"path": "MLmodel"}), 404, "not_found")
     with reading.client() as anonymous:
         refused(anonymous.get(path), 401, "credentials_missing")
+
+
+def test_a_gateway_goes_on_where_another_one_has_stopped(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "INTERVAL", 0.1)
+    files = {name: name.encode() * 1000 for name in ("first", "second", "third")}
+    settings: dict[str, Any] = {"model_files_readers": 1, "registration_lease": 1.0}
+    url = new_database()
+    with (
+        StallingProxy(mlflow_server.url) as stalling,
+        RunningGateway(url, stalling.url, **settings) as stopping,
+        Training.of(stopping) as tenant,
+    ):
+        run = run_with(tenant, files)
+        stalling.stall("before", "path=model%2Fthird")
+        model = register(tenant, run)
+        assert stalling.held.wait(30)
+        # The lease is renewed, and what has been read is saved with it.
+        query = "SELECT jsonb_array_length(read) FROM model_files WHERE read IS NOT NULL"
+        wait_until(lambda: sql(stopping, query) == [(2,)])
+        key = tenant.client.headers["authorization"].removeprefix("Bearer ")
+    with (
+        StallingProxy(mlflow_server.url) as counting,
+        RunningGateway(url, counting.url, **settings) as second,
+        second.client(key) as client,
+    ):
+        assert wait_for(client, model, "witnessed")["items"] == listed(files)
+    read = [line for line in counting.lines if "/get-artifact" in line]
+    assert len(read) == 1
+    assert "third" in read[0]
+
+
+def test_tenants_take_turns(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    with RunningGateway(url, mlflow_server.url) as gateway:
+        tenants = [Training.of(gateway, f"{name}-{secrets.token_hex(4)}") for name in "abc"]
+        registered = {
+            register(tenant, run_with(tenant, {"f": b"%d" % number}))["model_id"]: tenant.tenant
+            for tenant, models in zip(tenants, (4, 1, 2), strict=True)
+            for number in range(models)
+        }
+        for tenant in tenants:
+            tenant.client.close()
+    monkeypatch.setattr(reader, "INTERVAL", 0.1)
+    with RunningGateway(url, mlflow_server.url, model_files_readers=1):
+        query = "SELECT model_id FROM model_files WHERE witnessed_at IS NOT NULL ORDER BY 1"
+        wait_until(lambda: len(sql(gateway, query)) == 7)
+    order = sql(gateway, "SELECT model_id FROM model_files ORDER BY witnessed_at")
+    assert "".join(registered[model_id][0] for (model_id,) in order) == "abcacaa"
+
+
+def test_a_file_that_breaks_off_does_not_look_complete(
+    training: Training, proxy: StallingProxy
+) -> None:
+    content = b"x" * 1_000_000
+    model = register(training, run_with(training, {"large": content}))
+    wait_for(training.client, model, "witnessed")
+    path = f"/api/models/{model['model_id']}/files/content?path=large"
+    proxy.stall("middle", "path=model%2Flarge")
+    with pytest.raises(httpx.RemoteProtocolError):
+        training.client.get(path)
+    assert training.client.get(path).content == content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import Any, Iterator, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
@@ -73,6 +74,27 @@ class GatewayCalls:
             PermissionDeniedError: The model belongs to another tenant.
         """
         return self.api.withdraw(model_id, reason)
+
+    def wait_for_files(self, model_id: str, seconds: float = 60.0) -> str:
+        """Wait until the gateway has read a model's files in MLflow.
+
+        Args:
+            model_id: Hokusai's id of the model.
+            seconds: How long to wait, at most.
+
+        Returns:
+            What is known of the files then: `witnessed`, `differs`, `failed`, or `claimed` if they
+            are more than the gateway reads. `pending` or `claimed` also if the time was too short.
+        """
+        end, pause = time.monotonic() + seconds, 0.1
+        while True:
+            files = self.api.files_summary(model_id)
+            # A reason says that nothing more will happen.
+            is_over = files.state not in ("pending", "claimed") or files.reason is not None
+            if is_over or time.monotonic() + pause > end:
+                return files.state
+            time.sleep(pause)
+            pause = min(2 * pause, 5.0)
 
     def download(self, model_id: str, directory: str | os.PathLike[str]) -> ModelFiles:
         """Download the files of a model, and compare each with the gateway's list.
