@@ -31,7 +31,16 @@ class TokenMarket:
     by model id.
     """
 
-    def __init__(self, gateway: RunningGateway, metric: str = "accuracy", *, bound: bool = True):
+    def __init__(
+        self,
+        gateway: RunningGateway,
+        metric: str = "accuracy",
+        *,
+        bound: bool = True,
+        witnessed: bool = True,
+    ) -> None:
+        """bound: whether to a model number. witnessed: whether files are recorded as read."""
+        self._witnesses = witnessed
         self.gateway = gateway
         self.admin = gateway.client(gateway.key(scopes=ALL_SCOPES))
         self.holder = Training.of(gateway)
@@ -140,7 +149,8 @@ class TokenMarket:
             is_known = model["directions"][self.metric] == "known"
             higher = None if is_known else model["higher_is_better"][self.metric]
             self._higher[model["model_id"]] = higher
-        witness(self.gateway, model)
+        if self._witnesses:
+            witness(self.gateway, model)
         return model
 
     def attested(self, tenant: Training, value: float = 0.88, **body: Any) -> dict[str, Any]:

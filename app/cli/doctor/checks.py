@@ -15,6 +15,7 @@ from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import CheckResult, Level, ok, problem, warning
 from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.control_plane.minting.chain_registry import ChainRegistry
+from app.control_plane.minting.model_heads import ModelHeads
 from app.core.errors import ChainUnavailableError, StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
@@ -165,17 +166,19 @@ async def _redis(url: SecretStr) -> CheckResult:
 
 
 async def _chain(settings: Settings) -> CheckResult:
-    registry = ChainRegistry.from_settings(settings)
+    registry, heads = ChainRegistry.from_settings(settings), ModelHeads.from_settings(settings)
     try:
         await registry.check_contract()
+        await heads.check_contracts()
     except ChainUnavailableError as error:
         return problem(
             "chain",
-            f"{error.message} Until then no model number is bound, and no wallet that is a "
-            "contract can sign in",
+            f"{error.message} Until then no model number is bound, no mint request signed, and no "
+            "wallet that is a contract can sign in",
         )
     finally:
         await registry.close()
+        await heads.close()
     return ok("chain", f"a node of chain {settings.chain_id} with the ModelRegistry")
 
 

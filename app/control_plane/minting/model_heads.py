@@ -4,6 +4,7 @@ from typing import Self
 
 from app.chain.abi import decode_bytes32, encode_call
 from app.chain.node import EthereumNode, RevertedError
+from app.control_plane.attestations import eas
 from app.core.errors import ChainUnavailableError, OtherHeadError
 from app.core.ethereum import checksum_address
 from app.core.settings import Settings
@@ -67,6 +68,16 @@ class ModelHeads:
             "last.",
             extra={"head": found, "baseline_commitment": baseline},
         )
+
+    async def check_contracts(self) -> None:
+        """Whether both contracts respond as Hokusai's would, if a DeltaVerifier is set.
+
+        Raises ChainUnavailableError where they do not. Without a node there is nothing to check.
+        """
+        if self._node is None or self._verifier == eas.ZERO_ADDRESS:
+            return
+        await self._read(self._node, self._verifier, "currentModelHead(uint256)", 0)
+        await self._read(self._node, self._registry, "weightGenesis(uint256)", 0)
 
     async def close(self) -> None:
         if self._node is not None:

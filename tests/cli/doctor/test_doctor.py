@@ -30,7 +30,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import SERVING, EmbeddedPostgreSQL
 from tests.cli.command_line import CommandLine
 from tests.faults.test_refused_writes import fill_disk
-from tests.support.ethereum_node import REGISTRY, StandInNode, ethereum_node
+from tests.support.ethereum_node import REGISTRY, VERIFIER, StandInNode, ethereum_node
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
 from tests.support.serve_process import PATIENCE, STANDALONE, run
@@ -491,6 +491,11 @@ def test_an_ethereum_node(healthy: Doctor) -> None:
         report = healthy.run(**given)
         assert report.code == 0, report.output
         assert report.lines["chain"] == ("ok", "a node of chain 1 with the ModelRegistry")
+        with_verifier = healthy.run(**given, verifying_contract=VERIFIER)
+        assert with_verifier.lines["chain"] == report.lines["chain"]
+        healthy.run(**given, verifying_contract="0x" + "b2" * 20).problem(
+            "chain", "HOKUSAI_VERIFYING_CONTRACT"
+        )
         healthy.run(**given, chain_id="5").problem("chain", "HOKUSAI_CHAIN_ID")
         healthy.run(**given | {"model_registry": "0x" + "b2" * 20}).problem(
             "chain", "HOKUSAI_MODEL_REGISTRY"

@@ -1,11 +1,15 @@
 """What a mint rests on besides metrics: files that were read, and an evaluation on a benchmark."""
 
+from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 
 import pytest
 
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.minting import ROWS, TokenMarket, attest, counts, mint, witness
+from tests.support.model_files import run_with, wait_for
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
@@ -131,3 +135,38 @@ def test_the_sample_size_is_that_of_the_candidate(market: TokenMarket) -> None:
     }
     found = good(mint(market.holder, market.attested(market.holder, **body)))
     assert found["typed_data"]["message"]["payload"]["totalSamples"] == half
+
+
+def trained(holder: Training, accuracy: float, weights: bytes) -> str:
+    """The id of a run with two files of weights, and what MLflow writes beside them."""
+    run_id = run_with(
+        holder, {"a.bin": weights, "b/c.bin": b"shared", "MLmodel": weights, "metadata/m": b"m"}
+    )
+    later = {"key": "accuracy", "value": accuracy, "timestamp": 2, "step": 1}
+    holder.mlflow("runs/log-batch", run_id=run_id, metrics=[later])
+    return run_id
+
+
+def test_the_commitments_are_those_of_the_files_that_the_gateway_reads(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    """Nothing is recorded by the test here: the gateway reads both models in MLflow."""
+    readers: dict[str, Any] = {"model_files_readers": 1}
+    with (
+        RunningGateway(new_database(), mlflow_server.url, **readers) as gateway,
+        TokenMarket(gateway, witnessed=False) as market,
+    ):
+        holder = market.holder
+        run = trained(holder, 0.85, b"before")
+        root = market.tokenize(holder, 0.85, model_uri=f"runs:/{run}/model")
+        improved = market.improve(
+            holder, run_id=trained(holder, 0.88, b"after"), baseline_model_id=root["model_id"]
+        )
+        for model in (root, improved):
+            wait_for(holder.client, model, "witnessed")
+        found = good(mint(holder, attest(holder, improved["model_id"])))
+    payload = found["typed_data"]["message"]["payload"]
+    shared = sha256(b"shared").digest()
+    for name, weights in (("baseline", b"before"), ("candidate", b"after")):
+        expected = sha256(sha256(weights).digest() + shared).hexdigest()
+        assert payload[f"{name}Commitment"] == f"0x{expected}"
