@@ -13,6 +13,7 @@ from hokusai.verify import LogExport, verify
 from playwright.sync_api import Page, expect
 
 from tests.control_plane.attestations.make_vectors import TAMPERED
+from tests.support import envelopes
 from tests.support.browser import (
     THEMES,
     WIDTHS,
@@ -238,6 +239,28 @@ def test_a_revocation_is_found_in_the_log_and_the_gateway_says_so_when_asked(
     expect(theirs.locator(".result")).to_have_text("not ok")
     assert "it was revoked at" in theirs.inner_text()
     assert page.get_by_role("columnheader", name="By the gateway").is_visible()
+
+
+def test_a_bundle_is_checked_with_the_keys_that_are_shown(
+    visitor: Visitor, client: httpx.Client, attestation: dict[str, Any], known: dict[str, Any]
+) -> None:
+    bundle = good(client.get(f"/api/attestations/{attestation['hash']}/bundle"))
+    page = visitor.page("/verify")
+    choose(page, attestation)
+    page.get_by_text("A bundle of it, for public tools").click()
+    for one, result in ((bundle, "holds"), (envelopes.changed(bundle), "fails")):
+        choose(page, one, into="bundle")
+        expect(page.locator("[data-check=bundle]")).to_have_attribute("data-result", result)
+        assert shown(page) == reported(attestation, known=known, bundle=one)
+    assert "Not ok: bundle." in verdict(page)
+    choose(page, bundle, into="bundle")
+    for text, result in (("", "unchecked"), (known["envelopes"]["key"] * 2, "holds")):
+        page.get_by_label("Keys of bundles").fill(text)
+        page.get_by_label("Attestors").focus()
+        expect(page.locator("[data-check=bundle]")).to_have_attribute("data-result", result)
+    page.get_by_label("Keys of bundles").fill("-----BEGIN KEY-----\nno key\n-----END KEY-----")
+    page.get_by_label("Attestors").focus()
+    expect(page.get_by_role("status")).to_contain_text("an envelope key is a public key in PEM")
 
 
 def test_an_open_page_checks_without_a_network(

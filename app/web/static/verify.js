@@ -10,12 +10,15 @@
     signature: "Signature",
     signer: "Signer",
     eas: "EAS envelope",
+    bundle: "Bundle",
     checkpoint: "Checkpoint",
     consistency: "Consistency",
     export: "Copy of the log",
     inclusion: "Entry in the log",
     revocation: "Revocation",
   };
+  // Each public key in a text of several.
+  const PEM = /-----BEGIN [^-]+-----[^-]+-----END [^-]+-----/g;
   const FRAGMENT = "#attestation=";
   const PAGE = 1000;
   // The log is read in pages of 1,000 entries. A larger one is better read by a program, to a file.
@@ -69,6 +72,7 @@
     #log;
     #checkpoint;
     #consistency;
+    #bundle;
     // What the gateway has responded about this document.
     #responses = null;
 
@@ -128,8 +132,14 @@
         this.#consistency = file && parsed(await bytesOf(file, MAX_BYTES), file.name);
         this.#check();
       });
+      this.#on("bundle", "change", async ({ target }) => {
+        const [file] = target.files;
+        this.#bundle = file && (await bytesOf(file, MAX_BYTES));
+        this.#check();
+      });
       this.#on("attestors", "change", () => this.#check());
       this.#on("keys", "change", () => this.#check());
+      this.#on("envelope-keys", "change", () => this.#check());
       this.#on("ask", "click", () => this.#ask().catch((error) => this.#complain(error)));
       this.#on("read-log", "click", ({ target }) => this.#readLog(target).catch((error) => this.#complain(error)));
       this.#on("link", "click", ({ target }) => this.#copyLink(target));
@@ -182,6 +192,8 @@
           // Without a checkpoint there is nothing that it could begin or end at.
           consistency: this.#checkpoint === undefined ? undefined : this.#consistency,
           log: this.#log,
+          bundle: this.#bundle,
+          envelopeKeys: this.#part("envelope-keys")?.value.match(PEM) ?? [],
         });
         this.#show(report);
         this.#part("compared").textContent = isOwn

@@ -73,9 +73,9 @@ def store_attestors(client: GatewayClient, replace: bool = False) -> str:
     stored = stored_attestors()
     if origin in stored and stored[origin] != fetched and not replace:
         return (
-            f"The gateway has other attestors now: {', '.join(fetched['signers'])}. Only those "
-            "stored before are trusted. If its operator announced the change, run `hokusai login "
-            "--replace-attestors`."
+            f"The gateway has other attestors or keys now: {', '.join(fetched['signers'])}. Only "
+            "those stored before are trusted. If its operator announced the change, run `hokusai "
+            "login --replace-attestors`."
         )
     stored[origin] = fetched
     path = attestors_path()
