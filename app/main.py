@@ -53,6 +53,9 @@ from app.control_plane.model_files.limits import ReadingLimits
 from app.control_plane.model_files.places import Places
 from app.control_plane.model_files.queue import ReadingQueue
 from app.control_plane.model_files.reader import FileReader
+from app.control_plane.proofs.checker import ProofChecker
+from app.control_plane.proofs.circuits import Circuits
+from app.control_plane.proofs.service import Proofs
 from app.control_plane.read_share import ReadShare
 from app.control_plane.registry.planner import Planner
 from app.control_plane.registry.presence import Presence
@@ -160,7 +163,9 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     evidence = EvidenceCollector(sources)
     register = partial(register_attestor, attestor=attestor, retired=settings.retired_attestors)
     log_signer = LogSigner(attestor.checkpoint_signer, register)
-    attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas)
+    circuits = Circuits(settings.proof_keys or settings.data_dir / "proof-keys")
+    proofs = Proofs(circuits, ProofChecker())
+    attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas, proofs)
     benchmark_registry = BenchmarkRegistry(database, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources, RegisteredEvaluations(database))
@@ -257,6 +262,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Attestor: attestor,
             LogSigner: log_signer,
             AttestationIssuer: attestation_issuer,
+            Circuits: circuits,
             BenchmarkRegistry: benchmark_registry,
             ChainRegistry: chain_registry,
             MintRequests: mint_requests,

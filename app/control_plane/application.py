@@ -21,6 +21,7 @@ from app.access.quotas import endpoints as quotas
 from app.access.tenants import endpoints as tenants
 from app.control_plane import health
 from app.control_plane.attestations import endpoints as attestations
+from app.control_plane.attestations import proof_endpoints
 from app.control_plane.benchmarks import endpoints as benchmarks
 from app.control_plane.contributors import endpoints as contributors
 from app.control_plane.envelopes import endpoints as envelopes
@@ -28,6 +29,7 @@ from app.control_plane.minting import approval_endpoints as mint_approvals
 from app.control_plane.minting import endpoints as minting
 from app.control_plane.minting import token_endpoints as tokens
 from app.control_plane.model_files import endpoints as model_files
+from app.control_plane.proofs import endpoints as proofs
 from app.control_plane.query_parameters import refuse_unknown
 from app.control_plane.reference import openapi
 from app.control_plane.reference.endpoints import ReferenceEndpoints
@@ -79,6 +81,8 @@ ROUTERS = (
     model_files.router,
     contributors.router,
     benchmarks.router,
+    proofs.router,
+    proof_endpoints.router,
     # Before `/api/attestations/{digest}`, which matches its path too.
     transparency_log.router,
     log_tiles.router,

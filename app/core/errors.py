@@ -147,6 +147,12 @@ class ClaimDisagreesError(UnprocessableError):
     reason = "claim_disagrees"
 
 
+class ProofRefusedError(UnprocessableError):
+    """A proof does not hold, or not for what is to be attested."""
+
+    reason = "proof_refused"
+
+
 class KeyReusedError(UnprocessableError):
     """The Idempotency-Key was used before, with a different request."""
 

@@ -102,6 +102,8 @@ class Settings(BaseSettings):
     # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
     # encrypted keystore file (Web3 Secret Storage).
     attestor_key: SecretStr | None = None
+    # The keys of proofs, as `hokusai circuits` makes them; by default `proof-keys` in data_dir.
+    proof_keys: Path | None = None
     attestor_key_file: Path | None = None
     attestor_keystore: Path | None = None
     attestor_keystore_password: SecretStr | None = None

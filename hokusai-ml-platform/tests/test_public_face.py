@@ -29,6 +29,7 @@ FACES = {
     "hokusai.api": {"GatewayAPI"},
     "hokusai.client": {"GatewayClient", "derived_key"},
     "hokusai.flavors": {"FLAVORS", "Logged", "flavor_of", "log_model"},
+    "hokusai.proofs": {"Committed", "Proving", "commit_labels", "commit_predictions"},
     "hokusai.results": {
         "Attestation",
         "Identity",

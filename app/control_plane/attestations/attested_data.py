@@ -64,6 +64,8 @@ def attested_data(
         "contributors": [share.model_dump() for share in contributors],
         # Of a benchmark, which `evaluated` adds.
         "evaluation": None,
+        # Of a proof, which is beside the data.
+        "proof_sha256": None,
         "metrics_left_out": sorted({*improved.left_out, *(baseline.left_out if baseline else ())}),
         "tenant": principal.tenant,
         "issuer": issuer,

@@ -59,7 +59,7 @@ def document(
                 "entry": inclusion.entry.text,
                 "checkpoint": inclusion.checkpoint,
             },
-            "proof": None,
+            "proof": None if row.proof is None else json.loads(row.proof),
             "delta_one": data["delta_one"],
             "revoked": None if revocation is None else RevocationView.of(revocation),
             # To the second, as it is signed.

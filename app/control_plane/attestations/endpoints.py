@@ -27,6 +27,7 @@ from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.body_reader import MAX_DOCUMENT, DocumentRoute
 from app.control_plane.contributors.shares import Address
+from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core import canonical_json
 from app.core.app_state import state_of
@@ -176,6 +177,8 @@ async def revoke(
 
 
 @well_known.get("/.well-known/hokusai-attestor.json")
-async def describe(session: Session, signer: Signer, attestor: SigningKey) -> AttestorView:
-    """The attestors to trust, the types that they sign, and the keys of the log."""
-    return await attestor_view(session, signer, attestor)
+async def describe(
+    request: Request, session: Session, signer: Signer, attestor: SigningKey
+) -> AttestorView:
+    """The attestors to trust, the types that they sign, the keys of the log, and the circuits."""
+    return await attestor_view(session, signer, attestor, state_of(request)[Circuits])

@@ -10,35 +10,41 @@ from app.control_plane.attestations.evidence import Evidence
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.benchmarks.evaluation import (
     Committed,
+    CountSource,
     evaluation_data,
     require_directions,
 )
 from app.control_plane.benchmarks.models import Benchmark
 from app.control_plane.benchmarks.predictions import find_predictions, require_predictions
 from app.control_plane.benchmarks.service import find_benchmark
+from app.control_plane.proofs.service import Proofs
 from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.metric_direction import Direction
-from app.core.errors import UnprocessableError
+from app.core.errors import ProofRefusedError, UnprocessableError
 from app.core.request.principal import Principal
 
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What is stated of an evaluation, in a request or in the improvement's registration."""
+    """What is stated of an evaluation, in a request or in the improvement's registration.
+
+    source: what the counts rest on.
+    """
 
     benchmark: Benchmark
     counts: EvaluationRequest
+    source: CountSource = "given"
 
 
 async def find_requested(
-    session: AsyncSession, request: AttestationRequest, principal: Principal
+    session: AsyncSession, request: AttestationRequest, principal: Principal, proofs: Proofs
 ) -> Stated | None:
-    """The evaluation that a request states.
+    """The evaluation that a request states, or that its proof shows.
 
-    Raises NotFoundError for a benchmark that the principal may not see, and UnprocessableError for
-    one of another metric than the request's.
+    Raises NotFoundError for a benchmark that the principal may not see, UnprocessableError for one
+    of another metric than the request's, and ProofRefusedError.
     """
-    if request.benchmark_id is None or request.evaluation is None:
+    if request.benchmark_id is None:
         return None
     benchmark = await find_benchmark(session, request.benchmark_id, principal)
     if request.primary_metric not in (None, benchmark.metric):
@@ -46,7 +52,16 @@ async def find_requested(
             f"primary_metric is {request.primary_metric!r}, and the metric of the benchmark is "
             f"{benchmark.metric!r}. Leave primary_metric out."
         )
-    return Stated(benchmark, request.evaluation)
+    if request.proof is None:
+        assert request.evaluation is not None
+        return Stated(benchmark, request.evaluation)
+    shown = await proofs.evaluation(request.proof, benchmark.metric)
+    if request.evaluation not in (None, shown):
+        raise ProofRefusedError(
+            f"The proof shows other counts than `evaluation` has: {shown.model_dump()}. Leave "
+            "evaluation out."
+        )
+    return Stated(benchmark, shown, "proven")
 
 
 async def find_registered(
@@ -110,19 +125,26 @@ async def attested_evaluation(
         stated.counts,
         evidence.baseline.values,
         evidence.improved.values,
-        await _committed(session, stated.benchmark, evidence),
+        await _committed(session, stated, evidence),
+        stated.source,
     )
 
 
-async def _committed(session: AsyncSession, benchmark: Benchmark, evidence: Evidence) -> Committed:
-    """The commitments of both models, or of none."""
+async def _committed(session: AsyncSession, stated: Stated, evidence: Evidence) -> Committed:
+    """The commitments of both models, or of none, with which a proof says nothing."""
     assert evidence.baseline is not None
+    benchmark, is_proven = stated.benchmark, stated.source == "proven"
     baseline_id = evidence.baseline.subject.model_id
     improved_id = evidence.improved.subject.model_id
     if baseline_id is None or improved_id is None:
+        if is_proven:
+            raise ProofRefusedError(
+                "A proof needs two registered models, since predictions are committed to for such."
+            )
         return Committed()
     for model_id in (baseline_id, improved_id):
-        if await find_predictions(session, benchmark.benchmark_id, model_id) is not None:
+        found = await find_predictions(session, benchmark.benchmark_id, model_id)
+        if is_proven or found is not None:
             return Committed(
                 await require_predictions(session, benchmark, baseline_id),
                 await require_predictions(session, benchmark, improved_id),

@@ -109,9 +109,12 @@ class EvidenceCollector:
             readings, models, (request.claimed_improved, request.claimed_baseline), strict=False
         ):
             check_claims(reading.which, claims, model.values, _where(model.subject))
+        wanted = request.kind if request.proof is None else "witnessed"
         kind, after, before = choose_kind(
-            request.kind, request.primary_metric, models[0], models[1] if baseline else None
+            wanted, request.primary_metric, models[0], models[1] if baseline else None
         )
+        if request.proof is not None:
+            kind = "proven"
         observations = [_observation(one) for one in readings if request.refresh and one.changed]
         return Evidence(kind, after, before, private, observations)
 

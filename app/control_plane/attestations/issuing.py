@@ -1,6 +1,7 @@
 """Issuing attestations: collecting the evidence, and passing it to the next group."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from app.access.quotas.models import QuotaKind
 from app.access.quotas.service import Quotas
@@ -25,6 +26,7 @@ from app.control_plane.idempotency.service import (
     identify,
     require_same_request,
 )
+from app.control_plane.proofs.service import Proofs
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core import canonical_json
 from app.core.batching import Batcher
@@ -51,9 +53,11 @@ class AttestationIssuer:
         attestor: Attestor,
         signer: LogSigner,
         quotas: Quotas,
+        proofs: Proofs,
     ) -> None:
         """quotas: how many attestations a tenant may have issued."""
         self._quotas = quotas
+        self._proofs = proofs
         self._database = database
         self._evidence = evidence
         self._attestor = attestor
@@ -76,18 +80,16 @@ class AttestationIssuer:
         an attestation is issued.
 
         Raises the errors of `EvidenceCollector.collect` and UnprocessableError for what cannot be
-        attested, KeyReusedError, SpentSignatureError, QuotaExceededError, TooManyCreationsError,
-        DatabaseUnavailableError and UpstreamError.
+        attested, ProofRefusedError, GatewayBusyError, KeyReusedError, SpentSignatureError,
+        QuotaExceededError, TooManyCreationsError, DatabaseUnavailableError and UpstreamError.
         """
-        identity = identify(
-            principal.id, "attestations", request.model_dump(mode="json"), idempotency_key
-        )
+        identity = identify(principal.id, "attestations", _identifying(request), idempotency_key)
         row = await self._issued.submit(identity)
         if row is not None:
             require_same_request(row.request_hash, identity)
             return await self._view(row)
         async with self._database.transaction() as session:
-            stated = await find_requested(session, request, principal)
+            stated = await find_requested(session, request, principal, self._proofs)
         if stated is not None:
             request = request.model_copy(update={"primary_metric": stated.benchmark.metric})
         evidence = await self._evidence.collect(principal, request, actor)
@@ -99,12 +101,19 @@ class AttestationIssuer:
                 data["evaluation"] = await attested_evaluation(
                     session, stated, evidence, data["delta"]
                 )
+        await self._quotas.count_creation(actor, QuotaKind.ATTESTATIONS)
+        proven = None
+        if request.proof is not None:
+            chain_id = self._attestor.chain.id
+            proven = canonical_json.canonicalize(
+                await self._proofs.require(request.proof, data, chain_id)
+            )
+            data["proof_sha256"] = canonical_json.digest(proven)
         text = canonical_json.canonicalize(data)
         require_no_secret(text)
-        await self._quotas.count_creation(actor, QuotaKind.ATTESTATIONS)
         result = await self._groups.submit(
             PendingAttestation.of(
-                self._attestor, identity, principal, actor, evidence, data, text, proof
+                self._attestor, identity, principal, actor, evidence, data, text, proof, proven
             )
         )
         if not isinstance(result, Issued):
@@ -122,3 +131,11 @@ class AttestationIssuer:
         async with self._database.transaction() as session:
             found = await storage.find_issued(session, requests)
         return [found.get((one.principal, one.key)) for one in requests]
+
+
+def _identifying(request: AttestationRequest) -> dict[str, Any]:
+    """What identifies a request: of a proof not its points, which anybody can change."""
+    found = request.model_dump(mode="json")
+    if found["proof"] is not None:
+        del found["proof"]["proof"]
+    return found

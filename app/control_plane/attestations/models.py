@@ -21,6 +21,7 @@ class Attestation(Base):
     request_key, request_hash: the identity of the request, so that a repetition gets the same
         attestation.
     model_id, run_id: of the improved model, or of the only one.
+    proof: the proof of the counts in its canonical form, of the kind `proven`.
     """
 
     __tablename__ = "attestations"
@@ -47,6 +48,7 @@ class Attestation(Base):
     contributors: Mapped[list[str]] = mapped_column(ARRAY(TEXT))
     signature: Mapped[dict[str, Any]] = mapped_column(JSONB)
     eas: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    proof: Mapped[str | None]
     created_at: Mapped[datetime] = mapped_column(default=now)
 
 

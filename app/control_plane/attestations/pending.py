@@ -22,8 +22,9 @@ class PendingAttestation:
     """The data of an attestation, with the request for it.
 
     text: the canonical form of `data`, and hash: its SHA-256. private: whether only the tenant may
-    see it. proof: the wallet's message that authorises the request, if it has one. eas: the signed
-    envelope of EAS, which does not depend on the place in the log.
+    see it. proof: the wallet's message that authorises the request, if it has one. proven: the
+    proof of the counts in its canonical form, if there is one. eas: the signed envelope of EAS,
+    which does not depend on the place in the log.
     """
 
     attestor: Attestor
@@ -35,6 +36,7 @@ class PendingAttestation:
     private: bool
     observations: Sequence[Observation]
     proof: WalletProof | None
+    proven: str | None
     issued_at: datetime
     hash: str
     eas: dict[str, Any]
@@ -50,6 +52,7 @@ class PendingAttestation:
         data: dict[str, Any],
         text: str,
         proof: WalletProof | None,
+        proven: str | None = None,
     ) -> Self:
         """One that is issued now."""
         issued_at, digest = now(), canonical_json.digest(text)
@@ -65,6 +68,7 @@ class PendingAttestation:
             evidence.private,
             evidence.observations,
             proof,
+            proven,
             issued_at,
             digest,
             eas.envelope(attestor, digest, data["kind"], issued_at, recipient),
@@ -99,5 +103,6 @@ class PendingAttestation:
                 **message.as_dict(),
             },
             eas=self.eas,
+            proof=self.proven,
             created_at=self.issued_at,
         )

@@ -18,6 +18,7 @@ from app.control_plane.contributors.shares import (
     Contributions,
     as_list,
 )
+from app.control_plane.proofs.schemas import ProofRequest
 from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.fields import Directions, Metrics
 from app.control_plane.transparency_log.models import LogEntry
@@ -28,7 +29,7 @@ from app.rest.fields import Label, WholeNumber
 from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
-EvidenceKind = Literal["witnessed", "claimed"]
+EvidenceKind = Literal["witnessed", "claimed", "proven"]
 Hash = Annotated[
     str,
     TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
@@ -96,7 +97,8 @@ class AttestationRequest(RequestModel):
         default=None,
         description="`witnessed`: only numbers that the gateway has seen in MLflow. `claimed`: the "
         "metrics are the caller's own, and the attestation says so. Default: `witnessed` where the "
-        "primary metric was seen of each model, otherwise `claimed`, with the registered numbers.",
+        "primary metric was seen of each model, otherwise `claimed`, with the registered numbers. "
+        "`proven`: witnessed, with a `proof` of the counts; the default where there is one.",
     )
     baseline_model_id: Label | None = Field(
         default=None, description="The baseline, as a registered model."
@@ -149,11 +151,19 @@ class AttestationRequest(RequestModel):
 
     benchmark_id: Label | None = Field(
         default=None,
-        description="The benchmark on which both models were evaluated; needs `evaluation`. Its "
-        "metric is the primary_metric. Default: the evaluation of the registration, if it has one.",
+        description="The benchmark on which both models were evaluated; needs `evaluation` or "
+        "`proof`. Its metric is the primary_metric. Default: the evaluation of the registration, "
+        "if it has one.",
     )
     evaluation: EvaluationRequest | None = Field(
-        default=None, description="The counts of both models on the benchmark."
+        default=None,
+        description="The counts of both models on the benchmark. Where there is a proof, they are "
+        "those that it shows.",
+    )
+    proof: ProofRequest | None = Field(
+        default=None,
+        description="A zero-knowledge proof of the counts, for labels and predictions that were "
+        "committed to before.",
     )
 
     refresh: bool | None = Field(
@@ -179,8 +189,13 @@ class AttestationRequest(RequestModel):
             )
         if self.baseline_model_id is not None and self.baseline_run_id is not None:
             raise ValueError("give only one of baseline_model_id and baseline_run_id")
-        if (self.benchmark_id is None) != (self.evaluation is None):
-            raise ValueError("give benchmark_id and evaluation together")
+        has_counts = self.evaluation is not None or self.proof is not None
+        if (self.benchmark_id is None) == has_counts:
+            raise ValueError("give benchmark_id and evaluation (or proof) together")
+        if self.kind == "proven" and self.proof is None:
+            raise ValueError("kind `proven` needs a proof")
+        if self.proof is not None and self.kind not in (None, "proven"):
+            raise ValueError("an attestation with a proof is of the kind `proven`")
         if self.kind == "claimed":
             if self.metrics is None:
                 raise ValueError("kind `claimed` needs metrics")
@@ -277,15 +292,18 @@ class AttestationView(BaseModel):
     )
     kind: EvidenceKind
     evidence: EvidenceKind = Field(
-        description="What the metrics rest on: `witnessed` (read in MLflow) or `claimed`."
+        description="What the metrics rest on: `proven` (read in MLflow, and the counts proven), "
+        "`witnessed` (read in MLflow) or `claimed`."
     )
     signature: SignatureView
     eas: dict[str, Any] = Field(
         description="An off-chain attestation of the Ethereum Attestation Service, version 2."
     )
     log: InclusionView
-    proof: None = Field(
-        default=None, description="Reserved for a zero-knowledge proof of the metrics."
+    proof: dict[str, Any] | None = Field(
+        default=None,
+        description="The zero-knowledge proof of the counts, with its verifying key; of the kind "
+        "`proven` only. `data.proof_sha256` is the SHA-256 of its canonical form.",
     )
     delta_one: float | None = Field(
         description="The improvement on the primary metric in percentage points; null where the "
@@ -367,4 +385,7 @@ class AttestorView(BaseModel):
     log: dict[str, Any] = Field(description="The log's name, its keys, and its path.")
     envelopes: dict[str, Any] = Field(
         description="The keys (P-256, in PEM) that sign bundles and models, the newest first."
+    )
+    circuits: list[str] = Field(
+        description="The identifiers of the circuits whose proofs are accepted."
     )

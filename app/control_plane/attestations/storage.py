@@ -22,17 +22,17 @@ _ISSUED = select(Attestation).join(
 # The same statements for any number of rows, so that they are prepared only once.
 _ADD = text(
     "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
-    " request_hash, model_id, run_id, contributors, signature, eas, created_at)"
+    " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
     " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
     " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
-    " created_at"
+    " proof, created_at"
     " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
     " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
     " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
     " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
-    " cast(:eas as text[]), cast(:created_at as timestamptz[]))"
+    " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
     " as added (hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
-    " run_id, contributors, signature, eas, created_at)"
+    " run_id, contributors, signature, eas, proof, created_at)"
 )
 _PLAIN = (
     "hash",
@@ -45,6 +45,7 @@ _PLAIN = (
     "request_hash",
     "model_id",
     "run_id",
+    "proof",
     "created_at",
 )
 _NAME_CONTRIBUTORS = text(

@@ -104,12 +104,20 @@ def _check_hash(document: Mapping[str, Any]) -> str:
         "kind": data["kind"],
         "evidence": data["kind"],
         "delta_one": data["delta_one"],
-        "proof": None,
     }
     for name, value in repeated.items():
         if name in document and not canonical_json.is_equal(document[name], value):
             raise _CheckFailedError(f"{name} is not what the bytes say")
+    _check_proof(document.get("proof"), data.get("proof_sha256"))
     return "the hash is that of the bytes, and the document says the same as the bytes"
+
+
+def _check_proof(proof: object, digest: object) -> None:
+    """Whether a proof is the one that was checked before this attestation was signed."""
+    if proof is None and digest is None:
+        return
+    if proof is None or canonical_json.digest(canonical_json.canonicalize(proof)) != digest:
+        raise _CheckFailedError("proof is not the one whose SHA-256 the bytes have")
 
 
 def _check_signature(document: Mapping[str, Any]) -> str:

@@ -6,13 +6,14 @@ from app.control_plane.attestations import eas, eip712
 from app.control_plane.attestations.schemas import AttestorView
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.signing_key_history import known_attestors, known_envelope_keys
+from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.signer import LogSigner
 
 
 async def attestor_view(
-    session: AsyncSession, signer: LogSigner, attestor: Attestor
+    session: AsyncSession, signer: LogSigner, attestor: Attestor, circuits: Circuits
 ) -> AttestorView:
-    """The attestors of this database, what they sign, and the keys of the log."""
+    """The attestors of this database, what they sign, the keys of the log, and the circuits."""
     await signer.ensure_registered(session)
     known = await known_attestors(session)
     chain, log_key = attestor.chain, signer.verifier
@@ -37,4 +38,5 @@ async def attestor_view(
             "key": attestor.envelope_key.pem,
             "keys": list(await known_envelope_keys(session)),
         },
+        circuits=[one.circuit for one in await circuits.all()],
     )

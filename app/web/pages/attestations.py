@@ -19,7 +19,9 @@ from app.control_plane.attestations.schemas import (
     RevokeRequest,
 )
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.dependencies import Signer
+from app.core.app_state import state_of
 from app.core.errors import UnprocessableError
 from app.core.request.principal import Principal, Scope
 from app.rest.dependencies import (
@@ -123,7 +125,7 @@ async def show(
     """One attestation."""
     view = await endpoints.show(digest, reader, session, signer)
     document = view.model_dump(mode="json")
-    known = await attestor_view(session, signer, attestor)
+    known = await attestor_view(session, signer, attestor, state_of(request)[Circuits])
     return page(
         request,
         "attestations/show.html",

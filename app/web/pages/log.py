@@ -8,8 +8,10 @@ from starlette.responses import Response
 
 from app.control_plane.attestations.endpoints import SigningKey
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log import service as transparency_log
 from app.control_plane.transparency_log.dependencies import Signer
+from app.core.app_state import state_of
 from app.core.canonical_json import parse
 from app.rest.dependencies import Session
 from app.rest.public_address import public_address
@@ -44,7 +46,7 @@ async def show(
     last = checkpoint.size - 1 if asked.to is None else min(asked.to, checkpoint.size - 1)
     start = max(0, last - asked.limit + 1)
     entries = await transparency_log.entries(session, start, last - start + 1) if last >= 0 else []
-    known = await attestor_view(session, signer, attestor)
+    known = await attestor_view(session, signer, attestor, state_of(request)[Circuits])
     return page(
         request,
         "log.html",

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.well_known import attestor_view
+from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import state_of
 from app.rest.dependencies import Session
@@ -46,7 +47,7 @@ _POLICY = "; ".join(
 async def known_attestor(request: Request, session: Session) -> dict[str, Any]:
     """What `/.well-known/hokusai-attestor.json` says, for the parts of `verification.html`."""
     services = state_of(request)
-    view = await attestor_view(session, services[LogSigner], services[Attestor])
+    view = await attestor_view(session, services[LogSigner], services[Attestor], services[Circuits])
     return view.model_dump(mode="json")
 
 

@@ -190,6 +190,53 @@ class GatewayAPI:
         """
         return Attestation(self._post("/attestations", body, idempotency_key, retry_seconds))
 
+    def create_benchmark(
+        self, body: Mapping[str, Any], idempotency_key: str | None = None
+    ) -> Result:
+        """Register a benchmark: `POST /api/benchmarks`.
+
+        Args:
+            body: The members of the request; those that are None are left out.
+            idempotency_key: Identifies this benchmark when it is registered again.
+        """
+        return Result(self._post("/benchmarks", body, idempotency_key))
+
+    def benchmark(self, benchmark_id: str) -> Result:
+        """Fetch a benchmark: `GET /api/benchmarks/{benchmark_id}`."""
+        return Result(self._get(f"/benchmarks/{_segment(benchmark_id)}"))
+
+    def commit_predictions(self, benchmark_id: str, model_id: str, commitment: str) -> Result:
+        """Commit to a model's predictions: `POST /api/benchmarks/{benchmark_id}/predictions`.
+
+        Args:
+            benchmark_id: The benchmark.
+            model_id: A registered model of the caller's tenant.
+            commitment: From `hokusai.proofs.commit_predictions`.
+        """
+        path = f"/benchmarks/{_segment(benchmark_id)}/predictions"
+        body = {"model_id": model_id, "commitment": commitment}
+        # The same commitment again changes nothing.
+        return Result(self.client.request("POST", path, json=body, idempotent=True))
+
+    def release_labels(self, benchmark_id: str) -> Result:
+        """Note that the labels leave their holder:
+        `POST /api/benchmarks/{benchmark_id}/release-labels`."""
+        path = f"/benchmarks/{_segment(benchmark_id)}/release-labels"
+        return Result(self.client.request("POST", path, idempotent=True))
+
+    def circuits(self) -> list[Mapping[str, Any]]:
+        """Fetch the circuits whose proofs the gateway accepts: `GET /api/proofs/circuits`."""
+        return list(self._get("/proofs/circuits")["items"])
+
+    def binding(self, asked: Mapping[str, str]) -> Mapping[str, Any]:
+        """Fetch what a proof has to be bound to: `GET /api/proofs/binding`.
+
+        Args:
+            asked: `benchmark_id`, `baseline_model_id` and `improved_model_id`.
+        """
+        found: Mapping[str, Any] = self._get("/proofs/binding", asked)
+        return found
+
     def attestation(self, digest: str) -> Attestation:
         """Fetch an attestation by its hash: `GET /api/attestations/{hash}`.
 

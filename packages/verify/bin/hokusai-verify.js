@@ -14,6 +14,7 @@ Verify an attestation in FILE (- for standard input), offline.
   --known FILE         A saved /.well-known/hokusai-attestor.json, which has attestors and keys.
   --bundle FILE        A bundle of the attestation, to check as well.
   --envelope-key FILE  A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.
+  --circuit ID         The identifier of a circuit whose proofs to trust. Repeatable.
   --checkpoint FILE    A checkpoint of the log that you saved earlier.
   --consistency FILE   The log's proof that one checkpoint extends the other.
   --log FILE           A copy of the log, from "hokusai log export".
@@ -33,7 +34,7 @@ function options() {
     return parseArgs({
       allowPositionals: true,
       options: {
-        ...{ attestor: repeated, "log-key": repeated, key: repeated, "envelope-key": repeated },
+        ...{ attestor: repeated, "log-key": repeated, key: repeated, "envelope-key": repeated, circuit: repeated },
         ...{ known: file, bundle: file, checkpoint: file, consistency: file, log: file },
         ...{ strict: flag, json: flag, help: flag },
       },
@@ -101,6 +102,7 @@ function main() {
     attestors: [...values.attestor, ...values.key.filter(isAddress)],
     logKeys: [...values["log-key"], ...values.key.filter((key) => !isAddress(key))],
     envelopeKeys: values["envelope-key"].map((path) => read(path).toString()),
+    circuits: values.circuit,
     known: given("known", readJSON),
     bundle: given("bundle", (path) => new Uint8Array(read(path))),
     checkpoint: given("checkpoint", (path) => read(path).toString()),

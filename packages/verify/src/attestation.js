@@ -13,13 +13,13 @@ import { Trust } from "./trust.js";
  */
 export function verify(
   attestation,
-  { attestors = [], logKeys = [], envelopeKeys = [], known, checkpoint, consistency, log, bundle } = {},
+  { attestors = [], logKeys = [], envelopeKeys = [], circuits = [], known, checkpoint, consistency, log, bundle } = {},
 ) {
   const document = parsed(attestation, "An attestation");
   if (document.has("dsseEnvelope")) {
     throw new DocumentError("This is a bundle of an attestation. Verify the attestation, with this as its bundle.");
   }
-  const trust = new Trust([attestors].flat(), [logKeys].flat(), [envelopeKeys].flat());
+  const trust = new Trust(...[attestors, logKeys, envelopeKeys, circuits].map((given) => [given].flat()));
   if (known !== undefined) trust.add(known);
   let proof;
   if (consistency !== undefined) {

@@ -10,6 +10,7 @@ import { CheckFailed, NotChecked } from "./errors.js";
 import { fromHex, recover } from "./ethereum.js";
 import { hashesAt, integerAt, member, objectAt, textAt } from "./json_fields.js";
 import { inclusionHolds, leafHash } from "./merkle.js";
+import { checkProof, proofDigest } from "./proof.js";
 import { Report, check } from "./report.js";
 import { canonicalJSON, equalJSON, parse, plain } from "./strict_json.js";
 import { equalBytes, hex, utf8 } from "./text.js";
@@ -20,7 +21,7 @@ const DOMAIN_NAME = "HokusaiAttestation";
 const DOMAIN_VERSION = "1";
 const TYPE = "Attestation";
 // The SDK itself makes `unsigned` attestations, where no gateway can be reached.
-const KINDS = ["witnessed", "claimed", "unsigned"];
+const KINDS = ["proven", "witnessed", "claimed", "unsigned"];
 
 /** Makes the checks. Later ones use what earlier ones have established. */
 export class Verification {
@@ -57,6 +58,9 @@ export class Verification {
       check("checkpoint", () => this.#checkCheckpoint()),
     ];
     if (this.#bundle) checks.splice(4, 0, check("bundle", () => this.#checkBundle()));
+    if (this.#data?.get("kind") === "proven") {
+      checks.push(check("proof", () => checkProof(this.#document, this.#data, this.#trust.circuits)));
+    }
     if (this.#saved) checks.push(check("consistency", () => this.#checkConsistency()));
     if (this.#log) checks.push(check("export", () => this.#checkExport()));
     checks.push(check("inclusion", () => this.#checkInclusion()));
@@ -93,8 +97,12 @@ export class Verification {
         throw new CheckFailed(`${name} differs from what the bytes say`);
       }
     }
-    if ((this.#document.get("proof") ?? null) !== null) {
-      throw new CheckFailed("proof must be null: no kind of proof is defined yet");
+    const [proof, proofHash] = [this.#document.get("proof") ?? null, data.get("proof_sha256") ?? null];
+    if ((proof === null ? null : proofDigest(proof)) !== proofHash) {
+      throw new CheckFailed("proof is not the one whose SHA-256 the bytes have");
+    }
+    if ((proof === null) === (data.get("kind") === "proven")) {
+      throw new CheckFailed("an attestation has a proof if it is of the kind proven, else none");
     }
     this.#data = data;
     return "the hash is that of the bytes, and the document says the same as the bytes";

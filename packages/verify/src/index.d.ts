@@ -32,9 +32,9 @@ export class Report {
   readonly ok: boolean;
   /** Whether every check could be made and holds, including log and revocation. */
   readonly complete: boolean;
-  /** `witnessed`, `claimed` or `unsigned`, as it was hashed; null if the hash does not hold. */
+  /** `proven`, `witnessed`, `claimed` or `unsigned`, as it was hashed; null if the hash does not hold. */
   readonly kind: string | null;
-  /** The check of this name. `bundle`, `consistency` and `export` are made only where their documents are given. */
+  /** The check of this name. `bundle`, `consistency` and `export` are made only where their documents are given, `proof` only of the kind `proven`. */
   check(name: string): Check | undefined;
   /** The report as JSON data, as `hokusai verify --json` writes it. */
   toJSON(): {
@@ -68,6 +68,8 @@ export interface Options {
   logKeys?: string | readonly string[];
   /** The public keys of trusted envelopes, in PEM, as `/.well-known/hokusai.pub` has one. */
   envelopeKeys?: string | readonly string[];
+  /** The identifiers of the circuits whose proofs to trust. */
+  circuits?: string | readonly string[];
   /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has all of these. */
   known?: object;
   /** A signed checkpoint of the log that you saved earlier or got elsewhere. */

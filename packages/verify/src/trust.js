@@ -12,13 +12,15 @@ export class Trust {
    * @param {Iterable<string>} attestors Addresses in any casing.
    * @param {Iterable<string>} logKeys Public keys, as C2SP signed-note writes them.
    * @param {Iterable<string>} envelopeKeys Public keys, in PEM.
+   * @param {Iterable<string>} circuits The identifiers of circuits.
    * @throws {InputError} One of them is not valid.
    */
-  constructor(attestors, logKeys, envelopeKeys = []) {
+  constructor(attestors, logKeys, envelopeKeys = [], circuits = []) {
     try {
       this.attestors = new Set(Array.from(attestors, checksumAddress));
       this.logKeys = Array.from(logKeys, (text) => new LogKey(text));
       this.envelopeKeys = Array.from(envelopeKeys, (text) => new EnvelopeKey(text));
+      this.circuits = new Set(Array.from(circuits, circuit));
     } catch (error) {
       throw new InputError(`A trusted attestor or key is not valid: ${error.message}.`);
     }
@@ -40,12 +42,22 @@ export class Trust {
         data.has("envelopes")
           ? new Set([textAt(data, "envelopes", "key"), ...textsAt(data, "envelopes", "keys")])
           : [],
+        // The first gateways had no circuits either.
+        data.has("circuits") ? textsAt(data, "circuits") : [],
       );
       known.attestors.forEach((address) => this.attestors.add(address));
       this.logKeys.push(...known.logKeys);
       this.envelopeKeys.push(...known.envelopeKeys);
+      known.circuits.forEach((one) => this.circuits.add(one));
     } catch (error) {
       throw new DocumentError(`This is not a gateway's attestor document: ${error.message}`);
     }
   }
+}
+
+function circuit(text) {
+  if (!/^[0-9a-f]{64}$/.test(text)) {
+    throw new Error("a circuit's identifier has 64 hexadecimal digits in lower case");
+  }
+  return text;
 }

@@ -7,6 +7,7 @@ const read = (name) =>
 export const VECTORS = read("attestations_v1.json");
 export const REPORTS = read("reports_v1.json");
 export const BUNDLES = read("bundles_v1.json");
+export const PROVEN = read("proven_v1.json");
 
 /** A copy of a document with another value at a path of names and indexes. */
 export function changed(document, path, value) {

@@ -32,6 +32,7 @@ from hokusai.errors import ConfigurationError
 @click.option("--model-version", help="Its version in MLflow.")
 @click.option("--fetch", metavar="HASH", help="Fetch an existing attestation by its hash.")
 @click.option("--claimed", is_flag=True, help="Attest --metric without comparing with MLflow.")
+@click.option("--proof", metavar="FILE", help="A proof by `hokusai benchmark prove`.")
 @metric_option("--metric", "metrics", "A metric of the improved model, which must equal MLflow's.")
 @metric_option("--baseline-metric", "baseline_metrics", "A metric of the baseline, likewise.")
 @primary_metric_option
@@ -52,6 +53,7 @@ def attest(
     model_id: str | None,
     fetch: str | None,
     claimed: bool,
+    proof: str | None,
     refresh: bool | None,
     private: bool | None,
     metrics: Sequence[tuple[str, float]],
@@ -73,6 +75,8 @@ def attest(
     Pass the MODEL_ID of a registered model, whose baseline is known; or two runs; or two model
     ids; or the name and version of a model in MLflow.
     """
+    if proof is not None:
+        subject.update(_read_proof(proof, subject))
     has_subject = model_id is not None or claimed or any(subject.values())
     if fetch is None and not has_subject:
         raise click.UsageError("Pass what to attest, such as a model id or two runs.")
@@ -109,6 +113,21 @@ def attest(
         write_json(dict(attestation))
     else:
         _show(attestation, output, bundle)
+
+
+def _read_proof(path: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    """The members of a request that a file of `hokusai benchmark prove` has."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+        members = {"benchmark_id": document["benchmark_id"], "proof": document["proof"]}
+        for name in ("baseline_model_id", "improved_model_id"):
+            members[name] = named[name] or document[name]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigurationError(
+            f"{path} is not a file that `hokusai benchmark prove` wrote."
+        ) from None
+    return members
 
 
 def _save(document: Mapping[str, Any], path: str, digest: str) -> None:

@@ -17,6 +17,7 @@ import click
 from hokusai.__version__ import __version__
 from hokusai.cli.account import limits, login, logout, whoami
 from hokusai.cli.attest import attest
+from hokusai.cli.benchmark import benchmark
 from hokusai.cli.circuits import circuits
 from hokusai.cli.keys import keys
 from hokusai.cli.log import log
@@ -44,7 +45,7 @@ def cli() -> None:
 
 for _command in (
     *(login, logout, whoami, limits, keys, models, register, attest, verify, log),
-    *(mint, mint_request, mint_approvals, circuits),
+    *(mint, mint_request, mint_approvals, benchmark, circuits),
 ):
     cli.add_command(_command)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hokusai.client import GatewayClient
 
 # The members of the well-known document that verifying needs.
-_STORED_MEMBERS = ("signer", "signers", "log", "envelopes")
+_STORED_MEMBERS = ("signer", "signers", "log", "envelopes", "circuits")
 
 
 def attestors_path() -> Path:

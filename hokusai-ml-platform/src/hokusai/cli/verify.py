@@ -48,6 +48,13 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
     help="A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.",
 )
 @click.option(
+    "--circuit",
+    "circuits",
+    multiple=True,
+    metavar="ID",
+    help="The identifier of a circuit whose proofs to trust. Repeatable.",
+)
+@click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False),
     help="A directory with the model's files, to compare with the attestation.",
@@ -77,6 +84,7 @@ def verify(
     known: str | None,
     bundle: str | None,
     envelope_keys: Sequence[str],
+    circuits: Sequence[str],
     model: str | None,
     files: str | None,
     checkpoint: str | None,
@@ -104,6 +112,7 @@ def verify(
         arguments["known"], stored_by = _stored_attestors(url)
     if bundle is not None:
         arguments["bundle"] = _read(bundle)
+    arguments["circuits"] = circuits
     arguments["envelope_keys"] = [_read_text(path) for path in envelope_keys]
     if model is not None:
         arguments["model"] = model

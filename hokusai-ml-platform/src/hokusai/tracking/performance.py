@@ -53,6 +53,7 @@ class PerformanceTracker:
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
         idempotency_key: str | None = None,
+        proof: Mapping[str, Any] | None = None,
     ) -> tuple[dict[str, float], Attestation]:
         """Compute the improvement, and request an attestation of it.
 
@@ -76,6 +77,8 @@ class PerformanceTracker:
             primary_metric: The metric that the improvement is judged by.
             higher_is_better: The direction of metrics whose names do not tell.
             idempotency_key: Identifies this attestation when it is requested again.
+            proof: From `hokusai.proofs.Proving.prove`. It names both models, and the attestation
+                is `proven`.
 
         Returns:
             Improved minus baseline for each metric of the baseline, and the attestation.
@@ -91,6 +94,9 @@ class PerformanceTracker:
         improved = validate_metrics(improved_metrics, "improved")
         delta = metric_deltas(baseline, improved)
         validate_contributors(data_contribution)
+        if proof is not None:
+            baseline_model_id = baseline_model_id or proof["baseline_model_id"]
+            improved_model_id = improved_model_id or proof["improved_model_id"]
         witnessed = _names_both_models(
             [baseline_run_id, baseline_model_id], [improved_run_id, improved_model_id]
         )
@@ -105,6 +111,8 @@ class PerformanceTracker:
             "primary_metric": primary_metric,
             "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
         }
+        if proof is not None:
+            body.update(kind="proven", benchmark_id=proof["benchmark_id"], proof=proof["proof"])
         try:
             attestation = self._api().attest(body, idempotency_key, retry_seconds=RETRY_SECONDS)
         except UnreachableError as error:

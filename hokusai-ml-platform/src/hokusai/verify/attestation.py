@@ -21,6 +21,7 @@ def verify(
     attestors: str | Iterable[str] = (),
     log_keys: str | Iterable[str] = (),
     envelope_keys: str | Iterable[str] = (),
+    circuits: str | Iterable[str] = (),
     known: Mapping[str, Any] | None = None,
     checkpoint: str | None = None,
     consistency: Mapping[str, Any] | None = None,
@@ -36,6 +37,7 @@ def verify(
         attestors: The addresses of trusted attestors.
         log_keys: The public keys of trusted logs, as C2SP signed-note writes them.
         envelope_keys: The public keys of trusted envelopes, in PEM.
+        circuits: The identifiers of the circuits whose proofs the caller trusts.
         known: A gateway's `/.well-known/hokusai-attestor.json`, which has all of these.
         checkpoint: A signed checkpoint of the log that the caller saved earlier or got elsewhere.
         consistency: The response of `/api/attestations/log/proof?first=&second=`, needed where
@@ -60,7 +62,7 @@ def verify(
         raise DocumentError(
             "This is a bundle of an attestation. Verify the attestation, with this as its bundle."
         )
-    trust = Trust.parse(attestors, log_keys, envelope_keys)
+    trust = Trust.parse(attestors, log_keys, envelope_keys, circuits)
     if known is not None:
         trust |= Trust.from_well_known(known)
     if consistency is not None:

@@ -23,6 +23,7 @@ from hokusai.verify.json_fields import (
 )
 from hokusai.verify.log_export import LogExport
 from hokusai.verify.model_files import ModelFile, differences, oms_root
+from hokusai.verify.proof import check_proof, proof_digest
 from hokusai.verify.report import Check, Report, Result
 from hokusai.verify.strict_json import canonical_json, equal_json, parse
 from hokusai.verify.trust import Trust
@@ -36,7 +37,7 @@ _TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.0{1,6})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 # The SDK itself makes `unsigned` attestations, where no gateway can be reached.
-KINDS = ("witnessed", "claimed", "unsigned")
+KINDS = ("proven", "witnessed", "claimed", "unsigned")
 
 
 class Verification:
@@ -91,6 +92,9 @@ class Verification:
             self._check("eas", self._check_eas),
             self._check("checkpoint", self._check_checkpoint),
         ]
+        data = self._data
+        if data is not None and data["kind"] == "proven":
+            checks.append(self._check("proof", lambda: self._check_proof(data)))
         saved, export, bundle = self._saved, self._export, self._bundle
         if bundle is not None:
             checks.insert(4, self._check("bundle", lambda: self._check_bundle(bundle)))
@@ -139,10 +143,16 @@ class Verification:
         for name, value in repeated.items():
             if name in self._document and not equal_json(self._document[name], value):
                 raise CheckFailed(f"{name} differs from what the bytes say")
-        if self._document.get("proof") is not None:
-            raise CheckFailed("proof must be null: no kind of proof is defined yet")
+        proof, proof_hash = self._document.get("proof"), data.get("proof_sha256")
+        if (None if proof is None else proof_digest(proof)) != proof_hash:
+            raise CheckFailed("proof is not the one whose SHA-256 the bytes have")
+        if (proof is None) == (data["kind"] == "proven"):
+            raise CheckFailed("an attestation has a proof if it is of the kind proven, else none")
         self._data = data
         return "the hash is that of the bytes, and the document says the same as the bytes"
+
+    def _check_proof(self, data: Mapping[str, Any]) -> str:
+        return check_proof(self._document, data, self._trust.circuits)
 
     def _check_signature(self) -> str:
         if self._document.get("kind") == "unsigned":

@@ -79,7 +79,7 @@ class Report:
 
     @property
     def kind(self) -> str | None:
-        """`witnessed`, `claimed` or `unsigned`, as it was hashed; None if the hash fails."""
+        """`proven`, `witnessed`, `claimed` or `unsigned`, as hashed; None if the hash fails."""
         return None if self.data is None else str(self.data["kind"])
 
     def __getitem__(self, name: str) -> Check:

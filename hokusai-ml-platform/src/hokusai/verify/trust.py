@@ -21,11 +21,13 @@ class Trust:
         attestors: Addresses in EIP-55 form.
         log_keys: The public keys of logs.
         envelope_keys: The public keys of envelopes.
+        circuits: The identifiers of the circuits of proofs.
     """
 
     attestors: frozenset[str] = frozenset()
     log_keys: tuple[LogKey, ...] = ()
     envelope_keys: tuple[EnvelopeKey, ...] = ()
+    circuits: frozenset[str] = frozenset()
 
     @classmethod
     def parse(
@@ -33,6 +35,7 @@ class Trust:
         attestors: str | Iterable[str] = (),
         log_keys: str | Iterable[str] = (),
         envelope_keys: str | Iterable[str] = (),
+        circuits: str | Iterable[str] = (),
     ) -> Trust:
         """Parse addresses and keys.
 
@@ -40,6 +43,7 @@ class Trust:
             attestors: One address or several, in any casing.
             log_keys: One key or several, as C2SP signed-note writes them.
             envelope_keys: One key or several, in PEM.
+            circuits: One identifier or several, each 64 hexadecimal digits.
 
         Raises:
             InputError: One of them is not valid.
@@ -49,6 +53,7 @@ class Trust:
                 frozenset(map(checksum_address, _as_list(attestors))),
                 tuple(LogKey(text) for text in _as_list(log_keys)),
                 tuple(EnvelopeKey(text) for text in _as_list(envelope_keys)),
+                frozenset(map(_circuit, _as_list(circuits))),
             )
         except ValueError as error:
             raise InputError(f"A trusted attestor or key is not valid: {error}.") from None
@@ -79,8 +84,10 @@ class Trust:
                     json_fields.text_at(data, "envelopes", "key"),
                     *json_fields.texts_at(data, "envelopes", "keys"),
                 ]
+            # The first gateways had no circuits either.
+            circuits = json_fields.texts_at(data, "circuits") if "circuits" in data else []
             # The newest key is in the list of all keys as well.
-            return cls.parse(attestors, dict.fromkeys(keys), dict.fromkeys(envelope_keys))
+            return cls.parse(attestors, dict.fromkeys(keys), dict.fromkeys(envelope_keys), circuits)
         except (json_fields.CheckFailed, InputError) as reason:
             raise DocumentError(f"This is not a gateway's attestor document: {reason}") from None
 
@@ -89,8 +96,15 @@ class Trust:
             self.attestors | other.attestors,
             self.log_keys + other.log_keys,
             self.envelope_keys + other.envelope_keys,
+            self.circuits | other.circuits,
         )
 
 
 def _as_list(values: str | Iterable[str]) -> list[str]:
     return [values] if isinstance(values, str) else list(values)
+
+
+def _circuit(text: str) -> str:
+    if len(text) != 64 or not set(text) <= set("0123456789abcdef"):
+        raise ValueError("a circuit's identifier has 64 hexadecimal digits in lower case")
+    return text

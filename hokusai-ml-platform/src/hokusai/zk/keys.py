@@ -17,6 +17,10 @@ from hokusai.zk import g1, g2, points
 from hokusai.zk.circuits import STATEMENTS
 
 _HEADER = "hokusai-groth16-bn254-v1\n{statement}\n{capacity}\n{setup}\n"
+_MEMBERS = frozenset(
+    {"protocol", "curve", "nPublic", "vk_alpha_1", "vk_beta_2", "vk_gamma_2", "vk_delta_2", "IC"}
+    | {"statement", "capacity", "setup", "circuit"}
+)
 _SETUP = re.compile(r"operator|ceremony:[0-9a-f]{64}")
 
 
@@ -78,8 +82,8 @@ class VerifyingKey:
         Raises:
             DocumentError: It is not a verifying key of a statement that is known here.
         """
-        if not isinstance(document, Mapping):
-            raise DocumentError("A verifying key is a JSON object.")
+        if not isinstance(document, Mapping) or set(document) != _MEMBERS:
+            raise DocumentError(f"A verifying key has the members {', '.join(sorted(_MEMBERS))}.")
         if (document.get("protocol"), document.get("curve")) != ("groth16", "bn128"):
             raise DocumentError("The verifying key is not one of Groth16 over BN254.")
         statement, capacity = document.get("statement"), document.get("capacity")
@@ -92,6 +96,9 @@ class VerifyingKey:
             raise DocumentError("The verifying key's setup is neither operator nor a ceremony.")
         inputs = document.get("IC")
         expected = len(STATEMENTS[statement].public_names) + 1
+        counted = document["nPublic"]
+        if type(counted) is not int or counted != expected - 1:
+            raise DocumentError(f"The verifying key of {statement} has nPublic {expected - 1}.")
         if not isinstance(inputs, list) or len(inputs) != expected:
             raise DocumentError(f"The verifying key of {statement} has {expected} points in IC.")
         key = cls(
@@ -104,7 +111,7 @@ class VerifyingKey:
             points.read2(document.get("vk_delta_2"), "vk_delta_2"),
             tuple(points.read1(point, f"IC[{n}]") for n, point in enumerate(inputs)),
         )
-        if document.get("circuit", key.circuit) != key.circuit:
+        if document["circuit"] != key.circuit:
             raise DocumentError("The verifying key is not that of the circuit that it names.")
         return key
 

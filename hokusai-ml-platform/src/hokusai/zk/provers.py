@@ -57,18 +57,28 @@ def prove(
         raise InputError(f"{name!r} is not a prover: {PYTHON} or {COMPILED}.")
     system = statement(key.statement).build(comparison, key.capacity)
     path = Path(proving_key)
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DocumentError(f"The proving key {path} cannot be read: {error.strerror}.") from None
-    loaded = zkey.read(content)
-    if verifying_key(loaded, key.statement, key.capacity, key.setup).circuit != key.circuit:
-        raise DocumentError(f"{path} is not the proving key of circuit {key.circuit}.")
+    loaded = load(key, path)
     zkey.check(loaded, system)
     made = _PROVERS[name](loaded, path, system)
     proof = Proof(key, tuple(system.wires[1 : system.public + 1]), made)
     proof.check({key.circuit})
     return proof
+
+
+def load(key: VerifyingKey, path: str | Path) -> zkey.ProvingKey:
+    """Read a proving key, and check that it belongs to a verifying key.
+
+    Raises:
+        DocumentError: It cannot be read, or belongs to another one.
+    """
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise DocumentError(f"The proving key {path} cannot be read: {error.strerror}.") from None
+    loaded = zkey.read(content)
+    if verifying_key(loaded, key.statement, key.capacity, key.setup).circuit != key.circuit:
+        raise DocumentError(f"{path} is not the proving key of circuit {key.circuit}.")
+    return loaded
 
 
 def _in_python(key: zkey.ProvingKey, _path: Path, system: ConstraintSystem) -> groth16.Points:

@@ -1,0 +1,70 @@
+"""Whether proofs hold, checked in processes of their own, one at a time."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+from app.control_plane.proofs.circuits import Circuit
+from app.control_plane.proofs.schemas import ProofRequest
+from app.core.errors import GatewayBusyError, ProofRefusedError
+
+_SCRIPT = Path(__file__).with_name("pairing_check.py")
+# Seconds for one proof, which takes one, on a busy machine.
+TIMEOUT = 60
+# Proofs that may wait for the one that is checked.
+MAX_WAITING = 8
+
+
+class ProofChecker:
+    """Checks proofs off the event loop; one for the process."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = asyncio.Lock()
+        self._waiting = 0
+
+    async def require(self, circuit: Circuit, proof: ProofRequest) -> None:
+        """Raises ProofRefusedError for a proof that does not hold, and GatewayBusyError."""
+        if self._waiting > MAX_WAITING:
+            raise GatewayBusyError(
+                "Other proofs are waiting to be checked. Try again in some seconds.", retry_after=10
+            )
+        self._waiting += 1
+        try:
+            async with self._one_at_a_time:
+                holds = await _holds(circuit, proof)
+        finally:
+            self._waiting -= 1
+        if not holds:
+            raise ProofRefusedError(
+                "The proof does not hold for its public inputs. Make it again from the labels and "
+                "predictions that were committed to."
+            )
+
+
+async def _holds(circuit: Circuit, proof: ProofRequest) -> bool:
+    content = {"key": circuit.document, "public": proof.public, "proof": proof.proof.model_dump()}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-I",  # nothing from the environment, nor from this directory
+        str(_SCRIPT),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+    )
+    try:
+        async with asyncio.timeout(TIMEOUT):
+            await process.communicate(json.dumps(content).encode())
+    except TimeoutError:
+        raise GatewayBusyError(
+            f"The proof could not be checked within {TIMEOUT} seconds. Try again later.",
+            retry_after=60,
+        ) from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode not in (0, 1):
+        raise RuntimeError(f"The process that checks proofs ended with {process.returncode}.")
+    return process.returncode == 0

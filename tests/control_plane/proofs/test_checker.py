@@ -1,0 +1,132 @@
+"""Checking proofs in processes of their own: the limits, and what the script itself refuses."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hokusai.zk.keys import VerifyingKey
+
+from app.control_plane.proofs import checker, pairing_check
+from app.control_plane.proofs.checker import MAX_WAITING, ProofChecker
+from app.control_plane.proofs.circuits import Circuit, Circuits
+from app.control_plane.proofs.schemas import ProofRequest
+from app.core.errors import GatewayBusyError, ProofRefusedError
+
+POINT = ["1", "2", "1"]
+TWISTED: list[list[str]] = [["1", "0"], ["1", "0"], ["1", "0"]]
+PROOF = ProofRequest.model_validate(
+    {
+        "system": "groth16-bn254",
+        "circuit": "0" * 64,
+        "statement": "agreement",
+        "setup": "operator",
+        "public": ["0"] * 9,
+        "proof": {
+            "pi_a": POINT,
+            "pi_b": TWISTED,
+            "pi_c": POINT,
+            "protocol": "groth16",
+            "curve": "bn128",
+        },
+    }
+)
+KEY: dict[str, Any] = {
+    "vk_alpha_1": POINT,
+    "vk_beta_2": TWISTED,
+    "vk_gamma_2": TWISTED,
+    "vk_delta_2": TWISTED,
+    "IC": [POINT] * 10,
+}
+CIRCUIT = Circuit("0" * 64, "agreement", 8, "operator", KEY, Path("none"))
+
+
+async def test_proofs_are_checked_one_at_a_time_and_few_may_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    running = highest = 0
+    gate = asyncio.Event()
+
+    async def holds(*_: object) -> bool:
+        nonlocal running, highest
+        running += 1
+        highest = max(highest, running)
+        await gate.wait()
+        running -= 1
+        return True
+
+    monkeypatch.setattr(checker, "_holds", holds)
+    proofs = ProofChecker()
+    waiting = [asyncio.create_task(proofs.require(CIRCUIT, PROOF)) for _ in range(MAX_WAITING + 1)]
+    await asyncio.sleep(0)
+    with pytest.raises(GatewayBusyError, match="waiting to be checked"):
+        await proofs.require(CIRCUIT, PROOF)
+    gate.set()
+    await asyncio.gather(*waiting)
+    assert highest == 1
+    await proofs.require(CIRCUIT, PROOF)
+
+
+async def test_a_process_that_takes_too_long_is_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\ntime.sleep(1000)\n")
+    monkeypatch.setattr(checker, "_SCRIPT", script)
+    monkeypatch.setattr(checker, "TIMEOUT", 0.2)
+    with pytest.raises(GatewayBusyError, match="could not be checked"):
+        await ProofChecker().require(CIRCUIT, PROOF)
+
+
+async def test_a_process_that_fails_is_no_verdict(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    script = tmp_path / "failing.py"
+    script.write_text("import sys\nsys.exit(7)\n")
+    monkeypatch.setattr(checker, "_SCRIPT", script)
+    with pytest.raises(RuntimeError, match="ended with 7"):
+        await ProofChecker().require(CIRCUIT, PROOF)
+
+
+async def test_points_that_are_none_are_refused_by_the_process() -> None:
+    with pytest.raises(ProofRefusedError, match="does not hold"):
+        await ProofChecker().require(CIRCUIT, PROOF)
+
+
+def test_the_script_agrees_with_the_sdk(tmp_path: Path) -> None:
+    """On a proof, and on each of its parts changed; hundreds more are in tests/sdk/zk."""
+    from hokusai.zk import groth16, key_files, provers
+    from hokusai.zk.statements import Comparison
+
+    from tests.support.proving import BASELINE, IMPROVED, LABELS, make_circuit
+
+    key = make_circuit(tmp_path)
+    path = key_files.proving_key_path(tmp_path, key.circuit)
+    made = provers.prove(
+        key, path, Comparison(LABELS, BASELINE, IMPROVED, (1, 2, 3), 4), provers.PYTHON
+    )
+    public = [str(value) for value in made.public]
+    proof, document = made.points.as_json(), key.as_json()
+
+    assert pairing_check.holds(document, public, proof)
+    other = groth16.rerandomize(key, made.points)
+    assert pairing_check.holds(document, public, other.as_json())
+    assert not pairing_check.holds(document, [*public[:-1], "5"], proof)
+    for wrong in ([*public[:-1], str(int(public[-1]) + pairing_check.R)], public[:-1], ["01"] * 13):
+        with pytest.raises(pairing_check._RefusedError):
+            pairing_check.holds(document, wrong, proof)
+
+
+async def test_a_directory_of_keys_is_read_again_when_it_changes(tmp_path: Path) -> None:
+    from tests.support.proving import make_circuit
+
+    directory = tmp_path / "keys"
+    circuits = Circuits(directory)
+    assert await circuits.all() == []
+    key: VerifyingKey = make_circuit(directory)
+    assert [one.circuit for one in await circuits.all()] == [key.circuit]
+    wrong = directory / f"{'1' * 64}.json"
+    wrong.write_text(json.dumps(key.as_json()))
+    (directory / "empty.json").write_text("{}")
+    assert [one.circuit for one in await circuits.all()] == [key.circuit]
