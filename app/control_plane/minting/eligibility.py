@@ -51,7 +51,7 @@ def require_mintable(data: Mapping[str, Any]) -> None:
     Raises NotMintableError where they do not, and SmallImprovementError for an improvement of less
     than one percentage point.
     """
-    if data["kind"] != "witnessed":
+    if data["kind"] not in ("witnessed", "proven"):
         raise NotMintableError(
             "The attestation rests on claimed metrics; only witnessed ones can be minted."
         )
