@@ -26,6 +26,7 @@ from benchmarks import (
     leaving,
     neighbours,
     pages,
+    proofs,
     real,
     small,
     soak,
@@ -42,6 +43,8 @@ RESULTS = Path(__file__).parent / "results"
 # Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
 STUB = ("small", "wallet", "bodies", "transfers", "soak")
 REAL = ("mlflow", "journey")
+# Without any server.
+ALONE = ("proofs",)
 OWN = ("counting", "leaving", "start", "grown", "neighbours", "pages", "attest")
 # Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
 ONLY_BY_NAME = ("soak",)
@@ -105,6 +108,8 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
                 yield from pages.run(launcher, options)
             if "attest" in selected:
                 yield from attest.run(launcher, options)
+    if "proofs" in selected:
+        yield from proofs.run(options)
     if set(REAL) & set(selected):
         with launched() as launcher:
             servers = start_servers(launcher)
@@ -115,7 +120,7 @@ def _measure(options: argparse.Namespace) -> Iterator[Table]:
 
 
 def _options() -> argparse.Namespace:
-    names = (*STUB, *OWN, *REAL)
+    names = (*STUB, *OWN, *ALONE, *REAL)
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
         "runs", nargs="*", metavar="RUN", help=f"{', '.join(names)}; default: all but soak"

@@ -86,6 +86,8 @@ def test_it_is_listed_shown_and_verified(improvement: Improvement, proven: dict[
     shown = good(client.get(f"/api/attestations/{proven['hash']}"))
     assert shown["proof"] == proven["proof"]
     assert good(client.post("/api/attestations/verify", json=shown))["valid"]
+    page = client.get(f"/attestations/{proven['hash']}").text
+    assert "Counts proven on 8 rows" in page
     for wrong in (None, {**shown["proof"], "setup": "ceremony:" + "0" * 64}):
         checked = good(client.post("/api/attestations/verify", json={**shown, "proof": wrong}))
         assert not checked["checks"]["hash"]["ok"]
