@@ -12,6 +12,9 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from google.protobuf.json_format import Parse
+from in_toto_attestation.v1 import statement_pb2
+from in_toto_attestation.v1.statement import Statement
 
 from tests.support.programs import finish
 
@@ -32,6 +35,8 @@ def opened(bundle: dict[str, Any], pem: str) -> dict[str, Any]:
     assert isinstance(key, ec.EllipticCurvePublicKey)
     assert isinstance(key.curve, ec.SECP256R1)
     key.verify(base64.b64decode(signature["sig"]), encoded, ec.ECDSA(hashes.SHA256()))
+    # in-toto's own library reads it.
+    Statement.copy_from_pb(Parse(payload, statement_pb2.Statement())).validate()
     statement: dict[str, Any] = json.loads(payload)
     return statement
 
