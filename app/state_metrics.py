@@ -16,6 +16,7 @@ from prometheus_client import Counter
 
 from app.access.rate_limits.limiter import Limiter
 from app.control_plane.health import NAME, ReadinessChecks
+from app.control_plane.model_files import queue as model_files
 from app.control_plane.registry import reconciler
 from app.control_plane.transparency_log import service as transparency_log
 from app.core.errors import GatewayError
@@ -129,9 +130,11 @@ class StateMetrics:
         async with self._database.transaction() as session:
             backlog, oldest = await reconciler.backlog(session)
             entries = await transparency_log.size(session)
+            unread = await model_files.waiting(session)
         metrics.backlog.set(backlog)
         metrics.oldest.set(oldest)
         metrics.log_entries.set(entries)
+        metrics.unread_models.set(unread)
         self._set_upstream_version(await self._mlflow.server_version() or "unknown")
 
     def _set_upstream_version(self, current: str) -> None:

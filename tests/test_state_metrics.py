@@ -250,6 +250,8 @@ def test_the_state_of_database_and_mlflow_is_reported(fresh: RunningGateway) -> 
         response = training.client.post("/api/attestations", json={"model_id": model["model_id"]})
         assert response.status_code == 201, response.text
     wait_until(lambda: value("hokusai_attestation_log_entries") == 1)
+    # This gateway reads none.
+    assert value("hokusai_model_files_waiting") == 1
 
     # A plan that no reconciler can read remains in the backlog.
     sql(

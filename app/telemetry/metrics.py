@@ -133,6 +133,9 @@ class Metrics:
         self.oldest = self._common_gauge(
             "hokusai_reconciler_oldest_seconds", "Age of the oldest registration in the backlog."
         )
+        self.unread_models = self._common_gauge(
+            "hokusai_model_files_waiting", "Models whose files are still to be read in MLflow."
+        )
         self.log_entries = self._common_gauge(
             "hokusai_attestation_log_entries", "Entries of the transparency log of attestations."
         )

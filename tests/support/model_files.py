@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 
+from app.standalone.mlflow import ChildMLflow
 from tests.support.training import Training
 from tests.support.waiting import wait_until
 
@@ -39,6 +41,12 @@ def run_with(training: Training, files: Mapping[str, bytes], path: str = "model"
     training.mlflow("runs/log-batch", run_id=run["run_id"], metrics=[metric])
     store(training, f"{run['artifact_uri']}/{path}", files)
     found: str = run["run_id"]
+    return found
+
+
+def directory_of(server: ChildMLflow, run_id: str, path: str = "model") -> Path:
+    """Where MLflow stores the files below a path of a run."""
+    (found,) = server._directory.rglob(f"{run_id}/artifacts/{path}")
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, select, text, update
+from sqlalchemy import CursorResult, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
@@ -31,6 +31,12 @@ _ADD_MISSING = text(
     "WHERE NOT EXISTS (SELECT FROM model_files WHERE model_files.model_id = models.model_id) "
     "ON CONFLICT DO NOTHING"
 )
+
+
+async def waiting(session: AsyncSession) -> int:
+    """How many models' files are still to be read, including those that are being read."""
+    query = select(func.count()).where(ModelFilesRecord.due_at.is_not(None))
+    return await session.scalar(query) or 0
 
 
 class LeaseLostError(Exception):

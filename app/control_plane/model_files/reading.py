@@ -15,6 +15,8 @@ from app.mlflow.artifacts import Artifacts, ListingTooLongError, Place
 MAX_DIRECTORIES = 10_000
 # Bytes of all paths of a model, which bound the list that is kept and shown.
 MAX_PATHS = 1024 * 1024
+# Bytes that are collected before a thread hashes them; fewer are hashed at once.
+IN_THREAD = 512 * 1024
 
 
 class UnreadableError(Exception):
@@ -40,6 +42,32 @@ class Pace:
         # A sleep takes a millisecond at least, and requests are served in between anyway.
         if self._due - now > 0.01:
             await asyncio.sleep(self._due - now)
+
+
+class _Digest:
+    """SHA-256 of what is received, computed in a thread, so that requests do not wait for it."""
+
+    def __init__(self) -> None:
+        self._digest = sha256()
+        self._pieces: list[bytes] = []
+        self._size = 0
+
+    async def update(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size >= IN_THREAD:
+            await asyncio.to_thread(self._add)
+
+    def hexdigest(self) -> str:
+        self._add()
+        return self._digest.hexdigest()
+
+    def _add(self) -> None:
+        # One by one: hashlib lets other threads run during each.
+        for piece in self._pieces:
+            self._digest.update(piece)
+        self._pieces.clear()
+        self._size = 0
 
 
 class FileReading:
@@ -121,14 +149,14 @@ class FileReading:
         return sizes
 
     async def _hash(self, path: str, size: int) -> ModelFile:
-        digest, received = sha256(), 0
+        digest, received = _Digest(), 0
         try:
             async with self._artifacts.open(self._place, path) as file:
                 async for chunk in file.chunks:
                     received += len(chunk)
                     if received > size:
                         break
-                    digest.update(chunk)
+                    await digest.update(chunk)
                     await self._pace.received(len(chunk))
         except NotFoundError:
             received = -1

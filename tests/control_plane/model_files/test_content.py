@@ -1,12 +1,13 @@
 """Downloading the files of a model: who may, and that nothing else can be read."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from app.core.request.principal import Scope
+from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import listed, run_with, store
 from tests.support.responses import refused
@@ -130,3 +131,25 @@ def test_files_that_nobody_has_read_or_listed_are_not_sent(tenant: Training) -> 
     model = tenant.baseline(accuracy=0.5)
     problem = refused(content(tenant.client, model, "MLmodel"), 404, "not_found")
     assert "pending" in problem["message"]
+
+
+def test_a_reader_that_leaves_occupies_no_connection(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    content = b"x" * 20_000_000
+    with (
+        RunningGateway(
+            new_database(), mlflow_server.url, model_files_readers=0, upstream_connections=2
+        ) as gateway,
+        Training.of(gateway) as tenant,
+    ):
+        run = run_with(tenant, {"large": content})
+        files = listed({"large": content})
+        model = tenant.registered("baseline", run_id=run, model_type="c", files=files)
+        path = f"/api/models/{model['model_id']}/files/content?path=large"
+        # A tenant may hold half of the two connections.
+        for _ in range(3):
+            with tenant.client.stream("GET", path) as response:
+                assert response.status_code == 200
+                assert next(response.iter_raw(1000)) == b"x" * 1000
+        assert tenant.client.get(path).content == content

@@ -13,6 +13,7 @@ from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import (
+    directory_of,
     listed,
     logged_model_with,
     run_with,
@@ -150,6 +151,44 @@ def test_what_is_more_than_the_limits_is_claimed_at_most(training: Training) -> 
         found = wait_for(training.client, again, "claimed", reason=reason)
         assert found["items"] == listed(files)
         assert attest(training, again)["files"]["evidence"] == "claimed"
+
+
+def test_links_in_the_store_of_mlflow(
+    training: Training, mlflow_server: ChildMLflow, proxy: StallingProxy
+) -> None:
+    """MLflow follows them. One that leads to its own directory has no end."""
+    run = run_with(training, {"MLmodel": b"x"})
+    directory = directory_of(mlflow_server, run)
+    (directory / "link").symlink_to(directory / "MLmodel")
+    model = register(training, run)
+    files = {"MLmodel": b"x", "link": b"x"}
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(files)
+    endless = run_with(training, {"MLmodel": b"x"})
+    directory = directory_of(mlflow_server, endless)
+    (directory / "loop").symlink_to(directory)
+    wait_for(
+        training.client, register(training, endless), "failed", reason=f"more than {COUNT} files"
+    )
+
+
+def test_many_files_are_read_one_after_the_other(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    with (
+        StallingProxy(mlflow_server.url) as proxy,
+        RunningGateway(new_database(), proxy.url, model_files_readers=2) as gateway,
+        Training.of(gateway) as tenant,
+    ):
+        run = run_with(tenant, {"MLmodel": b"x"})
+        directory = directory_of(mlflow_server, run)
+        files = {f"part {n % 7}/{n:04}.bin": b"%d" % n for n in range(150)}
+        for path, content in files.items():
+            (directory / path).parent.mkdir(exist_ok=True)
+            (directory / path).write_bytes(content)
+        found = wait_for(tenant.client, register(tenant, run), "witnessed")
+        assert (found["count"], found["next"] is not None) == (151, True)
+        assert found["items"] == listed(files | {"MLmodel": b"x"})[:100]
+        assert len([line for line in proxy.lines if "/get-artifact" in line]) == 151
 
 
 def test_a_model_without_files_fails(training: Training) -> None:
