@@ -99,7 +99,8 @@ def test_what_has_no_bound_is_found() -> None:
 
 def target(path: str) -> str:
     """A path with valid parameters, which name nothing."""
-    return re.sub(r"\{(\w+)\}", lambda name: "0" * 64 if name[1] == "digest" else "a", path)
+    values = {"digest": "0" * 64, "number": "1"}
+    return re.sub(r"\{(\w+)\}", lambda name: values.get(name[1], "a"), path)
 
 
 WITH_BODY = [

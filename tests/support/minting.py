@@ -203,16 +203,13 @@ def witness(gateway: RunningGateway, model: dict[str, Any], content: str | None 
     files = [ModelFile(**file)]
     sql(
         gateway,
-        "insert into model_files (model_id, read, oms_root, weights, count, total_bytes,"
-        " witnessed_at, failures, seconds) values (%s, %s, %s, %s, 1, %s, now(), 0, 0)"
-        " on conflict (model_id) do update set read = excluded.read, due_at = null,"
-        " oms_root = excluded.oms_root, weights = excluded.weights, count = excluded.count,"
-        " total_bytes = excluded.total_bytes, witnessed_at = excluded.witnessed_at",
-        model["model_id"],
+        "update model_files set read = %s, oms_root = %s, weights = %s, count = 1,"
+        " total_bytes = %s, witnessed_at = now(), due_at = null where model_id = %s",
         json.dumps([file]),
         oms_root(files),
         weights_root(files),
         file["size"],
+        model["model_id"],
     )
     sql(gateway, "update models set files = 'witnessed' where model_id = %s", model["model_id"])
 

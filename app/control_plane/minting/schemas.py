@@ -150,6 +150,7 @@ class SignatureRequest(RequestModel):
             r"^(0x)?[0-9A-Fa-f]{130}$", "must be 65 bytes in hexadecimal: 0x and 130 digits"
         ),
     ] = Field(
+        max_length=132,
         description="Of the EIP-712 message in `typed_data`: r, s and v, with a low s (EIP-2).",
         examples=["0x" + "1f" * 64 + "1b"],
     )

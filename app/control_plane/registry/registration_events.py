@@ -21,7 +21,7 @@ from app.database.engine import Database
 from app.rest.dependencies import CurrentActor, Registering
 from app.rest.fields import Label
 from app.rest.json_values import Document
-from app.rest.request_model import RequestModel
+from app.rest.request_model import MAX_MEMBERS, RequestModel
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
 
@@ -39,6 +39,7 @@ class RegistrationEvent(RequestModel):
         extra="ignore",
         protected_namespaces=(),
         json_schema_extra={
+            "maxProperties": MAX_MEMBERS,
             "examples": [
                 {
                     "model_name": "Sales Lead Scoring",
@@ -49,7 +50,7 @@ class RegistrationEvent(RequestModel):
                     "baseline_value": 0.81,
                     "mlflow_run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",
                 }
-            ]
+            ],
         },
     )
 
