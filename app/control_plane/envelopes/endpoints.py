@@ -1,6 +1,7 @@
 """HTTP endpoints: what the gateway says in the forms that other people's tools check."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ParamSpec
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -8,11 +9,10 @@ from starlette.responses import Response
 from app.control_plane.attestations.endpoints import SigningKey
 from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.schemas import Hash
-from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.body_reader import MAX_DOCUMENT
 from app.control_plane.envelopes import mlbom
 from app.control_plane.envelopes.attestation_bundle import find_statement
-from app.control_plane.envelopes.model_signature import find_witnessed, model_statement
+from app.control_plane.envelopes.model_signature import find_witnessed, signed_model
 from app.control_plane.envelopes.sigstore_bundle import MEDIA_TYPE, signed_bundle
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
@@ -22,6 +22,8 @@ from app.edge.documents import Documents
 from app.rest.dependencies import CurrentReads, Reading, Session
 from app.rest.fields import Label
 from app.rest.public_address import public_address
+
+P = ParamSpec("P")
 
 models = APIRouter(prefix="/api/models", tags=["models"])
 attestations = APIRouter(prefix="/api/attestations", tags=["attestations"])
@@ -56,7 +58,7 @@ async def bundle(
     async with services[Database].transaction() as session:
         await signer.ensure_registered(session)
         statement = await find_statement(session, digest, caller, signer.verifier.name)
-    text = await sign(request, statement, attestor)
+    text = await _in_thread(request, signed_bundle, statement, attestor.envelope_key)
     return download(text, MEDIA_TYPE, f"attestation-{digest[:12]}.sigstore.json")
 
 
@@ -86,7 +88,7 @@ async def model_signature(
     async with state_of(request)[Database].transaction() as session:
         await signer.ensure_registered(session)
         model, files = await find_witnessed(session, model_id, caller)
-    text = await sign(request, model_statement(model, files), attestor)
+    text = await _in_thread(request, signed_model, model, files, attestor.envelope_key)
     return download(text, MEDIA_TYPE, "model.sig")
 
 
@@ -96,17 +98,15 @@ async def model_signature(
     responses=_described(mlbom.MEDIA_TYPE, "A bill of materials of CycloneDX 1.6.", "object"),
 )
 async def bill_of_materials(
-    request: Request, model_id: Label, caller: Reading, session: Session, reads: CurrentReads
+    request: Request, model_id: Label, caller: Reading, reads: CurrentReads
 ) -> Response:
     """The bill of materials of a model (CycloneDX 1.6): files, metrics, data, attestations.
 
     It repeats what the registry shows to the caller, and is not signed.
     """
-    materials = await mlbom.find_materials(session, reads, model_id, caller)
-    documents, context = state_of(request)[Documents], context_of(request.scope)
-    text = await documents.work(
-        context, MAX_DOCUMENT, mlbom.ml_bom, materials, public_address(request)
-    )
+    async with state_of(request)[Database].transaction() as session:
+        materials = await mlbom.find_materials(session, reads, model_id, caller)
+    text = await _in_thread(request, mlbom.ml_bom, materials, public_address(request))
     return download(text, mlbom.MEDIA_TYPE, "mlbom.json")
 
 
@@ -121,14 +121,16 @@ async def public_key(session: Session, signer: Signer, attestor: SigningKey) -> 
     return Response(attestor.envelope_key.pem, media_type=_PEM)
 
 
-async def sign(request: Request, statement: dict[str, Any], attestor: Attestor) -> str:
-    """The bundle of a statement. In a thread, because signing takes milliseconds.
+async def _in_thread(
+    request: Request, make: Callable[P, str], *args: P.args, **kwargs: P.kwargs
+) -> str:
+    """A text that takes milliseconds to make, and that no database connection waits for.
 
     Raises as `Documents.work`.
     """
     documents, context = state_of(request)[Documents], context_of(request.scope)
-    key = attestor.envelope_key
-    return await documents.work(context, MAX_DOCUMENT, signed_bundle, statement, key)
+    # In a thread, whatever the size.
+    return await documents.work(context, MAX_DOCUMENT, make, *args, **kwargs)
 
 
 def download(content: str, media_type: str, name: str) -> Response:

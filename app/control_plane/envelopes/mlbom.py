@@ -48,7 +48,10 @@ class Materials:
 async def find_materials(
     session: AsyncSession, reads: Reads, model_id: str, principal: Principal
 ) -> Materials:
-    """What there is of a model. Raises NotFoundError for one that the principal may not see."""
+    """What the registry has of a model.
+
+    Raises NotFoundError for one that the principal may not see, or that is none.
+    """
     model = await find_model(session, model_id, principal)
     files = await find_files(session, model_id)
     if model is None or files is None:
