@@ -13,6 +13,8 @@ from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 MAX_GUARDRAILS = 20
+# true or false, and not 1 or "yes": a wrong value would stand for ever.
+Flag = Annotated[bool, Field(strict=True)]
 # Further families of the platform, whose tests need what no request has: the score of each row.
 _NOT_JUDGED = ("continuous", "zero_inflated_continuous", "rank_or_ordinal")
 
@@ -33,7 +35,7 @@ class GuardrailRequest(RequestModel):
     """A further metric that an improvement must not make much worse."""
 
     metric: Label = Field(examples=["latency_ms"])
-    higher_is_better: bool | None = Field(
+    higher_is_better: Flag | None = Field(
         default=None,
         description="Whether a higher value is better; may be left out where the name shows it.",
     )
@@ -77,7 +79,7 @@ class BenchmarkRequest(RequestModel):
         default="proportion",
         description="How improvements are judged: `proportion`, by a test of two proportions.",
     )
-    higher_is_better: bool | None = Field(
+    higher_is_better: Flag | None = Field(
         default=None,
         description="Whether a higher value is better; may be left out where the metric's name "
         "shows it, and must not contradict that.",
@@ -99,7 +101,7 @@ class BenchmarkRequest(RequestModel):
         default=None,
         description="Who holds the labels, in your words. Default: your tenant.",
     )
-    private: bool = Field(
+    private: Flag = Field(
         default=False, description="Whether only your tenant may see the benchmark and use it."
     )
 
