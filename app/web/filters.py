@@ -29,7 +29,7 @@ def short(text: str) -> str:
     """The first and last characters of an address, id or hash."""
     if len(text) <= 14:
         return text
-    head = 8 if text.startswith("hkm_") else 6
+    head = 8 if text.startswith(("hkm_", "hkb_", "hkp_")) else 6
     return f"{text[:head]}…{text[-4:]}"
 
 

@@ -3,6 +3,7 @@
 # The name and path of each, in their order.
 NAVIGATION = (
     ("Models", "/models"),
+    ("Benchmarks", "/benchmarks"),
     ("Contributors", "/contributors"),
     ("Attestations", "/attestations"),
     ("Log", "/log"),

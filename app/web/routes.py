@@ -6,6 +6,7 @@ from app.web.pages import (
     admin_keys,
     admin_tenants,
     attestations,
+    benchmarks,
     contributors,
     home,
     log,
@@ -17,6 +18,7 @@ from app.web.pages import (
 ROUTES = (
     *home.router.routes,
     *models.router.routes,
+    *benchmarks.router.routes,
     *contributors.router.routes,
     *attestations.router.routes,
     *log.router.routes,

@@ -52,6 +52,7 @@ _IN_TABLES = frozenset(
         "contributors",
         "primary_metric",
         "delta_one",
+        "evaluation",
         "model_id",
         "model_name",
         "model_version",

@@ -199,6 +199,84 @@ class Attestation(Result):
     revoked: dict[str, Any] | None
 
 
+class Benchmark(Result):
+    """A test set that was fixed and logged before models are measured on it.
+
+    Attributes:
+        benchmark_id: Its id, hkb_...
+        name: Its name.
+        dataset_hash: The SHA-256 of its data set.
+        dataset_version: The version of the data set.
+        split: Which part of the data set.
+        rows: How many rows it has.
+        metric: The metric that counts.
+        metric_family: How improvements are judged: `proportion`.
+        higher_is_better: Whether a higher value of the metric is better.
+        guardrails: Metrics that an accepted improvement must not make much worse.
+        min_examples: How many rows have to be evaluated, at least.
+        label_commitment: The commitment to its labels.
+        label_holder: Who holds the labels.
+        tenant: Who registered it.
+        private: Whether only that tenant may see it.
+        record_sha256: The SHA-256 of `record`, which its entry in the log has.
+        log_index: The place of that entry.
+        created_at: When it was registered, in ISO 8601.
+        record: The exact text that was hashed; missing in lists.
+        labels_released: When the log noted the release of the labels, or None; missing in lists.
+    """
+
+    benchmark_id: str
+    name: str
+    dataset_hash: str
+    dataset_version: str
+    split: str
+    rows: int
+    metric: str
+    metric_family: str
+    higher_is_better: bool
+    guardrails: list[dict[str, Any]]
+    min_examples: int
+    label_commitment: str
+    label_holder: str
+    tenant: str
+    private: bool
+    record_sha256: str
+    log_index: int
+    created_at: str
+    record: str
+    labels_released: dict[str, Any] | None
+
+
+class PredictionCommitment(Result):
+    """A commitment to the predictions of one model on one benchmark.
+
+    Attributes:
+        predictions_id: Its id, hkp_...
+        benchmark_id: The benchmark.
+        model_id: The model.
+        tenant: The model's tenant.
+        private: Whether only that tenant may see it.
+        commitment: The commitment, 64 hexadecimal digits.
+        files: The digests of the model's files, or None.
+        record: The exact text that was hashed.
+        record_sha256: The SHA-256 of `record`, which its entry in the log has.
+        log_index: The place of that entry.
+        created_at: When it was committed, in ISO 8601.
+    """
+
+    predictions_id: str
+    benchmark_id: str
+    model_id: str
+    tenant: str
+    private: bool
+    commitment: str
+    files: dict[str, Any] | None
+    record: str
+    record_sha256: str
+    log_index: int
+    created_at: str
+
+
 class MintApproval(Result):
     """The approval by a token's holder that improvements by other tenants are minted.
 
