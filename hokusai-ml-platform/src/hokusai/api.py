@@ -1,16 +1,12 @@
-"""Hokusai's own API, one method per endpoint; it needs no MLflow.
-
-Longer than most files here: one list of everything that the gateway can be asked.
-"""
+"""Hokusai's own API, one method per endpoint; it needs no MLflow."""
 
 from __future__ import annotations
 
-import itertools
 import warnings
 from typing import Any, Callable, Iterator, Mapping
-from urllib.parse import quote
 
-from hokusai.client import GatewayClient, derived_key
+from hokusai.api_requests import segment
+from hokusai.benchmark_api import BenchmarkAPI
 from hokusai.errors import InputError, PermissionDeniedError, RegistrationWarning
 from hokusai.results import (
     Attestation,
@@ -26,13 +22,11 @@ from hokusai.results import (
 )
 
 KINDS = ("baseline", "improved", "tokenized")
-# The most items that are fetched with one request.
-PAGE_SIZE = 100
 # The most files of a model that are listed with one request.
 FILES_PAGE = 1000
 
 
-class GatewayAPI:
+class GatewayAPI(BenchmarkAPI):
     """Typed calls of Hokusai's own API.
 
     Every method raises what `GatewayClient.request` raises.
@@ -43,10 +37,6 @@ class GatewayAPI:
     Attributes:
         client: The client that sends the requests.
     """
-
-    def __init__(self, client: GatewayClient) -> None:
-        """Use a client; nothing is sent yet."""
-        self.client = client
 
     def register(
         self, kind: str, body: Mapping[str, Any], idempotency_key: str | None = None
@@ -72,7 +62,7 @@ class GatewayAPI:
 
     def model(self, model_id: str) -> RegisteredModel:
         """Fetch one model: `GET /api/models/{model_id}`."""
-        return RegisteredModel(self._get(f"/models/{_segment(model_id)}"))
+        return RegisteredModel(self._get(f"/models/{segment(model_id)}"))
 
     def models(self, *, limit: int | None = None, **filters: Any) -> Iterator[RegisteredModel]:
         """Iterate over models, newest first: `GET /api/models`.
@@ -94,7 +84,7 @@ class GatewayAPI:
     def model_files(self, model_id: str) -> ModelFiles:
         """Fetch what is known of a model's files, and all of their list:
         `GET /api/models/{model_id}/files`."""
-        path = f"/models/{_segment(model_id)}/files"
+        path = f"/models/{segment(model_id)}/files"
         first = self._get(path, {"limit": FILES_PAGE})
         items, cursor = list(first["items"]), first["next"]
         while cursor is not None:
@@ -105,7 +95,7 @@ class GatewayAPI:
 
     def files_summary(self, model_id: str) -> ModelFiles:
         """Fetch the same with one file of the list at most."""
-        return ModelFiles(self._get(f"/models/{_segment(model_id)}/files", {"limit": 1}))
+        return ModelFiles(self._get(f"/models/{segment(model_id)}/files", {"limit": 1}))
 
     def download_file(
         self, model_id: str, path: str, receive: Callable[[Iterator[bytes]], None]
@@ -118,7 +108,7 @@ class GatewayAPI:
             receive: Called with the pieces of the file; again from the beginning where the
                 connection broke. It has to compare the SHA-256 with that of the list.
         """
-        self.client.download(f"/models/{_segment(model_id)}/files/content", {"path": path}, receive)
+        self.client.download(f"/models/{segment(model_id)}/files/content", {"path": path}, receive)
 
     def lineage(self, model_id: str, *, cursor: str | None = None) -> Lineage:
         """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`.
@@ -128,7 +118,7 @@ class GatewayAPI:
             cursor: `next` of the page before, in a tree of more than one page.
         """
         query = {"cursor": cursor} if cursor else None
-        return Lineage(self._get(f"/models/{_segment(model_id)}/lineage", query))
+        return Lineage(self._get(f"/models/{segment(model_id)}/lineage", query))
 
     def withdraw(self, model_id: str, reason: str) -> RegisteredModel:
         """Withdraw a registration: `POST /api/models/{model_id}/withdraw`.
@@ -137,12 +127,12 @@ class GatewayAPI:
             model_id: Hokusai's id of the model.
             reason: Why, in one line, which everyone who can see the model can see.
         """
-        path = f"/models/{_segment(model_id)}/withdraw"
+        path = f"/models/{segment(model_id)}/withdraw"
         return RegisteredModel(self._post(path, {"reason": reason}, None))
 
     def contributor(self, address: str) -> Result:
         """Fetch the impact of one contributor's data: `GET /api/contributors/{address}`."""
-        return Result(self._get(f"/contributors/{_segment(address)}"))
+        return Result(self._get(f"/contributors/{segment(address)}"))
 
     def contributors(self, *, limit: int | None = None) -> Iterator[Result]:
         """Iterate over contributors, by address: `GET /api/contributors`.
@@ -160,7 +150,7 @@ class GatewayAPI:
             address: The contributor's Ethereum address.
             limit: The most contributions to yield; all by default.
         """
-        path = f"/contributors/{_segment(address)}/contributions"
+        path = f"/contributors/{segment(address)}/contributions"
         return map(Result, self.items(path, {}, limit))
 
     def attestations(self, *, limit: int | None = None, **filters: Any) -> Iterator[Result]:
@@ -190,40 +180,6 @@ class GatewayAPI:
         """
         return Attestation(self._post("/attestations", body, idempotency_key, retry_seconds))
 
-    def create_benchmark(
-        self, body: Mapping[str, Any], idempotency_key: str | None = None
-    ) -> Result:
-        """Register a benchmark: `POST /api/benchmarks`.
-
-        Args:
-            body: The members of the request; those that are None are left out.
-            idempotency_key: Identifies this benchmark when it is registered again.
-        """
-        return Result(self._post("/benchmarks", body, idempotency_key))
-
-    def benchmark(self, benchmark_id: str) -> Result:
-        """Fetch a benchmark: `GET /api/benchmarks/{benchmark_id}`."""
-        return Result(self._get(f"/benchmarks/{_segment(benchmark_id)}"))
-
-    def commit_predictions(self, benchmark_id: str, model_id: str, commitment: str) -> Result:
-        """Commit to a model's predictions: `POST /api/benchmarks/{benchmark_id}/predictions`.
-
-        Args:
-            benchmark_id: The benchmark.
-            model_id: A registered model of the caller's tenant.
-            commitment: From `hokusai.proofs.commit_predictions`.
-        """
-        path = f"/benchmarks/{_segment(benchmark_id)}/predictions"
-        body = {"model_id": model_id, "commitment": commitment}
-        # The same commitment again changes nothing.
-        return Result(self.client.request("POST", path, json=body, idempotent=True))
-
-    def release_labels(self, benchmark_id: str) -> Result:
-        """Note that the labels leave their holder:
-        `POST /api/benchmarks/{benchmark_id}/release-labels`."""
-        path = f"/benchmarks/{_segment(benchmark_id)}/release-labels"
-        return Result(self.client.request("POST", path, idempotent=True))
-
     def circuits(self) -> list[Mapping[str, Any]]:
         """Fetch the circuits whose proofs the gateway accepts: `GET /api/proofs/circuits`."""
         return list(self._get("/proofs/circuits")["items"])
@@ -242,7 +198,7 @@ class GatewayAPI:
 
         Its inclusion proof is for the log as it is now.
         """
-        return Attestation(self._get(f"/attestations/{_segment(digest)}"))
+        return Attestation(self._get(f"/attestations/{segment(digest)}"))
 
     def attestation_bundle(self, digest: str) -> Mapping[str, Any]:
         """Fetch a Sigstore bundle of an attestation: `GET /api/attestations/{hash}/bundle`.
@@ -252,7 +208,7 @@ class GatewayAPI:
         Raises:
             ConflictError: The attestation was revoked.
         """
-        bundle: Mapping[str, Any] = self._get(f"/attestations/{_segment(digest)}/bundle")
+        bundle: Mapping[str, Any] = self._get(f"/attestations/{segment(digest)}/bundle")
         return bundle
 
     def mint_request(self, digest: str, **parameters: Any) -> MintRequest:
@@ -264,7 +220,7 @@ class GatewayAPI:
                 `actual_cost_usd_micro`; those that are None are left out.
         """
         body = {name: value for name, value in parameters.items() if value is not None}
-        path = f"/attestations/{_segment(digest)}/mint-request"
+        path = f"/attestations/{segment(digest)}/mint-request"
         # The same improvement gets the same request, so that repeating it is safe.
         return MintRequest(self.client.request("POST", path, json=body, idempotent=True))
 
@@ -284,13 +240,13 @@ class GatewayAPI:
 
     def fetch_mint_request(self, mint_request_id: int) -> MintRequest:
         """Fetch one mint request: `GET /api/mint-requests/{id}`."""
-        return MintRequest(self._get(f"/mint-requests/{_segment(str(mint_request_id))}"))
+        return MintRequest(self._get(f"/mint-requests/{segment(str(mint_request_id))}"))
 
     def mint_message(self, mint_request_id: int) -> Result:
         """Fetch a complete mint request as the platform's message:
         `GET /api/mint-requests/{id}/message`.
         """
-        return Result(self._get(f"/mint-requests/{_segment(str(mint_request_id))}/message"))
+        return Result(self._get(f"/mint-requests/{segment(str(mint_request_id))}/message"))
 
     def add_mint_signature(self, mint_request_id: int, signature: str) -> MintRequest:
         """Add a further attestor's signature: `POST /api/mint-requests/{id}/signatures`.
@@ -299,7 +255,7 @@ class GatewayAPI:
             mint_request_id: The `id` of the mint request.
             signature: Of its `typed_data`: 65 bytes in hexadecimal.
         """
-        path = f"/mint-requests/{_segment(str(mint_request_id))}/signatures"
+        path = f"/mint-requests/{segment(str(mint_request_id))}/signatures"
         # A signature that is there already changes nothing.
         return MintRequest(
             self.client.request("POST", path, json={"signature": signature}, idempotent=True)
@@ -333,7 +289,7 @@ class GatewayAPI:
 
     def withdraw_mint_approval(self, approval_id: int) -> MintApproval:
         """Withdraw an approval: `POST /api/mint-approvals/{id}/withdraw`."""
-        path = f"/mint-approvals/{_segment(str(approval_id))}/withdraw"
+        path = f"/mint-approvals/{segment(str(approval_id))}/withdraw"
         return MintApproval(self.client.request("POST", path, idempotent=True))
 
     def limits(self) -> RateLimit:
@@ -377,7 +333,7 @@ class GatewayAPI:
             The new key, which ends when the old one would have ended.
         """
         body = {} if overlap_seconds is None else {"overlap_seconds": overlap_seconds}
-        return Key(self._post_signed_in(f"/keys/{_segment(key_id)}/rotate", body))
+        return Key(self._post_signed_in(f"/keys/{segment(key_id)}/rotate", body))
 
     def revoke_key(self, key_id: str, *, rotation_chain: bool = False) -> None:
         """Revoke an API key, and those created with it: `DELETE /api/keys/{id}`.
@@ -387,7 +343,7 @@ class GatewayAPI:
             rotation_chain: Also the keys that it was rotated to or from, as for a stolen key.
         """
         query = {"rotation_chain": "true"} if rotation_chain else {}
-        self._delete(f"/keys/{_segment(key_id)}", query)
+        self._delete(f"/keys/{segment(key_id)}", query)
 
     def revoke_all(self) -> Result:
         """Revoke all keys and tokens of the caller's wallet: `DELETE /api/keys`.
@@ -396,38 +352,6 @@ class GatewayAPI:
             How many there were: `keys` and `tokens`.
         """
         return Result(self._delete("/keys", {}))
-
-    def items(
-        self, path: str, query: Mapping[str, Any], limit: int | None = None
-    ) -> Iterator[Mapping[str, Any]]:
-        """Iterate over the items of a list, fetching one page after the other.
-
-        Args:
-            path: The path after `/api`.
-            query: The query of every page.
-            limit: The most items to yield; all by default.
-
-        Raises:
-            InputError: The limit is negative.
-        """
-        if limit is not None and limit < 0:
-            raise InputError(f"limit is {limit}, and must not be negative.")
-        if limit is not None:
-            # So that the gateway reads no more than what is yielded.
-            query = {**query, "limit": min(limit, PAGE_SIZE)}
-        return itertools.islice(self._pages(path, query), limit)
-
-    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        cursor = None
-        while True:
-            page = self._get(path, {**query, "cursor": cursor} if cursor else query)
-            yield from page["items"]
-            cursor = page.get("next")
-            if cursor is None:
-                return
-
-    def _get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        return self.client.request("GET", path, params=query)
 
     def _post_signed_in(self, path: str, body: Mapping[str, Any]) -> Any:
         """POST with the strongest proof that the credential can give; it is sent once."""
@@ -448,29 +372,6 @@ class GatewayAPI:
         signer = self.client.wallet_signer
         sign = signer.headers if signer is not None else None
         return self.client.request("DELETE", path, params=query, sign=sign, idempotent=True)
-
-    def _post(
-        self,
-        path: str,
-        body: Mapping[str, Any],
-        idempotency_key: str | None,
-        retry_seconds: float | None = None,
-    ) -> Any:
-        payload = {name: value for name, value in body.items() if value is not None}
-        return self.client.request(
-            "POST",
-            path,
-            json=payload,
-            idempotency_key=idempotency_key or derived_key(path, payload),
-            retry_seconds=retry_seconds,
-        )
-
-
-def _segment(text: str) -> str:
-    # Quoted, so that an id with a slash in it cannot address another route.
-    if not text or text in (".", ".."):
-        raise InputError("An id is missing.")
-    return quote(text, safe="")
 
 
 __all__ = ["GatewayAPI"]

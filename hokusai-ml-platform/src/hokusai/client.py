@@ -28,6 +28,7 @@ from hokusai.credentials import Credential, other_names, resolve_credential, sto
 from hokusai.errors import (
     AnswerError,
     CredentialError,
+    FilesPendingError,
     GatewayError,
     InProgressError,
     InsecureConnectionWarning,
@@ -360,6 +361,8 @@ class GatewayClient:
             return budget.wait(retry_after, "the gateway's rate limit is used up")
         if isinstance(error, InProgressError):
             return budget.wait(retry_after, "the gateway is still handling the same request")
+        if isinstance(error, FilesPendingError):
+            return budget.wait(retry_after, "the gateway is still reading the model's files")
         if (
             error.status == 401
             and error.reason in REJECTED_TOKEN_REASONS

@@ -18,6 +18,7 @@ HokusaiError
     ├── PermissionDeniedError       403
     ├── NotFoundError               404
     ├── ConflictError               409
+    │   ├── FilesPendingError
     │   ├── InProgressError
     │   ├── TokenTakenError
     │   └── NotMintableError
@@ -140,6 +141,10 @@ class InProgressError(ConflictError):
     """409 `in_progress`: the gateway was still handling the same request when waiting ended."""
 
 
+class FilesPendingError(ConflictError):
+    """409 `files_pending`: the gateway was still reading the model's files when waiting ended."""
+
+
 class TokenTakenError(ConflictError):
     """409 `token_taken`: the token id belongs to another tenant."""
 
@@ -192,6 +197,7 @@ class ServerError(GatewayError):
 
 _BY_REASON: dict[str, type[GatewayError]] = {
     "in_progress": InProgressError,
+    "files_pending": FilesPendingError,
     "token_taken": TokenTakenError,
     "not_mintable": NotMintableError,
     "improvement_too_small": NotMintableError,
@@ -258,6 +264,7 @@ __all__ = [
     "CredentialError",
     "DocumentError",
     "DownloadError",
+    "FilesPendingError",
     "FlavorWarning",
     "GatewayError",
     "HokusaiError",

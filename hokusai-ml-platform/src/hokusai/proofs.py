@@ -19,12 +19,11 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Iterable, Mapping, Sequence
 
-from hokusai.errors import ConflictError, DocumentError, InputError, ProofError
+from hokusai.errors import DocumentError, InputError, ProofError
 from hokusai.json_encoding import to_json_data
 from hokusai.private_files import write_private_json
 from hokusai.results import Result
@@ -38,9 +37,6 @@ from hokusai.zk.statements import Comparison, Statement
 
 if TYPE_CHECKING:
     from hokusai.api import GatewayAPI
-
-# Seconds: how long a commitment is sent again while the model's files are read, and how far apart.
-FILES_SECONDS, _PAUSE = 60.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +155,7 @@ class Proving:
                 `dataset_version`, `metric` and `guardrails`.
         """
         body = {"rows": len(labels.values), "label_commitment": labels.commitment, **members}
-        return self.api.create_benchmark(body)
+        return self.api.register_benchmark(body)
 
     def send_predictions(self, benchmark_id: str, model_id: str, predictions: Committed) -> Result:
         """Publish a commitment to a model's predictions.
@@ -169,15 +165,7 @@ class Proving:
         Raises:
             ConflictError: Others were committed to before, or the labels were released.
         """
-        commitment = predictions.commitment
-        deadline = time.monotonic() + FILES_SECONDS
-        while True:
-            try:
-                return self.api.commit_predictions(benchmark_id, model_id, commitment)
-            except ConflictError as error:
-                if error.reason != "files_pending" or time.monotonic() > deadline:
-                    raise
-            time.sleep(_PAUSE)
+        return self.api.commit_predictions(benchmark_id, model_id, predictions.commitment)
 
     def prove(
         self,

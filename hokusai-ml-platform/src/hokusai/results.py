@@ -423,12 +423,14 @@ class RateLimit(Result):
 
 __all__ = [
     "Attestation",
+    "Benchmark",
     "Identity",
     "Key",
     "Lineage",
     "MintApproval",
     "MintRequest",
     "ModelFiles",
+    "PredictionCommitment",
     "RateLimit",
     "RegisteredModel",
     "Result",

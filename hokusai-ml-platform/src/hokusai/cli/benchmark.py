@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
+from hokusai.cli.benchmark_records import create, list_benchmarks, show
 from hokusai.cli.options import connect, idempotency_key_option, json_option, url_option
 from hokusai.cli.output import write_json, write_record
 from hokusai.errors import ConfigurationError, InputError
@@ -37,6 +38,10 @@ def benchmark() -> None:
 
     Values are read from text files with one whole number a line, in the order of the rows.
     """
+
+
+for _command in (create, list_benchmarks, show):
+    benchmark.add_command(_command)
 
 
 @benchmark.command()
@@ -71,7 +76,7 @@ def commit(
         "label_commitment": committed.commitment,
         **members,
     }
-    registered = connect(url).create_benchmark(body, idempotency_key)
+    registered = connect(url).register_benchmark(body, idempotency_key)
     if as_json:
         write_json(dict(registered))
         return

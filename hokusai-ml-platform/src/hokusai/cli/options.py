@@ -180,7 +180,7 @@ def data_contribution_of(
     if data is not None:
         if data_hash is not None:
             raise click.UsageError("Pass either --data or --data-hash, not both.")
-        data_hash = _hash_of_file(data)
+        data_hash = hash_of_file(data)
     single = {"contributor": contributor, "samples": samples, "data_hash": data_hash}
     single = {name: value for name, value in single.items() if value is not None}
     if not contributions:
@@ -192,7 +192,7 @@ def data_contribution_of(
     return complete[0] if len(complete) == 1 else complete
 
 
-def _hash_of_file(path: str) -> str:
+def hash_of_file(path: str) -> str:
     """The SHA-256 of a file's bytes, as 64 hexadecimal digits."""
     import hashlib
 

@@ -7,6 +7,7 @@ import time
 from typing import Any, Iterator, Mapping, Sequence
 
 from hokusai.api import GatewayAPI
+from hokusai.core.benchmark_calls import BenchmarkCalls
 from hokusai.core.download import download_model
 from hokusai.core.inputs import Contribution, validate_contributors
 from hokusai.json_encoding import to_json_data
@@ -23,7 +24,7 @@ from hokusai.results import (
 )
 
 
-class GatewayCalls:
+class GatewayCalls(BenchmarkCalls):
     """Reading models, requesting attestations, and asking about the caller.
 
     Attributes:
@@ -128,6 +129,8 @@ class GatewayCalls:
         data_contribution: Contribution | Sequence[Contribution] | None = None,
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
+        benchmark_id: str | None = None,
+        evaluation: Mapping[str, Any] | None = None,
         refresh: bool | None = None,
         private: bool | None = None,
         idempotency_key: str | None = None,
@@ -152,6 +155,10 @@ class GatewayCalls:
             data_contribution: Whose data led to the improvement.
             primary_metric: The metric that the improvement is judged by.
             higher_is_better: The direction of metrics whose names do not tell.
+            benchmark_id: The benchmark on which both models were evaluated.
+            evaluation: The counts of both models on it: `baseline` and `improved`, each with
+                `successes` and `sample_size`, and `discordant` with `baseline_only` and
+                `improved_only` where it is known.
             refresh: Where MLflow has other values than the registration: False attests the
                 registered ones, True MLflow's. Without it such a request is refused.
             private: Whether only the caller's tenant may read the attestation. By default it is
@@ -178,6 +185,8 @@ class GatewayCalls:
             "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "primary_metric": primary_metric,
             "higher_is_better": to_json_data(higher_is_better, "higher_is_better"),
+            "benchmark_id": benchmark_id,
+            "evaluation": to_json_data(evaluation, "evaluation"),
             "refresh": refresh,
             "private": private,
         }

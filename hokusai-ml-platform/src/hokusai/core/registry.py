@@ -183,6 +183,8 @@ class ModelRegistry(GatewayCalls, PlatformNames):
         metrics: Mapping[str, Any] | None = None,
         primary_metric: str | None = None,
         higher_is_better: Mapping[str, bool] | None = None,
+        benchmark_id: str | None = None,
+        evaluation: Mapping[str, Any] | None = None,
         share_files: bool = False,
         model_uri: str | None = None,
         run_id: str | None = None,
@@ -209,6 +211,8 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             model_type: What the model is for; by default the type of the baseline.
             metrics: As in `register_baseline`. By default the run's metrics are used, which
                 `PerformanceTracker.track_improvement` logs.
+            benchmark_id: The benchmark on which both models were evaluated.
+            evaluation: The counts of both models on it, as `attest` takes them.
 
         Raises:
             InputError: An argument is missing or not valid. Nothing was sent.
@@ -229,6 +233,8 @@ class ModelRegistry(GatewayCalls, PlatformNames):
             "data_contribution": to_json_data(data_contribution, "data_contribution"),
             "model_type": model_type,
             "name": name,
+            "benchmark_id": benchmark_id,
+            "evaluation": to_json_data(evaluation, "evaluation"),
             "share_files": share_files or None,
             **metric_fields(metadata, metrics, primary_metric, higher_is_better),
         }
