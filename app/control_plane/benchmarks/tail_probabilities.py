@@ -15,8 +15,8 @@ _NEGLIGIBLE = Decimal(10) ** -40
 # From here on the continued fraction is used: the series would lose digits by cancellation.
 _LARGE = 6
 _FRACTIONS = 200
-# Up to here a factorial is computed exactly, and by Stirling's series above.
-_SMALL_FACTORIAL = 1000
+# Up to here whole numbers are used, and above it Stirling's series.
+_SMALL = 1000
 # B(2k) / (2k (2k - 1)), of Stirling's series.
 _STIRLING = (
     Fraction(1, 12),
@@ -51,6 +51,13 @@ def exact_mcnemar(baseline_only: int, improved_only: int) -> float:
     pairs, fewer = baseline_only + improved_only, min(baseline_only, improved_only)
     if 2 * fewer >= pairs - 1:
         return 1.0
+    if pairs <= _SMALL:
+        # In whole numbers: it may lie exactly between two doubles.
+        ways = outcomes = 1
+        for k in range(fewer):
+            ways = ways * (pairs - k) // (k + 1)
+            outcomes += ways
+        return float(Fraction(outcomes, 2 ** (pairs - 1)))
     with localcontext(prec=_DIGITS):
         logarithm = _ln_binomial(pairs, fewer) - (pairs - 1) * Decimal(2).ln()
         # The terms below `fewer`, relative to its own.
@@ -87,7 +94,7 @@ def _ln_binomial(n: int, k: int) -> Decimal:
 
 
 def _ln_factorial(n: int) -> Decimal:
-    if n <= _SMALL_FACTORIAL:
+    if n <= _SMALL:
         return Decimal(math.factorial(n)).ln()
     x = Decimal(n)
     series = sum(

@@ -2,6 +2,8 @@
 
 `result["model_id"]` and `result.model_id` are the same, and `dict(result)` can be written as JSON.
 A member that a newer gateway adds is available in both ways too.
+
+Longer than most files here: one class for each kind of response, in one list.
 """
 
 from __future__ import annotations
