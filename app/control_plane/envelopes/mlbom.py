@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.listing import summaries_by_model
-from app.control_plane.attestations.schemas import AttestationSummary
+from app.control_plane.attestations.schemas import AttestationSummary, EvidenceKind
 from app.control_plane.model_files.service import ModelFiles, find_files
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.service import find_model
@@ -27,6 +27,12 @@ MEDIA_TYPE = "application/vnd.cyclonedx+json"
 MOST_ATTESTATIONS = 20
 # The distribution of this program.
 _TOOL = "hokusai-registry-gateway"
+# What each kind of attestation rests on, in words.
+EVIDENCE: Mapping[EvidenceKind, str] = {
+    "proven": "Counts of an improvement on committed labels, with an arithmetic proof of them",
+    "witnessed": "Metrics that the registry has read in MLflow",
+    "claimed": "Metrics that a caller has stated",
+}
 # The identifiers of the parts within a document.
 _MODEL, _REGISTRY = "model", "registry"
 
@@ -219,9 +225,7 @@ def _declarations(attestations: Sequence[AttestationSummary], address: str) -> d
         "evidence": [
             {
                 "bom-ref": f"evidence:{one.hash}",
-                "description": "Metrics that the registry has read in MLflow"
-                if one.kind != "claimed"
-                else "Metrics that a caller has stated",
+                "description": EVIDENCE[one.kind],
                 "created": one.created_at.isoformat(timespec="seconds"),
                 "data": [
                     {

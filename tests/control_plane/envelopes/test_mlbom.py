@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 from jsonschema import Draft7Validator
 from referencing import Registry, Resource
 
+from app.control_plane.attestations.schemas import EvidenceKind
+from app.control_plane.envelopes import mlbom
 from tests.control_plane.envelopes.test_model_signature import FILES, registered
 from tests.support.benchmarks import counts, new_benchmark, register_improved
 from tests.support.gateway import RunningGateway
@@ -193,3 +195,7 @@ def test_it_shows_what_the_reader_may_see(gateway: RunningGateway, training: Tra
         good(training.client.post("/api/attestations", json=private_attestation), 201)
         assert "declarations" not in bom_of(stranger, public)
         assert bom_of(training.client, public)["declarations"]
+
+
+def test_each_kind_of_evidence_is_described() -> None:
+    assert set(mlbom.EVIDENCE) == set(get_args(EvidenceKind))
