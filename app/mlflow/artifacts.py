@@ -43,11 +43,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """An entry of a directory. path: below its `Place`. size: in bytes; 0 for a directory."""
+    """An entry of a directory.
+
+    path: below its `Place`. size: in bytes; None where MLflow does not say it, as for a directory,
+    an empty file, or a store that does not know.
+    """
 
     path: str
     is_directory: bool
-    size: int
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +141,6 @@ def _entry(entry: dict[str, Any], place: Place) -> Artifact:
     path, above = str(entry["path"]), f"{place.path}/" if place.path else ""
     if not path.startswith(above):
         raise UpstreamError("MLflow lists files of another directory than the one requested.")
-    is_directory = bool(entry.get("is_dir"))
     # MLflow writes a 64-bit integer as text.
-    size = 0 if is_directory else int(entry.get("file_size") or 0)
-    return Artifact(path.removeprefix(above), is_directory, size)
+    size = int(entry["file_size"]) if "file_size" in entry else None
+    return Artifact(path.removeprefix(above), bool(entry.get("is_dir")), size)

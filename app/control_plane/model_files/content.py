@@ -38,7 +38,7 @@ class FileContent(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async with self._artifacts.open(self._place, self._file.path) as opened:
-                if opened.size != self._file.size:
+                if opened.size not in (None, self._file.size):
                     raise _changed(self._file.path)
                 self.body_iterator = opened.chunks
                 await super().__call__(scope, receive, send)

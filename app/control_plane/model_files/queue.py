@@ -29,7 +29,7 @@ _ADD_MISSING = text(
     "INSERT INTO model_files (model_id, tenant, due_at, failures, seconds) "
     "SELECT model_id, tenant, now(), 0, 0 FROM models "
     "WHERE NOT EXISTS (SELECT FROM model_files WHERE model_files.model_id = models.model_id) "
-    "ON CONFLICT DO NOTHING"
+    "LIMIT 2000 ON CONFLICT DO NOTHING"
 )
 
 
@@ -66,8 +66,12 @@ class ReadingQueue:
 
     async def add_missing(self) -> None:
         """Add the models that have no record of their files yet."""
-        async with self._database.transaction() as session:
-            await session.execute(_ADD_MISSING)
+        added = 1
+        while added > 0:
+            async with self._database.transaction() as session:
+                result = await session.execute(_ADD_MISSING)
+            assert isinstance(result, CursorResult)
+            added = result.rowcount
 
     async def take(self, without: Collection[str], after: str) -> Reading | None:
         """The next model to read; None if there is none.

@@ -73,7 +73,7 @@ class _Digest:
 class FileReading:
     """Reads the files in one place of MLflow.
 
-    known: files that have been read already, by path. A file is read again where its size differs.
+    known: files that have been read already, by path. One is read again where its size differs.
     on_file: called after each further file.
     """
 
@@ -103,17 +103,22 @@ class FileReading:
         files = []
         for path, size in sorted(sizes.items()):
             file = self._known.get(path)
-            if file is None or file.size != size:
+            if file is None or file.size != (size or 0):
                 file = await self._hash(path, size)
                 self._on_file(file)
             files.append(file)
+        if sum(file.size for file in files) > self._limits.total_bytes:
+            raise self._too_large()
         if await self._list() != sizes:
             raise ChangingError("Its files in MLflow changed while they were read.")
         return files
 
-    async def _list(self) -> dict[str, int]:
-        """The size of each file by its path. Raises UnreadableError for more than the limits."""
-        sizes: dict[str, int] = {}
+    async def _list(self) -> dict[str, int | None]:
+        """The size of each file by its path, None where MLflow does not say it.
+
+        Raises UnreadableError for more than the limits.
+        """
+        sizes: dict[str, int | None] = {}
         directories, seen = [""], 0
         while directories:
             seen += 1
@@ -136,35 +141,38 @@ class FileReading:
                 raise self._too_many()
         if not sizes:
             raise UnreadableError("MLflow has no files of this model.")
-        total = sum(sizes.values())
-        if total > self._limits.total_bytes:
-            raise UnreadableError(
-                f"Its files have {total:,} bytes together, and of one model the gateway reads at "
-                f"most {self._limits.total_bytes:,}."
-            )
+        if sum(size or 0 for size in sizes.values()) > self._limits.total_bytes:
+            raise self._too_large()
         if sum(len(path.encode()) for path in sizes) > MAX_PATHS:
             raise UnreadableError(
                 f"The paths of its files have more than {MAX_PATHS:,} bytes together."
             )
         return sizes
 
-    async def _hash(self, path: str, size: int) -> ModelFile:
+    async def _hash(self, path: str, size: int | None) -> ModelFile:
         digest, received = _Digest(), 0
+        most = self._limits.total_bytes if size is None else size
         try:
             async with self._artifacts.open(self._place, path) as file:
                 async for chunk in file.chunks:
                     received += len(chunk)
-                    if received > size:
+                    if received > most:
                         break
                     await digest.update(chunk)
                     await self._pace.received(len(chunk))
         except NotFoundError:
             received = -1
-        if received != size:
-            raise ChangingError(
-                f"Its file {path!r} changed while it was read: it was listed with {size:,} bytes."
-            )
-        return ModelFile(path, size, digest.hexdigest())
+        if size is None and received > most:
+            raise self._too_large()
+        if received < 0 or (size is not None and received != size):
+            raise ChangingError(f"Its file {path!r} changed while it was read.")
+        return ModelFile(path, received, digest.hexdigest())
+
+    def _too_large(self) -> UnreadableError:
+        return UnreadableError(
+            f"Its files have more than {self._limits.total_bytes:,} bytes together, the most that "
+            "the gateway reads of one model."
+        )
 
     def _too_many(self) -> UnreadableError:
         return UnreadableError(

@@ -142,7 +142,10 @@ def test_of_a_model_with_other_files_than_listed_nothing_is_attested(training: T
 def test_what_is_more_than_the_limits_is_claimed_at_most(training: Training) -> None:
     many = {f"f{n:02}": b"x" for n in range(COUNT + 1)}
     large = {"a": b"x" * (TOTAL // 2), "b": b"x" * (TOTAL // 2 + 1)}
-    for files, reason in ((many, f"more than {COUNT} files"), (large, f"at most {TOTAL:,}")):
+    for files, reason in (
+        (many, f"more than {COUNT} files"),
+        (large, f"more than {TOTAL:,} bytes"),
+    ):
         run = run_with(training, files)
         model = register(training, run)
         assert wait_for(training.client, model, "failed", reason=reason)["items"] == []
@@ -344,3 +347,18 @@ def test_a_file_that_breaks_off_does_not_look_complete(
     with pytest.raises(httpx.RemoteProtocolError):
         training.client.get(path)
     assert training.client.get(path).content == content
+
+
+def test_models_of_a_release_that_read_no_files_are_read_too(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    url = new_database()
+    with RunningGateway(url, mlflow_server.url) as earlier, Training.of(earlier) as tenant:
+        model = register(tenant, run_with(tenant, FILES))
+        sql(earlier, "DELETE FROM model_files")
+        path = f"/api/models/{model['model_id']}/files"
+        unknown = tenant.get(path)
+        assert (unknown["state"], unknown["items"], unknown["count"]) == ("pending", [], 0)
+        assert attest(tenant, model)["files"] is None
+        with RunningGateway(url, mlflow_server.url, model_files_readers=1):
+            assert wait_for(tenant.client, model, "witnessed")["items"] == listed(FILES)
