@@ -53,6 +53,13 @@ def request_(market: TokenMarket) -> dict[str, Any]:
     return found
 
 
+@pytest.fixture(scope="module")
+def unchanged(market: TokenMarket) -> dict[str, Any]:
+    """The same for tests that add nothing to it."""
+    found: dict[str, Any] = good(mint(market.holder, market.attested(market.holder)))
+    return found
+
+
 def add(client: httpx.Client, request: dict[str, Any], signature: str) -> httpx.Response:
     path = f"/api/mint-requests/{request['id']}/signatures"
     return client.post(path, json={"signature": signature})
@@ -152,18 +159,18 @@ def test_there_are_no_more_signatures_than_the_platform_takes(
 
 
 def test_only_signatures_of_named_attestors_of_this_message_count(
-    market: TokenMarket, request_: dict[str, Any], attestors: list[LocalAccount]
+    market: TokenMarket, unchanged: dict[str, Any], attestors: list[LocalAccount]
 ) -> None:
     client = market.holder.client
-    stranger = sign_typed(Account.create(), request_["typed_data"])
-    other_payload = dict(request_["typed_data"]["message"]["payload"], deadline=2**40)
-    changed = request_["typed_data"] | {
-        "message": request_["typed_data"]["message"] | {"payload": other_payload}
+    stranger = sign_typed(Account.create(), unchanged["typed_data"])
+    other_payload = dict(unchanged["typed_data"]["message"]["payload"], deadline=2**40)
+    changed = unchanged["typed_data"] | {
+        "message": unchanged["typed_data"]["message"] | {"payload": other_payload}
     }
     of_another_message = sign_typed(attestors[0], changed)
     for signature in (stranger, of_another_message):
-        refused(add(client, request_, signature), 422, "signer_unknown")
-    assert good(client.get(f"/api/mint-requests/{request_['id']}")) == request_
+        refused(add(client, unchanged, signature), 422, "signer_unknown")
+    assert good(client.get(f"/api/mint-requests/{unchanged['id']}")) == unchanged
 
 
 def malformed(signature: str) -> dict[str, str]:
@@ -182,10 +189,10 @@ def malformed(signature: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("form", malformed("0x" + "11" * 65))
 def test_a_malformed_signature_is_refused(
-    market: TokenMarket, request_: dict[str, Any], attestors: list[LocalAccount], form: str
+    market: TokenMarket, unchanged: dict[str, Any], attestors: list[LocalAccount], form: str
 ) -> None:
-    signature = malformed(sign_typed(attestors[0], request_["typed_data"]))[form]
-    refused(add(market.holder.client, request_, signature), 422, "validation_failed")
+    signature = malformed(sign_typed(attestors[0], unchanged["typed_data"]))[form]
+    refused(add(market.holder.client, unchanged, signature), 422, "validation_failed")
 
 
 def test_nothing_is_completed_that_is_no_longer_agreed_to(
