@@ -28,6 +28,10 @@ ACTIVE = {
     "x.mjs": "text/javascript",
     "x.xml": "text/xml",
     "x.pdf": "application/pdf",
+    "x.mhtml": "message/rfc822",
+    "x.xsl": "application/xml",
+    "x.swf": "application/x-shockwave-flash",
+    "x.html;x=.json": "application/json",
 }
 
 
