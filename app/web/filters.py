@@ -3,12 +3,14 @@
 Filters that return `Markup` escape what is in it.
 """
 
+import json
 import math
 from datetime import UTC, datetime
 
 from markupsafe import Markup
 
 from app.database.engine import now
+from app.web.user_agents import browser
 
 MINUS = "\N{MINUS SIGN}"
 # The largest number of each unit, and the unit's seconds and name.
@@ -128,6 +130,11 @@ def size(amount: int) -> str:
     return f"{value:,.0f} {units[0]}" if value >= 1000 else f"{value:.3g} {units[0]}"
 
 
+def written(value: object) -> str:
+    """A value of any JSON: a text as it is, all else in JSON."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
 def count(amount: int, name: str, names: str | None = None) -> str:
     """An amount with the name of what it counts. names: the plural, unless it ends in s."""
     return f"{amount:,} {name if amount == 1 else names or f'{name}s'}"
@@ -135,6 +142,7 @@ def count(amount: int, name: str, names: str | None = None) -> str:
 
 FILTERS = {
     "badge": badge,
+    "browser": browser,
     "count": count,
     "ident": ident,
     "moment": moment,
@@ -142,4 +150,5 @@ FILTERS = {
     "percent": percent,
     "short": short,
     "size": size,
+    "written": written,
 }

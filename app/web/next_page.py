@@ -1,7 +1,12 @@
 """Where a browser goes after signing in: a page of the gateway's own origin, and no other."""
 
 import re
+from typing import Annotated
 
+from fastapi import Query
+
+# What a request names as `next`.
+Next = Annotated[str | None, Query(alias="next")]
 DEFAULT = "/"
 # Printable ASCII without a backslash, which browsers read as a slash. The path is without `//`,
 # with which the name of another host could begin; a query or fragment may have it.

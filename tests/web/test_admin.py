@@ -3,6 +3,7 @@
 import html
 import re
 from collections.abc import Iterator
+from urllib.parse import urlencode
 
 import httpx
 import pytest
@@ -65,13 +66,27 @@ def test_without_the_scope_a_page_says_where_acting_as_an_admin_starts(
         for path in PATHS:
             page = text(signed_in.get(path, headers=FORM), 403)
             assert "needs the scope admin" in page
-            assert 'href="/account#admin"' in page
+            assert f'href="/account?{urlencode({"next": path})}#admin"' in page
         refused_form = send(signed_in, "/admin/keys", name="n", tenant=unused())
         assert "needs the scope admin" in text(refused_form, 403)
         assert 'href="/admin/keys"' not in text(signed_in.get("/", headers=FORM))
     with gateway.client() as nobody:
         for path in PATHS:
             assert nobody.get(path, headers=PAGE).headers["location"].startswith("/login?next=")
+
+
+def test_acting_as_an_admin_leads_back_to_where_it_was_needed(
+    gateway: RunningGateway, admin_key: str
+) -> None:
+    with Tab(gateway) as tab:
+        tab.sign_in(admin_key)
+        for following, target in (("/admin/tenants", "/admin/tenants"), ("//evil.example", "/")):
+            account = tab.get("/account", headers=FORM, params={"next": following}).text
+            assert f'name="next" value="{target}"' in account
+            sent = send(tab, "/account/admin", key=admin_key, next=following)
+            assert (sent.status_code, sent.headers["location"]) == (303, target)
+            send(tab, "/account/admin/end")
+        assert send(tab, "/account/admin", key=admin_key).headers["location"] == "/account#admin"
 
 
 def test_a_key_is_made_shown_once_limited_rotated_and_revoked(

@@ -58,6 +58,12 @@ class Principal:
     def require(self, scope: Scope) -> None:
         """Check that the credential has a scope. Raises MissingScopeError if it does not."""
         if scope not in self.scopes:
+            if scope is Scope.ADMIN and self.session is not None:
+                raise MissingScopeError(
+                    "This needs the scope admin. A session has it for 30 minutes after its key, "
+                    "which needs that scope, was sent again: on the page /account, or to POST "
+                    "/api/auth/sessions/current/admin."
+                )
             own = ", ".join(own for own in Scope if own in self.scopes)
             raise MissingScopeError(
                 f"This needs the scope {scope}; your credential has {own}. Ask an admin for a key "

@@ -19,6 +19,7 @@ from app.core.request.principal import Scope
 from app.rest.dependencies import Caller, ChangeSession, CurrentActor, Session
 from app.rest.fields import Label
 from app.web.forms import own_form, see_other, validated, whole
+from app.web.next_page import Next, next_page
 from app.web.pages.key_forms import OVERLAPS, USUAL_OVERLAP, show_once
 from app.web.rendering import page
 
@@ -40,9 +41,16 @@ Form = Annotated[dict[str, str], Depends(_form)]
 
 @router.get("")
 async def show_account(
-    request: Request, caller: Caller, session: Session, before: Label | None = None
+    request: Request,
+    caller: Caller,
+    session: Session,
+    before: Label | None = None,
+    following: Next = None,
 ) -> Response:
-    """Who one is, one's limits, keys and sessions. before: the last key of the page before."""
+    """Who one is, one's limits, keys and sessions.
+
+    before: the last key of the page before. following: where one wanted to act as an admin.
+    """
     if caller.session is None:
         raise PermissionDeniedError(
             "This page is for people who have signed in. Programs have /api/auth/whoami, "
@@ -50,7 +58,7 @@ async def show_account(
         )
     own = await keys.list_newest(session, caller.id, MOST_KEYS + 1, before=before)
     shown = [view(key) for key in own[:MOST_KEYS]]
-    following = shown[-1].id if len(own) > MOST_KEYS else None
+    older = shown[-1].id if len(own) > MOST_KEYS else None
     shown.sort(key=lambda key: key.state != "active")
     key = await session.get(APIKey, caller.credential)
     sessions = await session_endpoints.list_sessions(caller, session)
@@ -61,7 +69,8 @@ async def show_account(
         limits=await limit_endpoints.limits(request, caller, session),
         keys=shown,
         before=before,
-        following=following,
+        older=older,
+        next_page=next_page(following) if following else None,
         sessions=sessions.items,
         current=next(one for one in sessions.items if one.is_current),
         may_be_admin=key is not None and Scope.ADMIN in key.scopes,
@@ -160,7 +169,7 @@ async def start_admin(
     """Act as an admin, with the key of the session in the form."""
     body = validated(AdminRequest, {"key": form.get("key", "")})
     await session_endpoints.start_admin(request, body, caller, sign_ins, actor)
-    return _back("admin")
+    return see_other(next_page(form["next"])) if form.get("next") else _back("admin")
 
 
 @router.post("/admin/end")

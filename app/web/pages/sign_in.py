@@ -1,8 +1,6 @@
 """The pages on which one signs in and out."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Request, status
 from pydantic import ValidationError
 from starlette.responses import RedirectResponse, Response
 
@@ -16,14 +14,12 @@ from app.core.errors import GatewayError
 from app.core.request.context import context_of
 from app.rest.dependencies import ChangeSession, CurrentActor
 from app.web.forms import read_form
-from app.web.next_page import next_page
+from app.web.next_page import Next, next_page
 from app.web.rendering import page
 
 router = APIRouter(include_in_schema=False)
 
 PUBLIC = frozenset({("GET", "/login"), ("POST", "/login"), ("POST", "/logout")})
-
-Next = Annotated[str | None, Query(alias="next")]
 
 
 @router.get("/login")

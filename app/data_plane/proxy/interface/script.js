@@ -13,11 +13,13 @@
     };
   }
 
-  // The assistant, which is not available here, opens by itself unless it has done so before.
+  // The assistant, which is not available here, opens by itself unless it has done so before. A box
+  // says that MLflow collects usage data, which it does not here, unless it was closed before.
   try {
     localStorage.setItem("mlflow.assistant.fab.autoOpenedOnFirstLoad_v1", "true");
+    localStorage.setItem("mlflow.telemetry.info.alert.dismissed_v1", "true");
   } catch {
-    // Storage is off: the panel opens, and says that it is not set up.
+    // Storage is off: the panel opens, and says that it is not set up; and the box is there.
   }
 
   // A session that has ended: sign in, and come back to the same place, which is in the fragment.

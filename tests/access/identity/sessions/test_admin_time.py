@@ -20,7 +20,9 @@ def test_acting_as_an_admin_needs_the_key_again_and_ends(gateway: RunningGateway
     good(tab.get(ADMINS_ONLY))
     assert good(tab.delete(ADMIN))["admin_until"] is None
     refused(tab.get(ADMINS_ONLY), 403, "scope_missing")
-    actions = sql(gateway, "select action from audit_events where subject = %s", session_id)
+    actions = sql(
+        gateway, "select action from audit_events where subject = %s order by id", session_id
+    )
     assert actions == [("session.started",), ("session.admin_started",), ("session.admin_ended",)]
 
 

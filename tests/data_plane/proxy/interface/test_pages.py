@@ -162,6 +162,12 @@ def test_the_assistant_does_not_open_by_itself(page: Page) -> None:
     assert page.get_by_text("Set up", exact=False).count() == 0
 
 
+def test_no_page_says_that_usage_data_is_collected(visitor: Visitor) -> None:
+    page = opened(visitor, "#/")
+    page.get_by_text("Welcome to MLflow").wait_for()
+    assert page.get_by_text("UI telemetry").count() == 0
+
+
 def test_the_side_bar_leads_to_the_registry_and_out(visitor: Visitor) -> None:
     page = opened(visitor, "#/experiments")
     side_bar = page.get_by_role("complementary")
