@@ -65,7 +65,10 @@ from app.control_plane.registry.service import AttestationsByModel
 from app.control_plane.registry.sources import Sources
 from app.control_plane.transparency_log import endpoints as log_endpoints
 from app.control_plane.transparency_log import tile_endpoints as log_tiles
+from app.control_plane.transparency_log.cosignatures import Cosignatures
+from app.control_plane.transparency_log.cosigning import Cosigner
 from app.control_plane.transparency_log.signer import LogSigner
+from app.control_plane.transparency_log.witnesses import parse_witnesses
 from app.core.app_state import AppState
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
@@ -162,9 +165,12 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     sources = Sources(database, mlflow, workspaces, presence)
     evidence = EvidenceCollector(sources)
     register = partial(register_attestor, attestor=attestor, retired=settings.retired_attestors)
-    log_signer = LogSigner(attestor.checkpoint_signer, register)
     circuits = Circuits(settings.proof_keys or settings.data_dir / "proof-keys")
     proofs = Proofs(circuits, ProofChecker())
+    witnesses = parse_witnesses(settings.witnesses)
+    cosignatures = Cosignatures([witness.key for witness in witnesses])
+    log_signer = LogSigner(attestor.checkpoint_signer, register, cosignatures)
+    cosigner = Cosigner(database, log_signer, witnesses)
     attestation_issuer = AttestationIssuer(database, evidence, attestor, log_signer, quotas, proofs)
     benchmark_registry = BenchmarkRegistry(database, log_signer, quotas)
     chain_registry = ChainRegistry.from_settings(settings)
@@ -220,6 +226,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(chain_registry.close)
             stack.push_async_callback(model_heads.close)
             stack.push_async_callback(contract_wallets.close)
+            stack.push_async_callback(cosigner.close)
             if settings.workers == 1:
                 stack.enter_context(
                     serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
@@ -229,6 +236,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 cleanup.run_periodically(),
                 reconciler.run(),
                 file_reader.run(),
+                cosigner.run(),
                 state_metrics.run(),
                 compile_templates(),
             ):
@@ -261,6 +269,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             Limiter: limiter,
             Attestor: attestor,
             LogSigner: log_signer,
+            Cosigner: cosigner,
             AttestationIssuer: attestation_issuer,
             Circuits: circuits,
             BenchmarkRegistry: benchmark_registry,

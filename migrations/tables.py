@@ -22,7 +22,7 @@ from app.control_plane.registry.models import (
     Registration,
     Token,
 )
-from app.control_plane.transparency_log.models import LogEntry, LogNode
+from app.control_plane.transparency_log.models import LogEntry, LogNode, LogWitness
 
 TABLES = (
     AccessToken,
@@ -42,6 +42,7 @@ TABLES = (
     LabelRelease,
     LogEntry,
     LogNode,
+    LogWitness,
     MetricObservation,
     MintApproval,
     MintRequest,

@@ -133,6 +133,8 @@ class Settings(BaseSettings):
     log_origin: Annotated[
         str, TextPattern(r"^[^\s+]+$", "must be a name without spaces and plus signs")
     ] = "hokusai.registry/attestations"
+    # Witnesses of the log, separated by commas: of each its key, a space, and its URL.
+    witnesses: Annotated[tuple[str, ...], NoDecode] = ()
 
     # Registration: how long one gateway works on a registration exclusively before another one may
     # resume it; longer than one request to MLflow takes.
@@ -245,6 +247,7 @@ class Settings(BaseSettings):
         "retired_attestors",
         "mint_signers",
         "siwe_chain_ids",
+        "witnesses",
         mode="before",
     )
     @classmethod
@@ -310,6 +313,17 @@ class Settings(BaseSettings):
         for origin in value:
             if origin != "*" and not origin.startswith(("http://", "https://")):
                 raise ValueError(f"{origin!r} is not a valid origin: write https://{origin}")
+        return value
+
+    @field_validator("witnesses")
+    @classmethod
+    def _witnesses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for witness in value:
+            if re.fullmatch(r"[^\s+]+\+[0-9a-fA-F]{8}\+\S+ +https?://[^\s@?#]+", witness) is None:
+                raise ValueError(
+                    f"{witness!r} is not a witness: write its key NAME+ID+BASE64, a space, and its "
+                    "URL"
+                )
         return value
 
     @field_validator("database_url", "database_direct_url", "migration_database_url")

@@ -73,6 +73,7 @@ VALID = {
     "retired_attestors": "0x" + "12" * 20,
     "mint_signers": "0x" + "12" * 20,
     "chain": "mainnet",
+    "witnesses": "w.example+00000000+BAAA https://w.example/log",
     "metrics_port": "9100",
 }
 

@@ -27,13 +27,16 @@ class Inclusion:
 async def attestation_view(
     session: AsyncSession, row: Attestation, signer: LogSigner
 ) -> AttestationView:
-    """An attestation with all parts, and a proof that it is in the log as it is at present."""
+    """An attestation with all parts, and a proof that it is in the log.
+
+    Of the log as witnesses have cosigned it last, if the attestation is in that, or as it is now.
+    """
     entry = await transparency_log.find_entry(session, row.hash, transparency_log.ATTESTED)
     assert entry is not None
-    checkpoint = await signer.checkpoint(session)
+    checkpoint, note = await signer.covering(session, entry.index)
     proof = await transparency_log.inclusion_proof(session, entry.index, checkpoint.size)
     revocation = await find_revocation(session, row.hash)
-    inclusion = Inclusion(entry, checkpoint.size, proof, signer.sign(checkpoint))
+    inclusion = Inclusion(entry, checkpoint.size, proof, note)
     return document(row, inclusion, revocation)
 
 

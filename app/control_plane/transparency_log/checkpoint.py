@@ -15,7 +15,7 @@ from Crypto.Signature import eddsa
 
 # The signature type of Ed25519 in signed-note.
 _ED25519 = b"\x01"
-_SIGNATURE_PREFIX = "\N{EM DASH} "
+SIGNATURE_PREFIX = "\N{EM DASH} "
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
@@ -49,7 +49,7 @@ class CheckpointVerifier:
         try:
             # Base64 contains plus signs too, but a name contains none.
             name, key_id, key = text.split("+", 2)
-            raw = _decode(key)
+            raw = decode(key)
         except ValueError:
             raise ValueError("a verifier key is <name>+<key id>+<base64>") from None
         if len(raw) != 33 or raw[:1] != _ED25519 or not name:
@@ -75,7 +75,7 @@ class CheckpointVerifier:
         if not any(self._signed(body, line) for line in signatures.splitlines()):
             raise ValueError(f"the note is not signed by {self.name}")
         try:
-            root = _decode(lines[2])
+            root = decode(lines[2])
         except ValueError:
             root = b""
         if len(root) != 32:
@@ -84,11 +84,11 @@ class CheckpointVerifier:
 
     def _signed(self, body: str, line: str) -> bool:
         """Whether a signature line holds this key's valid signature of a body."""
-        name, _, blob = line.removeprefix(_SIGNATURE_PREFIX).partition(" ")
-        if not line.startswith(_SIGNATURE_PREFIX) or name != self.name:
+        name, _, blob = line.removeprefix(SIGNATURE_PREFIX).partition(" ")
+        if not line.startswith(SIGNATURE_PREFIX) or name != self.name:
             return False
         try:
-            raw = _decode(blob)
+            raw = decode(blob)
         except ValueError:
             return False
         if raw[:4] != self.key_id:
@@ -116,10 +116,10 @@ class CheckpointSigner:
         """The signed note of the log at `size`; root: as in `Checkpoint`."""
         body = Checkpoint(self.verifier.name, size, root).body()
         blob = base64.b64encode(self.verifier.key_id + self._signer.sign(body.encode())).decode()
-        return f"{body}\n{_SIGNATURE_PREFIX}{self.verifier.name} {blob}\n"
+        return f"{body}\n{SIGNATURE_PREFIX}{self.verifier.name} {blob}\n"
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
     """Base64 in its one canonical spelling, without stray bits at its end. Raises ValueError."""
     raw = base64.b64decode(text, validate=True)
     if base64.b64encode(raw).decode() != text:

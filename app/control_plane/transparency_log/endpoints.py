@@ -39,12 +39,15 @@ async def checkpoint(
     if "text/plain" in accepted and "application/json" not in accepted:
         return Response(note, media_type=NOTE, headers={"vary": "accept"})  # type: ignore[return-value]
     response.headers["vary"] = "accept"
+    cosigned = await signer.cosigned(session)
     return LogView(
         origin=current.origin,
         tree_size=current.size,
         root_hash=current.root.hex(),
         checkpoint=note,
         key=str(signer.verifier),
+        cosigned=None if cosigned is None else cosigned[1],
+        witnesses=[str(key) for key in signer.cosignatures.keys],
     )
 
 

@@ -1,6 +1,6 @@
-"""Database tables: the entries of the log, and the hashes of its Merkle tree.
+"""Database tables: the entries of the log, the hashes of its Merkle tree, and its witnesses.
 
-Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on them.
+Triggers in the database refuse every UPDATE, DELETE and TRUNCATE on entries and hashes.
 """
 
 from datetime import datetime
@@ -36,3 +36,20 @@ class LogNode(Base):
     level: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     index: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     hash: Mapped[bytes]
+
+
+class LogWitness(Base):
+    """What a witness has cosigned last. It is replaced by what it cosigns next.
+
+    witness: the witness's key. size, root: of the checkpoint; 0 and None before the first one.
+    line: the cosignature. asked_until: until when one gateway alone sends checkpoints to it.
+    """
+
+    __tablename__ = "log_witnesses"
+
+    witness: Mapped[str] = mapped_column(primary_key=True)
+    size: Mapped[int] = mapped_column(BigInteger, default=0)
+    root: Mapped[bytes | None]
+    line: Mapped[str | None]
+    at: Mapped[datetime | None]
+    asked_until: Mapped[datetime]

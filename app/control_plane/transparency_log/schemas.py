@@ -13,6 +13,12 @@ class LogView(BaseModel):
     root_hash: str = Field(description="The Merkle tree hash of RFC 6962, 64 hexadecimal digits.")
     checkpoint: str = Field(description="The signed note that is served as text/plain.")
     key: str = Field(description="The key that signs it, as a signed-note verifier key (C2SP).")
+    cosigned: str | None = Field(
+        description="The newest checkpoint that witnesses have cosigned; null without one."
+    )
+    witnesses: list[str] = Field(
+        description="The keys of the witnesses that are sent each checkpoint (C2SP)."
+    )
 
 
 class LogProofView(BaseModel):

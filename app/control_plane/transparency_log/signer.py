@@ -1,6 +1,7 @@
 """Signing the state of the transparency log, once the key is known to be the log's."""
 
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -10,7 +11,12 @@ from app.control_plane.transparency_log.checkpoint import (
     CheckpointSigner,
     CheckpointVerifier,
 )
+from app.control_plane.transparency_log.cosignatures import Cosignatures, CosignedTree
 from app.core.errors import StartupError, UnavailableError
+from app.database.engine import now
+
+# How far the published checkpoint may be behind the log because witnesses are silent.
+MAX_BEHIND = timedelta(minutes=1)
 
 # Registers the key with a database: whether it is new there. Raises StartupError where another key
 # signs for that database.
@@ -18,11 +24,20 @@ Register = Callable[[AsyncSession], Awaitable[bool]]
 
 
 class LogSigner:
-    """Signs the checkpoints of one database's log; one for the process."""
+    """Signs the checkpoints of one database's log; one for the process.
 
-    def __init__(self, key: CheckpointSigner, register: Register) -> None:
+    cosignatures: of the log's witnesses, which are added to the checkpoints that they are of.
+    """
+
+    def __init__(
+        self,
+        key: CheckpointSigner,
+        register: Register,
+        cosignatures: Cosignatures | None = None,
+    ) -> None:
         self._key = key
         self._register = register
+        self.cosignatures = cosignatures or Cosignatures(())
         self._is_registered = False
 
     @property
@@ -54,6 +69,38 @@ class LogSigner:
         size = await service.size(session)
         root = await service.root(session, size)
         return Checkpoint(self.verifier.name, size, root)
+
+    async def cosigned(self, session: AsyncSession) -> tuple[Checkpoint, str] | None:
+        """The newest checkpoint that witnesses have cosigned, and its note; None without one."""
+        tree = await self.cosignatures.newest(session)
+        return None if tree is None else self._cosigned(tree)
+
+    async def published(self, session: AsyncSession) -> tuple[Checkpoint, str]:
+        """The checkpoint for monitors, and its note: the newest one that witnesses have cosigned.
+
+        It is the present one where there are no witnesses, and where they have been silent for
+        `MAX_BEHIND` while the log grew. Raises UnavailableError.
+        """
+        present = await self.checkpoint(session)
+        tree = await self.cosignatures.newest(session)
+        if tree is not None and (present.size == tree.size or tree.at > now() - MAX_BEHIND):
+            return self._cosigned(tree)
+        return present, self.sign(present)
+
+    async def covering(self, session: AsyncSession, index: int) -> tuple[Checkpoint, str]:
+        """The checkpoint for a proof about an entry, and its note: a cosigned one, if it has it.
+
+        Raises UnavailableError.
+        """
+        tree = await self.cosignatures.newest(session)
+        if tree is not None and tree.size > index:
+            return self._cosigned(tree)
+        present = await self.checkpoint(session)
+        return present, self.sign(present)
+
+    def _cosigned(self, tree: CosignedTree) -> tuple[Checkpoint, str]:
+        checkpoint = Checkpoint(self.verifier.name, tree.size, tree.root)
+        return checkpoint, self.sign(checkpoint) + tree.lines
 
     def sign(self, checkpoint: Checkpoint) -> str:
         """The signed note of a checkpoint of this log."""

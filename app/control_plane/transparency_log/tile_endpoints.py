@@ -25,12 +25,13 @@ router = APIRouter(tags=["attestations"])
 
 @router.get(CHECKPOINT, response_class=PlainTextResponse)
 async def checkpoint_note(session: Session, signer: Signer) -> Response:
-    """The signed checkpoint alone, where C2SP tlog-tiles has it.
+    """The signed checkpoint alone, where C2SP tlog-tiles has it; if there are witnesses, the newest
+    that they have cosigned.
 
     `/log/tile/<level>/<number>` and `/log/tile/entries/<number>` are the tiles of the log.
     """
-    signed = signer.sign(await signer.checkpoint(session))
-    return Response(signed, media_type=NOTE, headers=_SECONDS)
+    _, note = await signer.published(session)
+    return Response(note, media_type=NOTE, headers=_SECONDS)
 
 
 # OpenAPI knows no path parameter that contains slashes.

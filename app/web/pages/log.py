@@ -43,6 +43,7 @@ async def show(
 ) -> Response:
     """The checkpoint, and entries, newest first."""
     checkpoint = await signer.checkpoint(session)
+    cosigned = await signer.cosigned(session)
     last = checkpoint.size - 1 if asked.to is None else min(asked.to, checkpoint.size - 1)
     start = max(0, last - asked.limit + 1)
     entries = await transparency_log.entries(session, start, last - start + 1) if last >= 0 else []
@@ -52,7 +53,9 @@ async def show(
         "log.html",
         compress=True,
         checkpoint=checkpoint,
-        note=signer.sign(checkpoint),
+        note=signer.sign(checkpoint) if cosigned is None else cosigned[1],
+        cosigned=None if cosigned is None else cosigned[0],
+        witnesses=await signer.cosignatures.states(session),
         key=str(signer.verifier),
         known=known.model_dump(mode="json"),
         entries=[(entry, parse(entry.text)) for entry in reversed(entries)],

@@ -8,7 +8,10 @@ import hashlib
 import pytest
 from Crypto.PublicKey import ECC
 
-from hokusai.verify.checkpoint import LogKey, parse_checkpoint
+from hokusai.errors import DocumentError, InputError
+from hokusai.verify.checkpoint import LogKey, WitnessKey, parse_checkpoint
+from hokusai.verify.trust import check_note
+from hokusai.witness.signing import WitnessSigner
 from vector_file import LOG_KEY, VECTORS
 
 NOTE: str = VECTORS["checkpoint"]
@@ -109,3 +112,45 @@ def test_a_key_that_is_not_valid_is_rejected(text: str, message: str) -> None:
 
 def test_a_key_may_have_white_space_around_it_and_its_id_in_capitals() -> None:
     assert str(LogKey(f" {NAME}+{KEY_ID.upper()}+{ENCODED}\n")) == f"{NAME}+{KEY_ID}"
+
+
+def test_cosignatures_of_trusted_witnesses_are_counted_once() -> None:
+    signers = [WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in range(3)]
+    lines = "".join(signer.cosign(f"{BODY}\n", 1_700_000_000) for signer in signers[:2])
+    witnesses = [WitnessKey(signer.key) for signer in signers]
+    checkpoint = parse_checkpoint(NOTE + lines, [LogKey(LOG_KEY)], [*witnesses, *witnesses])
+
+    assert checkpoint.cosigned_by == tuple(map(str, witnesses[:2]))
+    assert checkpoint.signed_by is not None
+    changed = lines.replace(lines[40], "A" if lines[40] != "A" else "B", 1)
+    assert len(parse_checkpoint(NOTE + changed, [], witnesses).cosigned_by) < 2
+
+
+def test_a_cosignature_with_another_time_or_of_a_log_key_does_not_count() -> None:
+    signer = WitnessSigner("w.example", b"7" * 32)
+    line = signer.cosign(f"{BODY}\n", 1_700_000_000)
+    raw = base64.b64decode(line.split(" ")[2])
+    later = (int.from_bytes(raw[4:12], "big") + 1).to_bytes(8, "big")
+    blob = base64.b64encode(raw[:4] + later + raw[12:]).decode()
+    other = f"\N{EM DASH} w.example {blob}\n"
+
+    assert parse_checkpoint(NOTE + other, [], [WitnessKey(signer.key)]).cosigned_by == ()
+    with pytest.raises(ValueError, match="witness key"):
+        WitnessKey(LOG_KEY)
+    with pytest.raises(ValueError, match="log key"):
+        LogKey(signer.key)
+
+
+@pytest.mark.parametrize(("quorum", "passes"), [(None, False), (1, True), (2, False)])
+def test_a_quorum_of_witnesses_is_required(quorum: int | None, passes: bool) -> None:
+    signers = [WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in range(2)]
+    note = NOTE + signers[0].cosign(f"{BODY}\n", 1_700_000_000)
+    keys = [signer.key for signer in signers]
+    if passes:
+        assert check_note(note, [LOG_KEY], keys, quorum).size == 5
+    else:
+        with pytest.raises(DocumentError, match="cosigned by 1 of your witnesses, and 2"):
+            check_note(note, [LOG_KEY], keys, quorum)
+    for wrong in (0, 3):
+        with pytest.raises(InputError, match="quorum"):
+            check_note(note, [LOG_KEY], keys, wrong)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Sequence, TextIO
 
 import click
 
-from hokusai.cli.options import url_option
+from hokusai.cli.options import url_option, witness_options
 
 # Entries per request of an export, the most that the gateway returns.
 _PAGE_SIZE = 1000
@@ -28,9 +29,85 @@ def log() -> None:
 @log.command()
 @url_option
 @_output_option
-def checkpoint(url: str | None, output: TextIO) -> None:
-    """Save the newest signed checkpoint, for `hokusai verify --checkpoint`."""
-    output.write(_get(url, "")["checkpoint"])
+@click.option(
+    "--log-key",
+    "log_keys",
+    multiple=True,
+    metavar="KEY",
+    help="A public key of the log, which must have signed the checkpoint. Repeatable.",
+)
+@witness_options
+def checkpoint(
+    url: str | None,
+    output: TextIO,
+    log_keys: Sequence[str],
+    witnesses: Sequence[str],
+    quorum: int | None,
+) -> None:
+    """Save the newest signed checkpoint, for `hokusai verify --checkpoint`.
+
+    With --witness it is the newest one that witnesses have cosigned.
+    """
+    from hokusai.verify.trust import check_note
+
+    state = _get(url, "")
+    note: str = (witnesses and state.get("cosigned")) or state["checkpoint"]
+    if witnesses or log_keys:
+        check_note(note, log_keys, witnesses, quorum)
+    output.write(note)
+
+
+@log.command()
+@click.option(
+    "--log-key",
+    "log_keys",
+    multiple=True,
+    required=True,
+    metavar="KEY",
+    help="A public key of a log to witness, NAME+ID+BASE64. Repeatable.",
+)
+@click.option("--name", required=True, help="The name of the witness, for example its host name.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False),
+    help="Where its key and state are; by default in the user's configuration directory.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8484, show_default=True, help="The port; 0 for any free one.")
+def witness(
+    log_keys: Sequence[str], name: str, directory: str | None, host: str, port: int
+) -> None:
+    """Run a witness, which cosigns the log's checkpoints (C2SP tlog-witness).
+
+    It cosigns only what extends everything that it has cosigned before. Keep its directory: with
+    another state it could cosign two different trees.
+    """
+    from hokusai.errors import InputError
+    from hokusai.private_files import private_path
+    from hokusai.verify.trust import Trust
+    from hokusai.witness.server import WitnessServer
+    from hokusai.witness.service import Witness
+    from hokusai.witness.signing import WitnessSigner
+    from hokusai.witness.state import WitnessState
+
+    logs: dict[str, list[Any]] = {}
+    for key in Trust.parse(log_keys=log_keys).log_keys:
+        logs.setdefault(key.name, []).append(key)
+    place = Path(directory) if directory is not None else private_path("witness")
+    if place is None:
+        raise InputError("Name a directory for the witness with --directory.")
+    try:
+        state = WitnessState(place)
+        signer = WitnessSigner.stored(place, name)
+        server = WitnessServer(host, port, Witness(signer, state, logs), click.echo)
+    except (OSError, OverflowError) as error:
+        raise InputError(f"The witness cannot start: {error}.") from None
+    click.echo(f"Witness {signer.key}")
+    click.echo(f"of {', '.join(logs)}, on http://{host}:{server.server_address[1]}")
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        server.server_close()
 
 
 @log.command()

@@ -30,6 +30,23 @@ def json_option(command: Command) -> Command:
     )
 
 
+def witness_options(command: Command) -> Command:
+    """Add `--witness` (as `witnesses`) and `--quorum`."""
+    witness = click.option(
+        "--witness",
+        "witnesses",
+        multiple=True,
+        metavar="KEY",
+        help="The public key of a witness that must have cosigned the log. Repeatable.",
+    )
+    quorum = click.option(
+        "--quorum",
+        type=click.IntRange(min=1),
+        help="How many of the witnesses must have cosigned; by default all.",
+    )
+    return witness(quorum(command))
+
+
 def metric_option(flag: str, argument: str, description: str) -> Callable[[Command], Command]:
     """Return a decorator that adds a repeatable option NAME=NUMBER.
 

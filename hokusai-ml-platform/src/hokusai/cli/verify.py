@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Sequence
 
 import click
 
-from hokusai.cli.options import json_option
+from hokusai.cli.options import json_option, witness_options
 from hokusai.cli.output import sanitize, write_json
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
     help="The list of the model's files, to tell which differ; by default the one that "
     "`hokusai models download` has stored beside the directory.",
 )
+@witness_options
 @click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you saved earlier.")
 @click.option(
     "--consistency", type=_FILE, help="The log's proof that one checkpoint extends the other."
@@ -87,6 +88,8 @@ def verify(
     circuits: Sequence[str],
     model: str | None,
     files: str | None,
+    witnesses: Sequence[str],
+    quorum: int | None,
     checkpoint: str | None,
     consistency: str | None,
     export: str | None,
@@ -104,7 +107,12 @@ def verify(
     from hokusai.verify import verify as verify_attestation
     from hokusai.verify.strict_json import parse
 
-    arguments: dict[str, Any] = {"attestors": attestors, "log_keys": log_keys}
+    arguments: dict[str, Any] = {
+        "attestors": attestors,
+        "log_keys": log_keys,
+        "witnesses": witnesses,
+        "quorum": quorum,
+    }
     stored_by = ""
     if known is not None:
         arguments["known"] = parse(_read(known))

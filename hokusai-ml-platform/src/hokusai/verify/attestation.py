@@ -6,7 +6,7 @@ import os
 from typing import Any, Iterable, Mapping
 
 from hokusai.errors import DocumentError, InputError
-from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
+from hokusai.verify.checkpoint import Checkpoint
 from hokusai.verify.checks import Verification
 from hokusai.verify.log_export import LogExport
 from hokusai.verify.model_files import hash_directory, parse_files
@@ -22,6 +22,8 @@ def verify(
     log_keys: str | Iterable[str] = (),
     envelope_keys: str | Iterable[str] = (),
     circuits: str | Iterable[str] = (),
+    witnesses: str | Iterable[str] = (),
+    quorum: int | None = None,
     known: Mapping[str, Any] | None = None,
     checkpoint: str | None = None,
     consistency: Mapping[str, Any] | None = None,
@@ -38,6 +40,9 @@ def verify(
         log_keys: The public keys of trusted logs, as C2SP signed-note writes them.
         envelope_keys: The public keys of trusted envelopes, in PEM.
         circuits: The identifiers of the circuits whose proofs the caller trusts.
+        witnesses: The public keys of trusted witnesses of the log. With them, the document's
+            checkpoint or `checkpoint` must be cosigned.
+        quorum: How many of them must have cosigned; by default all.
         known: A gateway's `/.well-known/hokusai-attestor.json`, which has all of these.
         checkpoint: A signed checkpoint of the log that the caller saved earlier or got elsewhere.
         consistency: The response of `/api/attestations/log/proof?first=&second=`, needed where
@@ -62,7 +67,7 @@ def verify(
         raise DocumentError(
             "This is a bundle of an attestation. Verify the attestation, with this as its bundle."
         )
-    trust = Trust.parse(attestors, log_keys, envelope_keys, circuits)
+    trust = Trust.parse(attestors, log_keys, envelope_keys, circuits, witnesses, quorum)
     if known is not None:
         trust |= Trust.from_well_known(known)
     if consistency is not None:
@@ -122,6 +127,6 @@ def _parse_saved(checkpoint: Any, trust: Trust) -> Checkpoint:
     if not isinstance(checkpoint, str):
         raise InputError("A checkpoint is a text, as GET /api/attestations/log returns it.")
     try:
-        return parse_checkpoint(checkpoint, trust.log_keys)
+        return trust.checkpoint(checkpoint)
     except ValueError as error:
         raise DocumentError(f"Your checkpoint is not a valid checkpoint: {error}.") from None

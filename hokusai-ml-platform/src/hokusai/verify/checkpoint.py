@@ -12,7 +12,9 @@ from Crypto.Signature import eddsa
 
 from hokusai.verify.canonical_base64 import decode
 
+# The types of signatures: of a log (C2SP signed-note), and of a witness (C2SP tlog-cosignature).
 _ED25519 = b"\x01"
+_COSIGNATURE = b"\x04"
 # DER before the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
 _SUBJECT_PUBLIC_KEY_INFO = bytes.fromhex("302a300506032b6570032100")
 _SIGNATURE_MARK = "\N{EM DASH} "
@@ -31,12 +33,14 @@ class Checkpoint:
         size: The number of its entries.
         root: The root hash of its Merkle tree (RFC 6962), 32 bytes.
         signed_by: The trusted key that signed it, as `<name>+<id>`, or None.
+        cosigned_by: The trusted witnesses that cosigned it, as `<name>+<id>`.
     """
 
     origin: str
     size: int
     root: bytes
     signed_by: str | None
+    cosigned_by: tuple[str, ...] = ()
 
 
 class LogKey:
@@ -45,7 +49,11 @@ class LogKey:
     Attributes:
         name: The name of the key, which is that of the log.
         key_id: The first 4 bytes of the hash of name and key.
+        public: The 32 bytes of the key.
     """
+
+    _type = _ED25519
+    _what = "log key"
 
     def __init__(self, text: str) -> None:
         """Parse the key.
@@ -56,14 +64,15 @@ class LogKey:
         # Base64 may contain plus signs; a name may not.
         parts = text.strip().split("+", 2)
         if len(parts) != 3 or not parts[0]:
-            raise ValueError("a log key has the form <name>+<key id>+<base64>")
+            raise ValueError(f"a {self._what} has the form <name>+<key id>+<base64>")
         self.name, key_id, encoded = parts
         raw = decode(encoded)
-        if len(raw) != 33 or raw[:1] != _ED25519:
-            raise ValueError("the log key is not an Ed25519 key")
+        if len(raw) != 33 or raw[:1] != self._type:
+            raise ValueError(f"the {self._what} is not an Ed25519 key")
         self.key_id = hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
         if self.key_id.hex() != key_id.lower():
-            raise ValueError("the id of the log key does not match its name and key")
+            raise ValueError(f"the id of the {self._what} does not match its name and key")
+        self.public = raw[1:]
         self._verifier = eddsa.new(
             ECC.import_key(_SUBJECT_PUBLIC_KEY_INFO + raw[1:]), mode="rfc8032"
         )
@@ -78,25 +87,61 @@ class LogKey:
             body: The text of the note that is signed.
             line: The signature line.
         """
+        raw = self._signature(line)
+        return raw is not None and self._verifies(body, raw)
+
+    def _signature(self, line: str) -> bytes | None:
+        """The bytes after the key id in a signature line of this key."""
         name, _, encoded = line[len(_SIGNATURE_MARK) :].partition(" ")
         if not line.startswith(_SIGNATURE_MARK) or name != self.name:
-            return False
+            return None
         try:
             raw = decode(encoded)
-            if raw[:4] != self.key_id:
-                return False
-            self._verifier.verify(body.encode(), raw[4:])
+        except ValueError:
+            return None
+        return raw[4:] if raw[:4] == self.key_id else None
+
+    def _verifies(self, text: str, signature: bytes) -> bool:
+        try:
+            self._verifier.verify(text.encode(), signature)
         except ValueError:
             return False
         return True
 
 
-def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
+class WitnessKey(LogKey):
+    """A witness's public key, in the same form (C2SP tlog-cosignature, `cosignature/v1`)."""
+
+    _type = _COSIGNATURE
+    _what = "witness key"
+
+    def has_signed(self, body: str, line: str) -> bool:
+        """Return whether a line is a valid cosignature of a checkpoint by this witness."""
+        raw = self._signature(line)
+        if raw is None or len(raw) != 72:
+            return False
+        return self._verifies(cosigned_text(body, int.from_bytes(raw[:8], "big")), raw[8:])
+
+
+def cosigned_text(body: str, at: int) -> str:
+    """Return what a witness signs.
+
+    Args:
+        body: The text of the checkpoint, with its final line break.
+        at: The time, in seconds since 1970-01-01 UTC.
+    """
+    return f"cosignature/v1\ntime {at}\n{body}"
+
+
+def parse_checkpoint(
+    note: str, keys: Iterable[LogKey], witnesses: Iterable[WitnessKey] = ()
+) -> Checkpoint:
     """Parse the checkpoint in a signed note.
 
     Args:
         note: The signed note.
         keys: The trusted keys; the first one that signed the note is in the result.
+        witnesses: The trusted witnesses; all that cosigned the note are in the result.
 
     Raises:
         ValueError: This is not a valid checkpoint in a signed note.
@@ -117,9 +162,16 @@ def parse_checkpoint(note: str, keys: Iterable[LogKey]) -> Checkpoint:
     signed_by = next(
         (key for key in keys if any(key.has_signed(body, line) for line in signature_lines)), None
     )
+    # A key counts once, however often it is named.
+    distinct = {witness.public: witness for witness in witnesses}
     return Checkpoint(
         origin=lines[0],
         size=int(lines[1]),
         root=root,
         signed_by=None if signed_by is None else str(signed_by),
+        cosigned_by=tuple(
+            str(witness)
+            for witness in distinct.values()
+            if any(witness.has_signed(body, line) for line in signature_lines)
+        ),
     )

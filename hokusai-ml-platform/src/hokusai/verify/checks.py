@@ -10,7 +10,7 @@ from typing import Any, Callable, Mapping, Sequence
 from hokusai.errors import DocumentError
 from hokusai.verify import eas, eip712, merkle
 from hokusai.verify.bundle import check_bundle
-from hokusai.verify.checkpoint import Checkpoint, parse_checkpoint
+from hokusai.verify.checkpoint import Checkpoint
 from hokusai.verify.ethereum import from_hex, recover
 from hokusai.verify.json_fields import (
     CheckFailed,
@@ -82,6 +82,8 @@ class Verification:
         self._embedded: Checkpoint | None = None
         # Checkpoints that a trusted key has signed, or that the caller has saved.
         self._trusted: list[Checkpoint] = []
+        # Those of them that are in one line with the document's checkpoint.
+        self._connected: list[Checkpoint] = []
 
     def report(self) -> Report:
         """Make all checks for which the caller has provided documents."""
@@ -106,6 +108,8 @@ class Verification:
         if export is not None:
             checks.append(self._check("export", lambda: self._check_export(export)))
         checks.append(self._check("inclusion", self._check_inclusion))
+        if self._trust.witnesses:
+            checks.append(self._check("witnesses", self._check_witnesses))
         checks.append(self._check("revocation", self._check_revocation))
         digest = self._document.get("hash")
         return Report(
@@ -254,9 +258,7 @@ class Verification:
     def _check_checkpoint(self) -> str:
         if self._document.get("log") is None:
             raise NotChecked("the document has no log entry")
-        embedded = parse_checkpoint(
-            text_at(self._document, "log", "checkpoint"), self._trust.log_keys
-        )
+        embedded = self._trust.checkpoint(text_at(self._document, "log", "checkpoint"))
         self._embedded = embedded
         if not self._trust.log_keys:
             raise NotChecked(
@@ -266,6 +268,7 @@ class Verification:
         if embedded.signed_by is None:
             raise CheckFailed("no log key that you trust has signed it")
         self._trusted.append(embedded)
+        self._connected.append(embedded)
         return f"{embedded.origin} at size {embedded.size}, signed by {embedded.signed_by}"
 
     def _check_consistency(self, saved: Checkpoint) -> str:
@@ -294,6 +297,7 @@ class Verification:
             )
         if embedded not in self._trusted:
             self._trusted.append(embedded)
+        self._connected = [embedded, saved]
         return f"the tree of {second.size} entries extends that of {first.size}"
 
     def _is_extended(self, first: Checkpoint, second: Checkpoint) -> bool:
@@ -366,6 +370,21 @@ class Verification:
                 "the proof leads to the checkpoint's root hash, but you do not trust the checkpoint"
             )
         return f"entry {index} of the log {embedded.origin} at size {size}"
+
+    def _check_witnesses(self) -> str:
+        if self._document.get("log") is None:
+            raise NotChecked("the document has no log entry")
+        index = integer_at(self._document, "log", "index")
+        covering = [checkpoint for checkpoint in self._connected if checkpoint.size > index]
+        if not covering:
+            raise NotChecked("there is no checkpoint with this entry that you trust")
+        best = max(covering, key=lambda checkpoint: len(checkpoint.cosigned_by))
+        if len(best.cosigned_by) < self._trust.quorum:
+            raise CheckFailed(
+                f"its checkpoint is cosigned by {len(best.cosigned_by)} of your witnesses, and "
+                f"{self._trust.quorum} are required"
+            )
+        return f"the tree of {best.size} entries is cosigned by {', '.join(best.cosigned_by)}"
 
     def _check_revocation(self) -> str:
         if self._document.get("revoked") is not None:
