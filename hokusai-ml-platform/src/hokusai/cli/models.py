@@ -150,8 +150,10 @@ def download(model_id: str, directory: str | None, url: str | None, as_json: boo
         write_json({"directory": target, **{k: v for k, v in found.items() if k != "next"}})
     else:
         click.echo(
-            f"{target} has the {found.count} files of {model_id}, {found['bytes']:,} bytes "
-            f"({found.state}). Digest: {found.sha256}"
+            sanitize(
+                f"{target} has the {found.count} files of {model_id}, {found['bytes']:,} bytes "
+                f"({found.state}). Digest: {found.sha256}"
+            )
         )
 
 
