@@ -8,6 +8,7 @@ each of these reports again, and `verify/test_reports.py` checks that this packa
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import struct
@@ -15,6 +16,7 @@ from typing import Any, Iterator
 
 from hokusai.verify import LogExport, verify
 from hokusai.verify.strict_json import canonical_json, parse
+from hokusai.witness.signing import WitnessSigner
 from vector_file import FILE, IMPROVEMENT, VECTORS, changed, leaves
 
 PATH = FILE.with_name("reports_v1.json")
@@ -152,6 +154,50 @@ def _arguments() -> Iterator[dict[str, Any]]:
     yield {**KNOWN, "checkpoint": "@early_checkpoint", "consistency": []}
 
 
+def _witnessed() -> Iterator[dict[str, Any]]:
+    """Which witnesses of the log must have cosigned."""
+    one, two = (WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in (1, 2))
+    key = VECTORS["known"]["log"]["key"]
+
+    def cosigned(name: str, *witnesses: WitnessSigner) -> str:
+        note: str = VECTORS[name]
+        body = note.rpartition("\n\n")[0] + "\n"
+        return note + "".join(witness.cosign(body, 1_800_000_000) for witness in witnesses)
+
+    by_one = {**KNOWN, "checkpoint": cosigned("checkpoint", one)}
+    early = {**KNOWN, "checkpoint": cosigned("early_checkpoint", one), "witnesses": one.key}
+    yield {**KNOWN, "witnesses": one.key}
+    yield {**by_one, "witnesses": one.key}
+    yield {**by_one, "witnesses": [one.key, one.key]}
+    yield {**by_one, "witnesses": [one.key, two.key]}
+    yield {**by_one, "witnesses": two.key}
+    yield {
+        **by_one,
+        "checkpoint": cosigned("checkpoint", one, two),
+        "witnesses": [one.key, two.key],
+    }
+    for quorum in (0, 1, 2, 3):
+        yield {**by_one, "witnesses": [one.key, two.key], "quorum": quorum}
+    yield early
+    yield {**early, "consistency": "@consistency"}
+    yield {"witnesses": one.key, "checkpoint": by_one["checkpoint"]}
+    yield {"witnesses": one.key}
+    # A cosignature of another tree, of another time, and one that is cut short.
+    line = one.cosign("x\n", 1_800_000_000)
+    yield {**by_one, "checkpoint": VECTORS["checkpoint"] + line, "witnesses": one.key}
+    head, _, blob = by_one["checkpoint"].rstrip("\n").rpartition(" ")
+    raw = bytearray(base64.b64decode(blob))
+    raw[11] += 1
+    later = f"{head} {base64.b64encode(raw).decode()}\n"
+    yield {**by_one, "checkpoint": later, "witnesses": one.key}
+    yield {**by_one, "checkpoint": by_one["checkpoint"][:-9] + "\n", "witnesses": one.key}
+    # The keys of a log and of a witness are no other's.
+    yield {**by_one, "witnesses": key}
+    yield {**by_one, "witnesses": "x"}
+    yield {"logKeys": one.key}
+    yield {**by_one, "quorum": 1}
+
+
 def _replacements() -> Iterator[tuple[str, str]]:
     """Parts of the text of the improvement, each with another text for all its occurrences."""
     nonce = f'"nonce": {IMPROVEMENT["signature"]["message"]["nonce"]}'
@@ -237,7 +283,7 @@ def reports() -> dict[str, Any]:
         cases.append({"path": path, "value": value, "arguments": ALL, "report": report})
     cases += [
         {"arguments": arguments, "report": _outcome(IMPROVEMENT, arguments)}
-        for arguments in _arguments()
+        for arguments in (*_arguments(), *_witnessed())
     ]
     for old, new in _replacements():
         report = _outcome(TEXT.replace(old, new), KNOWN)

@@ -15,6 +15,8 @@ Verify an attestation in FILE (- for standard input), offline.
   --bundle FILE        A bundle of the attestation, to check as well.
   --envelope-key FILE  A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.
   --circuit ID         The identifier of a circuit whose proofs to trust. Repeatable.
+  --witness KEY        The public key of a witness that must have cosigned the log. Repeatable.
+  --quorum N           How many of the witnesses must have cosigned; by default all.
   --checkpoint FILE    A checkpoint of the log that you saved earlier.
   --consistency FILE   The log's proof that one checkpoint extends the other.
   --log FILE           A copy of the log, from "hokusai log export".
@@ -36,7 +38,7 @@ function options() {
       options: {
         ...{ attestor: repeated, "log-key": repeated, key: repeated, "envelope-key": repeated, circuit: repeated },
         ...{ known: file, bundle: file, checkpoint: file, consistency: file, log: file },
-        ...{ strict: flag, json: flag, help: flag },
+        ...{ witness: repeated, quorum: file, strict: flag, json: flag, help: flag },
       },
     });
   } catch (error) {
@@ -103,6 +105,8 @@ function main() {
     logKeys: [...values["log-key"], ...values.key.filter((key) => !isAddress(key))],
     envelopeKeys: values["envelope-key"].map((path) => read(path).toString()),
     circuits: values.circuit,
+    witnesses: values.witness,
+    quorum: given("quorum", Number),
     known: given("known", readJSON),
     bundle: given("bundle", (path) => new Uint8Array(read(path))),
     checkpoint: given("checkpoint", (path) => read(path).toString()),

@@ -1,5 +1,4 @@
 // Verifying an attestation from documents alone, without sending any request.
-import { parseCheckpoint } from "./checkpoint.js";
 import { Verification } from "./checks.js";
 import { DocumentError, InputError } from "./errors.js";
 import { checkedCopy, parse } from "./strict_json.js";
@@ -13,13 +12,16 @@ import { Trust } from "./trust.js";
  */
 export function verify(
   attestation,
-  { attestors = [], logKeys = [], envelopeKeys = [], circuits = [], known, checkpoint, consistency, log, bundle } = {},
+  options = {},
 ) {
+  const { attestors = [], logKeys = [], envelopeKeys = [], circuits = [], witnesses = [], quorum } = options;
+  const { known, checkpoint, consistency, log, bundle } = options;
   const document = parsed(attestation, "An attestation");
   if (document.has("dsseEnvelope")) {
     throw new DocumentError("This is a bundle of an attestation. Verify the attestation, with this as its bundle.");
   }
-  const trust = new Trust(...[attestors, logKeys, envelopeKeys, circuits].map((given) => [given].flat()));
+  const lists = [attestors, logKeys, envelopeKeys, circuits, witnesses].map((given) => [given].flat());
+  const trust = new Trust(...lists, quorum);
   if (known !== undefined) trust.add(known);
   let proof;
   if (consistency !== undefined) {
@@ -44,7 +46,7 @@ function parseSaved(checkpoint, trust) {
     throw new InputError("A checkpoint is a text, as GET /api/attestations/log returns it.");
   }
   try {
-    return parseCheckpoint(checkpoint, trust.logKeys);
+    return trust.checkpoint(checkpoint);
   } catch (error) {
     throw new DocumentError(`Your checkpoint is not a valid checkpoint: ${error.message}.`);
   }

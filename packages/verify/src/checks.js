@@ -2,7 +2,6 @@
 // those of the Python package `hokusai`, with the same names, results and words.
 import { sha256 } from "@noble/hashes/sha2.js";
 import { checkBundle } from "./bundle.js";
-import { parseCheckpoint } from "./checkpoint.js";
 import { extension, proofAddress } from "./consistency.js";
 import { envelopeSigner } from "./eas.js";
 import { ATTESTATION, typedDataDigest, typesMember } from "./eip712.js";
@@ -39,6 +38,8 @@ export class Verification {
   #embedded = null;
   // Checkpoints that a trusted key has signed, or that the caller has saved.
   #trusted = [];
+  // Those of them that are in one line with the document's checkpoint.
+  #connected = [];
 
   constructor(document, trust, saved, consistency, log, bundle) {
     this.#document = document;
@@ -64,6 +65,7 @@ export class Verification {
     if (this.#saved) checks.push(check("consistency", () => this.#checkConsistency()));
     if (this.#log) checks.push(check("export", () => this.#checkExport()));
     checks.push(check("inclusion", () => this.#checkInclusion()));
+    if (this.#trust.witnesses.length > 0) checks.push(check("witnesses", () => this.#checkWitnesses()));
     checks.push(check("revocation", () => this.#checkRevocation()));
     const digest = this.#document.get("hash");
     return new Report({
@@ -176,7 +178,7 @@ export class Verification {
 
   #checkCheckpoint() {
     if ((this.#document.get("log") ?? null) === null) throw new NotChecked("the document has no log entry");
-    const embedded = parseCheckpoint(textAt(this.#document, "log", "checkpoint"), this.#trust.logKeys);
+    const embedded = this.#trust.checkpoint(textAt(this.#document, "log", "checkpoint"));
     this.#embedded = embedded;
     if (this.#trust.logKeys.length === 0) {
       throw new NotChecked(
@@ -185,6 +187,7 @@ export class Verification {
     }
     if (embedded.signedBy === null) throw new CheckFailed("no log key that you trust has signed it");
     this.#trusted.push(embedded);
+    this.#connected.push(embedded);
     return `${embedded.origin} at size ${embedded.size}, signed by ${embedded.signedBy}`;
   }
 
@@ -208,6 +211,7 @@ export class Verification {
         `yours has size ${saved.size} and the document's ${embedded.size}: ${proofAddress(first, second)}`,
     );
     this.#trusted.push(embedded);
+    this.#connected = [embedded, saved];
     return detail;
   }
 
@@ -256,6 +260,21 @@ export class Verification {
       throw new NotChecked("the proof leads to the checkpoint's root hash, but you do not trust the checkpoint");
     }
     return `entry ${index} of the log ${embedded.origin} at size ${size}`;
+  }
+
+  #checkWitnesses() {
+    if ((this.#document.get("log") ?? null) === null) throw new NotChecked("the document has no log entry");
+    const index = integerAt(this.#document, "log", "index");
+    const covering = this.#connected.filter(({ size }) => size > index);
+    if (covering.length === 0) throw new NotChecked("there is no checkpoint with this entry that you trust");
+    const most = Math.max(...covering.map(({ cosignedBy }) => cosignedBy.length));
+    const best = covering.find(({ cosignedBy }) => cosignedBy.length === most);
+    if (most < this.#trust.quorum) {
+      throw new CheckFailed(
+        `its checkpoint is cosigned by ${most} of your witnesses, and ${this.#trust.quorum} are required`,
+      );
+    }
+    return `the tree of ${best.size} entries is cosigned by ${best.cosignedBy.join(", ")}`;
   }
 
   #checkRevocation() {

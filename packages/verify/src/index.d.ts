@@ -70,7 +70,14 @@ export interface Options {
   envelopeKeys?: string | readonly string[];
   /** The identifiers of the circuits whose proofs to trust. */
   circuits?: string | readonly string[];
-  /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has all of these. */
+  /**
+   * The public keys of trusted witnesses of the log, as C2SP tlog-cosignature writes them. With them,
+   * the document's checkpoint or `checkpoint` must be cosigned.
+   */
+  witnesses?: string | readonly string[];
+  /** How many of the witnesses must have cosigned; by default all of them. */
+  quorum?: number;
+  /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has attestors, keys and circuits. */
   known?: object;
   /** A signed checkpoint of the log that you saved earlier or got elsewhere. */
   checkpoint?: string;

@@ -1,5 +1,5 @@
 // What the caller trusts: the addresses of attestors, the keys of logs and those of envelopes.
-import { LogKey } from "./checkpoint.js";
+import { LogKey, WitnessKey, parseCheckpoint } from "./checkpoint.js";
 import { EnvelopeKey } from "./envelope_key.js";
 import { DocumentError, InputError } from "./errors.js";
 import { checksumAddress } from "./ethereum.js";
@@ -13,17 +13,30 @@ export class Trust {
    * @param {Iterable<string>} logKeys Public keys, as C2SP signed-note writes them.
    * @param {Iterable<string>} envelopeKeys Public keys, in PEM.
    * @param {Iterable<string>} circuits The identifiers of circuits.
+   * @param {Iterable<string>} witnesses Public keys, as C2SP tlog-cosignature writes them.
+   * @param {number | undefined} quorum How many witnesses must have cosigned; by default all of them.
    * @throws {InputError} One of them is not valid.
    */
-  constructor(attestors, logKeys, envelopeKeys = [], circuits = []) {
+  constructor(attestors, logKeys, envelopeKeys = [], circuits = [], witnesses = [], quorum = undefined) {
     try {
       this.attestors = new Set(Array.from(attestors, checksumAddress));
       this.logKeys = Array.from(logKeys, (text) => new LogKey(text));
       this.envelopeKeys = Array.from(envelopeKeys, (text) => new EnvelopeKey(text));
       this.circuits = new Set(Array.from(circuits, circuit));
+      this.witnesses = Array.from(witnesses, (text) => new WitnessKey(text));
+      const different = new Set(this.witnesses.map((witness) => witness.public)).size;
+      this.quorum = quorum ?? different;
+      if (quorum !== undefined && !(Number.isInteger(quorum) && quorum >= 1 && quorum <= different)) {
+        throw new Error(`a quorum of ${quorum} needs as many different witnesses`);
+      }
     } catch (error) {
       throw new InputError(`A trusted attestor or key is not valid: ${error.message}.`);
     }
+  }
+
+  /** The checkpoint in a signed note, and who has signed it: see `parseCheckpoint`. */
+  checkpoint(note) {
+    return parseCheckpoint(note, this.logKeys, this.witnesses);
   }
 
   /**

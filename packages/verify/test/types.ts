@@ -10,6 +10,8 @@ const report: Report = verify("{}", {
   log: LogExport.read([{ entries: [] }]),
   envelopeKeys: ["pem"],
   bundle: new Uint8Array(),
+  witnesses: ["name+id+key"],
+  quorum: 1,
 });
 const signature: Check | undefined = report.check("signature");
 if (report.ok && report.data !== null && signature?.result === "holds") {

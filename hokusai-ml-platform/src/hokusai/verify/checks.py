@@ -1,4 +1,7 @@
-"""The checks of one attestation, each independent of the others' outcome where possible."""
+"""The checks of one attestation, each independent of the others' outcome where possible.
+
+Longer than most files here: one class makes all checks, because later ones use earlier ones.
+"""
 
 from __future__ import annotations
 
