@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import hashlib
 import json
 from typing import Any, Iterator
 
@@ -18,6 +19,7 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import DSS
 
 from hokusai.verify import verify
+from hokusai.verify.strict_json import canonical_json
 from vector_file import FILE, IMPROVEMENT, changed
 
 PATH = FILE.with_name("bundles_v1.json")
@@ -151,6 +153,32 @@ def _case(bundle: Any, document: Any = IMPROVEMENT, keys: tuple[str, ...] = (PEM
     return outcome(document, bundle, list(keys))
 
 
+def of_files(files: Any, *subjects: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A document whose data has a member `files`, and a bundle of it with further subjects."""
+    data = {"kind": "witnessed", "files": files, "accuracy": 0.5, "rows": 1e16}
+    text = canonical_json(data)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    subject = [{"digest": {"sha256": one}} for one in (*subjects, digest)]
+    written = json.loads(text, parse_float=str, parse_int=str)
+    statement = {**STATEMENT, "subject": subject, "predicate": {"attestation": written}}
+    return {"bytes": text, "hash": digest}, {**BUNDLE, "dsseEnvelope": stated(statement)}
+
+
+def _of_files() -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    one, other = "1" * 64, "2" * 64
+    read = {"evidence": "witnessed", "sha256": one}
+    listed = {"evidence": "claimed", "sha256": one}
+    yield of_files(read, one)
+    yield of_files(read)
+    yield of_files(read, other)
+    yield of_files(read, one, other)
+    yield of_files(listed)
+    yield of_files(listed, one)
+    yield of_files(None)
+    yield of_files({"evidence": "witnessed"})
+    yield of_files(["witnessed", one], one)
+
+
 def bundles() -> dict[str, Any]:
     """Everything that is in the file."""
     cases: list[dict[str, Any]] = []
@@ -166,6 +194,9 @@ def bundles() -> dict[str, Any]:
     for path, value in ((["hash"], "0" * 64), (["kind"], "claimed"), (["dsseEnvelope"], {})):
         document = changed(copy.deepcopy(IMPROVEMENT), tuple(path), value)
         cases.append({"document": [path, value], "expected": _case(BUNDLE, document)})
+    for document, bundle in _of_files():
+        case = {"attestation": document, "path": ["dsseEnvelope"], "value": bundle["dsseEnvelope"]}
+        cases.append({**case, "expected": _case(bundle, document)})
     return {"key": PEM, "bundle": BUNDLE, "cases": cases}
 
 

@@ -53,25 +53,6 @@ def test_a_bundle_that_fails_makes_the_attestation_fail() -> None:
     assert not report.ok
 
 
-def test_files_that_were_read_have_to_be_a_subject() -> None:
-    from hokusai.verify.bundle import check_bundle
-
-    keys = Trust.parse(envelope_keys=KEY).envelope_keys
-    digest, files = "0" * 64, {"evidence": "witnessed", "sha256": "1" * 64}
-    data = {"kind": "witnessed", "files": files}
-    statement = {**make_bundles.STATEMENT, "predicate": {"attestation": data}}
-
-    def checked(*digests: str) -> str:
-        subject = [{"digest": {"sha256": one}} for one in digests]
-        envelope = make_bundles.stated({**statement, "subject": subject})
-        return check_bundle({**BUNDLE, "dsseEnvelope": envelope}, keys, digest, data)
-
-    assert checked("1" * 64, digest).startswith("a statement about these bytes")
-    for digests in ((digest,), (digest, "2" * 64), (digest, "1" * 64, "2" * 64)):
-        with pytest.raises(Exception, match="about other files"):
-            checked(*digests)
-
-
 def test_a_well_known_document_names_the_keys() -> None:
     known = {**KNOWN, "envelopes": {"key": KEY, "keys": [KEY, make_bundles.OTHER_PEM]}}
     assert len(Trust.from_well_known(known).envelope_keys) == 2

@@ -24,7 +24,7 @@ for (const [index, given] of BUNDLES.cases.entries()) {
   const about = JSON.stringify(path ?? document ?? envelopeKeys).slice(0, 80);
   test(`bundle ${index}: ${about}`, () => {
     const bundle = path ? changed(BUNDLES.bundle, path, value) : BUNDLES.bundle;
-    const attestation = document ? changed(IMPROVEMENT, ...document) : IMPROVEMENT;
+    const attestation = given.attestation ?? (document ? changed(IMPROVEMENT, ...document) : IMPROVEMENT);
     assert.deepEqual(withoutParser(outcome(attestation, bundle, envelopeKeys)), withoutParser(expected));
     assert.deepEqual(withoutParser(outcome(attestation, JSON.stringify(bundle), envelopeKeys)), withoutParser(expected));
   });

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hokusai.verify import Result, verify
 
 from app.control_plane.envelopes.model_signature import model_statement
 from app.control_plane.model_files.hashing import ModelFile, oms_root
@@ -148,6 +149,7 @@ def test_the_attestation_has_the_same_subject(signed: Signed, pem: str) -> None:
     bundle = good(bundle_of(client, attested["hash"]))
     assert envelopes.opened(bundle, pem)["subject"][0] == subject
     assert statement["predicate"]["model_id"] == signed.model_id
+    assert verify(attested, envelope_keys=pem, bundle=bundle)["bundle"].result is Result.HOLDS
 
 
 def test_who_may_see_the_model_may_have_it(gateway: RunningGateway, training: Training) -> None:
