@@ -78,6 +78,8 @@ LONG = (
     "tests/data_plane/upstream/test_large_bodies.py",
     "tests/data_plane/proxy/interface/test_pages.py",
     "tests/data_plane/proxy/interface/test_shown_artifacts.py",
+    "tests/web/test_records_in_browser.py",
+    "tests/web/test_in_browser.py",
     "tests/data_plane/upstream/test_tenant_share.py",
     "tests/fuzzing/",
     "tests/performance/",

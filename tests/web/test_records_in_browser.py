@@ -71,6 +71,11 @@ def test_an_attestation_is_checked_on_its_page_and_by_its_link(
         page = visitor.page(f"/attestations/{digest}")
         page.get_by_role("button", name="Check it here").click()
         expect(page.get_by_role("status")).to_contain_text("This attestation holds: witnessed")
+        revocation = page.locator("tr[data-check=revocation]")
+        assert revocation.get_attribute("data-result") == "unchecked"
+        page.get_by_role("button", name="Check it with the whole log").click()
+        expect(page.get_by_role("status")).to_contain_text("the log does not revoke it")
+        assert revocation.get_attribute("data-result") == "holds"
         link = page.get_by_role("link", name="This link").get_attribute("href")
     assert link is not None
     with browser.visitor(origin) as stranger:
