@@ -17,6 +17,8 @@ ROWS = {
     "attestations": 300_000,
     "audit_events": 2_000_000,
     "api_keys": 100_000,
+    "benchmarks": 100_000,
+    "predictions": 200_000,
 }
 # The tenant whose keys the benchmark uses, and what is large or rare in the tables.
 TENANT = "benchmark"
@@ -89,6 +91,21 @@ _STATEMENTS = (
     """INSERT INTO attestation_log_nodes (level, index, hash)
     SELECT level, index, sha256((level || '/' || index)::bytea)
     FROM generate_series(0, 18) level, generate_series(0, (%(attestations)s >> level) - 1) index""",
+    """INSERT INTO benchmarks (benchmark_id, tenant, principal, request_key, request_hash, private,
+        name, dataset_hash, dataset_version, split, rows, metric, metric_family, higher_is_better,
+        guardrails, min_examples, label_commitment, label_holder, record, record_sha256, log_index,
+        created_at)
+    SELECT 'hkb_' || g, 'tenant-' || g %% 1000, 'key:1', g::text, '', g %% 7 = 3,
+        'benchmark-' || g %% 5000, encode(sha256((g %% 2000)::text::bytea), 'hex'), '1', 'test',
+        1024, CASE WHEN g <= 5 THEN 'recall' ELSE 'accuracy' END, 'proportion', true, '[]', 1024,
+        lpad(g::text, 64, '0'), 'tenant', '{}', encode(sha256(g::text::bytea), 'hex'), g, now()
+    FROM generate_series(1, %(benchmarks)s) g""",
+    """INSERT INTO prediction_commitments (predictions_id, benchmark_id, model_id, tenant,
+        principal, private, commitment, record, record_sha256, log_index, created_at)
+    SELECT 'hkp_' || g, CASE WHEN g %% 2 = 0 THEN 'hkb_1' ELSE 'hkb_2' END, 'hkm_' || g,
+        'tenant-' || g %% 1000, 'key:1', g %% 7 = 3, lpad(g::text, 64, '0'), '{}',
+        encode(sha256(g::text::bytea), 'hex'), g, now()
+    FROM generate_series(1, %(predictions)s) g""",
     """INSERT INTO audit_events (at, actor, action, subject, tenant, details)
     SELECT now() - make_interval(secs => %(audit_events)s - g), 'key:' || g %% 10000,
         CASE WHEN g <= 5 THEN %(rare_action)s ELSE 'key.created' END, 'subject-' || g %% 100000,

@@ -26,6 +26,14 @@ from tests.support.sql import sql
 SCALE = 0.02
 LISTS = {name: path for name, path in READS.items() if "/log" not in path}
 LISTS.pop("tenants")
+LISTS |= {
+    "benchmarks": "/api/benchmarks",
+    "benchmarks of a metric": "/api/benchmarks?metric=accuracy",
+    "benchmarks of a name and tenant": "/api/benchmarks?name=benchmark-7&tenant=tenant-7",
+    "benchmark": "/api/benchmarks/hkb_1",
+    "predictions": "/api/benchmarks/hkb_1/predictions",
+    "predictions of a model": "/api/benchmarks/hkb_1/predictions?model_id=hkm_2",
+}
 ALL_OF_A_PAGE = 1000
 
 
@@ -129,6 +137,7 @@ def pages(client: httpx.Client, path: str, **query: Any) -> Iterator[list[dict[s
         ("/api/admin/audit?action=key.rare", 5),
         ("/api/admin/audit?tenant=tenant-7&action=key.created", 40),
         ("/api/attestations?kind=claimed", 5),
+        ("/api/benchmarks?metric=recall", 4),
         ("/api/admin/keys?tenant=tenant-7&principal=key:none", 0),
         (f"/api/contributors/{CONTRIBUTOR}/attestations", 1200),
     ],

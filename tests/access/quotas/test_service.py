@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
+from tests.support.benchmarks import commit, new_benchmark, register_benchmark
 from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket
 from tests.support.responses import good, refused
@@ -31,6 +32,8 @@ def scarce(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Itera
         "contribution_quota": 2,
         "attestation_quota": 2,
         "approval_quota": 2,
+        "benchmark_quota": 2,
+        "prediction_quota": 1,
         "trusted_proxies": PROXY,
     }
     with RunningGateway(new_database(), mlflow_server.url, **settings) as running:
@@ -78,6 +81,19 @@ def test_approvals_have_a_quota_with_the_withdrawn_ones(scarce: RunningGateway) 
             good(market.approve(contributor=second), 201)
         refused(market.approve(contributor=third), 403, "quota_exceeded")
         assert used(market.holder.client)["approvals"] == 2
+
+
+def test_benchmarks_and_commitments_have_quotas(scarce: RunningGateway) -> None:
+    with Training.of(scarce) as training:
+        made = [new_benchmark(training.client)["benchmark_id"] for _ in range(2)]
+        refused(register_benchmark(training.client), 403, "quota_exceeded")
+        model_id = training.baseline(accuracy=0.5)["model_id"]
+        value = good(commit(training.client, made[0], model_id), 201)["commitment"]
+        refused(commit(training.client, made[1], model_id), 403, "quota_exceeded")
+        # A repetition is not counted.
+        good(commit(training.client, made[0], model_id, value), 201)
+        assert used(training.client)["benchmarks"] == 2
+        assert used(training.client)["predictions"] == 1
 
 
 def test_tokens_have_a_quota_until_they_end(scarce: RunningGateway) -> None:

@@ -11,11 +11,17 @@ import psycopg2
 import pytest
 
 from app.core.request.principal import Scope
-from tests.support.benchmarks import benchmark_request, new_benchmark, register_benchmark
-from tests.support.gateway import RunningGateway
+from tests.support.benchmarks import (
+    benchmark_request,
+    commit,
+    new_benchmark,
+    register_benchmark,
+)
+from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
+from tests.support.wallet import Wallet
 
 R = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
 
@@ -195,6 +201,35 @@ def test_the_database_refuses_changes(training: Training, gateway: RunningGatewa
     ):
         with pytest.raises(psycopg2.DatabaseError, match="never changed or removed"):
             sql(gateway, statement)
+
+
+def test_a_wallets_message_registers_one_benchmark(gateway: RunningGateway) -> None:
+    wallet = Wallet()
+    headers = wallet.headers()
+    with gateway.client() as client:
+        made = client.post("/api/benchmarks", json=benchmark_request(), headers=headers)
+        benchmark = good(made, 201)
+        assert benchmark["tenant"] == wallet.tenant
+        again = client.post("/api/benchmarks", json=benchmark_request(), headers=headers)
+        refused(again, 401, "signature_spent")
+        release = f"/api/benchmarks/{benchmark['benchmark_id']}/release-labels"
+        refused(client.post(release, headers=headers), 401, "signature_spent")
+
+
+def test_what_is_stated_is_audited(training: Training, gateway: RunningGateway) -> None:
+    benchmark_id = new_benchmark(training.client)["benchmark_id"]
+    good(training.client.post(f"/api/benchmarks/{benchmark_id}/release-labels"))
+    model_id = training.baseline(accuracy=0.5)["model_id"]
+    other = new_benchmark(training.client)["benchmark_id"]
+    committed = good(commit(training.client, other, model_id), 201)["predictions_id"]
+    with gateway.client(gateway.key(scopes=ALL_SCOPES)) as admin:
+
+        def actions(subject: str) -> list[str]:
+            page = good(admin.get("/api/admin/audit", params={"subject": subject}))
+            return [event["action"] for event in page["items"]]
+
+        assert actions(benchmark_id) == ["benchmark.labels_released", "benchmark.registered"]
+        assert actions(committed) == ["predictions.committed"]
 
 
 def test_released_labels_are_noted_once(training: Training, stranger: Training) -> None:
