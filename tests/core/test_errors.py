@@ -245,6 +245,36 @@ def _(gateways: Gateways) -> Met:
     return met(answer)
 
 
+@case(errors.AttestationRevokedError)
+def _(gateways: Gateways) -> Met:
+    with gateways.shared.client(gateways.shared.key()) as http:
+        path = f"/api/attestations/{Trainer(http).improvement()['hash']}"
+        good(http.post(f"{path}/revoke", json={"reason": "wrong test set"}))
+        answer = http.get(f"{path}/bundle")
+    return met(answer)
+
+
+def files_in_state(gateways: Gateways, state: str, path: str) -> Met:
+    """GET of a model's path, once its files are in a state that takes a background task."""
+    with Training.of(gateways.shared) as training:
+        model_id = training.baseline(accuracy=0.5)["model_id"]
+        sql(gateways.shared, "update models set files = %s where model_id = %s", state, model_id)
+        statement = "update model_files set reason = 'It is too large.' where model_id = %s"
+        sql(gateways.shared, statement, model_id)
+        answer = training.client.get(f"/api/models/{model_id}/{path}")
+    return met(answer)
+
+
+@case(errors.FilesDifferError)
+def _(gateways: Gateways) -> Met:
+    return files_in_state(gateways, "differs", "model.sig")
+
+
+@case(errors.FilesNotWitnessedError)
+def _(gateways: Gateways) -> Met:
+    return files_in_state(gateways, "failed", "model.sig")
+
+
 @case(errors.MintEvidenceMissingError)
 def _(gateways: Gateways) -> Met:
     with TokenMarket(gateways.shared) as market:

@@ -66,7 +66,7 @@ class FileEntry(RequestModel):
     size: Annotated[int, Field(ge=0, le=MAX_SIZE), WholeNumber] = Field(description="In bytes.")
     sha256: Annotated[
         str, TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case")
-    ] = Field(examples=["9f" * 32])
+    ] = Field(max_length=64, examples=["9f" * 32])
 
 
 def check_paths(paths: Sequence[str]) -> str | None:
