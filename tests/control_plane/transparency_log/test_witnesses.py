@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from app.core.errors import StartupError
 from app.main import create_app
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
-from tests.support.log_reader import read_log
+from tests.support.log_reader import OtherWitness, read_log, submit
 from tests.support.responses import good
 from tests.support.trainer import Trainer
 from tests.support.waiting import wait_until
-from tests.support.witness import RunningWitness
+from tests.support.witness import LOG_KEY, RunningWitness
 
 Start = Callable[..., RunningGateway]
 
@@ -71,6 +72,10 @@ def log_of(gateway: RunningGateway) -> dict[str, Any]:
         return found
 
 
+def is_cosigned(gateway: RunningGateway, size: int) -> bool:
+    return cosigned_size(gateway) == size
+
+
 def cosigned_size(gateway: RunningGateway) -> int:
     note = log_of(gateway)["cosigned"]
     return 0 if note is None else int(note.split("\n")[1])
@@ -106,6 +111,26 @@ def test_what_the_log_gets_is_cosigned_and_verifiers_require_it(
     assert unproved["witnesses"].result is Result.FAILS
     proved = verify(first, **trusted, checkpoint=log["cosigned"], consistency=proof)
     assert (proved.ok, proved["witnesses"].result) == (True, Result.HOLDS)
+
+
+def test_another_vendors_client_gets_cosignatures_of_our_witness(
+    start: Start, tmp_path: Path
+) -> None:
+    with start() as gateway, RunningWitness(tmp_path) as witness:
+        for count in (1, 2, 4):
+            claim(gateway, count)
+            line = submit(f"{gateway.url}/log", witness.url, witness.key)
+            assert line.startswith("\N{EM DASH} witness.example ")
+
+
+def test_another_vendors_witness_cosigns_our_log(start: Start, tmp_path: Path) -> None:
+    origin = LOG_KEY.partition("+")[0]
+    with OtherWitness(tmp_path, origin, LOG_KEY) as witness, start(witness.setting) as gateway:
+        for size in (2, 5):
+            claim(gateway, size - log_of(gateway)["tree_size"])
+            wait_until(partial(is_cosigned, gateway, size))
+        found = read_log(f"{gateway.url}/log", LOG_KEY, witness.key)
+        assert found["witnesses"] == ["other.example"]
 
 
 def test_a_replica_shows_what_another_gathered(
