@@ -92,7 +92,7 @@ chaos: $(VENV)/.installed-dev ## Kill all parts in turn while users work; ARGS="
 	@$(BIN)/python -m pytest tests/faults/test_chaos.py -s --timeout 1800 --chaos-seconds 180 $(ARGS)
 
 slow: $(VENV)/.installed-dev ## Run the tests that take minutes: slow connections (needs slowhttptest), proofs (needs npm).
-	@$(BIN)/python -m pytest tests/edge tests/sdk/zk -m slow -s --timeout 900 $(ARGS)
+	@$(BIN)/python -m pytest tests/edge tests/journeys tests/sdk/zk -m slow -s --timeout 900 $(ARGS)
 
 bench: $(VENV)/.installed-dev ## Measure the gateway beside its peers; needs nginx, wrk, redis-server, Chromium and `make peers`.
 	@$(BIN)/python -m benchmarks.run $(ARGS)

@@ -85,6 +85,8 @@ LONG = (
     "tests/performance/",
     "tests/data_plane/proxy/test_manifest.py",
     "hokusai-ml-platform/tests/flavors/",
+    "hokusai-ml-platform/tests/zk/",
+    "tests/control_plane/proofs/",
     "hokusai-ml-platform/tests/verify/test_hostile_input.py",
 )
 # Fixtures that start a server, which `--quick` does without.

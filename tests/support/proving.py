@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import httpx
 from hokusai.zk import key_files, provers
 from hokusai.zk.commitments import commit, new_salt
 from hokusai.zk.keys import VerifyingKey
@@ -73,8 +74,13 @@ class Improvement:
         return self
 
     def binding(self) -> int:
-        found = good(self.training.client.get("/api/proofs/binding", params=self.ids))
-        return int(found["binding"])
+        return int(good(self.get_binding())["binding"])
+
+    def get_binding(self, **changes: str) -> httpx.Response:
+        query = self.ids | changes
+        benchmark_id, model_id = query.pop("benchmark_id"), query.pop("improved_model_id")
+        path = f"/api/benchmarks/{benchmark_id}/binding/{model_id}"
+        return self.training.client.get(path, params=query)
 
     def prove(self, binding: int | None = None, **changes: Any) -> dict[str, Any]:
         """The member `proof` of a request. changes: of the comparison."""

@@ -111,7 +111,7 @@ class AttestationIssuer:
         if request.proof is not None:
             chain_id = self._attestor.chain.id
             proven = canonical_json.canonicalize(
-                await self._proofs.require(request.proof, data, chain_id)
+                await self._proofs.require(principal.tenant, request.proof, data, chain_id)
             )
             data["proof_sha256"] = canonical_json.digest(proven)
         text = canonical_json.canonicalize(data)

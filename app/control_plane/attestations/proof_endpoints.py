@@ -2,8 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
-from pydantic import ConfigDict
+from fastapi import APIRouter, Path, Query
 
 from app.control_plane.attestations.endpoints import SigningKey
 from app.control_plane.attestations.registry_subjects import find_by_id
@@ -11,33 +10,33 @@ from app.control_plane.attestations.subjects import Subject
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.proofs.binding import binding_of, bound_parts
 from app.control_plane.proofs.schemas import BindingView
-from app.core.errors import NotFoundError
+from app.core.errors import NotFoundError, UnprocessableError
 from app.core.request.principal import Principal
 from app.rest.dependencies import Reading, Session
 from app.rest.fields import Label
-from app.rest.request_model import RequestModel
 
-router = APIRouter(prefix="/api/proofs", tags=["proofs"])
-
-
-class BindingFilter(RequestModel):
-    """The improvement on a benchmark that is to be proven."""
-
-    model_config = ConfigDict(protected_namespaces=())
-
-    benchmark_id: Label
-    baseline_model_id: Label
-    improved_model_id: Label
+router = APIRouter(prefix="/api/benchmarks", tags=["benchmarks"])
 
 
-@router.get("/binding")
+@router.get("/{benchmark_id}/binding/{model_id}")
 async def binding(
-    of: Annotated[BindingFilter, Query()], caller: Reading, session: Session, attestor: SigningKey
+    benchmark_id: Label,
+    model_id: Annotated[Label, Path(description="The improved model.")],
+    caller: Reading,
+    session: Session,
+    attestor: SigningKey,
+    baseline_model_id: Annotated[
+        Label | None,
+        Query(description="The baseline; by default the one that the model is registered with."),
+    ] = None,
 ) -> BindingView:
     """What a proof of an improvement has to be bound to, as the models are now."""
-    benchmark = await find_benchmark(session, of.benchmark_id, caller)
-    baseline = await _find(session, of.baseline_model_id, caller)
-    improved = await _find(session, of.improved_model_id, caller)
+    benchmark = await find_benchmark(session, benchmark_id, caller)
+    improved = await _find(session, model_id, caller)
+    baseline_id = baseline_model_id or improved.baseline_model_id
+    if baseline_id is None:
+        raise UnprocessableError(f"{model_id} improves on no model.")
+    baseline = await _find(session, baseline_id, caller)
     parts = bound_parts(
         {
             "evaluation": {

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 from app.control_plane.proofs.circuits import Circuit
@@ -12,7 +13,8 @@ from app.core.errors import GatewayBusyError, ProofRefusedError
 _SCRIPT = Path(__file__).with_name("pairing_check.py")
 # Seconds for one proof, which takes one, on a busy machine.
 TIMEOUT = 60
-# Proofs that may wait for the one that is checked.
+# Proofs that may wait for the one that is checked, with it: of one tenant, and of all.
+MAX_OF_TENANT = 2
 MAX_WAITING = 8
 
 
@@ -21,20 +23,23 @@ class ProofChecker:
 
     def __init__(self) -> None:
         self._one_at_a_time = asyncio.Lock()
-        self._waiting = 0
+        # By tenant, so that one cannot keep out the others.
+        self._waiting: Counter[str] = Counter()
 
-    async def require(self, circuit: Circuit, proof: ProofRequest) -> None:
+    async def require(self, tenant: str, circuit: Circuit, proof: ProofRequest) -> None:
         """Raises ProofRefusedError for a proof that does not hold, and GatewayBusyError."""
-        if self._waiting > MAX_WAITING:
+        is_full = self._waiting.total() >= MAX_WAITING
+        if is_full or self._waiting[tenant] >= MAX_OF_TENANT:
             raise GatewayBusyError(
                 "Other proofs are waiting to be checked. Try again in some seconds.", retry_after=10
             )
-        self._waiting += 1
+        self._waiting[tenant] += 1
         try:
             async with self._one_at_a_time:
                 holds = await _holds(circuit, proof)
         finally:
-            self._waiting -= 1
+            self._waiting[tenant] -= 1
+            self._waiting += Counter()  # forgets tenants that have none
         if not holds:
             raise ProofRefusedError(
                 "The proof does not hold for its public inputs. Make it again from the labels and "

@@ -19,15 +19,17 @@ CircuitId = Annotated[
     TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
     Field(json_schema_extra={"maxLength": 64}, examples=["9f" * 32]),
 ]
-Pair = Annotated[list[Decimal], Field(min_length=2, max_length=2)]
+# Whether there are as many numbers as a point has is a part of the check of the proof.
+Pair = Annotated[list[Decimal], Field(max_length=2)]
+Point = Annotated[list[Decimal], Field(max_length=3)]
 
 
 class PointsRequest(RequestModel):
     """The points of a Groth16 proof, as snarkjs writes them."""
 
-    pi_a: Annotated[list[Decimal], Field(min_length=3, max_length=3)]
-    pi_b: Annotated[list[Pair], Field(min_length=3, max_length=3)]
-    pi_c: Annotated[list[Decimal], Field(min_length=3, max_length=3)]
+    pi_a: Point
+    pi_b: Annotated[list[Pair], Field(max_length=3)]
+    pi_c: Point
     protocol: Literal["groth16"]
     curve: Literal["bn128"]
 
@@ -47,7 +49,7 @@ class ProofRequest(RequestModel):
             examples=["operator"],
         ),
     ]
-    public: Annotated[list[Decimal], Field(min_length=9, max_length=13)] = Field(
+    public: Annotated[list[Decimal], Field(max_length=13)] = Field(
         description="The public inputs, in the order of the statement."
     )
     proof: PointsRequest

@@ -28,7 +28,7 @@ class Proofs:
         return evaluation_of(circuit.statement, list(_public(circuit, proof).values()), metric)
 
     async def require(
-        self, proof: ProofRequest, data: Mapping[str, Any], chain_id: int
+        self, tenant: str, proof: ProofRequest, data: Mapping[str, Any], chain_id: int
     ) -> dict[str, Any]:
         """The proof as an attestation has it, where it holds for the attested data.
 
@@ -54,7 +54,7 @@ class Proofs:
                     extra={"expected": {name: str(value) for name, value in expected.items()}}
                     | ({"bound_to": parts} if name == "binding" else {}),
                 )
-        await self._checker.require(circuit, proof)
+        await self._checker.require(tenant, circuit, proof)
         return {**proof.model_dump(mode="json"), "verifying_key": dict(circuit.document)}
 
 

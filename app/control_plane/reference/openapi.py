@@ -31,6 +31,7 @@ TAGS = {
     "admin": "Keys, tenants and audit, for operators.",
     "models": "Registering models, and reading the registry.",
     "benchmarks": "Committed test sets, and predictions on them.",
+    "proofs": "The circuits of zero-knowledge proofs, and their keys.",
     "contributors": "Whose data led to which improvement.",
     "attestations": "Signed attestations, and the log of all of them.",
     "minting": "Requests for the contract that mints tokens.",

@@ -10,6 +10,7 @@
     signature: "Signature",
     signer: "Signer",
     eas: "EAS envelope",
+    proof: "Proof",
     bundle: "Bundle",
     checkpoint: "Checkpoint",
     consistency: "Consistency",
@@ -139,6 +140,7 @@
       });
       this.#on("attestors", "change", () => this.#check());
       this.#on("keys", "change", () => this.#check());
+      this.#on("circuits", "change", () => this.#check());
       this.#on("envelope-keys", "change", () => this.#check());
       this.#on("ask", "click", () => this.#ask().catch((error) => this.#complain(error)));
       this.#on("read-log", "click", ({ target }) => this.#readLog(target).catch((error) => this.#complain(error)));
@@ -181,13 +183,15 @@
 
     #check() {
       if (this.#document === null) return;
-      const named = { attestors: [this.#known.signer, ...this.#known.signers], keys: this.#known.log.keys };
+      const { signer, signers, log, circuits = [] } = this.#known;
+      const named = { attestors: [signer, ...signers], keys: log.keys, circuits };
       const trusted = (name) => this.#part(name)?.value.split(/\s+/).filter(Boolean) ?? named[name];
-      const isOwn = ["attestors", "keys"].every((name) => trusted(name).every((one) => named[name].includes(one)));
+      const isOwn = Object.keys(named).every((name) => trusted(name).every((one) => named[name].includes(one)));
       try {
         const report = verify(this.#document, {
           attestors: trusted("attestors"),
           logKeys: trusted("keys"),
+          circuits: trusted("circuits"),
           checkpoint: this.#checkpoint,
           // Without a checkpoint there is nothing that it could begin or end at.
           consistency: this.#checkpoint === undefined ? undefined : this.#consistency,

@@ -184,13 +184,19 @@ class GatewayAPI(BenchmarkAPI):
         """Fetch the circuits whose proofs the gateway accepts: `GET /api/proofs/circuits`."""
         return list(self._get("/proofs/circuits")["items"])
 
-    def binding(self, asked: Mapping[str, str]) -> Mapping[str, Any]:
-        """Fetch what a proof has to be bound to: `GET /api/proofs/binding`.
+    def binding(
+        self, benchmark_id: str, baseline_model_id: str, improved_model_id: str
+    ) -> Mapping[str, Any]:
+        """Fetch what a proof has to be bound to:
+        `GET /api/benchmarks/{benchmark_id}/binding/{model_id}`.
 
         Args:
-            asked: `benchmark_id`, `baseline_model_id` and `improved_model_id`.
+            benchmark_id: The benchmark.
+            baseline_model_id: The baseline.
+            improved_model_id: The improved model.
         """
-        found: Mapping[str, Any] = self._get("/proofs/binding", asked)
+        path = f"/benchmarks/{_segment(benchmark_id)}/binding/{_segment(improved_model_id)}"
+        found: Mapping[str, Any] = self._get(path, {"baseline_model_id": baseline_model_id})
         return found
 
     def attestation(self, digest: str) -> Attestation:

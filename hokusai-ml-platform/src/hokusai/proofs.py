@@ -260,7 +260,7 @@ class Proving:
 
     def _binding(self, asked: Mapping[str, str], label_commitment: str) -> int:
         """What the gateway wants the proof bound to, after comparing it with what was asked."""
-        found = self.api.binding(asked)
+        found = self.api.binding(**asked)
         parts = found["parts"]
         is_asked = (
             parts["benchmark_id"] == asked["benchmark_id"]

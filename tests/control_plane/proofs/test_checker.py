@@ -9,7 +9,7 @@ import pytest
 from hokusai.zk.keys import VerifyingKey
 
 from app.control_plane.proofs import checker, pairing_check
-from app.control_plane.proofs.checker import MAX_WAITING, ProofChecker
+from app.control_plane.proofs.checker import MAX_OF_TENANT, MAX_WAITING, ProofChecker
 from app.control_plane.proofs.circuits import Circuit, Circuits
 from app.control_plane.proofs.schemas import ProofRequest
 from app.core.errors import GatewayBusyError, ProofRefusedError
@@ -58,14 +58,34 @@ async def test_proofs_are_checked_one_at_a_time_and_few_may_wait(
 
     monkeypatch.setattr(checker, "_holds", holds)
     proofs = ProofChecker()
-    waiting = [asyncio.create_task(proofs.require(CIRCUIT, PROOF)) for _ in range(MAX_WAITING + 1)]
+    waiting = [
+        asyncio.create_task(proofs.require(f"t{number // 2}", CIRCUIT, PROOF))
+        for number in range(MAX_WAITING)
+    ]
     await asyncio.sleep(0)
     with pytest.raises(GatewayBusyError, match="waiting to be checked"):
-        await proofs.require(CIRCUIT, PROOF)
+        await proofs.require("another", CIRCUIT, PROOF)
     gate.set()
     await asyncio.gather(*waiting)
     assert highest == 1
-    await proofs.require(CIRCUIT, PROOF)
+    await proofs.require("t", CIRCUIT, PROOF)
+
+
+async def test_one_tenant_does_not_keep_out_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = asyncio.Event()
+
+    async def holds(*_: object) -> bool:
+        return await gate.wait()
+
+    monkeypatch.setattr(checker, "_holds", holds)
+    proofs = ProofChecker()
+    flood = [asyncio.create_task(proofs.require("flood", CIRCUIT, PROOF)) for _ in range(20)]
+    other = asyncio.create_task(proofs.require("other", CIRCUIT, PROOF))
+    await asyncio.sleep(0)
+    gate.set()
+    refused = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(isinstance(one, GatewayBusyError) for one in refused) == 20 - MAX_OF_TENANT
+    await other
 
 
 async def test_a_process_that_takes_too_long_is_ended(
@@ -76,7 +96,7 @@ async def test_a_process_that_takes_too_long_is_ended(
     monkeypatch.setattr(checker, "_SCRIPT", script)
     monkeypatch.setattr(checker, "TIMEOUT", 0.2)
     with pytest.raises(GatewayBusyError, match="could not be checked"):
-        await ProofChecker().require(CIRCUIT, PROOF)
+        await ProofChecker().require("t", CIRCUIT, PROOF)
 
 
 async def test_a_process_that_fails_is_no_verdict(
@@ -86,12 +106,12 @@ async def test_a_process_that_fails_is_no_verdict(
     script.write_text("import sys\nsys.exit(7)\n")
     monkeypatch.setattr(checker, "_SCRIPT", script)
     with pytest.raises(RuntimeError, match="ended with 7"):
-        await ProofChecker().require(CIRCUIT, PROOF)
+        await ProofChecker().require("t", CIRCUIT, PROOF)
 
 
 async def test_points_that_are_none_are_refused_by_the_process() -> None:
     with pytest.raises(ProofRefusedError, match="does not hold"):
-        await ProofChecker().require(CIRCUIT, PROOF)
+        await ProofChecker().require("t", CIRCUIT, PROOF)
 
 
 def test_the_script_agrees_with_the_sdk(tmp_path: Path) -> None:

@@ -117,18 +117,21 @@ def test_a_changed_copy_of_a_proof_gets_the_same_attestation(
 
 
 def test_the_binding_changes_with_the_models(improvement: Improvement) -> None:
-    client = improvement.training.client
     ids = improvement.ids
-    exchanged = ids | {"improved_model_id": ids["baseline_model_id"]}
-    parts = good(client.get("/api/proofs/binding", params=ids))["parts"]
-    assert parts["benchmark_id"] == ids["benchmark_id"]
-    assert parts["improved"]["model_id"] == ids["improved_model_id"]
-    assert (
-        good(client.get("/api/proofs/binding", params=exchanged))["binding"]
-        != good(client.get("/api/proofs/binding", params=ids))["binding"]
-    )
-    nowhere = client.get("/api/proofs/binding", params=ids | {"baseline_model_id": "hkm_none"})
-    refused(nowhere, 404, "not_found")
+    found = good(improvement.get_binding())
+    assert found["parts"]["benchmark_id"] == ids["benchmark_id"]
+    assert found["parts"]["baseline"]["model_id"] == ids["baseline_model_id"]
+    assert found["parts"]["improved"]["model_id"] == ids["improved_model_id"]
+    # The baseline is by default that of the registration.
+    path = f"/api/benchmarks/{ids['benchmark_id']}/binding"
+    client = improvement.training.client
+    assert good(client.get(f"{path}/{ids['improved_model_id']}")) == found
+    other = improvement.get_binding(baseline_model_id=ids["improved_model_id"])
+    assert good(other)["binding"] != found["binding"]
+    alone = client.get(f"{path}/{ids['baseline_model_id']}")
+    assert "improves on no model" in refused(alone, 422, "validation_failed")["message"]
+    for name in ids:
+        refused(improvement.get_binding(**{name: "none"}), 404, "not_found")
 
 
 def test_circuits_are_listed_and_their_proving_keys_downloaded(
