@@ -195,7 +195,7 @@ class GatewayAPI(BenchmarkAPI):
             baseline_model_id: The baseline.
             improved_model_id: The improved model.
         """
-        path = f"/benchmarks/{_segment(benchmark_id)}/binding/{_segment(improved_model_id)}"
+        path = f"/benchmarks/{segment(benchmark_id)}/binding/{segment(improved_model_id)}"
         found: Mapping[str, Any] = self._get(path, {"baseline_model_id": baseline_model_id})
         return found
 
