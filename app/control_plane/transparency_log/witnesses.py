@@ -14,6 +14,8 @@ from app.core.errors import StartupError
 # Seconds for one request, and bytes of a response.
 TIMEOUT = 5.0
 MAX_RESPONSE = 16 * 1024
+# A note has at most 16 signatures (C2SP signed-note), and the first one is the log's.
+MAX_WITNESSES = 15
 _SIZE = re.compile(r"(0|[1-9][0-9]{0,17})\n?")
 
 
@@ -52,6 +54,8 @@ def parse_witnesses(texts: Sequence[str]) -> list[Witness]:
             raise StartupError(f"HOKUSAI_WITNESSES: {error}") from None
     if len({str(one.key) for one in witnesses}) < len(witnesses):
         raise StartupError("HOKUSAI_WITNESSES: a witness is there twice")
+    if len(witnesses) > MAX_WITNESSES:
+        raise StartupError(f"HOKUSAI_WITNESSES: a log has at most {MAX_WITNESSES} witnesses")
     return witnesses
 
 

@@ -11,6 +11,8 @@ import pytest
 from hokusai.verify import Result, verify
 
 from app.control_plane.transparency_log import cosigning, witnesses
+from app.control_plane.transparency_log.cosignature import WitnessKey
+from app.control_plane.transparency_log.witnesses import parse_witnesses
 from app.core.errors import StartupError
 from app.main import create_app
 from app.standalone.mlflow import ChildMLflow
@@ -220,3 +222,13 @@ def test_a_key_that_is_not_a_witnesss_stops_the_start(
     settings = witnessed.settings.model_copy(update={"witnesses": (setting,)})
     with pytest.raises(StartupError, match="HOKUSAI_WITNESSES"):
         create_app(settings)
+
+
+def test_there_are_at_most_fifteen_witnesses_and_each_once(witness: RunningWitness) -> None:
+    with pytest.raises(StartupError, match="twice"):
+        parse_witnesses([witness.setting, witness.setting])
+    keys = [WitnessKey(f"w{number}.example", bytes(32)) for number in range(16)]
+    settings = [f"{key} http://127.0.0.1:1" for key in keys]
+    assert len(parse_witnesses(settings[:15])) == 15
+    with pytest.raises(StartupError, match="at most 15"):
+        parse_witnesses(settings)
