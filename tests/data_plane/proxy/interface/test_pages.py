@@ -208,6 +208,19 @@ def test_a_session_that_ends_within_a_page_leads_back_to_it(
     assert target.startswith(PAGE + place)
 
 
+@pytest.mark.parametrize("version", ["2.0", "3.0"])
+def test_what_a_trace_contains_is_a_download(tenant: TenantData, version: str) -> None:
+    path = f"/api/mlflow/ajax-api/{version}/mlflow/get-trace-artifact"
+    response = tenant.client.get(path, params={"request_id": tenant.trace_otlp})
+    assert response.status_code == 200, response.text
+    assert tenant.marker in response.text
+    is_json = response.headers["content-type"] == "application/json"
+    policy = response.headers.get("content-security-policy")
+    assert is_json or policy == "default-src 'none'; sandbox"
+    assert response.headers["content-disposition"].startswith("attachment")
+    assert response.headers["x-content-type-options"] == "nosniff"
+
+
 SCRIPT = """
 fetch('/api/mlflow/ajax-api/2.0/mlflow/users/current')
   .then(response => response.text()).then(text => { document.title = 'ran ' + text })
