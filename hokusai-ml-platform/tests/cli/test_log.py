@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hokusai.witness.signing import WitnessSigner
 from scripted import Request, Response, ScriptedServer
-from vector_file import EXPORT, VECTORS
+from vector_file import EXPORT, LOG_KEY, VECTORS
 
 from .conftest import Command
 
@@ -54,3 +55,42 @@ def test_export_writes_each_page_as_a_line(command: Command, log: ScriptedServer
 
     assert [json.loads(line) for line in out.splitlines()] == list(PAGES.values())
     assert EXPORT.read(out) == EXPORT
+
+
+def test_checkpoint_requires_the_log_and_its_witnesses(
+    command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note: str = VECTORS["checkpoint"]
+    one, two = (WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in (1, 2))
+    cosigned = note + one.cosign(note.rpartition("\n\n")[0] + "\n", 1_800_000_000)
+    state = {"checkpoint": note, "cosigned": cosigned}
+    server.respond_with(lambda _: Response(document=state))
+    monkeypatch.setenv("HOKUSAI_URL", server.url)
+    trusted = ("--log-key", LOG_KEY, "--witness", one.key)
+
+    assert command("log", "checkpoint", "--log-key", LOG_KEY).out == note
+    assert command("log", "checkpoint", *trusted).out == cosigned
+    both = command("log", "checkpoint", *trusted, "--witness", two.key)
+    assert both.code != 0
+    assert "cosigned by 1 of your witnesses, and 2 are required" in both.err
+    enough = command("log", "checkpoint", *trusted, "--witness", two.key, "--quorum", "1")
+    assert enough.out == cosigned
+    state["cosigned"] = note
+    assert command("log", "checkpoint", *trusted).code != 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--name", "a b", "--log-key", LOG_KEY), "no spaces"),
+        (("--name", "w.example", "--log-key", "x"), "log key"),
+        (("--name", "w.example", "--log-key", LOG_KEY, "--host", "192.0.2.1"), "cannot start"),
+    ],
+)
+def test_a_witness_that_cannot_run_says_why(
+    command: Command, tmp_path: Path, options: tuple[str, ...], words: str
+) -> None:
+    done = command("log", "witness", *options, "--directory", str(tmp_path / "witness"))
+
+    assert done.code != 0
+    assert words in done.err
