@@ -44,7 +44,7 @@ def system_of(of: Statement, rows: Iterable[tuple[int, int, int]]) -> Constraint
 
 
 @EACH
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_every_comparison_is_accepted_with_its_counts(of: Statement, data: st.DataObject) -> None:
     rows = data.draw(rows_of(of))
@@ -61,7 +61,7 @@ def test_every_comparison_is_accepted_with_its_counts(of: Statement, data: st.Da
 
 
 @EACH
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_no_other_public_inputs_are_accepted(of: Statement, data: st.DataObject) -> None:
     system = system_of(of, data.draw(rows_of(of)))
