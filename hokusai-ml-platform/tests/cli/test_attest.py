@@ -139,3 +139,35 @@ def test_a_number_that_differs_from_mlflows_is_refused(
 
     assert (outcome.code, outcome.out) == (1, "")
     assert "claim_disagrees" in outcome.err
+
+
+def test_an_evaluation_on_a_benchmark_is_sent_and_its_judgement_shown(
+    command: Command, connected: ScriptedServer
+) -> None:
+    counts = {
+        "baseline": {"successes": 850, "sample_size": 1000},
+        "improved": {"successes": 860, "sample_size": 1000},
+    }
+    for acceptance, shown in (
+        ({"accepted": True, "reason": "accepted"}, "churn: accepted"),
+        ({"accepted": False, "reason": "delta_below_threshold"}, "(delta_below_threshold)"),
+    ):
+        evaluation = {"benchmark": {"name": "churn"}, "acceptance": acceptance}
+        data = {**IMPROVEMENT["data"], "evaluation": evaluation}
+        connected.respond_with(Response(201, {**IMPROVEMENT, "data": data}))
+        outcome = command(
+            *("attest", "hkm_1", "--benchmark", "hkb_1", "--evaluation", json.dumps(counts))
+        )
+        assert outcome.code == 0, outcome.err
+        assert shown in outcome.out
+    assert connected.requests[0].json == {
+        "model_id": "hkm_1",
+        "benchmark_id": "hkb_1",
+        "evaluation": counts,
+    }
+
+
+def test_a_benchmark_needs_its_counts(command: Command, connected: ScriptedServer) -> None:
+    outcome = command("attest", "hkm_1", "--benchmark", "hkb_1")
+    assert (outcome.code, connected.requests) == (2, [])
+    assert "together" in outcome.err

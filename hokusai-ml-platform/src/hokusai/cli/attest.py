@@ -8,6 +8,7 @@ from typing import Any, Mapping, Sequence
 import click
 
 from hokusai.cli.options import (
+    JSONObject,
     connect,
     contribution_options,
     data_contribution_of,
@@ -33,6 +34,13 @@ from hokusai.errors import ConfigurationError
 @click.option("--fetch", metavar="HASH", help="Fetch an existing attestation by its hash.")
 @click.option("--claimed", is_flag=True, help="Attest --metric without comparing with MLflow.")
 @click.option("--proof", metavar="FILE", help="A proof by `hokusai benchmark prove`.")
+@click.option("--benchmark", metavar="ID", help="The benchmark of --evaluation.")
+@click.option(
+    "--evaluation",
+    type=JSONObject(),
+    metavar="JSON",
+    help="The counts of both models on --benchmark, or @FILE.",
+)
 @metric_option("--metric", "metrics", "A metric of the improved model, which must equal MLflow's.")
 @metric_option("--baseline-metric", "baseline_metrics", "A metric of the baseline, likewise.")
 @primary_metric_option
@@ -54,6 +62,8 @@ def attest(
     fetch: str | None,
     claimed: bool,
     proof: str | None,
+    benchmark: str | None,
+    evaluation: dict[str, Any] | None,
     refresh: bool | None,
     private: bool | None,
     metrics: Sequence[tuple[str, float]],
@@ -80,6 +90,10 @@ def attest(
     has_subject = model_id is not None or claimed or any(subject.values())
     if fetch is None and not has_subject:
         raise click.UsageError("Pass what to attest, such as a model id or two runs.")
+    if (benchmark is None) != (evaluation is None) or None not in (benchmark, proof):
+        raise click.UsageError("Pass --benchmark and --evaluation together, without --proof.")
+    if evaluation is not None:
+        subject.update(benchmark_id=benchmark, evaluation=evaluation)
     if fetch is not None and has_subject:
         raise click.UsageError("--fetch cannot be combined with what to attest.")
     compared: Any = metrics_from_pairs(metrics)
@@ -151,9 +165,19 @@ def _show(attestation: Mapping[str, Any], path: str | None, bundle: str | None) 
             "metrics": format_metrics(attestation["data"]["metrics"]),
             "primary metric": attestation["data"]["primary_metric"],
             "improvement": None if points is None else f"{points:g} percentage points",
+            "on the benchmark": _judgement(attestation["data"].get("evaluation")),
             "signed by": attestation["signature"]["signer"],
             "log entry": str(attestation["log"]["index"]),
             "file": path,
             "bundle": bundle,
         }
     )
+
+
+def _judgement(evaluation: Mapping[str, Any] | None) -> str | None:
+    if evaluation is None:
+        return None
+    acceptance = evaluation["acceptance"]
+    if acceptance["accepted"]:
+        return f"{evaluation['benchmark']['name']}: accepted"
+    return f"{evaluation['benchmark']['name']}: not accepted ({acceptance['reason']})"
