@@ -174,7 +174,7 @@ def test_what_is_not_an_attestation_is_an_error_in_words(visitor: Visitor) -> No
     expect(page.get_by_role("status")).to_contain_text("larger than 8192 KiB")
     page.get_by_label("Attestors").fill("0x12")
     paste(page, "{}")
-    assert "A trusted attestor or log key is not valid" in verdict(page)
+    assert "A trusted attestor or key is not valid" in verdict(page)
 
 
 def test_what_a_document_says_is_never_read_as_html(
