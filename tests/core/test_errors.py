@@ -693,6 +693,23 @@ def _(gateways: Gateways) -> Met:
         return met(Trainer(training.client).attest(model_id=improved["model_id"], **request))
 
 
+@case(errors.ProofRefusedError)
+def _(gateways: Gateways) -> Met:
+    points = {"pi_a": ["0"] * 3, "pi_b": [["0"] * 2] * 3, "pi_c": ["0"] * 3}
+    proof = {
+        "system": "groth16-bn254",
+        "circuit": "9f" * 32,
+        "statement": "cells",
+        "setup": "operator",
+        "public": ["0"] * 13,
+        "proof": {**points, "protocol": "groth16", "curve": "bn128"},
+    }
+    with Training.of(gateways.shared) as training:
+        request = {"benchmark_id": new_benchmark(training.client)["benchmark_id"], "proof": proof}
+        model_id = training.baseline(accuracy=0.85)["model_id"]
+        return met(Trainer(training.client).attest(model_id=model_id, **request))
+
+
 @case(errors.DeletedInMLflowError)
 def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
