@@ -241,5 +241,6 @@ def test_every_list_has_pages() -> None:
     found = dict(described_lists())
     assert "/api/models" in found
     without = {path for path, names in found.items() if not {"cursor", "limit"} <= names}
-    # A principal has few sessions: beginning another one ends the oldest.
-    assert without == {"/api/auth/sessions"}
+    # A principal has few sessions: beginning another one ends the oldest. And an operator has few
+    # circuits.
+    assert without == {"/api/auth/sessions", "/api/proofs/circuits"}

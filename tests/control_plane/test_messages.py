@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import httpx
 import pytest
@@ -110,31 +110,50 @@ def parameters(method: str, path: str, place: str) -> dict[str, Document]:
 def target(method: str, path: str, **instead: str) -> str:
     """A path with valid parameters, except for the given ones."""
     good = {
-        name: str(schema.get("examples", ["none"])[0])
+        name: quote(str(example(DOCUMENT, schema)))
         for name, schema in parameters(method, path, "path").items()
     }
     return path.format(**{**good, **instead})
+
+
+def required_query(method: str, path: str) -> dict[str, str]:
+    """Valid values of the query parameters that an operation requires."""
+    found = DOCUMENT["paths"][path][method.lower()].get("parameters", ())
+    return {
+        one["name"]: str(example(DOCUMENT, one["schema"]))
+        for one in found
+        if one["in"] == "query" and one["required"]
+    }
+
+
+def with_query(path: str, *parts: dict[str, str]) -> str:
+    """A path with a query of all parts, in which a name may be repeated."""
+    query = "&".join(urlencode(part, quote_via=quote) for part in parts if part)
+    return f"{path}?{query}" if query else path
 
 
 def wrong_requests(method: str, path: str) -> Iterator[Wrong]:
     content = DOCUMENT["paths"][path][method.lower()].get("requestBody", {}).get("content", {})
     media = content.get("application/json")
     body = written(media["example"]) if media else None
-    here = target(method, path)
+    query = required_query(method, path)
+    here = with_query(target(method, path), query)
     for name in parameters(method, path, "path"):
         for text in [*TEXTS, "0x12", "verify"]:
             changed = target(method, path, **{name: quote(text, safe="")})
-            yield Wrong(method, changed, body, is_one=True)
-        yield Wrong(method, target(method, path, **{name: "%ff"}), body)
+            yield Wrong(method, with_query(changed, query), body, is_one=True)
+        yield Wrong(method, with_query(target(method, path, **{name: "%ff"}), query), body)
     for name in parameters(method, path, "query"):
         for text in [*TEXTS, *TIMES]:
-            query = f"{name}={quote(text)}"
-            yield Wrong(method, f"{here}?{query}", body, is_one=True)
-        yield Wrong(method, f"{here}?{query}&{query}", body)
+            changed = with_query(target(method, path), {**query, name: text})
+            yield Wrong(method, changed, body, is_one=True)
+        twice = with_query(target(method, path), {**query, name: text}, {name: text})
+        yield Wrong(method, twice, body)
     for name in parameters(method, path, "header"):
         for text in ("", "x" * 256):
             yield Wrong(method, here, body, {name: text}, is_one=True)
-    yield Wrong(method, f"{here}?unknown=1&{'x' * 1000}=1", body)
+    unknown = with_query(target(method, path), query, {"unknown": "1", "x" * 1000: "1"})
+    yield Wrong(method, unknown, body)
     if media is not None:
         yield from (Wrong(method, here, given) for given in BODIES)
         yield from (Wrong(method, here, body, {"Content-Type": kind}) for kind in CONTENT_TYPES)

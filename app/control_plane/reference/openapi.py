@@ -171,7 +171,7 @@ def example(document: Document, schema: Document) -> Any:
             if name in required or one.get("default") is not None or "examples" in one
         }
     if schema.get("type") == "array":
-        return [example(document, schema["items"])]
+        return [example(document, schema["items"])] * schema.get("minItems", 1)
     return EXAMPLES.get(schema.get("format", ""), EXAMPLES.get(schema.get("type", ""), "…"))
 
 
