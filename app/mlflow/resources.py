@@ -53,11 +53,15 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class LoggedModel:
-    """A logged model of MLflow 3. created: milliseconds since 1970-01-01 UTC."""
+    """A logged model of MLflow 3.
+
+    created: milliseconds since 1970-01-01 UTC. artifact_uri: where its files are.
+    """
 
     model_id: str
     run_id: str | None
     created: int
+    artifact_uri: str = ""
 
     @classmethod
     def parse(cls, model: Mapping[str, Any]) -> Self:
@@ -67,6 +71,7 @@ class LoggedModel:
             model_id=str(info["model_id"]),
             run_id=info.get("source_run_id") or None,
             created=int(info.get("creation_timestamp_ms", 0)),
+            artifact_uri=str(info.get("artifact_uri", "")),
         )
 
 

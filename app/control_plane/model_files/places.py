@@ -1,5 +1,7 @@
 """Where in MLflow the files of a registered model are."""
 
+import re
+
 from app.access.tenants.workspaces import Workspaces
 from app.control_plane.model_files.reading import UnreadableError
 from app.control_plane.registry.model_uri import parse_reference, resolve
@@ -10,6 +12,8 @@ from app.mlflow.artifacts import Artifacts, Place
 from app.mlflow.client import MLflowClient
 from app.mlflow.resources import ModelVersion
 
+# The logged model that MLflow names in the URI of its files; whether it is one is looked up.
+_LOGGED_MODEL = re.compile(r"/(m-[A-Za-z0-9_-]{1,98})/artifacts(?:/|$)")
 # Versions made from versions that are followed.
 MAX_COPIES = 10
 
@@ -44,14 +48,24 @@ class Places:
     async def _place(
         self, workspace: str | None, version: ModelVersion
     ) -> Place | ModelVersion | None:
-        """The place of a version's files, or the version that this one was made from."""
-        if version.logged_model is not None:
-            return Place(logged_model=version.logged_model)
+        """The place of a version's files, or the version that this one was made from.
+
+        MLflow serves the files of `source`, whichever run or logged model the version names.
+        """
+        logged_model = version.logged_model
+        if version.source == f"models:/{logged_model}":
+            return Place(logged_model=logged_model)
         run = await self._mlflow.run(workspace, version.run_id) if version.run_id else None
-        if run is not None:
-            root = f"{run.artifact_uri.rstrip('/')}/"
-            if version.source.startswith(root):
-                return Place(run_id=run.run_id, path=version.source.removeprefix(root).strip("/"))
+        path = _below(run.artifact_uri, version.source) if run is not None else None
+        if run is not None and path is not None:
+            return Place(run_id=run.run_id, path=path)
+        named = _LOGGED_MODEL.search(version.source)
+        logged_model = logged_model or (named[1] if named else None)
+        if logged_model is not None:
+            model = await self._mlflow.logged_model(workspace, logged_model)
+            path = _below(model.artifact_uri, version.source) if model is not None else None
+            if path is not None:
+                return Place(logged_model=logged_model, path=path)
         try:
             reference = parse_reference(version.source, None, "")
             if reference.version is not None:
@@ -68,3 +82,11 @@ class Places:
         if found.logged_model is not None:
             return Place(logged_model=found.logged_model)
         return Place(run_id=reference.run_id, path=reference.path or "")
+
+
+def _below(root: str, uri: str) -> str | None:
+    """The path of a URI below another one, "" for the same; None where it is elsewhere."""
+    root, uri = root.rstrip("/"), uri.rstrip("/")
+    if not root or not f"{uri}/".startswith(f"{root}/"):
+        return None
+    return uri.removeprefix(root).strip("/")

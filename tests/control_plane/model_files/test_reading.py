@@ -118,6 +118,23 @@ def test_the_files_are_read_wherever_a_version_was_made_from(training: Training,
     }
 
 
+@pytest.mark.parametrize("path", ["", "data"])
+def test_a_source_within_a_logged_model_is_read_there(training: Training, path: str) -> None:
+    logged, name = logged_model_with(training, FILES), f"n-{secrets.token_hex(4)}"
+    info = training.get(f"/api/mlflow/api/2.0/mlflow/logged-models/{logged}")["model"]["info"]
+    source = f"{info['artifact_uri']}/{path}".rstrip("/")
+    training.mlflow("registered-models/create", name=name)
+    training.mlflow("model-versions/create", name=name, source=source, model_id=logged)
+    model = training.registered("baseline", model_uri=f"models:/{name}/1", model_type="c")
+    below = f"{path}/" if path else ""
+    files = {
+        name.removeprefix(below): content
+        for name, content in FILES.items()
+        if name.startswith(below)
+    }
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(files)
+
+
 def test_files_that_are_those_listed_are_witnessed(training: Training) -> None:
     model = register(training, run_with(training, FILES), files=listed(FILES))
     assert model["files"] == "claimed"
