@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+from app.core import canonical_json
+
 # Parts of paths at the top of a model's directory that OpenSSF Model Signing leaves out by default
 # (`model_signing`, option --ignore-git-paths), each with everything below it.
 OMS_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
@@ -32,6 +34,15 @@ def oms_files(files: Iterable[ModelFile]) -> list[ModelFile]:
     """
     signed = [file for file in files if file.path.split("/", 1)[0] not in OMS_IGNORED]
     return sorted(signed, key=lambda file: file.path.split("/"))
+
+
+def list_digest(files: Iterable[ModelFile]) -> str:
+    """The SHA-256 of the list itself, of all files, sorted by path, in canonical form.
+
+    Unlike the other two it binds the paths, the sizes and the number of files, and leaves out none.
+    """
+    listed = [file._asdict() for file in sorted(files)]
+    return canonical_json.digest(canonical_json.canonicalize(listed))
 
 
 def oms_root(files: Iterable[ModelFile]) -> str:

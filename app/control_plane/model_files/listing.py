@@ -41,6 +41,7 @@ _LIST = Statement(
         ModelFilesRecord.reason.label("reason"),
         ModelFilesRecord.oms_root.label("sha256"),
         ModelFilesRecord.weights.label("sha256_merkle_v1"),
+        ModelFilesRecord.list_sha256.label("list_sha256"),
         func.coalesce(ModelFilesRecord.count, 0).label("count"),
         func.coalesce(ModelFilesRecord.total_bytes, 0).label("bytes"),
         ModelFilesRecord.witnessed_at.label("witnessed_at"),

@@ -16,7 +16,8 @@ class ModelFilesRecord(Base):
     tenant: the owner of the model.
     listed: as its registration lists them, each with `path`, `size` and `sha256`, sorted by path.
     read: as the gateway read them in MLflow, likewise; while it reads, those that it has read.
-    oms_root, weights, count, total_bytes: of the files that were read, or else of those listed.
+    oms_root, weights, list_sha256, count, total_bytes: of the files that were read, or else of
+        those listed.
     witnessed_at: when all of them had been read.
     reason: why they differ, or could not be read.
     due_at: when a gateway takes up the reading; the end of the lease of the one that reads; None
@@ -35,6 +36,7 @@ class ModelFilesRecord(Base):
     read: Mapped[list[dict[str, Any]] | None] = mapped_column(JSONB(none_as_null=True))
     oms_root: Mapped[str | None]
     weights: Mapped[str | None]
+    list_sha256: Mapped[str | None]
     count: Mapped[int | None]
     total_bytes: Mapped[int | None] = mapped_column(BigInteger)
     witnessed_at: Mapped[datetime | None]

@@ -33,6 +33,9 @@ class FilesPage(Page[FileView]):
     sha256_merkle_v1: str | None = Field(
         description="The digest with which the platform's contracts compare models."
     )
+    list_sha256: str | None = Field(
+        description="SHA-256 of the list of all files, with their paths, in canonical form."
+    )
     count: int = Field(description="How many files there are.")
     bytes: int = Field(description="The size of all files together.")
     witnessed_at: datetime | None = Field(description="When the gateway had read all of them.")

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
+from app.control_plane.model_files.hashing import ModelFile, list_digest, oms_root, weights_root
 from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.plan import Plan
@@ -20,6 +20,7 @@ _FACTS = (
     Model.files,
     ModelFilesRecord.oms_root,
     ModelFilesRecord.weights,
+    ModelFilesRecord.list_sha256,
     ModelFilesRecord.count,
     ModelFilesRecord.total_bytes,
     ModelFilesRecord.witnessed_at,
@@ -32,7 +33,8 @@ class ModelFiles:
     """What is known of a model's files.
 
     oms_root: the digest of OpenSSF Model Signing. weights: the platform's `sha256-merkle-v1`; None
-    where it leaves out every file. Both are None, and the numbers 0, where no file is known.
+    where it leaves out every file. list_sha256: of the list of files, which binds their paths. All
+    are None, and the numbers 0, where no file is known.
     witnessed_at: when the gateway had read them. reason: why they differ or could not be read.
     files: sorted by path; `find_summary` leaves them out.
     """
@@ -40,6 +42,7 @@ class ModelFiles:
     state: FilesState
     oms_root: str | None
     weights: str | None
+    list_sha256: str | None
     count: int
     total_bytes: int
     witnessed_at: datetime | None
@@ -54,6 +57,7 @@ class ModelFiles:
             "evidence": self.state,
             "sha256": self.oms_root,
             "sha256_merkle_v1": self.weights,
+            "list_sha256": self.list_sha256,
             "count": self.count,
             "bytes": self.total_bytes,
         }
@@ -106,4 +110,5 @@ def begin(session: AsyncSession, plan: Plan) -> None:
 def set_files(record: ModelFilesRecord, files: Sequence[ModelFile]) -> None:
     """Record the digests and the size of a model's files."""
     record.oms_root, record.weights = oms_root(files), weights_root(files)
+    record.list_sha256 = list_digest(files)
     record.count, record.total_bytes = len(files), sum(file.size for file in files)

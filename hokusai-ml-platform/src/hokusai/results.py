@@ -122,6 +122,7 @@ class ModelFiles(Result):
             read; otherwise None.
         sha256: The root of OpenSSF Model Signing, or None where no files are known.
         sha256_merkle_v1: The digest with which the platform's contracts compare models, or None.
+        list_sha256: The SHA-256 of the list of all files, which binds their paths, or None.
         count: How many files there are.
         bytes: The size of all of them together.
         witnessed_at: When the gateway had read them, in ISO 8601, or None.
@@ -135,6 +136,7 @@ class ModelFiles(Result):
     reason: str | None
     sha256: str | None
     sha256_merkle_v1: str | None
+    list_sha256: str | None
     count: int
     bytes: int
     witnessed_at: str | None

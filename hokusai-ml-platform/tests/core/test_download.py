@@ -12,7 +12,7 @@ import pytest
 from hokusai.api import GatewayAPI
 from hokusai.core.download import download_model
 from hokusai.errors import DocumentError, DownloadError, HokusaiError, PermissionDeniedError
-from hokusai.verify.model_files import ModelFile, hash_directory, list_path, oms_root
+from hokusai.verify.model_files import ModelFile, hash_directory, list_digest, list_path, oms_root
 from scripted import (
     FakeClock,
     Request,
@@ -41,6 +41,7 @@ class FakeGateway:
             "state": "witnessed",
             "reason": None,
             "sha256": oms_root(files),
+            "list_sha256": list_digest(files),
             "count": len(files),
             "bytes": 19,
             "items": [file._asdict() for file in files],

@@ -16,6 +16,7 @@ from hokusai.verify import Check, Result, verify
 from hokusai.verify.model_files import (
     ModelFile,
     hash_directory,
+    list_digest,
     oms_root,
     parse_files,
     path_problem,
@@ -45,7 +46,12 @@ def check(model: Path, attested: Any, files: Any = None, baseline: Any = None) -
 
 def attested(directory: Path) -> dict[str, Any]:
     files = hash_directory(directory)
-    return {"sha256": oms_root(files), "evidence": "witnessed", "count": len(files)}
+    return {
+        "sha256": oms_root(files),
+        "list_sha256": list_digest(files),
+        "evidence": "witnessed",
+        "count": len(files),
+    }
 
 
 def listing(directory: Path) -> dict[str, Any]:
@@ -124,9 +130,8 @@ def test_files_that_differ_are_named_where_the_list_is_known(
 def test_a_missing_and_a_renamed_file_are_found_with_the_list(tmp_path: Path) -> None:
     model = make(tmp_path / "model", FILES)
     before, files = attested(model), listing(model)
-    # The digest of all files does not bind their names.
     (model / "MLmodel").rename(model / "MLmodel2")
-    assert check(model, before).result is Result.HOLDS
+    assert check(model, before).result is Result.FAILS
     assert "MLmodel is missing" in check(model, before, files).detail
 
 
@@ -180,3 +185,29 @@ def test_a_path_that_could_lead_elsewhere_is_refused(path: str) -> None:
 def test_what_is_no_list_of_files_is_refused(items: Any) -> None:
     with pytest.raises(DocumentError):
         parse_files({"items": items})
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        # In the same place of the order, so that the root of OpenSSF Model Signing is the same.
+        ("data/model.pkl", "data/model.pkl.py"),
+        # Something that the root leaves out.
+        (None, ".github/hook"),
+    ],
+)
+def test_a_renamed_or_left_out_file_is_not_that_of_the_model_whatever_the_list_says(
+    tmp_path: Path, before: str | None, after: str
+) -> None:
+    model = make(tmp_path / "model", FILES)
+    known = attested(model)
+    if before is not None:
+        (model / before).rename(model / after)
+    else:
+        make(model, {after: "anything"})
+    assert oms_root(hash_directory(model)) == known["sha256"]
+    assert check(model, known).result is Result.FAILS
+    assert check(model, known, listing(model)).result is Result.FAILS
+    # Of an attestation of a gateway that attested no names, the result says so.
+    old = {name: value for name, value in known.items() if name != "list_sha256"}
+    assert "names are not attested" in check(model, old, listing(model)).detail

@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-from app.control_plane.model_files.hashing import ModelFile, oms_files, oms_root, weights_root
+from app.control_plane.model_files.hashing import (
+    ModelFile,
+    list_digest,
+    oms_files,
+    oms_root,
+    weights_root,
+)
 
 FILE = (
     Path(__file__).parents[3] / "hokusai-ml-platform" / "tests" / "vectors" / "model_files_v1.json"
@@ -48,3 +54,15 @@ def test_the_weakness_of_the_platforms_digest_is_as_documented() -> None:
     four = [*three, ModelFile("3", 1, digests[2])]
     assert weights_root(three) == weights_root(four)
     assert oms_root(three) != oms_root(four)
+
+
+def test_only_the_digest_of_the_list_binds_the_paths() -> None:
+    digests = [sha256(text).hexdigest() for text in (b"a", b"b")]
+    files = [ModelFile("a.py.txt", 1, digests[0]), ModelFile("b", 1, digests[1])]
+    renamed = [ModelFile("a.py", 1, digests[0]), files[1]]
+    hidden = [*files, ModelFile(".github/hook", 1, digests[0])]
+    assert oms_root(files) == oms_root(renamed) == oms_root(hidden)
+    assert len({list_digest(one) for one in (files, renamed, hidden)}) == 3
+    assert list_digest(files) == list_digest(reversed(files))
+    text = json.dumps([file._asdict() for file in files], sort_keys=True)
+    assert list_digest(files) == sha256(text.encode()).hexdigest()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
+from app.control_plane.model_files.hashing import ModelFile, list_digest, oms_root, weights_root
 from tests.support.responses import good
 from tests.support.training import Training
 
@@ -31,6 +31,7 @@ def test_listed_files_are_claimed_and_attested_as_such(training: Training) -> No
         "evidence": "claimed",
         "sha256": oms_root(files),
         "sha256_merkle_v1": weights_root(files),
+        "list_sha256": list_digest(files),
         "count": 3,
         "bytes": 15,
     }

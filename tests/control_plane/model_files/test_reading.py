@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.control_plane.model_files import reader
-from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
+from app.control_plane.model_files.hashing import ModelFile, list_digest, oms_root, weights_root
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
@@ -105,6 +105,7 @@ def test_the_files_are_read_wherever_a_version_was_made_from(training: Training,
     files = [ModelFile(**one) for one in listed(FILES)]
     assert found["items"] == listed(FILES)
     assert (found["sha256"], found["sha256_merkle_v1"]) == (oms_root(files), weights_root(files))
+    assert found["list_sha256"] == list_digest(files)
     assert (found["count"], found["bytes"]) == (8, sum(map(len, FILES.values())))
     assert (found["reason"], found["next"]) == (None, None)
     assert found["witnessed_at"] is not None
@@ -113,6 +114,7 @@ def test_the_files_are_read_wherever_a_version_was_made_from(training: Training,
         "evidence": "witnessed",
         "sha256": oms_root(files),
         "sha256_merkle_v1": weights_root(files),
+        "list_sha256": list_digest(files),
         "count": 8,
         "bytes": found["bytes"],
     }

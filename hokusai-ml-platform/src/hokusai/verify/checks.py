@@ -25,7 +25,7 @@ from hokusai.verify.json_fields import (
     text_at,
 )
 from hokusai.verify.log_export import LogExport
-from hokusai.verify.model_files import ModelFile, differences, oms_root
+from hokusai.verify.model_files import ModelFile, differences, list_digest, oms_root
 from hokusai.verify.proof import check_proof, proof_digest
 from hokusai.verify.report import Check, Report, Result
 from hokusai.verify.strict_json import canonical_json, equal_json, parse
@@ -232,14 +232,13 @@ class Verification:
         attested = self._data.get("files")
         if not isinstance(attested, dict):
             raise CheckFailed("the attestation names no files of the model")
-        root = text_at(attested, "sha256")
         listed = self._listed
-        if listed is not None and oms_root(listed) != root:
+        if listed is not None and not _are_attested(listed, attested):
             raise CheckFailed("the list of files is not that of the attested model")
-        if oms_root(files) != root:
+        if not _are_attested(files, attested):
             baseline = self._data.get("baseline")
             other = baseline.get("files") if isinstance(baseline, dict) else None
-            if isinstance(other, dict) and other.get("sha256") == oms_root(files):
+            if isinstance(other, dict) and _are_attested(files, other):
                 raise CheckFailed("these are the files of the baseline, not of the attested model")
             named = differences(listed, files) if listed is not None else None
             raise CheckFailed(
@@ -247,11 +246,14 @@ class Verification:
                 + (f": {named}" if named else "; its list of files would tell which differ")
             )
         source = text_at(attested, "evidence")
-        if listed is None:
-            return f"the content of the files is that of the attested model ({source})"
-        named = differences(listed, files)
+        named = None if listed is None else differences(listed, files)
         if named is not None:
             raise CheckFailed(f"the files differ from those listed: {named}")
+        if attested.get("list_sha256") is None:
+            return (
+                f"the content of the files is that of the attested model ({source}); their names "
+                "are not attested"
+            )
         return f"all {len(files)} files are those of the attested model ({source})"
 
     def _check_bundle(self, bundle: Mapping[str, Any]) -> str:
@@ -409,3 +411,13 @@ class Verification:
                 "not covered by a checkpoint that you trust"
             )
         return f"none of the log's first {max(covered)} entries revokes it"
+
+
+def _are_attested(files: Sequence[ModelFile], attested: Mapping[str, Any]) -> bool:
+    """Return whether files are those of a member `files` of the attested data.
+
+    The root of OpenSSF Model Signing alone says nothing of their names, and leaves some out.
+    """
+    if oms_root(files) != text_at(attested, "sha256"):
+        return False
+    return attested.get("list_sha256") in (None, list_digest(files))

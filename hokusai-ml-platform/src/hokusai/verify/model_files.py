@@ -10,6 +10,7 @@ import unicodedata
 from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from hokusai.errors import DocumentError
+from hokusai.verify.strict_json import canonical_json
 
 # Parts of paths at the top of a directory that OpenSSF Model Signing leaves out by default.
 OMS_IGNORED = frozenset({".git", ".gitattributes", ".github", ".gitignore"})
@@ -113,6 +114,12 @@ def oms_root(files: Iterable[ModelFile]) -> str:
     return hashlib.sha256(b"".join(bytes.fromhex(file.sha256) for file in signed)).hexdigest()
 
 
+def list_digest(files: Iterable[ModelFile]) -> str:
+    """Return the SHA-256 of the list itself, which binds paths, sizes and the number of files."""
+    listed = [file._asdict() for file in sorted(files)]
+    return hashlib.sha256(canonical_json(listed).encode()).hexdigest()
+
+
 def path_problem(path: str) -> str | None:
     """Return why a text is not the path of a file within a model; None for one that is."""
     parts = path.split("/")
@@ -201,6 +208,7 @@ __all__ = [
     "differences",
     "hash_directory",
     "hash_file",
+    "list_digest",
     "list_path",
     "oms_root",
     "parse_files",
