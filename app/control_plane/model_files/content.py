@@ -84,7 +84,7 @@ async def open_file(
     if model.file is None:
         raise NotFoundError(_unknown(model, path))
     try:
-        artifacts, place = await places.find(model)
+        artifacts, place = await places.find(model, principal.tenant)
     except UnreadableError as error:
         raise DeletedInMLflowError(f"The files of {model_id} cannot be read: {error}") from None
     return FileContent(artifacts, place, ModelFile(**model.file))

@@ -26,8 +26,10 @@ class Places:
         self._workspaces = workspaces
         self._presence = presence
 
-    async def find(self, model: Model) -> tuple[Artifacts, Place]:
+    async def find(self, model: Model, caller: str) -> tuple[Artifacts, Place]:
         """The place of a model's files, and what reads them.
+
+        caller: the tenant on whose share of the connections to MLflow they are received.
 
         Raises UnreadableError where there is none, UpstreamError and DatabaseUnavailableError.
         """
@@ -41,7 +43,7 @@ class Places:
                 break
             place = await self._place(workspace, version)
             if isinstance(place, Place):
-                return self._mlflow.artifacts(workspace, model.tenant), place
+                return self._mlflow.artifacts(workspace, caller), place
             version = place
         raise UnreadableError("Its version was deleted in MLflow.")
 

@@ -137,7 +137,8 @@ class FileReader:
             work.cancel()
 
     async def _files(self, progress: "_Progress") -> list[ModelFile]:
-        artifacts, place = await self._places.find(progress.reading.model)
+        model = progress.reading.model
+        artifacts, place = await self._places.find(model, model.tenant)
         known = dict(progress.files)
         reading = FileReading(artifacts, place, self._limits, self._pace, known, progress.add)
         return await reading.run()

@@ -1,6 +1,7 @@
 """Downloading the files of a model: who may, and that nothing else can be read."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import httpx
@@ -10,7 +11,7 @@ from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import listed, run_with, store
-from tests.support.responses import refused
+from tests.support.responses import good, refused
 from tests.support.training import Training
 
 PAGE = b"<script>alert(document.cookie)</script>"
@@ -153,3 +154,33 @@ def test_a_reader_that_leaves_occupies_no_connection(
                 assert response.status_code == 200
                 assert next(response.iter_raw(1000)) == b"x" * 1000
         assert tenant.client.get(path).content == content
+
+
+def test_a_download_uses_the_share_of_its_reader(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> None:
+    """Otherwise strangers that read slowly could use up what the owner of a model has."""
+    settings = {"upstream_connections": 4, "upstream_pool_timeout": 0.5}
+    with (
+        RunningGateway(new_database(), mlflow_server.url, **settings) as gateway,
+        Training.of(gateway) as owner,
+        Training.of(gateway) as reader,
+        ExitStack() as open_downloads,
+    ):
+        large = {"large": bytes(48 * 1024**2)}
+        run = run_with(owner, large)
+        model = owner.registered(
+            "baseline", run_id=run, model_type="c", files=listed(large), share_files=True
+        )
+        reader.mlflow("runs/search", experiment_ids=["0"])
+        # As many as one tenant may have, which nobody reads to the end.
+        for _ in range(2):
+            client = open_downloads.enter_context(gateway.client(gateway.key(reader.tenant)))
+            url = f"/api/models/{model['model_id']}/files/content?path=large"
+            started = open_downloads.enter_context(client.stream("GET", url))
+            assert started.status_code == 200
+        search = {"experiment_ids": ["0"]}
+        path = "/api/mlflow/api/2.0/mlflow/runs/search"
+        for _ in range(3):
+            good(owner.client.post(path, json=search))
+        assert reader.client.post(path, json=search).status_code == 503
