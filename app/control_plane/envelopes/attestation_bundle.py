@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
-from app.control_plane.envelopes.sigstore_bundle import Subject, statement
+from app.control_plane.envelopes.sigstore_bundle import Subject, model_name, statement
 from app.core.errors import AttestationRevokedError
 from app.core.request.principal import Principal
 
@@ -62,5 +62,6 @@ def _files_of(data: Mapping[str, Any]) -> list[Subject]:
     files = data.get("files")
     if files is None or files["evidence"] != "witnessed":
         return []
-    name = f"{data['model_name']}@{data['model_version']}" if data["model_name"] else "model"
+    # Files are read of registered models only, which have a name.
+    name = model_name(data["tenant"], data["model_name"], data["model_version"])
     return [Subject(name, files["sha256"])]

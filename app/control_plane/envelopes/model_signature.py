@@ -8,7 +8,12 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.envelope_key import EnvelopeKey
-from app.control_plane.envelopes.sigstore_bundle import Subject, signed_bundle, statement
+from app.control_plane.envelopes.sigstore_bundle import (
+    Subject,
+    model_name,
+    signed_bundle,
+    statement,
+)
 from app.control_plane.model_files.hashing import OMS_IGNORED, oms_files
 from app.control_plane.model_files.service import ModelFiles, find_files, require_same_files
 from app.control_plane.registry.models import Model
@@ -67,7 +72,11 @@ def model_statement(model: Model, files: ModelFiles) -> dict[str, Any]:
         ignored.append(ADDED_BY_MLFLOW)
     assert files.oms_root is not None
     return statement(
-        [Subject(f"{model.mlflow_name}@{model.mlflow_version}", files.oms_root)],
+        [
+            Subject(
+                model_name(model.tenant, model.mlflow_name, model.mlflow_version), files.oms_root
+            )
+        ],
         PREDICATE_TYPE,
         {
             "serialization": {

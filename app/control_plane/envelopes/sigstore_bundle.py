@@ -24,6 +24,14 @@ class Subject:
     sha256: str
 
 
+def model_name(tenant: str, name: str, version: str) -> str:
+    """The name of a registered model as a subject.
+
+    With its tenant, since any tenant may give a model the same name. Neither contains a slash.
+    """
+    return f"{tenant}/{name}@{version}"
+
+
 def statement(
     subjects: Sequence[Subject], predicate_type: str, predicate: Mapping[str, Any]
 ) -> dict[str, Any]:

@@ -150,13 +150,15 @@ def test_the_key_is_published_without_a_credential(gateway: RunningGateway, pem:
     [
         (None, []),
         ({"evidence": "claimed", "sha256": "11" * 32}, []),
-        ({"evidence": "witnessed", "sha256": "11" * 32}, [("churn@2", "11" * 32)]),
+        ({"evidence": "witnessed", "sha256": "11" * 32}, [("acme/churn@2", "11" * 32)]),
     ],
 )
 def test_files_are_a_subject_if_the_gateway_has_read_them(
     files: dict[str, Any] | None, subjects: list[tuple[str, str]]
 ) -> None:
-    text = json.dumps({"model_name": "churn", "model_version": "2", "files": files})
+    text = json.dumps(
+        {"tenant": "acme", "model_name": "churn", "model_version": "2", "files": files}
+    )
     row = Attestation(
         hash="22" * 32,
         text=text,

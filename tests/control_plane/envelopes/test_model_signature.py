@@ -150,6 +150,8 @@ def test_the_attestation_has_the_same_subject(signed: Signed, pem: str) -> None:
     assert envelopes.opened(bundle, pem)["subject"][0] == subject
     assert statement["predicate"]["model_id"] == signed.model_id
     assert verify(attested, envelope_keys=pem, bundle=bundle)["bundle"].result is Result.HOLDS
+    # Any tenant may give its model the same name.
+    assert subject["name"].startswith(f"{signed.training.tenant}/")
 
 
 def test_who_may_see_the_model_may_have_it(gateway: RunningGateway, training: Training) -> None:
@@ -208,8 +210,8 @@ def test_files_that_are_still_to_be_read_are_not_signed(
 
 def test_a_file_of_the_name_that_mlflow_adds_is_signed_like_others() -> None:
     files = [ModelFile(name, 1, "11" * 32) for name in ("MLmodel", "registered_model_meta")]
-    known = ModelFiles("witnessed", oms_root(files), None, 2, 2, None, None, files)
-    row = Model(model_id="hkm_1", mlflow_name="churn", mlflow_version="2")
+    known = ModelFiles("witnessed", oms_root(files), None, None, 2, 2, None, None, files)
+    row = Model(model_id="hkm_1", tenant="acme", mlflow_name="churn", mlflow_version="2")
     predicate = model_statement(row, known)["predicate"]
     assert [one["name"] for one in predicate["resources"]] == ["MLmodel", "registered_model_meta"]
     assert "registered_model_meta" not in predicate["serialization"]["ignore_paths"]
