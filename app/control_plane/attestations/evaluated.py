@@ -68,22 +68,57 @@ async def find_registered(
     session: AsyncSession, request: AttestationRequest, evidence: Evidence, principal: Principal
 ) -> Stated | None:
     """The evaluation of the improvement's registration, where the same numbers are attested."""
+    registered = _registered(evidence)
+    if registered is None or request.primary_metric not in (
+        None,
+        registered["benchmark"]["metric"],
+    ):
+        return None
+    benchmark_id = registered["benchmark"]["benchmark_id"]
+    benchmark = await find_benchmark(session, benchmark_id, principal)
+    return Stated(benchmark, _counts(registered))
+
+
+def _registered(evidence: Evidence) -> Mapping[str, Any] | None:
+    """The evaluation of the improvement's registration, where the same numbers are attested."""
     model = evidence.improved.subject.record
     baseline = evidence.baseline
     if model is None or model.evaluation is None or baseline is None:
         return None
-    stated, metric = model.evaluation, model.evaluation["benchmark"]["metric"]
+    registered: Mapping[str, Any] = model.evaluation
+    metric = registered["benchmark"]["metric"]
     is_same_comparison = (
         baseline.subject.model_id == model.baseline_model_id
-        and request.primary_metric in (None, metric)
         and evidence.improved.values.get(metric) == model.metrics[metric]
         and baseline.values.get(metric) == baseline.subject.metrics.get(metric)
     )
-    if not is_same_comparison:
-        return None
-    benchmark = await find_benchmark(session, stated["benchmark"]["benchmark_id"], principal)
-    counts = {name: stated[name] for name in EvaluationRequest.model_fields}
-    return Stated(benchmark, EvaluationRequest.model_validate(counts))
+    return registered if is_same_comparison else None
+
+
+def _counts(evaluation: Mapping[str, Any]) -> EvaluationRequest:
+    """The counts of an evaluation, as a request states them."""
+    return EvaluationRequest.model_validate(
+        {name: evaluation[name] for name in EvaluationRequest.model_fields}
+    )
+
+
+def _require_registered_counts(stated: Stated, evidence: Evidence) -> None:
+    """Raises UnprocessableError for other counts than the registration states on the benchmark.
+
+    The same share of more rows would be more certain. A proof shows how many there are.
+    """
+    registered = _registered(evidence)
+    if registered is None or stated.source == "proven":
+        return
+    benchmark_id = stated.benchmark.benchmark_id
+    if registered["benchmark"]["benchmark_id"] != benchmark_id:
+        return
+    if _counts(registered) != stated.counts:
+        raise UnprocessableError(
+            f"evaluation: {evidence.improved.subject.model_id} is registered with other counts on "
+            f"{benchmark_id}: {_counts(registered).model_dump()}. Leave evaluation out, or prove "
+            "the counts."
+        )
 
 
 def hide_private(stated: Stated, request: AttestationRequest, evidence: Evidence) -> Evidence:
@@ -120,6 +155,7 @@ async def attested_evaluation(
         for name, one in delta.items()
     }
     require_directions(stated.benchmark, directions)
+    _require_registered_counts(stated, evidence)
     return evaluation_data(
         stated.benchmark,
         stated.counts,

@@ -17,6 +17,8 @@ CountSource = Literal["given", "proven"]
 # Members of a benchmark in an evaluation.
 _SHOWN = (
     "benchmark_id",
+    # Who registered it: a name can be anybody's.
+    "tenant",
     "name",
     "dataset_hash",
     "dataset_version",

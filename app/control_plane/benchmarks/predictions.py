@@ -51,8 +51,8 @@ async def commit_predictions(
     reads_files: whether the files of models are read, so that a commitment waits for that.
 
     Raises NotFoundError, PermissionDeniedError for another tenant's model, ModelWithdrawnError,
-    CommittedOtherwiseError, LabelsReleasedError, FilesPendingError, FilesDifferError, and what
-    `Quotas.reserve` raises.
+    CommittedOtherwiseError, LabelsReleasedError, FilesPendingError, FilesNotWitnessedError,
+    FilesDifferError, and what `Quotas.reserve` raises.
     """
     benchmark = await find_benchmark(session, benchmark_id, principal)
     model = await registry.find_model(session, request.model_id, principal)

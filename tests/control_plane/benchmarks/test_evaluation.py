@@ -50,6 +50,8 @@ def test_an_attestation_has_the_counts_and_the_judgement(
     evaluation = made["data"]["evaluation"]
     assert {name: evaluation[name] for name in stated} == stated
     assert evaluation["source"] == "given"
+    # With its tenant, since anybody can give a benchmark the name of another one.
+    assert evaluation["benchmark"]["tenant"] == benchmark["tenant"]
     for name in ("benchmark_id", "dataset_hash", "rows", "metric", "record_sha256", "log_index"):
         assert evaluation["benchmark"][name] == benchmark[name]
     assert evaluation["benchmark"]["metric_family"] == "proportion"
@@ -310,3 +312,20 @@ def test_a_registered_evaluation_is_not_attested_of_other_numbers(
     made = good(attest(training, model_id=second["model_id"], refresh=True), 201)
     assert made["data"]["metrics"]["accuracy"] == 0.9
     assert made["data"]["evaluation"] is None
+
+
+def test_other_counts_than_the_registered_ones_are_refused(
+    training: Training, baseline: dict[str, Any]
+) -> None:
+    """The same share of more rows would be more certain."""
+    benchmark_id = new_benchmark(training.client, min_examples=1)["benchmark_id"]
+    stated = {"benchmark_id": benchmark_id, "evaluation": counts(85, 88, 100)}
+    model = good(register_improved(training, baseline, **stated), 201)
+    by_id = {"model_id": model["model_id"], "benchmark_id": benchmark_id}
+    response = attest(training, **by_id, evaluation=counts(850, 880))
+    assert "registered with other counts" in refused(response, 422, "validation_failed")["message"]
+    made = good(attest(training, **by_id, evaluation=counts(85, 88, 100)), 201)
+    assert made["data"]["evaluation"]["acceptance"]["reason"] == "not_statistically_significant"
+    # On another benchmark the registration says nothing.
+    other = {"benchmark_id": new_benchmark(training.client)["benchmark_id"]}
+    good(attest(training, model_id=model["model_id"], **other, evaluation=counts(850, 880)), 201)
