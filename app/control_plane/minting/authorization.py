@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
@@ -13,6 +14,7 @@ from app.control_plane.minting import bindings
 from app.control_plane.minting.approvals import Approvals, find_approvals
 from app.control_plane.minting.eligibility import Evidence, require_evidence, require_mintable
 from app.control_plane.minting.improvement import Improvement, find_improvement
+from app.control_plane.model_files.models import ModelFilesRecord
 from app.core.canonical_json import parse
 from app.core.errors import ApprovalMissingError, NotMintableError, UnboundTokenError
 
@@ -50,6 +52,7 @@ async def authorize(
     number = await _bound_number(session, improvement, expected_number)
     approvals = await _require_holders_word(session, improvement)
     evidence = require_evidence(data)
+    await _require_new_weights(session, improvement, evidence)
     await _require_holders_benchmark(session, improvement, evidence, approvals)
     return AuthorizedMint(improvement, attestation.hash, data, evidence, number, approvals)
 
@@ -93,6 +96,25 @@ async def _require_holders_word(
             "approve it (POST /api/mint-approvals)."
         )
     return approvals
+
+
+async def _require_new_weights(
+    session: AsyncSession, improvement: Improvement, evidence: Evidence
+) -> None:
+    """A model of the lineage does not become an improvement by being registered again."""
+    same = await session.scalar(
+        select(ModelFilesRecord.model_id)
+        .where(
+            ModelFilesRecord.model_id.in_(improvement.model.path[:-1]),
+            ModelFilesRecord.weights == evidence.candidate.removeprefix("0x"),
+        )
+        .limit(1)
+    )
+    if same is not None:
+        raise NotMintableError(
+            f"The improved model has the weights of {same}, from which its lineage leads to it: it "
+            "is the same model, and nothing improved."
+        )
 
 
 async def _require_holders_benchmark(

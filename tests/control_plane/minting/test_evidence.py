@@ -71,6 +71,20 @@ def test_the_weights_of_the_baseline_are_no_improvement(
     assert "the same model" in problem["message"]
 
 
+def test_the_weights_of_an_earlier_model_are_no_improvement(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    root = market.tokenize(market.holder, 0.85)
+    first = market.improve(market.holder, 0.88, baseline_model_id=root["model_id"])
+    second = market.improve(market.holder, 0.91, baseline_model_id=first["model_id"])
+    document = attest(market.holder, second["model_id"])
+    witness(gateway, second, content=f"weights of {root['run_id']}")
+    again = attest(market.holder, second["model_id"])
+    problem = refused(mint(market.holder, again), 409, "not_mintable")
+    assert f"the weights of {root['model_id']}" in problem["message"]
+    good(mint(market.holder, document))
+
+
 @pytest.mark.parametrize(
     ("sample_size", "improved", "reason"),
     [
