@@ -109,6 +109,7 @@ def test_the_model_and_its_attestation_say_whether_it_is_accepted(
         assert "Accepted +3 pp, 95 % interval +0.01 to +5.99 p 0.025 McNemar p 0.00044" in said
         assert "Guardrail latency_ms: 12 before, 13.5 now, held" in said
         assert "The caller stated these counts" in said
+        assert f"The benchmark of {acme.tenant} has 1,000 rows" in said
 
 
 def test_one_that_is_not_accepted_says_why(acme: Training) -> None:
