@@ -4,7 +4,7 @@
 #
 #   export HOKUSAI_URL=http://127.0.0.1:8000
 #   export HOKUSAI_API_KEY=hk_live_...    # your key
-#   ./complete_curl.sh                    # writes attestation.json
+#   examples/complete_curl.sh             # writes attestation.json
 set -euo pipefail
 
 # call METHOD PATH [JSON]: send a request to the API, and print the response.

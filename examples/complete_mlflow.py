@@ -5,7 +5,7 @@ MLflow logs the runs and models. Registering and attesting are one request each 
 pip install mlflow scikit-learn pandas requests
 export HOKUSAI_URL=http://127.0.0.1:8000
 export MLFLOW_TRACKING_TOKEN=hk_live_...    # your key
-python complete_mlflow.py
+python examples/complete_mlflow.py
 """
 
 import os

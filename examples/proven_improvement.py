@@ -10,7 +10,7 @@ hokusai circuits setup .hokusai/proof-keys  # once, as the operator: the keys of
 export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
 export HOKUSAI_API_KEY=hk_live_...          # your key
 export HOKUSAI_ADMIN_KEY=hk_live_...        # optional: for the mint, binds a model number
-python proven_improvement.py                # writes to proven/
+python examples/proven_improvement.py       # writes to proven/
 """
 
 import hashlib

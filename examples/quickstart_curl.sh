@@ -3,7 +3,7 @@
 #
 #   export HOKUSAI_URL=http://127.0.0.1:8000
 #   export HOKUSAI_API_KEY=hk_live_...    # your key
-#   ./quickstart_curl.sh
+#   examples/quickstart_curl.sh
 set -euo pipefail
 
 # call METHOD PATH [JSON]: send a request to the API, and print the response.

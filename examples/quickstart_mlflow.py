@@ -3,7 +3,7 @@
 pip install mlflow scikit-learn
 export MLFLOW_TRACKING_URI=http://127.0.0.1:8000/api/mlflow
 export MLFLOW_TRACKING_TOKEN=hk_live_...    # your key
-python quickstart_mlflow.py
+python examples/quickstart_mlflow.py
 """
 
 import mlflow

@@ -3,7 +3,7 @@
 pip install ./hokusai-ml-platform scikit-learn pandas
 export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
 export HOKUSAI_API_KEY=hk_live_...    # your key; or log in once with `hokusai login`
-python quickstart_sdk.py
+python examples/quickstart_sdk.py
 """
 
 from hokusai.core import ModelRegistry

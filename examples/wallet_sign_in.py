@@ -3,7 +3,7 @@
 pip install mlflow eth-account requests
 export HOKUSAI_URL=http://127.0.0.1:8000
 export ETH_PRIVATE_KEY=0x...    # by default a new wallet is created
-python wallet_sign_in.py
+python examples/wallet_sign_in.py
 """
 
 import os

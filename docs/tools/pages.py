@@ -24,7 +24,7 @@ OUTSIDE = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "reporting.md",
     "hokusai-ml-platform/CHANGELOG.md": "sdk-changelog.md",
-    "benchmarks/README.md": "benchmarks.md",
+    "benchmarks/README.md": "measurements.md",
     "packages/verify/README.md": "verify-package.md",
 }
 # Directories that a generated page lists: the page of each.
@@ -55,13 +55,14 @@ def main() -> None:
 def stage(root: Path, build: Path) -> None:
     """Write all pages of the repository at `root` to `build`, which is emptied first.
 
-    Raises PagesError for links that lead nowhere, and for pages that the navigation leaves out.
+    Raises PagesError for links that lead nowhere, for pages that the navigation leaves out, and
+    where two documents would be one page.
     """
     shutil.rmtree(build, ignore_errors=True)
     sources = documents(root)
     examples = example_pages(root)
     pages = sources | {source: page for source, (page, _) in examples.items()}
-    problems: list[str] = []
+    problems = shared(pages)
     for source, page in sources.items():
         text, copied, dead = with_links_of_the_site(root, source, pages)
         problems += dead
@@ -94,6 +95,16 @@ def documents(root: Path) -> dict[str, str]:
         for path in sorted(docs.rglob("*.md"))
     }
     return inside | OUTSIDE
+
+
+def shared(pages: dict[str, str]) -> list[str]:
+    """What is wrong with the pages of documents: those that two documents would be written to."""
+    sources: dict[str, str] = {}
+    return [
+        f"{source} and {first} have the same page {page}: give one of them another in OUTSIDE"
+        for source, page in pages.items()
+        if (first := sources.setdefault(page, source)) != source
+    ]
 
 
 def with_links_of_the_site(
@@ -153,8 +164,7 @@ def examples_index(examples: dict[str, tuple[str, str]]) -> str:
     return "\n".join(
         [
             "# Examples\n",
-            "Programs to run as they are, from the directory `examples` of the repository. "
-            "The tests run them.\n",
+            "Programs to run unchanged; the head of each says how. The tests run them.\n",
             table(("file", "what"), rows),
         ]
     )

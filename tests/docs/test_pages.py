@@ -47,7 +47,7 @@ def rewritten(repository: Path, source: str, text: str) -> tuple[str, list[str],
     [
         ("docs/README.md", "[a](sdk.md#x)", "[a](sdk.md#x)"),
         ("docs/README.md", "[a](../README.md)", "[a](project.md)"),
-        ("docs/README.md", "[a\nb](../benchmarks/README.md#c)", "[a\nb](benchmarks.md#c)"),
+        ("docs/README.md", "[a\nb](../benchmarks/README.md#c)", "[a\nb](measurements.md#c)"),
         ("docs/README.md", "[`a`](../examples/)", "[`a`](examples/index.md)"),
         ("docs/README.md", "[a](decisions/)", "[a](decisions/index.md)"),
         ("docs/README.md", "[`a`](../app/)", "`a`"),
@@ -110,6 +110,15 @@ def test_the_navigation_and_the_pages_are_the_same() -> None:
     assert found == [
         "b.md is not in the navigation: name it in zensical.toml",
         "zensical.toml names c.md, which does not exist",
+    ]
+
+
+def test_two_documents_do_not_share_a_page(repository: Path) -> None:
+    (repository / "docs" / "measurements.md").write_text("# Another page\n")
+
+    assert pages.shared(pages.documents(repository)) == [
+        "benchmarks/README.md and docs/measurements.md have the same page measurements.md: "
+        "give one of them another in OUTSIDE"
     ]
 
 
