@@ -147,6 +147,8 @@ def ask_snarkjs(
                 "proofs": [[proof.as_json(), [str(n) for n in inputs]] for proof, inputs in proofs],
             }
         ),
+        # Two hundred cases take minutes.
+        timeout=800,
     )
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
