@@ -53,6 +53,7 @@ _IN_TABLES = frozenset(
         "primary_metric",
         "delta_one",
         "evaluation",
+        "files",
         "model_id",
         "model_name",
         "model_version",

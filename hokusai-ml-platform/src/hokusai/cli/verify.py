@@ -153,7 +153,8 @@ def _show(report: Report, passed: bool, stored_by: str) -> None:
     if passed:
         verdict = f"The attestation holds: {report.kind}, signed by {report.signer}."
     elif report.ok:
-        verdict = "Some checks could not be made, and --strict requires all of them."
+        missing = ", ".join(c.name for c in report.checks if c.result.value != "holds")
+        verdict = f"Some checks could not be made ({missing}), and --strict requires all of them."
     elif any(check.result.value == "fails" for check in report.checks):
         verdict = "The attestation does not hold."
     else:
