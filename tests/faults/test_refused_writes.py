@@ -49,7 +49,7 @@ def pids(gateway: RunningGateway) -> set[int]:
         gateway,
         "select pid from pg_stat_activity where datname = current_database() "
         "and pid <> pg_backend_pid() and query not like 'LISTEN%%' and "
-        "query not like '%%pg_is_in_recovery%%'",
+        "query not like '%%pg_is_in_recovery%%' and query not like 'select name from tenants%%'",
     )
     return {row[0] for row in rows}
 
