@@ -243,6 +243,7 @@ def test_a_model_shows_its_files_and_who_may_download_them(
     response = acme.client.post("/api/attestations", json={"model_id": model["model_id"]})
     attested = text(acme.client, f"/attestations/{response.json()['hash']}")
     assert "Files claimed 2 files, 1.23 kB" in words(attested)
+    assert "<dt>files</dt>" not in attested
     pending = acme.baseline(accuracy=0.5)
     assert "has still to read the files" in words(text(other, f"/models/{pending['model_id']}"))
 
