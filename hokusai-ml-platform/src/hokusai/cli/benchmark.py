@@ -68,6 +68,7 @@ def commit(
 ) -> None:
     """Register a benchmark with a commitment to the labels in the file LABELS.
 
+    LABELS has one whole number a line, in the order of the rows: 0 or 1 for two classes.
     If the --save file exists already, the commitment in it is registered again.
     """
     committed = _committed("labels", labels, statement, secret)
