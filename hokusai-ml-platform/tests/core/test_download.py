@@ -108,6 +108,17 @@ def test_the_pages_of_a_long_list_are_put_together(
     assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
 
 
+@pytest.mark.parametrize("has_member", [True, False])
+def test_a_list_without_a_digest_of_the_paths_is_taken(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path, has_member: bool
+) -> None:
+    del gateway.listing["list_sha256"]
+    if has_member:
+        gateway.listing["list_sha256"] = None
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+
+
 def test_an_interrupted_download_goes_on_where_it_ended(
     gateway: FakeGateway, api: GatewayAPI, server: ScriptedServer, tmp_path: Path
 ) -> None:

@@ -84,7 +84,7 @@ def _checked(listing: ModelFiles) -> Sequence[ModelFile]:
         raise DownloadError(f"The gateway does not know the files of {listing.model_id}{why}.")
     files = parse_files(listing)
     # None of lists that were made before gateways had such a digest.
-    is_list = listing.list_sha256 in (None, list_digest(files))
+    is_list = listing.get("list_sha256") in (None, list_digest(files))
     if len(files) != listing.count or oms_root(files) != listing.sha256 or not is_list:
         raise DownloadError(
             f"The list of the files of {listing.model_id} does not fit its own digest."
