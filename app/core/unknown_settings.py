@@ -9,7 +9,9 @@ from app.core.settings import Settings
 
 PREFIX = "HOKUSAI_"
 # Variables of the SDK and the examples, which may be set in the same shell as the gateway's.
-CLIENTS = frozenset({"URL", "API_ENDPOINT", "API_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"})
+CLIENTS = frozenset(
+    {"URL", "API_ENDPOINT", "API_KEY", "ADMIN_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"}
+)
 # Renamed settings: old name → new name.
 RENAMED = MappingProxyType(
     {

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.report import Table, Verdict, ratios
-from benchmarks.run import OWN, REAL, STUB
+from benchmarks.run import ALONE, OWN, REAL, STUB
 
 HERE = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -21,7 +21,12 @@ def rounds(**servers: list[float]) -> dict[str, list[Figure]]:
 
 def test_every_run_is_documented() -> None:
     table = (HERE / "README.md").read_text()
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {*STUB, *OWN, *REAL}
+    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == {
+        *STUB,
+        *OWN,
+        *REAL,
+        *ALONE,
+    }
 
 
 def test_a_ratio_is_computed_within_its_round() -> None:
