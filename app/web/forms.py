@@ -47,6 +47,10 @@ class Search(BaseModel):
             return {name: value for name, value in values.items() if value != ""}
         return values
 
+    def chosen(self) -> dict[str, Any]:
+        """The conditions that are not the defaults, for the links to other pages of the list."""
+        return self.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+
 
 async def own_form(request: Request, caller: Principal) -> dict[str, str]:
     """The fields of a form that one of our own pages has shown to the caller.

@@ -101,7 +101,7 @@ async def list_attestations(
 ) -> Response:
     """The attestations, as the API lists them."""
     attestations, following = await load_attestations(reads, conditions, reader)
-    chosen = conditions.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+    chosen = conditions.chosen()
     return page(
         request,
         "attestations/list.html",

@@ -42,7 +42,7 @@ async def list_benchmarks(
 ) -> Response:
     """The benchmarks, as the API lists them."""
     benchmarks, following = await load_benchmarks(reads, conditions, reader)
-    chosen = conditions.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+    chosen = conditions.chosen()
     return page(
         request,
         "benchmarks/list.html",
@@ -66,7 +66,7 @@ async def show(
     """One benchmark, with the commitments on it."""
     benchmark = await show_benchmark(reads, benchmark_id, reader)
     predictions, following = await load_predictions(reads, benchmark_id, conditions, reader)
-    chosen = conditions.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+    chosen = conditions.chosen()
     return page(
         request,
         "benchmarks/show.html",

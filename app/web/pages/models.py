@@ -66,7 +66,7 @@ async def list_models(
     attestations = await summaries_by_model(
         reads, [model.model_id for model in models], reader, each=FOR_BADGE
     )
-    chosen = conditions.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+    chosen = conditions.chosen()
     return page(
         request,
         "models/list.html",

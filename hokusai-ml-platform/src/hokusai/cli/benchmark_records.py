@@ -12,6 +12,7 @@ from hokusai.cli.options import (
     hash_of_file,
     idempotency_key_option,
     json_option,
+    limit_option,
     url_option,
 )
 from hokusai.cli.output import write_json, write_record, write_table
@@ -86,13 +87,7 @@ def create(
 @click.option("--dataset-hash", metavar="HASH", help="Only benchmarks of this data set.")
 @click.option("--metric", help="Only benchmarks of this metric.")
 @click.option("--tenant", help="Only benchmarks of this tenant.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="The most benchmarks to show.",
-)
+@limit_option("benchmarks")
 @url_option
 @json_option
 def list_benchmarks(url: str | None, as_json: bool, limit: int, **filters: Any) -> None:

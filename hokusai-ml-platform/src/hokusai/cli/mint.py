@@ -7,7 +7,7 @@ from typing import Any, Mapping
 
 import click
 
-from hokusai.cli.options import connect, json_option, url_option
+from hokusai.cli.options import connect, json_option, limit_option, url_option
 from hokusai.cli.output import write_json, write_record, write_table
 from hokusai.credentials import WALLET_VARIABLE
 from hokusai.errors import InputError
@@ -52,13 +52,7 @@ def mint() -> None:
 
 @mint.command("list")
 @click.option("--token", metavar="TOKEN_ID", help="All for this token id, which you hold.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="The most mint requests to show.",
-)
+@limit_option("mint requests")
 @url_option
 @json_option
 def list_requests(token: str | None, limit: int, url: str | None, as_json: bool) -> None:
@@ -204,13 +198,7 @@ def add(
 @mint_approvals.command("list")
 @click.option("--token", metavar="TOKEN_ID", help="Only approvals for this token id.")
 @click.option("--all", "with_withdrawn", is_flag=True, help="Show withdrawn approvals as well.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="The most approvals to show.",
-)
+@limit_option("approvals")
 @url_option
 @json_option
 def list_approvals(

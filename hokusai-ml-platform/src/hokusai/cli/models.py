@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Mapping
 
 import click
 
-from hokusai.cli.options import connect, json_option, url_option
+from hokusai.cli.options import connect, json_option, limit_option, url_option
 from hokusai.cli.output import (
     cell,
     format_metrics,
@@ -41,13 +41,7 @@ def models() -> None:
 @click.option("--token", help="Only models of this token id, in any casing.")
 @click.option("--name", help="Only versions of this registered model in MLflow.")
 @click.option("--run", "run_id", metavar="RUN_ID", help="Only the models that this run made.")
-@click.option(
-    "--limit",
-    type=click.IntRange(1, 10_000),
-    default=50,
-    show_default=True,
-    help="The most models to show.",
-)
+@limit_option("models")
 def list_models(url: str | None, as_json: bool, limit: int, **filters: Any) -> None:
     """List registered models, newest first."""
     shown = list(connect(url).models(**filters, limit=limit))

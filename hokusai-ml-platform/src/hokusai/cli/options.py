@@ -30,6 +30,17 @@ def json_option(command: Command) -> Command:
     )
 
 
+def limit_option(what: str) -> Callable[[Command], Command]:
+    """Add `--limit` to a command that lists things; `what` names them in the plural."""
+    return click.option(
+        "--limit",
+        type=click.IntRange(1, 10_000),
+        default=50,
+        show_default=True,
+        help=f"The most {what} to show.",
+    )
+
+
 def witness_options(command: Command) -> Command:
     """Add `--witness` (as `witnesses`) and `--quorum`."""
     witness = click.option(
