@@ -52,6 +52,7 @@ FACES = {
         "Result",
         "verify",
         "verify_file",
+        "verify_model_signature",
     },
     "hokusai.errors": {
         "AnswerError",

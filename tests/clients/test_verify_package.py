@@ -2,21 +2,35 @@
 
 import json
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from app.standalone.mlflow import ChildMLflow
 from tests.support import node
+from tests.support.envelopes import write_model
 from tests.support.gateway import RunningGateway
+from tests.support.model_files import run_with, wait_for
 from tests.support.programs import run
 from tests.support.responses import good
 from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "packages" / "verify"
 BUNDLE = ROOT / "app" / "web" / "static" / "hokusai-verify.js"
+
+
+@pytest.fixture(scope="module")
+def gateway(
+    new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[RunningGateway]:
+    """A gateway that reads the files of models."""
+    with RunningGateway(new_database(), mlflow_server.url, model_files_readers=2) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +100,30 @@ def test_what_is_published_can_be_installed_and_run(
         (tmp_path / name).write_text(json.dumps(document))
     command = ["node", "package/bin/hokusai-verify.js", "attestation", "--known", "known"]
     run([*command, "--log", "log", "--bundle", "bundle", "--strict"], tmp_path)
+
+    signed = ["--known", "known", "--model-signature", "model.sig", "--model", "model", "--strict"]
+    with Training.of(gateway) as training:
+        _sign_model(training, tmp_path)
+    run([*command[:2], *signed], tmp_path)
+    run([*command, *signed[2:-1]], tmp_path)
+    (tmp_path / "model" / "more").write_text("x")
+    changed = [*command[:2], *signed]
+    done = subprocess.run(changed, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, "more is not in the list" in done.stdout) == (1, True)
+
+
+def _sign_model(training: Training, directory: Path) -> None:
+    """A model, its signature, and an attestation of it."""
+    files = {".gitignore": b"*.tmp\n", "MLmodel": b"flavors: {}\n", "data/\u00e9.pkl": b"weights"}
+    write_model(directory / "model", files)
+    run_id = run_with(training, files)
+    model = training.registered("baseline", run_id=run_id, model_type="c")
+    wait_for(training.client, model, "witnessed")
+    signature = good(training.client.get(f"/api/models/{model['model_id']}/model.sig"))
+    body = {"model_id": model["model_id"]}
+    attested = good(training.client.post("/api/attestations", json=body), 201)
+    (directory / "model.sig").write_text(json.dumps(signature))
+    (directory / "attestation").write_text(json.dumps(attested))
 
 
 def _pages(client: httpx.Client) -> list[dict[str, Any]]:

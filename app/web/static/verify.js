@@ -12,10 +12,13 @@
     eas: "EAS envelope",
     proof: "Proof",
     bundle: "Bundle",
+    model_signature: "Model's signature",
+    model: "Model's files",
     checkpoint: "Checkpoint",
     consistency: "Consistency",
     export: "Copy of the log",
     inclusion: "Entry in the log",
+    witnesses: "Witnesses",
     revocation: "Revocation",
   };
   // Each public key in a text of several.

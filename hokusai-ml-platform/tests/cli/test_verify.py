@@ -13,6 +13,8 @@ import pytest
 
 from hokusai.cli import trusted_attestors
 from make_bundles import PATH as BUNDLES
+from make_bundles import PEM
+from make_model_signatures import FILES, SIGNATURE, write_files
 from vector_file import IMPROVEMENT, KNOWN, LOG_KEY, SIGNER, VECTORS, changed
 
 from .conftest import Command
@@ -117,7 +119,7 @@ def test_a_bundle_is_checked_with_a_named_key_or_those_of_the_gateway(
         assert command("verify", file, *arguments).code == 2
     outcome = command("verify", bundle[-1], "--attestor", SIGNER)
     assert outcome.code == 2
-    assert "This is a bundle of an attestation." in outcome.err
+    assert "This is a bundle, and not an attestation." in outcome.err
 
 
 def test_attestor_and_log_key_can_be_named_separately(command: Command, file: str) -> None:
@@ -226,3 +228,57 @@ def test_of_several_gateways_one_has_to_be_named(
 def test_named_attestors_replace_the_stored_ones(command: Command, file: str) -> None:
     store_attestors(SIGNER)
     assert command("verify", file, "--attestor", OTHER).code == 1
+
+
+# --- the signature of a model ---
+
+
+def test_a_signature_of_a_model_is_checked_alone_and_with_an_attestation(
+    command: Command, file: str, tmp_path: Path
+) -> None:
+    signature = write(tmp_path, "model.sig", SIGNATURE)
+    key = write(tmp_path, "hokusai.pub", PEM)
+    write_files(tmp_path / "churn", FILES)
+    alone = ("verify", "--model-signature", signature, "--model", str(tmp_path / "churn"))
+    outcome = command(*alone, "--envelope-key", key, "--strict")
+    assert outcome.code == 0
+    assert "ok  model signature the 7 files of acme/churn@2" in outcome.out
+    assert "The signature of the model holds." in outcome.out
+    assert json.loads(command(*alone, "--envelope-key", key, "--json").out)["ok"]
+    outcome = command(*alone)
+    assert outcome.code == 1
+    assert "no key is trusted: name one with --envelope-key" in outcome.out
+    (tmp_path / "churn" / "a-b").write_text("another")
+    outcome = command(*alone, "--envelope-key", key)
+    assert outcome.code == 1
+    assert "a-b is different" in outcome.out
+    assert "The signature of the model does not hold." in outcome.out
+    together = ("verify", file, "--attestor", SIGNER, *alone[1:3], "--envelope-key", key)
+    outcome = command(*together)
+    assert outcome.code == 1
+    assert "NO  model signature" in outcome.out
+    assert "The attestation does not hold." in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "Name a file with an attestation, or a --model-signature"),
+        (["--model-signature", "model.sig", "--log", "model.sig"], "--log is about an attestation"),
+        (["model.sig"], "This is a bundle, and not an attestation."),
+        (["--model-signature", "hokusai.pub"], "not valid JSON"),
+    ],
+)
+def test_what_is_missing_for_a_signature_is_named(
+    command: Command,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path, "model.sig", SIGNATURE)
+    write(tmp_path, "hokusai.pub", PEM)
+    outcome = command("verify", *arguments)
+    assert outcome.code == 2
+    assert words in outcome.err

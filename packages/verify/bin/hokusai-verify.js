@@ -1,19 +1,36 @@
 #!/usr/bin/env node
 // `npx @hokusai/verify attestation.json`: verify an attestation offline.
-import { closeSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync, statSync } from "node:fs";
+import { resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { DocumentError, InputError, LogExport, MAX_BYTES, MAX_LOG_BYTES, printable, verify } from "../src/index.js";
+import { hashDirectory } from "../src/directory.js";
+import {
+  DocumentError,
+  InputError,
+  LogExport,
+  MAX_BYTES,
+  MAX_LOG_BYTES,
+  printable,
+  verify,
+  verifyModelSignature,
+} from "../src/index.js";
 
-const USAGE = `Usage: hokusai-verify FILE [options]
+const USAGE = `Usage: hokusai-verify [FILE] [options]
 
-Verify an attestation in FILE (- for standard input), offline.
+Verify an attestation in FILE (- for standard input), offline; or, without FILE, a model's signature.
 
   --attestor ADDRESS   The Ethereum address of an attestor to trust. Repeatable.
   --log-key KEY        A public key of the log, NAME+ID+BASE64. Repeatable.
   --key KEY            Either of the two, known by its form. Repeatable.
   --known FILE         A saved /.well-known/hokusai-attestor.json, which has attestors and keys.
   --bundle FILE        A bundle of the attestation, to check as well.
-  --envelope-key FILE  A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.
+  --envelope-key FILE  A saved /.well-known/hokusai.pub, whose key to trust for bundles and signatures of
+                       models. Repeatable.
+  --model DIR          A directory with the model's files, to compare with the attestation or the signature.
+  --files FILE         The list of the model's files, to tell which differ; by default the one that
+                       "hokusai models download" has stored beside the directory.
+  --model-signature FILE
+                       A saved /api/models/{id}/model.sig, to check as well, or alone without FILE.
   --circuit ID         The identifier of a circuit whose proofs to trust. Repeatable.
   --witness KEY        The public key of a witness that must have cosigned the log. Repeatable.
   --quorum N           How many of the witnesses must have cosigned; by default all.
@@ -24,8 +41,10 @@ Verify an attestation in FILE (- for standard input), offline.
   --json               Write the report as JSON.
   --help               Show this text.
 
-Exit code 0 if hash, signature and signer hold and no other check fails, 1 if not, 2 if a file cannot be
-read or an option is not valid.`;
+Exit code 0 if hash, signature and signer (or else the model's signature) hold and no other check fails, 1 if
+not, 2 if a file cannot be read or an option is not valid.`;
+// Options that are about an attestation.
+const ATTESTATION_ONLY = ["bundle", "files", "witness", "checkpoint", "consistency", "log"];
 const MARKS = { holds: "ok", fails: "NO", unchecked: "--" };
 
 function options() {
@@ -38,6 +57,7 @@ function options() {
       options: {
         ...{ attestor: repeated, "log-key": repeated, key: repeated, "envelope-key": repeated, circuit: repeated },
         ...{ known: file, bundle: file, checkpoint: file, consistency: file, log: file },
+        ...{ model: file, files: file, "model-signature": file },
         ...{ witness: repeated, quorum: file, strict: flag, json: flag, help: flag },
       },
     });
@@ -79,16 +99,29 @@ function readJSON(path) {
 
 function show(report, passed) {
   for (const { name, result, detail } of report.checks) {
-    console.log(printable(`${MARKS[result]}  ${name.padEnd(12)} ${detail}`));
+    console.log(printable(`${MARKS[result]}  ${name.replaceAll("_", " ").padEnd(15)} ${detail}`));
   }
   if (report.unsigned.length > 0) {
     console.log(printable(`Nobody signed these members: ${report.unsigned.join(", ")}.`));
   }
-  let verdict = "No check fails, but no attestor is trusted: name one with --attestor.";
-  if (passed) verdict = `The attestation holds: ${report.kind}, signed by ${report.signer}.`;
-  else if (report.ok) verdict = "Some checks could not be made, and --strict requires all of them.";
-  else if (report.checks.some(({ result }) => result === "fails")) verdict = "The attestation does not hold.";
-  console.log(printable(verdict));
+  console.log(printable(verdict(report, passed)));
+}
+
+function verdict(report, passed) {
+  const isAttestation = report.essential.includes("signer");
+  const what = isAttestation ? "The attestation" : "The signature of the model";
+  if (passed) return isAttestation ? `${what} holds: ${report.kind}, signed by ${report.signer}.` : `${what} holds.`;
+  if (report.ok) return "Some checks could not be made, and --strict requires all of them.";
+  if (report.checks.some(({ result }) => result === "fails")) return `${what} does not hold.`;
+  return isAttestation
+    ? "No check fails, but no attestor is trusted: name one with --attestor."
+    : "No check fails, but no key is trusted: name one with --envelope-key.";
+}
+
+/** The list that `hokusai models download` stored beside a directory, if it did. */
+function storedList(directory) {
+  const path = `${resolve(directory)}.files.json`;
+  return statSync(path, { throwIfNoEntry: false })?.isFile() ? path : undefined;
 }
 
 function main() {
@@ -97,26 +130,47 @@ function main() {
     console.log(USAGE);
     return 0;
   }
-  if (positionals.length !== 1) throw new InputError("Name one file with an attestation; --help lists the options.");
+  const [path, ...more] = positionals;
+  if (more.length > 0 || (path === undefined && values["model-signature"] === undefined)) {
+    throw new InputError("Name one file with an attestation, or a --model-signature; --help lists the options.");
+  }
   const given = (name, parse) => (values[name] === undefined ? undefined : parse(values[name]));
-  const isAddress = (key) => key.startsWith("0x");
-  const report = verify(new Uint8Array(read(positionals[0])), {
-    attestors: [...values.attestor, ...values.key.filter(isAddress)],
-    logKeys: [...values["log-key"], ...values.key.filter((key) => !isAddress(key))],
-    envelopeKeys: values["envelope-key"].map((path) => read(path).toString()),
-    circuits: values.circuit,
-    witnesses: values.witness,
-    quorum: given("quorum", Number),
+  const bytes = (from) => new Uint8Array(read(from));
+  const trusted = {
+    envelopeKeys: values["envelope-key"].map((from) => read(from).toString()),
     known: given("known", readJSON),
-    bundle: given("bundle", (path) => new Uint8Array(read(path))),
-    checkpoint: given("checkpoint", (path) => read(path).toString()),
-    consistency: given("consistency", readJSON),
-    log: given("log", (path) => LogExport.read(new Uint8Array(read(path, MAX_LOG_BYTES)))),
-  });
+    model: given("model", hashDirectory),
+  };
+  const report = path === undefined ? signatureAlone(values, trusted, bytes) : attestation(path, values, trusted, given, bytes);
   const passed = values.strict ? report.complete : report.ok;
   if (values.json) console.log(JSON.stringify(report, null, 2));
   else show(report, passed);
   return passed ? 0 : 1;
+}
+
+function signatureAlone(values, trusted, bytes) {
+  const name = ATTESTATION_ONLY.find((one) => values[one]?.length > 0);
+  if (name) throw new InputError(`--${name} is about an attestation: name its file too.`);
+  return verifyModelSignature(bytes(values["model-signature"]), trusted);
+}
+
+function attestation(path, values, trusted, given, bytes) {
+  const isAddress = (key) => key.startsWith("0x");
+  const files = values.files ?? (values.model === undefined ? undefined : storedList(values.model));
+  return verify(bytes(path), {
+    ...trusted,
+    attestors: [...values.attestor, ...values.key.filter(isAddress)],
+    logKeys: [...values["log-key"], ...values.key.filter((key) => !isAddress(key))],
+    circuits: values.circuit,
+    witnesses: values.witness,
+    quorum: given("quorum", Number),
+    bundle: given("bundle", bytes),
+    files: files && bytes(files),
+    modelSignature: given("model-signature", bytes),
+    checkpoint: given("checkpoint", (from) => read(from).toString()),
+    consistency: given("consistency", readJSON),
+    log: given("log", (from) => LogExport.read(new Uint8Array(read(from, MAX_LOG_BYTES)))),
+  });
 }
 
 try {

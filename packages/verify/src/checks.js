@@ -1,6 +1,7 @@
 // The checks of one attestation, each independent of the others' outcome where possible. They are
 // those of the Python package `hokusai`, with the same names, results and words.
 import { sha256 } from "@noble/hashes/sha2.js";
+import { checkFiles } from "./attested_files.js";
 import { checkBundle } from "./bundle.js";
 import { extension, proofAddress } from "./consistency.js";
 import { envelopeSigner } from "./eas.js";
@@ -9,6 +10,7 @@ import { CheckFailed, NotChecked } from "./errors.js";
 import { fromHex, recover } from "./ethereum.js";
 import { hashesAt, integerAt, member, objectAt, textAt } from "./json_fields.js";
 import { inclusionHolds, leafHash } from "./merkle.js";
+import { readSignature, requireAgreement, resultOf } from "./model_signature.js";
 import { checkProof, proofDigest } from "./proof.js";
 import { Report, check } from "./report.js";
 import { canonicalJSON, equalJSON, parse, plain } from "./strict_json.js";
@@ -30,6 +32,11 @@ export class Verification {
   #consistency;
   #log;
   #bundle;
+  #model;
+  #listed;
+  #signature;
+  // The files that the signature lists, once it is known to be about the attested model.
+  #signedFiles = null;
   // What the hashed bytes say, once their hash has been checked.
   #data = null;
   // Who signed, once the signature has been checked.
@@ -41,13 +48,20 @@ export class Verification {
   // Those of them that are in one line with the document's checkpoint.
   #connected = [];
 
-  constructor(document, trust, saved, consistency, log, bundle) {
+  /**
+   * What `verify` was called with, parsed: `given` has `saved`, `consistency`, `log`, `bundle`, `model`, `listed`
+   * and `signature`, each of which may be undefined.
+   */
+  constructor(document, trust, given) {
     this.#document = document;
     this.#trust = trust;
-    this.#saved = saved;
-    this.#consistency = consistency;
-    this.#log = log;
-    this.#bundle = bundle;
+    this.#saved = given.saved;
+    this.#consistency = given.consistency;
+    this.#log = given.log;
+    this.#bundle = given.bundle;
+    this.#model = given.model;
+    this.#listed = given.listed;
+    this.#signature = given.signature;
   }
 
   report() {
@@ -61,6 +75,10 @@ export class Verification {
     if (this.#bundle) checks.splice(4, 0, check("bundle", () => this.#checkBundle()));
     if (this.#data?.get("kind") === "proven") {
       checks.push(check("proof", () => checkProof(this.#document, this.#data, this.#trust.circuits)));
+    }
+    if (this.#signature) checks.push(check("model_signature", () => this.#checkModelSignature()));
+    if (this.#model) {
+      checks.push(check("model", () => checkFiles(this.#data, this.#model, this.#listed, this.#signedFiles)));
     }
     if (this.#saved) checks.push(check("consistency", () => this.#checkConsistency()));
     if (this.#log) checks.push(check("export", () => this.#checkExport()));
@@ -174,6 +192,14 @@ export class Verification {
 
   #checkBundle() {
     return checkBundle(this.#bundle, this.#trust.envelopeKeys, textAt(this.#document, "hash"), this.#data);
+  }
+
+  #checkModelSignature() {
+    const signature = readSignature(this.#signature, this.#trust.envelopeKeys);
+    if (this.#data === null) throw new NotChecked("the hash does not hold, so there is nothing to compare with");
+    requireAgreement(signature, this.#data);
+    this.#signedFiles = signature;
+    return resultOf(signature);
   }
 
   #checkCheckpoint() {

@@ -9,7 +9,7 @@ export interface Check {
   readonly detail: string;
 }
 
-/** All checks of one attestation. */
+/** All checks of one attestation, or of the signature of a model alone. */
 export class Report {
   private constructor();
   /** The checks, in the order in which they were made. */
@@ -25,8 +25,10 @@ export class Report {
   readonly data: { readonly [name: string]: unknown } | null;
   /** Members of the document that no signature covers and no check looks at, at most 20. */
   readonly unsigned: readonly string[];
+  /** The names of the checks without which nobody whom you trust has signed. */
+  readonly essential: readonly string[];
   /**
-   * Whether no check fails, and those of hash, signature and signer hold. Without a trusted attestor
+   * Whether no check fails, and the essential ones hold: hash, signature and signer. Without a trusted attestor
    * the signer cannot be checked, so this is false.
    */
   readonly ok: boolean;
@@ -34,7 +36,10 @@ export class Report {
   readonly complete: boolean;
   /** `proven`, `witnessed`, `claimed` or `unsigned`, as it was hashed; null if the hash does not hold. */
   readonly kind: string | null;
-  /** The check of this name. `bundle`, `consistency` and `export` are made only where their documents are given, `proof` only of the kind `proven`. */
+  /**
+   * The check of this name. `bundle`, `model`, `model_signature`, `consistency` and `export` are made only where
+   * their documents are given, `proof` only of the kind `proven`.
+   */
   check(name: string): Check | undefined;
   /** The report as JSON data, as `hokusai verify --json` writes it. */
   toJSON(): {
@@ -90,6 +95,28 @@ export interface Options {
   log?: LogExport;
   /** The response of `/api/attestations/{hash}/bundle`: JSON text, its bytes, or parsed. */
   bundle?: string | Uint8Array | object;
+  /**
+   * The files of your copy of the model, all of them, to compare with the attestation. With Node.js,
+   * `hashDirectory` of `@hokusai/verify/directory` makes the list.
+   */
+  model?: Iterable<ModelFile>;
+  /**
+   * The list of the model's files as `hokusai models download` writes it, which tells which of them
+   * differ, and whether they have their names: JSON text, its bytes, or parsed.
+   */
+  files?: string | Uint8Array | object;
+  /** The response of `/api/models/{id}/model.sig`: JSON text, its bytes, or parsed. */
+  modelSignature?: string | Uint8Array | object;
+}
+
+/** One file of a model. */
+export interface ModelFile {
+  /** Within the model's directory, with `/` between its parts. */
+  readonly path: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Of its content, 64 hexadecimal digits in lower case. */
+  readonly sha256: string;
 }
 
 /**
@@ -101,6 +128,19 @@ export interface Options {
  * @throws {InputError} An address or a key is not valid, or a consistency proof has no checkpoint.
  */
 export function verify(attestation: string | Uint8Array | object, options?: Options): Report;
+
+/**
+ * Verify the signature of a model's files without an attestation.
+ * @param modelSignature The response of `/api/models/{id}/model.sig`: JSON text, its bytes, or parsed.
+ * @returns The report of the checks `model_signature` and, with the files of a directory, `model`.
+ * @throws {DocumentError} The signature is not a JSON object, is too large or too deep, or one of the other
+ *   documents is not what it should be.
+ * @throws {InputError} A key is not valid.
+ */
+export function verifyModelSignature(
+  modelSignature: string | Uint8Array | object,
+  options?: Pick<Options, "envelopeKeys" | "known" | "model">,
+): Report;
 
 /**
  * Check that one checkpoint of the log extends another: what was in the log before still is.

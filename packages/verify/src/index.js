@@ -1,6 +1,6 @@
 // Checking attestations of a Hokusai registry, in a browser or in Node.js, without sending anything.
 // index.d.ts describes what is exported here.
-export { verify } from "./attestation.js";
+export { verify, verifyModelSignature } from "./attestation.js";
 export { checkConsistency } from "./consistency.js";
 export { DocumentError, InputError } from "./errors.js";
 export { LogExport, MAX_LOG_BYTES } from "./log_export.js";

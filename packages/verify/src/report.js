@@ -4,7 +4,7 @@ import { NotChecked } from "./errors.js";
 export const HOLDS = "holds";
 export const FAILS = "fails";
 export const UNCHECKED = "unchecked";
-// Without these, nobody whom the caller trusts has signed the document.
+// Without these, nobody whom the caller trusts has signed an attestation.
 const ESSENTIAL = ["hash", "signature", "signer"];
 
 /**
@@ -22,20 +22,21 @@ export function check(name, make) {
   }
 }
 
-/** All checks of one attestation, with the members that index.d.ts describes. */
+/** All checks of one attestation, or of the signature of a model alone, with the members that index.d.ts describes. */
 export class Report {
-  constructor({ checks, hash, signer, data, unsigned }) {
+  constructor({ checks, hash, signer, data, unsigned, essential = ESSENTIAL }) {
     this.checks = checks;
     this.hash = hash;
     this.signer = signer;
     this.data = data;
     this.unsigned = unsigned;
+    this.essential = essential;
   }
 
   get ok() {
     return (
       this.checks.every(({ result }) => result !== FAILS) &&
-      ESSENTIAL.every((name) => this.check(name)?.result === HOLDS)
+      this.essential.every((name) => this.check(name)?.result === HOLDS)
     );
   }
 

@@ -3,6 +3,7 @@
 // `JSON.parse` would not do: it keeps the last of two equal keys, and does not tell 1.0 from 1, which
 // the text that is hashed does.
 import { DocumentError } from "./errors.js";
+import { LONE_SURROGATE, compareCodePoints } from "./text.js";
 
 // An attestation of 500 contributors and 1,000 metrics takes about 1 MB.
 export const MAX_BYTES = 8 * 1024 * 1024;
@@ -16,7 +17,6 @@ const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 const WORDS = [["true", true], ["false", false], ["null", null]];
-const LONE_SURROGATE = /\p{Cs}/u;
 const SPECIAL = /["\\]|[^ -~]/g;
 const SHORT = { '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
@@ -287,12 +287,4 @@ function floatText(value) {
   // JavaScript writes all of these without an exponent.
   const text = String(value);
   return text.includes(".") ? text : `${text}.0`;
-}
-
-/** Python's order of texts. That of JavaScript differs beyond U+FFFF. */
-function compareCodePoints(one, other) {
-  const [left, right] = [Array.from(one), Array.from(other)];
-  const at = left.findIndex((character, index) => character !== right[index]);
-  if (at < 0) return left.length - right.length;
-  return right[at] === undefined ? 1 : left[at].codePointAt(0) - right[at].codePointAt(0);
 }

@@ -1,5 +1,8 @@
 const UTF8 = new TextEncoder();
 
+/** Half of a surrogate pair alone, which is not Unicode text. */
+export const LONE_SURROGATE = /\p{Cs}/u;
+
 /** The UTF-8 bytes of a text. */
 export const utf8 = (text) => UTF8.encode(text);
 
@@ -49,3 +52,11 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
  * around them, are replaced. Names and reasons in a document were written by others.
  */
 export const printable = (text) => String(text).replace(UNPRINTABLE, "\ufffd");
+
+/** Python's order of texts. That of JavaScript differs beyond U+FFFF. */
+export function compareCodePoints(one, other) {
+  const [left, right] = [Array.from(one), Array.from(other)];
+  const at = left.findIndex((character, index) => character !== right[index]);
+  if (at < 0) return left.length - right.length;
+  return right[at] === undefined ? 1 : left[at].codePointAt(0) - right[at].codePointAt(0);
+}

@@ -1,12 +1,12 @@
 // The command `hokusai-verify`, as its users run it.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { BUNDLES, VECTORS, changed } from "./vectors.js";
+import { BUNDLES, SIGNATURES, VECTORS, changed } from "./vectors.js";
 
 const COMMAND = fileURLToPath(new URL("../bin/hokusai-verify.js", import.meta.url));
 const directory = mkdtempSync(join(tmpdir(), "hokusai-verify-"));
@@ -14,6 +14,7 @@ after(() => rmSync(directory, { recursive: true }));
 
 const IMPROVEMENT = VECTORS.attestations.improvement;
 const { signer, log } = VECTORS.known;
+const MODEL = SIGNATURES.cases.find(({ model }) => model).model;
 const files = {
   good: JSON.stringify(IMPROVEMENT),
   bad: JSON.stringify(changed(IMPROVEMENT, ["data", "metrics", "accuracy"], 0.99)),
@@ -24,9 +25,17 @@ const files = {
   consistency: JSON.stringify(VECTORS.consistency),
   bundle: JSON.stringify(BUNDLES.bundle),
   "hokusai.pub": BUNDLES.key,
+  "model.sig": JSON.stringify(SIGNATURES.signature),
+  ...Object.fromEntries(Object.entries(MODEL).map(([path, content]) => [`model/${path}`, content])),
+  ...Object.fromEntries(Object.entries({ ...MODEL, "a-b": "x" }).map(([path, content]) => [`other/${path}`, content])),
+  "listed/a": "",
+  "listed.files.json": "{}",
   log: VECTORS.log_pages.map((page) => JSON.stringify(page)).join("\n"),
 };
-for (const [name, content] of Object.entries(files)) writeFileSync(join(directory, name), content);
+for (const [name, content] of Object.entries(files)) {
+  mkdirSync(dirname(join(directory, name)), { recursive: true });
+  writeFileSync(join(directory, name), content);
+}
 
 function run(args, input) {
   const done = spawnSync(process.execPath, [COMMAND, ...args], { cwd: directory, input, encoding: "utf8" });
@@ -44,7 +53,13 @@ for (const [args, code, words] of [
   ["good", 1, "but no attestor is trusted"],
   ["bad --known known", 1, "NO  hash"],
   ["noted --known known", 0, "Nobody signed these members: no\ufffdte."],
-  ["--help", 0, "Usage: hokusai-verify FILE"],
+  ["--model-signature model.sig --envelope-key hokusai.pub --model model --strict", 0, "The signature of the model holds."],
+  ["--model-signature model.sig --envelope-key hokusai.pub --model other", 1, "a-b is different"],
+  ["--model-signature model.sig --envelope-key hokusai.pub --model other", 1, "The signature of the model does not hold."],
+  ["--model-signature model.sig --model model", 1, "name one with --envelope-key"],
+  ["good --known known --model-signature model.sig --envelope-key hokusai.pub", 1, "NO  model signature the attestation names"],
+  ["good --known known --model model", 1, "NO  model           the attestation names no files"],
+  ["--help", 0, "Usage: hokusai-verify [FILE]"],
 ]) {
   test(args.slice(0, 80), () => {
     const [status, stdout, stderr] = run(args.split(" "));
@@ -56,6 +71,12 @@ for (const [args, code, words] of [
 
 for (const [args, words] of [
   ["", "Name one file"],
+  ["--model-signature model.sig --log log", "--log is about an attestation"],
+  ["--model-signature model.sig --witness x", "--witness is about an attestation"],
+  ["--model-signature broken", "not valid JSON"],
+  ["--model-signature model.sig --model none", "none is not a directory."],
+  ["good --files log", "A list of files requires the directory"],
+  ["good --model listed", "A list of files is a JSON object with the member items."],
   ["good bad", "Name one file"],
   ["none", "none cannot be read: ENOENT."],
   [".", ". cannot be read: EISDIR."],
@@ -66,7 +87,7 @@ for (const [args, words] of [
   ["good --log broken", "not valid JSON"],
   ["good --envelope-key broken", "A trusted attestor or key is not valid"],
   ["good --bundle broken", "not valid JSON"],
-  ["bundle --known known", "This is a bundle of an attestation."],
+  ["bundle --known known", "This is a bundle, and not an attestation."],
   ["good --colour", "--colour"],
 ]) {
   test(`an error: ${args}`, () => {

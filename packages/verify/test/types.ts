@@ -1,5 +1,15 @@
 // Compiled by `npm run types`, never run: what users of TypeScript may write.
-import { type Check, DocumentError, LogExport, type Report, checkConsistency, printable, verify } from "../src/index.js";
+import { hashDirectory } from "../src/directory.js";
+import {
+  type Check,
+  DocumentError,
+  LogExport,
+  type Report,
+  checkConsistency,
+  printable,
+  verify,
+  verifyModelSignature,
+} from "../src/index.js";
 
 const report: Report = verify("{}", {
   attestors: ["0x1E4e0351424123871305C2Ce3Bc4a955B183BfF5"],
@@ -12,7 +22,11 @@ const report: Report = verify("{}", {
   bundle: new Uint8Array(),
   witnesses: ["name+id+key"],
   quorum: 1,
+  model: hashDirectory("model"),
+  files: "{}",
+  modelSignature: "{}",
 });
+verifyModelSignature({}, { envelopeKeys: "pem", model: [{ path: "a", size: 1, sha256: "0" }] });
 const signature: Check | undefined = report.check("signature");
 if (report.ok && report.data !== null && signature?.result === "holds") {
   const kind: unknown = report.data["kind"];

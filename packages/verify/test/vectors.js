@@ -7,6 +7,8 @@ const read = (name) =>
 export const VECTORS = read("attestations_v1.json");
 export const REPORTS = read("reports_v1.json");
 export const BUNDLES = read("bundles_v1.json");
+export const SIGNATURES = read("model_signatures_v1.json");
+export const MODEL_FILES = read("model_files_v1.json");
 export const PROVEN = read("proven_v1.json");
 
 /** A copy of a document with another value at a path of names and indexes. */

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hokusai.verify import Result, verify
+from hokusai.verify import Result, verify, verify_model_signature
 
 from app.control_plane.envelopes.model_signature import model_statement
 from app.control_plane.model_files.hashing import ModelFile, oms_root
@@ -152,6 +152,26 @@ def test_the_attestation_has_the_same_subject(signed: Signed, pem: str) -> None:
     assert verify(attested, envelope_keys=pem, bundle=bundle)["bundle"].result is Result.HOLDS
     # Any tenant may give its model the same name.
     assert subject["name"].startswith(f"{signed.training.tenant}/")
+
+
+def test_the_sdk_accepts_it_alone_and_with_the_attestation(
+    signed: Signed, model: Path, tmp_path: Path, pem: str
+) -> None:
+    client = signed.training.client
+    known = good(client.get("/.well-known/hokusai-attestor.json"))
+    report = verify_model_signature(signed.response.content, known=known, model=model)
+    assert report.complete, report.as_dict()
+    changed = envelopes.write_model(tmp_path / "changed", FILES | {"a-b": b"another"})
+    report = verify_model_signature(signed.bundle, envelope_keys=pem, model=changed)
+    assert "a-b is different" in report["model"].detail
+    attested = good(client.post("/api/attestations", json={"model_id": signed.model_id}), 201)
+    stored = envelopes.write_model(tmp_path / "stored", FILES)
+    both = verify(attested, known=known, model_signature=signed.bundle, model=stored)
+    assert (both.ok, both["model_signature"].result) == (True, Result.HOLDS), both.as_dict()
+    other_id = registered(signed.training)["model_id"]
+    other = good(signature_of(client, other_id))
+    found = verify(attested, known=known, model_signature=other)["model_signature"]
+    assert (found.result, "another model" in found.detail) == (Result.FAILS, True)
 
 
 def test_who_may_see_the_model_may_have_it(gateway: RunningGateway, training: Training) -> None:

@@ -19,7 +19,7 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
 
 
 @click.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=_FILE, required=False)
 @click.option(
     "--attestor",
     "attestors",
@@ -45,7 +45,8 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
     "envelope_keys",
     type=_FILE,
     multiple=True,
-    help="A saved /.well-known/hokusai.pub, whose key to trust for bundles. Repeatable.",
+    help="A saved /.well-known/hokusai.pub, whose key to trust for bundles and signatures of "
+    "models. Repeatable.",
 )
 @click.option(
     "--circuit",
@@ -57,13 +58,18 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
 @click.option(
     "--model",
     type=click.Path(exists=True, file_okay=False),
-    help="A directory with the model's files, to compare with the attestation.",
+    help="A directory with the model's files, to compare with the attestation or the signature.",
 )
 @click.option(
     "--files",
     type=_FILE,
     help="The list of the model's files, to tell which differ; by default the one that "
     "`hokusai models download` has stored beside the directory.",
+)
+@click.option(
+    "--model-signature",
+    type=_FILE,
+    help="A saved /api/models/{id}/model.sig, to check as well, or alone without FILE.",
 )
 @witness_options
 @click.option("--checkpoint", type=_FILE, help="A checkpoint of the log that you saved earlier.")
@@ -79,7 +85,7 @@ _MARKS = {"holds": ("ok  ", "green"), "fails": ("NO  ", "red"), "unchecked": ("-
 )
 @json_option
 def verify(
-    file: str,
+    file: str | None,
     attestors: Sequence[str],
     log_keys: Sequence[str],
     known: str | None,
@@ -88,6 +94,7 @@ def verify(
     circuits: Sequence[str],
     model: str | None,
     files: str | None,
+    model_signature: str | None,
     witnesses: Sequence[str],
     quorum: int | None,
     checkpoint: str | None,
@@ -99,41 +106,62 @@ def verify(
 ) -> int:
     """Verify an attestation in FILE (- for standard input), offline.
 
-    Exit code 0 if hash, signature and signer hold and no other check fails, 1 if not, 2 if a file
-    cannot be read. Without --attestor, --log-key, --envelope-key and --known, the attestors are
-    trusted that `hokusai login` stored.
+    Without FILE, --model-signature is verified alone. Exit code 0 if hash, signature and signer (or
+    else the model's signature) hold and no other check fails, 1 if not, 2 if a file cannot be read.
+    Without --attestor, --log-key, --envelope-key and --known, the attestors are trusted that
+    `hokusai login` stored.
     """
-    from hokusai.verify import LogExport, log_export
+    from hokusai.verify import LogExport, log_export, verify_model_signature
     from hokusai.verify import verify as verify_attestation
     from hokusai.verify.strict_json import parse
 
-    arguments: dict[str, Any] = {
-        "attestors": attestors,
-        "log_keys": log_keys,
-        "witnesses": witnesses,
-        "quorum": quorum,
-    }
+    arguments: dict[str, Any] = {}
     stored_by = ""
     if known is not None:
         arguments["known"] = parse(_read(known))
     elif not attestors and not log_keys and not envelope_keys:
         arguments["known"], stored_by = _stored_attestors(url)
-    if bundle is not None:
-        arguments["bundle"] = _read(bundle)
-    arguments["circuits"] = circuits
     arguments["envelope_keys"] = [_read_text(path) for path in envelope_keys]
     if model is not None:
         arguments["model"] = model
-        files = files or _stored_list(model)
-    if files is not None:
-        arguments["files"] = _read(files)
-    if checkpoint is not None:
-        arguments["checkpoint"] = _read_text(checkpoint)
-    if consistency is not None:
-        arguments["consistency"] = parse(_read(consistency))
-    if export is not None:
-        arguments["log"] = LogExport.read(_read(export, log_export.MAX_BYTES))
-    report = verify_attestation(_read(file), **arguments)
+    if file is None:
+        if model_signature is None:
+            raise click.UsageError("Name a file with an attestation, or a --model-signature.")
+        given = {
+            "--bundle": bundle,
+            "--files": files,
+            "--witness": witnesses,
+            "--checkpoint": checkpoint,
+            "--consistency": consistency,
+            "--log": export,
+        }
+        for name, value in given.items():
+            if value:
+                raise click.UsageError(f"{name} is about an attestation: name its file too.")
+        report = verify_model_signature(_read(model_signature), **arguments)
+    else:
+        arguments.update(
+            attestors=attestors,
+            log_keys=log_keys,
+            witnesses=witnesses,
+            quorum=quorum,
+            circuits=circuits,
+        )
+        if bundle is not None:
+            arguments["bundle"] = _read(bundle)
+        if model_signature is not None:
+            arguments["model_signature"] = _read(model_signature)
+        if model is not None:
+            files = files or _stored_list(model)
+        if files is not None:
+            arguments["files"] = _read(files)
+        if checkpoint is not None:
+            arguments["checkpoint"] = _read_text(checkpoint)
+        if consistency is not None:
+            arguments["consistency"] = parse(_read(consistency))
+        if export is not None:
+            arguments["log"] = LogExport.read(_read(export, log_export.MAX_BYTES))
+        report = verify_attestation(_read(file), **arguments)
     passed = report.complete if strict else report.ok
     if as_json:
         write_json({**report.as_dict(), "trusted_from": stored_by or "arguments"})
@@ -145,21 +173,30 @@ def verify(
 def _show(report: Report, passed: bool, stored_by: str) -> None:
     for check in report.checks:
         mark, colour = _MARKS[check.result.value]
-        click.echo(click.style(mark, fg=colour) + sanitize(f"{check.name:12} {check.detail}"))
+        name = check.name.replace("_", " ")
+        click.echo(click.style(mark, fg=colour) + sanitize(f"{name:15} {check.detail}"))
     if report.unsigned:
         click.echo(f"Nobody signed these members: {sanitize(', '.join(report.unsigned))}.")
     if stored_by:
         click.echo(f"Trusted: {sanitize(stored_by)}.")
+    click.echo(sanitize(_verdict(report, passed)))
+
+
+def _verdict(report: Report, passed: bool) -> str:
+    is_attestation = "signer" in report.essential
+    what = "The attestation" if is_attestation else "The signature of the model"
+    if passed and is_attestation:
+        return f"{what} holds: {report.kind}, signed by {report.signer}."
     if passed:
-        verdict = f"The attestation holds: {report.kind}, signed by {report.signer}."
-    elif report.ok:
+        return f"{what} holds."
+    if report.ok:
         missing = ", ".join(c.name for c in report.checks if c.result.value != "holds")
-        verdict = f"Some checks could not be made ({missing}), and --strict requires all of them."
-    elif any(check.result.value == "fails" for check in report.checks):
-        verdict = "The attestation does not hold."
-    else:
-        verdict = "No check fails, but no attestor is trusted: name one with --attestor."
-    click.echo(sanitize(verdict))
+        return f"Some checks could not be made ({missing}), and --strict requires all of them."
+    if any(check.result.value == "fails" for check in report.checks):
+        return f"{what} does not hold."
+    if is_attestation:
+        return "No check fails, but no attestor is trusted: name one with --attestor."
+    return "No check fails, but no key is trusted: name one with --envelope-key."
 
 
 def _read_text(path: str) -> str:

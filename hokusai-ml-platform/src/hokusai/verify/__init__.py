@@ -11,8 +11,17 @@ The gateway's docs/attestations.md says what each check proves, and what none of
 """
 
 from hokusai.errors import DocumentError
-from hokusai.verify.attestation import verify, verify_file
+from hokusai.verify.attestation import verify, verify_file, verify_model_signature
 from hokusai.verify.log_export import LogExport
 from hokusai.verify.report import Check, Report, Result
 
-__all__ = ["Check", "DocumentError", "LogExport", "Report", "Result", "verify", "verify_file"]
+__all__ = [
+    "Check",
+    "DocumentError",
+    "LogExport",
+    "Report",
+    "Result",
+    "verify",
+    "verify_file",
+    "verify_model_signature",
+]

@@ -10,6 +10,7 @@ from hokusai.verify.checkpoint import Checkpoint
 from hokusai.verify.checks import Verification
 from hokusai.verify.log_export import LogExport
 from hokusai.verify.model_files import hash_directory, parse_files
+from hokusai.verify.model_signature import check_model_signature
 from hokusai.verify.report import Report
 from hokusai.verify.strict_json import MAX_BYTES, checked_copy, parse
 from hokusai.verify.trust import Trust
@@ -31,6 +32,7 @@ def verify(
     bundle: str | bytes | Mapping[str, Any] | None = None,
     model: str | os.PathLike[str] | None = None,
     files: str | bytes | Mapping[str, Any] | None = None,
+    model_signature: str | bytes | Mapping[str, Any] | None = None,
 ) -> Report:
     """Verify an attestation.
 
@@ -52,6 +54,7 @@ def verify(
         model: A directory with the files of the attested model, to compare with the attestation.
         files: The list of the model's files as `hokusai models download` writes it, which tells
             which files of the directory differ, and whether they have their names.
+        model_signature: The response of `/api/models/{id}/model.sig`, as JSON text or parsed.
 
     Returns:
         The report. Whatever is wrong with the attestation itself is in the report.
@@ -65,7 +68,8 @@ def verify(
     document = _parsed(attestation, "An attestation")
     if "dsseEnvelope" in document:
         raise DocumentError(
-            "This is a bundle of an attestation. Verify the attestation, with this as its bundle."
+            "This is a bundle, and not an attestation. Verify the attestation, with this as its "
+            "bundle or as the signature of its model."
         )
     trust = Trust.parse(attestors, log_keys, envelope_keys, circuits, witnesses, quorum)
     if known is not None:
@@ -82,7 +86,41 @@ def verify(
         raise InputError("A list of files requires the directory to compare with it.")
     found = None if model is None else hash_directory(model)
     listed = None if files is None else parse_files(_parsed(files, "A list of files"))
-    return Verification(document, trust, saved, consistency, log, stated, found, listed).report()
+    signature = None if model_signature is None else _parsed(model_signature, "A signature")
+    return Verification(
+        document, trust, saved, consistency, log, stated, found, listed, signature
+    ).report()
+
+
+def verify_model_signature(
+    model_signature: str | bytes | Mapping[str, Any],
+    *,
+    envelope_keys: str | Iterable[str] = (),
+    known: Mapping[str, Any] | None = None,
+    model: str | os.PathLike[str] | None = None,
+) -> Report:
+    """Verify the signature of a model's files without an attestation.
+
+    Args:
+        model_signature: The response of `/api/models/{id}/model.sig`, as JSON text or parsed.
+        envelope_keys: The public keys of trusted envelopes, in PEM.
+        known: A gateway's `/.well-known/hokusai-attestor.json`, which has them.
+        model: A directory to compare with the files that are signed.
+
+    Returns:
+        The report, of the checks `model_signature` and, with a directory, `model`.
+
+    Raises:
+        DocumentError: The signature is not a JSON object, is too large or too deep, or one of the
+            other documents is not what it should be.
+        InputError: A key is not valid.
+    """
+    bundle = _parsed(model_signature, "A signature")
+    trust = Trust.parse(envelope_keys=envelope_keys)
+    if known is not None:
+        trust |= Trust.from_well_known(known)
+    found = None if model is None else hash_directory(model)
+    return check_model_signature(bundle, trust.envelope_keys, found)
 
 
 def verify_file(path: str | os.PathLike[str], **trusted: Any) -> Report:

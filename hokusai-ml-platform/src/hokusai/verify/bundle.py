@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Mapping, Sequence
 
-from hokusai.errors import DocumentError
-from hokusai.verify.canonical_base64 import decode
 from hokusai.verify.envelope_key import EnvelopeKey
-from hokusai.verify.json_fields import CheckFailed, NotChecked, list_at, member, object_at, text_at
-from hokusai.verify.strict_json import canonical_json, equal_json, parse
+from hokusai.verify.json_fields import CheckFailed, NotChecked, list_at, object_at, text_at
+from hokusai.verify.sigstore_bundle import open_bundle
+from hokusai.verify.strict_json import canonical_json, equal_json
 
-MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
-PAYLOAD_TYPE = "application/vnd.in-toto+json"
-STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://hokus.ai/attestation/improvement/v1"
 
 
@@ -36,23 +32,11 @@ def check_bundle(
     Raises:
         CheckFailed: The bundle is not one of this attestation.
         NotChecked: There is nothing to compare with, or no key to trust.
-        DocumentError: Its statement is not valid JSON.
         ValueError: A part is not valid base64.
     """
     if data is None:
         raise NotChecked("the hash does not hold, so there is nothing to compare with")
-    payload, signature = _payload(bundle)
-    signed_by = next((key for key in keys if key.has_signed(_signed(payload), signature)), None)
-    if keys and signed_by is None:
-        raise CheckFailed("no envelope key that you trust has signed the bundle")
-    try:
-        statement = parse(payload)
-    except DocumentError as error:
-        raise CheckFailed(f"its statement cannot be read: {error}") from None
-    if member(statement, "_type") != STATEMENT_TYPE:
-        raise CheckFailed("it has no in-toto statement of version 1")
-    if member(statement, "predicateType") != PREDICATE_TYPE:
-        raise CheckFailed("its statement is of another type than those about attestations")
+    statement, signed_by = open_bundle(bundle, keys, PREDICATE_TYPE, "attestations")
     digests = {text_at(one, "digest", "sha256") for one in list_at(statement, "subject")}
     if digest not in digests:
         raise CheckFailed("its statement is about something else than these bytes")
@@ -65,25 +49,6 @@ def check_bundle(
             "its statement is about these bytes, but you have named no envelope key to trust"
         )
     return f"a statement about these bytes, signed by the envelope key {signed_by.name}"
-
-
-def _payload(bundle: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """The statement's bytes, and their signature."""
-    if member(bundle, "mediaType") != MEDIA_TYPE:
-        raise CheckFailed("it is not a Sigstore bundle of version 0.3")
-    envelope = object_at(bundle, "dsseEnvelope")
-    if member(envelope, "payloadType") != PAYLOAD_TYPE:
-        raise CheckFailed("its envelope has no in-toto statement")
-    signatures = list_at(envelope, "signatures")
-    if len(signatures) != 1:
-        raise CheckFailed("its envelope does not have exactly one signature")
-    return decode(text_at(envelope, "payload")), decode(text_at(signatures[0], "sig"))
-
-
-def _signed(payload: bytes) -> bytes:
-    """What is signed of a payload: its pre-authentication encoding (DSSE v1.0)."""
-    head = f"DSSEv1 {len(PAYLOAD_TYPE)} {PAYLOAD_TYPE} {len(payload)} "
-    return head.encode() + payload
 
 
 def _subjects(digest: str, data: Mapping[str, Any]) -> set[str]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import datetime
 import hashlib
 import re
-from typing import Any, Callable, Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
-from hokusai.errors import DocumentError
 from hokusai.verify import eas, eip712, merkle
+from hokusai.verify.attested_files import check_files
 from hokusai.verify.bundle import check_bundle
 from hokusai.verify.checkpoint import Checkpoint
 from hokusai.verify.ethereum import from_hex, recover
@@ -25,9 +25,15 @@ from hokusai.verify.json_fields import (
     text_at,
 )
 from hokusai.verify.log_export import LogExport
-from hokusai.verify.model_files import ModelFile, differences, list_digest, oms_root
+from hokusai.verify.model_files import ModelFile
+from hokusai.verify.model_signature import (
+    ModelSignature,
+    read_signature,
+    require_agreement,
+    result_of,
+)
 from hokusai.verify.proof import check_proof, proof_digest
-from hokusai.verify.report import Check, Report, Result
+from hokusai.verify.report import Report, make_check
 from hokusai.verify.strict_json import canonical_json, equal_json, parse
 from hokusai.verify.trust import Trust
 from hokusai.verify.unsigned import unsigned_members
@@ -56,6 +62,7 @@ class Verification:
         bundle: Mapping[str, Any] | None = None,
         model: Sequence[ModelFile] | None = None,
         listed: Sequence[ModelFile] | None = None,
+        signature: Mapping[str, Any] | None = None,
     ) -> None:
         """Take what `hokusai.verify.verify` was called with, parsed.
 
@@ -68,6 +75,7 @@ class Verification:
             bundle: The caller's bundle of the attestation.
             model: The files of the caller's copy of the model.
             listed: The files of the model as the gateway listed them.
+            signature: The caller's signature of the model.
         """
         self._document = document
         self._trust = trust
@@ -77,6 +85,9 @@ class Verification:
         self._bundle = bundle
         self._model = model
         self._listed = listed
+        self._signature = signature
+        # The files that the signature lists, once it is known to be about the attested model.
+        self._signed_files: ModelSignature | None = None
         # What the hashed bytes say, once their hash has been checked.
         self._data: dict[str, Any] | None = None
         # Who signed, once the signature has been checked.
@@ -91,29 +102,38 @@ class Verification:
     def report(self) -> Report:
         """Make all checks for which the caller has provided documents."""
         checks = [
-            self._check("hash", self._check_hash),
-            self._check("signature", self._check_signature),
-            self._check("signer", self._check_signer),
-            self._check("eas", self._check_eas),
-            self._check("checkpoint", self._check_checkpoint),
+            make_check("hash", self._check_hash),
+            make_check("signature", self._check_signature),
+            make_check("signer", self._check_signer),
+            make_check("eas", self._check_eas),
+            make_check("checkpoint", self._check_checkpoint),
         ]
         data = self._data
         if data is not None and data["kind"] == "proven":
-            checks.append(self._check("proof", lambda: self._check_proof(data)))
+            checks.append(make_check("proof", lambda: self._check_proof(data)))
         saved, export, bundle = self._saved, self._export, self._bundle
         if bundle is not None:
-            checks.insert(4, self._check("bundle", lambda: self._check_bundle(bundle)))
-        model = self._model
+            checks.insert(4, make_check("bundle", lambda: self._check_bundle(bundle)))
+        signature, model = self._signature, self._model
+        if signature is not None:
+            checks.append(
+                make_check("model_signature", lambda: self._check_model_signature(signature))
+            )
         if model is not None:
-            checks.append(self._check("model", lambda: self._check_model(model)))
+            checks.append(
+                make_check(
+                    "model",
+                    lambda: check_files(self._data, model, self._listed, self._signed_files),
+                )
+            )
         if saved is not None:
-            checks.append(self._check("consistency", lambda: self._check_consistency(saved)))
+            checks.append(make_check("consistency", lambda: self._check_consistency(saved)))
         if export is not None:
-            checks.append(self._check("export", lambda: self._check_export(export)))
-        checks.append(self._check("inclusion", self._check_inclusion))
+            checks.append(make_check("export", lambda: self._check_export(export)))
+        checks.append(make_check("inclusion", self._check_inclusion))
         if self._trust.witnesses:
-            checks.append(self._check("witnesses", self._check_witnesses))
-        checks.append(self._check("revocation", self._check_revocation))
+            checks.append(make_check("witnesses", self._check_witnesses))
+        checks.append(make_check("revocation", self._check_revocation))
         digest = self._document.get("hash")
         return Report(
             checks=tuple(checks),
@@ -122,14 +142,6 @@ class Verification:
             data=self._data,
             unsigned=unsigned_members(self._document),
         )
-
-    def _check(self, name: str, check: Callable[[], str]) -> Check:
-        try:
-            return Check(name, Result.HOLDS, check())
-        except NotChecked as reason:
-            return Check(name, Result.UNCHECKED, str(reason))
-        except (CheckFailed, DocumentError, ValueError) as reason:
-            return Check(name, Result.FAILS, str(reason))
 
     def _check_hash(self) -> str:
         text, digest = text_at(self._document, "bytes"), text_at(self._document, "hash")
@@ -226,35 +238,13 @@ class Verification:
             raise CheckFailed(f"the envelope is signed by {signer}, the attestation by another key")
         return f"an EAS off-chain attestation of the same hash, signed by {signer}"
 
-    def _check_model(self, files: Sequence[ModelFile]) -> str:
+    def _check_model_signature(self, bundle: Mapping[str, Any]) -> str:
+        signature = read_signature(bundle, self._trust.envelope_keys)
         if self._data is None:
-            raise NotChecked("the hash does not hold, so the attested files are not known")
-        attested = self._data.get("files")
-        if not isinstance(attested, dict):
-            raise CheckFailed("the attestation names no files of the model")
-        listed = self._listed
-        if listed is not None and not _are_attested(listed, attested):
-            raise CheckFailed("the list of files is not that of the attested model")
-        if not _are_attested(files, attested):
-            baseline = self._data.get("baseline")
-            other = baseline.get("files") if isinstance(baseline, dict) else None
-            if isinstance(other, dict) and _are_attested(files, other):
-                raise CheckFailed("these are the files of the baseline, not of the attested model")
-            named = differences(listed, files) if listed is not None else None
-            raise CheckFailed(
-                "these are not the files of the attested model"
-                + (f": {named}" if named else "; its list of files would tell which differ")
-            )
-        source = text_at(attested, "evidence")
-        named = None if listed is None else differences(listed, files)
-        if named is not None:
-            raise CheckFailed(f"the files differ from those listed: {named}")
-        if attested.get("list_sha256") is None:
-            return (
-                f"the content of the files is that of the attested model ({source}); their names "
-                "are not attested"
-            )
-        return f"all {len(files)} files are those of the attested model ({source})"
+            raise NotChecked("the hash does not hold, so there is nothing to compare with")
+        require_agreement(signature, self._data)
+        self._signed_files = signature
+        return result_of(signature)
 
     def _check_bundle(self, bundle: Mapping[str, Any]) -> str:
         keys = self._trust.envelope_keys
@@ -411,13 +401,3 @@ class Verification:
                 "not covered by a checkpoint that you trust"
             )
         return f"none of the log's first {max(covered)} entries revokes it"
-
-
-def _are_attested(files: Sequence[ModelFile], attested: Mapping[str, Any]) -> bool:
-    """Return whether files are those of a member `files` of the attested data.
-
-    The root of OpenSSF Model Signing alone says nothing of their names, and leaves some out.
-    """
-    if oms_root(files) != text_at(attested, "sha256"):
-        return False
-    return attested.get("list_sha256") in (None, list_digest(files))

@@ -22,6 +22,8 @@ MAX_PARTS = 32
 MAX_NAMED = 5
 
 _CHUNK = 1024 * 1024
+# Characters of a path that a message repeats.
+_MAX_QUOTED = 100
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f\\]")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -124,7 +126,7 @@ def path_problem(path: str) -> str | None:
     """Return why a text is not the path of a file within a model; None for one that is."""
     parts = path.split("/")
     if not path or {"", ".", ".."} & set(parts):
-        return "it is not relative, or has empty parts or the parts . and .."
+        return 'it is not relative, or one of its parts is empty, "." or ".."'
     if _UNSAFE.search(path):
         return "it has a backslash or a control character"
     try:
@@ -161,33 +163,43 @@ def parse_files(document: Any) -> list[ModelFile]:
             or not _DIGEST.fullmatch(digest)
         ):
             raise DocumentError("A file of the list has not the members path, size and sha256.")
-        problem = path_problem(path)
-        if problem is not None:
-            raise DocumentError(f"The path {path[:100]!r} of the list is not safe: {problem}.")
         files.append(ModelFile(path, size, digest))
-    _require_distinct(files)
+    require_safe([file.path for file in files])
     return sorted(files)
 
 
-def _require_distinct(files: Sequence[ModelFile]) -> None:
-    """Raise DocumentError where two files would have one place, or one is below another."""
-    paths = {file.path for file in files}
-    written = {unicodedata.normalize("NFC", path) for path in paths}
-    if len(written) != len(files):
+def require_safe(paths: Sequence[str]) -> None:
+    """Check that paths are those of different files within one directory.
+
+    Raises:
+        DocumentError: One could lead out of it, two would have one place, or one is below another.
+    """
+    for path in paths:
+        problem = path_problem(path)
+        if problem is not None:
+            raise DocumentError(f"The path {_quoted(path)} of the list is not safe: {problem}.")
+    distinct = set(paths)
+    if len({unicodedata.normalize("NFC", path) for path in distinct}) != len(paths):
         raise DocumentError("The list has the same path twice.")
     for path in paths:
         parts = path.split("/")
         for end in range(1, len(parts)):
-            if "/".join(parts[:end]) in paths:
-                raise DocumentError(
-                    f"The list has a file below the file {'/'.join(parts[:end])!r}."
-                )
+            parent = "/".join(parts[:end])
+            if parent in distinct:
+                raise DocumentError(f"The list has a file below the file {_quoted(parent)}.")
+
+
+def _quoted(path: str) -> str:
+    return canonical_json(path[:_MAX_QUOTED])
 
 
 def differences(listed: Iterable[ModelFile], found: Iterable[ModelFile]) -> str | None:
     """Return how the files of a directory differ from a list, in words; None if they do not."""
-    before = {file.path: file for file in listed}
-    after = {file.path: file for file in found}
+    return differences_of({file.path: file for file in listed}, {file.path: file for file in found})
+
+
+def differences_of(before: Mapping[str, Any], after: Mapping[str, Any]) -> str | None:
+    """Return the same of what is known of each file, by its path."""
     different = [
         *(f"{path} is missing" for path in sorted(before.keys() - after.keys())),
         *(f"{path} is not in the list" for path in sorted(after.keys() - before.keys())),
@@ -206,6 +218,7 @@ def differences(listed: Iterable[ModelFile], found: Iterable[ModelFile]) -> str 
 __all__ = [
     "ModelFile",
     "differences",
+    "differences_of",
     "hash_directory",
     "hash_file",
     "list_digest",
@@ -213,4 +226,5 @@ __all__ = [
     "oms_root",
     "parse_files",
     "path_problem",
+    "require_safe",
 ]

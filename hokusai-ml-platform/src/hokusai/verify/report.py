@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
+
+from hokusai.errors import DocumentError
+from hokusai.verify.json_fields import CheckFailed, NotChecked
 
 
 class Result(str, Enum):
@@ -23,8 +26,6 @@ _WORDS = {
     Result.FAILS: "does not hold",
     Result.UNCHECKED: "could not be checked",
 }
-# Without these, nobody whom the caller trusts has signed the document.
-_ESSENTIAL = ("hash", "signature", "signer")
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,26 @@ class Check:
     detail: str
 
 
+def make_check(name: str, make: Callable[[], str]) -> Check:
+    """Make one check.
+
+    Args:
+        name: Its name.
+        make: Returns why it holds; raises the reason where it does not, or cannot be made.
+    """
+    try:
+        return Check(name, Result.HOLDS, make())
+    except NotChecked as reason:
+        return Check(name, Result.UNCHECKED, str(reason))
+    except (CheckFailed, DocumentError, ValueError) as reason:
+        return Check(name, Result.FAILS, str(reason))
+
+
 @dataclass(frozen=True)
 class Report:
-    """All checks of one attestation. `report["signature"]` is a check by its name.
+    """All checks of one attestation, or of the signature of a model alone.
+
+    `report["signature"]` is a check by its name.
 
     Attributes:
         checks: The checks, in the order in which they were made.
@@ -54,6 +72,7 @@ class Report:
             not hold. Use this rather than other members of the document.
         unsigned: Members of the document that no signature covers and no check looks at, such as
             `log.note`, at most 20. Anybody can have added them.
+        essential: The names of the checks without which nobody whom the caller trusts has signed.
     """
 
     checks: tuple[Check, ...]
@@ -61,15 +80,16 @@ class Report:
     signer: str | None
     data: Mapping[str, Any] | None
     unsigned: tuple[str, ...] = ()
+    essential: tuple[str, ...] = ("hash", "signature", "signer")
 
     @property
     def ok(self) -> bool:
-        """Whether no check fails, and those of hash, signature and signer hold.
+        """Whether no check fails, and the essential ones hold: hash, signature and signer.
 
         Without a trusted attestor the signer cannot be checked, so this is False.
         """
         return all(check.result is not Result.FAILS for check in self.checks) and all(
-            self[name].result is Result.HOLDS for name in _ESSENTIAL
+            self[name].result is Result.HOLDS for name in self.essential
         )
 
     @property
