@@ -34,6 +34,7 @@ ARGUMENTS = (
 )
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (360, 1200)
+HEIGHT = 900
 
 
 class Browser:
@@ -102,13 +103,10 @@ class Visitor:
         """From now on, do not count a problem whose text matches: `404 /models/none`."""
         self._expected.append(re.compile(pattern))
 
-    def page(
-        self, path: str = "", *, theme: Literal["light", "dark"] = "light", width: int = 1200
-    ) -> Page:
+    def page(self, path: str = "") -> Page:
         """A new page; at this path of the origin, if one is given, with all of it loaded."""
         page = self.context.new_page()
-        page.set_viewport_size({"width": width, "height": 900})
-        page.emulate_media(color_scheme=theme)
+        page.set_viewport_size({"width": WIDTHS[-1], "height": HEIGHT})
         if path:
             page.goto(path, wait_until="networkidle")
         return page
@@ -142,8 +140,12 @@ def scrolls_sideways(page: Page) -> bool:
 
 def accessibility_problems(page: Page) -> Sequence[str]:
     """What axe-core finds serious or critical: the rule, and the first element of each."""
-    page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
-    found: list[dict[str, Any]] = page.evaluate("async () => (await axe.run()).violations")
+    if not page.evaluate("'axe' in window"):
+        page.evaluate((files("axe_playwright_python") / "axe.min.js").read_text())
+    # Without the other types, axe does not describe each element that meets a rule.
+    found: list[dict[str, Any]] = page.evaluate(
+        "async () => (await axe.run({resultTypes: ['violations']})).violations"
+    )
     return [
         f"{one['id']}: {one['help']}: {one['nodes'][0]['html']}"
         for one in found
@@ -151,22 +153,38 @@ def accessibility_problems(page: Page) -> Sequence[str]:
     ]
 
 
-def problems_with_looks(visitor: "Visitor", pages: Mapping[str, str]) -> list[str]:
-    """What is wrong with pages in both themes, on a phone and on a desk; keeps a picture of each.
+def looks(page: Page) -> Iterator[str]:
+    """Show a page in both themes, on a phone and on a desk: the name of each, `dark-360`.
 
-    pages: their paths, by names for the pictures.
+    It is loaded once, since style sheets alone follow the theme and the width, and loading takes
+    seconds of processor time.
     """
+    for theme in THEMES:
+        page.emulate_media(color_scheme=theme)
+        for width in WIDTHS:
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            yield f"{theme}-{width}"
+
+
+def problems_with_looks(page: Page, name: str) -> list[str]:
+    """What is wrong with a page in any of its looks; keeps a picture of each, under this name."""
     problems = []
+    for look in looks(page):
+        problems += [f"{name}-{look}: {one}" for one in accessibility_problems(page)]
+        if scrolls_sideways(page):
+            problems.append(f"{name}-{look}: scrolls sideways")
+        screenshot(page, f"{name}-{look}")
+    return problems
+
+
+def problems_of_pages(visitor: "Visitor", pages: Mapping[str, str]) -> list[str]:
+    """What is wrong with pages in any of their looks. pages: their paths, by names for pictures."""
+    problems = []
+    page = visitor.page()
     for name, path in pages.items():
-        for theme in THEMES:
-            for width in WIDTHS:
-                page = visitor.page(path, theme=theme, width=width)
-                look = f"{name}-{theme}-{width}"
-                problems += [f"{look}: {one}" for one in accessibility_problems(page)]
-                if scrolls_sideways(page):
-                    problems.append(f"{look}: scrolls sideways")
-                screenshot(page, look)
-                page.close()
+        page.goto(path, wait_until="networkidle")
+        problems += problems_with_looks(page, name)
+    page.close()
     return problems
 
 

@@ -11,7 +11,7 @@ import pytest
 from app.standalone.mlflow import ChildMLflow
 from tests.support.attesting import attest
 from tests.support.benchmarks import commit, counts, new_benchmark, register_improved
-from tests.support.browser import Browser, problems_with_looks
+from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.training import Training
@@ -161,4 +161,4 @@ def test_the_pages_read_well_in_both_themes_narrow_and_wide(
         "model-evaluated": f"/models/{evaluated['model_id']}",
     }
     with browser.visitor(quiet.url, {"X-API-Key": quiet.key("acme")}) as visitor:
-        assert problems_with_looks(visitor, pages) == []
+        assert problems_of_pages(visitor, pages) == []

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.browser import Browser, problems_with_looks
+from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import Lineage, grow
 from tests.support.training import Training
@@ -39,7 +39,7 @@ def test_every_page_reads_well_in_both_themes_narrow_and_wide(
     }
     with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
         visitor.expect("404 /models/none")
-        assert problems_with_looks(visitor, pages) == []
+        assert problems_of_pages(visitor, pages) == []
 
 
 def test_what_is_short_can_be_copied_as_a_whole(

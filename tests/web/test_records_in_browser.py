@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.browser import Browser, problems_with_looks
+from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
 from tests.support.responses import good
@@ -60,7 +60,7 @@ def test_every_page_reads_well_in_both_themes_narrow_and_wide(
         "admin-audit": "/admin/audit",
     }
     with browser.visitor(gateway.url, {"X-API-Key": registry.admin}) as visitor:
-        assert problems_with_looks(visitor, pages) == []
+        assert problems_of_pages(visitor, pages) == []
 
 
 def test_an_attestation_is_checked_on_its_page_and_by_its_link(
