@@ -44,6 +44,7 @@ from app.control_plane.body_reader import BodyReader
 from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
+from app.control_plane.minting.attestor_registry import AttestorRegistry
 from app.control_plane.minting.chain_registry import ChainRegistry
 from app.control_plane.minting.model_heads import ModelHeads
 from app.control_plane.minting.service import MintRequests
@@ -176,11 +177,14 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources, RegisteredEvaluations(database))
     model_heads = ModelHeads.from_settings(settings)
+    signers = Signers.from_settings(settings, attestor.address)
+    attestor_registry = AttestorRegistry.from_settings(settings, signers.addresses)
     mint_requests = MintRequests(
         database,
         changes,
         attestor,
-        Signers.from_settings(settings),
+        signers,
+        attestor_registry,
         model_heads,
         settings.evaluation_budget,
     )
@@ -225,6 +229,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(counter.close)
             stack.push_async_callback(chain_registry.close)
             stack.push_async_callback(model_heads.close)
+            stack.push_async_callback(attestor_registry.close)
             stack.push_async_callback(contract_wallets.close)
             stack.push_async_callback(cosigner.close)
             if settings.workers == 1:

@@ -8,7 +8,8 @@ _WORD = 32
 
 
 def encode_call(signature: str, *numbers: int) -> bytes:
-    """The data of a call. signature: such as `getToken(uint256)`; numbers: its uint256 arguments.
+    """The data of a call. signature: such as `getToken(uint256)`; numbers: its arguments, of
+    the types uint256 and address.
 
     Raises OverflowError for a number that is not one of 256 bits.
     """
@@ -22,6 +23,11 @@ def decode_bool(result: bytes) -> bool:
     if number > 1:
         raise ValueError("this is no bool")
     return bool(number)
+
+
+def decode_uint(result: bytes) -> int:
+    """A returned uint256. Raises ValueError where it is none."""
+    return _number(result, 0)
 
 
 def decode_address(result: bytes) -> str:

@@ -651,6 +651,12 @@ class ChainUnavailableError(UnavailableError):
     reason = "chain_unavailable"
 
 
+class AttestorsDisagreeError(UnavailableError):
+    """Whom the contract has as attestors, and how many it needs, contradicts the settings."""
+
+    reason = "attestors_disagree"
+
+
 # --- at start ---
 
 

@@ -124,9 +124,10 @@ class Settings(BaseSettings):
     # The contract of that chain that lists the models with their tokens.
     model_registry: str = "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
     # Mint requests. The addresses of further attestors, besides the gateway's own, whose signatures
-    # are accepted, separated by commas; and how many signatures the contract asks for, in all.
+    # are accepted, separated by commas; and how many signatures the contract asks for, in all: by
+    # default as many as it says, or 1 without a node.
     mint_signers: Annotated[tuple[str, ...], NoDecode, Field(max_length=100)] = ()
-    mint_signatures: int = Field(default=1, ge=1, le=8)
+    mint_signatures: int | None = Field(default=None, ge=1, le=8)
     # What an evaluation may cost, in millionths of a US dollar; 0: not known.
     evaluation_budget: int = Field(default=0, ge=0, le=10**15)
     # The name in the log's checkpoints; one log keeps one name.
@@ -381,7 +382,7 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _enough_signers(self) -> Self:
         known = 1 + len({address.lower() for address in self.mint_signers})
-        if self.mint_signatures > known:
+        if self.mint_signatures is not None and self.mint_signatures > known:
             raise ValueError(
                 f"HOKUSAI_MINT_SIGNATURES is {self.mint_signatures}, and only {known} can sign: "
                 "the gateway and the addresses in HOKUSAI_MINT_SIGNERS"

@@ -312,6 +312,20 @@ def _(gateways: Gateways) -> Met:
     return met(answer)
 
 
+@case(errors.AttestorsDisagreeError)
+def _(gateways: Gateways) -> Met:
+    with ethereum_node(StandInNode()) as node:
+        gateway = gateways.start(
+            rpc_url=SecretStr(node.url), verifying_contract=VERIFIER, model_registry=REGISTRY
+        )
+        node.attestors = set()
+        with TokenMarket(gateway, bound=False) as market:
+            node.models[int(market.number)] = (GIVER, market.token_id)
+            good(market.bind())
+            answer = mint(market.holder, market.attested(market.holder))
+    return met(answer)
+
+
 @case(errors.OtherHeadError)
 def _(gateways: Gateways) -> Met:
     with ethereum_node(StandInNode()) as node:

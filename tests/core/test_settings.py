@@ -72,6 +72,7 @@ VALID = {
     "attestor_keystore_password": "password",
     "retired_attestors": "0x" + "12" * 20,
     "mint_signers": "0x" + "12" * 20,
+    "mint_signatures": "1",
     "chain": "mainnet",
     "witnesses": "w.example+00000000+BAAA https://w.example/log",
     "metrics_port": "9100",

@@ -26,7 +26,8 @@ class StandInNode:
     None for a registry that deactivates none. answer: replaces the next responses;
     it gets the request's method, and returns status, headers and body, or None for the usual one.
     requests: the methods of all requests. heads: of the DeltaVerifier, by model number; genesis: of
-    the ModelRegistry; each 0x and 64 digits.
+    the ModelRegistry; each 0x and 64 digits. threshold, attestors: of the DeltaVerifier; None: all
+    addresses are.
     """
 
     def __init__(self, chain_id: int = 1) -> None:
@@ -37,6 +38,8 @@ class StandInNode:
         self.requests: list[str] = []
         self.heads: dict[int, str] = {}
         self.genesis: dict[int, str] = {}
+        self.threshold = 1
+        self.attestors: set[str] | None = None
         self.url = ""
 
     def hold(self) -> tuple[threading.Event, threading.Event]:
@@ -57,8 +60,14 @@ class StandInNode:
             return hex(self.chain_id)
         call = params[0]
         selector, argument = call["data"][:10], call["data"][10:]
-        if call["to"].lower() == VERIFIER and selector == _selector("currentModelHead(uint256)"):
-            return self.heads.get(int(argument, 16), ZERO)
+        if call["to"].lower() == VERIFIER:
+            if selector == _selector("currentModelHead(uint256)"):
+                return self.heads.get(int(argument, 16), ZERO)
+            if selector == _selector("attesterThreshold()"):
+                return "0x" + encode(["uint256"], [self.threshold]).hex()
+            if selector == _selector("isAttester(address)"):
+                known = self.attestors is None or f"0x{argument[-40:]}" in self.attestors
+                return "0x" + encode(["bool"], [known]).hex()
         if call["to"].lower() == REGISTRY:
             number = int(argument or "0", 16)
             if selector == _selector("isRegistered(uint256)"):

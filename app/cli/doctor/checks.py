@@ -13,9 +13,13 @@ from app.cli.doctor import host_checks
 from app.cli.doctor.mlflow_checks import check_mlflow
 from app.cli.doctor.postgresql_checks import PostgreSQLCheck
 from app.cli.doctor.result import CheckResult, Level, ok, problem, warning
+from app.control_plane.attestations import eas
 from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
+from app.control_plane.minting.attestor_registry import AttestorRegistry
 from app.control_plane.minting.chain_registry import ChainRegistry
 from app.control_plane.minting.model_heads import ModelHeads
+from app.control_plane.minting.signer_set import SignerSet
+from app.control_plane.minting.signers import Signers
 from app.core.errors import ChainUnavailableError, StartupError
 from app.core.settings import Settings, load_settings
 from app.core.unknown_settings import unknown_variables
@@ -87,7 +91,11 @@ async def _results(
     if settings.redis_url is not None:
         yield await _redis(settings.redis_url)
     if settings.rpc_url is not None:
-        yield await _chain(settings)
+        result = await _chain(settings)
+        yield result
+        is_asked = result.level is Level.OK and settings.verifying_contract != eas.ZERO_ADDRESS
+        if attestor is not None and is_asked:
+            yield await _contract_attestors(settings, attestor.address)
     for result in host_checks.check_ports(settings):
         yield result
 
@@ -180,6 +188,28 @@ async def _chain(settings: Settings) -> CheckResult:
         await registry.close()
         await heads.close()
     return ok("chain", f"a node of chain {settings.chain_id} with the ModelRegistry")
+
+
+async def _contract_attestors(settings: Settings, own: str) -> CheckResult:
+    """Whether the contract has whom the settings name. own: the gateway's address."""
+    signers = Signers.from_settings(settings, own)
+    registry = AttestorRegistry.from_settings(settings, signers.addresses)
+    try:
+        found = await SignerSet.read(signers, registry)
+    except ChainUnavailableError as error:
+        return problem("attestors", f"{error.message} Until then no mint request is signed")
+    finally:
+        await registry.close()
+    if found.disagreement is not None:
+        return problem("attestors", f"{found.disagreement} Until then no mint request is signed")
+    unknown = sorted(one for one in signers.further if not found.counts(one))
+    if unknown:
+        return warning(
+            "attestors",
+            f"HOKUSAI_MINT_SIGNERS names {', '.join(unknown)}, whom the contract does not have as "
+            "an attestor: remove it, or have it added",
+        )
+    return ok("attestors", f"the contract knows them, and needs {found.required} signatures")
 
 
 def _summary(problems: int, warnings: int) -> str:

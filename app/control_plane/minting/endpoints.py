@@ -5,12 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from app.control_plane.attestations.models import Attestation
-from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.schemas import Hash
 from app.control_plane.minting import listing
-from app.control_plane.minting.lookup import find_mint_request
-from app.control_plane.minting.platform_message import platform_message
 from app.control_plane.minting.schemas import (
     MintRequestBody,
     MintRequestFilter,
@@ -21,18 +17,8 @@ from app.control_plane.minting.schemas import (
 )
 from app.control_plane.minting.service import MintRequests
 from app.core.app_state import state_of
-from app.core.canonical_json import parse
-from app.core.errors import IncompleteMintRequestError, NotMintableError
 from app.core.request.context import context_of
-from app.database.engine import now
-from app.rest.dependencies import (
-    Attesting,
-    ChangeSession,
-    CurrentActor,
-    CurrentReads,
-    Reading,
-    Session,
-)
+from app.rest.dependencies import Attesting, CurrentActor, CurrentReads, Reading
 from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api/attestations", tags=["minting"])
@@ -52,58 +38,39 @@ async def list_mint_requests(
 
     Newest first, by their first signature.
     """
-    signers = state_of(request)[MintRequests].signers
+    signers = await state_of(request)[MintRequests].find_signers()
     return await listing.list_mint_requests(reads, filters, reader, signers)
 
 
 @requests.get("/{number}")
-async def show_mint_request(
-    request: Request, number: Number, reader: Reading, session: Session
-) -> MintRequestView:
+async def show_mint_request(request: Request, number: Number, reader: Reading) -> MintRequestView:
     """One mint request, with the typed data that further attestors sign."""
-    service = state_of(request)[MintRequests]
-    return service.view(await find_mint_request(session, number, reader, service.signers))
+    return await state_of(request)[MintRequests].show(number, reader)
 
 
 @requests.get("/{number}/message")
-async def show_message(
-    request: Request, number: Number, reader: Reading, session: Session
-) -> PlatformMessage:
-    """A complete mint request as the message that the platform's minting service takes."""
-    signers = state_of(request)[MintRequests].signers
-    row = await find_mint_request(session, number, reader, signers)
-    if row.deadline <= now():
-        raise NotMintableError(
-            "No contract accepts this mint request after its deadline. Request it anew."
-        )
-    if await find_revocation(session, row.attestation) is not None:
-        raise NotMintableError("The attestation that this mint request names was revoked.")
-    if len(row.signatures) < signers.required:
-        raise IncompleteMintRequestError(
-            f"This mint request needs {signers.required} signatures, and has "
-            f"{len(row.signatures)}. A further attestor signs its typed_data, and sends the "
-            f"signature to POST /api/mint-requests/{number}/signatures."
-        )
-    attestation = await session.get_one(Attestation, row.attestation)
-    return PlatformMessage.model_validate(platform_message(row, parse(attestation.text)))
+async def show_message(request: Request, number: Number, reader: Reading) -> PlatformMessage:
+    """A complete mint request as the message that the platform's minting service takes.
+
+    With the signatures that count.
+    """
+    message = await state_of(request)[MintRequests].message(number, reader)
+    return PlatformMessage.model_validate(message)
 
 
 @requests.post("/{number}/signatures")
 async def add_signature(
-    request: Request,
-    number: Number,
-    body: SignatureRequest,
-    caller: Attesting,
-    session: ChangeSession,
-    actor: CurrentActor,
+    request: Request, number: Number, body: SignatureRequest, caller: Attesting, actor: CurrentActor
 ) -> MintRequestView:
     """Add the signature of a further attestor, whom HOKUSAI_MINT_SIGNERS names.
 
     It may be made anywhere, such as with a hardware wallet: what counts is who signed, not who
     sends it. The signature of one who has signed already changes nothing.
     """
-    service = state_of(request)[MintRequests]
-    return await service.attach(session, number, body.signature, caller, actor)
+    proof = context_of(request.scope).wallet_proof
+    return await state_of(request)[MintRequests].attach(
+        number, body.signature, caller, actor, proof
+    )
 
 
 @router.post("/{digest}/mint-request")

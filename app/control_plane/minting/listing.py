@@ -8,7 +8,7 @@ from starlette.responses import Response
 from app.control_plane.minting.lookup import sees_all
 from app.control_plane.minting.models import MintRequest
 from app.control_plane.minting.schemas import MintRequestFilter, MintRequestSummary
-from app.control_plane.minting.signers import Signers
+from app.control_plane.minting.signer_set import SignerSet
 from app.control_plane.registry.models import Token
 from app.core.request.principal import Principal
 from app.database.reads import Reads, columns_of
@@ -32,16 +32,16 @@ _OF_TOKEN = Listing(
 
 
 async def list_mint_requests(
-    reads: Reads, filters: MintRequestFilter, principal: Principal, signers: Signers
+    reads: Reads, filters: MintRequestFilter, principal: Principal, signers: SignerSet
 ) -> Response:
     """A page of the mint requests that a principal obtained, or of those for a token id."""
     values: dict[str, Any] = {}
     if filters.token is not None:
-        values = {"token": filters.token.upper(), "sees_all": sees_all(principal, signers)}
+        values = {"token": filters.token.upper(), "sees_all": sees_all(principal, signers.signers)}
     return await read_page(
         reads,
         _OF_TOKEN if values else _OWN,
-        lambda row: MintRequestSummary.of(row, signers.required),
+        lambda row: MintRequestSummary.of(row, signers),
         cursor=filters.cursor,
         limit=filters.limit,
         own=principal.tenant,

@@ -35,4 +35,4 @@ async def find_mint_request(
 
 def sees_all(principal: Principal, signers: Signers) -> bool:
     """Whether the mint requests of all tenants show: to admins, and to the further attestors."""
-    return Scope.ADMIN in principal.scopes or principal.address in signers.addresses
+    return Scope.ADMIN in principal.scopes or principal.address in signers.further

@@ -1,18 +1,23 @@
 """A mint request as the message that the Hokusai platform's minting service takes, version 1.0."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.control_plane.contributors.shares import WHOLE
 from app.control_plane.minting.models import MintRequest
+from app.control_plane.minting.signer_set import Signature
 
 MESSAGE_TYPE = "mint_request"
 SCHEMA_VERSION = "1.0"
 
 
-def platform_message(row: MintRequest, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The message. row: a mint request with its signatures. data: of the attestation it names.
+def platform_message(
+    row: MintRequest, signatures: Sequence[Signature], data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The message.
+
+    signatures: those that count, in the contract's order. data: of the attestation it names.
 
     The same mint request has the same `message_id`.
     """
@@ -33,7 +38,7 @@ def platform_message(row: MintRequest, data: Mapping[str, Any]) -> dict[str, Any
         "idempotency_key": anchors["idempotencyKey"],
         "baseline_commitment": payload["baselineCommitment"],
         "candidate_commitment": payload["candidateCommitment"],
-        "attester_signatures": [one["signature"] for one in row.signatures],
+        "attester_signatures": [one["signature"] for one in signatures],
         "totalSamples": payload["totalSamples"],
         "deadline": payload["deadline"],
         "evaluation": _evaluation(payload, data["evaluation"]),

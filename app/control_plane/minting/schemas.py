@@ -10,6 +10,7 @@ from app.control_plane.attestations import eas
 from app.control_plane.contributors.shares import Address
 from app.control_plane.minting.model_number import ModelNumber
 from app.control_plane.minting.models import TokenBinding
+from app.control_plane.minting.signer_set import SignerSet
 from app.control_plane.registry.fields import TokenId
 from app.control_plane.registry.models import Token
 from app.core.text_pattern import TextPattern
@@ -169,16 +170,24 @@ class MintRequestSummary(BaseModel):
     attestation: str = Field(description="The hash of the attestation that the message names.")
     metric: str
     digest: str = Field(description="What was signed: 0x and 64 hexadecimal digits.")
-    signers: list[str] = Field(description="The addresses of the attestors that signed, ascending.")
-    required: int = Field(description="How many signatures it needs.")
-    complete: bool = Field(description="Whether it has as many.")
+    signers: list[str] = Field(
+        description="The addresses of the attestors whose signatures count, ascending."
+    )
+    required: int | None = Field(
+        description="How many signatures it needs: with HOKUSAI_RPC_URL, the contract's threshold; "
+        "null while the chain cannot be asked."
+    )
+    missing: int | None = Field(description="How many more it needs.")
+    complete: bool = Field(
+        description="Whether it has enough; false while the chain cannot be asked."
+    )
     signed_at: datetime
     deadline: datetime = Field(description="Until when a contract accepts the signatures.")
 
     @classmethod
-    def of(cls, row: Any, required: int) -> Self:
-        """The view of a row. required: how many signatures it needs."""
-        return cls.model_validate(_members(row, required))
+    def of(cls, row: Any, signers: SignerSet) -> Self:
+        """The view of a row."""
+        return cls.model_validate(_members(row, signers))
 
 
 class MintRequestFilter(PageRequest):
@@ -192,6 +201,18 @@ class MintRequestFilter(PageRequest):
     )
 
 
+class AttestorView(BaseModel):
+    """An attestor who has signed a mint request, or may."""
+
+    address: str = Field(description="In EIP-55 form.")
+    signed: bool
+    counts: bool | None = Field(
+        description="Whether its signature counts: it is the gateway's own address or one in "
+        "HOKUSAI_MINT_SIGNERS, and, with HOKUSAI_RPC_URL, an attestor of the contract; null while "
+        "the chain cannot be asked."
+    )
+
+
 class MintRequestView(MintRequestSummary):
     """A MintRequest for the Hokusai contracts, unsigned (`typed_data`) and signed."""
 
@@ -200,43 +221,65 @@ class MintRequestView(MintRequestSummary):
     )
     typed_data: dict[str, Any] = Field(description="The request as EIP-712 typed data.")
     signatures: list[str] = Field(description="One for each of `signers`, in the same order.")
+    attestors: list[AttestorView] = Field(
+        description="All who have signed, or whose signature would be accepted, ascending."
+    )
     warnings: list[dict[str, str]]
 
     @classmethod
-    def of(cls, row: Any, required: int) -> Self:
-        """The view of a row. required: how many signatures it needs."""
+    def of(cls, row: Any, signers: SignerSet, *, is_of_contract: bool = True) -> Self:
+        """The view of a row. is_of_contract: whether it is for the contract of the settings."""
         payload = row.typed_data["message"]["payload"]
         points = payload["candidateScoreBps"] - payload["baselineScoreBps"]
-        warnings = []
-        if row.typed_data["domain"]["verifyingContract"] == eas.ZERO_ADDRESS:
-            warnings.append(
-                {
-                    "code": "no_verifying_contract",
-                    "message": "HOKUSAI_VERIFYING_CONTRACT is not set: no contract accepts this.",
-                }
-            )
+        signed = {one["signer"] for one in row.signatures}
         return cls.model_validate(
-            _members(row, required)
+            _members(row, signers)
             | {
                 "delta_one": points / 100,
                 "typed_data": row.typed_data,
-                "signatures": [one["signature"] for one in row.signatures],
-                "warnings": warnings,
+                "signatures": [one["signature"] for one in signers.counted(row.signatures)],
+                "attestors": [
+                    {"address": one, "signed": one in signed, "counts": signers.counts(one)}
+                    for one in sorted(signed | signers.signers.addresses, key=str.lower)
+                ],
+                "warnings": _warnings(row, signers, is_of_contract),
             }
         )
 
 
-def _members(row: Any, required: int) -> dict[str, Any]:
+def _members(row: Any, signers: SignerSet) -> dict[str, Any]:
     """The members of both views of a mint request."""
     same = ("chain_model_id", "model_id", "tenant", "attestation", "metric", "digest")
+    counted, required = signers.counted(row.signatures), signers.required
     return {
         "id": row.number,
         "token_id": row.symbol,
         **{name: getattr(row, name) for name in (*same, "signed_at", "deadline")},
-        "signers": [one["signer"] for one in row.signatures],
+        "signers": [one["signer"] for one in counted],
         "required": required,
-        "complete": len(row.signatures) >= required,
+        "missing": None if required is None else max(required - len(counted), 0),
+        "complete": signers.is_complete(counted),
     }
+
+
+def _warnings(row: Any, signers: SignerSet, is_of_contract: bool) -> list[dict[str, str]]:
+    found = {}
+    if row.typed_data["domain"]["verifyingContract"] == eas.ZERO_ADDRESS:
+        found["no_verifying_contract"] = (
+            "HOKUSAI_VERIFYING_CONTRACT is not set: no contract accepts this."
+        )
+    if not is_of_contract:
+        found["other_contract"] = (
+            "It is for another contract than the one of the settings. Request it anew."
+        )
+    if not signers.is_known:
+        found["chain_unavailable"] = (
+            "The Ethereum node of HOKUSAI_RPC_URL cannot be asked for the contract's attestors, so "
+            "it is not known which signatures count, and how many are needed."
+        )
+    if signers.disagreement is not None:
+        found["attestors_disagree"] = signers.disagreement
+    return [{"code": code, "message": message} for code, message in found.items()]
 
 
 class PlatformMessage(BaseModel):

@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
@@ -16,15 +14,21 @@ from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.minting import mint_request as messages
+from app.control_plane.minting.attestor_registry import AttestorRegistry
 from app.control_plane.minting.authorization import AuthorizedMint, authorize
+from app.control_plane.minting.claim import claim, same_candidate
 from app.control_plane.minting.lookup import find_mint_request
-from app.control_plane.minting.mint_request import Cost, build_mint_request, idempotency_key
+from app.control_plane.minting.mint_request import Cost, build_mint_request
 from app.control_plane.minting.model_heads import ModelHeads
 from app.control_plane.minting.models import MintRequest
+from app.control_plane.minting.platform_message import platform_message
 from app.control_plane.minting.schemas import MintRequestBody, MintRequestView
-from app.control_plane.minting.signers import MAX_SIGNATURES, Signers, ordered
+from app.control_plane.minting.signer_set import MAX_SIGNATURES, SignerSet
+from app.control_plane.minting.signers import Signers
+from app.core.canonical_json import parse
 from app.core.errors import (
     ConflictError,
+    IncompleteMintRequestError,
     NotMintableError,
     PermissionDeniedError,
     UnprocessableError,
@@ -42,8 +46,8 @@ LIFETIME = timedelta(days=1)
 class MintRequests:
     """Signs mint requests, and takes the signatures of further attestors; one for the process.
 
-    signers: the further attestors. heads: the chain, if there is a node. budget: what an evaluation
-    may cost, in millionths of a US dollar; 0: not known.
+    signers: whose signatures count. registry, heads: the chain, if there is a node. budget: what an
+    evaluation may cost, in millionths of a US dollar; 0: not known.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class MintRequests:
         changes: ChangeTransaction,
         attestor: Attestor,
         signers: Signers,
+        registry: AttestorRegistry,
         heads: ModelHeads,
         budget: int,
     ) -> None:
@@ -59,6 +64,7 @@ class MintRequests:
         self._database = database
         self._changes = changes
         self._attestor = attestor
+        self._registry = registry
         self._heads = heads
         self._budget = budget
         chain = attestor.chain
@@ -80,17 +86,18 @@ class MintRequests:
 
         Raises NotFoundError, PermissionDeniedError for another tenant's attestation,
         UnprocessableError for a cost above the budget, ApprovalMissingError, NotMintableError and
-        its kinds, and ChainUnavailableError.
+        its kinds, ChainUnavailableError, and AttestorsDisagreeError.
         """
         self._require_within_budget(body.actual_cost_usd_micro)
-        checked = await self._compare_with_chain(digest, principal, body)
+        compared, signers = await self._compare_with_chain(digest, principal, body)
         async with self._changes(proof) as session:
             mint = await self._authorize(session, digest, principal, body)
-            row = await _claim(session, mint, self._domain)
+            row = await claim(session, mint, self._domain)
             cost = Cost(self._budget, _actual_cost(body, row))
             request = self._request(mint, row.idempotency_key, mint.attestation, cost)
             if not self._is_in_force(row):
-                if self._heads.are_known and checked != _place(mint):
+                self._require_within_budget(cost.actual)
+                if self._heads.are_known and compared != _place(mint):
                     raise ConflictError("The improvement was changed at the same time. Try again.")
                 await self._sign(session, row, mint, request, actor)
             elif await find_revocation(session, row.attestation) is not None:
@@ -105,52 +112,88 @@ class MintRequests:
                     f"as the improvement {row.model_id}, and a contract accepts it until its "
                     f"deadline, {row.deadline.isoformat()}. A new one can be signed after that."
                 )
-            return self.view(row)
+            elif signers.counts(self._attestor.address):
+                # One that a former key of the gateway signed gets the signature of this one.
+                signature = self._attestor.sign(_typed_data(row))
+                await _add(session, row, self._attestor.address, signature, signers, actor)
+            return self._view(row, signers)
 
     async def attach(
-        self, session: AsyncSession, number: int, text: str, principal: Principal, actor: Actor
+        self, number: int, text: str, principal: Principal, actor: Actor, proof: WalletProof | None
     ) -> MintRequestView:
         """Add the signature of a further attestor; that of one who has signed changes nothing.
 
-        number: of the mint request. text: the signature, r, s and v in hexadecimal.
+        number: of the mint request. text: the signature, r, s and v in hexadecimal. proof: as for
+        `sign`.
 
-        Raises NotFoundError, UnprocessableError and UnknownSignerError as `Signers.verify` does,
-        and, where the mint is no longer agreed to, what `authorize` raises.
+        Raises NotFoundError, ChainUnavailableError, UnprocessableError and UnknownSignerError as
+        `SignerSet.verify` does, and, where the mint is no longer agreed to, what `authorize`
+        raises.
         """
-        row = await find_mint_request(session, number, principal, self.signers, lock=True)
+        signers = await SignerSet.read(self.signers, self._registry)
+        async with self._changes(proof) as session:
+            row = await find_mint_request(session, number, principal, self.signers, lock=True)
+            self._require_in_force(row)
+            signer, signature = signers.verify(bytes.fromhex(row.digest[2:]), text)
+            if not _has_signed(row, signer):
+                if len(signers.counted(row.signatures)) >= MAX_SIGNATURES:
+                    raise ConflictError(
+                        f"It has {MAX_SIGNATURES} signatures, the most that are taken."
+                    )
+                await _require_agreed(session, row)
+                await _add(session, row, signer, signature, signers, actor)
+            return self._view(row, signers)
+
+    async def show(self, number: int, principal: Principal) -> MintRequestView:
+        """A mint request, also while the chain cannot be asked. Raises NotFoundError."""
+        signers = await self.find_signers()
+        async with self._database.transaction() as session:
+            row = await find_mint_request(session, number, principal, self.signers)
+            return self._view(row, signers)
+
+    async def message(self, number: int, principal: Principal) -> dict[str, Any]:
+        """A complete mint request as `platform_message` writes it.
+
+        Raises NotFoundError, ChainUnavailableError, AttestorsDisagreeError,
+        IncompleteMintRequestError, and, where the mint is no longer agreed to, what `authorize`
+        raises.
+        """
+        signers = await SignerSet.read(self.signers, self._registry)
+        async with self._database.transaction() as session:
+            row = await find_mint_request(session, number, principal, self.signers)
+            self._require_in_force(row)
+            attestation = await _require_agreed(session, row)
+            signers.require_agreement()
+            counted = signers.counted(row.signatures)
+            if not signers.is_complete(counted):
+                raise IncompleteMintRequestError(
+                    f"This mint request needs {signers.required} signatures, and has "
+                    f"{len(counted)} that count. A further attestor signs its typed_data, and "
+                    f"sends the signature to POST /api/mint-requests/{number}/signatures."
+                )
+            return platform_message(row, counted, parse(attestation.text))
+
+    async def find_signers(self) -> SignerSet:
+        """Whose signatures count, as far as is known: for what is only shown."""
+        return await SignerSet.find(self.signers, self._registry)
+
+    def _view(self, row: MintRequest, signers: SignerSet) -> MintRequestView:
+        """A mint request as responses show it."""
+        return MintRequestView.of(row, signers, is_of_contract=self._is_of_contract(row))
+
+    def _require_in_force(self, row: MintRequest) -> None:
         if row.deadline <= now():
             raise NotMintableError(
                 "No contract accepts this mint request after its deadline. Request it anew, and "
                 "sign the new one."
             )
-        signer, signature = self.signers.verify(bytes.fromhex(row.digest[2:]), text)
-        if any(one["signer"] == signer for one in row.signatures):
-            return self.view(row)
-        if len(row.signatures) >= MAX_SIGNATURES:
-            raise ConflictError(f"It has {MAX_SIGNATURES} signatures, the most that are taken.")
-        attestation = await session.get_one(Attestation, row.attestation)
-        await authorize(session, attestation, row.chain_model_id)
-        row.signatures = [
-            dict(one)
-            for one in ordered([*row.signatures, {"signer": signer, "signature": signature}])
-        ]
-        audit.record(
-            session,
-            actor,
-            "mint_request.signature_added",
-            row.attestation,
-            row.tenant,
-            digest=row.digest,
-            signer=signer,
-            signatures=len(row.signatures),
-            required=self.signers.required,
-        )
-        await session.flush()
-        return self.view(row)
-
-    def view(self, row: MintRequest) -> MintRequestView:
-        """A mint request as responses show it."""
-        return MintRequestView.of(row, self.signers.required)
+        if not self._is_of_contract(row):
+            domain = row.typed_data["domain"]
+            raise NotMintableError(
+                f"This mint request is for the contract {domain['verifyingContract']} on chain "
+                f"{domain['chainId']}, which is not the one of the settings any more. Request it "
+                "anew, and sign the new one."
+            )
 
     def _require_within_budget(self, actual: int | None) -> None:
         if actual is not None and actual > self._budget:
@@ -161,22 +204,26 @@ class MintRequests:
 
     async def _compare_with_chain(
         self, digest: str, principal: Principal, body: MintRequestBody
-    ) -> tuple[str, str] | None:
-        """Compare the baseline with the chain, unless nothing new would be signed.
+    ) -> tuple[tuple[str, str] | None, SignerSet]:
+        """Compare baseline and attestors with the chain, unless nothing new would be signed.
 
-        Returns what was compared, as `_place`. In no transaction: the node may take seconds.
+        Returns the baseline that was compared, as `_place`, and whose signatures count. In no
+        transaction: the node may take seconds.
         """
         if not self._heads.are_known:
-            return None
+            return None, await self.find_signers()
         async with self._database.transaction() as session:
             mint = await self._authorize(session, digest, principal, body)
-            rows = (await session.scalars(_same_candidate(mint))).all()
-            if any(map(self._is_in_force, rows)):
-                return None
+            rows = (await session.scalars(same_candidate(mint))).all()
+            is_new = not any(map(self._is_in_force, rows))
+        if not is_new:
+            return None, await self.find_signers()
+        signers = await SignerSet.read(self.signers, self._registry)
+        signers.require_agreement()
         await self._heads.require(
             int(mint.chain_model_id), mint.evidence.baseline, mint.evidence.candidate
         )
-        return _place(mint)
+        return _place(mint), signers
 
     async def _authorize(
         self, session: AsyncSession, digest: str, principal: Principal, body: MintRequestBody
@@ -203,11 +250,11 @@ class MintRequests:
 
     def _is_in_force(self, row: MintRequest) -> bool:
         """Whether a contract accepts what was signed."""
-        return (
-            bool(row.signatures)
-            and row.deadline > now()
-            and bool(row.typed_data["domain"] == self._domain)
-        )
+        return bool(row.signatures) and row.deadline > now() and self._is_of_contract(row)
+
+    def _is_of_contract(self, row: MintRequest) -> bool:
+        """Whether it is for the contract of the settings."""
+        return bool(row.typed_data["domain"] == self._domain)
 
     async def _sign(
         self,
@@ -230,6 +277,7 @@ class MintRequests:
             anchors["attestationHash"] = f"0x{attestation}"
         improvement = mint.improvement
         row.model_id, row.attestation = improvement.model.model_id, attestation
+        row.symbol = improvement.token.symbol
         row.typed_data = request.as_dict() | {"message": _message(request)}
         row.digest = f"0x{request.digest().hex()}"
         row.signatures = [
@@ -257,73 +305,42 @@ class MintRequests:
         await session.flush()
 
 
+async def _require_agreed(session: AsyncSession, row: MintRequest) -> Attestation:
+    """The attestation that a mint request names; everything that it rests on is checked again."""
+    attestation = await session.get_one(Attestation, row.attestation)
+    await authorize(session, attestation, row.chain_model_id)
+    return attestation
+
+
+async def _add(
+    session: AsyncSession,
+    row: MintRequest,
+    signer: str,
+    signature: str,
+    signers: SignerSet,
+    actor: Actor,
+) -> None:
+    """Add a signature, unless its signer has signed."""
+    if _has_signed(row, signer):
+        return
+    row.signatures = [*row.signatures, {"signer": signer, "signature": signature}]
+    audit.record(
+        session,
+        actor,
+        "mint_request.signature_added",
+        row.attestation,
+        row.tenant,
+        digest=row.digest,
+        signer=signer,
+        signatures=len(signers.counted(row.signatures)),
+        required=signers.required,
+    )
+    await session.flush()
+
+
 def _place(mint: AuthorizedMint) -> tuple[str, str]:
     """The place in a model's lineage on the chain: its number, and the baseline's weights."""
     return mint.chain_model_id, mint.evidence.baseline
-
-
-def _same_candidate(mint: AuthorizedMint) -> Any:
-    """SQL: the mint requests for the same run or the same files, by the same metric."""
-    return select(MintRequest).where(
-        MintRequest.metric == mint.data["primary_metric"],
-        or_(
-            MintRequest.run_id == mint.data["run_id"],
-            MintRequest.candidate_commitment == mint.evidence.candidate,
-        ),
-    )
-
-
-async def _claim(
-    session: AsyncSession, mint: AuthorizedMint, domain: Mapping[str, Any]
-) -> MintRequest:
-    """The row of the improvement, locked; one without signatures where it is new.
-
-    Raises NotMintableError where the same run or the same files have a row for another model
-    number, over another baseline, or with other files or another run.
-    """
-    new = insert(MintRequest).values(
-        idempotency_key=idempotency_key(int(mint.chain_model_id), mint.attestation),
-        run_id=mint.data["run_id"],
-        baseline_commitment=mint.evidence.baseline,
-        candidate_commitment=mint.evidence.candidate,
-        metric=mint.data["primary_metric"],
-        symbol=mint.improvement.token.symbol,
-        chain_model_id=mint.chain_model_id,
-        tenant=mint.improvement.model.tenant,
-        model_id=mint.improvement.model.model_id,
-        attestation=mint.attestation,
-        typed_data={"domain": dict(domain)},
-        digest="",
-        signatures=[],
-        created_at=now(),
-        signed_at=now(),
-        deadline=now(),
-    )
-    # Of several requests at the same time, one inserts, and the others wait for it here.
-    await session.execute(new.on_conflict_do_nothing())
-    query = _same_candidate(mint).with_for_update().execution_options(populate_existing=True)
-    rows = (await session.scalars(query)).all()
-    for row in rows:
-        is_same = (
-            row.run_id,
-            row.candidate_commitment,
-            row.baseline_commitment,
-            row.chain_model_id,
-        ) == (
-            mint.data["run_id"],
-            mint.evidence.candidate,
-            mint.evidence.baseline,
-            mint.chain_model_id,
-        )
-        if not is_same:
-            raise NotMintableError(
-                f"A mint request was signed for this run, or for the same files, and {row.metric} "
-                f"already: as the improvement {row.model_id} of the model number "
-                f"{row.chain_model_id}. One candidate is minted once."
-            )
-    (found,) = rows
-    row_of_improvement: MintRequest = found
-    return row_of_improvement
 
 
 def _actual_cost(body: MintRequestBody, row: MintRequest) -> int:
@@ -339,6 +356,21 @@ def _actual_cost(body: MintRequestBody, row: MintRequest) -> int:
 def _message(request: TypedData) -> dict[str, Any]:
     """The message as responses show it: JavaScript would round a number of 256 bits."""
     return request.message | {"modelId": str(request.message["modelId"])}
+
+
+def _typed_data(row: MintRequest) -> TypedData:
+    """What was signed."""
+    message = row.typed_data["message"]
+    return TypedData(
+        domain=row.typed_data["domain"],
+        types=row.typed_data["types"],
+        primary_type=row.typed_data["primaryType"],
+        message=message | {"modelId": int(message["modelId"])},
+    )
+
+
+def _has_signed(row: MintRequest, address: str) -> bool:
+    return any(one["signer"] == address for one in row.signatures)
 
 
 def _substance(message: Mapping[str, Any]) -> Any:

@@ -1,39 +1,42 @@
-"""The attestors whose signatures a mint request may have, and how many of them it needs."""
+"""The attestors whose signatures a mint request may have, as the operator names them."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from app.core.errors import InvalidSignatureError, UnknownSignerError, UnprocessableError
 from app.core.ethereum import checksum_address, parse_signature, recover
 from app.core.settings import Settings
 
-# The most signatures in a message that the platform takes.
-MAX_SIGNATURES = 8
-
-# One signature: `signer`, an address in EIP-55 form, and `signature`, 0x and 130 digits.
-Signature = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True)
 class Signers:
-    """addresses: of the further attestors, in EIP-55 form. required: the contract's threshold."""
+    """own: the gateway's address. further: those of the other attestors, in EIP-55 form.
 
-    addresses: frozenset[str]
-    required: int
+    required: how many signatures a mint request needs (HOKUSAI_MINT_SIGNATURES); None: as many as
+    the contract says.
+    """
+
+    own: str
+    further: frozenset[str]
+    required: int | None
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """HOKUSAI_MINT_SIGNERS and HOKUSAI_MINT_SIGNATURES."""
-        addresses = frozenset(map(checksum_address, settings.mint_signers))
-        return cls(addresses, settings.mint_signatures)
+    def from_settings(cls, settings: Settings, own: str) -> Self:
+        """HOKUSAI_MINT_SIGNERS and HOKUSAI_MINT_SIGNATURES. own: the gateway's address."""
+        further = frozenset(map(checksum_address, settings.mint_signers))
+        return cls(own, further, settings.mint_signatures)
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Of all of them."""
+        return self.further | {self.own}
 
     def verify(self, digest: bytes, text: str) -> tuple[str, str]:
         """The signer of a digest and the signature, as the contract takes it.
 
         text: r, s and v in hexadecimal; a v of 0 or 1, as some hardware wallets write it, becomes
         27 or 28. Raises UnprocessableError for what is no signature with a low s (EIP-2), and
-        UnknownSignerError where the signer is not one of `addresses`.
+        UnknownSignerError where the signer is not a further attestor.
         """
         try:
             raw = parse_signature(text)
@@ -42,14 +45,9 @@ class Signers:
             signer = recover(digest, raw)
         except InvalidSignatureError as error:
             raise UnprocessableError(error.message) from None
-        if signer not in self.addresses:
+        if signer not in self.further:
             raise UnknownSignerError(
                 f"The signature is by {signer}, which is none of the attestors whose signatures "
                 "are accepted here, or it is of another message: sign typed_data of this request."
             )
         return signer, f"0x{raw.hex()}"
-
-
-def ordered(signatures: Sequence[Signature]) -> list[Signature]:
-    """Signatures by ascending address of the signer, as the contract expects them."""
-    return sorted(signatures, key=lambda one: int(one["signer"], 16))

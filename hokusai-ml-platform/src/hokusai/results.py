@@ -321,10 +321,12 @@ class MintRequest(Result):
         delta_one: The improvement in percentage points.
         typed_data: The message as EIP-712 typed data.
         digest: The hash that was signed.
-        signatures: The attestors' signatures over it, by ascending address.
+        signatures: The attestors' signatures over it that count, by ascending address.
         signers: The address behind each signature.
-        required: How many signatures it needs.
-        complete: Whether it has as many.
+        required: How many signatures it needs; None while the gateway cannot ask the chain.
+        missing: How many more it needs.
+        complete: Whether it has enough.
+        attestors: All who have signed or may: `address`, `signed`, and whether it `counts`.
         signed_at: When it was signed, in ISO 8601.
         deadline: Until when a contract accepts it, in ISO 8601.
         warnings: What the caller should check; each has `code` and `message`.
@@ -342,8 +344,10 @@ class MintRequest(Result):
     digest: str
     signatures: list[str]
     signers: list[str]
-    required: int
+    required: int | None
+    missing: int | None
     complete: bool
+    attestors: list[dict[str, Any]]
     signed_at: str
     deadline: str
     warnings: list[dict[str, str]]

@@ -46,7 +46,14 @@ SIGNED: dict[str, Any] = {
     "signatures": ["0x51"],
     "signers": ["0xab"],
     "required": 2,
+    "missing": 1,
     "complete": False,
+    "attestors": [
+        {"address": "0xab", "signed": True, "counts": True},
+        {"address": "0xac", "signed": False, "counts": True},
+        {"address": "0xad", "signed": True, "counts": False},
+        {"address": "0xae", "signed": False, "counts": False},
+    ],
     "signed_at": "2026-11-28T10:00:00Z",
     "deadline": "2026-11-29T10:00:00Z",
     "warnings": [],
@@ -160,11 +167,22 @@ def test_mint_requests_are_listed_and_shown(command: Command, connected: Scripte
     assert "1 of 2" in shown.out
     assert json.loads(written.out) == {"mint_requests": [SIGNED]}
     assert SIGNED["digest"] in one.out
+    assert [line.split()[-1] for line in one.out.splitlines() if "0xa" in line] == [
+        *("0xab", "0xac", "0xad")
+    ]
     assert [request.path for request in connected.requests] == [
         "/api/mint-requests?token=hrout&limit=50",
         "/api/mint-requests?limit=50",
         "/api/mint-requests/9",
     ]
+
+
+def test_how_many_signatures_are_needed_may_not_be_known(
+    command: Command, connected: ScriptedServer
+) -> None:
+    connected.respond_with(Response(document={**SIGNED, "required": None, "missing": None}))
+
+    assert "1 of an unknown number" in command("mint", "show", "9").out
 
 
 def test_typed_data_has_the_type_of_its_domain(command: Command, connected: ScriptedServer) -> None:

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import httpx
 import psycopg2
 import pytest
+from eth_account import Account
 
 from app.cli.doctor import host_checks
 from app.database.migrate import migrate
@@ -493,6 +494,17 @@ def test_an_ethereum_node(healthy: Doctor) -> None:
         assert report.lines["chain"] == ("ok", "a node of chain 1 with the ModelRegistry")
         with_verifier = healthy.run(**given, verifying_contract=VERIFIER)
         assert with_verifier.lines["chain"] == report.lines["chain"]
+        assert with_verifier.lines["attestors"][0] == "ok"
+        signer = "0x" + "12" * 20
+        named = given | {"verifying_contract": VERIFIER, "mint_signers": signer}
+        node.attestors = set()
+        healthy.run(**named).problem("attestors", "isAttester")
+        own = Account.from_key(ATTESTOR_KEY).address
+        node.attestors = {own.lower()}
+        report = healthy.run(**named)
+        assert (report.code, report.lines["attestors"][0]) == (0, "warning")
+        assert signer in report.lines["attestors"][1]
+        healthy.run(**named, mint_signatures="2").problem("attestors", "HOKUSAI_MINT_SIGNATURES")
         healthy.run(**given, verifying_contract="0x" + "b2" * 20).problem(
             "chain", "HOKUSAI_VERIFYING_CONTRACT"
         )

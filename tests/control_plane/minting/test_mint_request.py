@@ -89,10 +89,23 @@ def test_the_candidate_of_one_request_is_the_baseline_of_the_next(market: TokenM
 
 
 def test_a_metric_that_improves_downwards_is_turned_around(gateway: RunningGateway) -> None:
+    """As docs/minting.md has it: the contract rewards only an increase."""
     with TokenMarket(gateway, "error_rate") as market:
-        document = market.attested(market.holder, 0.15)
-        payload = good(mint(market.holder, document))["typed_data"]["message"]["payload"]
-    assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (1500, 8500)
+        root = market.tokenize(market.holder, 0.2)
+        document = market.attested(market.holder, 0.12345, baseline_model_id=root["model_id"])
+        found = good(mint(market.holder, document))
+        path = f"/api/mint-requests/{found['id']}/message"
+        evaluation = good(market.holder.client.get(path))["evaluation"]
+    delta = document["data"]["delta"]["error_rate"]
+    assert (delta["baseline"], delta["improved"]) == (0.2, 0.12345)
+    assert document["data"]["delta_one"] == pytest.approx(7.655)
+    payload = found["typed_data"]["message"]["payload"]
+    assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (8000, 8766)
+    assert payload["anchors"]["metricName"] == evaluation["metric_name"] == "error_rate"
+    assert (evaluation["baseline_score_bps"], evaluation["new_score_bps"]) == (8000, 8766)
+    # The bounds are of the improvement, as the scores are.
+    assert 0 < evaluation["ci_low_bps"] <= evaluation["effect_size_bps"] == 766
+    assert evaluation["ci_high_bps"] >= 766
 
 
 def test_the_weights_of_one_wallet_are_added_up(market: TokenMarket) -> None:

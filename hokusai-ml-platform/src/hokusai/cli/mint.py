@@ -72,7 +72,7 @@ def list_requests(token: str | None, limit: int, url: str | None, as_json: bool)
                 request["token_id"],
                 request["model_id"],
                 request["metric"],
-                f"{len(request['signers'])} of {request['required']}",
+                _progress(request),
                 request["deadline"],
             ]
             for request in shown
@@ -168,10 +168,25 @@ def _show_request(signed: MintRequest, as_json: bool) -> None:
             "improvement": f"{signed['delta_one']:g} percentage points",
             "digest": signed["digest"],
             "signers": signed["signers"],
-            "signatures": f"{len(signed['signers'])} of {signed['required']}",
+            "signatures": _progress(signed),
+            "may still sign": [
+                one["address"] for one in signed["attestors"] if one["counts"] and not one["signed"]
+            ],
+            "do not count": [
+                one["address"]
+                for one in signed["attestors"]
+                if one["signed"] and one["counts"] is False
+            ],
+            "warnings": [warning["message"] for warning in signed["warnings"]],
             "deadline": signed["deadline"],
         }
     )
+
+
+def _progress(request: Mapping[str, Any]) -> str:
+    """How many signatures there are of how many; that is not known while no node responds."""
+    required = "an unknown number" if request["required"] is None else request["required"]
+    return f"{len(request['signers'])} of {required}"
 
 
 @click.group("mint-approvals")
