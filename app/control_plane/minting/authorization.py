@@ -15,6 +15,7 @@ from app.control_plane.minting.approvals import Approvals, find_approvals
 from app.control_plane.minting.eligibility import Evidence, require_evidence, require_mintable
 from app.control_plane.minting.improvement import Improvement, find_improvement
 from app.control_plane.model_files.models import ModelFilesRecord
+from app.control_plane.registry.models import Model
 from app.core.canonical_json import parse
 from app.core.errors import ApprovalMissingError, NotMintableError, UnboundTokenError
 
@@ -53,6 +54,7 @@ async def authorize(
     approvals = await _require_holders_word(session, improvement)
     evidence = require_evidence(data)
     await _require_new_weights(session, improvement, evidence)
+    await _require_own_weights(session, improvement, evidence)
     await _require_holders_benchmark(session, improvement, evidence, approvals)
     return AuthorizedMint(improvement, attestation.hash, data, evidence, number, approvals)
 
@@ -114,6 +116,35 @@ async def _require_new_weights(
         raise NotMintableError(
             f"The improved model has the weights of {same}, from which its lineage leads to it: it "
             "is the same model, and nothing improved."
+        )
+
+
+async def _require_own_weights(
+    session: AsyncSession, improvement: Improvement, evidence: Evidence
+) -> None:
+    """A copy of what another tenant registered before is not the improvement of who registers it.
+
+    One set of files is minted once, so that a copy would also keep its trainer from minting it.
+    """
+    model = improvement.model
+    copied = await session.scalar(
+        select(Model.model_id)
+        .join(ModelFilesRecord, ModelFilesRecord.model_id == Model.model_id)
+        .where(
+            ModelFilesRecord.weights == evidence.candidate.removeprefix("0x"),
+            ModelFilesRecord.witnessed_at.is_not(None),
+            Model.tenant != model.tenant,
+            Model.number < model.number,
+            Model.withdrawn_at.is_(None),
+        )
+        .limit(1)
+    )
+    # Not which: it may be private.
+    if copied is not None:
+        raise NotMintableError(
+            "The improved model has the weights of a model that another tenant registered before, "
+            "which alone can have it minted as an improvement. If that registration was a mistake, "
+            "its owner withdraws it."
         )
 
 

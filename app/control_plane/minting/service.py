@@ -198,8 +198,9 @@ class MintRequests:
     def _require_within_budget(self, actual: int | None) -> None:
         if actual is not None and actual > self._budget:
             raise UnprocessableError(
-                f"actual_cost_usd_micro is {actual}, above the {self._budget} that the operator "
-                "allows for an evaluation (HOKUSAI_EVALUATION_BUDGET; 0: no cost can be stated)."
+                f"actual_cost_usd_micro is {actual}, as it is stated now or was before, above the "
+                f"{self._budget} that the operator allows for an evaluation "
+                "(HOKUSAI_EVALUATION_BUDGET; 0: no cost can be stated)."
             )
 
     async def _compare_with_chain(

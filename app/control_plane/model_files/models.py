@@ -28,6 +28,9 @@ class ModelFilesRecord(Base):
     __tablename__ = "model_files"
     __table_args__ = (
         Index("model_files_due", "tenant", "due_at", postgresql_where=text("due_at IS NOT NULL")),
+        Index(
+            "model_files_by_weights", "weights", postgresql_where=text("witnessed_at IS NOT NULL")
+        ),
     )
 
     model_id: Mapped[str] = mapped_column(ForeignKey("models.model_id"), primary_key=True)

@@ -276,8 +276,9 @@ def test_what_the_evaluation_cost_is_what_the_caller_states_within_the_budget(
     new_database: Callable[[], str], mlflow_server: ChildMLflow, market: TokenMarket
 ) -> None:
     budget: dict[str, Any] = {"evaluation_budget": 5_000_000}
+    database = new_database()
     with (
-        RunningGateway(new_database(), mlflow_server.url, **budget) as gateway,
+        RunningGateway(database, mlflow_server.url, **budget) as gateway,
         TokenMarket(gateway) as rich,
     ):
         document = rich.attested(rich.holder)
@@ -290,6 +291,17 @@ def test_what_the_evaluation_cost_is_what_the_caller_states_within_the_budget(
         assert good(mint(rich.holder, document)) == found
         other = mint(rich.holder, document, actual_cost_usd_micro=1)
         refused(other, 409, "not_mintable")
+        # A contract mints nothing above the budget, and takes the idempotency key all the same.
+        sql(gateway, "update mint_requests set deadline = now() - interval '1 hour'")
+        path = f"/api/attestations/{document['hash']}/mint-request"
+        lower: dict[str, Any] = {"evaluation_budget": 2_000_000}
+        with (
+            RunningGateway(database, mlflow_server.url, **lower) as poorer,
+            poorer.client(poorer.key(rich.holder.tenant)) as client,
+        ):
+            refused(client.post(path), 422, "validation_failed")
+            later = good(client.post(path, json={"actual_cost_usd_micro": 1_900_000}))
+        assert later["typed_data"]["message"]["payload"]["actualCostUsdMicro"] == 1_900_000
     # Without a budget nothing is known of costs.
     document = market.attested(market.holder)
     refused(mint(market.holder, document, actual_cost_usd_micro=1), 422, "validation_failed")

@@ -115,6 +115,29 @@ def test_the_same_files_of_another_run_are_minted_once(
     refused(mint(market.holder, attest(market.holder, both["model_id"])), 409, "not_mintable")
 
 
+def test_a_copy_of_what_another_tenant_registered_before_mints_nothing(
+    gateway: RunningGateway, market: TokenMarket, improver: Training
+) -> None:
+    """Not even for the holder of another token, so that the trainer can mint it afterwards."""
+    trained = market.improve(improver)
+    with TokenMarket(gateway) as other:
+        copied = other.improve(other.holder)
+        witness(gateway, copied, content=f"weights of {trained['run_id']}")
+        document = attest(other.holder, copied["model_id"])
+        problem = refused(mint(other.holder, document), 409, "not_mintable")
+        assert trained["model_id"] not in problem["message"]
+        good(market.approve(model_id=trained["model_id"]), 201)
+        good(mint(improver, attest(improver, trained["model_id"])))
+        # Who withdraws a registration leaves the files to others.
+        again = other.improve(other.holder)
+        mistaken = market.improve(improver, baseline_model_id=trained["model_id"], value=0.9)
+        later = other.improve(other.holder, baseline_model_id=again["model_id"], value=0.9)
+        witness(gateway, later, content=f"weights of {mistaken['run_id']}")
+        path = f"/api/models/{mistaken['model_id']}/withdraw"
+        good(improver.client.post(path, json={"reason": "registered by mistake"}))
+        good(mint(other.holder, attest(other.holder, later["model_id"])))
+
+
 def test_the_attestation_that_was_named_first_is_named_again(
     gateway: RunningGateway, market: TokenMarket
 ) -> None:

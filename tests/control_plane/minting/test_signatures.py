@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -30,15 +31,19 @@ def attestors() -> list[LocalAccount]:
 
 
 @pytest.fixture(scope="module")
-def market(
-    attestors: list[LocalAccount], new_database: Callable[[], str], mlflow_server: ChildMLflow
-) -> Iterator[TokenMarket]:
-    """A token on a gateway of the mainnet that needs three signatures."""
-    settings: dict[str, Any] = {
+def settings(attestors: list[LocalAccount]) -> dict[str, Any]:
+    return {
         "chain": "mainnet",
         "mint_signers": tuple(one.address.lower() for one in attestors),
         "mint_signatures": 3,
     }
+
+
+@pytest.fixture(scope="module")
+def market(
+    settings: dict[str, Any], new_database: Callable[[], str], mlflow_server: ChildMLflow
+) -> Iterator[TokenMarket]:
+    """A token on a gateway of the mainnet that needs three signatures."""
     with (
         RunningGateway(new_database(), mlflow_server.url, **settings) as gateway,
         TokenMarket(gateway) as made,
@@ -58,6 +63,20 @@ def unchanged(market: TokenMarket) -> dict[str, Any]:
     """The same for tests that add nothing to it."""
     found: dict[str, Any] = good(mint(market.holder, market.attested(market.holder)))
     return found
+
+
+@contextmanager
+def restarted(
+    market: TokenMarket, mlflow_server: ChildMLflow, settings: dict[str, Any]
+) -> Iterator[httpx.Client]:
+    """A client of the token's holder, at a gateway of the same database with other settings."""
+    url = market.gateway.settings.database_url
+    assert url is not None
+    with (
+        RunningGateway(url.get_secret_value(), mlflow_server.url, **settings) as gateway,
+        gateway.client(gateway.key(market.holder.tenant)) as client,
+    ):
+        yield client
 
 
 def add(client: httpx.Client, request: dict[str, Any], signature: str) -> httpx.Response:
@@ -211,6 +230,72 @@ def test_nothing_is_completed_that_is_no_longer_agreed_to(
         good(improver.client.post(path, json={"reason": "wrong test set"}))
         later = sign_typed(attestors[1], request["typed_data"])
         refused(add(improver.client, request, later), 409, "not_mintable")
+
+
+def test_nothing_is_given_out_that_is_no_longer_agreed_to(
+    market: TokenMarket, attestors: list[LocalAccount]
+) -> None:
+    with Training.of(market.gateway) as improver:
+        document = market.attested(improver)
+        approval = good(market.approve(model_id=document["data"]["model_id"]), 201)
+        request = good(mint(improver, document))
+        for account in attestors[:2]:
+            good(add(improver.client, request, sign_typed(account, request["typed_data"])))
+        path = f"/api/mint-requests/{request['id']}/message"
+        good(improver.client.get(path))
+        good(market.holder.client.post(f"/api/mint-approvals/{approval['id']}/withdraw"))
+        refused(improver.client.get(path), 403, "approval_missing")
+
+
+def test_an_attestor_that_the_operator_no_longer_names_does_not_count(
+    market: TokenMarket,
+    request_: dict[str, Any],
+    attestors: list[LocalAccount],
+    settings: dict[str, Any],
+    mlflow_server: ChildMLflow,
+) -> None:
+    for account in attestors[:2]:
+        good(add(market.holder.client, request_, sign_typed(account, request_["typed_data"])))
+    fewer = {"mint_signers": settings["mint_signers"][1:]}
+    path = f"/api/mint-requests/{request_['id']}"
+    with restarted(market, mlflow_server, settings | fewer) as client:
+        found = good(client.get(path))
+        assert attestors[0].address not in found["signers"]
+        assert (found["missing"], found["complete"]) == (1, False)
+        refused(client.get(f"{path}/message"), 409, "mint_request_incomplete")
+        late = sign_typed(attestors[0], request_["typed_data"])
+        refused(add(client, request_, late), 422, "signer_unknown")
+        other = sign_typed(attestors[2], request_["typed_data"])
+        assert good(add(client, request_, other))["complete"]
+        sent = good(client.get(f"{path}/message"))["attester_signatures"]
+    assert len(sent) == 3
+    assert sign_typed(attestors[0], request_["typed_data"]) not in sent
+
+
+def test_what_was_signed_for_another_contract_is_requested_anew(
+    market: TokenMarket,
+    request_: dict[str, Any],
+    attestors: list[LocalAccount],
+    settings: dict[str, Any],
+    mlflow_server: ChildMLflow,
+) -> None:
+    path = f"/api/mint-requests/{request_['id']}"
+    other = {"chain": None, "chain_id": 11155111, "verifying_contract": MAINNET_VERIFIER}
+    with restarted(market, mlflow_server, settings | other) as client:
+        codes = [warning["code"] for warning in good(client.get(path))["warnings"]]
+        assert codes == ["other_contract"]
+        signature = sign_typed(attestors[0], request_["typed_data"])
+        problem = refused(add(client, request_, signature), 409, "not_mintable")
+        assert MAINNET_VERIFIER in problem["message"]
+        refused(client.get(f"{path}/message"), 409, "not_mintable")
+        again = good(client.post(f"/api/attestations/{request_['attestation']}/mint-request"))
+    assert (again["id"], again["warnings"]) == (request_["id"], [])
+    assert again["typed_data"]["domain"]["chainId"] == 11155111
+    keys = [
+        one["typed_data"]["message"]["payload"]["anchors"]["idempotencyKey"]
+        for one in (request_, again)
+    ]
+    assert keys[0] == keys[1]
 
 
 def test_an_expired_request_takes_no_signature_and_has_no_message(
