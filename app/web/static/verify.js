@@ -11,6 +11,7 @@
     signer: "Signer",
     eas: "EAS envelope",
     proof: "Proof",
+    acceptance: "Acceptance",
     bundle: "Bundle",
     model_signature: "Model's signature",
     model: "Model's files",

@@ -1,6 +1,7 @@
 // The checks of one attestation, each independent of the others' outcome where possible. They are
 // those of the Python package `hokusai`, with the same names, results and words.
 import { sha256 } from "@noble/hashes/sha2.js";
+import { checkAcceptance } from "./acceptance.js";
 import { checkFiles } from "./attested_files.js";
 import { checkBundle } from "./bundle.js";
 import { extension, proofAddress } from "./consistency.js";
@@ -76,6 +77,8 @@ export class Verification {
     if (this.#data?.get("kind") === "proven") {
       checks.push(check("proof", () => checkProof(this.#document, this.#data, this.#trust.circuits)));
     }
+    const evaluation = this.#data?.get("evaluation") ?? null;
+    if (evaluation !== null) checks.push(check("acceptance", () => checkAcceptance(evaluation)));
     if (this.#signature) checks.push(check("model_signature", () => this.#checkModelSignature()));
     if (this.#model) {
       checks.push(check("model", () => checkFiles(this.#data, this.#model, this.#listed, this.#signedFiles)));

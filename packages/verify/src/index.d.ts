@@ -38,7 +38,7 @@ export class Report {
   readonly kind: string | null;
   /**
    * The check of this name. `bundle`, `model`, `model_signature`, `consistency` and `export` are made only where
-   * their documents are given, `proof` only of the kind `proven`.
+   * their documents are given, `proof` only of the kind `proven`, `acceptance` only of an improvement that was evaluated.
    */
   check(name: string): Check | undefined;
   /** The report as JSON data, as `hokusai verify --json` writes it. */

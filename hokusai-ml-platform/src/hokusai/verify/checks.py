@@ -11,6 +11,7 @@ import re
 from typing import Any, Mapping, Sequence
 
 from hokusai.verify import eas, eip712, merkle
+from hokusai.verify.acceptance import check_acceptance
 from hokusai.verify.attested_files import check_files
 from hokusai.verify.bundle import check_bundle
 from hokusai.verify.checkpoint import Checkpoint
@@ -111,6 +112,8 @@ class Verification:
         data = self._data
         if data is not None and data["kind"] == "proven":
             checks.append(make_check("proof", lambda: self._check_proof(data)))
+        if data is not None and data.get("evaluation") is not None:
+            checks.append(make_check("acceptance", lambda: check_acceptance(data["evaluation"])))
         saved, export, bundle = self._saved, self._export, self._bundle
         if bundle is not None:
             checks.insert(4, make_check("bundle", lambda: self._check_bundle(bundle)))

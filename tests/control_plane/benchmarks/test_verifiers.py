@@ -1,0 +1,91 @@
+"""The SDK's verifier computes the judgement of an improvement again, and comes to the gateway's."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+from hokusai.verify import Result, verify
+from hokusai.verify.acceptance import check_acceptance
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.control_plane.benchmarks.acceptance import Count, Discordant, judge
+from tests.support.attesting import attest
+from tests.support.benchmarks import counts, new_benchmark, register_improved
+from tests.support.responses import good
+from tests.support.training import Training
+
+sizes = st.integers(1, 5000) | st.integers(1, 10_000_000)
+both = sizes.flatmap(
+    lambda n: st.tuples(*[st.builds(Count, st.integers(0, n), st.just(n)) for _ in range(2)])
+)
+pairs = st.none() | st.builds(Discordant, st.integers(0, 3000), st.integers(0, 3000))
+
+
+@given(both, pairs, st.booleans(), st.integers(1, 5000), st.booleans())
+def test_both_rules_come_to_the_same(
+    models: tuple[Count, Count],
+    discordant: Discordant | None,
+    higher_is_better: bool,
+    min_examples: int,
+    held: bool,
+) -> None:
+    baseline, improved = models
+    judged = judge(
+        baseline,
+        improved,
+        higher_is_better=higher_is_better,
+        min_examples=min_examples,
+        discordant=discordant,
+        guardrails_held=held,
+    )
+    guardrail = {
+        "metric": "latency_ms",
+        "max_worsening": 0.5,
+        "higher_is_better": False,
+        "baseline": 1.25,
+        "improved": 1.75 if held else 1.76,
+        "held": held,
+    }
+    evaluation = {
+        "benchmark": {"higher_is_better": higher_is_better, "min_examples": min_examples},
+        "baseline": {"successes": baseline.successes, "sample_size": baseline.sample_size},
+        "improved": {"successes": improved.successes, "sample_size": improved.sample_size},
+        "discordant": None
+        if discordant is None
+        else {
+            "baseline_only": discordant.baseline_only,
+            "improved_only": discordant.improved_only,
+        },
+        "guardrails": [guardrail],
+        "acceptance": json.loads(json.dumps(judged.data())),
+    }
+    assert check_acceptance(evaluation).startswith(judged.reason)
+
+
+def test_what_a_gateway_attests_holds(training: Training) -> None:
+    guardrails = [{"metric": "latency_ms", "max_worsening": 0.2}]
+    benchmark = new_benchmark(training.client, guardrails=guardrails)
+    baseline = training.baseline(accuracy=0.85, latency_ms=0.1)
+    for latency, reason in ((0.3, "accepted"), (0.30000000000000004, "guardrail_breached")):
+        run_id = training.run(accuracy=0.88, latency_ms=latency)
+        improved = good(register_improved(training, baseline, run_id=run_id), 201)
+        made = good(
+            attest(
+                training,
+                model_id=improved["model_id"],
+                benchmark_id=benchmark["benchmark_id"],
+                evaluation=counts(850, 880, discordant={"baseline_only": 20, "improved_only": 50}),
+            ),
+            201,
+        )
+        check = verify(made)["acceptance"]
+        assert (check.result, check.detail.partition(",")[0]) == (Result.HOLDS, reason)
+        assert _changed(made)["acceptance"].result is Result.FAILS
+
+
+def _changed(document: dict[str, Any]) -> Any:
+    """The report on a document whose bytes state one more success, hashed again."""
+    text = document["bytes"].replace('"successes": 880', '"successes": 881')
+    assert text != document["bytes"]
+    return verify({"bytes": text, "hash": sha256(text.encode()).hexdigest()})
