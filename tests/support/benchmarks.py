@@ -74,3 +74,8 @@ def register_improved(training: Training, baseline: dict[str, Any], **body: Any)
         contributor_address=CONTRIBUTOR,
         **body,
     )
+
+
+def scored(baseline: list[Any], improved: list[Any], **more: Any) -> dict[str, Any]:
+    """The member `evaluation` of a request, by the score of each row."""
+    return {"baseline": {"scores": baseline}, "improved": {"scores": improved}, **more}

@@ -10,7 +10,7 @@ import pytest
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.attesting import attest
-from tests.support.benchmarks import commit, counts, new_benchmark, register_improved
+from tests.support.benchmarks import commit, counts, new_benchmark, register_improved, scored
 from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
@@ -129,6 +129,39 @@ def test_one_that_is_not_accepted_says_why(acme: Training) -> None:
     assert "Chance may explain it" in said
 
 
+@pytest.fixture(scope="module")
+def graded(acme: Training) -> dict[str, Any]:
+    """A model that is evaluated by grades of its rows."""
+    benchmark_id = new_benchmark(
+        acme.client, metric="reward", metric_family="rank_or_ordinal", rows=8
+    )["benchmark_id"]
+    model: dict[str, Any] = good(
+        register_improved(
+            acme,
+            acme.baseline(reward=2.5),
+            run_id=acme.run(reward=4.5),
+            benchmark_id=benchmark_id,
+            evaluation=scored([1.0, 2.0, 3.0, 4.0] * 2, [4.0, 5.0] * 4),
+        ),
+        201,
+    )
+    return model
+
+
+def test_scores_are_shown_with_their_test(acme: Training, graded: dict[str, Any]) -> None:
+    digest = good(attest(acme, model_id=graded["model_id"]), 201)["hash"]
+    for path in (f"/models/{graded['model_id']}", f"/attestations/{digest}"):
+        page = text(acme.client, path)
+        said = words(page)
+        assert "Accepted +2 p 0.0025 sign test p 0.031" in said
+        assert "of the family rank_or_ordinal, judged by the test of Mann and Whitney" in said
+        assert "has the better score with a probability of 93.75 %" in said
+        assert "The caller stated these scores, and their mean agrees with the metric" in said
+        assert graded["evaluation"]["improved"]["scores_sha256"] in page
+    shown = text(acme.client, f"/benchmarks/{graded['evaluation']['benchmark']['benchmark_id']}")
+    assert "the test of Mann and Whitney (rank_or_ordinal)" in words(shown)
+
+
 def test_a_released_one_and_a_hostile_one(acme: Training, other: httpx.Client) -> None:
     released = new_benchmark(
         acme.client, name=HOSTILE, label_holder=HOSTILE, split=HOSTILE, dataset_version=HOSTILE
@@ -153,12 +186,14 @@ def test_the_pages_read_well_in_both_themes_narrow_and_wide(
     quiet: RunningGateway,
     benchmark: dict[str, Any],
     evaluated: dict[str, Any],
+    graded: dict[str, Any],
 ) -> None:
     pages = {
         "benchmarks": "/benchmarks",
         "benchmarks-none": "/benchmarks?name=none",
         "benchmark": f"/benchmarks/{benchmark['benchmark_id']}",
         "model-evaluated": f"/models/{evaluated['model_id']}",
+        "model-graded": f"/models/{graded['model_id']}",
     }
     with browser.visitor(quiet.url, {"X-API-Key": quiet.key("acme")}) as visitor:
         assert problems_of_pages(visitor, pages) == []

@@ -14,11 +14,11 @@ from app.control_plane.benchmarks.evaluation import (
     evaluation_data,
     require_directions,
 )
+from app.control_plane.benchmarks.measured import Measured, measure, measured_before
 from app.control_plane.benchmarks.models import Benchmark
 from app.control_plane.benchmarks.predictions import find_predictions, require_predictions
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.proofs.service import Proofs
-from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.metric_direction import Direction
 from app.core.errors import ProofRefusedError, UnprocessableError
 from app.core.request.principal import Principal
@@ -28,11 +28,11 @@ from app.core.request.principal import Principal
 class Stated:
     """What is stated of an evaluation, in a request or in the improvement's registration.
 
-    source: what the counts rest on.
+    source: what the counts or scores rest on.
     """
 
     benchmark: Benchmark
-    counts: EvaluationRequest
+    measured: Measured
     source: CountSource = "given"
 
 
@@ -54,14 +54,14 @@ async def find_requested(
         )
     if request.proof is None:
         assert request.evaluation is not None
-        return Stated(benchmark, request.evaluation)
+        return Stated(benchmark, await measure(benchmark, request.evaluation))
     shown = await proofs.evaluation(request.proof, benchmark.metric)
     if request.evaluation not in (None, shown):
         raise ProofRefusedError(
             f"The proof shows other counts than `evaluation` has: {shown.model_dump()}. Leave "
             "evaluation out."
         )
-    return Stated(benchmark, shown, "proven")
+    return Stated(benchmark, await measure(benchmark, shown), "proven")
 
 
 async def find_registered(
@@ -76,7 +76,7 @@ async def find_registered(
         return None
     benchmark_id = registered["benchmark"]["benchmark_id"]
     benchmark = await find_benchmark(session, benchmark_id, principal)
-    return Stated(benchmark, _counts(registered))
+    return Stated(benchmark, measured_before(registered))
 
 
 def _registered(evidence: Evidence) -> Mapping[str, Any] | None:
@@ -95,15 +95,8 @@ def _registered(evidence: Evidence) -> Mapping[str, Any] | None:
     return registered if is_same_comparison else None
 
 
-def _counts(evaluation: Mapping[str, Any]) -> EvaluationRequest:
-    """The counts of an evaluation, as a request states them."""
-    return EvaluationRequest.model_validate(
-        {name: evaluation[name] for name in EvaluationRequest.model_fields}
-    )
-
-
-def _require_registered_counts(stated: Stated, evidence: Evidence) -> None:
-    """Raises UnprocessableError for other counts than the registration states on the benchmark.
+def _require_registered(stated: Stated, evidence: Evidence) -> None:
+    """Raises UnprocessableError for another measurement than the registration has on the benchmark.
 
     The same share of more rows would be more certain. A proof shows how many there are.
     """
@@ -113,11 +106,11 @@ def _require_registered_counts(stated: Stated, evidence: Evidence) -> None:
     benchmark_id = stated.benchmark.benchmark_id
     if registered["benchmark"]["benchmark_id"] != benchmark_id:
         return
-    if _counts(registered) != stated.counts:
+    before = measured_before(registered)
+    if before != stated.measured:
         raise UnprocessableError(
-            f"evaluation: {evidence.improved.subject.model_id} is registered with other counts on "
-            f"{benchmark_id}: {_counts(registered).model_dump()}. Leave evaluation out, or prove "
-            "the counts."
+            f"evaluation: {evidence.improved.subject.model_id} is registered with other counts or "
+            f"scores on {benchmark_id}: {before.data()}. Leave evaluation out, or prove the counts."
         )
 
 
@@ -155,10 +148,10 @@ async def attested_evaluation(
         for name, one in delta.items()
     }
     require_directions(stated.benchmark, directions)
-    _require_registered_counts(stated, evidence)
-    return evaluation_data(
+    _require_registered(stated, evidence)
+    return await evaluation_data(
         stated.benchmark,
-        stated.counts,
+        stated.measured,
         evidence.baseline.values,
         evidence.improved.values,
         await _committed(session, stated, evidence),

@@ -25,8 +25,8 @@ METHOD: Final = "two_proportion_z"
 # One percentage point.
 THRESHOLD: Final = Fraction(1, 100)
 # The normal quantile of a two-sided interval of 95 %, as the platform has it.
-_Z: Final = Fraction(196, 100)
-_BASIS_POINTS: Final = 10_000
+Z: Final = Fraction(196, 100)
+BASIS_POINTS: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,27 +59,38 @@ class Discordant:
 
 
 @dataclass(frozen=True, slots=True)
-class Acceptance:
+class Judgement:
     """Whether an improvement is accepted, and what that rests on.
 
     p_value: one-sided, for the hypothesis that the improved model is no better.
     ci_low_bps, ci_high_bps, effect_size_bps: the bounds of the 95 % confidence interval of the
-        improvement and the improvement, in basis points, rounded half to even.
-    mcnemar_p: two-sided; None where the discordant pairs are not known.
+        improvement and the improvement, in basis points, rounded half to even. The bounds are None
+        where the test has no interval.
     """
 
     accepted: bool
     reason: Reason
     statistical_method: str
     p_value: float
-    ci_low_bps: int
-    ci_high_bps: int
+    ci_low_bps: int | None
+    ci_high_bps: int | None
     effect_size_bps: int
-    mcnemar_p: float | None
 
     def data(self) -> dict[str, Any]:
         """As a part of an attestation's data."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance(Judgement):
+    """A judgement by counts.
+
+    mcnemar_p: two-sided; None where the discordant pairs are not known.
+    """
+
+    ci_low_bps: int
+    ci_high_bps: int
+    mcnemar_p: float | None
 
 
 def judge(
@@ -96,17 +107,14 @@ def judge(
     effect = difference if higher_is_better else -difference
     variance = baseline.variance + improved.variance
     # That the lower bound is above zero, without a root: effect > z·√variance.
-    is_significant = effect > 0 and effect**2 > _Z**2 * variance
-    reason: Reason = "accepted"
-    if min(baseline.sample_size, improved.sample_size) < min_examples:
-        reason = "insufficient_samples"
-    elif effect < THRESHOLD:
-        reason = "delta_below_threshold"
-    elif not is_significant:
-        reason = "not_statistically_significant"
-    elif not guardrails_held:
-        reason = "guardrail_breached"
-    scaled, squared = effect * _BASIS_POINTS, _Z**2 * variance * _BASIS_POINTS**2
+    is_significant = effect > 0 and effect**2 > Z**2 * variance
+    reason = reason_of(
+        min(baseline.sample_size, improved.sample_size) >= min_examples,
+        effect,
+        is_significant,
+        guardrails_held,
+    )
+    scaled, squared = effect * BASIS_POINTS, Z**2 * variance * BASIS_POINTS**2
     return Acceptance(
         accepted=reason == "accepted",
         reason=reason,
@@ -119,6 +127,19 @@ def judge(
         if discordant is None
         else exact_mcnemar(discordant.baseline_only, discordant.improved_only),
     )
+
+
+def reason_of(
+    has_enough: bool, effect: Fraction, is_significant: bool, guardrails_held: bool
+) -> Reason:
+    """Why an improvement is accepted or not: the first condition that it does not meet."""
+    if not has_enough:
+        return "insufficient_samples"
+    if effect < THRESHOLD:
+        return "delta_below_threshold"
+    if not is_significant:
+        return "not_statistically_significant"
+    return "accepted" if guardrails_held else "guardrail_breached"
 
 
 def _p_value(effect: Fraction, variance: Fraction) -> float:

@@ -1,18 +1,22 @@
-"""The evaluation of an improvement on a benchmark: counts that are checked, and the judgement."""
+"""The evaluation of an improvement on a benchmark: what is stated is checked, and judged."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal
 
-from app.control_plane.benchmarks.acceptance import Count, Discordant, judge
+from app.control_plane.benchmarks.acceptance import Count, Judgement, judge
 from app.control_plane.benchmarks.counts import require_agreement
+from app.control_plane.benchmarks.means import require_mean
+from app.control_plane.benchmarks.measured import CountComparison, Measured
 from app.control_plane.benchmarks.models import Benchmark, PredictionCommitment
-from app.control_plane.registry.evaluation import CountRequest, EvaluationRequest
+from app.control_plane.benchmarks.score_acceptance import RANKS, judge_scores
+from app.control_plane.benchmarks.scores import ScoreComparison
 from app.control_plane.registry.metric_direction import Direction
 from app.core.errors import UnprocessableError
 
-# What the counts rest on: they were given, and agree with the metrics; or a proof shows them.
+# What they rest on: they were given, and agree with the metrics; or a proof shows the counts.
 CountSource = Literal["given", "proven"]
 # Members of a benchmark in an evaluation.
 _SHOWN = (
@@ -42,9 +46,9 @@ class Committed:
     improved: PredictionCommitment | None = None
 
 
-def evaluation_data(
+async def evaluation_data(
     benchmark: Benchmark,
-    counts: EvaluationRequest,
+    measured: Measured,
     baseline: Mapping[str, float],
     improved: Mapping[str, float],
     committed: Committed = Committed(),
@@ -52,39 +56,35 @@ def evaluation_data(
 ) -> dict[str, Any]:
     """The member `evaluation` of an attestation's data.
 
-    baseline, improved: the attested metrics of both models. Raises UnprocessableError where the
-    counts are not those of the metric, or have more rows than the benchmark; and where a model has
+    baseline, improved: the attested metrics of both models. Raises UnprocessableError where what
+    was measured is not the metric, or is of more rows than the benchmark has; and where a model has
     not the metric, or one of a guardrail.
     """
-    models = {"baseline": (baseline, counts.baseline), "improved": (improved, counts.improved)}
-    for which, (metrics, count) in models.items():
+    both = {"baseline": (baseline, measured.baseline), "improved": (improved, measured.improved)}
+    for which, (metrics, one) in both.items():
         _require_metrics(benchmark, which, metrics)
-        if count.sample_size > benchmark.rows:
+        if one.sample_size > benchmark.rows:
             raise UnprocessableError(
-                f"evaluation.{which}: sample_size {count.sample_size} is more than the "
+                f"evaluation.{which}: sample_size {one.sample_size} is more than the "
                 f"{benchmark.rows} rows of {benchmark.benchmark_id}."
             )
-        require_agreement(which, benchmark.metric, metrics[benchmark.metric], _count(count))
+        value = metrics[benchmark.metric]
+        if isinstance(one, Count):
+            require_agreement(which, benchmark.metric, value, one)
+        else:
+            require_mean(which, benchmark.metric, value, one)
     guardrails = [_guardrail(one, baseline, improved) for one in benchmark.guardrails]
-    pairs = counts.discordant
-    acceptance = judge(
-        _count(counts.baseline),
-        _count(counts.improved),
-        higher_is_better=benchmark.higher_is_better,
-        min_examples=benchmark.min_examples,
-        discordant=None if pairs is None else Discordant(pairs.baseline_only, pairs.improved_only),
-        guardrails_held=all(one["held"] for one in guardrails),
-    )
+    held = all(one["held"] for one in guardrails)
     return {
         "benchmark": {name: getattr(benchmark, name) for name in _SHOWN},
         "source": source,
-        **counts.model_dump(),
+        **measured.data(),
         "predictions": {
             "baseline": _predictions(committed.baseline),
             "improved": _predictions(committed.improved),
         },
         "guardrails": guardrails,
-        "acceptance": acceptance.data(),
+        "acceptance": (await _judge(benchmark, measured, held)).data(),
     }
 
 
@@ -117,8 +117,36 @@ def _require_metrics(benchmark: Benchmark, which: str, metrics: Mapping[str, flo
         )
 
 
-def _count(count: CountRequest) -> Count:
-    return Count(count.successes, count.sample_size)
+async def _judge(benchmark: Benchmark, measured: Measured, guardrails_held: bool) -> Judgement:
+    if isinstance(measured, CountComparison):
+        return judge(
+            measured.baseline,
+            measured.improved,
+            higher_is_better=benchmark.higher_is_better,
+            min_examples=benchmark.min_examples,
+            discordant=measured.discordant,
+            guardrails_held=guardrails_held,
+        )
+    _require_variance(benchmark, measured)
+    # A test of means takes tens of milliseconds.
+    return await asyncio.to_thread(
+        judge_scores,
+        benchmark.metric_family,
+        measured,
+        higher_is_better=benchmark.higher_is_better,
+        min_examples=benchmark.min_examples,
+        guardrails_held=guardrails_held,
+    )
+
+
+def _require_variance(benchmark: Benchmark, measured: ScoreComparison) -> None:
+    """Raises UnprocessableError where a test of means has no variance to compare with."""
+    both = (measured.baseline, measured.improved)
+    if benchmark.metric_family != RANKS and not any(one.standard_deviation for one in both):
+        raise UnprocessableError(
+            f"evaluation: each model has the same score in all rows, so that nothing shows how "
+            f"much {benchmark.metric} varies. Give the score of each row, and not their mean."
+        )
 
 
 def _guardrail(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.control_plane.benchmarks.evaluation import evaluation_data, require_directions
+from app.control_plane.benchmarks.measured import measure
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.registry.evaluation import EvaluationRequest
 from app.control_plane.registry.metric_direction import Direction
@@ -22,7 +23,7 @@ class RegisteredEvaluations:
         self,
         principal: Principal,
         benchmark_id: str,
-        counts: EvaluationRequest,
+        stated: EvaluationRequest,
         baseline: Mapping[str, float],
         improved: Mapping[str, float],
         *,
@@ -38,4 +39,5 @@ class RegisteredEvaluations:
                 "model. Improve on a private baseline, or leave the evaluation out."
             )
         require_directions(benchmark, directions)
-        return evaluation_data(benchmark, counts, baseline, improved)
+        measured = await measure(benchmark, stated)
+        return await evaluation_data(benchmark, measured, baseline, improved)

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from app.control_plane.benchmarks.fields import Commitment, DatasetHash
-from app.control_plane.registry.evaluation import RowCount
+from app.control_plane.registry.evaluation import MAX_SCORES, RowCount
 from app.control_plane.registry.fields import Number
 from app.rest.fields import Label
 from app.rest.pagination import PageRequest
@@ -15,20 +15,7 @@ from app.rest.request_model import RequestModel
 MAX_GUARDRAILS = 20
 # true or false, and not 1 or "yes": a wrong value would stand for ever.
 Flag = Annotated[bool, Field(strict=True)]
-# Further families of the platform, whose tests need what no request has: the score of each row.
-_NOT_JUDGED = ("continuous", "zero_inflated_continuous", "rank_or_ordinal")
-
-
-def _judged(family: object) -> object:
-    if family in _NOT_JUDGED:
-        raise ValueError(
-            "must be proportion: improvements of the other families are judged by the score of "
-            "each row, which the gateway does not have"
-        )
-    return family
-
-
-MetricFamily = Annotated[Literal["proportion"], BeforeValidator(_judged)]
+MetricFamily = Literal["proportion", "continuous", "zero_inflated_continuous", "rank_or_ordinal"]
 
 
 class GuardrailRequest(RequestModel):
@@ -72,12 +59,16 @@ class BenchmarkRequest(RequestModel):
     split: Label = Field(default="test", description="Which part of the data set.")
     rows: RowCount = Field(description="How many rows it has.", examples=[1024])
     metric: Label = Field(
-        description="The metric that counts, as models have it: successes / rows.",
+        description="The metric that counts, as models have it: successes / rows, or the mean of "
+        "the scores of the rows.",
         examples=["accuracy"],
     )
     metric_family: MetricFamily = Field(
         default="proportion",
-        description="How improvements are judged: `proportion`, by a test of two proportions.",
+        description="How improvements are judged: `proportion` by a test of two proportions, from "
+        "counts; the others from the score of each row, of at most "
+        f"{MAX_SCORES:,} rows: `continuous` and `zero_inflated_continuous` by Welch's t test, "
+        "`rank_or_ordinal` by the test of Mann and Whitney.",
     )
     higher_is_better: Flag | None = Field(
         default=None,
@@ -109,6 +100,11 @@ class BenchmarkRequest(RequestModel):
     def _fits(self) -> Self:
         if self.min_examples is not None and self.min_examples > self.rows:
             raise ValueError("min_examples must not be above rows")
+        if self.metric_family != "proportion" and self.rows > MAX_SCORES:
+            raise ValueError(
+                f"rows must be at most {MAX_SCORES:,} for the family {self.metric_family}, whose "
+                "evaluations have the score of each row"
+            )
         metrics = [self.metric, *(one.metric for one in self.guardrails)]
         if len(set(metrics)) != len(metrics):
             raise ValueError("guardrails must be of other metrics than `metric`, each given once")
@@ -144,7 +140,7 @@ class BenchmarkSummary(BaseModel):
     split: str
     rows: int
     metric: str
-    metric_family: MetricFamily
+    metric_family: MetricFamily = Field(description="How improvements are judged.")
     higher_is_better: bool
     guardrails: list[Guardrail]
     min_examples: int = Field(description="How many rows have to be evaluated, at least.")

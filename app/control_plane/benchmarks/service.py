@@ -156,12 +156,7 @@ async def _find_registered(session: AsyncSession, identity: RequestIdentity) -> 
 def _statement(principal: Principal, request: BenchmarkRequest, at: datetime) -> dict[str, Any]:
     """What a benchmark states, by the names of its columns. Raises UnprocessableError."""
     higher_is_better = _direction(request.metric, request.higher_is_better)
-    if is_share(request.metric) is False:
-        raise UnprocessableError(
-            f"{request.metric} is not a share of rows (successes divided by the rows that were "
-            "evaluated), so a test of two proportions cannot judge it. Choose a metric such as "
-            "accuracy, recall or error_rate, or give a share of your own another name."
-        )
+    _require_family(request)
     return {
         "benchmark_id": f"hkb_{secrets.token_urlsafe(16)}",
         "tenant": principal.tenant,
@@ -180,6 +175,23 @@ def _statement(principal: Principal, request: BenchmarkRequest, at: datetime) ->
         "private": request.private,
         "created_at": at.isoformat(),
     }
+
+
+def _require_family(request: BenchmarkRequest) -> None:
+    """Raises UnprocessableError where a metric is known not to be of the family."""
+    is_known = is_share(request.metric)
+    if request.metric_family == "proportion" and is_known is False:
+        raise UnprocessableError(
+            f"{request.metric} is not a share of rows (successes divided by the rows that were "
+            "evaluated), so a test of two proportions cannot judge it. Choose a metric such as "
+            "accuracy, recall or error_rate, or give a share of your own another name. If it is "
+            "the mean of a score of each row, choose the metric_family continuous."
+        )
+    if request.metric_family != "proportion" and is_known:
+        raise UnprocessableError(
+            f"{request.metric} is a share of rows, so a test of two proportions judges it: leave "
+            "metric_family out."
+        )
 
 
 def _guardrail(request: GuardrailRequest) -> dict[str, Any]:

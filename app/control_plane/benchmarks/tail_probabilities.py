@@ -8,17 +8,17 @@ from decimal import Decimal, localcontext
 from fractions import Fraction
 
 # Decimal digits of every computation: a double has 17.
-_DIGITS = 60
-_PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923")
+DIGITS = 60
+PI = Decimal("3.1415926535897932384626433832795028841971693993751058209749445923")
 # Terms that change no digit any more.
-_NEGLIGIBLE = Decimal(10) ** -40
+NEGLIGIBLE = Decimal(10) ** -40
 # From here on the continued fraction is used: the series would lose digits by cancellation.
 _LARGE = 6
 _FRACTIONS = 200
 # Up to here whole numbers are used, and above it Stirling's series.
 _SMALL = 1000
 # B(2k) / (2k (2k - 1)), of Stirling's series.
-_STIRLING = (
+STIRLING = (
     Fraction(1, 12),
     Fraction(-1, 360),
     Fraction(1, 1260),
@@ -32,10 +32,10 @@ _STIRLING = (
 
 def upper_normal_tail(sign: int, z_squared: Fraction) -> float:
     """The probability that a standard normal variable is above z, the root of z² with this sign."""
-    with localcontext(prec=_DIGITS):
-        square = _decimal(z_squared)
+    with localcontext(prec=DIGITS):
+        square = decimal_of(z_squared)
         z = square.sqrt()
-        density = (-square / 2).exp() / (2 * _PI).sqrt()
+        density = (-square / 2).exp() / (2 * PI).sqrt()
         if z < _LARGE:
             tail = Decimal("0.5") - density * _normal_series(z)
         else:
@@ -58,13 +58,13 @@ def exact_mcnemar(baseline_only: int, improved_only: int) -> float:
             ways = ways * (pairs - k) // (k + 1)
             outcomes += ways
         return float(Fraction(outcomes, 2 ** (pairs - 1)))
-    with localcontext(prec=_DIGITS):
+    with localcontext(prec=DIGITS):
         logarithm = _ln_binomial(pairs, fewer) - (pairs - 1) * Decimal(2).ln()
         # The terms below `fewer`, relative to its own.
         term = total = Decimal(1)
         for k in range(fewer, 0, -1):
             term = term * k / (pairs - k + 1)
-            if term < total * _NEGLIGIBLE:
+            if term < total * NEGLIGIBLE:
                 break
             total += term
         return float(min(Decimal(1), total * logarithm.exp()))
@@ -74,7 +74,7 @@ def _normal_series(z: Decimal) -> Decimal:
     """(Φ(z) - 1/2) / φ(z) = z + z³/3 + z⁵/(3·5) + …, where no term is negative."""
     term = total = z
     k = 1
-    while term > total * _NEGLIGIBLE:
+    while term > total * NEGLIGIBLE:
         k += 2
         term = term * z * z / k
         total += term
@@ -98,10 +98,10 @@ def _ln_factorial(n: int) -> Decimal:
         return Decimal(math.factorial(n)).ln()
     x = Decimal(n)
     series = sum(
-        (_decimal(factor) / x ** (2 * k + 1) for k, factor in enumerate(_STIRLING)), Decimal(0)
+        (decimal_of(factor) / x ** (2 * k + 1) for k, factor in enumerate(STIRLING)), Decimal(0)
     )
-    return x * x.ln() - x + (2 * _PI * x).ln() / 2 + series
+    return x * x.ln() - x + (2 * PI * x).ln() / 2 + series
 
 
-def _decimal(value: Fraction) -> Decimal:
+def decimal_of(value: Fraction) -> Decimal:
     return Decimal(value.numerator) / Decimal(value.denominator)

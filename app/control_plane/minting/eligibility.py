@@ -23,7 +23,7 @@ _HOW_FILES = (
 )
 _HOW_EVALUATION = (
     "The holder of the token registers a benchmark (POST /api/benchmarks). Register the improved "
-    "model, or have it attested, with its benchmark_id and the counts in evaluation."
+    "model, or have it attested, with its benchmark_id and the counts or scores in evaluation."
 )
 
 
@@ -138,6 +138,13 @@ def require_evidence(data: Mapping[str, Any]) -> Evidence:
         )
     evaluation = data["evaluation"]
     acceptance = evaluation["acceptance"]
+    if acceptance["ci_low_bps"] is None:
+        family = evaluation["benchmark"]["metric_family"]
+        raise NotMintableError(
+            f"{evaluation['benchmark']['metric']} is of the family {family}, whose test has no "
+            "confidence interval, and a mint request states one. The holder of the token registers "
+            "a benchmark of another family."
+        )
     if not acceptance["accepted"]:
         raise NotAcceptedError(
             f"The improvement is not accepted on {evaluation['benchmark']['benchmark_id']}: "

@@ -1,9 +1,14 @@
-"""What a caller states of an evaluation on a benchmark: in how many rows each model succeeds."""
+"""What a caller states of an evaluation on a benchmark.
 
-from collections.abc import Mapping
+That is in how many rows each model succeeds, or the score of each row, by the benchmark's family.
+"""
+
+import hashlib
+import struct
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Protocol, Self
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, FailFast, Field, Tag, field_serializer, model_validator
 
 from app.control_plane.registry.metric_direction import Direction
 from app.core.request.principal import Principal
@@ -12,6 +17,12 @@ from app.rest.request_model import RequestModel
 
 # The most rows that a benchmark has.
 MAX_ROWS = 10_000_000
+
+# The most rows of a benchmark whose metric is a mean of scores: those of both models are values of
+# one document, which may have 20,000.
+MAX_SCORES = 8_000
+# With scores up to this, an improvement in basis points is a whole number that every reader has.
+LARGEST_SCORE = 1e9
 
 RowCount = Annotated[int, Field(ge=1, le=MAX_ROWS), WholeNumber]
 Successes = Annotated[int, Field(ge=0, le=MAX_ROWS), WholeNumber]
@@ -37,6 +48,52 @@ class CountRequest(RequestModel):
         return self
 
 
+Score = Annotated[
+    float, Field(strict=True, allow_inf_nan=False, ge=-LARGEST_SCORE, le=LARGEST_SCORE)
+]
+
+# One error says enough of thousands of wrong values.
+Scores = Annotated[list[Score], FailFast(), Field(min_length=2, max_length=MAX_SCORES)]
+
+
+class ScoresRequest(RequestModel):
+    """The score of each row by one model."""
+
+    scores: Scores = Field(
+        description="The score of each row that was evaluated, of which the metric is the mean; if "
+        "all rows were, in their order in the test set. Of two rows or more.",
+        examples=[[0.75, 0.5, 1.0]],
+    )
+
+    @field_serializer("scores", when_used="json")
+    def _identified(self, scores: list[float]) -> str:
+        """What identifies a request has a hash of them: writing thousands of numbers is slow."""
+        return scores_digest(scores)
+
+
+def scores_digest(scores: Sequence[float]) -> str:
+    """SHA-256 of scores, each as a double of IEEE 754 in 8 bytes, big-endian.
+
+    A negative zero counts as zero. Returns 64 hexadecimal digits.
+    """
+    plain = (score + 0.0 for score in scores)
+    return hashlib.sha256(struct.pack(f">{len(scores)}d", *plain)).hexdigest()
+
+
+def _measured_form(stated: object) -> str:
+    has_scores = isinstance(stated, ScoresRequest) or (
+        isinstance(stated, dict) and "scores" in stated
+    )
+    return "ScoresRequest" if has_scores else "CountRequest"
+
+
+# With the tags, an error is about the form that was sent, and not about both.
+MeasuredRequest = Annotated[
+    Annotated[CountRequest, Tag("CountRequest")] | Annotated[ScoresRequest, Tag("ScoresRequest")],
+    Discriminator(_measured_form),
+]
+
+
 class DiscordantRequest(RequestModel):
     """The rows in which only one of the two models has a success."""
 
@@ -49,37 +106,58 @@ class DiscordantRequest(RequestModel):
 
 
 class EvaluationRequest(RequestModel):
-    """The counts of both models on one benchmark."""
+    """The counts, or the scores, of both models on one benchmark."""
 
-    baseline: CountRequest
-    improved: CountRequest
+    baseline: MeasuredRequest
+    improved: MeasuredRequest
     discordant: DiscordantRequest | None = Field(
         default=None,
-        description="Where it is known, McNemar's exact test is reported as well.",
+        description="With counts. Where it is known, McNemar's exact test is reported as well.",
     )
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        pairs = self.discordant
+        counts, pairs = self.counts, self.discordant
+        if counts is None:
+            if self.scores is None:
+                raise ValueError("give counts of both models, or scores of both")
+            if pairs is not None:
+                raise ValueError("discordant goes with counts: leave it out beside scores")
+            return self
         if pairs is None:
             return self
-        if self.baseline.sample_size != self.improved.sample_size:
+        baseline, improved = counts
+        if baseline.sample_size != improved.sample_size:
             raise ValueError("discordant needs the same sample_size of both models")
-        gained = self.improved.successes - self.baseline.successes
+        gained = improved.successes - baseline.successes
         if pairs.improved_only - pairs.baseline_only != gained:
             raise ValueError(
                 "discordant must fit the successes: improved_only - baseline_only must be "
                 f"{gained}, as improved.successes - baseline.successes is"
             )
-        both = self.baseline.successes - pairs.baseline_only
-        neither = self.baseline.sample_size - self.baseline.successes - pairs.improved_only
+        both = baseline.successes - pairs.baseline_only
+        neither = baseline.sample_size - baseline.successes - pairs.improved_only
         if both < 0 or neither < 0:
             raise ValueError("discordant must fit the successes: it has more rows than there are")
         return self
 
+    @property
+    def counts(self) -> tuple[CountRequest, CountRequest] | None:
+        """The counts of the baseline and of the improved model; None where these are scores."""
+        if isinstance(self.baseline, CountRequest) and isinstance(self.improved, CountRequest):
+            return self.baseline, self.improved
+        return None
+
+    @property
+    def scores(self) -> tuple[list[float], list[float]] | None:
+        """The scores of the baseline and of the improved model; None where these are counts."""
+        if isinstance(self.baseline, ScoresRequest) and isinstance(self.improved, ScoresRequest):
+            return self.baseline.scores, self.improved.scores
+        return None
+
 
 class Evaluate(Protocol):
-    """Checks stated counts against a benchmark and the metrics of both models.
+    """Checks what is stated against a benchmark and the metrics of both models.
 
     directions: which way metrics improve. private: whether only one tenant will see the evaluation,
     as it has to be on a private benchmark. Returns the evaluation as an attestation has it. The
@@ -91,7 +169,7 @@ class Evaluate(Protocol):
         self,
         principal: Principal,
         benchmark_id: str,
-        counts: EvaluationRequest,
+        stated: EvaluationRequest,
         baseline: Mapping[str, float],
         improved: Mapping[str, float],
         *,

@@ -176,9 +176,7 @@ class Planner:
             plan.warn(
                 "not_accepted",
                 f"The improvement on the benchmark {request.benchmark_id} is not accepted: "
-                f"{acceptance['reason']}. It is {acceptance['effect_size_bps']} basis points, and "
-                f"with 95 % confidence between {acceptance['ci_low_bps']} and "
-                f"{acceptance['ci_high_bps']}.",
+                f"{acceptance['reason']}. {_figures(acceptance)}",
             )
 
     async def _warn_if_published(self, plan: Plan) -> None:
@@ -329,3 +327,14 @@ def _tags(plan: Plan) -> dict[str, str]:
         else repr(plan.baseline_value),
     }
     return {key: value for key, value in tags.items() if value}
+
+
+def _figures(acceptance: Mapping[str, Any]) -> str:
+    """An improvement in words, with its confidence interval where the test has one."""
+    effect = f"It is {acceptance['effect_size_bps']} basis points"
+    if acceptance["ci_low_bps"] is None:
+        return f"{effect}, with a p-value of {acceptance['p_value']:.2g}."
+    return (
+        f"{effect}, and with 95 % confidence between {acceptance['ci_low_bps']} and "
+        f"{acceptance['ci_high_bps']}."
+    )

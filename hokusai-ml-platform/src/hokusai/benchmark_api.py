@@ -6,6 +6,7 @@ from typing import Any, Iterator, Mapping
 
 from hokusai.api_requests import APIRequests, segment
 from hokusai.results import Benchmark, PredictionCommitment, Result
+from hokusai.verify.strict_json import parse
 
 
 class BenchmarkAPI(APIRequests):
@@ -77,6 +78,18 @@ class BenchmarkAPI(APIRequests):
         """
         path = f"/benchmarks/{segment(benchmark_id)}/release-labels"
         return Result(self.client.request("POST", path, idempotent=True))
+
+    def log_entry(self, index: int) -> Mapping[str, Any]:
+        """Fetch one entry of the log, without the proof that the log has it.
+
+        `GET /api/attestations/log/entries`.
+
+        Args:
+            index: Its place, from 0.
+        """
+        page = self._get("/attestations/log/entries", {"start": index, "limit": 1})
+        entry: Mapping[str, Any] = parse(page["entries"][0]["entry"])
+        return entry
 
 
 __all__ = ["BenchmarkAPI"]

@@ -78,7 +78,8 @@ class UnreachableError(HokusaiError, ConnectionError):
 class AnswerError(HokusaiError):
     """The response is not one that a gateway sends, such as a redirect or an HTML page.
 
-    The URL is wrong, or a proxy on the way responded in the gateway's place.
+    The URL is wrong, or a proxy on the way responded in the gateway's place; or what is shown of a
+    benchmark differs from its entry in the log.
     """
 
 

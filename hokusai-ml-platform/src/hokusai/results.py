@@ -214,7 +214,8 @@ class Benchmark(Result):
         split: Which part of the data set.
         rows: How many rows it has.
         metric: The metric that counts.
-        metric_family: How improvements are judged: `proportion`.
+        metric_family: How improvements are judged: `proportion`, `continuous`,
+            `zero_inflated_continuous` or `rank_or_ordinal`.
         higher_is_better: Whether a higher value of the metric is better.
         guardrails: Metrics that an accepted improvement must not make much worse.
         min_examples: How many rows have to be evaluated, at least.

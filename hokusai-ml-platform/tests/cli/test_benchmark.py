@@ -29,12 +29,20 @@ FOUND: dict[str, Any] = {
     "label_holder": "The auditors",
     "tenant": "acme",
     "private": False,
-    "record": "{}",
-    "record_sha256": "9f" * 32,
     "log_index": 7,
     "labels_released": None,
     "created_at": "2026-11-28T10:00:00Z",
 }
+RECORD = json.dumps(
+    {
+        "kind": "benchmark",
+        **{name: FOUND[name] for name in FOUND if name not in ("log_index", "labels_released")},
+        "created_at": "2026-11-28T10:00:00+00:00",
+    }
+)
+DIGEST = hashlib.sha256(RECORD.encode()).hexdigest()
+FOUND.update(record=RECORD, record_sha256=DIGEST)
+ENTRY = {"kind": "benchmark", "subject": "hkb_1", "record_sha256": DIGEST}
 NEEDED = (
     *("--data-version", "2026-11", "--rows", "1024", "--metric", "accuracy"),
     *("--label-commitment", "1f" * 32),
@@ -50,6 +58,7 @@ def test_a_benchmark_is_registered_with_the_hash_of_its_data(
     outcome = command(
         *("benchmark", "create", "churn-2026", "--data", str(data), *NEEDED),
         *("--guardrail", "latency_ms=5", "--min-examples", "1000", "--lower-is-better"),
+        *("--family", "proportion"),
     )
 
     assert outcome.code == 0, outcome.err
@@ -61,12 +70,13 @@ def test_a_benchmark_is_registered_with_the_hash_of_its_data(
         "dataset_version": "2026-11",
         "rows": 1024,
         "metric": "accuracy",
+        "metric_family": "proportion",
         "higher_is_better": False,
         "guardrails": [{"metric": "latency_ms", "max_worsening": 5.0}],
         "min_examples": 1000,
         "label_commitment": "1f" * 32,
     }
-    for text in ("hkb_1", "The auditors", "latency_ms at most 5 worse", "9f" * 32):
+    for text in ("hkb_1", "The auditors", "latency_ms at most 5 worse", DIGEST):
         assert text in outcome.out
 
 
@@ -102,12 +112,48 @@ def test_none_is_said(command: Command, connected: ScriptedServer) -> None:
         assert "found" in outcome.err
 
 
-def test_one_is_shown(command: Command, connected: ScriptedServer) -> None:
+def log_page(**members: Any) -> Response:
+    """The page of the log with the entry of the benchmark."""
+    return Response(document={"entries": [{"entry": json.dumps({**ENTRY, **members})}]})
+
+
+def test_one_is_shown_and_compared_with_the_log(
+    command: Command, connected: ScriptedServer
+) -> None:
     released = {"log_index": 9, "at": "2026-11-29T10:00:00Z"}
-    connected.respond_with(Response(document={**FOUND, "labels_released": released}))
+    connected.respond_with(Response(document={**FOUND, "labels_released": released}), log_page())
     outcome = command("benchmark", "show", "hkb_1")
-    assert connected.requests[0].path == "/api/benchmarks/hkb_1"
+    assert [one.path for one in connected.requests] == [
+        "/api/benchmarks/hkb_1",
+        "/api/attestations/log/entries?start=7&limit=1",
+    ]
     assert "2026-11-29T10:00:00Z" in outcome.out
+    assert "the record has this hash, and the entry of the log as well" in outcome.out
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+@pytest.mark.parametrize(
+    ("found", "entry", "problem"),
+    [
+        ({"rows": 12}, {}, "rows is not as the record says"),
+        ({"record": RECORD + " "}, {}, "not the SHA-256 of the record"),
+        ({}, {"record_sha256": "9f" * 32}, "entry 7 of the log has another record_sha256"),
+        ({}, {"subject": "hkb_2"}, "another subject"),
+        ({}, {"kind": "predictions"}, "another kind"),
+    ],
+)
+def test_one_that_differs_from_the_log_is_refused(
+    command: Command,
+    connected: ScriptedServer,
+    options: tuple[str, ...],
+    found: dict[str, Any],
+    entry: dict[str, Any],
+    problem: str,
+) -> None:
+    connected.respond_with(Response(document={**FOUND, **found}), log_page(**entry))
+    outcome = command("benchmark", "show", "hkb_1", *options)
+    assert (outcome.code, outcome.out) == (1, "")
+    assert problem in outcome.err
 
 
 def test_its_predictions_are_listed(command: Command, connected: ScriptedServer) -> None:
@@ -128,7 +174,9 @@ def test_its_predictions_are_listed(command: Command, connected: ScriptedServer)
 
 def test_json_is_the_document(command: Command, connected: ScriptedServer) -> None:
     connected.respond_with(
-        Response(document=FOUND), Response(document={"items": [FOUND], "next": None})
+        Response(document=FOUND),
+        log_page(),
+        Response(document={"items": [FOUND], "next": None}),
     )
     assert json.loads(command("benchmark", "show", "hkb_1", "--json").out) == FOUND
     assert json.loads(command("benchmark", "list", "--json").out) == {"benchmarks": [FOUND]}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
+from tests.support.benchmarks import new_benchmark, scored
 from tests.support.gateway import RunningGateway
 from tests.support.minting import ROWS, TokenMarket, attest, counts, mint, witness
 from tests.support.model_files import run_with, wait_for
@@ -184,3 +185,44 @@ def test_the_commitments_are_those_of_the_files_that_the_gateway_reads(
     for name, weights in (("baseline", b"before"), ("candidate", b"after")):
         expected = sha256(sha256(weights).digest() + shared).hexdigest()
         assert payload[f"{name}Commitment"] == f"0x{expected}"
+
+
+def test_an_improvement_of_a_mean_of_scores_is_minted(gateway: RunningGateway) -> None:
+    """If its test has a confidence interval, and the values are from 0 to 1."""
+    with TokenMarket(gateway, "reward") as market:
+        before, after = [0.8, 0.85, 0.9] * 100, [0.86, 0.89, 0.95] * 100
+        minted = scored_improvement(market, "continuous", before, after)
+        found = good(mint(market.holder, minted))
+        payload = found["message"]["payload"]
+        assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (8500, 9000)
+        assert payload["totalSamples"] == len(after)
+        assert payload["anchors"]["metricFamily"] == "continuous"
+
+        ranked = scored_improvement(market, "rank_or_ordinal", before, [0.93] * 300)
+        problem = refused(mint(market.holder, ranked), 409, "not_mintable")
+        assert "no confidence interval" in problem["message"]
+
+        beyond = scored_improvement(market, "continuous", before, [1.2, 1.3, 1.4] * 100)
+        assert beyond["data"]["evaluation"]["acceptance"]["accepted"] is True
+        problem = refused(mint(market.holder, beyond), 409, "not_mintable")
+        assert "not a proportion between 0 and 1" in problem["message"]
+
+
+def scored_improvement(
+    market: TokenMarket, family: str, before: list[float], after: list[float]
+) -> dict[str, Any]:
+    """The attestation of a new improvement, evaluated by scores on a benchmark of the holder."""
+    benchmark = new_benchmark(
+        market.holder.client,
+        metric=market.metric,
+        metric_family=family,
+        higher_is_better=True,
+        rows=len(after),
+    )
+    found: dict[str, Any] = market.attested(
+        market.holder,
+        sum(after) / len(after),
+        benchmark_id=benchmark["benchmark_id"],
+        evaluation=scored(before, after),
+    )
+    return found

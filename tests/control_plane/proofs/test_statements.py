@@ -54,8 +54,9 @@ def test_the_counts_of_a_metric(
             evaluation_of("cells", cells(rows), metric)
         return
     shown = evaluation_of("cells", cells(rows), metric)
-    assert (shown.baseline.successes, shown.baseline.sample_size) == expected["baseline"]
-    assert (shown.improved.successes, shown.improved.sample_size) == expected["improved"]
+    assert shown.counts is not None
+    for which, count in zip(expected, shown.counts, strict=True):
+        assert (count.successes, count.sample_size) == expected[which]
     if metric in ("precision", "npv"):
         assert shown.discordant is None
     else:
@@ -66,11 +67,11 @@ def test_the_counts_of_a_metric(
 
 
 def test_agreement_shows_accuracy_and_errors_only() -> None:
-    shown = evaluation_of("agreement", [5, 1, 3, 2], "accuracy")
-    assert (shown.baseline.successes, shown.improved.successes) == (6, 8)
-    assert shown.improved.sample_size == 11
-    wrong = evaluation_of("agreement", [5, 1, 3, 2], "error_rate")
-    assert (wrong.baseline.successes, wrong.improved.successes) == (5, 3)
+    for metric, expected in (("accuracy", (6, 8)), ("error_rate", (5, 3))):
+        both = evaluation_of("agreement", [5, 1, 3, 2], metric).counts
+        assert both is not None
+        assert tuple(count.successes for count in both) == expected
+        assert both[1].sample_size == 11
     for metric in ("recall", "f1", "my_metric"):
         with pytest.raises(ProofRefusedError, match="does not show"):
             evaluation_of("agreement", [5, 1, 3, 2], metric)

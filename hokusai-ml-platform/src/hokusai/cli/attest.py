@@ -39,7 +39,7 @@ from hokusai.errors import ConfigurationError
     "--evaluation",
     type=JSONObject(),
     metavar="JSON",
-    help="The counts of both models on --benchmark, or @FILE.",
+    help="The counts or scores of both models on --benchmark, or @FILE.",
 )
 @metric_option("--metric", "metrics", "A metric of the improved model, which must equal MLflow's.")
 @metric_option("--baseline-metric", "baseline_metrics", "A metric of the baseline, likewise.")

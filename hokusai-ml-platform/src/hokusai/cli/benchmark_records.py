@@ -6,6 +6,7 @@ from typing import Any, Mapping, Sequence
 
 import click
 
+from hokusai.benchmark_record import check_record
 from hokusai.cli.options import (
     KeyValue,
     connect,
@@ -26,6 +27,12 @@ from hokusai.cli.output import write_json, write_record, write_table
 @click.option("--split", help="Which part of it; by default test.")
 @click.option("--rows", type=click.IntRange(min=1), required=True, help="How many rows it has.")
 @click.option("--metric", required=True, help="The metric that counts, such as accuracy.")
+@click.option(
+    "--family",
+    "metric_family",
+    type=click.Choice(["proportion", "continuous", "zero_inflated_continuous", "rank_or_ordinal"]),
+    help="How improvements are judged; by default proportion, a share of rows.",
+)
 @click.option(
     "--higher-is-better/--lower-is-better",
     default=None,
@@ -122,10 +129,15 @@ def list_benchmarks(url: str | None, as_json: bool, limit: int, **filters: Any) 
 @url_option
 @json_option
 def show(benchmark_id: str, predictions: bool, url: str | None, as_json: bool) -> None:
-    """Show one benchmark, or the predictions that are committed on it."""
+    """Show one benchmark, or the predictions that are committed on it.
+
+    The benchmark is compared with its record, and the record's hash with the entry in the log.
+    """
     gateway = connect(url)
     if not predictions:
-        _show(gateway.benchmark(benchmark_id), as_json)
+        found = gateway.benchmark(benchmark_id)
+        check_record(found, gateway.log_entry(found["log_index"]))
+        _show(found, as_json, checked="the record has this hash, and the entry of the log as well")
         return
     shown = list(gateway.predictions(benchmark_id))
     if as_json:
@@ -149,7 +161,7 @@ def show(benchmark_id: str, predictions: bool, url: str | None, as_json: bool) -
     )
 
 
-def _show(found: Mapping[str, Any], as_json: bool) -> None:
+def _show(found: Mapping[str, Any], as_json: bool, checked: str | None = None) -> None:
     if as_json:
         write_json(dict(found))
         return
@@ -164,6 +176,7 @@ def _show(found: Mapping[str, Any], as_json: bool) -> None:
             "rows": found["rows"],
             "to evaluate": found["min_examples"],
             "metric": found["metric"],
+            "family": found["metric_family"],
             "better": "higher" if found["higher_is_better"] else "lower",
             "guardrails": [
                 f"{one['metric']} at most {one['max_worsening']:g} worse"
@@ -175,5 +188,6 @@ def _show(found: Mapping[str, Any], as_json: bool) -> None:
             "tenant": found["tenant"],
             "record": found["record_sha256"],
             "log entry": str(found["log_index"]),
+            "checked": checked,
         }
     )

@@ -27,6 +27,7 @@ class BenchmarkCalls:
         rows: int,
         metric: str,
         label_commitment: str,
+        metric_family: str | None = None,
         split: str | None = None,
         higher_is_better: bool | None = None,
         guardrails: Sequence[Mapping[str, Any]] = (),
@@ -42,9 +43,12 @@ class BenchmarkCalls:
             dataset_hash: The SHA-256 of the data set, with or without `sha256:` before it.
             dataset_version: The version of the data set.
             rows: How many rows it has.
-            metric: The metric that counts: a share of rows, such as accuracy.
+            metric: The metric that counts: a share of rows, such as accuracy, or with another
+                `metric_family` the mean of a score of each row.
             label_commitment: A commitment to the labels that binds their number, 64 hexadecimal
                 digits.
+            metric_family: How improvements are judged: `proportion` (the default), `continuous`,
+                `zero_inflated_continuous` or `rank_or_ordinal`.
             split: Which part of the data set; by default test.
             higher_is_better: The metric's direction, if its name does not show it.
             guardrails: Metrics that an accepted improvement must not make much worse, each with
@@ -65,6 +69,7 @@ class BenchmarkCalls:
             "split": split,
             "rows": to_json_data(rows, "rows"),
             "metric": metric,
+            "metric_family": metric_family,
             "higher_is_better": higher_is_better,
             "guardrails": to_json_data(list(guardrails), "guardrails") or None,
             "min_examples": to_json_data(min_examples, "min_examples"),

@@ -158,7 +158,8 @@ class GatewayCalls(BenchmarkCalls):
             benchmark_id: The benchmark on which both models were evaluated.
             evaluation: The counts of both models on it: `baseline` and `improved`, each with
                 `successes` and `sample_size`, and `discordant` with `baseline_only` and
-                `improved_only` where it is known.
+                `improved_only` where it is known. For a metric that is a mean, `baseline` and
+                `improved` each have `scores`, those of all rows in their order.
             refresh: Where MLflow has other values than the registration: False attests the
                 registered ones, True MLflow's. Without it such a request is refused.
             private: Whether only the caller's tenant may read the attestation. By default it is

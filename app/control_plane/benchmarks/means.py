@@ -1,0 +1,35 @@
+"""Whether scores are those of an attested metric: their mean is its value.
+
+A library adds numbers up with an error of rounding for each, and may keep the mean in single
+precision. A metric that was rounded to a few decimals is not taken: nobody gains what that leaves
+open.
+"""
+
+import struct
+from fractions import Fraction
+
+from app.control_plane.benchmarks.scores import ScoreSummary
+from app.core.errors import UnprocessableError
+
+# Half the distance between 1 and the next double: the largest error of rounding one sum.
+_ROUNDING = Fraction(1, 2**53)
+
+
+def require_mean(which: str, metric: str, value: float, scores: ScoreSummary) -> None:
+    """Raises UnprocessableError where a metric's value is not the mean of the scores.
+
+    which: `baseline` or `improved`.
+    """
+    if value == struct.unpack("<f", struct.pack("<f", scores.mean))[0]:
+        return
+    mean, rows = Fraction(scores.mean), scores.sample_size
+    # Of adding numbers up one by one, the error is at most this; no mean of their absolute values
+    # is above the root of that of their squares.
+    squares = mean**2 + Fraction(scores.standard_deviation) ** 2
+    if (Fraction(value) - mean) ** 2 <= (rows * _ROUNDING) ** 2 * squares:
+        return
+    raise UnprocessableError(
+        f"evaluation.{which}: the mean of the {rows} scores is {scores.mean!r}, and the attested "
+        f"{metric} is {value!r}. Give the scores that {metric} is the mean of, and log it without "
+        "rounding."
+    )
