@@ -52,6 +52,43 @@ def evaluation(
     return made
 
 
+def scored(
+    method: str,
+    baseline: tuple[int, float, float],
+    improved: tuple[int, float, float],
+    *,
+    by_row: Any = None,
+    ranks: tuple[float, int] = (0.0, 6),
+    higher_is_better: bool = True,
+    min_examples: int = 2,
+) -> dict[str, Any]:
+    """An evaluation by scores: of each model their number, mean and standard deviation."""
+    names = ("sample_size", "mean", "standard_deviation")
+    family = "continuous" if method == "welch_t" else "rank_or_ordinal"
+    made: dict[str, Any] = {
+        "benchmark": {
+            "metric_family": family,
+            "higher_is_better": higher_is_better,
+            "min_examples": min_examples,
+        },
+        "baseline": dict(zip(names, baseline)),
+        "improved": dict(zip(names, improved)),
+        "by_row": by_row and dict(zip(("mean", "standard_deviation", "higher", "lower"), by_row)),
+        "ranks": {"u": ranks[0], "tie_term": ranks[1]},
+        "guardrails": [],
+    }
+    made["acceptance"] = {"statistical_method": method, **METHODS[method](made)}
+    return made
+
+
+KNOWN_MEANS = scored("welch_t", (30, 0.5, 0.25), (30, 0.75, 0.125), by_row=(0.25, 0.3125, 20, 5))
+KNOWN_RANKS = scored(
+    "mann_whitney_u",
+    (60, 3.0, 1.25),
+    (60, 3.5, 1.0),
+    by_row=(0.5, 1.0, 30, 10),
+    ranks=(2300.5, 90_000),
+)
 KNOWN = evaluation((850, 1000), (880, 1000), discordant=(20, 50), guardrails=[GUARDRAIL])
 
 
@@ -110,6 +147,92 @@ def _corners() -> Iterator[dict[str, Any]]:
             yield {**changed_one, "acceptance": judgement}
 
 
+def _scored() -> Iterator[dict[str, Any]]:
+    yield KNOWN_MEANS
+    yield KNOWN_RANKS
+    # An effect of half a basis point; one that is certain; tails next to the smallest double.
+    yield scored("welch_t", (2, 0.5, 1e-9), (2, 0.50005, 0.0))
+    yield scored("welch_t", (2, 0.5, 5e-324), (8000, 0.75, 0.0), by_row=(0.25, 0.0, 2, 0))
+    yield scored("welch_t", (2, 1.0, 1e-10), (2, 1e9, 0.0), by_row=(0, 0, 0, 0))
+    yield scored("welch_t", (2, 1.0, 3e-300), (2, 1e9, 0.0), by_row=(1e-300, 1e9, 1, 1))
+    for deviation in (0.0064, 0.0065, 0.0066, 0.01):
+        yield scored("welch_t", (8000, 0.5, deviation), (8000, 0.5045, deviation))
+    yield scored("mann_whitney_u", (4, 2.0, 1.0), (4, 2.0, 1.0), ranks=(8.0, 504))
+    yield scored("mann_whitney_u", (8000, 2.0, 1.0), (8000, 3.0, 1.0), ranks=(6.4e7, 0))
+    for u in (0, 1, 1200, 1500, 1510, 1520, 2400, 2401):
+        yield scored("mann_whitney_u_exact", (49, 1.0, 1.0), (49, 1.5, 1.0), ranks=(u, 0))
+    yield scored("mann_whitney_u_exact", (4, 1.0, 1.0), (4, 5.0, 1.0), ranks=(16.0, 0))
+    yield scored("mann_whitney_u_exact", (2, 1.0, 1.0), (2, 5.0, 1.0), ranks=(4.0, 0))
+    pick = random.Random(2027)
+    for _ in range(40):
+        rows, others = (pick.choice((2, 3, 30, 300, 8000)) for _ in range(2))
+        scale = pick.choice((1, 1, 1e-3, 1e6))
+        by_row = pick.choice((None, (pick.uniform(-scale, scale), scale, rows // 2, rows // 3)))
+        before, after = (pick.uniform(-scale, scale) for _ in range(2))
+        deviations = [pick.choice((0.5, pick.random())) * scale for _ in range(2)]
+        higher = pick.random() < 0.7
+        yield scored(
+            "welch_t",
+            (rows, before, deviations[0]),
+            (others, pick.choice((after, before + scale / 50)), deviations[1]),
+            by_row=by_row,
+            higher_is_better=higher,
+            min_examples=pick.choice((2, 30)),
+        )
+        ties = pick.choice((6, rows**3 - rows, 0))
+        is_exact = ties == 0 and max(rows, others) < 50
+        u = pick.randint(0, rows * others)
+        yield scored(
+            "mann_whitney_u_exact" if is_exact else "mann_whitney_u",
+            (rows, before, 1.0),
+            (others, after, 1.0),
+            by_row=by_row,
+            ranks=(u if is_exact else max(0, u - 0.5), ties),
+            higher_is_better=higher,
+        )
+
+
+def _changed_scores() -> Iterator[dict[str, Any]]:
+    """Evaluations by scores whose judgement does not follow, or that lack a part."""
+    for known in (KNOWN_MEANS, KNOWN_RANKS):
+        for name, value in known["acceptance"].items():
+            other = not value if isinstance(value, bool) else (value or 0)
+            for wrong in (other, {}):
+                if wrong != value:
+                    yield changed(known, ("acceptance", name), wrong)
+        for path, wrong in (
+            (("acceptance", "statistical_method"), "mann_whitney_u_exact"),
+            (("acceptance", "p_value"), 0.5),
+            (("acceptance", "paired_p"), None),
+            (("benchmark", "metric_family"), "proportion"),
+            (("benchmark", "metric_family"), None),
+            (("baseline", "sample_size"), 1),
+            (("baseline", "sample_size"), 8001),
+            (("improved", "mean"), 1e11),
+            (("improved", "mean"), "0.75"),
+            (("improved", "standard_deviation"), -0.5),
+            (("improved", "standard_deviation"), 1e11),
+            (("by_row", "mean"), 1e11),
+            (("by_row", "standard_deviation"), -1),
+            (("by_row", "higher"), 60),
+            (("by_row", "lower"), -1),
+            (("by_row",), 7),
+            (("ranks", "u"), -0.5),
+            (("ranks", "u"), 0.25),
+            (("ranks", "u"), 3600.5),
+            (("ranks", "tie_term"), 120**3),
+            (("ranks", "tie_term"), 0.5),
+            (("ranks",), None),
+        ):
+            yield changed(known, path, wrong)
+    nothing = changed(KNOWN_MEANS, ("baseline", "standard_deviation"), 0)
+    yield changed(nothing, ("improved", "standard_deviation"), 0.0)
+    exact = scored("mann_whitney_u_exact", (4, 1.0, 1.0), (4, 5.0, 1.0), ranks=(16.0, 0))
+    yield changed(exact, ("ranks", "u"), 15.5)
+    yield changed(exact, ("acceptance", "statistical_method"), "mann_whitney_u")
+    yield changed(exact, ("acceptance", "ci_low_bps"), 0)
+
+
 def _changes() -> Iterator[dict[str, Any]]:
     """Evaluations whose judgement does not follow, or that lack a part."""
     stated = KNOWN["acceptance"]
@@ -160,7 +283,13 @@ def _changes() -> Iterator[dict[str, Any]]:
 def cases() -> list[dict[str, Any]]:
     """Each evaluation with the result and reason of the check."""
     found = []
-    for one in (*_corners(), *_random(), *_changes()):
+    for one in (
+        *_corners(),
+        *_random(),
+        *_changes(),
+        *_scored(),
+        *_changed_scores(),
+    ):
         check = make_check("acceptance", functools.partial(check_acceptance, one))
         found.append({"evaluation": one, "expected": [check.result.value, check.detail]})
     return found

@@ -1,22 +1,20 @@
 // Whether an improvement is accepted, computed again from what was attested of its evaluation.
-import { decimal, minus, notAbove } from "./decimal.js";
+import { BASIS_POINTS, Z_SQUARED, reasonOf, turned } from "./acceptance_rule.js";
 import { CheckFailed, NotChecked } from "./errors.js";
 import { floorDivided, wholeRoot } from "./fixed_point.js";
-import { integerAt, listAt, member, objectAt, textAt } from "./json_fields.js";
+import { integerAt, member, objectAt, textAt } from "./json_fields.js";
+import { byMeans, byRanks } from "./score_acceptance.js";
 import { Float, canonicalJSON, equalJSON } from "./strict_json.js";
 import { exactMcNemar, upperNormalTail } from "./tail_probabilities.js";
 
 // The most rows that a benchmark has.
 const MAX_ROWS = 10_000_000;
-// 1.96, the normal quantile of a two-sided interval of 95 %, in hundredths and squared.
-const Z_SQUARED = 196n ** 2n;
-const BASIS_POINTS = 10_000n;
 
 /**
  * Check the attested judgement of an improvement, by computing it again.
  * @param {Map} evaluation The member `evaluation` of an attestation's data.
  * @returns {string} What holds, in words.
- * @throws {CheckFailed} It does not follow from the counts, or a part is missing.
+ * @throws {CheckFailed} It does not follow from what was attested, or a part is missing.
  * @throws {NotChecked} It was made by a method that is not known here.
  */
 export function checkAcceptance(evaluation) {
@@ -31,58 +29,32 @@ export function checkAcceptance(evaluation) {
       );
     }
   }
-  return `${stated.get("reason")}, as follows from the attested counts by ${method}`;
+  const what = judge === twoProportions ? "counts" : "scores";
+  return `${stated.get("reason")}, as follows from the attested ${what} by ${method}`;
 }
 
 /** The judgement of two shares, a test of two proportions with separate variances: members of `acceptance`. */
 function twoProportions(evaluation) {
   const [[s, n], [t, m]] = ["baseline", "improved"].map((which) => count(evaluation, which));
   // The effect as a fraction e/d, and the variance of the difference as v/w.
-  const isHigher = truthAt(evaluation, "benchmark", "higher_is_better");
-  const e = (t * n - s * m) * (isHigher ? 1n : -1n);
-  const d = n * m;
+  const [e, d] = turned(evaluation, [t * n - s * m, n * m]);
   const v = s * (n - s) * m ** 3n + t * (m - t) * n ** 3n;
   const w = d ** 3n;
   // That the lower bound of the interval is above zero, without a root.
-  const isSignificant = e > 0n && e ** 2n * w * 100n ** 2n > Z_SQUARED * v * d ** 2n;
-  const enough = integerAt(evaluation, "benchmark", "min_examples");
-  const held = guardrailsHeld(evaluation);
-  let reason = "accepted";
-  if ((n < m ? n : m) < enough) reason = "insufficient_samples";
-  else if (100n * e < d) reason = "delta_below_threshold";
-  else if (!isSignificant) reason = "not_statistically_significant";
-  else if (!held) reason = "guardrail_breached";
+  const [above, below] = Z_SQUARED;
+  const isSignificant = e > 0n && e ** 2n * w * below > above * v * d ** 2n;
   const certain = e > 0n ? 0 : 1;
   const pValue = v === 0n ? certain : upperNormalTail(e >= 0n ? 1 : -1, [e ** 2n * w, d ** 2n * v]);
   const effect = [e * BASIS_POINTS, d];
-  const margin = [Z_SQUARED * v * 100n ** 2n, w];
+  const margin = [above * v * BASIS_POINTS ** 2n, w * below];
   return {
-    accepted: reason === "accepted",
-    reason,
+    ...reasonOf(evaluation, Number(n < m ? n : m), [e, d], isSignificant),
     p_value: new Float(pValue),
     effect_size_bps: Number(rounded(effect, 1n, [0n, 1n])),
     ci_low_bps: Number(rounded(effect, -1n, margin)),
     ci_high_bps: Number(rounded(effect, 1n, margin)),
     mcnemar_p: mcnemar(evaluation),
   };
-}
-
-/**
- * Whether no guardrail is breached, as its metrics say.
- * @throws {CheckFailed} A guardrail says otherwise of itself, or a part is missing.
- */
-export function guardrailsHeld(evaluation) {
-  let held = true;
-  for (const one of listAt(evaluation, "guardrails")) {
-    const [before, after, most] = ["baseline", "improved", "max_worsening"].map((name) => numberAt(one, name));
-    const worsening = truthAt(one, "higher_is_better") ? minus(before, after) : minus(after, before);
-    const isHeld = notAbove(worsening, most);
-    if (truthAt(one, "held") !== isHeld) {
-      throw new CheckFailed(`the guardrail ${textAt(one, "metric")} says otherwise of itself`);
-    }
-    held &&= isHeld;
-  }
-  return held;
 }
 
 /** The successes of a model, and the number of its rows. */
@@ -112,17 +84,10 @@ function rounded([a, c], sign, [b, f]) {
   return isHalf && nearest % 2n !== 0n ? nearest - 1n : nearest;
 }
 
-function truthAt(document, ...path) {
-  const value = member(document, ...path);
-  if (typeof value === "boolean") return value;
-  throw new CheckFailed(`${path.join(".")} is not true or false`);
-}
-
-function numberAt(document, ...path) {
-  const value = member(document, ...path);
-  if (typeof value === "number" || value instanceof Float) return decimal(canonicalJSON(value));
-  throw new CheckFailed(`${path.join(".")} is not a number`);
-}
-
 /** How each method judges: from the evaluation, the members of `acceptance` that follow from it. */
-const METHODS = new Map([["two_proportion_z", twoProportions]]);
+const METHODS = new Map([
+  ["two_proportion_z", twoProportions],
+  ["welch_t", byMeans],
+  ["mann_whitney_u", byRanks],
+  ["mann_whitney_u_exact", byRanks],
+]);

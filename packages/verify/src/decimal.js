@@ -31,3 +31,7 @@ export function notAbove(one, other) {
 const magnitude = (number) => (number < 0n ? -number : number);
 
 const scaled = ({ digits, exponent }, to) => digits * 10n ** BigInt(exponent - to);
+
+/** A number as a fraction of whole numbers. */
+export const fraction = ({ digits, exponent }) =>
+  exponent < 0 ? [digits, 10n ** BigInt(-exponent)] : [digits * 10n ** BigInt(exponent), 1n];

@@ -2,7 +2,7 @@
 // Whole numbers are exact in each language. So many bits leave a tail probability as small as the
 // smallest double its leading 300 bits. All numbers here are `BigInt`s.
 
-const BITS = 1400n;
+export const BITS = 1400n;
 export const ONE = 1n << BITS;
 
 /** A quotient, rounded down. */
@@ -49,12 +49,12 @@ export function nearestDouble(numerator, denominator = ONE) {
 
 /** The inverse hyperbolic tangent of a fraction of at most 1/3: y + y³/3 + y⁵/5 + … */
 function atanh(numerator, denominator) {
-  const [above, below] = [numerator ** 2n, denominator ** 2n];
+  let power = ratio(numerator, denominator);
+  const square = times(power, power);
   let total = 0n;
-  let k = 1n;
-  for (let power = ratio(numerator, denominator); power > 0n; power = (power * above) / below) {
+  for (let k = 1n; power > 0n; k += 2n) {
     total += power / k;
-    k += 2n;
+    power = times(power, square);
   }
   return total;
 }

@@ -2,14 +2,14 @@
 import { LN_2, ONE, exponential, logarithm, nearestDouble, ratio, root, times } from "./fixed_point.js";
 
 // 50 decimals.
-const PI = [314159265358979323846264338327950288419716939937510n, 10n ** 50n];
+export const PI = [314159265358979323846264338327950288419716939937510n, 10n ** 50n];
 // Up to this z the series is used, and above it, where it would cancel, the continued fraction.
 const LARGE = 6n * ONE;
 const FRACTIONS = 200n;
 // Up to here factorials are exact, and above it by Stirling's series.
 const SMALL = 1000n;
 // B(2k) / (2k (2k - 1)), of Stirling's series.
-const STIRLING = [
+export const STIRLING = [
   [1n, 12n],
   [-1n, 360n],
   [1n, 1260n],

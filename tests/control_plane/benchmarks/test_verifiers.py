@@ -6,12 +6,14 @@ from typing import Any
 
 from hokusai.verify import Result, verify
 from hokusai.verify.acceptance import check_acceptance
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from app.control_plane.benchmarks.acceptance import Count, Discordant, judge
+from app.control_plane.benchmarks.score_acceptance import FAMILIES, RANKS, judge_scores
+from app.control_plane.benchmarks.scores import ScoreComparison
 from tests.support.attesting import attest
-from tests.support.benchmarks import counts, new_benchmark, register_improved
+from tests.support.benchmarks import counts, new_benchmark, register_improved, scored
 from tests.support.responses import good
 from tests.support.training import Training
 
@@ -61,6 +63,62 @@ def test_both_rules_come_to_the_same(
         "acceptance": json.loads(json.dumps(judged.data())),
     }
     assert check_acceptance(evaluation).startswith(judged.reason)
+
+
+grades = st.lists(st.integers(1, 5).map(float), min_size=2, max_size=60)
+scores = grades | st.lists(
+    st.floats(-1e9, 1e9) | st.floats(0, 1) | st.just(0.0), min_size=2, max_size=60
+)
+
+
+@given(st.sampled_from(FAMILIES), scores, scores, st.booleans(), st.booleans(), st.integers(2, 40))
+def test_both_rules_of_scores_come_to_the_same(
+    family: str,
+    baseline: list[float],
+    improved: list[float],
+    higher_is_better: bool,
+    by_row: bool,
+    min_examples: int,
+) -> None:
+    if by_row:
+        rows = min(len(baseline), len(improved))
+        baseline, improved = baseline[:rows], improved[:rows]
+    compared = ScoreComparison.of(baseline, improved, rows=len(baseline))
+    models = (compared.baseline, compared.improved)
+    assume(family == RANKS or any(one.standard_deviation for one in models))
+    judged = judge_scores(
+        family, compared, higher_is_better=higher_is_better, min_examples=min_examples
+    )
+    evaluation = {
+        "benchmark": {
+            "metric_family": family,
+            "higher_is_better": higher_is_better,
+            "min_examples": min_examples,
+        },
+        **compared.data(),
+        "guardrails": [],
+        "acceptance": judged.data(),
+    }
+    assert check_acceptance(json.loads(json.dumps(evaluation))).startswith(judged.reason)
+
+
+def test_what_a_gateway_attests_of_scores_holds(training: Training) -> None:
+    before, after = [0.5, 0.25, 0.75, 1.0], [0.625, 0.25, 0.875, 1.0]
+    for family in FAMILIES:
+        members = {"metric": "reward", "metric_family": family, "rows": 4}
+        made = good(
+            attest(
+                training,
+                kind="claimed",
+                metrics={"baseline": {"reward": 0.625}, "improved": {"reward": 0.6875}},
+                benchmark_id=new_benchmark(training.client, **members)["benchmark_id"],
+                evaluation=scored(before, after),
+            ),
+            201,
+        )
+        check = verify(made)["acceptance"]
+        assert check.result is Result.HOLDS
+        assert check.detail.startswith("not_statistically_significant, as follows")
 
 
 def test_what_a_gateway_attests_holds(training: Training) -> None:

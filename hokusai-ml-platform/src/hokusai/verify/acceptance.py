@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
-from decimal import Context, Decimal
 from fractions import Fraction
 from math import isqrt
 from typing import Any, Callable, Mapping
 
+from hokusai.verify.acceptance_rule import BASIS_POINTS, Z, reason_of, turned
 from hokusai.verify.json_fields import (
     CheckFailed,
     NotChecked,
     integer_at,
-    list_at,
     member,
     object_at,
     text_at,
 )
+from hokusai.verify.score_acceptance import by_means, by_ranks
 from hokusai.verify.strict_json import canonical_json, equal_json
 from hokusai.verify.tail_probabilities import exact_mcnemar, upper_normal_tail
 
 # The most rows that a benchmark has.
 MAX_ROWS = 10_000_000
-# One percentage point.
-_THRESHOLD = Fraction(1, 100)
-# The normal quantile of a two-sided interval of 95 %, as the Hokusai platform has it.
-_Z = Fraction(196, 100)
-_BASIS_POINTS = 10_000
-# Numbers are subtracted with 28 decimal digits.
-_DIGITS = Context(prec=28)
 
 
 def check_acceptance(evaluation: Any) -> str:
@@ -40,7 +33,7 @@ def check_acceptance(evaluation: Any) -> str:
         What holds, in words.
 
     Raises:
-        CheckFailed: It does not follow from the counts, or a part is missing.
+        CheckFailed: It does not follow from what was attested, or a part is missing.
         NotChecked: It was made by a method that is not known here.
     """
     stated = object_at(evaluation, "acceptance")
@@ -54,7 +47,8 @@ def check_acceptance(evaluation: Any) -> str:
                 f"{name} is {canonical_json(stated[name])}, but {canonical_json(value)} follows "
                 "from what was attested"
             )
-    return f"{stated['reason']}, as follows from the attested counts by {method}"
+    what = "counts" if judge is _two_proportions else "scores"
+    return f"{stated['reason']}, as follows from the attested {what} by {method}"
 
 
 def _two_proportions(evaluation: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,56 +58,24 @@ def _two_proportions(evaluation: Mapping[str, Any]) -> dict[str, Any]:
         The members of `acceptance`.
     """
     baseline, improved = (_count(evaluation, name) for name in ("baseline", "improved"))
-    effect = improved[0] - baseline[0]
-    if not _truth_at(evaluation, "benchmark", "higher_is_better"):
-        effect = -effect
+    effect = turned(evaluation, improved[0] - baseline[0])
     variance = sum(share * (1 - share) / rows for share, rows in (baseline, improved))
     # That the lower bound of the interval is above zero, without a root.
-    is_significant = effect > 0 and effect**2 > _Z**2 * variance
-    enough = integer_at(evaluation, "benchmark", "min_examples")
-    held = guardrails_held(evaluation)
-    reason = "accepted"
-    if min(baseline[1], improved[1]) < enough:
-        reason = "insufficient_samples"
-    elif effect < _THRESHOLD:
-        reason = "delta_below_threshold"
-    elif not is_significant:
-        reason = "not_statistically_significant"
-    elif not held:
-        reason = "guardrail_breached"
+    is_significant = effect > 0 and effect**2 > Z**2 * variance
+    rows = min(baseline[1], improved[1])
     if variance:
         p_value = upper_normal_tail(1 if effect >= 0 else -1, Fraction(effect**2, variance))
     else:
         p_value = 0.0 if effect > 0 else 1.0
-    margin = _Z**2 * variance * _BASIS_POINTS**2
+    margin = Z**2 * variance * BASIS_POINTS**2
     return {
-        "accepted": reason == "accepted",
-        "reason": reason,
+        **reason_of(evaluation, rows, effect, is_significant=is_significant),
         "p_value": p_value,
-        "effect_size_bps": round(effect * _BASIS_POINTS),
-        "ci_low_bps": _rounded(effect * _BASIS_POINTS, -1, margin),
-        "ci_high_bps": _rounded(effect * _BASIS_POINTS, 1, margin),
+        "effect_size_bps": round(effect * BASIS_POINTS),
+        "ci_low_bps": _rounded(effect * BASIS_POINTS, -1, margin),
+        "ci_high_bps": _rounded(effect * BASIS_POINTS, 1, margin),
         "mcnemar_p": _mcnemar(evaluation),
     }
-
-
-def guardrails_held(evaluation: Mapping[str, Any]) -> bool:
-    """Return whether no guardrail is breached, as its metrics say.
-
-    Raises:
-        CheckFailed: A guardrail says otherwise of itself, or a part is missing.
-    """
-    held = True
-    for one in list_at(evaluation, "guardrails"):
-        before, after, most = (
-            _number_at(one, name) for name in ("baseline", "improved", "max_worsening")
-        )
-        change = _DIGITS.subtract(after, before)
-        worsening = change.copy_negate() if _truth_at(one, "higher_is_better") else change
-        if _truth_at(one, "held") != (worsening <= most):
-            raise CheckFailed(f"the guardrail {text_at(one, 'metric')} says otherwise of itself")
-        held = held and worsening <= most
-    return held
 
 
 def _count(evaluation: Mapping[str, Any], which: str) -> tuple[Fraction, int]:
@@ -148,21 +110,10 @@ def _rounded(a: Fraction, sign: int, b: Fraction) -> int:
     return round(Fraction(twice, 2)) if is_half else (twice + 1) // 2
 
 
-def _truth_at(document: Any, *path: str) -> bool:
-    value = member(document, *path)
-    if isinstance(value, bool):
-        return value
-    raise CheckFailed(f"{'.'.join(path)} is not true or false")
-
-
-def _number_at(document: Any, *path: str) -> Decimal:
-    value = member(document, *path)
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return Decimal(canonical_json(value))
-    raise CheckFailed(f"{'.'.join(path)} is not a number")
-
-
 # How each method judges: from the evaluation, the members of `acceptance` that follow from it.
 METHODS: dict[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
-    "two_proportion_z": _two_proportions
+    "two_proportion_z": _two_proportions,
+    "welch_t": by_means,
+    "mann_whitney_u": by_ranks,
+    "mann_whitney_u_exact": by_ranks,
 }

@@ -35,9 +35,10 @@ def nearest_double(number: int) -> float:
 def _atanh(numerator: int, denominator: int) -> int:
     """The inverse hyperbolic tangent of a fraction of at most 1/3: y + y³/3 + y⁵/5 + …"""
     power, total, k = ratio(numerator, denominator), 0, 1
+    square = times(power, power)
     while power:
         total += power // k
-        power = power * numerator**2 // denominator**2
+        power = times(power, square)
         k += 2
     return total
 

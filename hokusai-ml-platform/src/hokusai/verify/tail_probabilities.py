@@ -17,14 +17,14 @@ from hokusai.verify.fixed_point import (
 )
 
 # 50 decimals.
-_PI = ratio(314159265358979323846264338327950288419716939937510, 10**50)
+PI = ratio(314159265358979323846264338327950288419716939937510, 10**50)
 # Up to this z the series is used, and above it, where it would cancel, the continued fraction.
 _LARGE = 6 * ONE
 _FRACTIONS = 200
 # Up to here factorials are exact, and above it by Stirling's series.
 _SMALL = 1000
 # B(2k) / (2k (2k - 1)), of Stirling's series.
-_STIRLING = (
+STIRLING = (
     (1, 12),
     (-1, 360),
     (1, 1260),
@@ -47,7 +47,7 @@ def upper_normal_tail(sign: int, z_squared: Fraction) -> float:
     """
     square = ratio(z_squared.numerator, z_squared.denominator)
     z = root(square)
-    density = exponential(-square // 2) * ONE // root(2 * _PI)
+    density = exponential(-square // 2) * ONE // root(2 * PI)
     if z < _LARGE:
         tail = ONE // 2 - times(density, _normal_series(z, square))
     else:
@@ -105,9 +105,9 @@ def _ln_factorial(n: int) -> int:
         return logarithm(factorial(n))
     series = sum(
         ratio(numerator, denominator * n ** (2 * k + 1))
-        for k, (numerator, denominator) in enumerate(_STIRLING)
+        for k, (numerator, denominator) in enumerate(STIRLING)
     )
-    # ln √(2πn) by the logarithm of a whole number: 2π has as many bits as _PI.
+    # ln √(2πn) by the logarithm of a whole number: 2π has as many bits as PI.
     return n * logarithm(n) - n * ONE + (logarithm(2 * n) + _LN_PI) // 2 + series
 
 
