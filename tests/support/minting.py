@@ -98,7 +98,7 @@ class TokenMarket:
                 "data_size": 5000,
                 "data_hash": "ab" * 32,
             },
-            **self.evaluation(value, **body),
+            **({} if "evaluation" in body else self.evaluation(value, **body)),
             **body,
         }
         given = {name: value for name, value in registration.items() if value is not None}

@@ -153,7 +153,7 @@ def test_scores_are_shown_with_their_test(acme: Training, graded: dict[str, Any]
     for path in (f"/models/{graded['model_id']}", f"/attestations/{digest}"):
         page = text(acme.client, path)
         said = words(page)
-        assert "Accepted +2 p 0.0025 sign test p 0.031" in said
+        assert "Accepted +2 p 0.0014 sign test p 0.0078" in said
         assert "of the family rank_or_ordinal, judged by the test of Mann and Whitney" in said
         assert "has the better score with a probability of 93.75 %" in said
         assert "The caller stated these scores, and their mean agrees with the metric" in said
