@@ -25,7 +25,8 @@ def test_a_benchmark_is_registered(registry: ModelRegistry, server: ScriptedServ
         dataset_hash="ab" * 32,
         dataset_version="1",
         rows=1024,
-        metric="accuracy",
+        metric="reward",
+        metric_family="continuous",
         label_commitment="1f" * 32,
         guardrails=[{"metric": "latency_ms", "max_worsening": 5}],
         idempotency_key="mine",
@@ -39,7 +40,8 @@ def test_a_benchmark_is_registered(registry: ModelRegistry, server: ScriptedServ
         "dataset_hash": "ab" * 32,
         "dataset_version": "1",
         "rows": 1024,
-        "metric": "accuracy",
+        "metric": "reward",
+        "metric_family": "continuous",
         "label_commitment": "1f" * 32,
         "guardrails": [{"metric": "latency_ms", "max_worsening": 5}],
     }
@@ -120,3 +122,19 @@ def test_an_evaluation_is_sent(registry: ModelRegistry, server: ScriptedServer) 
     )
     for request in server.requests:
         assert (request.json["benchmark_id"], request.json["evaluation"]) == ("hkb_1", counts)
+
+
+def test_scores_in_arrays_are_sent(registry: ModelRegistry, server: ScriptedServer) -> None:
+    numpy = pytest.importorskip("numpy")
+    server.respond_with(Response(201, {"hash": "9f"}))
+    scores = {"scores": numpy.array([0.5, 0.25, 1], dtype="float32")}
+    registry.attest(
+        model_id="hkm_1",
+        benchmark_id="hkb_1",
+        evaluation={"baseline": scores, "improved": {"scores": [1, 0.5]}},
+    )
+    (request,) = server.requests
+    assert request.json["evaluation"] == {
+        "baseline": {"scores": [0.5, 0.25, 1.0]},
+        "improved": {"scores": [1, 0.5]},
+    }
