@@ -193,7 +193,7 @@ def test_an_improvement_of_a_mean_of_scores_is_minted(gateway: RunningGateway) -
         before, after = [0.8, 0.85, 0.9] * 100, [0.86, 0.89, 0.95] * 100
         minted = scored_improvement(market, "continuous", before, after)
         found = good(mint(market.holder, minted))
-        payload = found["message"]["payload"]
+        payload = found["typed_data"]["message"]["payload"]
         assert (payload["baselineScoreBps"], payload["candidateScoreBps"]) == (8500, 9000)
         assert payload["totalSamples"] == len(after)
         assert payload["anchors"]["metricFamily"] == "continuous"
