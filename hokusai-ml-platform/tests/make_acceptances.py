@@ -197,10 +197,11 @@ def _changed_scores() -> Iterator[dict[str, Any]]:
     for known in (KNOWN_MEANS, KNOWN_RANKS):
         for name, value in known["acceptance"].items():
             other = not value if isinstance(value, bool) else (value or 0)
-            for wrong in (other, {}):
+            both: tuple[Any, ...] = (other, {})
+            for wrong in both:
                 if wrong != value:
                     yield changed(known, ("acceptance", name), wrong)
-        for path, wrong in (
+        others: tuple[tuple[tuple[str, ...], Any], ...] = (
             (("acceptance", "statistical_method"), "mann_whitney_u_exact"),
             (("acceptance", "p_value"), 0.5),
             (("acceptance", "paired_p"), None),
@@ -223,7 +224,8 @@ def _changed_scores() -> Iterator[dict[str, Any]]:
             (("ranks", "tie_term"), 120**3),
             (("ranks", "tie_term"), 0.5),
             (("ranks",), None),
-        ):
+        )
+        for path, wrong in others:
             yield changed(known, path, wrong)
     nothing = changed(KNOWN_MEANS, ("baseline", "standard_deviation"), 0)
     yield changed(nothing, ("improved", "standard_deviation"), 0.0)
