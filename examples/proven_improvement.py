@@ -134,4 +134,5 @@ try:
 except GatewayError as error:
     print(f"No mint: {error}")
 else:
+    (FOLDER / "mint_request.json").write_text(json.dumps(dict(request), indent=2))
     print(f"Mint request {request['digest']}, signed by {', '.join(request['signers'])}")

@@ -3,15 +3,12 @@
 import json
 import re
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hokusai.zk import key_files
 
-from app.standalone.mlflow import ChildMLflow
 from tests.support import node, programs
-from tests.support.gateway import ALL_SCOPES, RunningGateway
+from tests.support.gateway import RunningGateway
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -166,26 +163,3 @@ def test_javascript_goes_from_a_wallet_to_a_verified_attestation(
     (tmp_path / "attestation.json").write_text(json.dumps(document))
     with pytest.raises(AssertionError, match="It does not hold: the hash"):
         programs.run([*check, signer], tmp_path)
-
-
-@pytest.mark.slow
-def test_sdk_proves_an_improvement_and_verifies_it_strictly(
-    new_database: Callable[[], str], mlflow_server: ChildMLflow, tmp_path: Path
-) -> None:
-    keys = tmp_path / "proof-keys"
-    key_files.make(keys, "cells", 1024)
-    with RunningGateway(
-        new_database(), mlflow_server.url, proof_keys=keys, model_files_readers=1
-    ) as gateway:
-        printed = programs.run(
-            [sys.executable, EXAMPLES / "proven_improvement.py"],
-            tmp_path,
-            HOKUSAI_URL=gateway.mlflow,
-            HOKUSAI_API_KEY=gateway.key(),
-            HOKUSAI_ADMIN_KEY=gateway.key(scopes=ALL_SCOPES),
-        )
-
-    assert re.search(r"^Attested \(proven\) .*, accepted$", printed, re.M)
-    assert re.search(r"^ok  proof ", printed, re.M)
-    assert "The attestation holds: proven" in printed
-    assert re.search(r"^Mint request 0x[0-9a-f]{64}, signed by 0x", printed, re.M)

@@ -5,8 +5,8 @@ tests/unit/eip712/fixtures/mint_request_kav.json at f4c4c38), which it checks ag
 """
 
 import json
+import os
 import random
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from app.control_plane.minting.mint_request import (
 from app.control_plane.minting.models import MintRequest
 from app.control_plane.minting.platform_message import platform_message
 from tests.support import node
+from tests.support.programs import finish
 
 HERE = Path(__file__).parent
 INTEROP = HERE.parent / "attestations" / "interop"
@@ -240,19 +241,25 @@ def test_viem_and_ethers_compute_the_same_digests(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     requests = [built(vector) for vector in (VECTOR, *random_vectors(200))]
-    done = subprocess.run(
-        ["node", "mint_digests.js"],
-        cwd=node.installed(INTEROP, tmp_path_factory),
-        input=json.dumps([_numbers_as_text(request.as_dict()) for request in requests]),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+    directory = node.installed(INTEROP, tmp_path_factory)
+    found = digests_by_viem_and_ethers(directory, [request.as_dict() for request in requests])
     assert found == [[f"0x{request.digest().hex()}"] * 2 for request in requests]
     assert len({digest for digest, _ in found}) == len(requests)
+
+
+def digests_by_viem_and_ethers(directory: Path, typed_data: list[dict[str, Any]]) -> Any:
+    """For each of the typed data, the digest that viem computes and the one that ethers does.
+
+    directory: that of `INTEROP`, with its packages.
+    """
+    done = finish(
+        ["node", "mint_digests.js"],
+        directory,
+        {"PATH": os.environ["PATH"]},
+        stdin=json.dumps(_numbers_as_text(typed_data)),
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
 def _numbers_as_text(value: Any) -> Any:
