@@ -34,10 +34,12 @@ def store(training: Training, root: str, files: Mapping[str, bytes]) -> None:
         assert response.status_code == 200, response.text
 
 
-def run_with(training: Training, files: Mapping[str, bytes], path: str = "model") -> str:
+def run_with(
+    training: Training, files: Mapping[str, bytes], path: str = "model", accuracy: float = 0.5
+) -> str:
     """The id of a new run that has these files below a path."""
     run = training.mlflow("runs/create", experiment_id="0")["run"]["info"]
-    metric = {"key": "accuracy", "value": 0.5, "timestamp": 1, "step": 0}
+    metric = {"key": "accuracy", "value": accuracy, "timestamp": 1, "step": 0}
     training.mlflow("runs/log-batch", run_id=run["run_id"], metrics=[metric])
     store(training, f"{run['artifact_uri']}/{path}", files)
     found: str = run["run_id"]

@@ -1,52 +1,50 @@
 """An improvement on a benchmark of eight rows, proven with the SDK's prover."""
 
 import dataclasses
-from pathlib import Path
 from typing import Any
 
 import httpx
-from hokusai.zk import key_files, provers
+from hokusai.zk import provers
 from hokusai.zk.commitments import commit, new_salt
-from hokusai.zk.keys import VerifyingKey
 from hokusai.zk.statements import Comparison
 
 from tests.support import benchmarks
+from tests.support.circuit_keys import CAPACITY, CircuitKeys
+from tests.support.model_files import run_with, wait_for
 from tests.support.responses import good
 from tests.support.training import Training
 
-CAPACITY = 8
 LABELS = [1, 0, 1, 1, 0, 0, 1, 0]
 # Five and seven rows of eight are right.
 BASELINE = [1, 0, 0, 0, 0, 0, 0, 0]
 IMPROVED = [1, 0, 1, 1, 0, 0, 1, 1]
 
 
-def make_circuit(directory: Path, statement: str = "cells") -> VerifyingKey:
-    """The keys of a small circuit, in a directory for HOKUSAI_PROOF_KEYS."""
-    return key_files.make(directory, statement, CAPACITY)
-
-
 class Improvement:
     """A benchmark, two registered models with committed predictions, and proofs of these.
 
-    key: the verifying key. directory: of the keys.
+    keys: those of the circuit `cells`.
     """
 
-    def __init__(self, training: Training, key: VerifyingKey, directory: Path) -> None:
+    def __init__(self, training: Training, keys: CircuitKeys) -> None:
         self.training = training
-        self.key = key
-        self._zkey = key_files.proving_key_path(directory, key.circuit)
+        self.key = keys.verifying
+        self._zkey = keys.proving
         self._salts = new_salt(), new_salt(), new_salt()
         self.benchmark = benchmarks.new_benchmark(
             training.client, rows=CAPACITY, label_commitment=self.commitment("labels", LABELS, 0)
         )
-        self.baseline = training.baseline(accuracy=0.625)
+        runs = [
+            run_with(training, {"MLmodel": b"flavors: {}\n", "model.pkl": name}, accuracy=accuracy)
+            for name, accuracy in ((b"baseline", 0.625), (b"improved", 0.875))
+        ]
+        self.baseline = training.registered("baseline", run_id=runs[0], model_type="classification")
         self.improved = good(
-            benchmarks.register_improved(
-                training, self.baseline, run_id=training.run(accuracy=0.875)
-            ),
-            201,
+            benchmarks.register_improved(training, self.baseline, run_id=runs[1]), 201
         )
+        # A proof is bound to their files.
+        for model in (self.baseline, self.improved):
+            wait_for(training.client, model, "witnessed")
 
     @property
     def ids(self) -> dict[str, str]:

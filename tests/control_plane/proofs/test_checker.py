@@ -2,17 +2,21 @@
 
 import asyncio
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hokusai.zk.keys import VerifyingKey
+from hokusai.zk import groth16, provers
+from hokusai.zk.statements import Comparison
 
 from app.control_plane.proofs import checker, pairing_check
 from app.control_plane.proofs.checker import MAX_OF_TENANT, MAX_WAITING, ProofChecker
 from app.control_plane.proofs.circuits import Circuit, Circuits
 from app.control_plane.proofs.schemas import ProofRequest
 from app.core.errors import GatewayBusyError, ProofRefusedError
+from tests.support.circuit_keys import shared_keys
+from tests.support.proving import BASELINE, IMPROVED, LABELS
 
 POINT = ["1", "2", "1"]
 TWISTED: list[list[str]] = [["1", "0"], ["1", "0"], ["1", "0"]]
@@ -114,18 +118,11 @@ async def test_points_that_are_none_are_refused_by_the_process() -> None:
         await ProofChecker().require("t", CIRCUIT, PROOF)
 
 
-def test_the_script_agrees_with_the_sdk(tmp_path: Path) -> None:
+def test_the_script_agrees_with_the_sdk(tmp_path_factory: pytest.TempPathFactory) -> None:
     """On a proof, and on each of its parts changed; hundreds more are in tests/sdk/zk."""
-    from hokusai.zk import groth16, key_files, provers
-    from hokusai.zk.statements import Comparison
-
-    from tests.support.proving import BASELINE, IMPROVED, LABELS, make_circuit
-
-    key = make_circuit(tmp_path)
-    path = key_files.proving_key_path(tmp_path, key.circuit)
-    made = provers.prove(
-        key, path, Comparison(LABELS, BASELINE, IMPROVED, (1, 2, 3), 4), provers.PYTHON
-    )
+    _, key, path = shared_keys(tmp_path_factory)
+    comparison = Comparison(LABELS, BASELINE, IMPROVED, (1, 2, 3), 4)
+    made = provers.prove(key, path, comparison, provers.PYTHON)
     public = [str(value) for value in made.public]
     proof, document = made.points.as_json(), key.as_json()
 
@@ -138,13 +135,14 @@ def test_the_script_agrees_with_the_sdk(tmp_path: Path) -> None:
             pairing_check.holds(document, wrong, proof)
 
 
-async def test_a_directory_of_keys_is_read_again_when_it_changes(tmp_path: Path) -> None:
-    from tests.support.proving import make_circuit
-
+async def test_a_directory_of_keys_is_read_again_when_it_changes(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     directory = tmp_path / "keys"
     circuits = Circuits(directory)
     assert await circuits.all() == []
-    key: VerifyingKey = make_circuit(directory)
+    made, key, _ = shared_keys(tmp_path_factory)
+    shutil.copytree(made, directory)
     assert [one.circuit for one in await circuits.all()] == [key.circuit]
     wrong = directory / f"{'1' * 64}.json"
     wrong.write_text(json.dumps(key.as_json()))

@@ -4,7 +4,6 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,27 +12,25 @@ from hokusai.zk import groth16
 from hokusai.zk.keys import VerifyingKey
 from hokusai.zk.proof import Proof
 
+from tests.support.circuit_keys import CAPACITY, CircuitKeys, shared_keys
 from tests.support.gateway import RunningGateway
-from tests.support.proving import CAPACITY, LABELS, Improvement, make_circuit
+from tests.support.proving import LABELS, Improvement
 from tests.support.responses import good, refused
 from tests.support.training import Training
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("proof-keys")
-
-
-@pytest.fixture(scope="module")
-def key(keys: Path) -> VerifyingKey:
-    return make_circuit(keys)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> CircuitKeys:
+    return shared_keys(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def proving_gateway(
-    new_database: Callable[[], str], mlflow_server: Any, keys: Path
+    new_database: Callable[[], str], mlflow_server: Any, keys: CircuitKeys
 ) -> Iterator[RunningGateway]:
-    with RunningGateway(new_database(), mlflow_server.url, proof_keys=keys) as running:
+    with RunningGateway(
+        new_database(), mlflow_server.url, proof_keys=keys.directory, model_files_readers=1
+    ) as running:
         yield running
 
 
@@ -44,8 +41,8 @@ def prover(proving_gateway: RunningGateway) -> Iterator[Training]:
 
 
 @pytest.fixture(scope="module")
-def improvement(prover: Training, key: VerifyingKey, keys: Path) -> Improvement:
-    return Improvement(prover, key, keys).commit_predictions()
+def improvement(prover: Training, keys: CircuitKeys) -> Improvement:
+    return Improvement(prover, keys).commit_predictions()
 
 
 @pytest.fixture(scope="module")
@@ -135,14 +132,14 @@ def test_the_binding_changes_with_the_models(improvement: Improvement) -> None:
 
 
 def test_circuits_are_listed_and_their_proving_keys_downloaded(
-    improvement: Improvement, keys: Path
+    improvement: Improvement, keys: CircuitKeys
 ) -> None:
     client, key = improvement.training.client, improvement.key
     (listed,) = good(client.get("/api/proofs/circuits"))["items"]
     assert (listed["circuit"], listed["capacity"]) == (key.circuit, CAPACITY)
     assert VerifyingKey.from_json(listed["verifying_key"]) == key
     content = client.get(listed["proving_key"])
-    assert content.content == (keys / f"{key.circuit}.zkey").read_bytes()
+    assert content.content == keys.proving.read_bytes()
     assert "immutable" in content.headers["cache-control"]
     nowhere = client.get(f"/api/proofs/circuits/{'0' * 64}/proving-key")
     refused(nowhere, 404, "not_found")
@@ -242,9 +239,9 @@ def test_public_inputs_have_one_form(
 
 
 def test_without_committed_predictions_a_proof_is_refused(
-    prover: Training, key: VerifyingKey, keys: Path
+    prover: Training, keys: CircuitKeys
 ) -> None:
-    made = Improvement(prover, key, keys)
+    made = Improvement(prover, keys)
     proof = made.prove()
     refused(attest(made, proof), 409, "predictions_missing")
     made.commit_predictions()

@@ -4,29 +4,30 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
-from hokusai.zk import zkey
+import pytest
+from hokusai.zk import provers
 from hokusai.zk.circom_files import wtns
 from hokusai.zk.circuits import statement
 from hokusai.zk.constraints import ConstraintSystem
 from hokusai.zk.field import R
 from hokusai.zk.keys import VerifyingKey
-from hokusai.zk.setup import setup
 from hokusai.zk.statements import Comparison
+from hokusai.zk.zkey import ProvingKey
 
-CAPACITY = 8
+from tests.support.circuit_keys import shared_keys
 
 
 @dataclass(frozen=True)
 class SmallCircuit:
-    """A circuit with its keys, and a directory for files that other programs read."""
+    """A circuit with its keys, and a directory for files that other programs read.
+
+    zkey: the file of the proving key.
+    """
 
     key: VerifyingKey
-    proving_key: zkey.ProvingKey
+    proving_key: ProvingKey
+    zkey: Path
     directory: Path
-
-    @property
-    def zkey(self) -> Path:
-        return self.directory / f"{self.key.statement}.zkey"
 
     def random_system(self, chosen: random.Random) -> ConstraintSystem:
         of = statement(self.key.statement)
@@ -49,11 +50,10 @@ class SmallCircuit:
         return path
 
 
-def make(name: str, directory: Path) -> SmallCircuit:
-    proving_key, key = setup(statement(name), CAPACITY)
-    circuit = SmallCircuit(key, proving_key, directory)
-    circuit.zkey.write_bytes(zkey.write(proving_key, statement(name).blank(CAPACITY)))
-    return circuit
+def small_circuit(name: str, temporary: pytest.TempPathFactory) -> SmallCircuit:
+    keys = shared_keys(temporary, name)
+    loaded = provers.load(keys.verifying, keys.proving)
+    return SmallCircuit(keys.verifying, loaded, keys.proving, temporary.mktemp(name))
 
 
 def public_inputs(system: ConstraintSystem) -> list[int]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.sdk.zk import circuits
+from tests.sdk.zk.circuits import SmallCircuit, small_circuit
 from tests.support import node
 
 PEERS = Path(__file__).parent / "peers"
@@ -17,13 +17,13 @@ ENVIRONMENT = Path(__file__).parents[3] / ".venv" / "peers" / "groth16py"
 
 
 @pytest.fixture(scope="session")
-def cells(tmp_path_factory: pytest.TempPathFactory) -> circuits.SmallCircuit:
-    return circuits.make("cells", tmp_path_factory.mktemp("cells"))
+def cells(tmp_path_factory: pytest.TempPathFactory) -> SmallCircuit:
+    return small_circuit("cells", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def agreement(tmp_path_factory: pytest.TempPathFactory) -> circuits.SmallCircuit:
-    return circuits.make("agreement", tmp_path_factory.mktemp("agreement"))
+def agreement(tmp_path_factory: pytest.TempPathFactory) -> SmallCircuit:
+    return small_circuit("agreement", tmp_path_factory)
 
 
 @pytest.fixture(scope="session")

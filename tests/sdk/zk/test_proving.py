@@ -13,11 +13,11 @@ from hokusai.client import GatewayClient
 from hokusai.errors import ConflictError, DocumentError, InputError, ProofError
 from hokusai.proofs import Committed, Proving, commit_labels, commit_predictions
 from hokusai.verify import verify
-from hokusai.zk.keys import VerifyingKey
 
 from tests.support.benchmarks import register_improved
+from tests.support.circuit_keys import CAPACITY, CircuitKeys, shared_keys
 from tests.support.gateway import RunningGateway
-from tests.support.proving import BASELINE, CAPACITY, IMPROVED, LABELS, make_circuit
+from tests.support.proving import BASELINE, IMPROVED, LABELS
 from tests.support.responses import good
 from tests.support.training import Training
 
@@ -25,20 +25,15 @@ MEMBERS = {"name": "small", "dataset_hash": "ab" * 32, "dataset_version": "1"}
 
 
 @pytest.fixture(scope="module")
-def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("keys")
-
-
-@pytest.fixture(scope="module")
-def key(keys: Path) -> VerifyingKey:
-    return make_circuit(keys)
+def keys(tmp_path_factory: pytest.TempPathFactory) -> CircuitKeys:
+    return shared_keys(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def gateway_with_circuit(
-    new_database: Callable[[], str], mlflow_server: Any, keys: Path, key: VerifyingKey
+    new_database: Callable[[], str], mlflow_server: Any, keys: CircuitKeys
 ) -> Iterator[RunningGateway]:
-    with RunningGateway(new_database(), mlflow_server.url, proof_keys=keys) as running:
+    with RunningGateway(new_database(), mlflow_server.url, proof_keys=keys.directory) as running:
         yield running
 
 
@@ -72,7 +67,7 @@ def models(prover: Training) -> tuple[str, str]:
 
 
 def test_from_labels_to_a_proven_attestation(
-    api: GatewayAPI, prover: Training, tmp_path: Path, key: VerifyingKey
+    api: GatewayAPI, prover: Training, tmp_path: Path, keys: CircuitKeys
 ) -> None:
     proving = Proving(api)
     labels = commit_labels(LABELS)
@@ -91,12 +86,14 @@ def test_from_labels_to_a_proven_attestation(
     )
 
     report = verify(
-        dict(attestation), attestors=attestation["signature"]["signer"], circuits=key.circuit
+        dict(attestation),
+        attestors=attestation["signature"]["signer"],
+        circuits=keys.verifying.circuit,
     )
     assert report.kind == "proven"
     assert report["proof"].result.value == "holds"
     # The key was kept, and is used again.
-    assert (proving.directory / f"{key.circuit}.zkey").exists()
+    assert (proving.directory / keys.proving.name).exists()
 
     with pytest.raises(ProofError, match="not the labels of"):
         proving.prove(*ids, commit_labels(LABELS), before, after)
