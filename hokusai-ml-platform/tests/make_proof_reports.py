@@ -3,9 +3,10 @@
     python hokusai-ml-platform/tests/make_proof_reports.py
 
 `vectors/proven_v1.json` has an attestation that a real gateway issued, with a proof by the SDK's
-prover, and cases that change the proof or the attested bytes. Hash and data are changed with them,
-so that the check of the proof itself is reached; the signature then fails. `packages/verify` has to
-come to the same reports, in the same words.
+prover, and cases that change the proof or the attested bytes. `vectors/proven_v2.json` has two
+attestations, which differ in the version of the binding, and cases that change the models' files.
+Hash and data are changed with them, so that the check of the proof itself is reached; the signature
+then fails. `packages/verify` has to come to the same reports, in the same words.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from vector_file import FILE, leaves
 
 PATH = FILE.with_name("proven_v1.json")
 PROVEN: dict[str, Any] = json.loads(PATH.read_text(encoding="utf-8"))
+PATH_2 = FILE.with_name("proven_v2.json")
+PROVEN_2: dict[str, Any] = json.loads(PATH_2.read_text(encoding="utf-8"))
 DOCUMENT, KNOWN = PROVEN["attestation"], PROVEN["known"]
 PROOF = DOCUMENT["proof"]
 # On the curve, but not in the subgroup.
@@ -55,7 +58,8 @@ FORMS: tuple[Any, ...] = (
 
 def apply(case: dict[str, Any]) -> dict[str, Any]:
     """The document of a case."""
-    document: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    of = PROVEN_2["attestations"][case["of"]] if "of" in case else DOCUMENT
+    document: dict[str, Any] = copy.deepcopy(of)
     text = document["bytes"]
     if "path" in case:
         parent: Any = document
@@ -144,6 +148,21 @@ def _cases() -> Iterator[dict[str, Any]]:
     yield {"path": ["signature", "domain", "chainId"], "value": 2}
 
 
+def _cases_of_files() -> Iterator[dict[str, Any]]:
+    for name, document in PROVEN_2["attestations"].items():
+        yield {"of": name}
+        models = document["data"], document["data"]["baseline"]
+        for own, other in (models, models[::-1]):
+            for member in ("sha256", "sha256_merkle_v1", "list_sha256"):
+                digest = own["files"][member]
+                yield {"of": name, "replace": [[digest, "1" * 64]]}
+                yield {"of": name, "replace": [[digest, other["files"][member]]]}
+            listed = f'"list_sha256": "{own["files"]["list_sha256"]}"'
+            for value in ("null", "7", "[]"):
+                yield {"of": name, "replace": [[listed, f'"list_sha256": {value}']]}
+            yield {"of": name, "replace": [[f"{listed}, ", ""]]}
+
+
 # The changed copy of the proof stays the same when the file is made again.
 CHANGED = next(
     (
@@ -157,7 +176,8 @@ CHANGED = next(
 
 def report(case: dict[str, Any]) -> dict[str, Any]:
     """The report of a case."""
-    arguments = case.get("arguments", {"known": KNOWN})
+    known = PROVEN_2["known"] if "of" in case else KNOWN
+    arguments = case.get("arguments", {"known": known})
     try:
         found = verify(json.dumps(apply(case)), **arguments).as_dict()
     except ValueError as error:
@@ -167,11 +187,18 @@ def report(case: dict[str, Any]) -> dict[str, Any]:
 
 
 def cases() -> list[dict[str, Any]]:
+    """Those of `PATH`."""
     return [{**case, "report": report(case)} for case in _cases()]
 
 
+def cases_of_files() -> list[dict[str, Any]]:
+    """Those of `PATH_2`."""
+    return [{**case, "report": report(case)} for case in _cases_of_files()]
+
+
 if __name__ == "__main__":
-    PATH.write_text(
-        json.dumps({"attestation": DOCUMENT, "known": KNOWN, "cases": cases()}, indent=1) + "\n",
-        encoding="utf-8",
-    )
+    for path, made in (
+        (PATH, {**PROVEN, "cases": cases()}),
+        (PATH_2, {**PROVEN_2, "cases": cases_of_files()}),
+    ):
+        path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")

@@ -1,7 +1,8 @@
 """What a proof is bound to, so that it is of no use for anything else.
 
 Every part is in the attestation itself, so that everybody who reads it can compute the binding.
-`hokusai.verify` and `@hokusai/verify` have the same function.
+`hokusai.verify` and `@hokusai/verify` have the same function, and know version 1 as well, which had
+no `list_sha256`.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from app.core import canonical_json
 
 # The order of BN254's groups, in which public inputs are numbers.
 ORDER: Final = 21888242871839275222246405745257275088548364400416034343698204186575808495617
-_TAG: Final = b"hokusai-binding-v1\n"
+_TAG: Final = b"hokusai-binding-v2\n"
+_DIGESTS: Final = ("sha256", "sha256_merkle_v1", "list_sha256")
 
 
 def bound_parts(data: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
@@ -39,5 +41,5 @@ def binding_of(parts: Mapping[str, Any]) -> int:
 
 def _model(data: Mapping[str, Any]) -> dict[str, Any]:
     files = data["files"]
-    digests = files and {name: files[name] for name in ("sha256", "sha256_merkle_v1")}
+    digests = files and {name: files[name] for name in _DIGESTS}
     return {"model_id": data["model_id"], "files": digests}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from hokusai.verify import verify
-from make_proof_reports import DOCUMENT, KNOWN, PATH, PROOF, cases
+from make_proof_reports import DOCUMENT, KNOWN, PATH, PATH_2, PROOF, cases, cases_of_files
 
 
 def test_the_file_is_up_to_date() -> None:
@@ -18,6 +19,20 @@ def test_the_file_is_up_to_date() -> None:
     # Of all cases only two are right: the attestation, and the changed copy of its proof.
     assert sum(result.get("proof") == "holds" for result in results) == 2
     assert sum(result.get("proof") == "fails" for result in results) > 80
+
+
+def test_of_two_versions_of_the_binding_the_second_binds_the_names_of_files() -> None:
+    made = json.loads(json.dumps(cases_of_files()))
+    assert json.loads(PATH_2.read_text(encoding="utf-8"))["cases"] == made
+
+    held = Counter(
+        (case["of"], "does not bind the names" in detail)
+        for case in made
+        for name, result, detail in case["report"]["checks"]
+        if (name, result) == ("proof", "holds")
+    )
+    # Of the first, also those in which the digest of a list is another, null or missing.
+    assert held == {("first", True): 9, ("second", False): 1}
 
 
 def test_a_proof_holds_for_a_circuit_that_is_trusted() -> None:

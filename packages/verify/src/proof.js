@@ -7,21 +7,23 @@ import { shownBy } from "./shares.js";
 import { canonicalJSON, equalJSON } from "./strict_json.js";
 import { hex, utf8 } from "./text.js";
 
-const TAG = "hokusai-binding-v1\n";
+// What a proof is bound to has a version, which the attestation does not name. Version 1 has no digest
+// of the list of a model's files, and so does not bind the names of files.
+const VERSIONS = [1, 2];
 const SYSTEM = "groth16-bn254";
 const MEMBERS = ["circuit", "proof", "public", "setup", "statement", "system", "verifying_key"];
 
 /** The SHA-256 of a proof in its canonical form, which the attested data has. */
 export const proofDigest = (proof) => hex(sha256(utf8(canonicalJSON(proof))));
 
-/** The scalar that a proof of this data is bound by. */
-function binding(data, chainId) {
+/** The scalar that a proof of this data is bound by, in a version. */
+function binding(data, chainId, version) {
   const benchmark = objectAt(data, "evaluation", "benchmark");
   const parts = new Map([
     ["benchmark_id", textAt(benchmark, "benchmark_id")],
     ["label_commitment", textAt(benchmark, "label_commitment")],
-    ["baseline", model(objectAt(data, "baseline"))],
-    ["improved", model(data)],
+    ["baseline", model(objectAt(data, "baseline"), version)],
+    ["improved", model(data, version)],
     [
       "contributors",
       listAt(data, "contributors").map(
@@ -30,13 +32,18 @@ function binding(data, chainId) {
     ],
     ["chain_id", chainId],
   ]);
-  return BigInt(`0x${hex(sha256(utf8(TAG + canonicalJSON(parts))))}`) % R;
+  return BigInt(`0x${hex(sha256(utf8(`hokusai-binding-v${version}\n` + canonicalJSON(parts))))}`) % R;
 }
 
-function model(data) {
+function model(data, version) {
   let files = member(data, "files");
   if (files !== null) {
-    files = new Map(["sha256", "sha256_merkle_v1"].map((name) => [name, textAt(files, name)]));
+    const digests = new Map(["sha256", "sha256_merkle_v1"].map((name) => [name, textAt(files, name)]));
+    if (version > 1) {
+      const hasList = (files.get("list_sha256") ?? null) !== null;
+      digests.set("list_sha256", hasList ? textAt(files, "list_sha256") : null);
+    }
+    files = digests;
   }
   return new Map([
     ["model_id", textAt(data, "model_id")],
@@ -67,12 +74,14 @@ export function checkProof(document, data, circuits) {
   const evaluation = objectAt(data, "evaluation");
   const chainId = integerAt(document, "signature", "domain", "chainId");
   const rows = integerAt(evaluation, "benchmark", "rows");
+  const bindings = VERSIONS.map((version) => binding(data, chainId, version));
+  const isFirst = inputs.get("binding") === bindings[0];
   const expected = {
     rows: BigInt(rows),
     labels: commitment(evaluation, "benchmark", "label_commitment"),
     baseline: commitment(evaluation, "predictions", "baseline", "commitment"),
     improved: commitment(evaluation, "predictions", "improved", "commitment"),
-    binding: binding(data, chainId),
+    binding: bindings[isFirst ? 0 : 1],
   };
   for (const [name, value] of Object.entries(expected)) {
     if (inputs.get(name) !== value) {
@@ -95,9 +104,11 @@ export function checkProof(document, data, circuits) {
     );
   }
   const successes = ["baseline", "improved"].map((name) => evaluation.get(name).get("successes"));
+  const hasFiles = [data, data.get("baseline")].some((model) => model.get("files") !== null);
   return (
     `${successes[0]} and ${successes[1]} rows are proven for committed labels and predictions of ${rows} rows ` +
-    `(setup: ${key.setup})`
+    `(setup: ${key.setup})` +
+    (isFirst && hasFiles ? "; the proof does not bind the names of the models' files" : "")
   );
 }
 

@@ -3,11 +3,12 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { verify } from "../src/index.js";
-import { PROVEN, changed } from "./vectors.js";
+import { PROVEN, PROVEN_2, changed } from "./vectors.js";
 
 /** The document of a case, as `make_proof_reports.py` makes it. */
-function documentOf({ path, value, replace = [] }) {
-  const document = path ? changed(PROVEN.attestation, path, value) : structuredClone(PROVEN.attestation);
+function documentOf({ of, path, value, replace = [] }) {
+  const attestation = of ? PROVEN_2.attestations[of] : PROVEN.attestation;
+  const document = path ? changed(attestation, path, value) : structuredClone(attestation);
   const bytes = replace.reduce((text, [old, other]) => text.replaceAll(old, () => other), document.bytes);
   const data = JSON.parse(bytes);
   const { kind, delta_one } = data;
@@ -15,12 +16,12 @@ function documentOf({ path, value, replace = [] }) {
   return { ...document, bytes, data, kind, evidence: kind, delta_one, hash };
 }
 
-for (const [index, given] of PROVEN.cases.entries()) {
-  const about = JSON.stringify(given.path ?? given.replace ?? given.arguments ?? "as it is").slice(0, 80);
+for (const [index, given] of [...PROVEN.cases, ...PROVEN_2.cases].entries()) {
+  const about = JSON.stringify(given.path ?? given.replace ?? given.arguments ?? given.of ?? "as it is").slice(0, 80);
   test(`proof ${index}: ${about}`, () => {
     let found;
     try {
-      const report = verify(documentOf(given), given.arguments ?? { known: PROVEN.known });
+      const report = verify(documentOf(given), given.arguments ?? { known: (given.of ? PROVEN_2 : PROVEN).known });
       const checks = report.checks.map(({ name, result, detail }) => [name, result, detail]);
       found = { ok: report.ok, kind: report.kind, checks };
     } catch (error) {

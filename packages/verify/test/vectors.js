@@ -17,6 +17,7 @@ export const ACCEPTANCES = text("acceptances_v1.json")
   .map((line) => line.replace(/,$/, ""))
   .map((line) => ({ text: line, expected: JSON.parse(line).expected }));
 export const PROVEN = read("proven_v1.json");
+export const PROVEN_2 = read("proven_v2.json");
 
 /** A copy of a document with another value at a path of names and indexes. */
 export function changed(document, path, value) {

@@ -20,7 +20,9 @@ from hokusai.zk.field import R
 from hokusai.zk.proof import Proof
 from hokusai.zk.shares import SHARES, shown
 
-_TAG = b"hokusai-binding-v1\n"
+# What a proof is bound to has a version, which the attestation does not name. Version 1 has no
+# digest of the list of a model's files, and so does not bind the names of files.
+_TAGS = {1: b"hokusai-binding-v1\n", 2: b"hokusai-binding-v2\n"}
 
 
 def proof_digest(proof: Any) -> str:
@@ -28,7 +30,7 @@ def proof_digest(proof: Any) -> str:
     return hashlib.sha256(canonical_json(proof).encode()).hexdigest()
 
 
-def bound_parts(data: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
+def bound_parts(data: Mapping[str, Any], chain_id: int, version: int = 2) -> dict[str, Any]:
     """The parts of an attestation's data that its proof is bound to.
 
     Raises:
@@ -38,8 +40,8 @@ def bound_parts(data: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
     return {
         "benchmark_id": text_at(benchmark, "benchmark_id"),
         "label_commitment": text_at(benchmark, "label_commitment"),
-        "baseline": _model(object_at(data, "baseline")),
-        "improved": _model(data),
+        "baseline": _model(object_at(data, "baseline"), version),
+        "improved": _model(data, version),
         "contributors": [
             {name: member(one, name) for name in ("address", "weight_bps", "data_hash")}
             for one in list_at(data, "contributors")
@@ -48,9 +50,9 @@ def bound_parts(data: Mapping[str, Any], chain_id: int) -> dict[str, Any]:
     }
 
 
-def binding_of(parts: Mapping[str, Any]) -> int:
+def binding_of(parts: Mapping[str, Any], version: int = 2) -> int:
     """The scalar that a proof is bound by: SHA-256 of the tag and the parts' canonical form."""
-    digest = hashlib.sha256(_TAG + canonical_json(parts).encode()).digest()
+    digest = hashlib.sha256(_TAGS[version] + canonical_json(parts).encode()).digest()
     return int.from_bytes(digest, "big") % R
 
 
@@ -75,12 +77,16 @@ def check_proof(
     proof = Proof.from_json(object_at(document, "proof"))
     evaluation = object_at(data, "evaluation")
     chain_id = integer_at(document, "signature", "domain", "chainId")
+    bindings = {
+        version: binding_of(bound_parts(data, chain_id, version), version) for version in _TAGS
+    }
+    is_first = proof.shared["binding"] == bindings[1]
     expected = {
         "rows": integer_at(evaluation, "benchmark", "rows"),
         "labels": _commitment(evaluation, "benchmark", "label_commitment"),
         "baseline": _commitment(evaluation, "predictions", "baseline", "commitment"),
         "improved": _commitment(evaluation, "predictions", "improved", "commitment"),
-        "binding": binding_of(bound_parts(data, chain_id)),
+        "binding": bindings[1 if is_first else 2],
     }
     for name, value in expected.items():
         if proof.shared[name] != value:
@@ -100,16 +106,25 @@ def check_proof(
             "named that circuit to trust"
         )
     counts = [evaluation[name]["successes"] for name in ("baseline", "improved")]
-    return (
+    said = (
         f"{counts[0]} and {counts[1]} rows are proven for committed labels and predictions of "
         f"{expected['rows']} rows (setup: {key.setup})"
     )
+    if is_first and any(member(model, "files") for model in (data, data["baseline"])):
+        said += "; the proof does not bind the names of the models' files"
+    return said
 
 
-def _model(data: Mapping[str, Any]) -> dict[str, Any]:
+def _model(data: Mapping[str, Any], version: int) -> dict[str, Any]:
     files = member(data, "files")
     if files is not None:
-        files = {name: text_at(files, name) for name in ("sha256", "sha256_merkle_v1")}
+        digests: dict[str, str | None] = {
+            name: text_at(files, name) for name in ("sha256", "sha256_merkle_v1")
+        }
+        if version > 1:
+            has_list = files.get("list_sha256") is not None
+            digests["list_sha256"] = text_at(files, "list_sha256") if has_list else None
+        files = digests
     return {"model_id": text_at(data, "model_id"), "files": files}
 
 
