@@ -160,7 +160,9 @@ def test_login_replaces_stored_attestors_only_if_asked_to(
     enter(KEY)
     outcome = login(command, server)
     assert outcome.code == 0
-    assert "has other attestors or keys now" in outcome.out
+    assert (
+        f"first logged in: its attestor (now {other}), its attestors (now {other})." in outcome.out
+    )
     assert trusted_attestors.stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
     enter(KEY)
     login(command, server, "--replace-attestors")

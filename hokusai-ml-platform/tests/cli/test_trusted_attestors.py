@@ -46,6 +46,37 @@ def test_the_members_that_verifying_needs_are_stored_by_origin(
     assert stat.S_IMODE(attestors_path().stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ({}, {"circuits": ["9f" * 32]}, f"its circuits of proofs (now {'9f' * 32})"),
+        ({"circuits": ["9f" * 32]}, {"circuits": []}, "its circuits of proofs (now none)"),
+        ({}, {"log": {**KNOWN["log"], "keys": [KNOWN["log"]["key"]] * 2}}, "its log"),
+    ],
+)
+def test_what_changed_is_named(
+    client: GatewayClient,
+    server: ScriptedServer,
+    before: dict[str, object],
+    now: dict[str, object],
+    words: str,
+) -> None:
+    server.respond_with(Response(document={**KNOWN, **before}))
+    store_attestors(client)
+    server.respond_with(Response(document={**KNOWN, **now}))
+
+    said = store_attestors(client)
+    assert f"since you first logged in: {words}. Only what was stored" in said
+
+
+def test_a_gateway_that_still_has_no_circuits_has_not_changed(
+    client: GatewayClient, server: ScriptedServer
+) -> None:
+    for document in (KNOWN, {**KNOWN, "circuits": []}):
+        server.respond_with(Response(document=document))
+        assert "trusts its attestor" in store_attestors(client)
+
+
 def test_stored_attestors_are_replaced_only_if_asked_to(
     client: GatewayClient, server: ScriptedServer
 ) -> None:
@@ -55,7 +86,10 @@ def test_stored_attestors_are_replaced_only_if_asked_to(
     assert "trusts its attestor" in store_attestors(client)
     server.respond_with(Response(document=OTHER))
 
-    assert "--replace-attestors" in store_attestors(client)
+    said = store_attestors(client)
+    assert "--replace-attestors" in said
+    assert f"attestors (now {OTHER['signers'][0]})" in said
+    assert "circuits" not in said
     assert stored_attestors()[server.origin]["signer"] == KNOWN["signer"]
     assert OTHER["signer"] in store_attestors(client, replace=True)
     assert stored_attestors()[server.origin]["signer"] == OTHER["signer"]

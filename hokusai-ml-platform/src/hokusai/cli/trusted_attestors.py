@@ -17,8 +17,14 @@ from hokusai.private_files import write_private_json
 if TYPE_CHECKING:
     from hokusai.client import GatewayClient
 
-# The members of the well-known document that verifying needs.
-_STORED_MEMBERS = ("signer", "signers", "log", "envelopes", "circuits")
+# The members of the well-known document that verifying needs, and what they are called.
+_STORED_MEMBERS = {
+    "signer": "attestor",
+    "signers": "attestors",
+    "log": "log",
+    "envelopes": "keys of bundles",
+    "circuits": "circuits of proofs",
+}
 
 
 def attestors_path() -> Path:
@@ -71,11 +77,12 @@ def store_attestors(client: GatewayClient, replace: bool = False) -> str:
     # The first gateways had no envelopes.
     fetched = {name: document[name] for name in _STORED_MEMBERS if name in document}
     stored = stored_attestors()
-    if origin in stored and stored[origin] != fetched and not replace:
+    changes = _changes(stored[origin], fetched) if origin in stored else ""
+    if changes and not replace:
         return (
-            f"The gateway has other attestors or keys now: {', '.join(fetched['signers'])}. Only "
-            "those stored before are trusted. If its operator announced the change, run `hokusai "
-            "login --replace-attestors`."
+            f"The gateway has changed since you first logged in: {changes}. Only what was stored "
+            "then is trusted. If its operator announced the change, run `hokusai login "
+            "--replace-attestors`."
         )
     stored[origin] = fetched
     path = attestors_path()
@@ -84,6 +91,21 @@ def store_attestors(client: GatewayClient, replace: bool = False) -> str:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be written: {error.strerror}.") from None
     return f"`hokusai verify` trusts its attestor {fetched['signer']} from now on."
+
+
+def _changes(stored: Mapping[str, Any], fetched: Mapping[str, Any]) -> str:
+    """What differs, with lists of text as they are now: `its circuits of proofs (now 9f…)`."""
+    found = []
+    for name, words in _STORED_MEMBERS.items():
+        # A gateway that had no circuits yet may have left out the list.
+        now = fetched.get(name) or []
+        if now != (stored.get(name) or []):
+            listed = now if isinstance(now, list) else [now]
+            is_text = all(isinstance(one, str) for one in listed)
+            found.append(f"its {words}")
+            if is_text:
+                found[-1] += f" (now {', '.join(listed) or 'none'})"
+    return ", ".join(found)
 
 
 def fetch_attestors(client: GatewayClient) -> Mapping[str, Any]:
