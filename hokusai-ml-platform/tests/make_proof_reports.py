@@ -125,6 +125,7 @@ def _cases() -> Iterator[dict[str, Any]]:
     yield _in_proof(["verifying_key", "capacity"], 2**31)
     yield _in_proof(["verifying_key", "more"], 1)
     yield _in_proof(["more"], 1)
+    yield _in_proof(["verifying_key", "vk_delta_2"], PROOF["verifying_key"]["vk_gamma_2"])
     yield {"path": ["proof"], "value": None}
     # What was attested is something else than what was proven.
     data = DOCUMENT["data"]

@@ -35,7 +35,7 @@ from tests.web.test_verify import choose, shown, verdict
 
 pytestmark = pytest.mark.slow
 EXAMPLE = Path(__file__).parents[2] / "examples" / "proven_improvement.py"
-HOKUSAI = Path(sys.executable).with_name("hokusai")
+HOKUSAI = (sys.executable, "-m", "hokusai")
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     directory = tmp_path_factory.mktemp("proven")
     data, work = directory / "data", directory / "work"
     work.mkdir()
-    programs.run([HOKUSAI, "circuits", "setup", data / "proof-keys"], work)
+    programs.run([*HOKUSAI, "circuits", "setup", data / "proof-keys"], work)
     with ServeProcess(data) as serving:
         url = serving.url
         printed = programs.run(
@@ -100,7 +100,7 @@ def verified(story: Story, model: Path, elsewhere: Path) -> CompletedProcess[str
     }
     return programs.finish(
         [
-            *(HOKUSAI, "verify", story.directory / "attestation.json", "--strict"),
+            *(*HOKUSAI, "verify", story.directory / "attestation.json", "--strict"),
             *("--model", model),
             *(word for option in given.items() for word in option),
         ],

@@ -92,6 +92,8 @@ def _circuit(path: Path) -> Circuit:
         statement in PUBLIC_INPUTS
         and type(capacity) is int
         and _SETUP.fullmatch(setup)
+        # No party has contributed to such a key, and anybody can forge proofs under it.
+        and document["vk_gamma_2"] != document["vk_delta_2"]
         and len(document["IC"]) == len(PUBLIC_INPUTS[statement]) + 1
     )
     header = _HEADER.format(statement=statement, capacity=capacity, setup=setup)

@@ -14,6 +14,7 @@ from hokusai.zk import g1, g2, groth16, provers, zkey
 from hokusai.zk.circuits import statement
 from hokusai.zk.field import Q, R
 from hokusai.zk.keys import VerifyingKey
+from hokusai.zk.multiples import sum_of_multiples
 from hokusai.zk.proof import Proof
 from hokusai.zk.setup import setup_system
 from hokusai.zk.statements import SHARED
@@ -123,6 +124,18 @@ def test_anybody_can_forge_proofs_with_a_key_of_their_own_which_nobody_pins(keys
     forged.check({key.circuit})
     with pytest.raises(ProofError, match="named no circuit"):
         forged.check({keys.verifying.circuit})
+
+
+def test_a_key_to_which_no_party_contributed_proves_anything_and_is_not_read(proof: Proof) -> None:
+    """Such a key has the same gamma and delta, and its own points make a proof of any inputs."""
+    key = dataclasses.replace(proof.key, delta=proof.key.gamma)
+    public = [8, *[0] * 7, 8, 1, 2, 3, 4]
+    inputs = sum_of_multiples(g1, list(key.inputs), [1, *public])
+    forged = groth16.Points(key.alpha, key.beta, g1.negate(inputs))
+
+    assert groth16.verify(key, public, forged)
+    with pytest.raises(DocumentError, match="anybody can forge proofs"):
+        VerifyingKey.from_json(key.as_json())
 
 
 def test_a_proof_for_something_else_is_refused(proof: Proof) -> None:

@@ -112,6 +112,11 @@ export class VerifyingKey {
       g2(document.get(name), name),
     );
     this.inputs = inputs.map((point, at) => g1(point, `IC[${at}]`));
+    if (this.gamma.equals(this.delta)) {
+      throw new DocumentError(
+        "The verifying key is not sound: gamma and delta are the same point, so anybody can forge proofs.",
+      );
+    }
     const header = `hokusai-groth16-bn254-v1\n${this.statement}\n${this.capacity}\n${this.setup}\n`;
     const points =
       encoded1(this.alpha) +

@@ -1,6 +1,7 @@
 """Checking proofs in processes of their own: the limits, and what the script itself refuses."""
 
 import asyncio
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -147,4 +148,7 @@ async def test_a_directory_of_keys_is_read_again_when_it_changes(
     wrong = directory / f"{'1' * 64}.json"
     wrong.write_text(json.dumps(key.as_json()))
     (directory / "empty.json").write_text("{}")
+    # To which no party contributed, so that anybody can forge proofs.
+    unsound = dataclasses.replace(key, delta=key.gamma)
+    (directory / f"{unsound.circuit}.json").write_text(json.dumps(unsound.as_json()))
     assert [one.circuit for one in await circuits.all()] == [key.circuit]

@@ -18,14 +18,22 @@ def test_several_parties_make_a_key_with_which_the_sdk_proves(
     snarkjs: Path, tmp_path: Path
 ) -> None:
     directory = tmp_path / "ceremony"
-    printed = programs.run(
-        [RUN, directory, "alice", "bob"],
-        tmp_path,
-        timeout=800,
-        HOKUSAI=str(Path(sys.executable).with_name("hokusai")),
-        ROWS="2",
-        BEACON="ab" * 32,
-    )
+    program = Path(sys.executable).with_name("hokusai")
+    failing = tmp_path / "failing"
+    failing.write_text(f'#!/bin/sh\n[ "$2" = import ] && exit 9\nexec {program} "$@"\n')
+    failing.chmod(0o755)
+
+    def run(*parties: str, hokusai: Path = program) -> str:
+        variables = {"HOKUSAI": str(hokusai), "ROWS": "2", "BEACON": "ab" * 32}
+        return programs.run([RUN, directory, *parties], tmp_path, timeout=800, **variables)
+
+    with pytest.raises(AssertionError, match="Contribution Hash"):
+        run("alice", "bob", hokusai=failing)
+    with pytest.raises(AssertionError, match="has another ceremony"):
+        run("alice", "carol")
+    # What was done before the interruption is not done again.
+    printed = run("alice", "bob")
+    assert "Contribution Hash" not in printed
 
     assert "ZKey Ok!" in printed
     assert "contribution #1 alice" in printed

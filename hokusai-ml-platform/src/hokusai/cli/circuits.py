@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -71,7 +70,8 @@ def r1cs(output: BinaryIO, name: str, rows: int) -> None:
     "--transcript",
     type=click.File("rb"),
     required=True,
-    help="What the ceremony recorded. Its SHA-256 becomes part of the circuit's identifier.",
+    help="What the ceremony recorded, with the SHA-256 of ZKEY. Its own becomes part of the "
+    "circuit's identifier.",
 )
 @_statement_option
 @_rows_option
@@ -82,8 +82,7 @@ def import_(zkey: BinaryIO, directory: Path, transcript: BinaryIO, name: str, ro
     """
     from hokusai.zk import key_files
 
-    origin = f"ceremony:{hashlib.sha256(transcript.read()).hexdigest()}"
-    _show(key_files.import_zkey(directory, zkey.read(), name, rows, origin))
+    _show(key_files.import_zkey(directory, zkey.read(), name, rows, transcript.read()))
 
 
 def _show(key: VerifyingKey) -> None:

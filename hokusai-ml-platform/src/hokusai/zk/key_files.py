@@ -5,13 +5,16 @@ This is the directory that a gateway reads, and the one that the SDK keeps keys 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from hokusai.errors import DocumentError
 from hokusai.zk import zkey
+from hokusai.zk.circom_files import r1cs
 from hokusai.zk.circuits import statement
 from hokusai.zk.keys import VerifyingKey
 from hokusai.zk.setup import setup, verifying_key
@@ -35,7 +38,7 @@ def make(directory: Path, name: str, capacity: int) -> VerifyingKey:
 
 
 def import_zkey(
-    directory: Path, content: bytes, name: str, capacity: int, origin: str
+    directory: Path, content: bytes, name: str, capacity: int, transcript: bytes
 ) -> VerifyingKey:
     """Save the keys of a ceremony.
 
@@ -44,19 +47,45 @@ def import_zkey(
         content: The last `.zkey` of the ceremony.
         name: The name of the statement.
         capacity: The rows of the circuit.
-        origin: `ceremony:` and the SHA-256 of the transcript.
+        transcript: What the ceremony recorded, as deploy/zk-ceremony/run writes it. Its SHA-256
+            becomes part of the circuit's identifier.
 
     Raises:
-        DocumentError: It is not a proving key of that circuit.
+        DocumentError: It is not a proving key of that circuit, nobody contributed to it, or the
+            transcript is one of another key.
         OSError: They cannot be saved.
     """
     proving_key = zkey.read(content)
-    zkey.check(proving_key, statement(name).blank(capacity))
+    blank = statement(name).blank(capacity)
+    zkey.check(proving_key, blank)
+    _require_transcript(
+        transcript,
+        statement=name,
+        rows=capacity,
+        r1cs_sha256=hashlib.sha256(r1cs(blank)).hexdigest(),
+        zkey_sha256=hashlib.sha256(content).hexdigest(),
+    )
+    origin = f"ceremony:{hashlib.sha256(transcript).hexdigest()}"
     # Written and read once, so that all rules for verifying keys are applied.
     made = verifying_key(proving_key, name, capacity, origin)
     key = VerifyingKey.from_json(made.as_json())
     save(directory, key, content)
     return key
+
+
+def _require_transcript(transcript: bytes, **expected: Any) -> None:
+    try:
+        said = json.loads(transcript)
+    except (ValueError, RecursionError):
+        said = None
+    if not isinstance(said, dict):
+        raise DocumentError("The transcript is not a JSON object.")
+    for name, value in expected.items():
+        if said.get(name) != value:
+            raise DocumentError(
+                f"The transcript is that of another key: its {name} is {said.get(name)!r}, and "
+                f"that of the key is {value!r}."
+            )
 
 
 def save(directory: Path, key: VerifyingKey, proving_key: bytes) -> None:

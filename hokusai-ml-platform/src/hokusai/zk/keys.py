@@ -111,6 +111,13 @@ class VerifyingKey:
             points.read2(document.get("vk_delta_2"), "vk_delta_2"),
             tuple(points.read1(point, f"IC[{n}]") for n, point in enumerate(inputs)),
         )
+        if key.gamma == key.delta:
+            # As `snarkjs groth16 setup` writes it, before the first party contributes: the points
+            # alpha, beta and minus the sum of the inputs are then a proof of anything.
+            raise DocumentError(
+                "The verifying key is not sound: gamma and delta are the same point, so anybody "
+                "can forge proofs."
+            )
         if document["circuit"] != key.circuit:
             raise DocumentError("The verifying key is not that of the circuit that it names.")
         return key
