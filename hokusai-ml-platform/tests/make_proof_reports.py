@@ -133,6 +133,10 @@ def _cases() -> Iterator[dict[str, Any]]:
         ('"successes": 7', '"successes": 6'),
         ('"improved_only": 3', '"improved_only": 4'),
         ('"rows": 8', '"rows": 9'),
+        # The counts are those of accuracy; of a metric with another name, they may be any share.
+        ('"metric": "accuracy"', '"metric": "recall"'),
+        ('"metric": "accuracy"', '"metric": "test_accuracy"'),
+        ('"metric": "accuracy"', '"metric": ["accuracy"]'),
         (data["model_id"], "hkm_another"),
         (data["baseline"]["model_id"], "hkm_another"),
         (data["contributors"][0]["address"], "0x" + "11" * 20),

@@ -6,11 +6,17 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import structlog
+
 from app.control_plane.proofs.circuits import Circuit
 from app.control_plane.proofs.schemas import ProofRequest
 from app.core.errors import GatewayBusyError, ProofRefusedError
 
+log = structlog.get_logger()
+
 _SCRIPT = Path(__file__).with_name("pairing_check.py")
+# As in the script, whose import would load py_ecc.
+_REFUSED = 10
 # Seconds for one proof, which takes one, on a busy machine.
 TIMEOUT = 60
 # Proofs that may wait for the one that is checked, with it: of one tenant, and of all.
@@ -49,15 +55,18 @@ class ProofChecker:
 
 async def _holds(circuit: Circuit, proof: ProofRequest) -> bool:
     content = {"key": circuit.document, "public": proof.public, "proof": proof.proof.model_dump()}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-I",  # nothing from the environment, nor from this directory
-        str(_SCRIPT),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.DEVNULL,
-        env={},
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-I",  # nothing from the environment, nor from this directory
+            str(_SCRIPT),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+            env={},
+        )
+    except OSError as error:
+        raise _failed(str(error)) from error
     try:
         async with asyncio.timeout(TIMEOUT):
             await process.communicate(json.dumps(content).encode())
@@ -70,6 +79,15 @@ async def _holds(circuit: Circuit, proof: ProofRequest) -> bool:
         if process.returncode is None:
             process.kill()
             await process.wait()
-    if process.returncode not in (0, 1):
-        raise RuntimeError(f"The process that checks proofs ended with {process.returncode}.")
+    if process.returncode not in (0, _REFUSED):
+        raise _failed(f"it ended with {process.returncode}")
     return process.returncode == 0
+
+
+def _failed(error: str) -> GatewayBusyError:
+    """For a process that failed or was killed, such as by a machine without memory.
+
+    Nothing is known of the proof then.
+    """
+    log.error("proofs.check_failed", error=error)
+    return GatewayBusyError("The proof could not be checked. Try again later.", retry_after=60)

@@ -1,8 +1,9 @@
 """Checks one proof with py_ecc, in a process of its own: standard input has it as JSON.
 
 It is run as a script, so that it needs neither the application nor its settings. The exit status
-is 0 where the proof holds, and 1 where it does not. It keeps to limits of its own on processor time
-and memory, whatever the points are.
+is 0 where the proof holds, and `REFUSED` where it does not; Python itself ends with 1 where it
+fails, for example for want of memory. It keeps to limits of its own on processor time and memory,
+whatever the points are.
 """
 
 import json
@@ -18,6 +19,8 @@ bn: Any = py_ecc.optimized_bn128
 # A proof takes less than a second of one processor.
 CPU_SECONDS = 20
 MEMORY = 1 << 30
+
+REFUSED = 10
 
 Q, R = bn.field_modulus, bn.curve_order
 
@@ -80,9 +83,9 @@ def main() -> int:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     asked = json.load(sys.stdin)
     try:
-        return 0 if holds(asked["key"], asked["public"], asked["proof"]) else 1
+        return 0 if holds(asked["key"], asked["public"], asked["proof"]) else REFUSED
     except (_RefusedError, KeyError, TypeError, ValueError):
-        return 1
+        return REFUSED
 
 
 if __name__ == "__main__":

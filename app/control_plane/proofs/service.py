@@ -7,7 +7,7 @@ from app.control_plane.proofs.binding import binding_of, bound_parts
 from app.control_plane.proofs.checker import ProofChecker
 from app.control_plane.proofs.circuits import Circuit, Circuits
 from app.control_plane.proofs.schemas import ProofRequest
-from app.control_plane.proofs.statements import PUBLIC_INPUTS, evaluation_of
+from app.control_plane.proofs.statements import PUBLIC_INPUTS, SHARED, evaluation_of
 from app.control_plane.registry.evaluation import EvaluationRequest
 from app.core.errors import ProofRefusedError
 
@@ -77,4 +77,11 @@ def _public(circuit: Circuit, proof: ProofRequest) -> dict[str, int]:
     names = PUBLIC_INPUTS[circuit.statement]
     if len(proof.public) != len(names):
         raise ProofRefusedError(f"A proof of {circuit.statement} has {len(names)} public inputs.")
-    return dict(zip(names, map(int, proof.public), strict=True))
+    public = dict(zip(names, map(int, proof.public), strict=True))
+    counts = list(public.values())[: -len(SHARED)]
+    if not 0 < public["rows"] <= circuit.capacity or sum(counts) != public["rows"]:
+        raise ProofRefusedError(
+            "The counts of the proof do not add up to its rows, or it has more than the "
+            f"{circuit.capacity} that the circuit takes."
+        )
+    return public

@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -104,14 +105,24 @@ async def test_a_process_that_takes_too_long_is_ended(
         await ProofChecker().require("t", CIRCUIT, PROOF)
 
 
+@pytest.mark.parametrize(
+    "content",
+    ["import sys; sys.exit(7)", "raise MemoryError", "import os; os.kill(os.getpid(), 9)", "x = ("],
+)
 async def test_a_process_that_fails_is_no_verdict(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str
 ) -> None:
     script = tmp_path / "failing.py"
-    script.write_text("import sys\nsys.exit(7)\n")
+    script.write_text(content)
     monkeypatch.setattr(checker, "_SCRIPT", script)
-    with pytest.raises(RuntimeError, match="ended with 7"):
-        await ProofChecker().require("t", CIRCUIT, PROOF)
+    proofs = ProofChecker()
+    for _ in range(MAX_OF_TENANT + 1):
+        with pytest.raises(GatewayBusyError, match="could not be checked"):
+            await proofs.require("t", CIRCUIT, PROOF)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "none"))
+    with pytest.raises(GatewayBusyError, match="could not be checked"):
+        await proofs.require("t", CIRCUIT, PROOF)
+    assert pairing_check.REFUSED == checker._REFUSED
 
 
 async def test_points_that_are_none_are_refused_by_the_process() -> None:

@@ -12,9 +12,10 @@ from hokusai.zk import groth16
 from hokusai.zk.keys import VerifyingKey
 from hokusai.zk.proof import Proof
 
+from tests.support.benchmarks import commit, new_benchmark
 from tests.support.circuit_keys import CAPACITY, CircuitKeys, shared_keys
 from tests.support.gateway import RunningGateway
-from tests.support.proving import LABELS, Improvement
+from tests.support.proving import BASELINE, IMPROVED, LABELS, Improvement
 from tests.support.responses import good, refused
 from tests.support.training import Training
 
@@ -155,7 +156,11 @@ def changed_public(place: int, change: int) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (changed_public(8, 1), "the rows of the benchmark"),
+        (changed_public(0, 1), "do not add up"),
+        (changed_public(8, 1), "do not add up"),
+        (lambda proof: proof["public"].__setitem__(0, "9" * 76), "do not add up"),
+        (lambda proof: proof.update(public=["0"] * 13), "do not add up"),
+        (lambda proof: proof.update(public=["9", *["0"] * 7, "9", *["0"] * 4]), "do not add up"),
         (changed_public(9, 1), "the benchmark's commitment to its labels"),
         (changed_public(10, 1), "predictions of the baseline"),
         (changed_public(11, 1), "predictions of the improved model"),
@@ -236,6 +241,67 @@ def test_public_inputs_have_one_form(
     wrong = copy.deepcopy(proof)
     wrong["public"][0] = number
     refused(attest(improvement, wrong), 422, "validation_failed")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda proof: proof.update(verifying_key={}),
+        lambda proof: proof["proof"].update(pi_d=["1", "2", "1"]),
+        lambda proof: proof["proof"].update(curve="bls12381"),
+        lambda proof: proof["proof"].update(pi_b=[["1"] * 3] * 3),
+        lambda proof: proof["proof"].update(pi_a=["9" * 78, "2", "1"]),
+        lambda proof: proof.update(public=["0"] * 14),
+        lambda proof: proof.update(circuit=proof["circuit"].upper()),
+    ],
+)
+def test_a_proof_has_one_form(
+    improvement: Improvement, proof: dict[str, Any], change: Callable[[dict[str, Any]], object]
+) -> None:
+    wrong = copy.deepcopy(proof)
+    change(wrong)
+    refused(attest(improvement, wrong), 422, "validation_failed")
+
+
+def test_a_member_that_is_there_twice_is_refused(
+    improvement: Improvement, proof: dict[str, Any]
+) -> None:
+    text = json.dumps(improvement.request(proof))
+    twice = text.replace('"system":', '"public": [], "system":')
+    response = improvement.training.client.post(
+        "/api/attestations", content=twice, headers={"Content-Type": "application/json"}
+    )
+    assert "twice" in refused(response, 400, "invalid_parameter")["message"]
+
+
+def test_the_proof_of_one_benchmark_is_not_one_of_another(
+    improvement: Improvement, proof: dict[str, Any]
+) -> None:
+    """Although the commitments are the same: everybody can read them."""
+    client = improvement.training.client
+    again = new_benchmark(
+        client, rows=CAPACITY, label_commitment=improvement.commitment("labels", LABELS, 0)
+    )
+    for model, values, salt in (
+        (improvement.baseline, BASELINE, 1),
+        (improvement.improved, IMPROVED, 2),
+    ):
+        value = improvement.commitment("predictions", values, salt)
+        good(commit(client, again["benchmark_id"], model["model_id"], value), 201)
+    response = attest(improvement, proof, benchmark_id=again["benchmark_id"])
+    assert "the hash of what is attested" in refused(response, 422, "proof_refused")["message"]
+
+
+def test_points_that_do_not_hold_do_not_stand_in_the_way_of_those_that_do(
+    prover: Training, keys: CircuitKeys
+) -> None:
+    """Both are the same request, of which only what succeeded is kept."""
+    made = Improvement(prover, keys).commit_predictions()
+    proof = made.prove()
+    wrong = copy.deepcopy(proof)
+    wrong["proof"]["pi_a"] = ["1", "2", "1"]
+    refused(attest(made, wrong), 422, "proof_refused")
+    assert good(attest(made, proof), 201)["proof"]["proof"] == proof["proof"]
 
 
 def test_without_committed_predictions_a_proof_is_refused(

@@ -3,14 +3,17 @@
 import json
 import os
 import random
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hokusai.zk import groth16, provers, solidity
+from hokusai.zk import groth16, key_files, provers, solidity
 from hokusai.zk.circom_files import r1cs
 from hokusai.zk.circuits import STATEMENTS
+from hokusai.zk.commitments import commit
 from hokusai.zk.field import R
 from hokusai.zk.statements import Comparison
 
@@ -84,6 +87,29 @@ def test_the_compiled_prover_is_found_and_used(groth16py: Any, cells: SmallCircu
     assert provers.available() == "groth16py"
     proof = provers.prove(cells.key, cells.zkey, comparison)
     proof.check({cells.key.circuit}, 4)
+
+
+@pytest.mark.slow
+def test_the_compiled_prover_proves_10240_rows(groth16py: Any, tmp_path: Path) -> None:
+    """The largest circuit, with all of its rows; its setup in Python takes a minute."""
+    chosen = random.Random(10240)
+    labels, baseline, improved = ([chosen.randrange(2) for _ in range(10240)] for _ in range(3))
+    key = key_files.make(tmp_path, "cells", 10240)
+    path = key_files.proving_key_path(tmp_path, key.circuit)
+    proof = provers.prove(
+        key, path, Comparison(labels, baseline, improved, (1, 2, 3), 4), provers.COMPILED
+    )
+
+    proof.check({key.circuit}, 4)
+    rows = Counter(zip(labels, baseline, improved, strict=True))
+    assert list(proof.counts.values()) == [rows[y, b, i] for y, b, i in product((0, 1), repeat=3)]
+    assert proof.shared["rows"] == 10240
+    assert proof.shared["labels"] == commit("labels", labels, 1, 10240, 1)
+    _, exported = groth16py.import_zkey(str(path))
+    content = b"".join(n.to_bytes(32, "big") for n in solidity.arguments(proof.points))
+    verifier = groth16py.Verifier(exported)
+    assert verifier.verify(content, list(proof.public))
+    assert not verifier.verify(content, changed(list(proof.public), chosen))
 
 
 def test_a_proof_of_ours_is_accepted_by_arkworks_and_snarkjs(
