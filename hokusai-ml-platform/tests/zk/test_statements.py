@@ -194,6 +194,16 @@ def test_a_comparison_that_cannot_be_proven(changes: dict[str, object], message:
         statement("cells").build(dataclasses.replace(whole, **changes), CAPACITY)  # type: ignore[arg-type]
 
 
+def test_classes_have_sixteen_bits() -> None:
+    agreement = statement("agreement")
+    for value in (65536, -1, R, 1.0, "1"):
+        comparison = Comparison([0, 1], [0, 1], [65535, value], (1, 2, 3), 4)  # type: ignore[list-item]
+        with pytest.raises(InputError, match=r"Row 1 is .*a whole number from 0 to 65535"):
+            agreement.build(comparison, CAPACITY)
+
+    assert not list(agreement.build(Comparison([65535], [0], [0], (1, 2, 3), 4), CAPACITY).broken())
+
+
 def test_the_circuit_for_a_number_of_rows() -> None:
     cells, agreement = statement("cells"), statement("agreement")
 
