@@ -9,10 +9,14 @@ each of these reports again, and `verify/test_reports.py` checks that this packa
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 import struct
 from typing import Any, Iterator
+
+from Crypto.PublicKey import ECC
+from Crypto.Signature import eddsa
 
 from hokusai.verify import LogExport, verify
 from hokusai.verify.strict_json import canonical_json, parse
@@ -154,6 +158,39 @@ def _arguments() -> Iterator[dict[str, Any]]:
     yield {**KNOWN, "checkpoint": "@early_checkpoint", "consistency": []}
 
 
+def key_text(name: str, raw: bytes) -> str:
+    """A key in the form of C2SP signed-note, with its right id."""
+    key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex()
+    return f"{name}+{key_id}+{base64.b64encode(raw).decode()}"
+
+
+def signed_note(origin: str, name: str) -> tuple[str, str]:
+    """The key of a log, and a checkpoint of five entries that it has signed.
+
+    Args:
+        origin: The origin line of the checkpoint.
+        name: The name of the key.
+    """
+    key = ECC.construct(curve="Ed25519", seed=b"9" * 32)  # type: ignore[arg-type]
+    text = key_text(name, b"\x01" + key.public_key().export_key(format="raw"))
+    body = "\n".join([origin, *VECTORS["checkpoint"].split("\n")[1:3], ""])
+    signature = eddsa.new(key, "rfc8032").sign(body.encode())
+    blob = base64.b64encode(bytes.fromhex(text.split("+")[1]) + signature).decode()
+    return text, f"{body}\n\N{EM DASH} {name} {blob}\n"
+
+
+def _origins() -> Iterator[dict[str, Any]]:
+    """Keys that have signed for a log of another name than theirs."""
+    signer, log = VECTORS["known"]["signer"], "hokusai.registry/attestations"
+    for origin, name in ((log, log), (log, "other.example"), ("other.example", log)):
+        key, note = signed_note(origin, name)
+        yield {"attestors": [signer], "logKeys": [key], "checkpoint": note}
+        yield {**KNOWN, "logKeys": [key], "checkpoint": note}
+    raw = base64.b64decode(VECTORS["known"]["log"]["key"].split("+", 2)[2])
+    for name in ("a b", "a\x00", "a\u2003", "a\n", "a\xa0b", "a\u200bb"):
+        yield {"logKeys": [key_text(name, raw)]}
+
+
 def _witnessed() -> Iterator[dict[str, Any]]:
     """Which witnesses of the log must have cosigned."""
     one, two = (WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in (1, 2))
@@ -283,7 +320,7 @@ def reports() -> dict[str, Any]:
         cases.append({"path": path, "value": value, "arguments": ALL, "report": report})
     cases += [
         {"arguments": arguments, "report": _outcome(IMPROVEMENT, arguments)}
-        for arguments in (*_arguments(), *_witnessed())
+        for arguments in (*_arguments(), *_origins(), *_witnessed())
     ]
     for old, new in _replacements():
         report = _outcome(TEXT.replace(old, new), KNOWN)

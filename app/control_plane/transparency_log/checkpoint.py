@@ -4,7 +4,6 @@ PyCryptodome signs, since Keccak needs it anyway; another library would cost eve
 """
 
 import base64
-import hashlib
 import re
 from dataclasses import dataclass
 
@@ -13,9 +12,8 @@ from Crypto.Protocol.KDF import HKDF
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
-# The signature type of Ed25519 in signed-note.
-_ED25519 = b"\x01"
-SIGNATURE_PREFIX = "\N{EM DASH} "
+from app.control_plane.transparency_log.note_key import SIGNATURE_PREFIX, NoteKey, decode
+
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 
@@ -35,33 +33,12 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{base64.b64encode(self.root).decode()}\n"
 
 
-class CheckpointVerifier:
-    """A log's public key. As text it is `<name>+<key id>+<base64>`, a signed-note verifier key."""
+class CheckpointVerifier(NoteKey):
+    """A log's public key. Its name is the log's, and so the origin of the log's checkpoints."""
 
-    def __init__(self, name: str, public_key: bytes) -> None:
-        self.name = name
-        self._public_key = public_key
-        self.key_id = hashlib.sha256(name.encode() + b"\n" + _ED25519 + public_key).digest()[:4]
-
-    @classmethod
-    def parse(cls, text: str) -> "CheckpointVerifier":
-        """The key in a text. Raises ValueError for a text that is not a verifier key."""
-        try:
-            # Base64 contains plus signs too, but a name contains none.
-            name, key_id, key = text.split("+", 2)
-            raw = decode(key)
-        except ValueError:
-            raise ValueError("a verifier key is <name>+<key id>+<base64>") from None
-        if len(raw) != 33 or raw[:1] != _ED25519 or not name:
-            raise ValueError("the verifier key is not an Ed25519 key")
-        verifier = cls(name, raw[1:])
-        if verifier.key_id.hex() != key_id.lower():
-            raise ValueError("the key id does not match the name and key of the verifier key")
-        return verifier
-
-    def __str__(self) -> str:
-        key = base64.b64encode(_ED25519 + self._public_key).decode()
-        return f"{self.name}+{self.key_id.hex()}+{key}"
+    # Ed25519 in signed-note.
+    TYPE = b"\x01"
+    WHAT = "verifier key"
 
     def open(self, note: str) -> Checkpoint:
         """The checkpoint in a note that this key signed. Raises ValueError for any other note."""
@@ -72,6 +49,8 @@ class CheckpointVerifier:
         lines = body.split("\n")
         if len(lines) < 4 or _NUMBER.fullmatch(lines[1]) is None:
             raise ValueError("the note is not a checkpoint")
+        if lines[0] != self.name:
+            raise ValueError(f"the note is not a checkpoint of {self.name}")
         if not any(self._signed(body, line) for line in signatures.splitlines()):
             raise ValueError(f"the note is not signed by {self.name}")
         try:
@@ -84,21 +63,8 @@ class CheckpointVerifier:
 
     def _signed(self, body: str, line: str) -> bool:
         """Whether a signature line holds this key's valid signature of a body."""
-        name, _, blob = line.removeprefix(SIGNATURE_PREFIX).partition(" ")
-        if not line.startswith(SIGNATURE_PREFIX) or name != self.name:
-            return False
-        try:
-            raw = decode(blob)
-        except ValueError:
-            return False
-        if raw[:4] != self.key_id:
-            return False
-        try:
-            key = eddsa.import_public_key(self._public_key)
-            eddsa.new(key, "rfc8032").verify(body.encode(), raw[4:])
-        except ValueError:
-            return False
-        return True
+        signature = self.signature(line)
+        return signature is not None and self.verifies(body, signature)
 
 
 class CheckpointSigner:
@@ -117,11 +83,3 @@ class CheckpointSigner:
         body = Checkpoint(self.verifier.name, size, root).body()
         blob = base64.b64encode(self.verifier.key_id + self._signer.sign(body.encode())).decode()
         return f"{body}\n{SIGNATURE_PREFIX}{self.verifier.name} {blob}\n"
-
-
-def decode(text: str) -> bytes:
-    """Base64 in its one canonical spelling, without stray bits at its end. Raises ValueError."""
-    raw = base64.b64decode(text, validate=True)
-    if base64.b64encode(raw).decode() != text:
-        raise ValueError("this is not canonical base64")
-    return raw

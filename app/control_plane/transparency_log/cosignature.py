@@ -1,45 +1,14 @@
 """Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, `cosignature/v1`, Ed25519)."""
 
-import base64
-import hashlib
-from typing import Self
-
-from Crypto.Signature import eddsa
-
-from app.control_plane.transparency_log.checkpoint import SIGNATURE_PREFIX, decode
-
-_TYPE = b"\x04"
+from app.control_plane.transparency_log.note_key import NoteKey
 
 
-class WitnessKey:
-    """A witness's public key. As text it is `<name>+<key id>+<base64>`, as for a log.
+class WitnessKey(NoteKey):
+    """A witness's public key."""
 
-    A key that is not a point of the curve is refused only when it verifies something.
-    """
-
-    def __init__(self, name: str, public_key: bytes) -> None:
-        self.name = name
-        self._public_key = public_key
-        self._key_id = hashlib.sha256(name.encode() + b"\n" + _TYPE + public_key).digest()[:4]
-
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """The key in a text. Raises ValueError for a text that is not a witness's key."""
-        try:
-            name, key_id, encoded = text.split("+", 2)
-            raw = decode(encoded)
-        except ValueError:
-            raise ValueError("a witness's key is <name>+<key id>+<base64>") from None
-        if len(raw) != 33 or raw[:1] != _TYPE or not name:
-            raise ValueError("the key is not an Ed25519 key of a witness (type 4)")
-        key = cls(name, raw[1:])
-        if key._key_id.hex() != key_id.lower():
-            raise ValueError("the key id does not match the name and the key")
-        return key
-
-    def __str__(self) -> str:
-        encoded = base64.b64encode(_TYPE + self._public_key).decode()
-        return f"{self.name}+{self._key_id.hex()}+{encoded}"
+    # A cosignature with its time.
+    TYPE = b"\x04"
+    WHAT = "witness key"
 
     def find(self, body: str, lines: str) -> tuple[str, int] | None:
         """This witness's cosignature of a checkpoint among signature lines, with its time.
@@ -53,16 +22,8 @@ class WitnessKey:
         return None
 
     def _time(self, body: str, line: str) -> int | None:
-        name, _, encoded = line.removeprefix(SIGNATURE_PREFIX).partition(" ")
-        if not line.startswith(SIGNATURE_PREFIX) or name != self.name:
+        raw = self.signature(line)
+        if raw is None or len(raw) != 8 + 64:
             return None
-        try:
-            raw = decode(encoded)
-            if raw[:4] != self._key_id or len(raw) != 4 + 8 + 64:
-                return None
-            at = int.from_bytes(raw[4:12], "big")
-            signed = f"cosignature/v1\ntime {at}\n{body}".encode()
-            eddsa.new(eddsa.import_public_key(self._public_key), "rfc8032").verify(signed, raw[12:])
-        except ValueError:
-            return None
-        return at
+        at = int.from_bytes(raw[:8], "big")
+        return at if self.verifies(f"cosignature/v1\ntime {at}\n{body}", raw[8:]) else None

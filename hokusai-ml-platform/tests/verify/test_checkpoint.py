@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
 import pytest
 from Crypto.PublicKey import ECC
@@ -12,17 +11,12 @@ from hokusai.errors import DocumentError, InputError
 from hokusai.verify.checkpoint import LogKey, WitnessKey, parse_checkpoint
 from hokusai.verify.trust import check_note
 from hokusai.witness.signing import WitnessSigner
+from make_reports import key_text, signed_note
 from vector_file import LOG_KEY, VECTORS
 
 NOTE: str = VECTORS["checkpoint"]
 BODY, SIGNATURE = NOTE.split("\n\n")
 NAME, KEY_ID, ENCODED = LOG_KEY.split("+", 2)
-
-
-def key_text(name: str, raw: bytes) -> str:
-    """A key in the form of C2SP signed-note, with its right id."""
-    key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4].hex()
-    return f"{name}+{key_id}+{base64.b64encode(raw).decode()}"
 
 
 def signature_line(key_id: bytes) -> str:
@@ -45,6 +39,18 @@ def test_without_the_key_it_is_signed_by_nobody() -> None:
     assert parse_checkpoint(NOTE, [other]).signed_by is None
     renamed = LogKey(key_text("other.example", base64.b64decode(ENCODED)))
     assert parse_checkpoint(NOTE, [renamed]).signed_by is None
+
+
+def test_a_key_signs_for_no_other_log_than_that_of_its_name() -> None:
+    """As when one secret serves two logs: the origin line says which one a checkpoint is of."""
+    for origin, name, is_signed in (("a", "a", True), ("a", "b", False), ("b", "a", False)):
+        key, note = signed_note(origin, name)
+        found = parse_checkpoint(note, [LogKey(LOG_KEY), LogKey(key)])
+        assert (found.signed_by is not None) is is_signed
+        assert found.origin == origin
+    key, note = signed_note("a", "b")
+    with pytest.raises(DocumentError, match="No log key that you trust for a has signed"):
+        check_note(note, [key])
 
 
 def test_only_sixteen_signatures_are_read() -> None:
@@ -103,6 +109,10 @@ def test_a_note_that_is_not_a_checkpoint_is_rejected(note: str, message: str) ->
         (key_text(NAME, b"\x02" + bytes(32)), "not an Ed25519 key"),
         (f"{NAME}+00000000+{ENCODED}", "does not match its name and key"),
         (f"other+{KEY_ID}+{ENCODED}", "does not match its name and key"),
+        *(
+            (key_text(name, base64.b64decode(ENCODED)), "has the form")
+            for name in ("a b", "a\x00", "a\u2003", "a\n", "a\xa0b")
+        ),
     ],
 )
 def test_a_key_that_is_not_valid_is_rejected(text: str, message: str) -> None:

@@ -54,7 +54,10 @@ def test_with_a_log_key_a_saved_checkpoint_must_be_signed_by_it() -> None:
     foreign = f"{body}\n\n\N{EM DASH} other.example AAAAAAAA\n"
     report = verify(IMPROVEMENT, known=KNOWN, checkpoint=foreign)
     assert report["consistency"].result is Result.FAILS
-    assert "no log key that you trust has signed your checkpoint" in report["consistency"].detail
+    assert (
+        "no log key that you trust for hokusai.registry/attestations has signed yours"
+        in report["consistency"].detail
+    )
 
 
 def test_a_saved_checkpoint_of_another_log_fails() -> None:

@@ -214,7 +214,7 @@ export class Verification {
         `it is a checkpoint of ${embedded.origin} at size ${embedded.size}, but you have named no log key to trust`,
       );
     }
-    if (embedded.signedBy === null) throw new CheckFailed("no log key that you trust has signed it");
+    if (embedded.signedBy === null) throw new CheckFailed(`no log key that you trust for ${embedded.origin} has signed it`);
     this.#trusted.push(embedded);
     this.#connected.push(embedded);
     return `${embedded.origin} at size ${embedded.size}, signed by ${embedded.signedBy}`;
@@ -223,7 +223,7 @@ export class Verification {
   #checkConsistency() {
     const [saved, embedded] = [this.#saved, this.#embedded];
     if (this.#trust.logKeys.length > 0 && saved.signedBy === null) {
-      throw new CheckFailed("no log key that you trust has signed your checkpoint");
+      throw new CheckFailed(`no log key that you trust for ${saved.origin} has signed yours`);
     }
     // Without a key, a checkpoint that the caller saved is trusted all the same.
     this.#trusted.push(saved);

@@ -24,11 +24,11 @@ export function checkConsistency(one, other, { proof, logKeys = [], log } = {}) 
   });
   const consistency = proof === undefined ? undefined : checkedCopy(proof);
   return check("consistency", () => {
-    if (trust.logKeys.length > 0 && !(left.signedBy && right.signedBy)) {
-      throw new CheckFailed("no log key that you trust has signed both checkpoints");
-    }
     if (left.origin !== right.origin) {
       throw new CheckFailed(`one is a checkpoint of ${left.origin}, the other of ${right.origin}`);
+    }
+    if (trust.logKeys.length > 0 && !(left.signedBy && right.signedBy)) {
+      throw new CheckFailed(`no log key that you trust for ${left.origin} has signed both checkpoints`);
     }
     const detail = extension(left, right, consistency, log);
     if (trust.logKeys.length > 0) return detail;

@@ -51,8 +51,17 @@ def test_a_note_may_have_signatures_of_other_keys() -> None:
 def test_another_key_does_not_open_it() -> None:
     with pytest.raises(ValueError, match="not signed"):
         CheckpointSigner(NAME, b"2" * 32).verifier.open(NOTE)
-    with pytest.raises(ValueError, match="not signed"):
+    with pytest.raises(ValueError, match=r"not a checkpoint of another\.example"):
         CheckpointSigner("another.example", b"1" * 32).verifier.open(NOTE)
+
+
+def test_a_key_signs_for_no_other_log_than_that_of_its_name() -> None:
+    """As when one secret serves two logs: the origin line says which one a checkpoint is of."""
+    body = NOTE.replace(f"{NAME}\n", "another.example\n", 1).split("\n\n")[0] + "\n"
+    key = SIGNER.verifier
+    blob = base64.b64encode(key.key_id + SIGNER._signer.sign(body.encode())).decode()
+    with pytest.raises(ValueError, match=f"not a checkpoint of {NAME}"):
+        key.open(f"{body}\n\N{EM DASH} {NAME} {blob}\n")
 
 
 @given(st.integers(min_value=0, max_value=len(NOTE) - 1), st.characters(codec="utf-8"))
@@ -71,7 +80,11 @@ def test_other_text_does_not_open(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "a+b", "a+b+c", "a+00000000+AAAA", f"+{str(SIGNER.verifier).partition('+')[2]}"]
+    "text",
+    [
+        *("", "a+b", "a+b+c", "a+00000000+AAAA", f"+{str(SIGNER.verifier).partition('+')[2]}"),
+        *(str(CheckpointVerifier(name, bytes(32))) for name in ("a b", "a\n", "\u2003")),
+    ],
 )
 def test_text_that_is_not_a_verifier_key_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="key"):

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import Iterable
 
-from Crypto.PublicKey import ECC
-from Crypto.Signature import eddsa
-
 from hokusai.verify.canonical_base64 import decode
+from hokusai.verify.note_key import NoteKey
 
-# The types of signatures: of a log (C2SP signed-note), and of a witness (C2SP tlog-cosignature).
-_ED25519 = b"\x01"
-_COSIGNATURE = b"\x04"
-# DER before the 32 bytes of an Ed25519 public key (RFC 8410, section 4).
-_SUBJECT_PUBLIC_KEY_INFO = bytes.fromhex("302a300506032b6570032100")
-_SIGNATURE_MARK = "\N{EM DASH} "
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _MAX_CHARACTERS = 64 * 1024
 # A note may carry signatures of others, up to 16 in all (C2SP). Each costs a verification.
@@ -43,42 +34,12 @@ class Checkpoint:
     cosigned_by: tuple[str, ...] = ()
 
 
-class LogKey:
-    """A log's public key, `<name>+<key id>+<base64>` (C2SP signed-note).
+class LogKey(NoteKey):
+    """A log's public key. Its name is the log's, and so the origin of the log's checkpoints."""
 
-    Attributes:
-        name: The name of the key, which is that of the log.
-        key_id: The first 4 bytes of the hash of name and key.
-        public: The 32 bytes of the key.
-    """
-
-    _type = _ED25519
-    _what = "log key"
-
-    def __init__(self, text: str) -> None:
-        """Parse the key.
-
-        Raises:
-            ValueError: This is not a valid Ed25519 key in that form.
-        """
-        # Base64 may contain plus signs; a name may not.
-        parts = text.strip().split("+", 2)
-        if len(parts) != 3 or not parts[0]:
-            raise ValueError(f"a {self._what} has the form <name>+<key id>+<base64>")
-        self.name, key_id, encoded = parts
-        raw = decode(encoded)
-        if len(raw) != 33 or raw[:1] != self._type:
-            raise ValueError(f"the {self._what} is not an Ed25519 key")
-        self.key_id = hashlib.sha256(self.name.encode() + b"\n" + raw).digest()[:4]
-        if self.key_id.hex() != key_id.lower():
-            raise ValueError(f"the id of the {self._what} does not match its name and key")
-        self.public = raw[1:]
-        self._verifier = eddsa.new(
-            ECC.import_key(_SUBJECT_PUBLIC_KEY_INFO + raw[1:]), mode="rfc8032"
-        )
-
-    def __str__(self) -> str:
-        return f"{self.name}+{self.key_id.hex()}"
+    # Ed25519 in signed-note.
+    type = b"\x01"
+    what = "log key"
 
     def has_signed(self, body: str, line: str) -> bool:
         """Return whether a signature line of a note is a valid signature of this key.
@@ -87,40 +48,23 @@ class LogKey:
             body: The text of the note that is signed.
             line: The signature line.
         """
-        raw = self._signature(line)
-        return raw is not None and self._verifies(body, raw)
-
-    def _signature(self, line: str) -> bytes | None:
-        """The bytes after the key id in a signature line of this key."""
-        name, _, encoded = line[len(_SIGNATURE_MARK) :].partition(" ")
-        if not line.startswith(_SIGNATURE_MARK) or name != self.name:
-            return None
-        try:
-            raw = decode(encoded)
-        except ValueError:
-            return None
-        return raw[4:] if raw[:4] == self.key_id else None
-
-    def _verifies(self, text: str, signature: bytes) -> bool:
-        try:
-            self._verifier.verify(text.encode(), signature)
-        except ValueError:
-            return False
-        return True
+        raw = self.signature(line)
+        return raw is not None and self.verifies(body, raw)
 
 
-class WitnessKey(LogKey):
+class WitnessKey(NoteKey):
     """A witness's public key, in the same form (C2SP tlog-cosignature, `cosignature/v1`)."""
 
-    _type = _COSIGNATURE
-    _what = "witness key"
+    # A cosignature with its time.
+    type = b"\x04"
+    what = "witness key"
 
     def has_signed(self, body: str, line: str) -> bool:
         """Return whether a line is a valid cosignature of a checkpoint by this witness."""
-        raw = self._signature(line)
+        raw = self.signature(line)
         if raw is None or len(raw) != 72:
             return False
-        return self._verifies(cosigned_text(body, int.from_bytes(raw[:8], "big")), raw[8:])
+        return self.verifies(cosigned_text(body, int.from_bytes(raw[:8], "big")), raw[8:])
 
 
 def cosigned_text(body: str, at: int) -> str:
@@ -140,7 +84,8 @@ def parse_checkpoint(
 
     Args:
         note: The signed note.
-        keys: The trusted keys; the first one that signed the note is in the result.
+        keys: The trusted keys; the first one that signed the note is in the result. A key signs
+            only for the log of its name, which the origin line has.
         witnesses: The trusted witnesses; all that cosigned the note are in the result.
 
     Raises:
@@ -160,7 +105,12 @@ def parse_checkpoint(
         raise ValueError("the root hash of the checkpoint is not 32 bytes")
     signature_lines = signatures.split("\n")[:_MAX_SIGNATURES]
     signed_by = next(
-        (key for key in keys if any(key.has_signed(body, line) for line in signature_lines)), None
+        (
+            key
+            for key in keys
+            if key.name == lines[0] and any(key.has_signed(body, line) for line in signature_lines)
+        ),
+        None,
     )
     # A key counts once, however often it is named.
     distinct = {witness.public: witness for witness in witnesses}

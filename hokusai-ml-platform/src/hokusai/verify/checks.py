@@ -264,14 +264,14 @@ class Verification:
                 "named no log key to trust"
             )
         if embedded.signed_by is None:
-            raise CheckFailed("no log key that you trust has signed it")
+            raise CheckFailed(f"no log key that you trust for {embedded.origin} has signed it")
         self._trusted.append(embedded)
         self._connected.append(embedded)
         return f"{embedded.origin} at size {embedded.size}, signed by {embedded.signed_by}"
 
     def _check_consistency(self, saved: Checkpoint) -> str:
         if self._trust.log_keys and saved.signed_by is None:
-            raise CheckFailed("no log key that you trust has signed your checkpoint")
+            raise CheckFailed(f"no log key that you trust for {saved.origin} has signed yours")
         # Without a key, a checkpoint that the caller saved is trusted all the same.
         self._trusted.append(saved)
         embedded = self._embedded

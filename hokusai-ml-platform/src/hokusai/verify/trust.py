@@ -148,7 +148,9 @@ def check_note(
     except ValueError as error:
         raise DocumentError(f"This is not a valid checkpoint: {error}.") from None
     if trust.log_keys and found.signed_by is None:
-        raise DocumentError("No log key that you trust has signed the checkpoint.")
+        raise DocumentError(
+            f"No log key that you trust for {found.origin} has signed the checkpoint."
+        )
     if len(found.cosigned_by) < trust.quorum:
         raise DocumentError(
             f"The checkpoint is cosigned by {len(found.cosigned_by)} of your witnesses, and "

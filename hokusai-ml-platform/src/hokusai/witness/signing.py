@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import os
-import re
 from pathlib import Path
 
 from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 from hokusai.errors import InputError
-from hokusai.verify.checkpoint import cosigned_text
+from hokusai.verify.checkpoint import WitnessKey, cosigned_text
+from hokusai.verify.note_key import NAME, key_id_of, key_text, signature_line
 
-_TYPE = b"\x04"
-_NAME = re.compile(r"[^\s+]{1,200}")
+_MAX_NAME = 200
 _KEY_FILE = "witness.key"
 
 
@@ -37,14 +34,14 @@ class WitnessSigner:
         Raises:
             InputError: The name is not valid.
         """
-        if _NAME.fullmatch(name) is None:
+        if len(name) > _MAX_NAME or NAME.fullmatch(name) is None:
             raise InputError("The name of a witness has no spaces and no plus signs.")
         private = ECC.construct(curve="Ed25519", seed=seed)  # type: ignore[arg-type]
-        raw = _TYPE + private.public_key().export_key(format="raw")
+        raw = WitnessKey.type + private.public_key().export_key(format="raw")
         self.name = name
         self._signer = eddsa.new(private, mode="rfc8032")
-        self._key_id = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
-        self.key = f"{name}+{self._key_id.hex()}+{base64.b64encode(raw).decode()}"
+        self._key_id = key_id_of(name, raw)
+        self.key = key_text(name, raw)
 
     @classmethod
     def stored(cls, directory: Path, name: str) -> WitnessSigner:
@@ -78,8 +75,7 @@ class WitnessSigner:
             at: The time, in seconds since 1970-01-01 UTC.
         """
         signature = self._signer.sign(cosigned_text(body, at).encode())
-        blob = base64.b64encode(self._key_id + at.to_bytes(8, "big") + signature).decode()
-        return f"\N{EM DASH} {self.name} {blob}\n"
+        return signature_line(self.name, self._key_id, at.to_bytes(8, "big") + signature)
 
 
 def _private(path: str, flags: int) -> int:
