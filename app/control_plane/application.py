@@ -36,6 +36,7 @@ from app.control_plane.reference.endpoints import ReferenceEndpoints
 from app.control_plane.registry import endpoints as models
 from app.control_plane.registry import registration_events
 from app.control_plane.request_schema import RequestSchemas
+from app.control_plane.static_routes import StaticRoutes
 from app.control_plane.transparency_log import endpoints as transparency_log
 from app.control_plane.transparency_log import tile_endpoints as log_tiles
 from app.core.app_state import state_of
@@ -138,6 +139,7 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
     api.add_route("/openapi.json", reference.document, include_in_schema=False)
     api.add_route("/docs", reference.page, include_in_schema=False)
     refuse_unknown(api.router.routes)
+    api.router.middleware_stack = StaticRoutes(api.router.app, api.router.routes)
     return api
 
 

@@ -1,11 +1,5 @@
 """Reads the body of a request to Hokusai's own endpoints, before FastAPI does."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
-
-from fastapi import Request
-from fastapi.routing import APIRoute
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import strict_json
@@ -18,8 +12,8 @@ LARGE = ("/api/models", "/api/attestations")
 # Bytes of a document for any other endpoint.
 MAX_SMALL_DOCUMENT = 16 * 1024
 
-# The entry of the scope for the parsed document.
-_DOCUMENT = "hokusai.document"
+# The entry of the scope for the parsed document, of a request that has one.
+DOCUMENT = "hokusai.document"
 
 
 class BodyReader:
@@ -47,7 +41,7 @@ class BodyReader:
                     context, len(body), read, body, max_values=strict_json.MAX_OWN_VALUES
                 )
                 if is_json:
-                    scope[_DOCUMENT] = document
+                    scope[DOCUMENT] = document
 
             async def replay() -> Message:
                 nonlocal body
@@ -63,21 +57,3 @@ class BodyReader:
                 route = scope.get("route")
                 if route is not None:
                     context.route = route.path
-
-
-class DocumentRoute(APIRoute):
-    """A route whose requests have the document that `BodyReader` has parsed.
-
-    FastAPI would parse it once more, on the event loop.
-    """
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """FastAPI's handler, for a request that has its document already."""
-        handle = super().get_route_handler()
-
-        async def handle_parsed(request: Request) -> Response:
-            if _DOCUMENT in request.scope:
-                request._json = request.scope[_DOCUMENT]
-            return await handle(request)
-
-        return handle_parsed

@@ -13,6 +13,8 @@ from app.core.errors import InvalidParameterError, UnprocessableError
 from app.core.json_data import TOO_DEEP, TOO_LARGE, check_json_data
 from app.core.strict_json import MAX_OWN_VALUES, check_shape, syntax
 
+_ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False)
+
 
 def canonicalize(data: Any) -> str:
     """The canonical text of JSON data, in ASCII: sorted keys, `, ` and `: ` as separators.
@@ -20,8 +22,8 @@ def canonicalize(data: Any) -> str:
     Raises UnprocessableError for data that not all readers understand in the same way: see
     `check_json_data`.
     """
-    _check(data)
-    return json.dumps(data, sort_keys=True, allow_nan=False)
+    require_reliable(data)
+    return _ENCODER.encode(data)
 
 
 def digest(text: str) -> str:
@@ -63,7 +65,7 @@ def parse(text: str | bytes) -> Any:
         raise _unreliable(TOO_DEEP) from None
     except ValueError:  # Python's own limit of digits
         raise _unreliable(TOO_LARGE) from None
-    _check(data)
+    require_reliable(data)
     return data
 
 
@@ -78,7 +80,9 @@ def _refuse_constant(name: str) -> None:
     raise _ambiguous(f"{name} is not a JSON number")
 
 
-def _check(data: Any) -> None:
+def require_reliable(data: Any) -> None:
+    """Raise UnprocessableError for data that not all readers understand in the same way: see
+    `check_json_data`."""
     try:
         check_json_data(data, allow_nul=True)
     except ValueError as error:

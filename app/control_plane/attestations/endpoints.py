@@ -25,8 +25,9 @@ from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.attestations.unsigned import unsigned_members
 from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.well_known import attestor_view
-from app.control_plane.body_reader import MAX_DOCUMENT, DocumentRoute
+from app.control_plane.body_reader import DOCUMENT, MAX_DOCUMENT
 from app.control_plane.contributors.shares import Address
+from app.control_plane.document_route import DirectRoute, DocumentRoute
 from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core import canonical_json
@@ -73,10 +74,8 @@ SigningKey = Annotated[Attestor, Depends(_attestor)]
 StrictBody = Annotated[Any, Depends(_strict_body)]
 
 
-@router.post("", status_code=status.HTTP_201_CREATED)
 async def issue(
     request: Request,
-    _: StrictBody,
     body: AttestationRequest,
     caller: Attesting,
     actor: CurrentActor,
@@ -95,9 +94,20 @@ async def issue(
     The attestation is signed and added to a public log. The same request, or the same
     Idempotency-Key, gets the same attestation again.
     """
+    # What is hashed must not depend on the reader.
+    canonical_json.require_reliable(request.scope[DOCUMENT])
     issuer = state_of(request)[AttestationIssuer]
     proof = context_of(request.scope).wallet_proof
     return await issuer.issue(caller, body, actor, idempotency_key, proof)
+
+
+router.add_api_route(
+    "",
+    issue,
+    methods=["POST"],
+    status_code=status.HTTP_201_CREATED,
+    route_class_override=DirectRoute,
+)
 
 
 @router.post(

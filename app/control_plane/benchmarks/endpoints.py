@@ -17,7 +17,7 @@ from app.control_plane.benchmarks.schemas import (
     PredictionsView,
 )
 from app.control_plane.benchmarks.service import BenchmarkRegistry
-from app.control_plane.body_reader import DocumentRoute
+from app.control_plane.document_route import DocumentRoute
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
 from app.core.request.context import context_of

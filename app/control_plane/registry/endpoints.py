@@ -6,8 +6,8 @@ from fastapi import APIRouter, Header, Query, Request, status
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
-from app.control_plane.body_reader import DocumentRoute
 from app.control_plane.contributors.service import find_shares
+from app.control_plane.document_route import DocumentRoute
 from app.control_plane.registry import lineage, listing, observations, withdrawal
 from app.control_plane.registry.observations import ObservationView
 from app.control_plane.registry.registration import Registrations

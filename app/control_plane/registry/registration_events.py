@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from sqlalchemy import select
 
-from app.control_plane.body_reader import DocumentRoute
+from app.control_plane.document_route import DocumentRoute
 from app.control_plane.registry.fields import ModelName, Number, TokenId, documented_pattern
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.presence import is_current
