@@ -21,7 +21,27 @@ def check_json_data(value: object, *, allow_nul: bool) -> None:
     unpaired surrogate, more than 32 levels, and a value that JSON does not have.
     allow_nul: whether text may contain NUL, which PostgreSQL cannot store.
     """
-    _check(value, MAX_DEPTH, allow_nul)
+    # Level by level: a call for each value would cost more than its check.
+    values: list[object] = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[object] = []
+        for one in values:
+            if isinstance(one, str):
+                _check_text(one, allow_nul)
+            elif isinstance(one, dict):
+                try:
+                    _check_text("".join(one), allow_nul)
+                except TypeError:
+                    raise ValueError("a key must be text") from None
+                inner.extend(one.values())
+            elif isinstance(one, list | tuple):
+                inner.extend(one)
+            elif one is not None:
+                _check_number(one)
+        if not inner:
+            return
+        values = inner
+    raise ValueError(TOO_DEEP)
 
 
 def _check_text(value: str, allow_nul: bool) -> None:
@@ -31,27 +51,8 @@ def _check_text(value: str, allow_nul: bool) -> None:
         raise ValueError("text must not contain an unpaired surrogate")
 
 
-def _check(value: object, levels: int, allow_nul: bool) -> None:
-    if levels == 0:
-        raise ValueError(TOO_DEEP)
-    if isinstance(value, str):
-        _check_text(value, allow_nul)
-    elif isinstance(value, dict):
-        if value and levels == 1:
-            raise ValueError(TOO_DEEP)
-        for key, inner in value.items():
-            if not isinstance(key, str):
-                raise ValueError("a key must be text")  # noqa: TRY004 - as for all other data
-            _check_text(key, allow_nul)
-            # Most values are text, and a call costs more than the check.
-            if isinstance(inner, str):
-                _check_text(inner, allow_nul)
-            else:
-                _check(inner, levels - 1, allow_nul)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            _check(inner, levels - 1, allow_nul)
-    elif isinstance(value, float):
+def _check_number(value: object) -> None:
+    if isinstance(value, float):
         if not math.isfinite(value):
             raise ValueError(
                 "a number is not finite, or too large for a double: leave it out, or send it as "
@@ -60,5 +61,5 @@ def _check(value: object, levels: int, allow_nul: bool) -> None:
     elif isinstance(value, int):
         if abs(value) > LARGEST_INTEGER:
             raise ValueError(TOO_LARGE)
-    elif value is not None:
-        raise ValueError("a value is of a type that JSON does not have")
+    else:
+        raise ValueError("a value is of a type that JSON does not have")  # noqa: TRY004

@@ -1,12 +1,12 @@
 """Writes and reads the audit log."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
+from pydantic_core import to_json
 from sqlalchemy import bindparam, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
@@ -80,7 +80,7 @@ async def record_all(session: AsyncSession, changes: Sequence[Change]) -> None:
             "tenants": [one.tenant for one in changes],
             "requests": [one.actor.request_id for one in changes],
             "clients": [one.actor.client for one in changes],
-            "details": [json.dumps(one.details) for one in changes],
+            "details": [to_json(one.details).decode() for one in changes],
         },
     )
 

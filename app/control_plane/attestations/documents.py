@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -37,15 +38,17 @@ async def attestation_view(
     proof = await transparency_log.inclusion_proof(session, entry.index, checkpoint.size)
     revocation = await find_revocation(session, row.hash)
     inclusion = Inclusion(entry, checkpoint.size, proof, note)
-    return document(row, inclusion, revocation)
+    # Canonical, so that any parser reads it alike.
+    return document(row, json.loads(row.text), inclusion, revocation)
 
 
 def document(
-    row: Attestation, inclusion: Inclusion, revocation: LogEntry | None = None
+    row: Attestation,
+    data: dict[str, Any],
+    inclusion: Inclusion,
+    revocation: LogEntry | None = None,
 ) -> AttestationView:
-    """An attestation with all parts."""
-    # Canonical, so that any parser reads it alike.
-    data = json.loads(row.text)
+    """An attestation with all parts. data: what its text says."""
     return AttestationView.model_validate(
         {
             "hash": row.hash,

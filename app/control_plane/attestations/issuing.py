@@ -1,6 +1,6 @@
 """Issuing attestations: collecting the evidence, and passing it to the next group."""
 
-from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from app.access.quotas.models import QuotaKind
@@ -21,11 +21,7 @@ from app.control_plane.attestations.pending import PendingAttestation
 from app.control_plane.attestations.public_text import require_no_secret
 from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
-from app.control_plane.idempotency.service import (
-    RequestIdentity,
-    identify,
-    require_same_request,
-)
+from app.control_plane.idempotency.service import identify, require_same_request
 from app.control_plane.proofs.service import Proofs
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core import canonical_json
@@ -62,7 +58,7 @@ class AttestationIssuer:
         self._evidence = evidence
         self._attestor = attestor
         self._signer = signer
-        self._issued = Batcher(self._find_issued, MAX_GROUP)
+        self._earlier = Batcher(partial(storage.find_earlier, database.reads), MAX_GROUP)
         group_issuer = GroupIssuer(database, signer, quotas)
         self._groups: Batcher[PendingAttestation, Result] = Batcher(group_issuer.issue, MAX_GROUP)
 
@@ -84,10 +80,10 @@ class AttestationIssuer:
         QuotaExceededError, TooManyCreationsError, DatabaseUnavailableError and UpstreamError.
         """
         identity = identify(principal.id, "attestations", _identifying(request), idempotency_key)
-        row = await self._issued.submit(identity)
-        if row is not None:
-            require_same_request(row.request_hash, identity)
-            return await self._view(row)
+        earlier = await self._earlier.submit(identity)
+        if earlier is not None:
+            require_same_request(earlier.request_hash, identity)
+            return await self._view(earlier.hash)
         stated = None
         if request.benchmark_id is not None:
             async with self._database.transaction() as session:
@@ -124,18 +120,13 @@ class AttestationIssuer:
         if not isinstance(result, Issued):
             raise result
         if result.inclusion is None:
-            return await self._view(result.row)
-        return document(result.row, result.inclusion)
+            return await self._view(result.row.hash)
+        return document(result.row, data, result.inclusion)
 
-    async def _view(self, row: Attestation) -> AttestationView:
+    async def _view(self, digest: str) -> AttestationView:
         async with self._database.transaction() as session:
+            row = await session.get_one(Attestation, digest)
             return await attestation_view(session, row, self._signer)
-
-    async def _find_issued(self, requests: Sequence[RequestIdentity]) -> list[Attestation | None]:
-        """For each request the attestation that it got before, if there is one."""
-        async with self._database.transaction() as session:
-            found = await storage.find_issued(session, requests)
-        return [found.get((one.principal, one.key)) for one in requests]
 
 
 def _identifying(request: AttestationRequest) -> dict[str, Any]:

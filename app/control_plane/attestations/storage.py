@@ -1,23 +1,30 @@
 """Finding and adding attestations, many with one statement."""
 
-import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from pydantic_core import to_json
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.idempotency.service import RequestIdentity
+from app.database.reads import Reads, Statement
 
 _asked = (
     func.unnest(bindparam("principals", type_=ARRAY(TEXT)), bindparam("keys", type_=ARRAY(TEXT)))
     .table_valued("principal", "key")
     .render_derived("asked")
 )
-_ISSUED = select(Attestation).join(
-    _asked,
-    (Attestation.principal == _asked.c.principal) & (Attestation.request_key == _asked.c.key),
+_IS_ASKED = (Attestation.principal == _asked.c.principal) & (
+    Attestation.request_key == _asked.c.key
+)
+_ISSUED = select(Attestation).join(_asked, _IS_ASKED)
+_EARLIER = Statement(
+    select(
+        Attestation.principal, Attestation.request_key, Attestation.hash, Attestation.request_hash
+    ).join(_asked, _IS_ASKED)
 )
 # The same statements for any number of rows, so that they are prepared only once.
 _ADD = text(
@@ -54,16 +61,36 @@ _NAME_CONTRIBUTORS = text(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class EarlierRequest:
+    """A request that got an attestation: the attestation's hash, and that of the request."""
+
+    hash: str
+    request_hash: str
+
+
+async def find_earlier(
+    reads: Reads, requests: Sequence[RequestIdentity]
+) -> list[EarlierRequest | None]:
+    """For each request the one that it repeats, if there is one."""
+    rows = await reads.tuples(_EARLIER, **_arrays(requests))
+    found = {(principal, key): EarlierRequest(*rest) for principal, key, *rest in rows}
+    return [found.get((one.principal, one.key)) for one in requests]
+
+
 async def find_issued(
     session: AsyncSession, requests: Sequence[RequestIdentity]
 ) -> dict[tuple[str, str], Attestation]:
     """The attestations that requests got before, by principal and key."""
-    values = {
+    rows = await session.scalars(_ISSUED, _arrays(requests))
+    return {(row.principal, row.request_key): row for row in rows}
+
+
+def _arrays(requests: Sequence[RequestIdentity]) -> dict[str, list[str]]:
+    return {
         "principals": [one.principal for one in requests],
         "keys": [one.key for one in requests],
     }
-    rows = await session.scalars(_ISSUED, values)
-    return {(row.principal, row.request_key): row for row in rows}
 
 
 async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
@@ -73,8 +100,8 @@ async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
         {
             **{name: [getattr(row, name) for row in rows] for name in _PLAIN},
             "contributors": [",".join(row.contributors) for row in rows],
-            "signature": [json.dumps(row.signature) for row in rows],
-            "eas": [json.dumps(row.eas) for row in rows],
+            "signature": [to_json(row.signature).decode() for row in rows],
+            "eas": [to_json(row.eas).decode() for row in rows],
         },
     )
     naming = [row.hash for row in rows if row.contributors]

@@ -27,6 +27,8 @@ IN_PROGRESS = "This request is still being processed. Send it again unchanged to
 # Seconds in Retry-After at most: most requests are done long before their lease ends.
 MAX_RETRY_AFTER = 2
 
+_ENCODER = json.JSONEncoder(sort_keys=True, allow_nan=False)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestIdentity:
@@ -65,7 +67,7 @@ def identify(
     document: the request's JSON. idempotency_key: the header Idempotency-Key; without one, the
     same document sent to the same route is the same request.
     """
-    text = json.dumps([route, document], sort_keys=True, allow_nan=False)
+    text = _ENCODER.encode([route, document])
     request_hash = hashlib.sha256(text.encode()).hexdigest()
     if idempotency_key is None:
         key = f"body:{request_hash}"

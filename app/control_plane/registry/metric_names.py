@@ -27,7 +27,7 @@ def check_metric_names(names: Iterable[str], most: int = MAX_METRICS) -> None:
     for name in names:
         if len(seen) == most:
             raise ValueError(f"there may be at most {most} metrics: choose those that count")
-        if any(map(_is_invisible, name)):
+        if _has_invisible(name):
             raise ValueError(f"the name {name!a} has invisible characters: leave them out")
         other = seen.setdefault(_looks(name), name)
         if other is not name:
@@ -51,8 +51,16 @@ def with_distinct_names(metrics: dict[str, V]) -> dict[str, V]:
 
 
 def _looks(name: str) -> str:
+    if name.isascii():  # which NFKC leaves as it is
+        return " ".join(name.lower().split())
     folded = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
+
+
+def _has_invisible(name: str) -> bool:
+    if name.isascii():
+        return not name.isprintable()
+    return any(map(_is_invisible, name))
 
 
 def _is_invisible(character: str) -> bool:
