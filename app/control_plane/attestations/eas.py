@@ -23,12 +23,14 @@ ZERO_ADDRESS = "0x" + "00" * 20
 ZERO_BYTES32 = "0x" + "00" * 32
 VERSION = 2
 PRIMARY_TYPE = "Attest"
-TYPES: Types = {
-    PRIMARY_TYPE: fields(
-        "uint16 version, bytes32 schema, address recipient, uint64 time, uint64 expirationTime, "
-        "bool revocable, bytes32 refUID, bytes data, bytes32 salt"
-    )
-}
+TYPES = Types(
+    {
+        PRIMARY_TYPE: fields(
+            "uint16 version, bytes32 schema, address recipient, uint64 time, "
+            "uint64 expirationTime, bool revocable, bytes32 refUID, bytes data, bytes32 salt"
+        )
+    }
+)
 
 
 @cache

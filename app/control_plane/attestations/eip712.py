@@ -5,10 +5,10 @@ then on a request that consists of opening brackets would overflow the stack and
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import chain
 from typing import Any
 
@@ -17,7 +17,13 @@ from eth_hash.auto import keccak
 from app.core.ethereum import parse_signature, recover
 
 Fields = list[dict[str, str]]
-Types = dict[str, Fields]
+Encoder = Callable[[object], bytes]
+
+
+class Types(dict[str, Fields]):
+    """Structures by name, which do not change: how each is encoded is found out once."""
+
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 def fields(members: str) -> Fields:
@@ -28,17 +34,22 @@ def fields(members: str) -> Fields:
 
 _DOMAIN = "EIP712Domain"
 _DOMAIN_FIELDS = fields("string name, string version, uint256 chainId, address verifyingContract")
-_DOMAIN_TYPES: Types = {_DOMAIN: _DOMAIN_FIELDS}
+_DOMAIN_TYPES = Types({_DOMAIN: _DOMAIN_FIELDS})
 _UNSIGNED = re.compile(r"uint([0-9]+)")
-_HEX = re.compile(r"0x((?:[0-9a-fA-F]{2})*)")
+# Bytes of the types that are written in hexadecimal.
+_SIZES = {"bytes32": 32, "address": 20}
 
 ATTESTATION_NAME = "HokusaiAttestation"
 ATTESTATION_VERSION = "1"
 ATTESTATION_TYPE = "Attestation"
 # The hash stands for the data, because EIP-712 has no floating-point numbers.
-ATTESTATION_TYPES: Types = {
-    ATTESTATION_TYPE: fields("bytes32 attestationHash, string kind, uint64 issuedAt, uint256 nonce")
-}
+ATTESTATION_TYPES = Types(
+    {
+        ATTESTATION_TYPE: fields(
+            "bytes32 attestationHash, string kind, uint64 issuedAt, uint256 nonce"
+        )
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +67,7 @@ class TypedData:
 
     def digest(self) -> bytes:
         """The 32 bytes that are signed. Raises ValueError where a value is not of its type."""
-        message = _struct_hash(self.primary_type, self.message, self.types)
+        message = _struct_hash(self.types, self.primary_type, self.message)
         return keccak(b"\x19\x01" + _separator(self.domain) + message)
 
     def signer(self, signature: str) -> str:
@@ -113,7 +124,7 @@ def _separator(domain: Mapping[str, Any]) -> bytes:
     try:
         return _known_separator(*chain.from_iterable(domain.items()))
     except TypeError:  # a value of a domain in a document that cannot be hashed, such as a list
-        return _struct_hash(_DOMAIN, domain, _DOMAIN_TYPES)
+        return _struct_hash(_DOMAIN_TYPES, _DOMAIN, domain)
 
 
 # Typed, because 1 and true are equal in Python, and only one of them is a number here.
@@ -121,21 +132,23 @@ def _separator(domain: Mapping[str, Any]) -> bytes:
 def _known_separator(*parts: Any) -> bytes:
     """parts: the names of the domain's members, each followed by its value."""
     domain = dict(zip(parts[::2], parts[1::2], strict=True))
-    return _struct_hash(_DOMAIN, domain, _DOMAIN_TYPES)
+    return _struct_hash(_DOMAIN_TYPES, _DOMAIN, domain)
 
 
-def _struct_hash(name: str, value: object, types: Types) -> bytes:
+def _struct_hash(types: Types, name: str, value: object) -> bytes:
     """EIP-712's hashStruct."""
-    fields = types[name]
-    if not isinstance(value, Mapping) or value.keys() != {field["name"] for field in fields}:
+    type_hash, encoders = _structure(types, name)
+    if not isinstance(value, Mapping) or value.keys() != encoders.keys():
         raise ValueError(f"a {name} has other members than its type")
-    encoded = b"".join(_encode(field["type"], value[field["name"]], types) for field in fields)
-    return keccak(_type_hash(_type(name, types)) + encoded)
+    members = [encode(value[member]) for member, encode in encoders.items()]
+    return keccak(type_hash + b"".join(members))
 
 
 @lru_cache(maxsize=32)
-def _type_hash(encoded: str) -> bytes:
-    return keccak(encoded.encode())
+def _structure(types: Types, name: str) -> tuple[bytes, dict[str, Encoder]]:
+    """The hash of a structure's type, and how each of its members is encoded."""
+    encoders = {field["name"]: _encoder(types, field["type"]) for field in types[name]}
+    return keccak(_type(name, types).encode()), encoders
 
 
 def _type(name: str, types: Types) -> str:
@@ -154,25 +167,66 @@ def _type(name: str, types: Types) -> str:
     )
 
 
-def _encode(kind: str, value: object, types: Types) -> bytes:
-    """A member of a structure in 32 bytes (EIP-712's encodeData)."""
+def _encoder(types: Types, kind: str) -> Encoder:
+    """Encodes a member of a structure in 32 bytes (EIP-712's encodeData)."""
     if kind in types:
-        return _struct_hash(kind, value, types)
-    if kind.endswith("[]") and isinstance(value, list):
-        inner = kind.removesuffix("[]")
-        return keccak(b"".join(_encode(inner, item, types) for item in value))
-    if kind == "string" and isinstance(value, str):
-        return keccak(value.encode())
-    if kind == "bool" and isinstance(value, bool):
-        return value.to_bytes(32, "big")
+        return partial(_struct_hash, types, kind)
+    if kind.endswith("[]"):
+        return partial(_encode_array, kind, _encoder(types, kind.removesuffix("[]")))
+    if kind in _SIZES:
+        return partial(_encode_fixed, kind, _SIZES[kind])
     unsigned = _UNSIGNED.fullmatch(kind)
-    if unsigned and isinstance(value, int) and not isinstance(value, bool):
-        if 0 <= value < 1 << int(unsigned[1]):
-            return value.to_bytes(32, "big")
-    elif isinstance(value, str) and (match := _HEX.fullmatch(value)):
-        raw = bytes.fromhex(match[1])
-        if kind == "bytes":
-            return keccak(raw)
-        if (kind, len(raw)) in (("bytes32", 32), ("address", 20)):
-            return raw.rjust(32, b"\0")
-    raise ValueError(f"a value is not a valid {kind}")
+    if unsigned:
+        return partial(_encode_unsigned, kind, 1 << int(unsigned[1]))
+    return {"string": _encode_string, "bytes": _encode_bytes, "bool": _encode_bool}[kind]
+
+
+def _encode_array(kind: str, encode: Encoder, value: object) -> bytes:
+    if not isinstance(value, list):
+        raise _invalid(kind)
+    return keccak(b"".join([encode(item) for item in value]))
+
+
+def _encode_fixed(kind: str, size: int, value: object) -> bytes:
+    raw = _from_hex(kind, value)
+    if len(raw) != size:
+        raise _invalid(kind)
+    return raw.rjust(32, b"\0")
+
+
+def _encode_unsigned(kind: str, end: int, value: object) -> bytes:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < end:
+        raise _invalid(kind)
+    return value.to_bytes(32, "big")
+
+
+def _encode_string(value: object) -> bytes:
+    if not isinstance(value, str):
+        raise _invalid("string")
+    return keccak(value.encode())
+
+
+def _encode_bytes(value: object) -> bytes:
+    return keccak(_from_hex("bytes", value))
+
+
+def _encode_bool(value: object) -> bytes:
+    if not isinstance(value, bool):
+        raise _invalid("bool")
+    return value.to_bytes(32, "big")
+
+
+def _from_hex(kind: str, value: object) -> bytes:
+    if isinstance(value, str) and value.startswith("0x"):
+        try:
+            raw = bytes.fromhex(value[2:])
+        except ValueError:
+            raise _invalid(kind) from None
+        # Python also reads digits with white space between them.
+        if len(value) == 2 + 2 * len(raw):
+            return raw
+    raise _invalid(kind)
+
+
+def _invalid(kind: str) -> ValueError:
+    return ValueError(f"a value is not a valid {kind}")

@@ -16,20 +16,24 @@ from app.control_plane.minting.eligibility import Evidence
 NAME = "HokusaiDeltaVerifier"
 VERSION = "1"
 PRIMARY_TYPE = "MintRequest"
-TYPES: Types = {
-    PRIMARY_TYPE: fields("uint256 modelId, MintRequestPayload payload, Contributor[] contributors"),
-    "MintRequestPayload": fields(
-        "string pipelineRunId, uint256 baselineScoreBps, uint256 candidateScoreBps, "
-        "uint256 maxCostUsdMicro, uint256 actualCostUsdMicro, uint256 totalSamples, "
-        "BenchmarkAnchors anchors, bytes32 baselineCommitment, bytes32 candidateCommitment, "
-        "uint256 deadline"
-    ),
-    "BenchmarkAnchors": fields(
-        "bytes32 benchmarkSpecHash, bytes32 datasetHash, bytes32 attestationHash, "
-        "bytes32 idempotencyKey, string metricName, string metricFamily"
-    ),
-    "Contributor": fields("address walletAddress, uint256 weight"),
-}
+TYPES = Types(
+    {
+        PRIMARY_TYPE: fields(
+            "uint256 modelId, MintRequestPayload payload, Contributor[] contributors"
+        ),
+        "MintRequestPayload": fields(
+            "string pipelineRunId, uint256 baselineScoreBps, uint256 candidateScoreBps, "
+            "uint256 maxCostUsdMicro, uint256 actualCostUsdMicro, uint256 totalSamples, "
+            "BenchmarkAnchors anchors, bytes32 baselineCommitment, bytes32 candidateCommitment, "
+            "uint256 deadline"
+        ),
+        "BenchmarkAnchors": fields(
+            "bytes32 benchmarkSpecHash, bytes32 datasetHash, bytes32 attestationHash, "
+            "bytes32 idempotencyKey, string metricName, string metricFamily"
+        ),
+        "Contributor": fields("address walletAddress, uint256 weight"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

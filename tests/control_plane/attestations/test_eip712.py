@@ -14,27 +14,30 @@ from app.control_plane.attestations.eip712 import (
     ATTESTATION_TYPE,
     ATTESTATION_TYPES,
     TypedData,
+    Types,
     attestation,
     domain,
 )
 
 ACCOUNT = Account.from_key("1f" * 32)
 
-TYPES = {
-    "Letter": [
-        {"name": "subject", "type": "string"},
-        {"name": "from", "type": "Person"},
-        {"name": "to", "type": "Person[]"},
-        {"name": "urgent", "type": "bool"},
-        {"name": "stamp", "type": "bytes32"},
-        {"name": "body", "type": "bytes"},
-        {"name": "at", "type": "uint64"},
-    ],
-    "Person": [
-        {"name": "wallet", "type": "address"},
-        {"name": "weight", "type": "uint256"},
-    ],
-}
+TYPES = Types(
+    {
+        "Letter": [
+            {"name": "subject", "type": "string"},
+            {"name": "from", "type": "Person"},
+            {"name": "to", "type": "Person[]"},
+            {"name": "urgent", "type": "bool"},
+            {"name": "stamp", "type": "bytes32"},
+            {"name": "body", "type": "bytes"},
+            {"name": "at", "type": "uint64"},
+        ],
+        "Person": [
+            {"name": "wallet", "type": "address"},
+            {"name": "weight", "type": "uint256"},
+        ],
+    }
+)
 PEOPLE = st.fixed_dictionaries(
     {
         "wallet": st.binary(min_size=20, max_size=20).map(lambda raw: f"0x{raw.hex()}"),

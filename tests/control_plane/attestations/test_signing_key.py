@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from eth_account import Account
 from pydantic import SecretStr
 
-from app.control_plane.attestations.eip712 import TypedData, domain
+from app.control_plane.attestations.eip712 import TypedData, Types, domain
 from app.control_plane.attestations.signing_key import Attestor, has_attestor_key
 from app.core.errors import StartupError
 from app.core.ethereum import checksum_address
@@ -118,7 +118,7 @@ def test_a_wrong_password_is_reported_as_such(keystore: Path) -> None:
 
 def test_a_signature_recovers_to_the_attestors_address() -> None:
     signer = attestor(attestor_key=KEY)
-    types = {"Note": [{"name": "text", "type": "string"}]}
+    types = Types({"Note": [{"name": "text", "type": "string"}]})
     data = TypedData(domain("Notes", "1", 1, "0x" + "00" * 20), types, "Note", {"text": "x"})
     signature = signer.sign(data)
     assert len(signature) == 132
