@@ -12,7 +12,7 @@ from typing import Any
 
 import asyncpg
 from pydantic_core import from_json, to_json
-from sqlalchemy import Select, inspect
+from sqlalchemy import Select, TextClause, inspect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect
 from sqlalchemy.sql.elements import Label
 
@@ -20,10 +20,10 @@ from app.core.errors import DatabaseUnavailableError
 
 
 class Statement:
-    """A SELECT, compiled once. Its values are those of its `bindparam`s, by name."""
+    """A statement, compiled once. Its values are those of its `bindparam`s, by name."""
 
-    def __init__(self, select: Select[*tuple[Any, ...]]) -> None:
-        compiled = select.compile(dialect=dialect())  # type: ignore[no-untyped-call]
+    def __init__(self, statement: Select[*tuple[Any, ...]] | TextClause) -> None:
+        compiled = statement.compile(dialect=dialect())  # type: ignore[no-untyped-call]
         self.sql = str(compiled)
         self._names: Sequence[str] = compiled.positiontup or ()
         self._constants = {

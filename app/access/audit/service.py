@@ -14,8 +14,9 @@ from starlette.responses import Response
 from app.access.audit.models import AuditEvent
 from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.core.request.actor import Actor
+from app.database import direct
 from app.database.engine import now
-from app.database.reads import Reads, columns_of
+from app.database.reads import Reads, Statement, columns_of
 from app.rest.listing import Listing, Order, load_page, read_page
 from app.rest.pagination import decode_cursor, wrong_list_error
 
@@ -57,31 +58,32 @@ class Change:
 
 
 # The same statement for any number of entries, so that it is prepared only once.
-_RECORD_ALL = text(
-    "insert into audit_events (at, actor, action, subject, tenant, request_id, client, details)"
-    " select at, actor, action, subject, tenant, request_id, client, cast(details as jsonb)"
-    " from unnest(cast(:times as timestamptz[]), cast(:actors as text[]), cast(:actions as text[]),"
-    " cast(:subjects as text[]), cast(:tenants as text[]), cast(:requests as text[]),"
-    " cast(:clients as text[]), cast(:details as text[]))"
-    " as change (at, actor, action, subject, tenant, request_id, client, details)"
+_RECORD_ALL = Statement(
+    text(
+        "insert into audit_events (at, actor, action, subject, tenant, request_id, client, details)"
+        " select at, actor, action, subject, tenant, request_id, client, cast(details as jsonb)"
+        " from unnest(cast(:times as timestamptz[]), cast(:actors as text[]),"
+        " cast(:actions as text[]), cast(:subjects as text[]), cast(:tenants as text[]), cast(:requests as text[]),"
+        " cast(:clients as text[]), cast(:details as text[]))"
+        " as change (at, actor, action, subject, tenant, request_id, client, details)"
+    )
 )
 
 
 async def record_all(session: AsyncSession, changes: Sequence[Change]) -> None:
     """The same as `record` for several changes of one transaction, with one statement."""
     at = now()
-    await session.execute(
+    await direct.run(
+        session,
         _RECORD_ALL,
-        {
-            "times": [at] * len(changes),
-            "actors": [one.actor.principal for one in changes],
-            "actions": [one.action for one in changes],
-            "subjects": [one.subject for one in changes],
-            "tenants": [one.tenant for one in changes],
-            "requests": [one.actor.request_id for one in changes],
-            "clients": [one.actor.client for one in changes],
-            "details": [to_json(one.details).decode() for one in changes],
-        },
+        times=[at] * len(changes),
+        actors=[one.actor.principal for one in changes],
+        actions=[one.action for one in changes],
+        subjects=[one.subject for one in changes],
+        tenants=[one.tenant for one in changes],
+        requests=[one.actor.request_id for one in changes],
+        clients=[one.actor.client for one in changes],
+        details=[to_json(one.details).decode() for one in changes],
     )
 
 

@@ -7,6 +7,8 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.quotas.models import QuotaKind, TenantQuota
+from app.database import direct
+from app.database.reads import Statement
 
 
 async def add(
@@ -27,12 +29,15 @@ async def add(
     return used, quota
 
 
-_ADD_ALL = text(
-    "insert into tenant_quotas (tenant, kind, used)"
-    " select tenant, cast(:kind as text), amount"
-    " from unnest(cast(:tenants as text[]), cast(:amounts as bigint[])) as added (tenant, amount)"
-    " on conflict (tenant, kind) do update set used = tenant_quotas.used + excluded.used"
-    " returning tenant, used, quota"
+_ADD_ALL = Statement(
+    text(
+        "insert into tenant_quotas (tenant, kind, used)"
+        " select tenant, cast(:kind as text), amount"
+        " from unnest(cast(:tenants as text[]), cast(:amounts as bigint[]))"
+        " as added (tenant, amount)"
+        " on conflict (tenant, kind) do update set used = tenant_quotas.used + excluded.used"
+        " returning tenant, used, quota"
+    )
 )
 
 
@@ -42,8 +47,13 @@ async def add_all(
     """The same as `add` for several tenants. amounts: the numbers of new rows by tenant."""
     # In a fixed order, so that two transactions cannot deadlock.
     tenants = sorted(amounts)
-    values = {"kind": kind.value, "tenants": tenants, "amounts": [amounts[one] for one in tenants]}
-    rows = await session.execute(_ADD_ALL, values)
+    rows = await direct.run(
+        session,
+        _ADD_ALL,
+        kind=kind.value,
+        tenants=tenants,
+        amounts=[amounts[one] for one in tenants],
+    )
     return {tenant: (used, quota) for tenant, used, quota in rows}
 
 

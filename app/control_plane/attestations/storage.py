@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.idempotency.service import RequestIdentity
+from app.database import direct
 from app.database.reads import Reads, Statement
 
 _asked = (
@@ -27,19 +28,21 @@ _EARLIER = Statement(
     ).join(_asked, _IS_ASKED)
 )
 # The same statements for any number of rows, so that they are prepared only once.
-_ADD = text(
-    "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
-    " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
-    " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
-    " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
-    " proof, created_at"
-    " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
-    " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
-    " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
-    " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
-    " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
-    " as added (hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
-    " run_id, contributors, signature, eas, proof, created_at)"
+_ADD = Statement(
+    text(
+        "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
+        " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
+        " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
+        " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
+        " proof, created_at"
+        " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
+        " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
+        " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
+        " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
+        " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
+        " as added (hash, text, kind, tenant, private, principal, request_key, request_hash,"
+        " model_id, run_id, contributors, signature, eas, proof, created_at)"
+    )
 )
 _PLAIN = (
     "hash",
@@ -55,9 +58,12 @@ _PLAIN = (
     "proof",
     "created_at",
 )
-_NAME_CONTRIBUTORS = text(
-    "insert into attested_contributors (address, number)"
-    " select unnest(contributors), number from attestations where hash = any(:hashes)"
+_NAME_CONTRIBUTORS = Statement(
+    text(
+        "insert into attested_contributors (address, number)"
+        " select unnest(contributors), number from attestations"
+        " where hash = any(cast(:hashes as text[]))"
+    )
 )
 
 
@@ -82,7 +88,11 @@ async def find_issued(
     session: AsyncSession, requests: Sequence[RequestIdentity]
 ) -> dict[tuple[str, str], Attestation]:
     """The attestations that requests got before, by principal and key."""
-    rows = await session.scalars(_ISSUED, _arrays(requests))
+    values = _arrays(requests)
+    # Few requests are repetitions, and reading objects takes far longer than finding none.
+    if not await direct.run(session, _EARLIER, **values):
+        return {}
+    rows = await session.scalars(_ISSUED, values)
     return {(row.principal, row.request_key): row for row in rows}
 
 
@@ -95,15 +105,14 @@ def _arrays(requests: Sequence[RequestIdentity]) -> dict[str, list[str]]:
 
 async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
     """Add attestations, with the addresses that they name."""
-    await session.execute(
+    await direct.run(
+        session,
         _ADD,
-        {
-            **{name: [getattr(row, name) for row in rows] for name in _PLAIN},
-            "contributors": [",".join(row.contributors) for row in rows],
-            "signature": [to_json(row.signature).decode() for row in rows],
-            "eas": [to_json(row.eas).decode() for row in rows],
-        },
+        **{name: [getattr(row, name) for row in rows] for name in _PLAIN},
+        contributors=[",".join(row.contributors) for row in rows],
+        signature=[to_json(row.signature).decode() for row in rows],
+        eas=[to_json(row.eas).decode() for row in rows],
     )
     naming = [row.hash for row in rows if row.contributors]
     if naming:
-        await session.execute(_NAME_CONTRIBUTORS, {"hashes": naming})
+        await direct.run(session, _NAME_CONTRIBUTORS, hashes=naming)

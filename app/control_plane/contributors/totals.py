@@ -10,6 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.models import ContributorTotal
 from app.control_plane.contributors.shares import Share
+from app.database import direct
+from app.database.reads import Statement
 
 # The metrics whose improvements are summed: others can name an address with any metrics.
 MAX_DELTAS = 100
@@ -47,14 +49,16 @@ async def discount_contributions(
         total.deltas = removed(total.deltas, improvements)
 
 
-_COUNT_ATTESTATIONS = text(
-    "insert into contributor_totals"
-    " (address, audience, contributions, models, attestations, data_size, deltas)"
-    " select address, audience, 0, 0, attestations, 0, '{}'"
-    " from unnest(cast(:addresses as text[]), cast(:audiences as text[]),"
-    " cast(:amounts as bigint[])) as counted (address, audience, attestations)"
-    " on conflict (address, audience) do update"
-    " set attestations = contributor_totals.attestations + excluded.attestations"
+_COUNT_ATTESTATIONS = Statement(
+    text(
+        "insert into contributor_totals"
+        " (address, audience, contributions, models, attestations, data_size, deltas)"
+        " select address, audience, 0, 0, attestations, 0, '{}'"
+        " from unnest(cast(:addresses as text[]), cast(:audiences as text[]),"
+        " cast(:amounts as bigint[])) as counted (address, audience, attestations)"
+        " on conflict (address, audience) do update"
+        " set attestations = contributor_totals.attestations + excluded.attestations"
+    )
 )
 
 
@@ -64,13 +68,12 @@ async def count_attestations(session: AsyncSession, amounts: Mapping[tuple[str, 
     # deadlock.
     ordered = sorted(amounts)
     if ordered:
-        await session.execute(
+        await direct.run(
+            session,
             _COUNT_ATTESTATIONS,
-            {
-                "audiences": [audience for audience, _ in ordered],
-                "addresses": [address for _, address in ordered],
-                "amounts": [amounts[one] for one in ordered],
-            },
+            audiences=[audience for audience, _ in ordered],
+            addresses=[address for _, address in ordered],
+            amounts=[amounts[one] for one in ordered],
         )
 
 

@@ -7,15 +7,17 @@ that there are no gaps, and a transaction that reads a size finds every node of 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select, text, tuple_
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.transparency_log import merkle
 from app.control_plane.transparency_log.merkle import Growth, Node
-from app.control_plane.transparency_log.models import LogEntry, LogNode
+from app.control_plane.transparency_log.models import LogEntry
 from app.core import canonical_json
 from app.core.errors import InvalidParameterError, UnprocessableError
+from app.database import direct
 from app.database.engine import now
+from app.database.reads import Statement
 
 # The key of a PostgreSQL advisory lock: any number that no other lock of the gateway has.
 APPEND_LOCK = 7_083_621_549
@@ -29,27 +31,40 @@ REVOKED = "revoked"
 ABOUT_ATTESTATIONS = frozenset({ATTESTED, REVOKED})
 
 # The same statements for any number of rows, so that they are prepared only once.
-_ADD_ENTRIES = text(
-    "insert into attestation_log (index, kind, attestation, text, at)"
-    " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
-    " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
+_ADD_ENTRIES = Statement(
+    text(
+        "insert into attestation_log (index, kind, attestation, text, at)"
+        " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
+        " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
+    )
 )
-_ADD_NODES = text(
-    "insert into attestation_log_nodes (level, index, hash)"
-    " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
-    " cast(:hashes as bytea[]))"
+_ADD_NODES = Statement(
+    text(
+        "insert into attestation_log_nodes (level, index, hash)"
+        " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
+        " cast(:hashes as bytea[]))"
+    )
 )
+_NODES = Statement(
+    text(
+        "select level, index, hash from attestation_log_nodes join"
+        " unnest(cast(:levels as smallint[]), cast(:indexes as bigint[])) as needed (level, index)"
+        " using (level, index)"
+    )
+)
+_LOCK = Statement(text(f"select pg_advisory_xact_lock({APPEND_LOCK})"))
+_SIZE = Statement(text("select max(index) from attestation_log"))
 
 
 async def lock(session: AsyncSession) -> int:
     """Block other appends until the transaction ends. Returns the index of the next entry."""
-    await session.execute(select(func.pg_advisory_xact_lock(APPEND_LOCK)))
+    await direct.run(session, _LOCK)
     return await size(session)
 
 
 async def size(session: AsyncSession) -> int:
     """How many entries the log has."""
-    last = await session.scalar(select(func.max(LogEntry.index)))
+    ((last,),) = await direct.run(session, _SIZE)
     return 0 if last is None else last + 1
 
 
@@ -87,23 +102,21 @@ async def append_all(
     entries = [_entry(number, one) for number, one in enumerate(new, index)]
     for entry in entries:
         growth.add(merkle.leaf_hash(entry.text.encode()))
-    await session.execute(
+    await direct.run(
+        session,
         _ADD_ENTRIES,
-        {
-            "indexes": [entry.index for entry in entries],
-            "kinds": [entry.kind for entry in entries],
-            "attestations": [entry.attestation for entry in entries],
-            "texts": [entry.text for entry in entries],
-            "times": [entry.at for entry in entries],
-        },
+        indexes=[entry.index for entry in entries],
+        kinds=[entry.kind for entry in entries],
+        attestations=[entry.attestation for entry in entries],
+        texts=[entry.text for entry in entries],
+        times=[entry.at for entry in entries],
     )
-    await session.execute(
+    await direct.run(
+        session,
         _ADD_NODES,
-        {
-            "levels": [level for level, _ in growth.added],
-            "indexes": [place for _, place in growth.added],
-            "hashes": list(growth.added.values()),
-        },
+        levels=[level for level, _ in growth.added],
+        indexes=[place for _, place in growth.added],
+        hashes=list(growth.added.values()),
     )
     return entries, growth
 
@@ -177,7 +190,6 @@ async def _hashes(session: AsyncSession, nodes: Iterable[Node]) -> dict[Node, by
     needed = list(nodes)
     if not needed:
         return {}
-    query = select(LogNode.level, LogNode.index, LogNode.hash).where(
-        tuple_(LogNode.level, LogNode.index).in_(needed)
-    )
-    return {(level, index): node_hash for level, index, node_hash in await session.execute(query)}
+    levels, indexes = zip(*needed, strict=True)
+    rows = await direct.run(session, _NODES, levels=levels, indexes=indexes)
+    return {(level, index): node_hash for level, index, node_hash in rows}
