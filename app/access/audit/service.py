@@ -63,8 +63,8 @@ _RECORD_ALL = Statement(
         "insert into audit_events (at, actor, action, subject, tenant, request_id, client, details)"
         " select at, actor, action, subject, tenant, request_id, client, cast(details as jsonb)"
         " from unnest(cast(:times as timestamptz[]), cast(:actors as text[]),"
-        " cast(:actions as text[]), cast(:subjects as text[]), cast(:tenants as text[]), cast(:requests as text[]),"
-        " cast(:clients as text[]), cast(:details as text[]))"
+        " cast(:actions as text[]), cast(:subjects as text[]), cast(:tenants as text[]),"
+        " cast(:requests as text[]), cast(:clients as text[]), cast(:details as text[]))"
         " as change (at, actor, action, subject, tenant, request_id, client, details)"
     )
 )
