@@ -33,7 +33,7 @@ from app.database.engine import Database
 
 # Attestations that one transaction adds: enough to share its cost, and few enough that signing them
 # delays other requests by some milliseconds only.
-MAX_GROUP = 32
+MAX_GROUP = 16
 
 
 class AttestationIssuer:
