@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -38,17 +37,15 @@ async def attestation_view(
     proof = await transparency_log.inclusion_proof(session, entry.index, checkpoint.size)
     revocation = await find_revocation(session, row.hash)
     inclusion = Inclusion(entry, checkpoint.size, proof, note)
-    # Canonical, so that any parser reads it alike.
-    return document(row, json.loads(row.text), inclusion, revocation)
+    return document(row, inclusion, revocation)
 
 
 def document(
-    row: Attestation,
-    data: dict[str, Any],
-    inclusion: Inclusion,
-    revocation: LogEntry | None = None,
+    row: Attestation, inclusion: Inclusion, revocation: LogEntry | None = None
 ) -> AttestationView:
-    """An attestation with all parts. data: what its text says."""
+    """An attestation with all parts."""
+    # Canonical, so that any parser reads it alike; the members of its data are in their order.
+    data = json.loads(row.text)
     return AttestationView.model_validate(
         {
             "hash": row.hash,

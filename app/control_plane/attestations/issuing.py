@@ -121,7 +121,7 @@ class AttestationIssuer:
             raise result
         if result.inclusion is None:
             return await self._view(result.row.hash)
-        return document(result.row, data, result.inclusion)
+        return document(result.row, result.inclusion)
 
     async def _view(self, digest: str) -> AttestationView:
         async with self._database.transaction() as session:
