@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import structlog
 from sqlalchemy import DateTime, event, exc, text
-from sqlalchemy.engine import URL, Dialect, ExceptionContext, make_url
+from sqlalchemy.engine import URL, Dialect, make_url
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -155,12 +155,6 @@ def _fault(error: BaseException) -> str:
     return "The registry's database does not respond."
 
 
-def _discard_connections(context: ExceptionContext) -> None:
-    """Close all connections to a read-only server, so that new ones lead to the primary."""
-    if context.original_exception and sqlstate(context.original_exception) == READ_ONLY:
-        context.is_disconnect = True
-
-
 class _BoundedConnection(asyncpg.Connection):  # type: ignore[misc]
     """An asyncpg connection with short timeouts for BEGIN, ROLLBACK and closing.
 
@@ -230,7 +224,6 @@ class Database:
                 "async_creator_fn": _connect,
             },
         )
-        event.listen(self.engine.sync_engine, "handle_error", _discard_connections)
         event.listen(self.engine.sync_engine, "do_connect", self._connect)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
@@ -252,6 +245,9 @@ class Database:
             await session.invalidate()
             if sqlstate(error) in (READ_ONLY, DISK_FULL):
                 log.warning("database.refused_write", error=driver_message(error))
+            if sqlstate(error) == READ_ONLY:
+                # Of all connections, so that new ones lead to the primary.
+                await self.engine.dispose()
             raise DatabaseUnavailableError(f"{_fault(error)} Try again.") from error
         finally:
             await session.close()

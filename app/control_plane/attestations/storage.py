@@ -30,6 +30,7 @@ _EARLIER = Statement(
 # The same statements for any number of rows, so that they are prepared only once.
 _ADD = Statement(
     text(
+        "with added as ("
         "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
         " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
         " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
@@ -40,8 +41,11 @@ _ADD = Statement(
         " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
         " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
         " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
-        " as added (hash, text, kind, tenant, private, principal, request_key, request_hash,"
+        " as new (hash, text, kind, tenant, private, principal, request_key, request_hash,"
         " model_id, run_id, contributors, signature, eas, proof, created_at)"
+        " returning number, contributors"
+        ") insert into attested_contributors (address, number)"
+        " select unnest(contributors), number from added"
     )
 )
 _PLAIN = (
@@ -57,13 +61,6 @@ _PLAIN = (
     "run_id",
     "proof",
     "created_at",
-)
-_NAME_CONTRIBUTORS = Statement(
-    text(
-        "insert into attested_contributors (address, number)"
-        " select unnest(contributors), number from attestations"
-        " where hash = any(cast(:hashes as text[]))"
-    )
 )
 
 
@@ -113,6 +110,3 @@ async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
         signature=[to_json(row.signature).decode() for row in rows],
         eas=[to_json(row.eas).decode() for row in rows],
     )
-    naming = [row.hash for row in rows if row.contributors]
-    if naming:
-        await direct.run(session, _NAME_CONTRIBUTORS, hashes=naming)

@@ -31,14 +31,18 @@ REVOKED = "revoked"
 ABOUT_ATTESTATIONS = frozenset({ATTESTED, REVOKED})
 
 # The same statements for any number of rows, so that they are prepared only once.
-_ADD_ENTRIES = Statement(
+_ADD = Statement(
     text(
-        "insert into attestation_log (index, kind, attestation, text, at)"
+        "with nodes as ("
+        "insert into attestation_log_nodes (level, index, hash)"
+        " select * from unnest(cast(:levels as smallint[]), cast(:places as bigint[]),"
+        " cast(:hashes as bytea[]))"
+        ") insert into attestation_log (index, kind, attestation, text, at)"
         " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
         " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
     )
 )
-_ADD_NODES = Statement(
+_NODES = Statement(
     text(
         "insert into attestation_log_nodes (level, index, hash)"
         " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
@@ -104,18 +108,14 @@ async def append_all(
         growth.add(merkle.leaf_hash(entry.text.encode()))
     await direct.run(
         session,
-        _ADD_ENTRIES,
+        _ADD,
         indexes=[entry.index for entry in entries],
         kinds=[entry.kind for entry in entries],
         attestations=[entry.attestation for entry in entries],
         texts=[entry.text for entry in entries],
         times=[entry.at for entry in entries],
-    )
-    await direct.run(
-        session,
-        _ADD_NODES,
         levels=[level for level, _ in growth.added],
-        indexes=[place for _, place in growth.added],
+        places=[place for _, place in growth.added],
         hashes=list(growth.added.values()),
     )
     return entries, growth
