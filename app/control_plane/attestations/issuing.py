@@ -31,8 +31,8 @@ from app.core.request.principal import Principal
 from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database
 
-# Attestations that one transaction adds: enough to share its cost, and few enough that signing them
-# delays other requests by some milliseconds only.
+# Attestations that one transaction adds: enough to share its cost, and few enough that the gateway
+# prepares the next ones while PostgreSQL writes these.
 MAX_GROUP = 16
 
 
