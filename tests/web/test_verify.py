@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 from hokusai.verify import LogExport, verify
+from hokusai.verify.model_files import hash_directory
+from hokusai.witness.signing import WitnessSigner
 from playwright.sync_api import Page, expect
 
 from tests.control_plane.attestations.make_vectors import TAMPERED
@@ -23,6 +25,13 @@ from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.trainer import Trainer
 
+SIGNATURES = (
+    Path(__file__).parents[2]
+    / "hokusai-ml-platform"
+    / "tests"
+    / "vectors"
+    / "model_signatures_v1.json"
+)
 RESULTS = {"ok": "holds", "not ok": "fails", "cannot say": "unchecked"}
 
 
@@ -259,6 +268,69 @@ def test_a_bundle_is_checked_with_the_keys_that_are_shown(
     expect(page.get_by_role("status")).to_contain_text("an envelope key is a public key in PEM")
 
 
+def require_witnesses(page: Page, keys: str, quorum: str = "") -> None:
+    """Fill in which witnesses must have cosigned."""
+    page.get_by_label("Keys of witnesses").fill(keys)
+    page.get_by_label("At least so many of them").fill(quorum)
+    page.get_by_label("Attestors").focus()
+
+
+def test_witnesses_are_required_that_are_put_in(
+    visitor: Visitor, attestation: dict[str, Any], known: dict[str, Any]
+) -> None:
+    one, two = (WitnessSigner(f"w{number}.example", bytes([number]) * 32) for number in (1, 2))
+    document = copy.deepcopy(attestation)
+    body = document["log"]["checkpoint"].rpartition("\n\n")[0] + "\n"
+    document["log"]["checkpoint"] += one.cosign(body, 1_800_000_000)
+    page = visitor.page("/verify")
+    choose(page, document)
+    assert page.locator("[data-check=witnesses]").count() == 0
+    page.get_by_text("Witnesses that must have cosigned the log").click()
+    both = [one.key, two.key]
+    for keys, quorum, result in (
+        ([one.key], "", "holds"),
+        (both, "", "fails"),
+        (both, "1", "holds"),
+        (both, "2", "fails"),
+    ):
+        require_witnesses(page, "\n".join(keys), quorum)
+        expect(page.locator("[data-check=witnesses]")).to_have_attribute("data-result", result)
+        required = {"witnesses": keys, "quorum": int(quorum) if quorum else None}
+        assert shown(page) == reported(document, known=known, **required)
+    assert "Not ok: witnesses." in verdict(page)
+    require_witnesses(page, "\n".join(both), "3")
+    expect(page.get_by_role("status")).to_contain_text("a quorum of 3 needs as many different")
+    require_witnesses(page, known["log"]["key"])
+    expect(page.get_by_role("status")).to_contain_text("the witness key is not an Ed25519 key")
+    require_witnesses(page, "", "1")
+    expect(page.get_by_role("status")).to_contain_text("This attestation holds")
+
+
+def test_a_directory_and_the_signature_of_a_model_are_compared(
+    visitor: Visitor, attestation: dict[str, Any], known: dict[str, Any], tmp_path: Path
+) -> None:
+    """Of an attestation that names no files. The package's own tests have the other results."""
+    page = visitor.page("/verify")
+    choose(page, attestation)
+    page.get_by_text("The model's files").click()
+    directory = envelopes.write_model(tmp_path / "model", {"MLmodel": b"x", "data/a": b"1"})
+    page.get_by_label("A directory with them").set_input_files(directory)
+    signature = json.loads(SIGNATURES.read_text())["signature"]
+    choose(page, signature, "model.sig", into="model-signature")
+    expect(page.locator("[data-check=model_signature]")).to_be_visible()
+    assert shown(page) == reported(
+        attestation, known=known, model=directory, model_signature=signature
+    )
+    assert "Not ok: model's signature, model's files." in verdict(page)
+    hashed = page.evaluate(
+        "(chosen) => hokusaiVerify.hashFiles(chosen.files)",
+        page.locator("[data-part=model]").element_handle(),
+    )
+    assert sorted((one["path"], one["size"], one["sha256"]) for one in hashed) == [
+        tuple(one) for one in hash_directory(directory)
+    ]
+
+
 def test_an_open_page_checks_without_a_network(
     visitor: Visitor, attestation: dict[str, Any], known: dict[str, Any]
 ) -> None:
@@ -294,6 +366,10 @@ def test_the_saved_page_checks_from_a_disk_and_cannot_send(
         expect(page.get_by_role("status")).to_contain_text("This attestation holds")
         assert shown(page) == reported(attestation, known=known)
         assert page.get_by_role("button", name="Send it to the gateway").count() == 0
+        page.get_by_text("Witnesses that must have cosigned the log").click()
+        require_witnesses(page, WitnessSigner("w.example", b"7" * 32).key)
+        expect(page.locator("[data-check=witnesses] .result")).to_have_text("not ok")
+        require_witnesses(page, "")
         changed = {**attestation, "kind": "claimed"}
         choose(page, changed)
         expect(page.locator("[data-check=hash] .result")).to_have_text("not ok")
@@ -350,7 +426,9 @@ def test_it_looks_well_in_both_themes_and_on_a_phone(
 ) -> None:
     page = visitor.page("/verify")
     choose(page, attestation)
-    page.get_by_text("The log, to see whether it was revoked").click()
+    for part in ("The log, to see", "Witnesses that must have", "The model's files", "A bundle of"):
+        page.get_by_text(part).first.click()
+    require_witnesses(page, WitnessSigner("w.example", b"7" * 32).key, "1")
     page.get_by_role("button", name="Send it to the gateway, to check it too").click()
     expect(page.locator("td[data-where='By the gateway']").first).to_be_visible()
     assert problems_with_looks(page, "verify") == []

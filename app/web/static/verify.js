@@ -2,7 +2,8 @@
 // but by the two buttons that say so. A classic script, so that a saved page works without a server.
 "use strict";
 (() => {
-  const { DocumentError, InputError, LogExport, MAX_BYTES, MAX_LOG_BYTES, printable, verify } = globalThis.hokusaiVerify;
+  const { DocumentError, InputError, LogExport, MAX_BYTES, MAX_LOG_BYTES, hashFiles, printable, verify } =
+    globalThis.hokusaiVerify;
 
   const WORDS = { holds: "ok", fails: "not ok", unchecked: "cannot say" };
   const NAMES = {
@@ -78,6 +79,8 @@
     #checkpoint;
     #consistency;
     #bundle;
+    #model;
+    #signature;
     // What the gateway has responded about this document.
     #responses = null;
 
@@ -142,10 +145,18 @@
         this.#bundle = file && (await bytesOf(file, MAX_BYTES));
         this.#check();
       });
-      this.#on("attestors", "change", () => this.#check());
-      this.#on("keys", "change", () => this.#check());
-      this.#on("circuits", "change", () => this.#check());
-      this.#on("envelope-keys", "change", () => this.#check());
+      this.#on("model", "change", async ({ target }) => {
+        this.#model = target.files.length > 0 ? await hashFiles(target.files) : undefined;
+        this.#check();
+      });
+      this.#on("model-signature", "change", async ({ target }) => {
+        const [file] = target.files;
+        this.#signature = file && (await bytesOf(file, MAX_BYTES));
+        this.#check();
+      });
+      for (const name of ["attestors", "keys", "circuits", "envelope-keys", "witnesses", "quorum"]) {
+        this.#on(name, "change", () => this.#check());
+      }
       this.#on("ask", "click", () => this.#ask().catch((error) => this.#complain(error)));
       this.#on("read-log", "click", ({ target }) => this.#readLog(target).catch((error) => this.#complain(error)));
       this.#on("link", "click", ({ target }) => this.#copyLink(target));
@@ -201,6 +212,9 @@
           consistency: this.#checkpoint === undefined ? undefined : this.#consistency,
           log: this.#log,
           bundle: this.#bundle,
+          model: this.#model,
+          modelSignature: this.#signature,
+          ...this.#witnesses(),
           envelopeKeys: this.#part("envelope-keys")?.value.match(PEM) ?? [],
         });
         this.#show(report);
@@ -210,6 +224,13 @@
       } catch (error) {
         this.#fail(error);
       }
+    }
+
+    /** Which witnesses must have cosigned, and how many of them. */
+    #witnesses() {
+      const witnesses = this.#part("witnesses")?.value.split(/\s+/).filter(Boolean) ?? [];
+      const quorum = this.#part("quorum")?.value;
+      return { witnesses, quorum: witnesses.length > 0 && quorum ? Number(quorum) : undefined };
     }
 
     #fail(error) {
@@ -276,7 +297,7 @@
       };
       button.disabled = true;
       try {
-        const { checkpoint, tree_size: size } = await get("");
+        const { checkpoint, cosigned, tree_size: size } = await get("");
         if (size > MAX_PAGES * PAGE) {
           throw new DocumentError(`The log has ${size} entries, too many for a page: use "hokusai log export", and choose its file.`);
         }
@@ -286,7 +307,8 @@
           pages.push(await get(`/entries?start=${start}&limit=${PAGE}`));
         }
         this.#log = LogExport.read(pages);
-        this.#checkpoint = checkpoint;
+        // Where witnesses are required, the newest checkpoint that they have cosigned.
+        this.#checkpoint = (this.#witnesses().witnesses.length > 0 && cosigned) || checkpoint;
         this.#check();
       } finally {
         button.disabled = false;

@@ -109,6 +109,19 @@ export interface Options {
   modelSignature?: string | Uint8Array | object;
 }
 
+/** What a browser has of a file in a chosen directory: `input.files` of `<input type="file" webkitdirectory>`. */
+export interface ChosenFile {
+  readonly webkitRelativePath: string;
+  readonly size: number;
+  slice(start: number, end: number): { arrayBuffer(): Promise<ArrayBuffer> };
+}
+
+/**
+ * Hash the files of a directory that a person has chosen in a browser.
+ * @returns What the option `model` takes. A browser does not tell links from files.
+ */
+export function hashFiles(files: Iterable<ChosenFile>): Promise<ModelFile[]>;
+
 /** One file of a model. */
 export interface ModelFile {
   /** Within the model's directory, with `/` between its parts. */

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { hashDirectory } from "../src/directory.js";
-import { verify, verifyModelSignature } from "../src/index.js";
+import { hashFiles, verify, verifyModelSignature } from "../src/index.js";
 import { listDigest, omsRoot } from "../src/model_files.js";
 import { MODEL_FILES, SIGNATURES } from "./vectors.js";
 
@@ -58,6 +58,14 @@ test("directories have the digest of other programs", () => {
     assert.deepEqual(new Map(found.map((file) => [file.path, file])), known);
     assert.equal(omsRoot(found), expected);
     assert.equal(listDigest(found), listDigest(found.toReversed()));
+  }
+});
+
+test("files that are chosen in a browser are hashed alike", async () => {
+  for (const content of ["", "weights", "x".repeat(9 * 1024 * 1024)]) {
+    const directory = directoryOf({ "data/one": content });
+    const chosen = Object.assign(new Blob([content]), { webkitRelativePath: "model/data/one" });
+    assert.deepEqual(await hashFiles([chosen]), hashDirectory(directory));
   }
 });
 

@@ -6,6 +6,7 @@ import {
   LogExport,
   type Report,
   checkConsistency,
+  hashFiles,
   printable,
   verify,
   verifyModelSignature,
@@ -26,6 +27,7 @@ const report: Report = verify("{}", {
   files: "{}",
   modelSignature: "{}",
 });
+hashFiles([] as File[]).then((files) => verify("{}", { model: files }));
 verifyModelSignature({}, { envelopeKeys: "pem", model: [{ path: "a", size: 1, sha256: "0" }] });
 const signature: Check | undefined = report.check("signature");
 if (report.ok && report.data !== null && signature?.result === "holds") {
