@@ -6,8 +6,8 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev serve test quick test-clients coverage check docs docs-serve hooks chaos slow bench soak peers lock \
-    verify-bundle zk-ceremony clean
+.PHONY: help install dev serve test quick test-clients coverage check check-all check-sdk docs docs-tools docs-serve hooks \
+    chaos slow bench soak peers lock verify-bundle zk-ceremony clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,16 +54,20 @@ quick: $(VENV)/.installed-dev ## Run a selection of the tests, in about a minute
 test-clients: $(VENV)/.installed-dev ## Run the guide's code with older MLflow clients, on the Pythons that are here.
 	@$(BIN)/python -m pytest -m clients tests/clients $(ARGS)
 
-check: $(VENV)/.installed-dev ## Check format, lint, types, dependencies and documents.
+check: check-all check-sdk ## Check format, lint, types, dependencies and documents.
+
+check-all: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	cd $(SDK) && ../$(BIN)/mypy
 	$(BIN)/lint-imports
-	cd $(SDK) && ../$(BIN)/lint-imports
 	$(BIN)/deptry .
-	cd $(SDK) && ../$(BIN)/deptry src
 	$(BIN)/python -m pytest --quiet tests/test_docs.py
+
+check-sdk: $(VENV)/.installed-dev
+	cd $(SDK) && ../$(BIN)/mypy
+	cd $(SDK) && ../$(BIN)/lint-imports
+	cd $(SDK) && ../$(BIN)/deptry src
 
 # Tests of speed and memory measure the measuring, so they are left out.
 coverage: $(VENV)/.installed-dev ## Run the tests with branch coverage; less than 95 % of app/ or of the SDK fails.
@@ -80,6 +84,8 @@ docs: $(VENV)/.installed-docs ## Build the site of docs/ in site/, and check its
 	@$(BIN)/zensical build --clean --strict
 	@$(BIN)/python -m docs.tools.links site
 	@echo "The site is in site/; open site/index.html"
+
+docs-tools: $(VENV)/.installed-docs
 
 docs-serve: docs ## Build the site and serve it on http://127.0.0.1:8001.
 	@$(BIN)/python -m http.server --bind 127.0.0.1 --directory site 8001
