@@ -99,16 +99,23 @@ class RunningGateway:
         scopes: Sequence[Scope] = MEMBER_SCOPES,
         **request: Any,
     ) -> str:
-        """A new key, issued without a request; for a new tenant unless one is named."""
+        """A new key, issued without a request; for a new tenant unless one is named.
+
+        While the gateway serves, it is issued by one of its own connections: a new one for each of
+        some thousand keys would take a minute of processor time.
+        """
         key_request = AdminKeyRequest(
             name="test",
             tenant=tenant or f"t-{secrets.token_hex(6)}",
             scopes=list(scopes),
             **request,
         )
+        if self._thread.is_alive() and self._server.loop is not None:
+            issuing = self._issue(self.service(Database), key_request)
+            return asyncio.run_coroutine_threadsafe(issuing, self._server.loop).result(60)
         # In a thread, because Playwright occupies the event loop of the tests' own.
         with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, self._issue(key_request)).result()
+            return thread.submit(asyncio.run, self._issue_alone(key_request)).result()
 
     def client(self, key: str | None = None, **headers: str) -> httpx.Client:
         """An HTTP client of this gateway, with the key as a Bearer token if one is given."""
@@ -116,14 +123,17 @@ class RunningGateway:
             headers["Authorization"] = f"Bearer {key}"
         return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
 
-    async def _issue(self, request: AdminKeyRequest) -> str:
+    async def _issue(self, database: Database, request: AdminKeyRequest) -> str:
+        async with database.transaction() as session:
+            _, secret = await keys.issue(
+                session, Peppers.from_settings(self.settings), request, CLI
+            )
+            return secret
+
+    async def _issue_alone(self, request: AdminKeyRequest) -> str:
         assert self.settings.database_url is not None
         database = Database(self.settings.database_url.get_secret_value(), connections=1)
         try:
-            async with database.transaction() as session:
-                _, secret = await keys.issue(
-                    session, Peppers.from_settings(self.settings), request, CLI
-                )
-                return secret
+            return await self._issue(database, request)
         finally:
             await database.close()

@@ -17,22 +17,24 @@ class QuickShutdownServer(uvicorn.Server):
     uvicorn itself polls ten times a second, and waits another tenth even without an open
     connection. The steps are the same: it closes its listeners and idle connections, waits for the
     others and their tasks for the grace period, and ends the application's lifespan.
+
+    loop: where it runs, once it has started.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._stopping = asyncio.Event()
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
 
     def stop(self) -> None:
         """Begin the shutdown; from any thread. The server must have started, and may have ended."""
-        assert self._loop is not None
+        assert self.loop is not None
         # A test may have ended it; the loop can be closed at any moment then.
         with suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stopping.set)
+            self.loop.call_soon_threadsafe(self._stopping.set)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         await super().startup(sockets)
 
     async def main_loop(self) -> None:
