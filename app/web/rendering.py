@@ -143,5 +143,5 @@ def paging(
     conditions = dict(chosen or {})
     return {
         "following": query(conditions | {"cursor": following}) if following else None,
-        "first": query(conditions) if cursor else None,
+        "first": (query(conditions) if conditions else "") if cursor else None,
     }

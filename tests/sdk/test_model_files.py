@@ -1,6 +1,9 @@
 """The files of a model, with the SDK: hashed before they go up, downloaded, and verified."""
 
+import html
 import json
+import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -58,6 +61,23 @@ def test_a_model_is_hashed_witnessed_downloaded_and_verified(
     assert len([one for one in copy.rglob("*") if one.is_file()]) == result["attested"]["count"]
     again = command("models", "download", model_id, "copy", key=other)
     assert "MLmodel" not in again
+
+    # The lines that the model's page shows check all of it, for a stranger.
+    with gateway.client(other) as client:
+        shown = html.unescape(client.get(f"/models/{model_id}").text)
+    lines = shown.split("<h2>Check it yourself</h2>")[1].split("<code>")[1].split("</code>")[0]
+    (tmp_path / "stranger").mkdir()
+    shell = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path / "stranger"),
+        "HOKUSAI_API_KEY": other,
+    }
+    finished = programs.finish(["sh", "-ec", lines], tmp_path / "stranger", shell, "")
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    held = re.findall(r"^ok +(\w+)", finished.stdout, re.MULTILINE)
+    assert {"hash", "signature", "signer", "inclusion", "model", "export", "revocation"} <= set(
+        held
+    )
 
     signer = result["document"]["signature"]["signer"]
     verify = ("verify", "attestation.json", "--attestor", signer, "--model")

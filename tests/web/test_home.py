@@ -1,5 +1,7 @@
 """The first page, and the frame that all pages have."""
 
+import re
+
 from tests.support.gateway import RunningGateway
 
 
@@ -27,3 +29,13 @@ def test_a_page_allows_nothing_but_the_gateways_own_files(gateway: RunningGatewa
     assert "access-control-allow-origin" not in page.headers
     for forbidden in ("style=", "<style", "onclick", "http://www.w3.org"):
         assert forbidden not in page.text
+
+
+def test_a_page_is_painted_after_one_stylesheet_and_no_script(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        for path in ("/", "/models", "/attestations", "/contributors", "/benchmarks", "/log"):
+            page = client.get(path, headers={"Accept": "text/html"}).text
+            assert page.count('rel="stylesheet"') == 1, path
+            scripts = re.findall(r"<script[^>]*>", page)
+            waits = r'defer|type="(module|application/json)"'
+            assert [one for one in scripts if not re.search(waits, one)] == [], path

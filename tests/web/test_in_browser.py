@@ -56,7 +56,50 @@ def test_what_is_short_can_be_copied_as_a_whole(
         assert page.evaluate("navigator.clipboard.readText()") == lineage.best
         page.click("pre.paste button >> nth=-1")
         copied = page.evaluate("navigator.clipboard.readText()")
-        assert copied.splitlines()[1] == f"hokusai models show {lineage.best}"
+        fetched = f"hokusai attest --fetch {lineage.attestation['hash']} -o attestation.json"
+        assert copied.splitlines()[1] == fetched
+
+
+# The gap between each two neighbours in a picture, and how far the text of a box ends before it.
+_GAPS = """() => {
+    const box = one => one.getBoundingClientRect();
+    const labels = [...document.querySelectorAll(".chart a .small")].map(box);
+    const between = labels.slice(1).map((one, place) => one.left - labels[place].right);
+    const within = [...document.querySelectorAll(".lineage .node")].flatMap(node =>
+        [...node.querySelectorAll("text")].map(
+            text => box(node.querySelector("rect")).right - box(text).right));
+    return [between, within];
+}"""
+
+
+def test_long_names_of_models_do_not_touch_in_pictures(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, _, _ = registry
+    key = gateway.key("others")
+    with gateway.client(key) as client:
+        training = Training(client, "others")
+        model = training.registered(
+            "baseline",
+            run_id=training.run(accuracy=0.5),
+            model_type="c",
+            name="W" * 30,
+            private=True,
+        )
+        for value, name in ((0.6, "customer-churn-of-europe-weekly"), (0.7, "Ж漢" * 12)):
+            model = training.registered(
+                "improved",
+                run_id=training.run(accuracy=value),
+                baseline_model_id=model["model_id"],
+                name=name,
+                data_contribution={"contributor": "0x" + "6c" * 20},
+            )
+    with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
+        page = visitor.page(f"/models/{model['model_id']}")
+        between, within = page.evaluate(_GAPS)
+        assert (len(between), len(within)) == (2, 6)
+        assert min(between) > 4, between
+        assert min(within) > 4, within
 
 
 def test_one_follows_a_lineage_and_compares_models_with_the_keyboard(

@@ -158,6 +158,8 @@ def test_lines_to_paste_name_the_gateway_the_model_and_its_attestation(
     page = html.unescape(text(acme.client, f"/models/{lineage.best}"))
     assert f"export HOKUSAI_URL={quiet.url}\n" in page
     assert f"hokusai attest --fetch {lineage.attestation['hash']} -o attestation.json\n" in page
+    # Its files were not read before it was attested, so that it says nothing of them.
+    assert "hokusai verify attestation.json --known attestor.json --log log.jsonl</code>" in page
     unattested = text(acme.client, f"/models/{lineage.branch}")
     assert f"hokusai attest {lineage.branch} -o attestation.json" in unattested
 

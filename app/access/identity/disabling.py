@@ -7,6 +7,7 @@ from app.access.identity.credential_cache import DISABLED, ENABLED, notify_chang
 from app.access.identity.sessions import service as sessions
 from app.access.tenants import service as tenants
 from app.access.tenants.models import Tenant
+from app.access.tenants.names import is_wallet, tenant_name
 from app.core.errors import ConflictError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
@@ -18,9 +19,12 @@ async def disable(
 ) -> Tenant:
     """Refuse every key, token, wallet and session of a tenant; its sessions end. Idempotent.
 
+    name: also the address of a wallet that has sent no request yet, whose tenant is created.
     admin: who asks for it; None for the command line. Raises NotFoundError, and ConflictError for
     the admin's own tenant, which nobody might be left to enable.
     """
+    if is_wallet(tenant_name(name)):
+        await tenants.ensure(session, name, actor)
     tenant = await tenants.get(session, name, lock=True)
     if admin is not None and tenant.name == admin.tenant:
         raise ConflictError(

@@ -114,6 +114,11 @@ async def show(request: Request, model_id: Label, reader: Reading, reads: Curren
     attestations = await summaries_by_model(reads, [model_id], reader, each=ON_PAGE)
     lineage = await _lineage(reads, model_id, reader, limit=100)
     metric = primary_metric(model)
+    files = await list_files(reads, model_id, reader, cursor=None, limit=FILES_ON_PAGE)
+    is_own = model.tenant == reader.tenant
+    may_download = is_own or (model.share_files and not model.withdrawn)
+    # Revoked ones last: what the others say still holds.
+    checked = min(attestations[model_id], key=lambda one: one.is_revoked, default=None)
     return page(
         request,
         "models/show.html",
@@ -122,8 +127,17 @@ async def show(request: Request, model_id: Label, reader: Reading, reads: Curren
         row=row_of(model, attestations[model_id]),
         metrics=metrics_of(model),
         attestations=attestations[model_id],
-        files=await list_files(reads, model_id, reader, cursor=None, limit=FILES_ON_PAGE),
-        is_own=model.tenant == reader.tenant,
+        files=files,
+        is_own=is_own,
+        may_download=may_download,
+        checked=checked,
+        # An attestation from before the files were read has no digest of them.
+        with_files=bool(
+            may_download
+            and checked is not None
+            and files.witnessed_at is not None
+            and files.witnessed_at <= checked.created_at
+        ),
         picture=picture(lineage.nodes, lineage.path, metric, IN_PART),
         lineage=lineage,
         chart=_chart(lineage, metric),

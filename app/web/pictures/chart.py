@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.web.filters import number
+from app.web.pictures.fitting import fit_end
 
-STEP = 116
+STEP = 124
 HEIGHT = 210
-LEFT, RIGHT, TOP, BOTTOM = 64, 58, 24, 42
+LEFT, RIGHT, TOP, BOTTOM = 64, 62, 24, 42
+# The room for a label, so that it does not touch the next one, in letters of average width.
+LABEL = 15.5
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def chart(values: Sequence[Measured]) -> Chart | None:
         return round(TOP + room * (highest - value) / span, 1)
 
     points = [
-        Point(LEFT + 24 + place * STEP, height_of(one.value), one, _fitting(one.name))
+        Point(LEFT + 24 + place * STEP, height_of(one.value), one, fit_end(one.name, LABEL))
         for place, one in enumerate(values)
     ]
     ticks = [lowest, highest] if highest > lowest else [highest]
@@ -63,8 +66,3 @@ def chart(values: Sequence[Measured]) -> Chart | None:
         ticks=[(height_of(value), number(value)) for value in ticks],
         line=" ".join(f"{point.x:g},{point.y:g}" for point in points),
     )
-
-
-def _fitting(name: str) -> str:
-    """A name as it fits below a point: its end tells versions of one model apart."""
-    return name if len(name) <= 16 else f"…{name[-15:]}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.control_plane.registry.schemas import LineageModel, LineageNode
 from app.web.filters import change, number
+from app.web.pictures.fitting import fit_start
 from app.web.pictures.tree_layout import fold, layout
 
 BOX_WIDTH, BOX_HEIGHT = 210, 60
@@ -12,8 +13,8 @@ COLUMN, ROW = 320, 80
 MARGIN = 10
 # Models of the path to this one that the picture always has.
 MOST_OF_PATH = 40
-# Characters that fit into a box.
-_NAME, _NOTE = 24, 29
+# The room in a box, for a name and a note, in letters of average width.
+_NAME, _NOTE = 22, 25
 
 
 @dataclass(frozen=True)
@@ -160,8 +161,8 @@ def _box(
         model=model,
         x=at[0],
         y=at[1],
-        name=_fitting(name_of(model), _NAME),
-        note=_fitting(" · ".join(notes), _NOTE),
+        name=fit_start(name_of(model), _NAME),
+        note=fit_start(" · ".join(notes), _NOTE),
         title=f"{name_of(model)}, {', '.join(notes)}",
         is_on_path=model.model_id in line,
         is_this=is_this,
@@ -212,7 +213,3 @@ def _gain(node: LineageNode, metric: str | None) -> tuple[str, bool]:
         delta.baseline, delta.improved, delta.delta, higher_is_better=delta.higher_is_better
     )
     return words, delta.improvement >= 0
-
-
-def _fitting(text: str, most: int) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -97,6 +97,20 @@ def test_a_wallet_and_its_tokens_are_refused(gateway: RunningGateway, admin: htt
         good(client.get(SEARCH, headers=bearer))
 
 
+def test_a_wallet_is_refused_from_its_first_request_on(
+    gateway: RunningGateway, admin: httpx.Client
+) -> None:
+    wallet = Wallet()
+    change(admin, wallet.address, disabled=True)
+    with gateway.client() as client:
+        refused(client.get(SEARCH, headers=wallet.headers()), 403, "tenant_disabled")
+        change(admin, wallet.address, disabled=False)
+        good(client.get(SEARCH, headers=wallet.headers()))
+    # Another name has to be a tenant's.
+    body = {"disabled": True}
+    refused(admin.patch("/api/admin/tenants/nobody", json=body), 404, "not_found")
+
+
 def test_without_notifications_the_database_is_asked(
     gateway: RunningGateway, admin: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
