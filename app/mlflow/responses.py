@@ -50,7 +50,7 @@ def json_object(response: httpx.Response) -> dict[str, Any]:
     require_success(response)
     try:
         document = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
         raise UpstreamError(

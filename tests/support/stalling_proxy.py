@@ -89,7 +89,7 @@ class StallingProxy:
                         self.held.set()
                         self._released.wait()
                 upstream.sendall(message)
-                response = _message(upstream)
+                response = _message(upstream, has_body=not line.startswith("HEAD "))
                 if holds:
                     self.done.set()
                     if self._stop == "after":
@@ -110,7 +110,7 @@ class StallingProxy:
                     one.shutdown(socket.SHUT_RDWR)
 
 
-def _message(source: socket.socket) -> bytes | None:
+def _message(source: socket.socket, *, has_body: bool = True) -> bytes | None:
     """A complete request or response, by its Content-Length; None at the end of the connection."""
     data = b""
     while b"\r\n\r\n" not in data:
@@ -123,7 +123,7 @@ def _message(source: socket.socket) -> bytes | None:
     for line in head.lower().split(b"\r\n"):
         if line.startswith(b"content-length:"):
             length = int(line.partition(b":")[2])
-    while len(body) < length:
+    while has_body and len(body) < length:
         more = source.recv(65536)
         if not more:
             return None

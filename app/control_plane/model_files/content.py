@@ -1,6 +1,7 @@
 """Sending one file of a model as it is received from MLflow."""
 
 import base64
+import re
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +23,8 @@ from app.core.request.principal import Principal
 from app.database.reads import Reads
 from app.mlflow.artifacts import Artifacts, Place
 
+_FROM = re.compile(r"bytes=([0-9]{1,18})-")
+
 
 class FileContent(StreamingResponse):
     """The content of a file. Nothing of it is kept, and no connection to PostgreSQL is in use.
@@ -29,17 +32,27 @@ class FileContent(StreamingResponse):
     Raises FilesDifferError where MLflow has another size than the list, and UpstreamError.
     """
 
-    def __init__(self, artifacts: Artifacts, place: Place, file: ModelFile) -> None:
+    def __init__(self, artifacts: Artifacts, place: Place, file: ModelFile, start: int) -> None:
+        """start: the byte to begin with; all of the file is sent where MLflow begins with the
+        first one."""
         super().__init__(iter(()), headers=_headers(file), media_type="application/octet-stream")
         self._artifacts = artifacts
         self._place = place
         self._file = file
+        self._start = start
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            async with self._artifacts.open(self._place, self._file.path) as opened:
-                if opened.size not in (None, self._file.size):
+            async with self._artifacts.open(
+                self._place, self._file.path, start=self._start
+            ) as opened:
+                size = self._file.size
+                if opened.size not in (None, size):
                     raise _changed(self._file.path)
+                if opened.start > 0:
+                    self.status_code = 206
+                    self.headers["Content-Range"] = f"bytes {opened.start}-{size - 1}/{size}"
+                    self.headers["Content-Length"] = str(size - opened.start)
                 self.body_iterator = opened.chunks
                 await super().__call__(scope, receive, send)
         except NotFoundError:
@@ -56,7 +69,18 @@ def _headers(file: ModelFile) -> dict[str, str]:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-store",
         "Repr-Digest": f"sha-256=:{digest}:",  # RFC 9530
+        "Accept-Ranges": "bytes",
     }
+
+
+def _start(ranges: str | None, size: int) -> int:
+    """Where a request's Range begins: 0 without one, or for another form than `bytes=START-`.
+
+    A server may send all of a file to a request for a part of it (RFC 9110, section 14.2).
+    """
+    asked = _FROM.fullmatch(ranges) if ranges is not None else None
+    start = int(asked[1]) if asked is not None else 0
+    return start if start < size else 0
 
 
 def _changed(path: str) -> FilesDifferError:
@@ -66,9 +90,16 @@ def _changed(path: str) -> FilesDifferError:
 
 
 async def open_file(
-    reads: Reads, places: Places, model_id: str, path: str, principal: Principal
+    reads: Reads,
+    places: Places,
+    model_id: str,
+    path: str,
+    principal: Principal,
+    ranges: str | None,
 ) -> FileContent:
     """The content of a file of a model of the principal's tenant, or of one whose owner shares it.
+
+    ranges: the header Range of the request.
 
     Raises NotFoundError, PermissionDeniedError, ModelWithdrawnError for another tenant's model,
     DeletedInMLflowError, UpstreamError and DatabaseUnavailableError.
@@ -87,7 +118,8 @@ async def open_file(
         artifacts, place = await places.find(model, principal.tenant)
     except UnreadableError as error:
         raise DeletedInMLflowError(f"The files of {model_id} cannot be read: {error}") from None
-    return FileContent(artifacts, place, ModelFile(**model.file))
+    file = ModelFile(**model.file)
+    return FileContent(artifacts, place, file, _start(ranges, file.size))
 
 
 def _unknown(model: Any, path: str) -> str:

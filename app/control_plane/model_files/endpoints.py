@@ -2,16 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.model_files import listing
 from app.control_plane.model_files.content import open_file
+from app.control_plane.model_files.limits import ReadingLimits
 from app.control_plane.model_files.places import Places
-from app.control_plane.model_files.schemas import FilesPage
+from app.control_plane.model_files.reading_again import read_again
+from app.control_plane.model_files.schemas import FilesPage, FilesStateView
 from app.control_plane.registry.file_list import MAX_PATH
 from app.core.app_state import state_of
-from app.rest.dependencies import CurrentReads, Reading
+from app.core.settings import Settings
+from app.rest.dependencies import ChangeSession, CurrentActor, CurrentReads, Reading, Registering
 from app.rest.fields import Label
 from app.rest.json_response import json_response
 from app.rest.pagination import PageRequest
@@ -30,10 +34,34 @@ async def list_files(
     )
 
 
+@router.post(
+    "/{model_id}/files/read", status_code=status.HTTP_202_ACCEPTED, response_model=FilesStateView
+)
+async def read_files_again(
+    request: Request,
+    session: ChangeSession,
+    model_id: Label,
+    caller: Registering,
+    actor: CurrentActor,
+) -> Response:
+    """Have the files of a model of your tenant read that could not be read, such as after MLflow
+    was repaired. What a gateway has read stays."""
+    limits = ReadingLimits.from_settings(state_of(request)[Settings])
+    state = await read_again(session, model_id, caller, actor, limits)
+    view = FilesStateView(model_id=model_id, state=state)
+    return JSONResponse(view.model_dump(), status.HTTP_202_ACCEPTED)
+
+
 @router.get(
     "/{model_id}/files/content",
     response_class=Response,
-    responses={200: {"content": {"application/octet-stream": {}}}},
+    responses={
+        200: {"content": {"application/octet-stream": {}}},
+        206: {
+            "description": "The file from the byte on that the request names.",
+            "content": {"application/octet-stream": {}},
+        },
+    },
 )
 async def file_content(
     request: Request,
@@ -53,7 +81,9 @@ async def file_content(
     """The content of one file, of a model of your own tenant or of one with `share_files`.
 
     It is sent as it is in MLflow now; `Repr-Digest` has the SHA-256 of the list, which the reader
-    has to compare.
+    has to compare, also after it was received in parts (`Range: bytes=START-`).
     """
     places = state_of(request)[Places]
-    return await open_file(reads, places, model_id, path, reader)
+    # Without an ETag there is nothing to compare an If-Range with.
+    ranges = None if "if-range" in request.headers else request.headers.get("range")
+    return await open_file(reads, places, model_id, path, reader, ranges)

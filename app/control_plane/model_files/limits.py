@@ -1,9 +1,12 @@
 """How much the gateway reads of one model's files, and how fast."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self, get_args
 
 from app.core.settings import Settings
+
+LimitName = Literal["count", "total_bytes", "seconds"]
+LIMITS: tuple[LimitName, ...] = get_args(LimitName)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,11 +15,13 @@ class ModelFilesRecord(Base):
 
     tenant: the owner of the model.
     listed: as its registration lists them, each with `path`, `size` and `sha256`, sorted by path.
-    read: as the gateway read them in MLflow, likewise; while it reads, those that it has read.
+    read: as the gateway read them in MLflow, likewise; while it reads, those that it has read, each
+        with its ETag as `version`.
     oms_root, weights, list_sha256, count, total_bytes: of the files that were read, or else of
         those listed.
     witnessed_at: when all of them had been read.
     reason: why they differ, or could not be read.
+    limited_by, limit_was: the limit of `ReadingLimits` that ended the reading, and its value then.
     due_at: when a gateway takes up the reading; the end of the lease of the one that reads; None
         where nothing is left to do. holder: the gateway that reads.
     failures: how often reading has failed in a row; seconds: for how long it has gone on.
@@ -44,6 +46,8 @@ class ModelFilesRecord(Base):
     total_bytes: Mapped[int | None] = mapped_column(BigInteger)
     witnessed_at: Mapped[datetime | None]
     reason: Mapped[str | None]
+    limited_by: Mapped[str | None]
+    limit_was: Mapped[float | None]
     due_at: Mapped[datetime | None]
     holder: Mapped[str | None]
     failures: Mapped[int] = mapped_column(default=0)

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, func, select, text, update
+from sqlalchemy import CursorResult, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
+from app.control_plane.model_files.file_digest import ReadFile
 from app.control_plane.model_files.hashing import ModelFile
+from app.control_plane.model_files.limits import LIMITS, LimitName, ReadingLimits
 from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.model_files.service import set_files
 from app.control_plane.registry.models import Model
@@ -52,9 +54,23 @@ class Reading:
 
     model: Model
     holder: str
-    read: Sequence[ModelFile]
+    read: Sequence[ReadFile]
     failures: int
     seconds: float
+
+
+async def add_again(session: AsyncSession, model_id: str) -> None:
+    """Have the files of a model read whose reading has ended."""
+    await session.execute(
+        update(ModelFilesRecord)
+        .where(ModelFilesRecord.model_id == model_id)
+        .values(due_at=now(), failures=0, reason=None, limited_by=None, limit_was=None)
+    )
+    await session.execute(
+        update(Model)
+        .where(Model.model_id == model_id, Model.files == "failed")
+        .values(files="pending")
+    )
 
 
 class ReadingQueue:
@@ -72,6 +88,22 @@ class ReadingQueue:
                 result = await session.execute(_ADD_MISSING)
             assert isinstance(result, CursorResult)
             added = result.rowcount
+
+    async def add_limited(self, limits: ReadingLimits) -> None:
+        """Add the models again whose reading ended at a limit that is higher now."""
+        is_raised = or_(
+            *(
+                and_(ModelFilesRecord.limited_by == name, ModelFilesRecord.limit_was < value)
+                for name in LIMITS
+                if (value := getattr(limits, name))
+            )
+        )
+        query = select(ModelFilesRecord.model_id).where(
+            ModelFilesRecord.due_at.is_(None), is_raised
+        )
+        async with self._database.transaction() as session:
+            for model_id in (await session.scalars(query)).all():
+                await add_again(session, model_id)
 
     async def take(self, without: Collection[str], after: str) -> Reading | None:
         """The next model to read; None if there is none.
@@ -101,13 +133,13 @@ class ReadingQueue:
             return Reading(
                 model,
                 record.holder,
-                [ModelFile(**file) for file in record.read or ()],
+                [_read_file(**file) for file in record.read or ()],
                 record.failures,
                 record.seconds,
             )
 
     async def save(
-        self, reading: Reading, files: Sequence[ModelFile] | None, seconds: float
+        self, reading: Reading, files: Sequence[ReadFile] | None, seconds: float
     ) -> None:
         """Renew the lease, and keep what has been read.
 
@@ -116,21 +148,21 @@ class ReadingQueue:
         """
         values: dict[str, Any] = {"due_at": self._lease_end(), "seconds": seconds}
         if files is not None:
-            values |= {"read": _as_json(files), "failures": 0}
+            values |= {"read": _with_versions(files), "failures": 0}
         async with self._database.transaction() as session:
             await _change(session, reading, values)
 
     async def postpone(
         self,
         reading: Reading,
-        files: Sequence[ModelFile],
+        files: Sequence[ReadFile],
         seconds: float,
         until: datetime,
         failures: int,
     ) -> None:
         """Give the lease back, so that a gateway goes on later. Raises LeaseLostError."""
         values = {
-            "read": _as_json(files),
+            "read": _with_versions(files),
             "due_at": until,
             "holder": None,
             "failures": failures,
@@ -139,9 +171,22 @@ class ReadingQueue:
         async with self._database.transaction() as session:
             await _change(session, reading, values)
 
-    async def end(self, reading: Reading, reason: str) -> None:
-        """Record that the files cannot be read. Raises LeaseLostError."""
-        values = {"read": None, "due_at": None, "holder": None, "reason": reason}
+    async def end(
+        self, reading: Reading, reason: str, limit: LimitName | None, limit_was: float | None
+    ) -> None:
+        """Record that the files cannot be read. Raises LeaseLostError.
+
+        limit, limit_was: the limit that is too low for them, if that is why, and its value.
+        """
+        values: dict[str, Any] = {
+            "due_at": None,
+            "holder": None,
+            "reason": reason,
+            "limited_by": limit,
+            "limit_was": limit_was,
+        }
+        if limit != "seconds":
+            values["read"] = None
         async with self._database.transaction() as session:
             await _change(session, reading, values)
             await session.execute(
@@ -219,3 +264,11 @@ def _described(file: ModelFile) -> str:
 
 def _as_json(files: Sequence[ModelFile]) -> list[dict[str, Any]]:
     return [file._asdict() for file in files]
+
+
+def _with_versions(files: Sequence[ReadFile]) -> list[dict[str, Any]]:
+    return [{**file._asdict(), "version": version} for file, version in files]
+
+
+def _read_file(path: str, size: int, sha256: str, version: str | None = None) -> ReadFile:
+    return ReadFile(ModelFile(path, size, sha256), version)

@@ -1,13 +1,13 @@
 """Reads the files of registered models in the background."""
 
 import asyncio
-import time
 from datetime import timedelta
+from functools import partial
 
 import structlog
 
-from app.control_plane.model_files.hashing import ModelFile
-from app.control_plane.model_files.limits import ReadingLimits
+from app.control_plane.model_files.file_digest import FileDigest, ReadFile
+from app.control_plane.model_files.limits import LimitName, ReadingLimits
 from app.control_plane.model_files.places import Places
 from app.control_plane.model_files.queue import LeaseLostError, Reading, ReadingQueue
 from app.control_plane.model_files.reading import (
@@ -16,7 +16,13 @@ from app.control_plane.model_files.reading import (
     Pace,
     UnreadableError,
 )
-from app.core.errors import GatewayError, NotFoundError, UnavailableError, UpstreamUnreachableError
+from app.control_plane.model_files.turns import Turn, Turns
+from app.core.errors import (
+    GatewayError,
+    NotFoundError,
+    UnavailableError,
+    UpstreamUnreachableError,
+)
 from app.database.engine import now
 
 log = structlog.get_logger()
@@ -29,14 +35,19 @@ LONGEST_PAUSE = 3600.0
 # After as many failures in a row a reading ends, unless MLflow or PostgreSQL is away. They take
 # some hours.
 MAX_FAILURES = 12
+# Bytes of a file after which a reading that fails has made progress nevertheless.
+PROGRESS = 16 * 1024**2
 # Seconds between two times at which what has been read is saved.
 SAVE_SECONDS = 10.0
+# Files that are continued, if MLflow allows it, once a reading that failed is tried again.
+MAX_BEGUN = 64
 
 
 class FileReader:
     """Reads files; one for the process. Any number of gateways may run one.
 
-    readers: how many models are read at the same time, of which one of each tenant; 0 for none.
+    readers: how many models are read at the same time; 0 for none. A process reads one model of
+    each tenant, and those that take long take turns with others that wait.
     """
 
     def __init__(
@@ -46,12 +57,15 @@ class FileReader:
         self._places = places
         self._limits = limits
         self._readers = readers
+        self._turns = Turns(readers)
         self._pace = Pace(limits.rate)
         self._work = asyncio.Event()
         # The tasks that read, and whose models.
         self._reading: dict[asyncio.Task[None], str] = {}
         # The tenant whose turn it was last.
         self._last = ""
+        # By model, the file that was being read when a reading failed.
+        self._begun: dict[str, FileDigest] = {}
 
     def wake(self) -> None:
         """Search at once: a model was registered."""
@@ -75,46 +89,49 @@ class FileReader:
                 task.cancel()
 
     async def _search(self, *, add_missing: bool = False) -> None:
-        """Take as many models as may be read at the same time."""
+        """Take as many models as are read now."""
         self._work.clear()
         try:
             if add_missing:
                 await self._queue.add_missing()
-            while len(self._reading) < self._readers:
+                await self._queue.add_limited(self._limits)
+            while self._turns.may_begin:
                 reading = await self._queue.take(set(self._reading.values()), self._last)
                 if reading is None:
                     return
                 self._last = reading.model.tenant
-                task = asyncio.create_task(self._read(reading))
+                turn = self._turns.add(reading.seconds)
+                task = asyncio.create_task(self._read(reading, turn))
                 self._reading[task] = reading.model.tenant
-                task.add_done_callback(self._ended)
+                task.add_done_callback(partial(self._ended, turn))
         except GatewayError as error:
             log.warning("model_files.postponed", reason=error.reason)
         except Exception:
             log.exception("model_files.failed")
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, turn: Turn, task: asyncio.Task[None]) -> None:
+        turn.leave()
         del self._reading[task]
         self._work.set()
 
-    async def _read(self, reading: Reading) -> None:
+    async def _read(self, reading: Reading, turn: Turn) -> None:
         """Read the files of one model, and record the outcome."""
-        progress = _Progress(reading)
+        progress = _Progress(reading, turn)
         model_id = reading.model.model_id
         try:
             files = await self._with_lease(progress)
-            difference = await self._queue.finish(reading, files)
+            difference = await self._queue.finish(reading, [found.file for found in files])
             log.info("model_files.read", model_id=model_id, count=len(files), differs=difference)
         except LeaseLostError:
             log.info("model_files.lease_lost", model_id=model_id)
         except UnreadableError as error:
-            await self._end(reading, str(error))
+            await self._end(reading, str(error), error.limit)
         except NotFoundError:
             await self._end(reading, "Its run or logged model was deleted in MLflow.")
         except Exception as error:
             await self._postpone(progress, error)
 
-    async def _with_lease(self, progress: "_Progress") -> list[ModelFile]:
+    async def _with_lease(self, progress: "_Progress") -> list[ReadFile]:
         """Read all files, and meanwhile keep the lease and what has been read.
 
         Raises as `FileReading.run` and `Places.find`, LeaseLostError, and UnreadableError for a
@@ -130,23 +147,40 @@ class FileReader:
                 if progress.seconds > self._limits.seconds:
                     raise UnreadableError(
                         f"Reading its files took more than {self._limits.seconds:g} seconds, the "
-                        "most for one model."
+                        "most for one model.",
+                        "seconds",
                     )
                 await self._queue.save(progress.reading, progress.unsaved(), progress.seconds)
         finally:
             work.cancel()
 
-    async def _files(self, progress: "_Progress") -> list[ModelFile]:
+    async def _files(self, progress: "_Progress") -> list[ReadFile]:
         model = progress.reading.model
-        artifacts, place = await self._places.find(model, model.tenant)
-        known = dict(progress.files)
-        reading = FileReading(artifacts, place, self._limits, self._pace, known, progress.add)
-        return await reading.run()
+        async with progress.turn as turn:
+            artifacts, place = await self._places.find(model, model.tenant)
+            known, begun = dict(progress.files), self._begun.pop(model.model_id, None)
+            reading = FileReading(
+                artifacts, place, self._limits, self._pace, turn, known, begun, progress.add
+            )
+            try:
+                return await reading.run()
+            except GatewayError:
+                progress.has_new |= reading.received >= PROGRESS
+                if reading.begun is not None:
+                    self._keep(model.model_id, reading.begun)
+                raise
 
-    async def _end(self, reading: Reading, reason: str) -> None:
+    def _keep(self, model_id: str, begun: FileDigest) -> None:
+        """Keep what has been read of a file for the next time, in the place of the oldest one."""
+        while len(self._begun) >= MAX_BEGUN:
+            del self._begun[next(iter(self._begun))]
+        self._begun[model_id] = begun
+
+    async def _end(self, reading: Reading, reason: str, limit: LimitName | None = None) -> None:
         log.warning("model_files.given_up", model_id=reading.model.model_id, reason=reason)
         try:
-            await self._queue.end(reading, reason)
+            limit_was = None if limit is None else float(getattr(self._limits, limit))
+            await self._queue.end(reading, reason, limit, limit_was)
         except (LeaseLostError, GatewayError) as error:
             # The lease expires, and the next gateway finds the same.
             log.warning("model_files.postponed", reason=type(error).__name__)
@@ -178,23 +212,23 @@ class FileReader:
 class _Progress:
     """What has been read of one model, and for how long."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: Reading, turn: Turn) -> None:
         self.reading = reading
-        self.files = {file.path: file for file in reading.read}
+        self.turn = turn
+        self.files = {found.file.path: found for found in reading.read}
         self.has_new = False
         self._is_saved = True
-        self._began = time.monotonic()
 
     @property
     def seconds(self) -> float:
         """For how long the model has been read, before and now."""
-        return self.reading.seconds + time.monotonic() - self._began
+        return self.turn.seconds
 
-    def add(self, file: ModelFile) -> None:
-        self.files[file.path] = file
+    def add(self, found: ReadFile) -> None:
+        self.files[found.file.path] = found
         self.has_new, self._is_saved = True, False
 
-    def unsaved(self) -> list[ModelFile] | None:
+    def unsaved(self) -> list[ReadFile] | None:
         """All files, unless there are no more than last time."""
         if self._is_saved:
             return None

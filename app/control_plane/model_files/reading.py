@@ -2,25 +2,35 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
-from hashlib import sha256
+from collections.abc import Callable, Iterable, Mapping
 
-from app.control_plane.model_files.hashing import ModelFile
-from app.control_plane.model_files.limits import ReadingLimits
+from app.control_plane.model_files.file_digest import FileDigest, ReadFile
+from app.control_plane.model_files.limits import LimitName, ReadingLimits
+from app.control_plane.model_files.turns import Turn
 from app.control_plane.registry.file_list import path_problem
-from app.core.errors import NotFoundError
-from app.mlflow.artifacts import Artifacts, ListingTooLongError, Place
+from app.core.errors import NotFoundError, UpstreamError
+from app.mlflow.artifacts import MAX_LISTING, Artifacts, ListingTooLongError, Place
 
 # Directories of one model that are listed, also where most of them are empty.
 MAX_DIRECTORIES = 10_000
 # Bytes of all paths of a model, which bound the list that is kept and shown.
 MAX_PATHS = 1024 * 1024
-# Bytes that are collected before a thread hashes them; fewer are hashed at once.
-IN_THREAD = 512 * 1024
+# Bytes of the largest file that is requested twice to see whether MLflow's ETags last.
+MAX_PROBE = 1024 * 1024
+# Bytes of a file for each of which MLflow may take a second to copy it out of an object store,
+# before the first byte and besides HOKUSAI_UPSTREAM_READ_TIMEOUT.
+COPY_RATE = 10 * 1024**2
 
 
 class UnreadableError(Exception):
-    """The files of a model cannot be read, however often it is tried. The message says why."""
+    """The files of a model cannot be read, however often it is tried. The message says why.
+
+    limit: the one of `ReadingLimits` that is too low for them, if that is the reason.
+    """
+
+    def __init__(self, message: str, limit: LimitName | None = None) -> None:
+        super().__init__(message)
+        self.limit = limit
 
 
 class ChangingError(Exception):
@@ -44,37 +54,12 @@ class Pace:
             await asyncio.sleep(self._due - now)
 
 
-class _Digest:
-    """SHA-256 of what is received, computed in a thread, so that requests do not wait for it."""
-
-    def __init__(self) -> None:
-        self._digest = sha256()
-        self._pieces: list[bytes] = []
-        self._size = 0
-
-    async def update(self, piece: bytes) -> None:
-        self._pieces.append(piece)
-        self._size += len(piece)
-        if self._size >= IN_THREAD:
-            await asyncio.to_thread(self._add)
-
-    def hexdigest(self) -> str:
-        self._add()
-        return self._digest.hexdigest()
-
-    def _add(self) -> None:
-        # One by one: hashlib lets other threads run during each.
-        for piece in self._pieces:
-            self._digest.update(piece)
-        self._pieces.clear()
-        self._size = 0
-
-
 class FileReading:
     """Reads the files in one place of MLflow.
 
     known: files that have been read already, by path. One is read again where its size differs.
-    on_file: called after each further file.
+    begun: a file of which a part has been read before.
+    turn: during which it reads. on_file: called after each further file.
     """
 
     def __init__(
@@ -83,35 +68,73 @@ class FileReading:
         place: Place,
         limits: ReadingLimits,
         pace: Pace,
-        known: Mapping[str, ModelFile],
-        on_file: Callable[[ModelFile], None],
+        turn: Turn,
+        known: Mapping[str, ReadFile],
+        begun: FileDigest | None,
+        on_file: Callable[[ReadFile], None],
     ) -> None:
         self._artifacts = artifacts
         self._place = place
         self._limits = limits
         self._pace = pace
+        self._turn = turn
         self._known = known
         self._on_file = on_file
+        # The file that is being read.
+        self.begun = begun
+        # Bytes that have been received.
+        self.received = 0
+        # Whether a file has the same ETag each time, as it has in a directory.
+        self._versions_last = False
 
-    async def run(self) -> list[ModelFile]:
+    async def run(self) -> list[ReadFile]:
         """All files, sorted by path.
 
         Raises UnreadableError, ChangingError, NotFoundError where MLflow has no such run or logged
         model any more, UpstreamError and its kinds.
         """
         sizes = await self._list()
+        self._versions_last = await self._do_versions_last(sizes)
         files = []
         for path, size in sorted(sizes.items()):
-            file = self._known.get(path)
-            if file is None or file.size != (size or 0):
-                file = await self._hash(path, size)
-                self._on_file(file)
-            files.append(file)
-        if sum(file.size for file in files) > self._limits.total_bytes:
+            found = self._known.get(path)
+            if found is None or found.file.size != (size or 0):
+                if self._turn.is_over:
+                    await self._turn.pass_on()
+                found = await self._read(path, size)
+                self._on_file(found)
+            files.append(found)
+        if sum(found.file.size for found in files) > self._limits.total_bytes:
             raise self._too_large()
+        await self._require_unchanged(files)
         if await self._list() != sizes:
             raise ChangingError("Its files in MLflow changed while they were read.")
         return files
+
+    async def _do_versions_last(self, sizes: Mapping[str, int | None]) -> bool:
+        """Whether the smallest file has the same ETag twice, if it is small."""
+        size, path = min((size or 0, path) for path, size in sizes.items())
+        if size > MAX_PROBE:
+            return False
+        try:
+            version = await self._artifacts.version(self._place, path)
+            again = await self._artifacts.version(self._place, path)
+        except (NotFoundError, UpstreamError):
+            # What is before MLflow may not know HEAD; a fault shows when the file is read.
+            return False
+        return version is not None and version == again
+
+    async def _require_unchanged(self, files: Iterable[ReadFile]) -> None:
+        """Raise ChangingError where a file has another ETag now, if that means anything."""
+        for file, version in files if self._versions_last else ():
+            if version is not None and await self._version(file.path) != version:
+                raise _changed(file.path)
+
+    async def _version(self, path: str) -> str | None:
+        try:
+            return await self._artifacts.version(self._place, path)
+        except NotFoundError:
+            raise _changed(path) from None
 
     async def _list(self) -> dict[str, int | None]:
         """The size of each file by its path, None where MLflow does not say it.
@@ -125,7 +148,9 @@ class FileReading:
             try:
                 entries = await self._artifacts.list(self._place, directories.pop())
             except ListingTooLongError:
-                raise self._too_many() from None
+                raise UnreadableError(
+                    f"MLflow's list of one of its directories has more than {MAX_LISTING:,} bytes."
+                ) from None
             for entry in entries:
                 if entry.is_directory:
                     directories.append(entry.path)
@@ -137,8 +162,13 @@ class FileReading:
                         f"Its path {entry.path[:100]!r} is not one that the gateway lists: a path "
                         f"{problem}."
                     )
-            if len(sizes) > self._limits.count or seen + len(directories) > MAX_DIRECTORIES:
+            if len(sizes) > self._limits.count:
                 raise self._too_many()
+            if seen + len(directories) > MAX_DIRECTORIES:
+                raise UnreadableError(
+                    f"It has more than {MAX_DIRECTORIES:,} directories, the most that the gateway "
+                    "reads of one model."
+                )
         if not sizes:
             raise UnreadableError("MLflow has no files of this model.")
         if sum(size or 0 for size in sizes.values()) > self._limits.total_bytes:
@@ -149,33 +179,67 @@ class FileReading:
             )
         return sizes
 
-    async def _hash(self, path: str, size: int | None) -> ModelFile:
-        digest, received = _Digest(), 0
+    async def _read(self, path: str, size: int | None) -> ReadFile:
+        """Read one file, from where it was left."""
+        digest = self.begun
+        if digest is None or (digest.path, digest.size) != (path, size):
+            digest = FileDigest(path, size)
+        self.begun = digest
+        while not await self._receive(digest):
+            await self._turn.pass_on()
+        self.begun = None
+        return digest.finish()
+
+    async def _receive(self, digest: FileDigest) -> bool:
+        """Receive a file to its end, or to the end of the turn; whether all of it is there."""
+        path, size = digest.path, digest.size
         most = self._limits.total_bytes if size is None else size
+        # Where it has no ETag, nothing says that a second part would be of the same file.
+        is_begun = digest.version is not None and digest.received != size
         try:
-            async with self._artifacts.open(self._place, path) as file:
+            async with self._artifacts.open(
+                self._place,
+                path,
+                start=digest.received if is_begun else 0,
+                version=digest.version if is_begun else None,
+                patience=(size or 0) / COPY_RATE,
+            ) as file:
+                if size is not None and file.size not in (None, size):
+                    raise _changed(path)
+                digest.begin(file.start, file.version)
                 async for chunk in file.chunks:
-                    received += len(chunk)
-                    if received > most:
-                        break
                     await digest.update(chunk)
+                    self.received += len(chunk)
+                    if digest.received > most:
+                        raise self._too_large() if size is None else _changed(path)
                     await self._pace.received(len(chunk))
+                    if self._may_leave(digest) and self._turn.is_over:
+                        return False
         except NotFoundError:
-            received = -1
-        if size is None and received > most:
-            raise self._too_large()
-        if received < 0 or (size is not None and received != size):
-            raise ChangingError(f"Its file {path!r} changed while it was read.")
-        return ModelFile(path, received, digest.hexdigest())
+            raise _changed(path) from None
+        if size is not None and digest.received != size:
+            raise _changed(path)
+        return True
+
+    def _may_leave(self, digest: FileDigest) -> bool:
+        """Whether a file that is left now can be continued."""
+        has_more = digest.size is not None and digest.received < digest.size
+        return has_more and self._versions_last and digest.version is not None
 
     def _too_large(self) -> UnreadableError:
         return UnreadableError(
             f"Its files have more than {self._limits.total_bytes:,} bytes together, the most that "
-            "the gateway reads of one model."
+            "the gateway reads of one model.",
+            "total_bytes",
         )
 
     def _too_many(self) -> UnreadableError:
         return UnreadableError(
-            f"It has more than {self._limits.count:,} files, or more than {MAX_DIRECTORIES:,} "
-            "directories, the most that the gateway reads of one model."
+            f"It has more than {self._limits.count:,} files, the most that the gateway reads of "
+            "one model.",
+            "count",
         )
+
+
+def _changed(path: str) -> ChangingError:
+    return ChangingError(f"Its file {path!r} changed while it was read.")

@@ -16,6 +16,15 @@ class FileView(BaseModel):
     sha256: str = Field(examples=["9f" * 32])
 
 
+class FilesStateView(BaseModel):
+    """Whether the files of a model are known."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_id: str
+    state: FilesState = Field(description="As `files` of the model.")
+
+
 class FilesPage(Page[FileView]):
     """What is known of a model's files, and a page of their list, sorted by path."""
 

@@ -33,7 +33,7 @@ class ResponseStream(httpx.AsyncByteStream):
 async def from_httpx(request: httpx.Request) -> tuple[UpstreamRequest, Receive | None]:
     """An httpx request as one for the upstream, and where its body comes from if it streams.
 
-    Its extension `caller` says on whose share of the connections it counts.
+    Its extensions `caller` and `patience` are those of `UpstreamRequest`.
     """
     headers = [(name.lower(), value) for name, value in request.headers.raw]
     upstream_request = UpstreamRequest(
@@ -41,6 +41,7 @@ async def from_httpx(request: httpx.Request) -> tuple[UpstreamRequest, Receive |
         target=cast("bytes", request.extensions.get("target", request.url.raw_path)),
         headers=[item for item in headers if item[0] not in _DROPPED],
         caller=request.extensions.get("caller"),
+        patience=request.extensions.get("patience", 0.0),
     )
     if isinstance(request.stream, httpx.ByteStream):
         upstream_request.body = await request.aread()

@@ -36,6 +36,8 @@ class UpstreamRequest:
     chunked: the body is streamed, and its length is not known.
     lines: more headers, encoded by `encode_headers`.
     caller: on whose share of the connections it counts; None is the gateway itself.
+    patience: seconds for which the server may be silent before its response, besides the client's
+        read timeout.
     after_refusal: called with the server's refusal of a request whose body is in memory; returns
         the request to send in its place, or None, which leaves the refusal to the client.
     """
@@ -48,6 +50,7 @@ class UpstreamRequest:
     chunked: bool = False
     lines: bytes = b""
     caller: str | None = None
+    patience: float = 0.0
     after_refusal: "Callable[[MLflowRefusalError], Awaitable[UpstreamRequest | None]] | None" = None
 
     @property

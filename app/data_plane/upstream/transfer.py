@@ -244,7 +244,8 @@ class Transfer:
             conn.unsent = unsent
             conn.last_activity = now
         else:
-            self._limits.check_upstream(now - conn.last_activity)
+            patience = 0.0 if conn.head_ready else self.request.patience
+            self._limits.check_upstream(now - conn.last_activity - patience)
 
     def fail(self, error: Exception) -> None:
         """End the transfer: raise the error to whatever waits for a part of it."""

@@ -61,6 +61,36 @@ def test_every_file_is_sent_as_it_is(
         assert response.headers["content-length"] == str(len(FILES[path]))
 
 
+def ranged(
+    client: httpx.Client, model: dict[str, Any], path: str, range_: str, **headers: str
+) -> httpx.Response:
+    url = f"/api/models/{model['model_id']}/files/content"
+    return client.get(url, params={"path": path}, headers={"Range": range_, **headers})
+
+
+def test_a_download_goes_on_where_it_ended(
+    tenant: Training, other: httpx.Client, shared: dict[str, Any]
+) -> None:
+    for client in (tenant.client, other):
+        response = ranged(client, shared, "page.html", "bytes=5-")
+        assert response.status_code == 206
+        assert response.content == PAGE[5:]
+        assert response.headers["content-range"] == f"bytes 5-{len(PAGE) - 1}/{len(PAGE)}"
+        assert response.headers["content-length"] == str(len(PAGE) - 5)
+
+
+@pytest.mark.parametrize(
+    "range_", ["bytes=0-", "bytes=99999-", "bytes=1-2", "bytes=-5", "bytes=1-,3-", "lines=1-", "x"]
+)
+def test_another_range_gets_all_of_the_file(
+    other: httpx.Client, shared: dict[str, Any], range_: str
+) -> None:
+    response = ranged(other, shared, "page.html", range_)
+    assert (response.status_code, response.content) == (200, PAGE)
+    conditional = ranged(other, shared, "page.html", "bytes=5-", **{"If-Range": '"x"'})
+    assert (conditional.status_code, conditional.content) == (200, PAGE)
+
+
 def test_a_browser_runs_nothing_of_it(other: httpx.Client, shared: dict[str, Any]) -> None:
     headers = content(other, shared, "page.html").headers
     assert headers["content-type"] == "application/octet-stream"

@@ -210,7 +210,7 @@ def test_many_files_are_read_one_after_the_other(
         found = wait_for(tenant.client, register(tenant, run), "witnessed")
         assert (found["count"], found["next"] is not None) == (151, True)
         assert found["items"] == listed(files | {"MLmodel": b"x"})[:100]
-        assert len([line for line in proxy.lines if "/get-artifact" in line]) == 151
+        assert len([line for line in proxy.lines if line.startswith("GET /get-artifact")]) == 151
 
 
 def test_a_model_without_files_fails(training: Training) -> None:
@@ -224,14 +224,14 @@ def test_a_reading_that_breaks_off_goes_on_with_the_next_file(
 ) -> None:
     files = {name: name.encode() * 1000 for name in ("first", "second", "third")}
     run = run_with(training, files)
-    proxy.stall("middle", "path=model%2Fsecond")
+    proxy.stall("middle", f"GET /get-artifact?run_id={run}&path=model%2Fsecond")
     model = register(training, run)
     found = wait_for(training.client, model, "witnessed")
     assert found["items"] == listed(files)
     read = [
         line.split("%2F")[-1].split()[0]
         for line in proxy.lines
-        if f"run_id={run}&path=model%2F" in line
+        if line.startswith("GET") and f"run_id={run}&path=model%2F" in line
     ]
     assert read == ["first", "second", "second", "third"]
 
@@ -245,7 +245,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     root = training.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={run}")["run"]["info"][
         "artifact_uri"
     ]
-    proxy.stall("before", f"run_id={run}&path=model%2Fgrows")
+    proxy.stall("before", f"GET /get-artifact?run_id={run}&path=model%2Fgrows")
     model = register(training, run)
     assert proxy.held.wait(30)
     if change is None:
@@ -316,7 +316,7 @@ def test_a_gateway_goes_on_where_another_one_has_stopped(
         Training.of(stopping) as tenant,
     ):
         run = run_with(tenant, files)
-        stalling.stall("before", "path=model%2Fthird")
+        stalling.stall("before", f"GET /get-artifact?run_id={run}&path=model%2Fthird")
         model = register(tenant, run)
         assert stalling.held.wait(30)
         # The lease is renewed, and what has been read is saved with it.
@@ -329,7 +329,7 @@ def test_a_gateway_goes_on_where_another_one_has_stopped(
         second.client(key) as client,
     ):
         assert wait_for(client, model, "witnessed")["items"] == listed(files)
-    read = [line for line in counting.lines if "/get-artifact" in line]
+    read = [line for line in counting.lines if line.startswith("GET /get-artifact")]
     assert len(read) == 1
     assert "third" in read[0]
 

@@ -1,0 +1,311 @@
+"""Files whose responses break off, change, or are not what was requested.
+
+Whatever is sent, a list that is `witnessed` has the digests of contents that MLflow had.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from app.control_plane.model_files import reader, turns
+from app.standalone.mlflow import ChildMLflow
+from tests.support.artifact_server import ArtifactServer, FileRequest, FileResponse, Store
+from tests.support.gateway import RunningGateway
+from tests.support.model_files import listed, run_with, wait_for
+from tests.support.sql import sql
+from tests.support.training import Training
+from tests.support.waiting import wait_until
+
+COUNT, TOTAL = 12, 2_000_000
+FIRST, SECOND = b"1" * 300_000, b"2" * 300_000
+SMALL = b"flavors: {}\n"
+
+
+@pytest.fixture(scope="module")
+def server(mlflow_server: ChildMLflow) -> Iterator[ArtifactServer]:
+    with ArtifactServer(mlflow_server.url) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def reading(server: ArtifactServer, new_database: Callable[[], str]) -> Iterator[RunningGateway]:
+    """A gateway that reads files, tries again soon, and not often."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reader, "FIRST_PAUSE", 0.02)
+        patch.setattr(reader, "LONGEST_PAUSE", 0.02)
+        patch.setattr(reader, "INTERVAL", 0.05)
+        patch.setattr(reader, "MAX_FAILURES", 4)
+        with RunningGateway(
+            new_database(),
+            server.url,
+            model_files_readers=1,
+            model_files_count=COUNT,
+            model_files_bytes=TOTAL,
+        ) as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def training(reading: RunningGateway) -> Iterator[Training]:
+    with Training.of(reading) as tenant:
+        yield tenant
+
+
+def register(training: Training, server: ArtifactServer, store: Store) -> dict[str, Any]:
+    run = run_with(training, {"MLmodel": b"x"})
+    server.stores[run] = store
+    return training.registered("baseline", run_id=run, model_type="c")
+
+
+def breaking(path: str, *sizes: int, store: Store) -> None:
+    """Break the first responses for a file off, each after as many bytes."""
+
+    def respond(request: FileRequest) -> FileResponse | None:
+        if (request.method, request.path) != ("GET", path) or request.number >= len(sizes):
+            return None
+        whole = store.serve(request)
+        headers = {**whole.headers, "Content-Length": str(len(whole.body))}
+        return FileResponse(
+            whole.status, whole.body[: sizes[request.number]], headers, breaks_off=True
+        )
+
+    store.respond = respond
+
+
+@pytest.mark.parametrize(
+    ("ranges", "lasting", "starts"),
+    [(True, True, [0, 100_000, 150_000]), (True, False, [0] * 3), (False, True, [0] * 3)],
+    ids=["directory", "object store", "no ranges"],
+)
+def test_a_file_that_breaks_off_is_continued_where_it_can_be(
+    training: Training, server: ArtifactServer, ranges: bool, lasting: bool, starts: list[int]
+) -> None:
+    store = Store({"MLmodel": SMALL, "weights": FIRST}, ranges, lasting)
+    breaking("weights", 100_000, 50_000, store=store)
+    model = register(training, server, store)
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(store.files)
+    asked = [one.start for one in store.requests if (one.method, one.path) == ("GET", "weights")]
+    # Where the ETag does not last, the rest is requested, and all of it is sent.
+    assert asked == ([0, 100_000, 50_000] if starts == [0] * 3 else starts)
+    assert store.reads("MLmodel") == [0]
+
+
+def test_a_file_that_changes_between_two_parts_is_read_anew(
+    training: Training, server: ArtifactServer
+) -> None:
+    store = Store({"MLmodel": SMALL, "weights": FIRST})
+    breaking("weights", 100_000, store=store)
+    breaks = store.respond
+
+    def respond(request: FileRequest) -> FileResponse | None:
+        response = breaks(request)
+        if response is not None:
+            store.files["weights"] = SECOND
+        return response
+
+    store.respond = respond
+    model = register(training, server, store)
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(
+        {"MLmodel": SMALL, "weights": SECOND}
+    )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"Content-Range": "bytes 99999-299999/300000"},
+        {"Content-Range": "bytes 100001-299999/300000"},
+        {"Content-Range": "bytes 100000-299998/300000"},
+        {"Content-Range": "bytes 100000-299999/300001"},
+        {"Content-Range": "bytes 100000-299999/*"},
+        {"Content-Range": "bytes 100000-299999/300000", "ETag": '"another"'},
+        {"Content-Range": "bytes 100000-299999/300000", "ETag": ""},
+        {"Content-Type": "multipart/byteranges; boundary=x"},
+    ],
+    ids=str,
+)
+def test_another_part_than_the_one_requested_is_never_hashed(
+    training: Training, server: ArtifactServer, answer: dict[str, str]
+) -> None:
+    """It has the size of the part requested, and another content."""
+    store = Store({"MLmodel": SMALL, "weights": FIRST})
+    breaking("weights", 100_000, store=store)
+    breaks = store.respond
+
+    def respond(request: FileRequest) -> FileResponse | None:
+        if request.start == 0:
+            return breaks(request)
+        headers = {"ETag": store.serve(request).headers["ETag"], **answer}
+        return FileResponse(206, SECOND[:200_000], headers)
+
+    store.respond = respond
+    model = register(training, server, store)
+    found = wait_for(training.client, model, "failed", "witnessed")
+    assert found["state"] == "failed"
+    assert "not the part that was requested" in found["reason"]
+
+
+def test_a_part_that_was_not_requested_is_no_file(
+    training: Training, server: ArtifactServer
+) -> None:
+    store = Store({"weights": FIRST})
+    headers = {"Content-Range": "bytes 0-299999/300000"}
+    store.respond = lambda request: FileResponse(206, FIRST, headers)
+    model = register(training, server, store)
+    assert "206" in wait_for(training.client, model, "failed")["reason"]
+
+
+def test_files_that_are_replaced_by_others_of_the_same_size_are_read_again(
+    training: Training, server: ArtifactServer
+) -> None:
+    """After one was read, and while one is sent: the list has the state in which all of it is."""
+    store = Store({"MLmodel": SMALL, "a": FIRST, "b": FIRST, "z": b"x"})
+
+    def respond(request: FileRequest) -> FileResponse | None:
+        response = store.serve(request)
+        if (request.method, request.path, request.number) == ("GET", "b", 0):
+            store.files |= {"a": SECOND, "b": SECOND}
+            return FileResponse(200, FIRST[:1000] + SECOND[1000:], response.headers)
+        return None
+
+    store.respond = respond
+    model = register(training, server, store)
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(store.files)
+    assert store.files["a"] == SECOND
+
+
+def test_files_in_an_object_store_are_not_compared_by_etag(
+    training: Training, server: ArtifactServer
+) -> None:
+    store = Store({"MLmodel": SMALL, "weights": FIRST}, lasting=False)
+    model = register(training, server, store)
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(store.files)
+    # Each of these requests makes MLflow copy the file: the smallest one only is requested again.
+    assert [one.path for one in store.requests if one.method == "HEAD"] == ["MLmodel"] * 2
+
+
+@pytest.mark.parametrize("size", [0, 299_999, 300_001, 10**18])
+@pytest.mark.parametrize("says", [True, False])
+def test_a_file_with_another_size_than_listed_is_not_witnessed(
+    training: Training, server: ArtifactServer, size: int, says: bool
+) -> None:
+    entries = [{"path": "model/weights", "is_dir": False, "file_size": size}]
+    store = Store({"weights": FIRST}, entries={"": entries})
+    if not says:
+        until_closed = FileResponse(200, FIRST, {"Content-Length": ""}, breaks_off=True)
+        store.respond = lambda _: until_closed
+    model = register(training, server, store)
+    found = wait_for(training.client, model, "failed")
+    reason = "bytes together" if size > TOTAL else "changed while it was read"
+    assert reason in found["reason"]
+
+
+FILE = {"path": "model/f", "is_dir": False, "file_size": 1}
+LOOP = {"path": "model", "is_dir": True}
+
+
+@pytest.mark.parametrize(
+    ("entries", "reason"),
+    [
+        ([FILE, LOOP], "another directory"),
+        ([{"path": "model/a/b", "is_dir": True}], "another directory"),
+        ([{"path": "elsewhere/f", "is_dir": False, "file_size": 1}], "another directory"),
+        ([{"path": "model/../f", "is_dir": False, "file_size": 1}], "another directory"),
+        ([{"path": "/etc/passwd", "is_dir": False, "file_size": 1}], "another directory"),
+        ([FILE, FILE], "one path twice"),
+        ([FILE, {"path": "model/f", "is_dir": True}], "one path twice"),
+        ([{"path": "model/..", "is_dir": False, "file_size": 1}], "not one that the gateway lists"),
+        ([{"path": "model/f", "file_size": -1}], "not a list of files"),
+        ([{"path": "model/f", "file_size": "many"}], "not a list of files"),
+        ([{"path": "model/f", "file_size": []}], "not a list of files"),
+        ([{"file_size": 1}], "not a list of files"),
+        (["model/f"], "not a list of files"),
+        (b'{"files": 5}', "not a list of files"),
+        (b"[" * 100_000, "not a list of files"),
+        (b"[]", "not a list of files"),
+        (b'{"files": ["' + b"x" * 9 * 1024**2 + b'"]}', "more than 8,388,608 bytes"),
+    ],
+    ids=lambda value: str(value)[:60],
+)
+def test_a_list_that_no_directory_has_is_refused(
+    training: Training, server: ArtifactServer, entries: Any, reason: str
+) -> None:
+    store = Store({"f": b"x"}, entries={"": entries})
+    model = register(training, server, store)
+    assert reason in wait_for(training.client, model, "failed")["reason"]
+    assert store.reads("f") == []
+
+
+def test_directories_without_an_end_are_not_followed_for_long(
+    training: Training, server: ArtifactServer
+) -> None:
+    class Endless(dict[str, Any]):
+        listed = 0
+
+        def __contains__(self, directory: object) -> bool:
+            return True
+
+        def __getitem__(self, directory: str) -> Any:
+            self.listed += 1
+            return [{"path": f"model/{directory}/d".replace("//", "/"), "is_dir": True}]
+
+    entries = Endless()
+    store = Store({"MLmodel": SMALL}, entries=entries)
+    model = register(training, server, store)
+    assert "not one that the gateway lists" in wait_for(training.client, model, "failed")["reason"]
+    assert entries.listed <= 40
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        FileResponse(302, b"", {"Location": "http://127.0.0.1:1/"}),
+        FileResponse(200, FIRST, {"Content-Encoding": "gzip"}),
+        FileResponse(204),
+        FileResponse(416),
+        FileResponse(500, b"x" * 1_000_000),
+    ],
+    ids=lambda response: str(response.status),
+)
+def test_a_response_that_is_not_the_file_is_not_hashed(
+    training: Training, server: ArtifactServer, response: FileResponse
+) -> None:
+    store = Store({"weights": FIRST})
+    store.respond = lambda request: response if request.method == "GET" else None
+    model = register(training, server, store)
+    wait_for(training.client, model, "failed")
+    # As often as it is tried; nothing is followed.
+    assert store.reads("weights") == [0] * 4
+
+
+def test_a_long_model_lets_others_be_read(
+    training: Training,
+    reading: RunningGateway,
+    server: ArtifactServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The only reader leaves a large file, and goes on with it after another tenant's model."""
+    monkeypatch.setattr(turns, "TURN_SECONDS", 0.0)
+    store, small = Store({"MLmodel": SMALL, "weights": FIRST}), Store({"MLmodel": b"x"})
+    taken = "SELECT count(*) FROM model_files WHERE holder IS NOT NULL"
+    read_before: list[int] = []
+    with Training.of(reading) as other:
+        others: list[dict[str, Any]] = []
+
+        def respond(request: FileRequest) -> FileResponse | None:
+            if (request.method, request.path) == ("GET", "weights"):
+                if request.number == 0:
+                    others.append(register(other, server, small))
+                    wait_until(lambda: sql(reading, taken) == [(2,)])
+                read_before.append(len(small.reads("MLmodel")))
+            return None
+
+        store.respond = respond
+        model = register(training, server, store)
+        assert wait_for(training.client, model, "witnessed")["items"] == listed(store.files)
+        wait_for(other.client, others[0], "witnessed")
+    assert (read_before[0], read_before[-1]) == (0, 1)
+    starts = store.reads("weights")
+    assert starts[0] == 0
+    assert starts == sorted(set(starts))
