@@ -135,9 +135,9 @@ class ScriptedServer:
                 text = response.text if response.text is not None else json.dumps(response.document)
                 body = text.encode()
                 self.send_response_only(response.status)
-                for name, value in response.headers.items():
+                headers = {"Content-Length": str(len(body)), **response.headers}
+                for name, value in headers.items():
                     self.send_header(name, value)
-                self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
                 self.wfile.flush()

@@ -97,18 +97,32 @@ class GatewayAPI(BenchmarkAPI):
         """Fetch the same with one file of the list at most."""
         return ModelFiles(self._get(f"/models/{segment(model_id)}/files", {"limit": 1}))
 
+    def read_files(self, model_id: str) -> str:
+        """Have the files of a model read that could not be read, and return what is known of them:
+        `POST /api/models/{model_id}/files/read`."""
+        path = f"/models/{segment(model_id)}/files/read"
+        return str(self.client.request("POST", path, idempotent=True)["state"])
+
     def download_file(
-        self, model_id: str, path: str, receive: Callable[[Iterator[bytes]], None]
+        self,
+        model_id: str,
+        path: str,
+        receive: Callable[[Iterator[bytes]], None],
+        start: Callable[[], int] = lambda: 0,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         """Receive one file of a model: `GET /api/models/{model_id}/files/content`.
 
         Args:
             model_id: The model.
             path: The path of the file, as the list has it.
-            receive: Called with the pieces of the file; again from the beginning where the
-                connection broke. It has to compare the SHA-256 with that of the list.
+            receive: Called with the pieces of the file; again where the connection broke. It has to
+                compare the SHA-256 with that of the list.
+            start: Called before each attempt; returns the byte to begin with.
+            restart: Called before `receive` where the pieces begin with the first byte instead.
         """
-        self.client.download(f"/models/{segment(model_id)}/files/content", {"path": path}, receive)
+        url = f"/models/{segment(model_id)}/files/content"
+        self.client.download(url, {"path": path}, receive, start, restart)
 
     def lineage(self, model_id: str, *, cursor: str | None = None) -> Lineage:
         """Fetch the tree that a model belongs to: `GET /api/models/{model_id}/lineage`.

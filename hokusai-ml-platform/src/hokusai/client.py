@@ -232,14 +232,21 @@ class GatewayClient:
         )
 
     def download(
-        self, path: str, params: Mapping[str, Any], receive: Callable[[Iterator[bytes]], None]
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        receive: Callable[[Iterator[bytes]], None],
+        start: Callable[[], int] = lambda: 0,
+        restart: Callable[[], None] = lambda: None,
     ) -> None:
         """Receive a response that is not JSON, such as a file, in pieces.
 
         Args:
             path: The path after `/api`.
             params: The query.
-            receive: Called with the pieces; again from the beginning where the connection broke.
+            receive: Called with the pieces; again where the connection broke.
+            start: Called before each attempt; returns the byte to begin with.
+            restart: Called before `receive` where the pieces begin with the first byte instead.
 
         Raises:
             AnswerError: The response is not one of a gateway, such as a redirect.
@@ -247,14 +254,46 @@ class GatewayClient:
             GatewayError: The gateway refused or failed.
             UnreachableError: There was no response, or it broke off.
         """
+        budget = self._budget()
+        begin = 0
+
+        def headers() -> Mapping[str, str]:
+            nonlocal begin
+            begin = start()
+            return {"Range": f"bytes={begin}-"} if begin else {}
 
         def read(response: requests.Response) -> None:
             with response:
-                if response.status_code != 200:
+                if response.status_code == 206 and _begins_at(response, begin):
+                    receive(_pieces(response, budget))
+                elif response.status_code == 200:
+                    if begin:
+                        restart()
+                    receive(_pieces(response, budget))
+                else:
                     self._parse(response)
-                receive(response.iter_content(CHUNK_BYTES))
+                    raise AnswerError(
+                        f"The response {response.status_code} from {self.url.api} is not the file "
+                        "that was requested."
+                    )
 
-        self._send("GET", path, read, params=params, idempotent=True, stream=True)
+        self._send(
+            "GET",
+            path,
+            read,
+            params=params,
+            idempotent=True,
+            stream=True,
+            more_headers=headers,
+            budget=budget,
+        )
+
+    def _budget(self, retry_seconds: float | None = None) -> RetryBudget:
+        return RetryBudget(
+            self._retry_seconds if retry_seconds is None else retry_seconds,
+            self._wait_seconds,
+            self.rate_limiter,
+        )
 
     def _send(
         self,
@@ -270,6 +309,8 @@ class GatewayClient:
         sign: Callable[[], Mapping[str, str]] | None = None,
         retry_seconds: float | None = None,
         stream: bool = False,
+        more_headers: Callable[[], Mapping[str, str]] = dict,
+        budget: RetryBudget | None = None,
     ) -> Any:
         """Send a request, also again, and return what `read` makes of its response."""
         headers = {"Accept": "application/json"}
@@ -282,11 +323,7 @@ class GatewayClient:
             headers["Content-Type"] = "application/json"
             body = encode_json(json)
         query = {name: value for name, value in (params or {}).items() if value is not None}
-        budget = RetryBudget(
-            self._retry_seconds if retry_seconds is None else retry_seconds,
-            self._wait_seconds,
-            self.rate_limiter,
-        )
+        budget = budget or self._budget(retry_seconds)
         if sign is None:
             # The gateway reads from MLflow what has been logged.
             batched_logging.flush()
@@ -301,7 +338,7 @@ class GatewayClient:
                     self.url.api + path,
                     data=body,
                     params=query,
-                    headers=headers,
+                    headers={**headers, **more_headers()},
                     auth=_HeaderAuth(authentication),
                     timeout=self._timeout,
                     verify=verify,
@@ -410,6 +447,23 @@ class GatewayClient:
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             self._session, self._session_pid = session, os.getpid()
         return self._session
+
+
+def _begins_at(response: requests.Response, start: int) -> bool:
+    return response.headers.get("Content-Range", "").startswith(f"bytes {start}-")
+
+
+def _pieces(response: requests.Response, budget: RetryBudget) -> Iterator[bytes]:
+    """The pieces of a response. Raises requests.ConnectionError where its end is missing."""
+    received = 0
+    for piece in response.iter_content(CHUNK_BYTES):
+        received += len(piece)
+        budget.note_progress()
+        yield piece
+    # urllib3 1 does not compare them.
+    length = response.headers.get("Content-Length", "")
+    if "Content-Encoding" not in response.headers and length.isdigit() and received < int(length):
+        raise requests.ConnectionError("the response broke off")
 
 
 def derived_key(path: str, body: Mapping[str, Any]) -> str:

@@ -62,6 +62,10 @@ class RetryBudget:
         self._rate_limiter.sleep(pause)
         return True
 
+    def note_progress(self) -> None:
+        """Begin the time anew: a part of what was requested has been received."""
+        self._started, self._faults = self._rate_limiter.clock(), 0
+
     def shorten(self, seconds: float) -> None:
         """Retry after faults for at most this many seconds from the start of the request."""
         self._retry_seconds = min(self._retry_seconds, seconds)

@@ -92,6 +92,16 @@ def test_withdraw_shows_the_withdrawn_record(command: Command, connected: Script
     assert listed[1] == "hkm_2 improved (withdrawn) churn/3 classification acme accuracy 0.85"
 
 
+def test_read_files_has_the_gateway_read_them(command: Command, connected: ScriptedServer) -> None:
+    connected.respond_with(Response(202, document={"model_id": "hkm_2", "state": "pending"}))
+    outcome = command("models", "read-files", "hkm_2")
+
+    assert outcome.out == "The gateway reads the files of hkm_2 (now: pending).\n"
+    (request,) = connected.requests
+    assert (request.method, request.path) == ("POST", "/api/models/hkm_2/files/read")
+    assert json.loads(command("models", "read-files", "hkm_2", "--json").out)["state"] == "pending"
+
+
 def test_withdraw_needs_a_reason(command: Command, connected: ScriptedServer) -> None:
     outcome = command("models", "withdraw", "hkm_2")
 

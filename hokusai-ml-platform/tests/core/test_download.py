@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 from hokusai.api import GatewayAPI
 from hokusai.core.download import download_model
+from hokusai.core.windows_names import is_windows_name
 from hokusai.errors import DocumentError, DownloadError, HokusaiError, PermissionDeniedError
 from hokusai.verify.model_files import ModelFile, hash_directory, list_digest, list_path, oms_root
 from scripted import (
@@ -36,6 +39,9 @@ class FakeGateway:
         files = hash_directory(source)
         self.contents = dict(FILES)
         self.sent: list[str] = []
+        # Where the requests for contents begin, and whether the response begins there too.
+        self.starts: list[int] = []
+        self.has_ranges = True
         self.listing: dict[str, Any] = {
             "model_id": "hkm_1",
             "state": "witnessed",
@@ -53,7 +59,13 @@ class FakeGateway:
         if parts.path.endswith("/content"):
             path = parse_qs(parts.query)["path"][0]
             self.sent.append(path)
-            return Response(text=self.contents[path])
+            start = int(request.headers.get("Range", "bytes=0-")[len("bytes=") : -1])
+            self.starts.append(start)
+            text = self.contents[path]
+            if not start or not self.has_ranges:
+                return Response(text=text)
+            content_range = f"bytes {start}-{len(text) - 1}/{len(text)}"
+            return Response(206, text=text[start:], headers={"Content-Range": content_range})
         return Response(document=self.listing)
 
 
@@ -134,6 +146,174 @@ def test_an_interrupted_download_goes_on_where_it_ended(
     assert gateway.sent == ["data/model.pkl"]
     assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
     assert outside(tmp_path, "copy") == {"copy.files.json"}
+
+
+@pytest.mark.parametrize(
+    ("left", "has_ranges", "starts"),
+    [
+        ("wei", True, [3]),
+        ("wei", False, [3]),
+        ("other", True, [5, 0]),
+        ("other", False, [5]),
+        ("weightz", True, [0]),
+        ("weights and more", True, [0]),
+        ("", True, [0]),
+    ],
+)
+def test_a_file_goes_on_where_an_interrupted_download_has_ended(
+    gateway: FakeGateway,
+    api: GatewayAPI,
+    tmp_path: Path,
+    left: str,
+    has_ranges: bool,
+    starts: list[int],
+) -> None:
+    place = tmp_path / "copy.part" / "data" / "model.pkl"
+    place.parent.mkdir(parents=True)
+    place.write_text(left)
+    gateway.has_ranges = has_ranges
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert [start for start, path in zip(gateway.starts, gateway.sent) if "pkl" in path] == starts
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+
+
+def test_a_download_that_breaks_off_requests_the_rest(
+    gateway: FakeGateway, server: ScriptedServer, clock: FakeClock, tmp_path: Path
+) -> None:
+    """Also where the time for retries has passed since it began, but not since its last byte."""
+    api = GatewayAPI(make_client(server, clock, retry_seconds=10))
+    whole = "w" * 1_000_000
+    file = tmp_path / "source" / "MLmodel"
+    file.write_text(whole)
+    gateway.contents["MLmodel"] = whole
+    files = hash_directory(tmp_path / "source")
+    gateway.listing.update(
+        items=[one._asdict() for one in files],
+        sha256=oms_root(files),
+        list_sha256=list_digest(files),
+    )
+
+    def breaks_off(request: Request) -> Response:
+        clock.now += 60
+        response = gateway(request)
+        length = str(len(response.text or ""))
+        return Response(
+            response.status,
+            text=(response.text or "")[:300_000],
+            headers={**response.headers, "Content-Length": length, "Connection": "close"},
+        )
+
+    server.respond_with(Response(document=gateway.listing), breaks_off, breaks_off, gateway)
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert hash_directory(tmp_path / "copy") == files
+    assert gateway.sent[:3] == ["MLmodel"] * 3
+    assert gateway.starts[0] == 0 < gateway.starts[1] < gateway.starts[2]
+
+
+def test_another_part_than_the_one_requested_is_not_stored(
+    gateway: FakeGateway, api: GatewayAPI, server: ScriptedServer, tmp_path: Path
+) -> None:
+    place = tmp_path / "copy.part" / "MLmodel"
+    place.parent.mkdir()
+    place.write_text("flavors")
+    wrong = Response(206, text=": {}\n", headers={"Content-Range": "bytes 8-11/12"})
+    server.respond_with(Response(document=gateway.listing), wrong)
+    with pytest.raises(HokusaiError):
+        download_model(api, "hkm_1", tmp_path / "copy")
+    assert place.read_text() == "flavors"
+    assert not (tmp_path / "copy").exists()
+
+
+def test_what_has_another_name_elsewhere_is_not_overwritten(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    (tmp_path / "copy.part").mkdir()
+    (tmp_path / "mine").write_text("flavors")
+    os.link(tmp_path / "mine", tmp_path / "copy.part" / "MLmodel")
+    (tmp_path / "copy.files.json.part").symlink_to(tmp_path / "mine")
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert (tmp_path / "mine").read_text() == "flavors"
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_directory_that_is_a_link_is_refused(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("elsewhere", "nothing"):
+        (tmp_path / "copy").symlink_to(tmp_path / name)
+        with pytest.raises(DownloadError, match="symbolic link"):
+            download_model(api, "hkm_1", tmp_path / "copy")
+        (tmp_path / "copy").unlink()
+    assert gateway.sent == []
+    assert list((tmp_path / "elsewhere").iterdir()) == []
+
+
+def test_names_that_a_file_system_takes_for_the_same_are_refused(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    """A link stands for a file system that takes `copy.PART` for `copy.part`."""
+    (tmp_path / "copy.part").mkdir()
+    (tmp_path / "copy.PART").symlink_to(tmp_path / "copy.part")
+    for other in ("mlmodel", "DATA/x"):
+        names = [*FILES, other]
+        files = [ModelFile(name, 0, "0" * 64) for name in names]
+        gateway.listing.update(
+            items=[one._asdict() for one in files],
+            count=len(files),
+            sha256=oms_root(files),
+            list_sha256=list_digest(files),
+        )
+        with pytest.raises(DownloadError, match="for the same name"):
+            download_model(api, "hkm_1", tmp_path / "copy")
+    assert gateway.sent == []
+
+
+def test_a_disk_without_room_is_noticed_before_anything_is_received(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    item = {"path": "large", "size": 2**62, "sha256": "0" * 64}
+    files = [ModelFile(**item)]  # type: ignore[arg-type]
+    gateway.listing.update(
+        items=[item], count=1, sha256=oms_root(files), list_sha256=list_digest(files)
+    )
+    with pytest.raises(DownloadError, match="more bytes, and the disk has"):
+        download_model(api, "hkm_1", tmp_path / "copy")
+    assert gateway.sent == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such limit")
+def test_a_disk_that_fills_up_leaves_what_was_received(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    import resource
+
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
+    try:
+        with pytest.raises(DownloadError, match=os.strerror(errno.EFBIG)):
+            download_model(api, "hkm_1", tmp_path / "copy")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert not (tmp_path / "copy").exists()
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+    assert 5 in gateway.starts
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CON", "nul", "aux.txt", "Com1.tar.gz", "LPT\u00b9", "conin$", "C:", "a:b", "a.", "a ",
+     "NUL .x", "a*", "a?", 'a"', "a|b", "<a", "a\\b", "a/b", "a\x1f", ""],
+)  # fmt: skip
+def test_what_windows_takes_for_something_else_is_no_name_there(name: str) -> None:
+    assert not is_windows_name(name)
+
+
+@pytest.mark.parametrize("name", ["MLmodel", "console", "com", "com10", "a.b c", ".gitignore", "é"])
+def test_ordinary_names_are_names_on_windows(name: str) -> None:
+    assert is_windows_name(name)
 
 
 def test_a_file_that_is_not_the_listed_one_is_removed(

@@ -151,6 +151,23 @@ def download(model_id: str, directory: str | None, url: str | None, as_json: boo
         )
 
 
+@models.command("read-files")
+@click.argument("model_id")
+@url_option
+@json_option
+def read_files(model_id: str, url: str | None, as_json: bool) -> None:
+    """Have the gateway read the files of a model of your tenant that could not be read.
+
+    `hokusai models show` has the state, and the page of the model the reason. What a gateway has
+    read stays.
+    """
+    state = connect(url).read_files(model_id)
+    if as_json:
+        write_json({"model_id": model_id, "state": state})
+    else:
+        click.echo(sanitize(f"The gateway reads the files of {model_id} (now: {state})."))
+
+
 @models.command()
 @click.argument("model_id")
 @url_option

@@ -7,22 +7,27 @@ import json
 import os
 import shutil
 import stat
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
 from hokusai.api import GatewayAPI
+from hokusai.client import CHUNK_BYTES
+from hokusai.core.windows_names import is_windows_name
 from hokusai.errors import DownloadError, HokusaiError
 from hokusai.results import ModelFiles
 from hokusai.verify.model_files import (
     ModelFile,
     differences,
     hash_directory,
-    hash_file,
     list_digest,
     list_path,
     oms_root,
     parse_files,
 )
+
+# After the name of the directory while it is not complete.
+_PART = ".part"
 
 
 def download_model(
@@ -55,8 +60,10 @@ def download_model(
     listing = api.model_files(model_id)
     files = _checked(listing)
     target = Path(os.path.abspath(directory))
-    part = target.with_name(f"{target.name}.part")
+    part = target.with_name(target.name + _PART)
     try:
+        if target.is_symlink() and not (target.is_dir() and any(target.iterdir())):
+            raise DownloadError(f"{target} is a symbolic link. Name another directory.")
         if target.exists() and any(target.iterdir()):
             different = differences(files, hash_directory(target))
             if different is not None:
@@ -67,7 +74,7 @@ def download_model(
         else:
             _receive_all(api, model_id, files, part, on_file)
             if target.exists():
-                target.rmdir()
+                target.rmdir()  # empty: Windows renames to no directory that exists
             part.rename(target)
         _store_list(target, listing)
     except HokusaiError:
@@ -101,53 +108,134 @@ def _receive_all(
 ) -> None:
     _make_directory(part)
     _remove_others(part, files)
-    for file in files:
-        place = _place(part, file.path)
-        if place.exists() and hash_file(place) == (file.size, file.sha256):
-            continue
-        on_file(file)
-        api.download_file(model_id, file.path, _Receiver(place, file).receive)
+    if _ignores_case(part):
+        _require_other_names(files)
+    receivers = [_Receiver(_place(part, file.path), file) for file in files]
+    needed = sum(one.missing for one in receivers)
+    free = shutil.disk_usage(part).free
+    if needed > free:
+        raise DownloadError(
+            f"{part} needs {needed:,} more bytes, and the disk has {free:,}. Make room, and start "
+            "the download again."
+        )
+    for receiver in receivers:
+        if not receiver.begin():
+            on_file(receiver.file)
+            receiver.receive_from(api, model_id)
+    stored = {Path(parent, name) for parent, _, names in os.walk(part) for name in names}
+    different = {part / file.path for file in files} ^ stored
+    if different:
+        # Such as names that a file system writes in another way.
+        names = ", ".join(sorted(str(place.relative_to(part)) for place in different)[:5])
+        raise DownloadError(f"{part} cannot store the files under their names: {names}.")
 
 
 class _Receiver:
-    """Writes one file, and compares it."""
+    """Receives one file, and compares it. What an earlier download has received is kept."""
 
     def __init__(self, place: Path, file: ModelFile) -> None:
+        self.file = file
         self._place = place
-        self._file = file
+        self._digest, self._size = hashlib.sha256(), 0
 
-    def receive(self, pieces: Iterator[bytes]) -> None:
-        digest, size = hashlib.sha256(), 0
-        with open(self._place, "wb") as target:
-            for piece in pieces:
-                size += len(piece)
-                if size > self._file.size:
-                    break
-                digest.update(piece)
-                target.write(piece)
-        if (size, digest.hexdigest()) != (self._file.size, self._file.sha256):
-            os.unlink(self._place)
+    @property
+    def missing(self) -> int:
+        """How many bytes of the file are not there yet."""
+        return self.file.size - (self._place.stat().st_size if self._place.exists() else 0)
+
+    def begin(self) -> bool:
+        """Hash what is there of the file, and return whether it is all of it."""
+        if not self._place.exists():
+            return False
+        with open(self._place, "rb") as source:
+            for piece in iter(lambda: source.read(CHUNK_BYTES), b""):
+                self._digest.update(piece)
+                self._size += len(piece)
+        if self._is_complete():
+            return True
+        if self._size >= self.file.size or os.stat(self._place).st_nlink > 1:
+            self._start_anew()
+        return False
+
+    def receive_from(self, api: GatewayAPI, model_id: str) -> None:
+        """Receive the rest."""
+        path = self.file.path
+        is_resumed = self._size > 0
+        self._request(api, model_id)
+        if is_resumed and not self._is_complete():
+            # What was there before may have been of another file.
+            self._start_anew()
+            self._request(api, model_id)
+        if not self._is_complete():
+            self._start_anew()
             raise DownloadError(
-                f"The file {self._file.path} that the gateway sent is not the one of its list: it "
-                "was changed in MLflow, or on the way."
+                f"The file {path} that the gateway sent is not the one of its list: it was changed "
+                "in MLflow, or on the way."
             )
+
+    def _request(self, api: GatewayAPI, model_id: str) -> None:
+        api.download_file(
+            model_id, self.file.path, self._receive, lambda: self._size, self._start_anew
+        )
+
+    def _receive(self, pieces: Iterator[bytes]) -> None:
+        if self._size == 0:
+            self._start_anew()
+        with open(self._place, "ab" if self._size else "xb") as target:
+            for received in pieces:
+                # One byte too many is enough to refuse the file.
+                piece = received[: self.file.size - self._size + 1]
+                target.write(piece)
+                self._digest.update(piece)
+                self._size += len(piece)
+                if self._size > self.file.size:
+                    break
+
+    def _start_anew(self) -> None:
+        self._digest, self._size = hashlib.sha256(), 0
+        # A new file, and not the old one, which could have another name elsewhere.
+        if self._place.exists():
+            self._place.unlink()
+
+    def _is_complete(self) -> bool:
+        found = ModelFile(self.file.path, self._size, self._digest.hexdigest())
+        return found == self.file
 
 
 def _place(part: Path, path: str) -> Path:
     """Return the place of a file, with the directories above it made, none of them a link."""
     *above, name = path.split("/")
     for step in (*above, name):
-        # On Windows, where it could name a drive.
-        if Path(step).name != step:
+        if Path(step).name != step or (os.name == "nt" and not is_windows_name(step)):
             raise DownloadError(f"A file cannot have the name {step!r} on this system.")
     place = part
     for step in above:
         place = place / step
         _make_directory(place)
     place = place / name
-    if place.is_symlink():
-        raise DownloadError(f"{place} is a symbolic link. Remove it.")
+    if place.is_symlink() or (place.exists() and not place.is_file()):
+        raise DownloadError(f"{place} is a symbolic link, or no file. Remove it.")
     return place
+
+
+def _ignores_case(part: Path) -> bool:
+    """Whether the file system of a directory takes `A` and `a` for the same name."""
+    other = part.with_name(part.name[: -len(_PART)] + _PART.upper())
+    return other.exists() and other.samefile(part)
+
+
+def _require_other_names(files: Sequence[ModelFile]) -> None:
+    """Raise DownloadError where two paths differ only in the case of letters."""
+    seen: dict[str, str] = {}
+    for file in files:
+        for end in [*(i for i, sign in enumerate(file.path) if sign == "/"), len(file.path)]:
+            path = file.path[:end]
+            other = seen.setdefault(path.casefold(), path)
+            if other != path:
+                raise DownloadError(
+                    f"This file system takes {other!r} and {path!r} for the same name. Download "
+                    "the model to another one."
+                )
 
 
 def _make_directory(place: Path) -> None:
@@ -177,8 +265,11 @@ def _remove_others(part: Path, files: Sequence[ModelFile]) -> None:
 def _store_list(target: Path, listing: ModelFiles) -> None:
     document: dict[str, Any] = dict(listing)
     place = Path(list_path(target))
-    temporary = place.with_name(f"{place.name}.part")
-    with open(temporary, "w", encoding="utf-8") as file:
+    temporary = place.with_name(place.name + _PART)
+    with suppress(FileNotFoundError):
+        temporary.unlink()
+    # A new file, so that nothing is written through a link.
+    with open(temporary, "x", encoding="utf-8") as file:
         json.dump(document, file, indent=1)
         file.write("\n")
     os.replace(temporary, place)
