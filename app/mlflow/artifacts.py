@@ -34,6 +34,10 @@ class ListingTooLongError(Exception):
     """A directory has so many entries that its list is not read."""
 
 
+class OtherPartError(UpstreamError):
+    """MLflow does not send the part of a file that was requested."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """A directory of artifacts: of a run or of a logged model, of which one is given.
@@ -123,7 +127,9 @@ class Artifacts:
         version: str | None = None,
         patience: float = 0.0,
     ) -> AsyncIterator[OpenArtifact]:
-        """Receive one file. Raises NotFoundError where it is not there.
+        """Receive one file.
+
+        Raises NotFoundError where it is not there, and OtherPartError, never where `start` is 0.
 
         path: below the place. start: the byte to begin with; MLflow may begin with the first one
         anyway. version: begin at `start` only if the file still has this ETag. patience: seconds
@@ -135,7 +141,7 @@ class Artifacts:
             if version is not None:
                 headers["If-Range"] = version
         route, params = _file_route(place, path)
-        expected = {200, 206} if start > 0 else {200}
+        expected = {200, 206, 416} if start > 0 else {200}
         async with self._send(
             "GET", route, params, headers=headers, expected=expected, patience=patience
         ) as response:
@@ -212,7 +218,7 @@ def _opened(response: httpx.Response, start: int, version: str | None, route: st
     first, last, whole = map(int, numbers.groups()) if numbers is not None else (-1, -1, -1)
     is_rest = (first, last) == (start, whole - 1) and size in (None, whole - start)
     if not is_rest or version not in (None, found):
-        raise UpstreamError(f"MLflow's response to {route} is not the part that was requested.")
+        raise OtherPartError(f"MLflow's response to {route} is not the part that was requested.")
     return OpenArtifact(whole, start, found, response.aiter_raw())
 
 

@@ -59,16 +59,16 @@ class Reading:
     seconds: float
 
 
-async def add_again(session: AsyncSession, model_id: str) -> None:
-    """Have the files of a model read whose reading has ended."""
+async def add_again(session: AsyncSession, model_ids: Sequence[str]) -> None:
+    """Have the files of models read whose reading has ended."""
     await session.execute(
         update(ModelFilesRecord)
-        .where(ModelFilesRecord.model_id == model_id)
+        .where(ModelFilesRecord.model_id.in_(model_ids))
         .values(due_at=now(), failures=0, reason=None, limited_by=None, limit_was=None)
     )
     await session.execute(
         update(Model)
-        .where(Model.model_id == model_id, Model.files == "failed")
+        .where(Model.model_id.in_(model_ids), Model.files == "failed")
         .values(files="pending")
     )
 
@@ -101,9 +101,11 @@ class ReadingQueue:
         query = select(ModelFilesRecord.model_id).where(
             ModelFilesRecord.due_at.is_(None), is_raised
         )
-        async with self._database.transaction() as session:
-            for model_id in (await session.scalars(query)).all():
-                await add_again(session, model_id)
+        model_ids: Sequence[str] = [""]
+        while model_ids:
+            async with self._database.transaction() as session:
+                model_ids = (await session.scalars(query.limit(1000))).all()
+                await add_again(session, model_ids)
 
     async def take(self, without: Collection[str], after: str) -> Reading | None:
         """The next model to read; None if there is none.

@@ -9,7 +9,13 @@ from app.control_plane.model_files.limits import LimitName, ReadingLimits
 from app.control_plane.model_files.turns import Turn
 from app.control_plane.registry.file_list import path_problem
 from app.core.errors import NotFoundError, UpstreamError
-from app.mlflow.artifacts import MAX_LISTING, Artifacts, ListingTooLongError, Place
+from app.mlflow.artifacts import (
+    MAX_LISTING,
+    Artifacts,
+    ListingTooLongError,
+    OtherPartError,
+    Place,
+)
 
 # Directories of one model that are listed, also where most of them are empty.
 MAX_DIRECTORIES = 10_000
@@ -192,31 +198,36 @@ class FileReading:
 
     async def _receive(self, digest: FileDigest) -> bool:
         """Receive a file to its end, or to the end of the turn; whether all of it is there."""
+        # Where it has no ETag, nothing says that a second part would be of the same file.
+        is_begun = digest.version is not None and digest.received != digest.size
+        try:
+            return await self._receive_from(digest, digest.received if is_begun else 0)
+        except OtherPartError:
+            return await self._receive_from(digest, 0)
+        except NotFoundError:
+            raise _changed(digest.path) from None
+
+    async def _receive_from(self, digest: FileDigest, start: int) -> bool:
         path, size = digest.path, digest.size
         most = self._limits.total_bytes if size is None else size
-        # Where it has no ETag, nothing says that a second part would be of the same file.
-        is_begun = digest.version is not None and digest.received != size
-        try:
-            async with self._artifacts.open(
-                self._place,
-                path,
-                start=digest.received if is_begun else 0,
-                version=digest.version if is_begun else None,
-                patience=(size or 0) / COPY_RATE,
-            ) as file:
-                if size is not None and file.size not in (None, size):
-                    raise _changed(path)
-                digest.begin(file.start, file.version)
-                async for chunk in file.chunks:
-                    await digest.update(chunk)
-                    self.received += len(chunk)
-                    if digest.received > most:
-                        raise self._too_large() if size is None else _changed(path)
-                    await self._pace.received(len(chunk))
-                    if self._may_leave(digest) and self._turn.is_over:
-                        return False
-        except NotFoundError:
-            raise _changed(path) from None
+        async with self._artifacts.open(
+            self._place,
+            path,
+            start=start,
+            version=digest.version if start > 0 else None,
+            patience=(size or 0) / COPY_RATE,
+        ) as file:
+            if size is not None and file.size not in (None, size):
+                raise _changed(path)
+            digest.begin(file.start, file.version)
+            async for chunk in file.chunks:
+                await digest.update(chunk)
+                self.received += len(chunk)
+                if digest.received > most:
+                    raise self._too_large() if size is None else _changed(path)
+                await self._pace.received(len(chunk))
+                if self._may_leave(digest) and self._turn.is_over:
+                    return False
         if size is not None and digest.received != size:
             raise _changed(path)
         return True

@@ -122,12 +122,20 @@ def _receive_all(
         if not receiver.begin():
             on_file(receiver.file)
             receiver.receive_from(api, model_id)
-    stored = {Path(parent, name) for parent, _, names in os.walk(part) for name in names}
-    different = {part / file.path for file in files} ^ stored
+    different = {(part / file.path, file.size) for file in files} ^ _stored(part)
     if different:
-        # Such as names that a file system writes in another way.
-        names = ", ".join(sorted(str(place.relative_to(part)) for place in different)[:5])
-        raise DownloadError(f"{part} cannot store the files under their names: {names}.")
+        # Such as names that a file system writes in another way, or another download.
+        names = sorted({str(place.relative_to(part)) for place, _ in different})
+        raise DownloadError(
+            f"{part} does not have the files under their names: {', '.join(names[:5])}. This file "
+            "system may write them in another way, or another download may use the directory."
+        )
+
+
+def _stored(part: Path) -> set[tuple[Path, int]]:
+    """The files of a directory, with their sizes."""
+    places = (Path(parent, name) for parent, _, names in os.walk(part) for name in names)
+    return {(place, place.lstat().st_size) for place in places}
 
 
 class _Receiver:
@@ -141,7 +149,8 @@ class _Receiver:
     @property
     def missing(self) -> int:
         """How many bytes of the file are not there yet."""
-        return self.file.size - (self._place.stat().st_size if self._place.exists() else 0)
+        there = self._place.stat().st_size if self._place.exists() else 0
+        return max(0, self.file.size - there)
 
     def begin(self) -> bool:
         """Hash what is there of the file, and return whether it is all of it."""
@@ -181,7 +190,9 @@ class _Receiver:
     def _receive(self, pieces: Iterator[bytes]) -> None:
         if self._size == 0:
             self._start_anew()
-        with open(self._place, "ab" if self._size else "xb") as target:
+        with open(self._place, "r+b" if self._size else "xb") as target:
+            target.seek(self._size)
+            target.truncate()
             for received in pieces:
                 # One byte too many is enough to refuse the file.
                 piece = received[: self.file.size - self._size + 1]
