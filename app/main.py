@@ -52,6 +52,7 @@ from app.control_plane.minting.signers import Signers
 from app.control_plane.model_files import service as model_files
 from app.control_plane.model_files.limits import ReadingLimits
 from app.control_plane.model_files.places import Places
+from app.control_plane.model_files.present_files import PresentFiles
 from app.control_plane.model_files.queue import ReadingQueue
 from app.control_plane.model_files.reader import FileReader
 from app.control_plane.proofs.checker import ProofChecker
@@ -164,7 +165,8 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     workspaces = Workspaces(database, mlflow, settings.tenancy, new_wallets)
     presence = Presence(database, mlflow)
     sources = Sources(database, mlflow, workspaces, presence)
-    evidence = EvidenceCollector(sources)
+    places = Places(mlflow, workspaces, presence)
+    evidence = EvidenceCollector(sources, PresentFiles(database, places))
     register = partial(register_attestor, attestor=attestor, retired=settings.retired_attestors)
     circuits = Circuits(settings.proof_keys or settings.data_dir / "proof-keys")
     proofs = Proofs(circuits, ProofChecker())
@@ -188,7 +190,6 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         model_heads,
         settings.evaluation_budget,
     )
-    places = Places(mlflow, workspaces, presence)
     file_reader = FileReader(
         ReadingQueue(database, settings.registration_lease),
         places,

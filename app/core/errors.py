@@ -399,6 +399,12 @@ class FilesDifferError(ConflictError):
     reason = "files_differ"
 
 
+class FilesChangedError(ConflictError):
+    """The files of a model in MLflow are not those any more that the gateway read."""
+
+    reason = "files_changed"
+
+
 class FilesNotWitnessedError(ConflictError):
     """The gateway has not read the model's files in MLflow; the message says why."""
 

@@ -5,7 +5,6 @@ function raises UpstreamError and its kinds where MLflow fails.
 """
 
 import asyncio
-import json
 import re
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -14,11 +13,12 @@ from typing import Any, NoReturn
 
 import httpx
 
+from app.core import json_in_pieces
 from app.core.errors import NotFoundError, UpstreamError
 from app.mlflow.responses import is_missing, require_success
 
-# Bytes of the list of one directory that are read: some 50,000 files.
-MAX_LISTING = 8 * 1024 * 1024
+# Bytes of the list of one directory that are read: some 30,000 files.
+MAX_LISTING = 4 * 1024 * 1024
 # Bytes of an error response that are read; MLflow's are far shorter.
 MAX_ERROR = 64 * 1024
 # Bytes of a list that are parsed on the event loop, which takes a millisecond.
@@ -231,12 +231,17 @@ def _strong_etag(response: httpx.Response) -> str | None:
 
 def _parse(body: bytes, place: Place, directory: str, route: str) -> list[Artifact]:
     """The entries of a directory. directory: its path below the root of the artifacts."""
+
+    def entry_or_list(one: dict[str, Any]) -> Artifact | dict[str, Any]:
+        return _entry(one, place, directory) if "path" in one else one
+
     try:
-        # The hook is Python, so a thread that parses lets the event loop run between two entries.
-        files = json.loads(body, object_hook=lambda one: one).get("files", [])
-        entries = [_entry(one, place, directory) for one in files]
+        entries: list[Artifact] = json_in_pieces.loads(body, entry_or_list).get("files", [])
+        is_list = all(isinstance(entry, Artifact) for entry in entries)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise UpstreamError(f"MLflow's response to {route} is not a list of files.") from None
+        is_list = False
+    if not is_list:
+        raise UpstreamError(f"MLflow's response to {route} is not a list of files.")
     if len({entry.path for entry in entries}) != len(entries):
         raise UpstreamError(f"MLflow's response to {route} has one path twice.")
     return entries

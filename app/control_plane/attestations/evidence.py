@@ -21,6 +21,7 @@ from app.control_plane.attestations.naming import SubjectFinder
 from app.control_plane.attestations.schemas import AttestationRequest, EvidenceKind
 from app.control_plane.attestations.subjects import Subject
 from app.control_plane.attestations.witness import WitnessedRun, check_claims, witnessed_run
+from app.control_plane.model_files.present_files import PresentFiles
 from app.control_plane.model_files.service import require_same_files
 from app.control_plane.registry.metric_source import is_same
 from app.control_plane.registry.sources import Sources
@@ -73,8 +74,9 @@ class _Reading:
 class EvidenceCollector:
     """Finds models in the registry and reads their metrics in MLflow."""
 
-    def __init__(self, sources: Sources) -> None:
+    def __init__(self, sources: Sources, files: PresentFiles) -> None:
         self._sources = sources
+        self._files = files
         self._finder = SubjectFinder(sources)
 
     async def collect(
@@ -84,7 +86,8 @@ class EvidenceCollector:
 
         Raises the errors of `SubjectFinder.find`; ClaimDisagreesError where a claimed metric is
         another one; MetricsChangedError where MLflow has another value than the registration, and
-        the request does not say which to attest; FilesDifferError; DeletedInMLflowError;
+        the request does not say which to attest; FilesDifferError; FilesChangedError;
+        DeletedInMLflowError;
         NotWitnessedError; and UnprocessableError.
         """
         improved, baseline = await self._finder.find(principal, request, actor)
@@ -126,7 +129,7 @@ class EvidenceCollector:
             subject.tenant
         ) or await self._sources.workspaces.ensure(subject.tenant, actor)
         if subject.record is not None:
-            subject = await self._present(workspace.name, subject)
+            subject = await self._present(principal, workspace.name, subject)
         if subject.run_id is None:
             if subject.record is None:
                 raise UnprocessableError(
@@ -151,8 +154,13 @@ class EvidenceCollector:
         changed = changed_names(subject, run.model_metrics)
         return _Reading(which, subject, found, at, changed)
 
-    async def _present(self, workspace: str | None, subject: Subject) -> Subject:
-        """A registered model under its present name. Raises DeletedInMLflowError."""
+    async def _present(
+        self, principal: Principal, workspace: str | None, subject: Subject
+    ) -> Subject:
+        """A registered model under its present name.
+
+        Raises DeletedInMLflowError, and FilesChangedError for a model of the principal's tenant.
+        """
         assert subject.record is not None
         version = await self._sources.presence.find_version(workspace, subject.record)
         if version is None:
@@ -170,6 +178,9 @@ class EvidenceCollector:
                 f"{subject.model_id}, was deleted in MLflow, so nothing can be witnessed of it. "
                 "Log and register the model anew."
             )
+        # Otherwise the owner of a baseline could keep others from attesting what builds on it.
+        if subject.tenant == principal.tenant:
+            await self._files.require_unchanged(subject.record, version)
         return replace(subject, mlflow_name=version.name)
 
 

@@ -17,6 +17,7 @@ from app.control_plane.attestations.schemas import AttestationSummary, EvidenceK
 from app.control_plane.model_files.service import ModelFiles, find_files
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.service import find_model
+from app.core import json_in_pieces
 from app.core.errors import NotFoundError
 from app.core.request.principal import Principal
 from app.database.engine import now
@@ -106,7 +107,7 @@ def ml_bom(materials: Materials, address: str) -> str:
     }
     if attestations:
         document["declarations"] = _declarations(attestations, address)
-    return json.dumps(document, ensure_ascii=False)
+    return json_in_pieces.dumps(document, ensure_ascii=False)
 
 
 def _model(materials: Materials, address: str) -> dict[str, Any]:

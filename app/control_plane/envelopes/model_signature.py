@@ -61,7 +61,7 @@ async def find_witnessed(
 
 def signed_model(model: Model, files: ModelFiles, key: EnvelopeKey) -> str:
     """The bundle of `model_statement`. It takes longer for a model of many files."""
-    return signed_bundle(model_statement(model, files), key)
+    return signed_bundle(model_statement(model, files), key, is_long=True)
 
 
 def model_statement(model: Model, files: ModelFiles) -> dict[str, Any]:

@@ -5,11 +5,12 @@ Sources: in-toto Attestation Framework, Statement v1; DSSE v1.0; Sigstore bundle
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from app.control_plane.attestations.envelope_key import EnvelopeKey
+from app.core import json_in_pieces
 
 MEDIA_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -44,12 +45,13 @@ def statement(
     }
 
 
-def signed_bundle(statement: Mapping[str, Any], key: EnvelopeKey) -> str:
+def signed_bundle(statement: Mapping[str, Any], key: EnvelopeKey, *, is_long: bool = False) -> str:
     """The bundle of a statement, as JSON. The same statement and key make the same text.
 
-    It takes milliseconds, and longer for a large statement.
+    It takes milliseconds, and longer for a large statement. is_long: let other threads run
+    meanwhile.
     """
-    payload = _compact(statement).encode()
+    payload = _compact(statement, json_in_pieces.dumps if is_long else json.dumps).encode()
     return _compact(
         {
             "mediaType": MEDIA_TYPE,
@@ -76,5 +78,5 @@ def _signed(payload: bytes) -> bytes:
     )
 
 
-def _compact(data: Mapping[str, Any]) -> str:
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+def _compact(data: Mapping[str, Any], dumps: Callable[..., str] = json.dumps) -> str:
+    return dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)

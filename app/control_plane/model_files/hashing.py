@@ -1,6 +1,7 @@
 """Digests of all files of a model together, from the SHA-256 of each.
 
-Neither reads a file: both are computed from the list of paths and digests.
+None reads a file: all are computed from the list of paths and digests, which takes tens of
+milliseconds for ten thousand files, and so a thread.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,8 +42,13 @@ def list_digest(files: Iterable[ModelFile]) -> str:
 
     Unlike the other two it binds the paths, the sizes and the number of files, and leaves out none.
     """
-    listed = [file._asdict() for file in sorted(files)]
-    return canonical_json.digest(canonical_json.canonicalize(listed))
+    digest, separator = sha256(b"["), ""
+    # One by one, so that a thread lets others run meanwhile.
+    for file in sorted(files):
+        digest.update(f"{separator}{canonical_json.canonicalize(file._asdict())}".encode())
+        separator = ", "
+    digest.update(b"]")
+    return digest.hexdigest()
 
 
 def oms_root(files: Iterable[ModelFile]) -> str:

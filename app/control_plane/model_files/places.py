@@ -26,10 +26,13 @@ class Places:
         self._workspaces = workspaces
         self._presence = presence
 
-    async def find(self, model: Model, caller: str) -> tuple[Artifacts, Place]:
+    async def find(
+        self, model: Model, caller: str, version: ModelVersion | None = None
+    ) -> tuple[Artifacts, Place]:
         """The place of a model's files, and what reads them.
 
-        caller: the tenant on whose share of the connections to MLflow they are received.
+        caller: the tenant on whose share of the connections to MLflow they are received. version:
+        the model's, where it has been read just now.
 
         Raises UnreadableError where there is none, UpstreamError and DatabaseUnavailableError.
         """
@@ -37,7 +40,7 @@ class Places:
         workspace = (
             workspaces.cached(model.tenant) or await workspaces.ensure(model.tenant, GATEWAY)
         ).name
-        version = await self._presence.find_version(workspace, model)
+        version = version or await self._presence.find_version(workspace, model)
         for _ in range(MAX_COPIES):
             if version is None:
                 break

@@ -4,23 +4,32 @@ Any number of gateways share the work. A model is read by the one that has its l
 expires, another one goes on with the files that have not been read yet.
 """
 
+import asyncio
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CursorResult, and_, func, or_, select, text, update
+from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from app.access.audit import service as audit
 from app.control_plane.model_files.file_digest import ReadFile
+from app.control_plane.model_files.file_list import (
+    FileList,
+    as_jsonb,
+    as_text,
+    parse_list,
+    to_text,
+)
 from app.control_plane.model_files.hashing import ModelFile
 from app.control_plane.model_files.limits import LIMITS, LimitName, ReadingLimits
 from app.control_plane.model_files.models import ModelFilesRecord
-from app.control_plane.model_files.service import set_files
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.presence import GATEWAY
+from app.core import json_in_pieces
 from app.database.engine import Database, now
 
 # Differing files that a reason names.
@@ -115,8 +124,10 @@ class ReadingQueue:
         without: tenants to leave out. after: the tenant whose turn it was last.
         """
         is_due = (ModelFilesRecord.due_at <= now(), ModelFilesRecord.tenant.not_in(without))
+        lists = (ModelFilesRecord.listed, ModelFilesRecord.read)
         query = (
-            select(ModelFilesRecord, Model)
+            select(ModelFilesRecord, Model, as_text(ModelFilesRecord.read))
+            .options(*(defer(column) for column in lists))
             .join(Model, Model.model_id == ModelFilesRecord.model_id)
             .order_by(ModelFilesRecord.tenant, ModelFilesRecord.due_at)
             .limit(1)
@@ -130,15 +141,11 @@ class ReadingQueue:
                 row = (await session.execute(earlier)).one_or_none()
             if row is None:
                 return None
-            record, model = row
+            record, model, read = row
             record.holder, record.due_at = secrets.token_hex(8), self._lease_end()
-            return Reading(
-                model,
-                record.holder,
-                [_read_file(**file) for file in record.read or ()],
-                record.failures,
-                record.seconds,
-            )
+            failures, seconds = record.failures, record.seconds
+        files = await asyncio.to_thread(_parse_versions, read)
+        return Reading(model, record.holder, files, failures, seconds)
 
     async def save(
         self, reading: Reading, files: Sequence[ReadFile] | None, seconds: float
@@ -150,7 +157,7 @@ class ReadingQueue:
         """
         values: dict[str, Any] = {"due_at": self._lease_end(), "seconds": seconds}
         if files is not None:
-            values |= {"read": _with_versions(files), "failures": 0}
+            values |= {"read": await _with_versions(files), "failures": 0}
         async with self._database.transaction() as session:
             await _change(session, reading, values)
 
@@ -164,7 +171,7 @@ class ReadingQueue:
     ) -> None:
         """Give the lease back, so that a gateway goes on later. Raises LeaseLostError."""
         values = {
-            "read": _with_versions(files),
+            "read": await _with_versions(files),
             "due_at": until,
             "holder": None,
             "failures": failures,
@@ -203,25 +210,35 @@ class ReadingQueue:
         Returns how they differ from those that its registration lists, if they do. Raises
         LeaseLostError.
         """
+        query = select(as_text(ModelFilesRecord.listed)).where(
+            ModelFilesRecord.model_id == reading.model.model_id
+        )
         async with self._database.transaction() as session:
-            await _change(session, reading, {"due_at": None, "holder": None})
-            record = await session.get_one(ModelFilesRecord, reading.model.model_id)
+            listed = await session.scalar(query)
+        before = None if listed is None else await parse_list(listed)
+        found, reason = await asyncio.to_thread(_outcome, before, files)
+        async with self._database.transaction() as session:
+            values = {
+                "due_at": None,
+                "holder": None,
+                "witnessed_at": now(),
+                "read": as_jsonb(found.text),
+                "reason": reason,
+                **found.facts,
+            }
+            await _change(session, reading, values)
             model = await session.get_one(Model, reading.model.model_id)
-            set_files(record, files)
-            record.read, record.witnessed_at = _as_json(files), now()
-            listed = None if record.listed is None else [ModelFile(**one) for one in record.listed]
-            record.reason = None if listed is None else differences(listed, files)
-            model.files = "witnessed" if record.reason is None else "differs"
-            if record.reason is not None:
+            model.files = "witnessed" if reason is None else "differs"
+            if reason is not None:
                 audit.record(
                     session,
                     GATEWAY,
                     "model.files_differ",
                     model.model_id,
                     model.tenant,
-                    reason=record.reason[:500],
+                    reason=reason[:500],
                 )
-            return record.reason
+        return reason
 
     def _lease_end(self) -> datetime:
         return now() + timedelta(seconds=self.lease)
@@ -235,7 +252,8 @@ async def _change(session: AsyncSession, reading: Reading, values: dict[str, Any
             ModelFilesRecord.model_id == reading.model.model_id,
             ModelFilesRecord.holder == reading.holder,
         )
-        .values(**values)
+        .values(**values),
+        execution_options={"synchronize_session": False},
     )
     assert isinstance(changed, CursorResult)
     if changed.rowcount == 0:
@@ -264,12 +282,21 @@ def _described(file: ModelFile) -> str:
     return f"{file.size:,} bytes and SHA-256 {file.sha256[:16]}…"
 
 
-def _as_json(files: Sequence[ModelFile]) -> list[dict[str, Any]]:
-    return [file._asdict() for file in files]
+def _outcome(
+    listed: Sequence[ModelFile] | None, read: Sequence[ModelFile]
+) -> tuple[FileList, str | None]:
+    """What is recorded of the files that were read, and how they differ from those listed."""
+    return FileList.of(read), None if listed is None else differences(listed, read)
 
 
-def _with_versions(files: Sequence[ReadFile]) -> list[dict[str, Any]]:
-    return [{**file._asdict(), "version": version} for file, version in files]
+async def _with_versions(files: Sequence[ReadFile]) -> ColumnElement[Any]:
+    """Files that were read, with their ETags, as the value of the column `read`."""
+    entries = ({**file._asdict(), "version": version} for file, version in files)
+    return as_jsonb(await asyncio.to_thread(to_text, entries))
+
+
+def _parse_versions(text: str | None) -> list[ReadFile]:
+    return [] if text is None else json_in_pieces.loads(text, lambda one: _read_file(**one))
 
 
 def _read_file(path: str, size: int, sha256: str, version: str | None = None) -> ReadFile:

@@ -21,6 +21,8 @@ from app.mlflow.artifacts import (
 MAX_DIRECTORIES = 10_000
 # Bytes of all paths of a model, which bound the list that is kept and shown.
 MAX_PATHS = 1024 * 1024
+# Entries of a list that are looked at while nothing else runs.
+IN_ONE_GO = 500
 # Bytes of the largest file that is requested twice to see whether MLflow's ETags last.
 MAX_PROBE = 1024 * 1024
 # Bytes of a file for each of which MLflow may take a second to copy it out of an object store,
@@ -157,7 +159,11 @@ class FileReading:
                 raise UnreadableError(
                     f"MLflow's list of one of its directories has more than {MAX_LISTING:,} bytes."
                 ) from None
-            for entry in entries:
+            if len(entries) > self._limits.count + MAX_DIRECTORIES:
+                raise self._too_many()
+            for number, entry in enumerate(entries):
+                if number % IN_ONE_GO == 0:
+                    await asyncio.sleep(0)
                 if entry.is_directory:
                     directories.append(entry.path)
                 else:

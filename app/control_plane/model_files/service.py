@@ -1,14 +1,16 @@
 """What is known of a registered model's files."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import case, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.control_plane.model_files.hashing import ModelFile, list_digest, oms_root, weights_root
+from app.control_plane.model_files.file_list import FileList, as_jsonb, as_text, parse_list
+from app.control_plane.model_files.hashing import ModelFile
 from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.plan import Plan
@@ -65,13 +67,15 @@ class ModelFiles:
 
 async def find_files(session: AsyncSession, model_id: str) -> ModelFiles | None:
     """The files of a model: those that were read, or else those listed. None for no model."""
-    columns = (*_FACTS, ModelFilesRecord.listed, ModelFilesRecord.read)
-    query = select(*columns).join_from(Model, ModelFilesRecord, isouter=True)
+    known = case(
+        (ModelFilesRecord.witnessed_at.is_(None), as_text(ModelFilesRecord.listed)),
+        else_=as_text(ModelFilesRecord.read),
+    )
+    query = select(*_FACTS, known.label("known")).join_from(Model, ModelFilesRecord, isouter=True)
     row = (await session.execute(query.where(Model.model_id == model_id))).one_or_none()
     if row is None:
         return None
-    known = row.listed if row.witnessed_at is None else row.read
-    return _model_files(row, [ModelFile(**file) for file in known or ()])
+    return _model_files(row, await parse_list(row.known))
 
 
 async def find_summary(session: AsyncSession, model_id: str) -> ModelFiles | None:
@@ -97,18 +101,13 @@ def require_same_files(model_id: str, files: ModelFiles | None) -> None:
         )
 
 
-def begin(session: AsyncSession, plan: Plan) -> None:
+async def begin(session: AsyncSession, plan: Plan) -> None:
     """Record the files that a registration lists, and that they are to be read in MLflow."""
-    listed = plan.listed_files
-    record = ModelFilesRecord(model_id=plan.model_id, tenant=plan.tenant, due_at=now())
-    if listed is not None:
-        set_files(record, [ModelFile(**file.model_dump()) for file in listed])
-        record.listed = [file.model_dump() for file in listed]
-    session.add(record)
-
-
-def set_files(record: ModelFilesRecord, files: Sequence[ModelFile]) -> None:
-    """Record the digests and the size of a model's files."""
-    record.oms_root, record.weights = oms_root(files), weights_root(files)
-    record.list_sha256 = list_digest(files)
-    record.count, record.total_bytes = len(files), sum(file.size for file in files)
+    values: dict[str, Any] = {"model_id": plan.model_id, "tenant": plan.tenant, "due_at": now()}
+    if plan.listed_files is not None:
+        files = [ModelFile(**file.model_dump()) for file in plan.listed_files]
+        found = await asyncio.to_thread(FileList.of, files)
+        values |= {"listed": as_jsonb(found.text), **found.facts}
+    # The model comes first, which the record refers to.
+    await session.flush()
+    await session.execute(insert(ModelFilesRecord).values(**values, failures=0, seconds=0.0))

@@ -12,7 +12,7 @@ sent again, or the reconciler, continues from the plan. docs/decisions/0006-regi
 has the reasons.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -56,7 +56,7 @@ log = structlog.get_logger()
 
 # Records what is to become of a model's files, in the transaction that records the model. The
 # model_files package, which is above this one, implements it.
-BeginFiles = Callable[[AsyncSession, Plan], None]
+BeginFiles = Callable[[AsyncSession, Plan], Awaitable[None]]
 
 
 class Registrations:
@@ -227,7 +227,7 @@ class Registrations:
                     response = await store.record(
                         session, identity, claim.holder, plan, version, self._lease
                     )
-                    self._begin_files(session, plan)
+                    await self._begin_files(session, plan)
                     return response
             except IntegrityError:
                 # Another request has recorded or renamed a version meanwhile.

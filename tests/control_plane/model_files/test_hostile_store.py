@@ -225,7 +225,7 @@ LOOP = {"path": "model", "is_dir": True}
         (b'{"files": 5}', "not a list of files"),
         (b"[" * 100_000, "not a list of files"),
         (b"[]", "not a list of files"),
-        (b'{"files": ["' + b"x" * 9 * 1024**2 + b'"]}', "more than 8,388,608 bytes"),
+        (b'{"files": ["' + b"x" * 9 * 1024**2 + b'"]}', "more than 4,194,304 bytes"),
     ],
     ids=lambda value: str(value)[:60],
 )
