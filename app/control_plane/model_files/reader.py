@@ -165,7 +165,8 @@ class FileReader:
             try:
                 return await reading.run()
             except GatewayError:
-                progress.has_new |= reading.received >= PROGRESS
+                # In an object store the next attempt begins the file again.
+                progress.has_new |= reading.versions_last and reading.received >= PROGRESS
                 if reading.begun is not None:
                     self._keep(model.model_id, reading.begun)
                 raise

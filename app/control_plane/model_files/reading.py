@@ -93,7 +93,7 @@ class FileReading:
         # Bytes that have been received.
         self.received = 0
         # Whether a file has the same ETag each time, as it has in a directory.
-        self._versions_last = False
+        self.versions_last = False
 
     async def run(self) -> list[ReadFile]:
         """All files, sorted by path.
@@ -102,7 +102,7 @@ class FileReading:
         model any more, UpstreamError and its kinds.
         """
         sizes = await self._list()
-        self._versions_last = await self._do_versions_last(sizes)
+        self.versions_last = await self._do_versions_last(sizes)
         files = []
         for path, size in sorted(sizes.items()):
             found = self._known.get(path)
@@ -121,7 +121,8 @@ class FileReading:
 
     async def _do_versions_last(self, sizes: Mapping[str, int | None]) -> bool:
         """Whether the smallest file has the same ETag twice, if it is small."""
-        size, path = min((size or 0, path) for path, size in sizes.items())
+        known = ((size, path) for path, size in sizes.items() if size is not None)
+        size, path = min(known, default=(MAX_PROBE + 1, ""))
         if size > MAX_PROBE:
             return False
         try:
@@ -134,7 +135,9 @@ class FileReading:
 
     async def _require_unchanged(self, files: Iterable[ReadFile]) -> None:
         """Raise ChangingError where a file has another ETag now, if that means anything."""
-        for file, version in files if self._versions_last else ():
+        for file, version in files if self.versions_last else ():
+            if self._turn.is_over:
+                await self._turn.pass_on()
             if version is not None and await self._version(file.path) != version:
                 raise _changed(file.path)
 
@@ -225,6 +228,9 @@ class FileReading:
         ) as file:
             if size is not None and file.size not in (None, size):
                 raise _changed(path)
+            if size is None and file.size is None:
+                # Then a response that breaks off can look like a complete one.
+                raise UpstreamError(f"MLflow does not say how large the file {path!r} is.")
             digest.begin(file.start, file.version)
             async for chunk in file.chunks:
                 await digest.update(chunk)
@@ -241,7 +247,7 @@ class FileReading:
     def _may_leave(self, digest: FileDigest) -> bool:
         """Whether a file that is left now can be continued."""
         has_more = digest.size is not None and digest.received < digest.size
-        return has_more and self._versions_last and digest.version is not None
+        return has_more and self.versions_last and digest.version is not None
 
     def _too_large(self) -> UnreadableError:
         return UnreadableError(

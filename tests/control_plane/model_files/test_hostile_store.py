@@ -202,6 +202,18 @@ def test_a_file_with_another_size_than_listed_is_not_witnessed(
     assert reason in found["reason"]
 
 
+def test_a_file_of_unknown_size_needs_a_length(training: Training, server: ArtifactServer) -> None:
+    entries = [{"path": "model/weights", "is_dir": False}]
+    store = Store({"weights": FIRST}, entries={"": entries})
+    model = register(training, server, store)
+    assert wait_for(training.client, model, "witnessed")["items"] == listed(store.files)
+    store = Store({"weights": FIRST}, entries={"": entries})
+    until_closed = FileResponse(200, FIRST[:1000], {"Content-Length": ""}, breaks_off=True)
+    store.respond = lambda _: until_closed
+    model = register(training, server, store)
+    assert "how large" in wait_for(training.client, model, "failed")["reason"]
+
+
 FILE = {"path": "model/f", "is_dir": False, "file_size": 1}
 LOOP = {"path": "model", "is_dir": True}
 
