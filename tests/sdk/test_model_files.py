@@ -61,6 +61,12 @@ def test_a_model_is_hashed_witnessed_downloaded_and_verified(
     assert len([one for one in copy.rglob("*") if one.is_file()]) == result["attested"]["count"]
     again = command("models", "download", model_id, "copy", key=other)
     assert "MLmodel" not in again
+    # One that was interrupted goes on within the file.
+    content = (copy / "MLmodel").read_bytes()
+    (tmp_path / "half.part").mkdir()
+    (tmp_path / "half.part" / "MLmodel").write_bytes(content[:10])
+    command("models", "download", model_id, "half", key=other)
+    assert (tmp_path / "half" / "MLmodel").read_bytes() == content
 
     # The lines that the model's page shows check all of it, for a stranger.
     with gateway.client(other) as client:
