@@ -102,9 +102,11 @@ class ReadingQueue:
         """Add the models again whose reading ended at a limit that is higher now."""
         is_raised = or_(
             *(
-                and_(ModelFilesRecord.limited_by == name, ModelFilesRecord.limit_was < value)
+                and_(
+                    ModelFilesRecord.limited_by == name,
+                    ModelFilesRecord.limit_was < getattr(limits, name),
+                )
                 for name in LIMITS
-                if (value := getattr(limits, name))
             )
         )
         query = select(ModelFilesRecord.model_id).where(
