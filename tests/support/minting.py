@@ -11,7 +11,7 @@ from eth_account.signers.local import LocalAccount
 
 from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
 from tests.support.gateway import ALL_SCOPES, RunningGateway
-from tests.support.model_files import entry
+from tests.support.model_files import listed, store
 from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.trainer import CONTRIBUTOR
@@ -194,21 +194,26 @@ def run_metrics(tenant: Training, run_id: str) -> dict[str, float]:
 
 
 def witness(gateway: RunningGateway, model: dict[str, Any], content: str | None = None) -> None:
-    """Record the files of a model as if the gateway had read them: one file of weights.
+    """Record the files of a model as if the gateway had read them, with one file of weights.
 
     Reading takes a background task, and a second for each model; `tests/control_plane/model_files`
     is about that. content: of the file; by default each run has its own.
     """
-    file = entry("model.bin", (content or f"weights of {model['run_id']}").encode())
-    files = [ModelFile(**file)]
+    weights = (content or f"weights of {model['run_id']}").encode()
+    with Training.of(gateway, model["tenant"]) as owner:
+        run = owner.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={model['run_id']}")["run"]
+        # An attestation compares the files with those in MLflow.
+        store(owner, f"{run['info']['artifact_uri']}/model", {"model.bin": weights})
+    found = listed({"MLmodel": b"flavors: {}\n", "model.bin": weights})
+    files = [ModelFile(**file) for file in found]
     sql(
         gateway,
-        "update model_files set read = %s, oms_root = %s, weights = %s, count = 1,"
+        "update model_files set read = %s, oms_root = %s, weights = %s, count = 2,"
         " total_bytes = %s, witnessed_at = now(), due_at = null where model_id = %s",
-        json.dumps([file]),
+        json.dumps(found),
         oms_root(files),
         weights_root(files),
-        file["size"],
+        sum(file.size for file in files),
         model["model_id"],
     )
     sql(gateway, "update models set files = 'witnessed' where model_id = %s", model["model_id"])
