@@ -18,6 +18,10 @@ log = structlog.get_logger()
 
 _CIRCUIT = re.compile(r"[0-9a-f]{64}")
 _SETUP = re.compile(r"operator|ceremony:[0-9a-f]{64}")
+_MEMBERS: Final = frozenset(
+    {"protocol", "curve", "nPublic", "vk_alpha_1", "vk_beta_2", "vk_gamma_2", "vk_delta_2", "IC"}
+    | {"statement", "capacity", "setup", "circuit"}
+)
 _HEADER: Final = "hokusai-groth16-bn254-v1\n{statement}\n{capacity}\n{setup}\n"
 
 
@@ -88,27 +92,50 @@ def _circuit(path: Path) -> Circuit:
     """
     document = json.loads(path.read_bytes())
     statement, capacity, setup = (document[name] for name in ("statement", "capacity", "setup"))
+    # It travels with each attestation, and verifiers accept one form of it.
     is_known = (
-        statement in PUBLIC_INPUTS
+        set(document) == _MEMBERS
+        and (document["protocol"], document["curve"]) == ("groth16", "bn128")
+        and statement in PUBLIC_INPUTS
         and type(capacity) is int
         and _SETUP.fullmatch(setup)
         # No party has contributed to such a key, and anybody can forge proofs under it.
         and document["vk_gamma_2"] != document["vk_delta_2"]
         and len(document["IC"]) == len(PUBLIC_INPUTS[statement]) + 1
+        and document["nPublic"] == len(PUBLIC_INPUTS[statement])
     )
     header = _HEADER.format(statement=statement, capacity=capacity, setup=setup)
     digest = hashlib.sha256(header.encode() + _points(document)).hexdigest()
-    if not is_known or path.stem != digest or not _CIRCUIT.fullmatch(path.stem):
+    is_named = path.stem == document["circuit"] == digest
+    if not is_known or not is_named or not _CIRCUIT.fullmatch(path.stem):
         raise ValueError(f"{path} is not the verifying key of the circuit that it is named after")
     return Circuit(digest, statement, capacity, setup, document, path.with_suffix(".zkey"))
 
 
 def _points(document: Mapping[str, Any]) -> bytes:
     """The points of a verifying key as EIP-196 and EIP-197 encode them."""
-    numbers: list[str] = [*document["vk_alpha_1"][:2]]
+    numbers = _plain(document["vk_alpha_1"])
     for name in ("vk_beta_2", "vk_gamma_2", "vk_delta_2"):
-        for real, imaginary in document[name][:2]:
-            numbers += [imaginary, real]
-    for x, y, _ in document["IC"]:
-        numbers += [x, y]
+        numbers += _twisted(document[name])
+    for point in document["IC"]:
+        numbers += _plain(point)
+    for number in numbers:
+        _require(isinstance(number, str) and str(int(number)) == number)
     return b"".join(int(number).to_bytes(32, "big") for number in numbers)
+
+
+def _plain(point: Sequence[str]) -> list[str]:
+    x, y, z = point
+    _require(z == "1")
+    return [x, y]
+
+
+def _twisted(point: Sequence[Sequence[str]]) -> list[str]:
+    (x, i_x), (y, i_y), z = point
+    _require(z == ["1", "0"])
+    return [i_x, x, i_y, y]
+
+
+def _require(holds: bool) -> None:
+    if not holds:
+        raise ValueError("a point has another form than snarkjs writes")

@@ -147,6 +147,37 @@ def test_the_script_agrees_with_the_sdk(tmp_path_factory: pytest.TempPathFactory
             pairing_check.holds(document, wrong, proof)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"more": 1},
+        {"protocol": "plonk"},
+        {"nPublic": 12},
+        {"circuit": "1" * 64},
+        {"capacity": True},
+        {"vk_alpha_1": lambda point: [int(point[0]), *point[1:]]},
+        {"vk_alpha_1": lambda point: [f"0{point[0]}", *point[1:]]},
+        {"vk_alpha_1": lambda point: [*point[:2], "2"]},
+        {"vk_beta_2": lambda point: [[f" {n}" for n in point[0]], *point[1:]]},
+        {"vk_beta_2": lambda point: [*point[:2], ["1", "1"]]},
+        {"IC": lambda points: points[:-1]},
+        {"IC": lambda points: [*points[:-1], points[-1][:2]]},
+    ],
+)
+async def test_a_verifying_key_has_one_form(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, change: dict[str, Any]
+) -> None:
+    _, key, _ = shared_keys(tmp_path_factory)
+    document = key.as_json()
+    path = tmp_path / f"{key.circuit}.json"
+    path.write_text(json.dumps(document))
+    assert len(await Circuits(tmp_path).all()) == 1
+    for name, value in change.items():
+        changed = value(document[name]) if callable(value) else value
+        path.write_text(json.dumps({**document, name: changed}))
+    assert await Circuits(tmp_path).all() == []
+
+
 async def test_a_directory_of_keys_is_read_again_when_it_changes(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
