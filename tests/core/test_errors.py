@@ -299,7 +299,10 @@ def _(gateways: Gateways) -> Met:
     few = {"successes": 85, "sample_size": 100}, {"successes": 88, "sample_size": 100}
     evaluation = dict(zip(("baseline", "improved"), few, strict=True))
     with TokenMarket(gateways.shared) as market:
-        answer = mint(market.holder, market.attested(market.holder, evaluation=evaluation))
+        document = market.attested(
+            market.holder, benchmark_id=market.benchmark(), evaluation=evaluation
+        )
+        answer = mint(market.holder, document)
     return met(answer)
 
 

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.control_plane.attestations import eip712
-from app.control_plane.attestations.eip712 import TypedData
+from app.control_plane.attestations.eip712 import TypedData, Types
 from app.control_plane.attestations.lookup import find_attestation
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.revocation import find_revocation
@@ -364,7 +364,7 @@ def _typed_data(row: MintRequest) -> TypedData:
     message = row.typed_data["message"]
     return TypedData(
         domain=row.typed_data["domain"],
-        types=row.typed_data["types"],
+        types=Types(row.typed_data["types"]),
         primary_type=row.typed_data["primaryType"],
         message=message | {"modelId": int(message["modelId"])},
     )
