@@ -22,6 +22,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.browser import PROGRAM as CHROMIUM
 from tests.support.browser import Browser
+from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.training import Training
 
@@ -78,8 +79,14 @@ LONG = (
     "tests/data_plane/upstream/test_large_bodies.py",
     "tests/data_plane/proxy/interface/test_pages.py",
     "tests/data_plane/proxy/interface/test_shown_artifacts.py",
+    "tests/clients/",
+    "tests/test_state_metrics.py",
+    "tests/deploy/test_entry.py",
+    "tests/web/test_verify.py",
+    "tests/web/test_signing_in_browser.py",
     "tests/web/test_records_in_browser.py",
     "tests/web/test_in_browser.py",
+    "tests/web/test_benchmarks.py",
     "tests/data_plane/upstream/test_tenant_share.py",
     "tests/fuzzing/",
     "tests/performance/",
@@ -188,7 +195,7 @@ def mlflow_server(
     """A real MLflow server with workspaces."""
     postgres.create_database("mlflow")
     directory: Path = tmp_path_factory.mktemp("mlflow")
-    with ChildMLflow(directory, postgres.url("mlflow"), tcp=True) as server:
+    with ForkedMLflow(directory, postgres.url("mlflow")) as server:
         yield server
 
 

@@ -17,8 +17,8 @@ from psycopg2.sql import SQL, Literal
 
 from app.core.request.principal import Scope
 from app.database.migrate import migrate
-from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.gateway_process import GatewayProcess
 from tests.support.redis import free_port
@@ -154,7 +154,7 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
     with ExitStack() as stack:
         lost = stack.enter_context(installation(tmp_path / "lost"))
         migrate(lost.gateway_database)
-        mlflow = stack.enter_context(ChildMLflow(lost.directory, lost.mlflow_database, tcp=True))
+        mlflow = stack.enter_context(ForkedMLflow(lost.directory, lost.mlflow_database))
         gateway = stack.enter_context(RunningGateway(lost.gateway_database, mlflow.url))
         admin_key = gateway.key(scopes=ALL_SCOPES)
         training = stack.enter_context(Training.of(gateway))
@@ -207,7 +207,7 @@ def test_all_is_there_after_a_dump_a_loss_and_a_restore(tmp_path: Path) -> None:
             assert os.getxattr(restored_file, ATTRIBUTE) == b"text/plain"
         migrate(new.gateway_database)
         with (
-            ChildMLflow(new.directory, new.mlflow_database, tcp=True) as mlflow,
+            ForkedMLflow(new.directory, new.mlflow_database) as mlflow,
             RunningGateway(new.gateway_database, mlflow.url, registration_lease=2) as gateway,
             gateway.client(key) as client,
         ):

@@ -14,6 +14,7 @@ from app.database.migrate import migrate
 from app.standalone.managed_service import ManagedService
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.gateway_process import GatewayProcess
 from tests.support.haproxy import LoadBalancer
@@ -108,7 +109,7 @@ def deployment(directory: Path) -> Iterator[Deployment]:
         postgres.create_database("mlflow")
         database = postgres.url("hokusai")
         migrate(database)
-        mlflow = ChildMLflow(_made(directory / "mlflow"), postgres.url("mlflow"), tcp=True)
+        mlflow = ForkedMLflow(_made(directory / "mlflow"), postgres.url("mlflow"))
         stack.enter_context(mlflow)
         redis = stack.enter_context(RunningRedis(_made(directory / "redis")))
         balancer = stack.enter_context(LoadBalancer(_made(directory / "balancer")))

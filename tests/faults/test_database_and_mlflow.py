@@ -13,6 +13,7 @@ from app.access.identity.key_format import new_key
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.waiting import wait_until
@@ -145,7 +146,7 @@ def test_a_killed_mlflow_gives_502_and_recovers(
 ) -> None:
     # With the database of the tests' other MLflow, to save the creation of its tables.
     with (
-        ChildMLflow(tmp_path, postgres.url("mlflow"), tcp=True) as mlflow,
+        ForkedMLflow(tmp_path, postgres.url("mlflow")) as mlflow,
         RunningGateway(new_database(), mlflow.url) as gateway,
         gateway.client(gateway.key()) as client,
     ):

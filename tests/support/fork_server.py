@@ -57,9 +57,17 @@ def _start(connection: socket.socket) -> None:
     for file in files:
         os.close(file)
     connection.send(str(pid).encode())
+    threading.Thread(target=_end_with, args=(connection, pid), daemon=True).start()
     _, status = os.waitpid(pid, 0)
     connection.send(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
+
+
+def _end_with(connection: socket.socket, pid: int) -> None:
+    """Terminate a program when the process that wanted it has ended."""
+    if not connection.recv(1):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
 
 
 def _run(request: dict[str, Any], files: list[int]) -> None:

@@ -1,0 +1,64 @@
+"""An MLflow server that starts with its modules imported.
+
+A new one imports them twice, which takes seconds of processor time: in MLflow's command, and in the
+process with the server, which that starts.
+"""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from app.standalone.child_process import ChildProcess
+from app.standalone.mlflow import ChildMLflow
+from tests.support import forked_process
+
+# Runs MLflow's command, and in its place, instead of beside it, what that starts.
+_COMMAND = """
+import os
+import runpy
+import sys
+import mlflow.server
+
+def run(command, extra_env, **_):
+    # They read the environment when they are imported.
+    for name in [name for name in sys.modules if name.startswith("mlflow.server")]:
+        del sys.modules[name]
+    os.environ.update(extra_env)
+    sys.argv = command[2:]
+    runpy.run_module(command[2], run_name="__main__", alter_sys=True)
+
+mlflow.server._exec_cmd = run
+sys.argv[0] = "mlflow"
+from mlflow.cli import cli
+cli()
+"""
+
+
+class ForkedMLflow(ChildMLflow):
+    """The same in one process, for tests that need a server and do not look at its processes.
+
+    While coverage is measured it is a new process.
+    """
+
+    def __init__(self, directory: Path, database_url: str) -> None:
+        super().__init__(directory, database_url, tcp=True)
+        if not forked_process.is_measured():
+            self._child = _Fork(self.name, self._directory, log=self._directory / "mlflow.log")
+
+
+class _Fork(ChildProcess):
+    def start(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
+        """Fork a process for `python -m mlflow ...`."""
+        # The interpreter, `-m` and `mlflow`.
+        request = {
+            "arguments": ["-c", _COMMAND, *command[3:]],
+            "environment": dict(environment),
+            "directory": str(cwd),
+            "new_session": True,
+        }
+        with self.log.open("ab") as output:
+            self._process = forked_process.ForkedProcess(  # type: ignore[assignment]
+                forked_process.server_with("mlflow.cli"),
+                request,
+                (subprocess.DEVNULL, output, output),
+            )
