@@ -20,6 +20,7 @@ import pytest
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support import forked_process
 from tests.support.browser import PROGRAM as CHROMIUM
 from tests.support.browser import Browser
 from tests.support.forked_mlflow import ForkedMLflow
@@ -62,6 +63,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the long files, and every test that needs a PostgreSQL or MLflow server",
     )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before pytest-xdist starts processes for the tests, start what they have in common."""
+    shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
+    if shares and not forked_process.is_measured():
+        forked_process.share()
 
 
 # Files whose single tests take long. They come first, so that no worker has to finish one of them

@@ -1,7 +1,8 @@
 """A process that has imported modules, and forks: each fork runs a Python program, as a new
 interpreter would that had them imported already.
 
-`python -m tests.support.fork_server SOCKET MODULE...` serves until its standard input ends.
+`python -m tests.support.fork_server SOCKET MODULE` serves until its standard input ends. It imports
+the module for the first program.
 """
 
 import atexit
@@ -23,15 +24,23 @@ from typing import Any
 MAX_REQUEST = 1024**2
 
 
-def serve(listener: socket.socket) -> None:
+def serve(listener: socket.socket, module: str) -> None:
     """Fork for each connection until standard input ends."""
-    signal.signal(signal.SIGCHLD, _forget_ended)
+    imported = False
     waited: list[socket.socket | int] = [listener, 0]
     while True:
         ready, _, _ = select.select(waited, [], [])
         if 0 in ready:
             return
         connection, _ = listener.accept()
+        if not imported:
+            importlib.import_module(module)
+            # Forks share these objects, as long as the collector does not touch them.
+            gc.collect()
+            gc.freeze()
+            # Only now, since importing may start processes and wait for them.
+            signal.signal(signal.SIGCHLD, _forget_ended)
+            imported = True
         if os.fork() == 0:
             listener.close()
             _start(connection)
@@ -114,17 +123,12 @@ def _execute(arguments: list[str]) -> None:
 
 
 def main() -> None:
-    path, *modules = sys.argv[1:]
-    for module in modules:
-        importlib.import_module(module)
-    # Forks share these objects, as long as the collector does not touch them.
-    gc.collect()
-    gc.freeze()
+    path, module = sys.argv[1:]
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(path)
         listener.listen(64)
         print("ready", flush=True)
-        serve(listener)
+        serve(listener, module)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class _Fork(ChildProcess):
         }
         with self.log.open("ab") as output:
             self._process = forked_process.ForkedProcess(  # type: ignore[assignment]
-                forked_process.server_with("mlflow.cli"),
+                forked_process.server_with(forked_process.MLFLOW),
                 request,
                 (subprocess.DEVNULL, output, output),
             )

@@ -18,6 +18,11 @@ from typing import IO
 # serves leaves some imports out, so it has a fork server of its own.
 _SERVING = "tests.support.serving_imports"
 _COMMANDS = "app.cli.commands"
+MLFLOW = "mlflow.cli"
+INFERENCE = "mlflow.utils._capture_modules"
+SHARED = (_SERVING, _COMMANDS, MLFLOW, INFERENCE)
+# The environment variable with the directory of their sockets, and the modules.
+_SHARED = "TESTS_FORK_SERVERS"
 
 
 def start(
@@ -77,9 +82,36 @@ def is_measured() -> bool:
 
 @cache
 def server_with(module: str) -> Path:
-    """The socket of a fork server with this module, which lives as long as this process."""
+    """The socket of a fork server with this module, which lives as long as this process.
+
+    It is one of all processes of a test run if `share` was called for this module.
+    """
+    if module in os.environ.get(_SHARED, "").split(os.pathsep)[1:]:
+        return Path(os.environ[_SHARED].split(os.pathsep)[0], module)
+    return _started(module, _directory())
+
+
+def share() -> None:
+    """Let the processes that this one starts have these fork servers in common.
+
+    They import their modules when they are needed first.
+    """
+    directory = _directory()
+    for module in SHARED:
+        _started(module, directory)
+    os.environ[_SHARED] = os.pathsep.join([str(directory), *SHARED])
+
+
+@cache
+def _directory() -> Path:
+    """Of the sockets; removed when this process ends."""
     directory = tempfile.TemporaryDirectory(prefix="forks-")
-    path = Path(directory.name, "socket")
+    atexit.register(directory.cleanup)
+    return Path(directory.name)
+
+
+def _started(module: str, directory: Path) -> Path:
+    path = directory / module
     server = subprocess.Popen(
         [sys.executable, "-m", "tests.support.fork_server", path, module],
         stdin=subprocess.PIPE,
@@ -97,7 +129,6 @@ def server_with(module: str) -> Path:
     def stop() -> None:
         given.close()
         server.wait()
-        directory.cleanup()
 
     atexit.register(stop)
     return path

@@ -55,7 +55,7 @@ def inference_server() -> Path | None:
     """The fork server for `infer_requirements_in_forks`; None while coverage is measured."""
     if forked_process.is_measured():
         return None
-    return forked_process.server_with("mlflow.utils._capture_modules")
+    return forked_process.server_with(forked_process.INFERENCE)
 
 
 def infer_requirements_in_forks(server: Path | None) -> None:
