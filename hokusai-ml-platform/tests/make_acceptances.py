@@ -138,12 +138,12 @@ def _corners() -> Iterator[dict[str, Any]]:
         (2, 1, 0.5, True),
     ):
         guardrail = {"metric": "m", "max_worsening": most, "higher_is_better": higher}
-        guardrail |= {"baseline": before, "improved": after}
+        guardrail.update(baseline=before, improved=after)
         for held in (True, False):
             changed_one = {**KNOWN, "guardrails": [{**guardrail, "held": held}]}
             judgement = {**KNOWN["acceptance"]}
             if not held:
-                judgement |= {"accepted": False, "reason": "guardrail_breached"}
+                judgement.update(accepted=False, reason="guardrail_breached")
             yield {**changed_one, "acceptance": judgement}
 
 

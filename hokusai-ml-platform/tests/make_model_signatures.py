@@ -135,7 +135,7 @@ def write_files(directory: Path, files: dict[str, str]) -> Path:
     for path, content in files.items():
         place = directory / path
         place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(content, encoding="utf-8", newline="")
+        place.write_bytes(content.encode())
     return directory
 
 
