@@ -22,6 +22,7 @@ from app.control_plane.proofs.service import Proofs
 from app.control_plane.registry.metric_direction import Direction
 from app.core.errors import ProofRefusedError, UnprocessableError
 from app.core.request.principal import Principal
+from app.database.engine import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Stated:
 
 
 async def find_requested(
-    session: AsyncSession, request: AttestationRequest, principal: Principal, proofs: Proofs
+    database: Database, request: AttestationRequest, principal: Principal, proofs: Proofs
 ) -> Stated | None:
     """The evaluation that a request states, or that its proof shows.
 
@@ -46,7 +47,8 @@ async def find_requested(
     """
     if request.benchmark_id is None:
         return None
-    benchmark = await find_benchmark(session, request.benchmark_id, principal)
+    async with database.transaction() as session:
+        benchmark = await find_benchmark(session, request.benchmark_id, principal)
     if request.primary_metric not in (None, benchmark.metric):
         raise UnprocessableError(
             f"primary_metric is {request.primary_metric!r}, and the metric of the benchmark is "
@@ -65,7 +67,7 @@ async def find_requested(
 
 
 async def find_registered(
-    session: AsyncSession, request: AttestationRequest, evidence: Evidence, principal: Principal
+    database: Database, request: AttestationRequest, evidence: Evidence, principal: Principal
 ) -> Stated | None:
     """The evaluation of the improvement's registration, where the same numbers are attested."""
     registered = _registered(evidence)
@@ -75,7 +77,8 @@ async def find_registered(
     ):
         return None
     benchmark_id = registered["benchmark"]["benchmark_id"]
-    benchmark = await find_benchmark(session, benchmark_id, principal)
+    async with database.transaction() as session:
+        benchmark = await find_benchmark(session, benchmark_id, principal)
     return Stated(benchmark, measured_before(registered))
 
 
@@ -130,7 +133,7 @@ def hide_private(stated: Stated, request: AttestationRequest, evidence: Evidence
 
 
 async def attested_evaluation(
-    session: AsyncSession, stated: Stated, evidence: Evidence, delta: Mapping[str, Any]
+    database: Database, stated: Stated, evidence: Evidence, delta: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The member `evaluation` of the attestation's data.
 
@@ -149,12 +152,14 @@ async def attested_evaluation(
     }
     require_directions(stated.benchmark, directions)
     _require_registered(stated, evidence)
+    async with database.transaction() as session:
+        committed = await _committed(session, stated, evidence)
     return await evaluation_data(
         stated.benchmark,
         stated.measured,
         evidence.baseline.values,
         evidence.improved.values,
-        await _committed(session, stated, evidence),
+        committed,
         stated.source,
     )
 

@@ -84,24 +84,17 @@ class AttestationIssuer:
         if earlier is not None:
             require_same_request(earlier.request_hash, identity)
             return await self._view(earlier.hash)
-        stated = None
-        if request.benchmark_id is not None:
-            async with self._database.transaction() as session:
-                stated = await find_requested(session, request, principal, self._proofs)
+        stated = await find_requested(self._database, request, principal, self._proofs)
         if stated is not None:
             request = request.model_copy(update={"primary_metric": stated.benchmark.metric})
         evidence = await self._evidence.collect(principal, request, actor)
         data = attested_data(principal, request, evidence, self._attestor.address)
-        model = evidence.improved.subject.record
-        # Most attestations have none, and need no transaction for it.
-        if stated is not None or (model is not None and model.evaluation is not None):
-            async with self._database.transaction() as session:
-                stated = stated or await find_registered(session, request, evidence, principal)
-                if stated is not None:
-                    evidence = hide_private(stated, request, evidence)
-                    data["evaluation"] = await attested_evaluation(
-                        session, stated, evidence, data["delta"]
-                    )
+        stated = stated or await find_registered(self._database, request, evidence, principal)
+        if stated is not None:
+            evidence = hide_private(stated, request, evidence)
+            data["evaluation"] = await attested_evaluation(
+                self._database, stated, evidence, data["delta"]
+            )
         await self._quotas.count_creation(actor, QuotaKind.ATTESTATIONS)
         proven = None
         if request.proof is not None:

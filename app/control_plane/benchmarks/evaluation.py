@@ -1,6 +1,5 @@
 """The evaluation of an improvement on a benchmark: what is stated is checked, and judged."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -12,6 +11,7 @@ from app.control_plane.benchmarks.means import require_mean
 from app.control_plane.benchmarks.measured import CountComparison, Measured
 from app.control_plane.benchmarks.models import Benchmark, PredictionCommitment
 from app.control_plane.benchmarks.score_acceptance import RANKS, judge_scores
+from app.control_plane.benchmarks.score_thread import in_thread
 from app.control_plane.benchmarks.scores import ScoreComparison
 from app.control_plane.registry.metric_direction import Direction
 from app.core.errors import UnprocessableError
@@ -129,7 +129,7 @@ async def _judge(benchmark: Benchmark, measured: Measured, guardrails_held: bool
         )
     _require_variance(benchmark, measured)
     # A test of means takes tens of milliseconds.
-    return await asyncio.to_thread(
+    return await in_thread(
         judge_scores,
         benchmark.metric_family,
         measured,

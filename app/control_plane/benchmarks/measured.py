@@ -1,12 +1,12 @@
 """What was measured of two models on a benchmark: counts of rows, or scores of rows."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from app.control_plane.benchmarks.acceptance import Count, Discordant
 from app.control_plane.benchmarks.models import Benchmark
+from app.control_plane.benchmarks.score_thread import in_thread
 from app.control_plane.benchmarks.scores import ScoreComparison
 from app.control_plane.registry.evaluation import EvaluationRequest
 from app.core.errors import UnprocessableError
@@ -52,7 +52,7 @@ async def measure(benchmark: Benchmark, stated: EvaluationRequest) -> Measured:
         )
     if scores is None:
         return CountComparison.from_data(stated.model_dump())
-    return await asyncio.to_thread(ScoreComparison.of, *scores, benchmark.rows)
+    return await in_thread(ScoreComparison.of, *scores, benchmark.rows)
 
 
 def measured_before(evaluation: Mapping[str, Any]) -> Measured:
