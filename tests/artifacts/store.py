@@ -5,12 +5,14 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import boto3  # type: ignore[import-untyped]
 import httpx
 from botocore.config import Config  # type: ignore[import-untyped]
 
+from tests.support import forked_mlflow
+from tests.support.forked_process import ForkedProcess
 from tests.support.redis import free_port
 from tests.support.waiting import wait_until
 
@@ -42,19 +44,13 @@ class Server:
         self._health = health
         self.log = directory / f"{module}.log"
         self._directory = directory
-        self._command = [sys.executable, "-m", module, *arguments, "--port", str(self.port)]
+        self._module = module
+        self._arguments = [*arguments, "--port", str(self.port)]
         self._environment = {"PATH": os.environ["PATH"], "HOME": str(directory), **variables}
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(
-                self._command,
-                cwd=self._directory,
-                env=self._environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self._process = self._start(log)
         try:
             wait_until(self._answers, PATIENCE)
         except BaseException:
@@ -67,6 +63,16 @@ class Server:
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
+    def _start(self, log: IO[bytes]) -> "ForkedProcess | subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            [sys.executable, "-m", self._module, *self._arguments],
+            cwd=self._directory,
+            env=self._environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
     def _answers(self) -> bool:
         assert self._process.poll() is None, self.log.read_text()
         try:
@@ -74,6 +80,13 @@ class Server:
         except httpx.TransportError:
             return False
         return answer.is_success
+
+
+class MLflow(Server):
+    """MLflow's command, by `forked_mlflow`."""
+
+    def _start(self, log: IO[bytes]) -> "ForkedProcess | subprocess.Popen[bytes]":
+        return forked_mlflow.start(self._arguments, self._directory, self._environment, log)
 
 
 def s3_server(directory: Path) -> Server:
@@ -96,7 +109,7 @@ def s3_client(server: Server) -> Any:
 def mlflow_server(directory: Path, database_url: str, s3: Server) -> Server:
     """MLflow as docs/artifacts.md has it: workspaces, and artifacts in the bucket."""
     _, _, address = database_url.partition("://")
-    return Server(
+    return MLflow(
         directory,
         "mlflow",
         *("server", "--host", "127.0.0.1", "--workers", "1"),

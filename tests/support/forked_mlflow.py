@@ -5,8 +5,10 @@ process with the server, which that starts.
 """
 
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from app.standalone.child_process import ChildProcess
 from app.standalone.mlflow import ChildMLflow
@@ -34,6 +36,33 @@ cli()
 """
 
 
+def start(
+    arguments: Sequence[str], directory: Path, environment: Mapping[str, str], output: IO[bytes]
+) -> "forked_process.ForkedProcess | subprocess.Popen[bytes]":
+    """Start `python -m mlflow *arguments` in one process, in a session of its own.
+
+    While coverage is measured it is a new process, which starts the server beside it.
+    """
+    if forked_process.is_measured():
+        return subprocess.Popen(
+            [sys.executable, "-m", "mlflow", *arguments],
+            cwd=directory,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    request = {
+        "arguments": ["-c", _COMMAND, *arguments],
+        "environment": dict(environment),
+        "directory": str(directory),
+        "new_session": True,
+    }
+    server = forked_process.server_with(forked_process.MLFLOW)
+    return forked_process.ForkedProcess(server, request, (subprocess.DEVNULL, output, output))
+
+
 class ForkedMLflow(ChildMLflow):
     """The same in one process, for tests that need a server and do not look at its processes.
 
@@ -49,16 +78,7 @@ class ForkedMLflow(ChildMLflow):
 class _Fork(ChildProcess):
     def start(self, command: Sequence[str], *, cwd: Path, environment: Mapping[str, str]) -> None:
         """Fork a process for `python -m mlflow ...`."""
-        # The interpreter, `-m` and `mlflow`.
-        request = {
-            "arguments": ["-c", _COMMAND, *command[3:]],
-            "environment": dict(environment),
-            "directory": str(cwd),
-            "new_session": True,
-        }
         with self.log.open("ab") as output:
-            self._process = forked_process.ForkedProcess(  # type: ignore[assignment]
-                forked_process.server_with(forked_process.MLFLOW),
-                request,
-                (subprocess.DEVNULL, output, output),
-            )
+            # After the interpreter, `-m` and `mlflow`.
+            started = start(command[3:], cwd, environment, output)
+        self._process = started  # type: ignore[assignment]

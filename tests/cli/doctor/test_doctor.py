@@ -10,7 +10,6 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
@@ -31,6 +30,7 @@ from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import SERVING, EmbeddedPostgreSQL
 from tests.cli.command_line import CommandLine
 from tests.faults.test_refused_writes import fill_disk
+from tests.support import forked_mlflow
 from tests.support.ethereum_node import REGISTRY, VERIFIER, StandInNode, ethereum_node
 from tests.support.gateway import RunningGateway
 from tests.support.redis import RunningRedis, free_port
@@ -293,8 +293,8 @@ def test_a_server_that_is_not_mlflow(healthy: Doctor) -> None:
 def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of a real MLflow without workspaces."""
     directory, port = tmp_path_factory.mktemp("plain"), free_port()
-    command = [
-        *(sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)),
+    arguments = [
+        *("server", "--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--backend-store-uri", f"sqlite:///{directory}/mlflow.db"),
         *("--artifacts-destination", str(directory / "artifacts")),
         *("--allowed-hosts", f"127.0.0.1:{port}"),
@@ -306,14 +306,7 @@ def plain_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
             "MLFLOW_DISABLE_TELEMETRY": "true",
         }
-        process = subprocess.Popen(
-            command,
-            cwd=directory,
-            env=environment,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
+        process = forked_mlflow.start(arguments, directory, environment, log)
 
     def responses() -> bool:
         assert process.poll() is None, (directory / "log").read_text()
