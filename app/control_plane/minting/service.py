@@ -112,7 +112,9 @@ class MintRequests:
                     f"as the improvement {row.model_id}, and a contract accepts it until its "
                     f"deadline, {row.deadline.isoformat()}. A new one can be signed after that."
                 )
-            elif signers.counts(self._attestor.address):
+            elif signers.counts(self._attestor.address) and not _has_signed(
+                row, self._attestor.address
+            ):
                 # One that a former key of the gateway signed gets the signature of this one.
                 signature = self._attestor.sign(_typed_data(row))
                 await _add(session, row, self._attestor.address, signature, signers, actor)
