@@ -13,6 +13,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.support.artifact_server import ArtifactServer, FileRequest, FileResponse, Store
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import listed, run_with, wait_for
+from tests.support.responses import good, refused
 from tests.support.sql import sql
 from tests.support.training import Training
 from tests.support.waiting import wait_until
@@ -290,6 +291,42 @@ def test_a_response_that_is_not_the_file_is_not_hashed(
     wait_for(training.client, model, "failed")
     # As often as it is tried; nothing is followed.
     assert store.reads("weights") == [0] * 4
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [("a", "'a' has 6 bytes, and had 1"), ("new", "'new' is new"), (None, "'a' is gone")],
+)
+def test_files_that_have_changed_since_are_not_attested(
+    reading: RunningGateway,
+    training: Training,
+    server: ArtifactServer,
+    path: str | None,
+    reason: str,
+) -> None:
+    store = Store({"MLmodel": SMALL, "a": b"1", "empty": b""})
+    model = register(training, server, store)
+    wait_for(training.client, model, "witnessed")
+    body: dict[str, Any] = {"improved_model_id": model["model_id"]}
+    before = {**body, "private": False}
+    good(training.client.post("/api/attestations", json=before), 201)
+    if path is None:
+        del store.files["a"]
+    else:
+        store.files[path] = b"longer"
+    problem = refused(training.client.post("/api/attestations", json=body), 409, "files_changed")
+    assert reason in problem["message"]
+    # What a caller claims rests on nothing in MLflow.
+    claimed = {**body, "kind": "claimed", "metrics": {"accuracy": 1.0}}
+    good(training.client.post("/api/attestations", json=claimed), 201)
+    # An owner cannot keep others from attesting what they have built on its model.
+    with Training.of(reading) as other:
+        built = {
+            "improved_model_id": other.baseline(accuracy=0.9)["model_id"],
+            "baseline_model_id": model["model_id"],
+        }
+        data = good(other.client.post("/api/attestations", json=built), 201)["data"]
+    assert data["baseline"]["files"]["evidence"] == "witnessed"
 
 
 def test_a_long_model_lets_others_be_read(

@@ -158,42 +158,6 @@ def test_of_a_model_with_other_files_than_listed_nothing_is_attested(training: T
             assert part in found["reason"]
 
 
-@pytest.mark.parametrize("change", [b"longer", None])
-def test_files_that_have_changed_since_are_not_attested(
-    reading: RunningGateway, training: Training, change: bytes | None
-) -> None:
-    files = {"MLmodel": b"x", "data/a": b"1", "data/empty": b""}
-    run = run_with(training, files)
-    model = register(training, run)
-    wait_for(training.client, model, "witnessed")
-    info = training.get(f"/api/mlflow/api/2.0/mlflow/runs/get?run_id={run}")["run"]["info"]
-    assert attest(training, model)["files"]["evidence"] == "witnessed"
-    found = {"data/new": b"1"} if change is None else {"data/a": change}
-    store(training, f"{info['artifact_uri']}/model", found)
-    body = {"improved_model_id": model["model_id"]}
-    message = refused(training.client.post("/api/attestations", json=body), 409, "files_changed")[
-        "message"
-    ]
-    assert ("'data/new' is new" if change is None else "'data/a' has 6 bytes, and had 1") in message
-    # What a caller claims rests on nothing in MLflow.
-    claimed = {**body, "kind": "claimed", "metrics": {"accuracy": 1.0}}
-    good(training.client.post("/api/attestations", json=claimed), 201)
-    # An owner cannot keep others from attesting what they have built on its model.
-    with Training.of(reading) as other:
-        improved = other.baseline(accuracy=0.9)
-        data = good(
-            other.client.post(
-                "/api/attestations",
-                json={
-                    "improved_model_id": improved["model_id"],
-                    "baseline_model_id": model["model_id"],
-                },
-            ),
-            201,
-        )["data"]
-        assert data["baseline"]["files"]["evidence"] == "witnessed"
-
-
 def test_what_is_more_than_the_limits_is_claimed_at_most(training: Training) -> None:
     many = {f"f{n:02}": b"x" for n in range(COUNT + 1)}
     large = {"a": b"x" * (TOTAL // 2), "b": b"x" * (TOTAL // 2 + 1)}
