@@ -52,7 +52,7 @@ def database(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="module")
 def reading(database: str, proxy: StallingProxy) -> Iterator[RunningGateway]:
-    """A gateway that reads files, tries again soon, and reads little."""
+    """A gateway that reads few files of a model, and tries again soon."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(reader, "FIRST_PAUSE", 0.05)
         patch.setattr(reader, "LONGEST_PAUSE", 0.05)
