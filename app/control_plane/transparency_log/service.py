@@ -44,13 +44,6 @@ _ADD = Statement(
 )
 _NODES = Statement(
     text(
-        "insert into attestation_log_nodes (level, index, hash)"
-        " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
-        " cast(:hashes as bytea[]))"
-    )
-)
-_NODES = Statement(
-    text(
         "select level, index, hash from attestation_log_nodes join"
         " unnest(cast(:levels as smallint[]), cast(:indexes as bigint[])) as needed (level, index)"
         " using (level, index)"
