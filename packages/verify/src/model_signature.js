@@ -45,7 +45,7 @@ export function readSignature(bundle, keys) {
     modelId: predicate.has("model_id") ? textAt(predicate, "model_id") : null,
     root,
     digests: new Map(files),
-    ignored: serialization.has("ignore_paths") ? textsAt(serialization, "ignore_paths") : [],
+    ignored: new Set(serialization.has("ignore_paths") ? textsAt(serialization, "ignore_paths") : []),
     signedBy,
   };
 }
@@ -83,7 +83,8 @@ export function resultOf({ digests, name, signedBy }) {
 
 /** How files differ from those that a signature lists, in words; null if they do not. */
 export function signedDifference({ digests, ignored }, files, allFiles = false) {
-  const isIgnored = (path) => ignored.some((one) => path === one || path.startsWith(`${one}/`));
+  // Looked up, and not compared one by one: an untrusted list may be very long.
+  const isIgnored = (path) => path.split("/").some((_, at, parts) => ignored.has(parts.slice(0, at + 1).join("/")));
   const compared = files.filter(({ path }) => allFiles || !isIgnored(path));
   return differencesOf(digests, new Map(compared.map(({ path, sha256 }) => [path, sha256])));
 }

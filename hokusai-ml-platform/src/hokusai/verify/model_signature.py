@@ -46,12 +46,14 @@ class ModelSignature(NamedTuple):
     model_id: str | None
     root: str
     digests: Mapping[str, str]
-    ignored: tuple[str, ...]
+    ignored: frozenset[str]
     signed_by: EnvelopeKey | None
 
     def is_ignored(self, path: str) -> bool:
         """Return whether the signature leaves a file out."""
-        return any(path == one or path.startswith(f"{one}/") for one in self.ignored)
+        # Looked up, and not compared one by one: an untrusted list may be very long.
+        parts = path.split("/")
+        return any("/".join(parts[:end]) in self.ignored for end in range(1, len(parts) + 1))
 
 
 def read_signature(bundle: Mapping[str, Any], keys: Sequence[EnvelopeKey]) -> ModelSignature:
@@ -90,7 +92,7 @@ def read_signature(bundle: Mapping[str, Any], keys: Sequence[EnvelopeKey]) -> Mo
         model_id=text_at(predicate, "model_id") if "model_id" in predicate else None,
         root=root,
         digests=dict(zip(paths, digests)),
-        ignored=tuple(
+        ignored=frozenset(
             texts_at(serialization, "ignore_paths") if "ignore_paths" in serialization else ()
         ),
         signed_by=signed_by,
