@@ -1,4 +1,7 @@
-"""/verify: attestations are checked in the browser, which sends nothing and needs no network."""
+"""/verify: attestations are checked in the browser, which sends nothing and needs no network.
+
+Longer than most files here: one page has all fields, and one attestation serves all its tests.
+"""
 
 import base64
 import copy
@@ -25,13 +28,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.trainer import Trainer
 
-SIGNATURES = (
-    Path(__file__).parents[2]
-    / "hokusai-ml-platform"
-    / "tests"
-    / "vectors"
-    / "model_signatures_v1.json"
-)
+VECTORS = Path(__file__).parents[2] / "hokusai-ml-platform" / "tests" / "vectors"
 RESULTS = {"ok": "holds", "not ok": "fails", "cannot say": "unchecked"}
 
 
@@ -315,7 +312,7 @@ def test_a_directory_and_the_signature_of_a_model_are_compared(
     page.get_by_text("The model's files").click()
     directory = envelopes.write_model(tmp_path / "model", {"MLmodel": b"x", "data/a": b"1"})
     page.get_by_label("A directory with them").set_input_files(directory)
-    signature = json.loads(SIGNATURES.read_text())["signature"]
+    signature = json.loads((VECTORS / "model_signatures_v1.json").read_text())["signature"]
     choose(page, signature, "model.sig", into="model-signature")
     expect(page.locator("[data-check=model_signature]")).to_be_visible()
     assert shown(page) == reported(
