@@ -45,13 +45,15 @@ class Store:
     """The files of a run, below `model`. Tests replace what they need.
 
     ranges: whether a Range is served, with If-Range. lasting: whether a file has the same ETag each
-    time. respond: makes the response to a request for a file in place of `serve`. entries: the
-    entries of a directory, by its path, in place of those of `files`, once it has been registered.
+    time. sizes: whether lists have the sizes of files. respond: makes the response to a request for
+    a file in place of `serve`. entries: the entries of a directory, by its path, in place of those
+    of `files`, once it has been registered.
     """
 
     files: dict[str, bytes]
     ranges: bool = True
     lasting: bool = True
+    sizes: bool = True
     respond: Callable[[FileRequest], FileResponse | None] = lambda _: None
     entries: dict[str, Any] = field(default_factory=dict)
     requests: list[FileRequest] = field(default_factory=list)
@@ -90,7 +92,8 @@ class Store:
         for path, content in self.files.items():
             if path.startswith(above):
                 name, sign, _ = path.removeprefix(above).partition("/")
-                size = {} if sign else {"file_size": str(len(content))}
+                has_size = self.sizes and not sign
+                size = {"file_size": str(len(content))} if has_size else {}
                 found[name] = {"path": f"model/{above}{name}", "is_dir": bool(sign), **size}
         return json.dumps({"files": list(found.values())}).encode()
 

@@ -62,10 +62,13 @@ class PresentFiles:
                 "the registration and register the model anew."
             )
 
-    async def _sizes(self, model: Model, version: ModelVersion) -> Mapping[str, int]:
-        """The size of each file. Raises _TooManyError where there are too many directories."""
+    async def _sizes(self, model: Model, version: ModelVersion) -> Mapping[str, int | None]:
+        """The size of each file; None for all of them where the store does not know sizes.
+
+        Raises _TooManyError where there are too many directories.
+        """
         artifacts, place = await self._places.find(model, model.tenant, version)
-        sizes: dict[str, int] = {}
+        sizes: dict[str, int | None] = {}
         directories, listed = [""], 0
         while directories:
             listed += 1
@@ -75,15 +78,17 @@ class PresentFiles:
                 if entry.is_directory:
                     directories.append(entry.path)
                 else:
-                    sizes[entry.path] = entry.size or 0
-        return sizes
+                    sizes[entry.path] = entry.size
+        # MLflow leaves out the size of an empty file too.
+        is_known = any(size is not None for size in sizes.values())
+        return {path: size or 0 for path, size in sizes.items()} if is_known else sizes
 
 
 class _TooManyError(Exception):
     pass
 
 
-def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+def _changes(before: Mapping[str, int], after: Mapping[str, int | None]) -> list[str]:
     """How sizes of files have changed, in words."""
     return [
         *(f"{path!r} is gone" for path in sorted(before.keys() - after.keys())),
@@ -91,6 +96,6 @@ def _changes(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
         *(
             f"{path!r} has {after[path]:,} bytes, and had {before[path]:,}"
             for path in sorted(before.keys() & after.keys())
-            if before[path] != after[path]
+            if after[path] not in (None, before[path])
         ),
     ]

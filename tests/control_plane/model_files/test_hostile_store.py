@@ -329,6 +329,21 @@ def test_files_that_have_changed_since_are_not_attested(
     assert data["baseline"]["files"]["evidence"] == "witnessed"
 
 
+def test_a_store_that_does_not_know_sizes_is_compared_by_names(
+    training: Training, server: ArtifactServer
+) -> None:
+    store = Store({"MLmodel": SMALL, "a": b"1"}, sizes=False)
+    model = register(training, server, store)
+    wait_for(training.client, model, "witnessed")
+    body = {"improved_model_id": model["model_id"]}
+    data = good(training.client.post("/api/attestations", json=body), 201)["data"]
+    assert data["files"]["evidence"] == "witnessed"
+    store.files["new"] = b"1"
+    again = {**body, "private": False}
+    problem = refused(training.client.post("/api/attestations", json=again), 409, "files_changed")
+    assert "'new' is new" in problem["message"]
+
+
 def test_a_long_model_lets_others_be_read(
     training: Training,
     reading: RunningGateway,
