@@ -1,8 +1,8 @@
 """Whether scores are those of an attested metric: their mean is its value.
 
 A library adds numbers up with an error of rounding for each, and may keep the mean in single
-precision. A metric that was rounded to a few decimals is not taken: nobody gains what that leaves
-open.
+precision. A metric that was rounded to a few decimals is refused: the means of many different
+scores would fit it.
 """
 
 import struct
@@ -23,8 +23,8 @@ def require_mean(which: str, metric: str, value: float, scores: ScoreSummary) ->
     if value == struct.unpack("<f", struct.pack("<f", scores.mean))[0]:
         return
     mean, rows = Fraction(scores.mean), scores.sample_size
-    # Of adding numbers up one by one, the error is at most this; no mean of their absolute values
-    # is above the root of that of their squares.
+    # The error of adding numbers up one by one is at most `rows` roundings of the mean of their
+    # absolute values, which is not above the root of the mean of their squares.
     squares = mean**2 + Fraction(scores.standard_deviation) ** 2
     if (Fraction(value) - mean) ** 2 <= (rows * _ROUNDING) ** 2 * squares:
         return

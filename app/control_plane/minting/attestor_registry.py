@@ -72,7 +72,7 @@ class AttestorRegistry:
         return await asyncio.shield(task)
 
     async def find(self) -> RegisteredAttestors | None:
-        """The same for what is only shown: None where the chain cannot be asked.
+        """The same for what is only shown: None where the node does not respond.
 
         After a failure the node is left alone for `PAUSE_SECONDS`, so that lists stay fast.
         """

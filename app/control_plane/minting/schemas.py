@@ -175,11 +175,11 @@ class MintRequestSummary(BaseModel):
     )
     required: int | None = Field(
         description="How many signatures it needs: with HOKUSAI_RPC_URL, the contract's threshold; "
-        "null while the chain cannot be asked."
+        "null while the node does not respond."
     )
     missing: int | None = Field(description="How many more it needs.")
     complete: bool = Field(
-        description="Whether it has enough; false while the chain cannot be asked."
+        description="Whether it has enough; false while the node does not respond."
     )
     signed_at: datetime
     deadline: datetime = Field(description="Until when a contract accepts the signatures.")
@@ -209,7 +209,7 @@ class AttestorView(BaseModel):
     counts: bool | None = Field(
         description="Whether its signature counts: it is the gateway's own address or one in "
         "HOKUSAI_MINT_SIGNERS, and, with HOKUSAI_RPC_URL, an attestor of the contract; null while "
-        "the chain cannot be asked."
+        "the node does not respond."
     )
 
 
@@ -274,8 +274,8 @@ def _warnings(row: Any, signers: SignerSet, is_of_contract: bool) -> list[dict[s
         )
     if not signers.is_known:
         found["chain_unavailable"] = (
-            "The Ethereum node of HOKUSAI_RPC_URL cannot be asked for the contract's attestors, so "
-            "it is not known which signatures count, and how many are needed."
+            "The Ethereum node of HOKUSAI_RPC_URL does not respond, so it is not known which "
+            "signatures count, and how many are needed."
         )
     if signers.disagreement is not None:
         found["attestors_disagree"] = signers.disagreement

@@ -147,7 +147,7 @@ class MintRequests:
             return self._view(row, signers)
 
     async def show(self, number: int, principal: Principal) -> MintRequestView:
-        """A mint request, also while the chain cannot be asked. Raises NotFoundError."""
+        """A mint request, also while the node does not respond. Raises NotFoundError."""
         signers = await self.find_signers()
         async with self._database.transaction() as session:
             row = await find_mint_request(session, number, principal, self.signers)

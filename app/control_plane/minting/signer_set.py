@@ -33,17 +33,17 @@ class SignerSet:
 
     @classmethod
     async def find(cls, signers: Signers, registry: AttestorRegistry) -> Self:
-        """For what is shown, also while the chain cannot be asked."""
+        """For what is shown, also while the node does not respond."""
         return cls(signers, await registry.find(), registry.has_node)
 
     @property
     def is_known(self) -> bool:
-        """Whether the chain was asked, where there is one to ask."""
+        """Whether the node has responded, if there is one."""
         return self.registered is not None or not self.has_chain
 
     @property
     def required(self) -> int | None:
-        """How many signatures a mint request needs; None while the chain cannot be asked."""
+        """How many signatures a mint request needs; None while the node does not respond."""
         if self.registered is not None:
             return self.registered.threshold
         return None if self.has_chain else self.signers.required or 1
@@ -56,7 +56,10 @@ class SignerSet:
         threshold, named = self.registered.threshold, self.signers.required
         able = len(self.signers.addresses & self.registered.addresses)
         if threshold == 0:
-            return "The contract has no attesterThreshold, so it mints nothing: its owner sets it."
+            return (
+                "The contract has no attesterThreshold, so it mints nothing: ask the owner of the "
+                "contract to set it."
+            )
         if named not in (None, threshold):
             return (
                 f"HOKUSAI_MINT_SIGNATURES is {named}, and the contract needs {threshold} "
@@ -65,7 +68,7 @@ class SignerSet:
         if self.signers.own not in self.registered.addresses:
             return (
                 f"The gateway signs as {self.signers.own}, which is no attestor of the contract "
-                "(isAttester): its owner adds it."
+                "(isAttester): ask the owner of the contract to add it."
             )
         if min(able, MAX_SIGNATURES) < threshold:
             return (
@@ -79,11 +82,11 @@ class SignerSet:
         """Raises AttestorsDisagreeError where the settings contradict the contract."""
         if self.disagreement is not None:
             raise AttestorsDisagreeError(
-                f"{self.disagreement} Until the operator has done so, no mint request is signed."
+                f"{self.disagreement} Until then no mint request is signed."
             )
 
     def counts(self, signer: str) -> bool | None:
-        """Whether the signature of an address counts; None while the chain cannot be asked."""
+        """Whether the signature of an address counts; None while the node does not respond."""
         if signer not in self.signers.addresses:
             return False
         if self.registered is not None:
@@ -96,7 +99,7 @@ class SignerSet:
         return sorted(kept, key=lambda one: int(one["signer"], 16))
 
     def is_complete(self, signatures: Sequence[Signature]) -> bool:
-        """Whether as many count as are needed; not while the chain cannot be asked."""
+        """Whether as many count as are needed; not while the node does not respond."""
         return self.required is not None and len(self.counted(signatures)) >= self.required > 0
 
     def verify(self, digest: bytes, text: str) -> tuple[str, str]:

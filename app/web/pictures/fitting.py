@@ -1,4 +1,4 @@
-"""Names in pictures, shortened to the room that there is for them."""
+"""Names in pictures, shortened so that they fit."""
 
 import unicodedata
 
