@@ -94,9 +94,12 @@ class SignerSet:
         return None if self.has_chain else True
 
     def counted(self, signatures: Sequence[Signature]) -> list[Signature]:
-        """Those that count, as far as is known, by ascending address, as the contract expects."""
+        """Those that count, as far as is known, by ascending address, as the contract expects.
+
+        No more than `MAX_SIGNATURES`: one whose signer was removed for a time may be one too many.
+        """
         kept = [one for one in signatures if self.counts(one["signer"]) is not False]
-        return sorted(kept, key=lambda one: int(one["signer"], 16))
+        return sorted(kept, key=lambda one: int(one["signer"], 16))[:MAX_SIGNATURES]
 
     def is_complete(self, signatures: Sequence[Signature]) -> bool:
         """Whether as many count as are needed; not while the node does not respond."""
