@@ -8,6 +8,12 @@ from typing import Any, Mapping
 from hokusai.errors import AnswerError
 from hokusai.verify.strict_json import equal_json, parse
 
+# What a benchmark is: without one of these, a record would leave it open.
+_STATED = frozenset(
+    {"benchmark_id", "tenant", "name", "private", "label_commitment", "label_holder"}
+    | {"dataset_hash", "dataset_version", "split", "rows", "min_examples"}
+    | {"metric", "metric_family", "higher_is_better", "guardrails"}
+)
 # The gateway writes the time in a response otherwise than in the record.
 _NOT_COMPARED = {"kind", "created_at"}
 
@@ -29,6 +35,9 @@ def check_record(found: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
     if hashlib.sha256(record.encode()).hexdigest() != digest:
         problems.append(f"record_sha256 is {digest}, which is not the SHA-256 of the record")
     stated = parse(record)
+    if not isinstance(stated, dict):
+        raise AnswerError(f"Do not trust {found['benchmark_id']}: its record is not an object.")
+    problems += [f"the record does not say {name}" for name in sorted(_STATED - set(stated))]
     problems += [
         f"{name} is not as the record says"
         for name in sorted(set(stated) - _NOT_COMPARED)

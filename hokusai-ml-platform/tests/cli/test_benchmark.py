@@ -43,6 +43,9 @@ RECORD = json.dumps(
 DIGEST = hashlib.sha256(RECORD.encode()).hexdigest()
 FOUND.update(record=RECORD, record_sha256=DIGEST)
 ENTRY = {"kind": "benchmark", "subject": "hkb_1", "record_sha256": DIGEST}
+# A record that leaves open how many rows there are, and one that is no object.
+INCOMPLETE = RECORD.replace('"rows": 1024, ', "")
+NO_OBJECT = "[]"
 NEEDED = (
     *("--data-version", "2026-11", "--rows", "1024", "--metric", "accuracy"),
     *("--label-commitment", "1f" * 32),
@@ -117,6 +120,12 @@ def log_page(**members: Any) -> Response:
     return Response(document={"entries": [{"entry": json.dumps({**ENTRY, **members})}]})
 
 
+def recorded(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The members of a benchmark with another record, and of the record's entry in the log."""
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    return {"record": text, "record_sha256": digest}, {"record_sha256": digest}
+
+
 def test_one_is_shown_and_compared_with_the_log(
     command: Command, connected: ScriptedServer
 ) -> None:
@@ -140,6 +149,8 @@ def test_one_is_shown_and_compared_with_the_log(
         ({}, {"record_sha256": "9f" * 32}, "entry 7 of the log has another record_sha256"),
         ({}, {"subject": "hkb_2"}, "another subject"),
         ({}, {"kind": "predictions"}, "another kind"),
+        (*recorded(INCOMPLETE), "the record does not say rows"),
+        (*recorded(NO_OBJECT), "its record is not an object"),
     ],
 )
 def test_one_that_differs_from_the_log_is_refused(
