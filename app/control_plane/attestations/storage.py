@@ -18,14 +18,18 @@ _asked = (
     .table_valued("principal", "key")
     .render_derived("asked")
 )
-_IS_ASKED = (Attestation.principal == _asked.c.principal) & (
-    Attestation.request_key == _asked.c.key
+_ISSUED = select(Attestation).join(
+    _asked,
+    (Attestation.principal == _asked.c.principal) & (Attestation.request_key == _asked.c.key),
 )
-_ISSUED = select(Attestation).join(_asked, _IS_ASKED)
+# A subquery for each leads to the index also where the statement was planned while the table was
+# small.
 _EARLIER = Statement(
-    select(
-        Attestation.principal, Attestation.request_key, Attestation.hash, Attestation.request_hash
-    ).join(_asked, _IS_ASKED)
+    text(
+        "select (select array[hash, request_hash] from attestations"
+        " where principal = asked.principal and request_key = asked.key)"
+        " from unnest(cast(:principals as text[]), cast(:keys as text[])) as asked (principal, key)"
+    )
 )
 # The same statements for any number of rows, so that they are prepared only once.
 _ADD = Statement(
@@ -77,8 +81,7 @@ async def find_earlier(
 ) -> list[EarlierRequest | None]:
     """For each request the one that it repeats, if there is one."""
     rows = await reads.tuples(_EARLIER, **_arrays(requests))
-    found = {(principal, key): EarlierRequest(*rest) for principal, key, *rest in rows}
-    return [found.get((one.principal, one.key)) for one in requests]
+    return [None if found is None else EarlierRequest(*found) for (found,) in rows]
 
 
 async def find_issued(
@@ -87,7 +90,7 @@ async def find_issued(
     """The attestations that requests got before, by principal and key."""
     values = _arrays(requests)
     # Few requests are repetitions, and reading objects takes far longer than finding none.
-    if not await direct.run(session, _EARLIER, **values):
+    if not any(found for (found,) in await direct.run(session, _EARLIER, **values)):
         return {}
     rows = await session.scalars(_ISSUED, values)
     return {(row.principal, row.request_key): row for row in rows}

@@ -42,11 +42,13 @@ _ADD = Statement(
         " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
     )
 )
+# A subquery for each leads to the index also where it was planned while the table was small.
 _NODES = Statement(
     text(
-        "select level, index, hash from attestation_log_nodes join"
-        " unnest(cast(:levels as smallint[]), cast(:indexes as bigint[])) as needed (level, index)"
-        " using (level, index)"
+        "select (select hash from attestation_log_nodes as node"
+        " where node.level = needed.level and node.index = needed.index)"
+        " from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]))"
+        " as needed (level, index)"
     )
 )
 _LOCK = Statement(text(f"select pg_advisory_xact_lock({APPEND_LOCK})"))
@@ -185,4 +187,4 @@ async def _hashes(session: AsyncSession, nodes: Iterable[Node]) -> dict[Node, by
         return {}
     levels, indexes = zip(*needed, strict=True)
     rows = await direct.run(session, _NODES, levels=levels, indexes=indexes)
-    return {(level, index): node_hash for level, index, node_hash in rows}
+    return {node: node_hash for node, (node_hash,) in zip(needed, rows, strict=True)}
