@@ -51,13 +51,13 @@ _NODES = Statement(
         " as needed (level, index)"
     )
 )
-_LOCK = Statement(text(f"select pg_advisory_xact_lock({APPEND_LOCK})"))
+_LOCK = text(f"select pg_advisory_xact_lock({APPEND_LOCK})")
 _SIZE = Statement(text("select max(index) from attestation_log"))
 
 
 async def lock(session: AsyncSession) -> int:
     """Block other appends until the transaction ends. Returns the index of the next entry."""
-    await direct.run(session, _LOCK)
+    await session.execute(_LOCK)
     return await size(session)
 
 
@@ -187,4 +187,8 @@ async def _hashes(session: AsyncSession, nodes: Iterable[Node]) -> dict[Node, by
         return {}
     levels, indexes = zip(*needed, strict=True)
     rows = await direct.run(session, _NODES, levels=levels, indexes=indexes)
-    return {node: node_hash for node, (node_hash,) in zip(needed, rows, strict=True)}
+    return {
+        node: node_hash
+        for node, (node_hash,) in zip(needed, rows, strict=True)
+        if node_hash is not None
+    }
