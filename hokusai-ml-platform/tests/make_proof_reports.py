@@ -132,7 +132,10 @@ def _cases() -> Iterator[dict[str, Any]]:
     for old, new in (
         ('"successes": 7', '"successes": 6'),
         ('"improved_only": 3', '"improved_only": 4'),
+        ('"baseline_only": 1', '"baseline_only": true'),
+        ('"baseline_only": 1', '"baseline_only": 1.0'),
         ('"rows": 8', '"rows": 9'),
+        ('"benchmark": {', '"benchmarks": {'),
         # The counts are those of accuracy; of a metric with another name, they may be any share.
         ('"metric": "accuracy"', '"metric": "recall"'),
         ('"metric": "accuracy"', '"metric": "test_accuracy"'),

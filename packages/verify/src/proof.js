@@ -73,8 +73,8 @@ export function checkProof(document, data, circuits) {
   const points = readPoints(proof.get("proof"));
   const evaluation = objectAt(data, "evaluation");
   const chainId = integerAt(document, "signature", "domain", "chainId");
-  const rows = integerAt(evaluation, "benchmark", "rows");
   const bindings = VERSIONS.map((version) => binding(data, chainId, version));
+  const rows = integerAt(evaluation, "benchmark", "rows");
   const isFirst = inputs.get("binding") === bindings[0];
   const expected = {
     rows: BigInt(rows),
