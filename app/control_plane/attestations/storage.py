@@ -22,13 +22,14 @@ _ISSUED = select(Attestation).join(
     _asked,
     (Attestation.principal == _asked.c.principal) & (Attestation.request_key == _asked.c.key),
 )
-# A subquery for each leads to the index also where the statement was planned while the table was
-# small.
+# One row for each request, in their order. A subquery for each leads to the index also where the
+# statement was planned while the table was small.
 _EARLIER = Statement(
     text(
         "select (select array[hash, request_hash] from attestations"
         " where principal = asked.principal and request_key = asked.key)"
-        " from unnest(cast(:principals as text[]), cast(:keys as text[])) as asked (principal, key)"
+        " from unnest(cast(:principals as text[]), cast(:keys as text[]))"
+        " with ordinality as asked (principal, key, place) order by place"
     )
 )
 # The same statements for any number of rows, so that they are prepared only once.

@@ -42,13 +42,14 @@ _ADD = Statement(
         " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
     )
 )
-# A subquery for each leads to the index also where it was planned while the table was small.
+# One row for each node, in their order. A subquery for each leads to the index also where the
+# statement was planned while the table was small.
 _NODES = Statement(
     text(
         "select (select hash from attestation_log_nodes as node"
         " where node.level = needed.level and node.index = needed.index)"
         " from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]))"
-        " as needed (level, index)"
+        " with ordinality as needed (level, index, place) order by place"
     )
 )
 _LOCK = text(f"select pg_advisory_xact_lock({APPEND_LOCK})")
