@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 from sqlalchemy.orm import DeclarativeBase
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
 from app.core.errors import DatabaseUnavailableError, StartupError
 from app.database.pooler import WITHOUT_PREPARED_STATEMENTS, PoolerError, require_session
@@ -63,6 +63,21 @@ FAILURES = (
 UNUSABLE_URL = (TypeError, ValueError, KeyError)
 # The SQLSTATE of a missing privilege.
 NOT_PERMITTED = "42501"
+
+
+def _check_alive(connection: Any, _: ConnectionPoolEntry, __: PoolProxiedConnection) -> None:
+    """Replace all connections of a pool where one does not respond any more.
+
+    As `pool_pre_ping` does, but with one round trip in place of three.
+    """
+    try:
+        connection.run_async(_ping)
+    except (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        raise exc.InvalidatePoolError from error
+
+
+async def _ping(driver: asyncpg.Connection) -> None:
+    await driver.execute("select 1", timeout=BEGIN_SECONDS)
 
 
 class Base(DeclarativeBase):
@@ -214,7 +229,6 @@ class Database:
             pool_size=max(1, connections - for_reads),
             max_overflow=0,
             pool_timeout=POOL_SECONDS,
-            pool_pre_ping=True,
             # Parameters such as a key's digest must not appear in error messages.
             hide_parameters=True,
             connect_args={
@@ -225,6 +239,7 @@ class Database:
             },
         )
         event.listen(self.engine.sync_engine, "do_connect", self._connect)
+        event.listen(self.engine.sync_engine, "checkout", _check_alive)
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
 
     @asynccontextmanager
