@@ -72,7 +72,7 @@ def _check_alive(connection: Any, _: ConnectionPoolEntry, __: PoolProxiedConnect
     """
     try:
         connection.run_async(_ping)
-    except (exc.SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except Exception as error:
         raise exc.InvalidatePoolError from error
 
 
