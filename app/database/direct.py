@@ -3,6 +3,10 @@
 Through SQLAlchemy the same statement takes six times the CPU time.
 """
 
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import asyncpg
@@ -25,6 +29,40 @@ async def run(session: AsyncSession, statement: Statement, **values: Any) -> lis
     driver = session.info.get(_DRIVER) or await _driver(session)
     rows: list[asyncpg.Record] = await driver.fetch(statement.sql, *statement.arguments(values))
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An INSERT that is sent together with others.
+
+    name: that of its rows for the writes that follow it, where it returns some. sql: the statement,
+    without a WITH; values: those of its parameters.
+    """
+
+    name: str
+    sql: str
+    values: dict[str, Any]
+
+
+async def run_all(session: AsyncSession, writes: Sequence[Write]) -> None:
+    """Run writes on the session's connection, in one round trip: see `run`.
+
+    None of them sees the rows of another one, except by its name.
+    """
+    statement = _together(tuple((write.name, write.sql) for write in writes))
+    values = {
+        f"{write.name}_{name}": value for write in writes for name, value in write.values.items()
+    }
+    await run(session, statement, **values)
+
+
+_PARAMETER = re.compile(r":(?=[a-z])")
+
+
+@lru_cache(maxsize=32)
+def _together(writes: tuple[tuple[str, str], ...]) -> Statement:
+    parts = [f"{name} as ({_PARAMETER.sub(f':{name}_', sql)})" for name, sql in writes]
+    return Statement(text(f"with {', '.join(parts)} select"))
 
 
 async def _driver(session: AsyncSession) -> asyncpg.Connection:

@@ -7,16 +7,16 @@ from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
-from sqlalchemy import bindparam, text
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.responses import Response
 
 from app.access.audit.models import AuditEvent
 from app.access.audit.schemas import AuditEventView, AuditFilter
 from app.core.request.actor import Actor
-from app.database import direct
+from app.database.direct import Write
 from app.database.engine import now
-from app.database.reads import Reads, Statement, columns_of
+from app.database.reads import Reads, columns_of
 from app.rest.listing import Listing, Order, load_page, read_page
 from app.rest.pagination import decode_cursor, wrong_list_error
 
@@ -58,33 +58,30 @@ class Change:
 
 
 # The same statement for any number of entries, so that it is prepared only once.
-_RECORD_ALL = Statement(
-    text(
-        "insert into audit_events (at, actor, action, subject, tenant, request_id, client, details)"
-        " select at, actor, action, subject, tenant, request_id, client, cast(details as jsonb)"
-        " from unnest(cast(:times as timestamptz[]), cast(:actors as text[]),"
-        " cast(:actions as text[]), cast(:subjects as text[]), cast(:tenants as text[]),"
-        " cast(:requests as text[]), cast(:clients as text[]), cast(:details as text[]))"
-        " as change (at, actor, action, subject, tenant, request_id, client, details)"
-    )
+_RECORD_ALL = (
+    "insert into audit_events (at, actor, action, subject, tenant, request_id, client, details)"
+    " select at, actor, action, subject, tenant, request_id, client, cast(details as jsonb)"
+    " from unnest(cast(:times as timestamptz[]), cast(:actors as text[]),"
+    " cast(:actions as text[]), cast(:subjects as text[]), cast(:tenants as text[]),"
+    " cast(:requests as text[]), cast(:clients as text[]), cast(:details as text[]))"
+    " as change (at, actor, action, subject, tenant, request_id, client, details)"
 )
 
 
-async def record_all(session: AsyncSession, changes: Sequence[Change]) -> None:
-    """The same as `record` for several changes of one transaction, with one statement."""
+def records(changes: Sequence[Change]) -> list[Write]:
+    """What records several changes of one transaction: see `record`."""
     at = now()
-    await direct.run(
-        session,
-        _RECORD_ALL,
-        times=[at] * len(changes),
-        actors=[one.actor.principal for one in changes],
-        actions=[one.action for one in changes],
-        subjects=[one.subject for one in changes],
-        tenants=[one.tenant for one in changes],
-        requests=[one.actor.request_id for one in changes],
-        clients=[one.actor.client for one in changes],
-        details=[to_json(one.details).decode() for one in changes],
-    )
+    values = {
+        "times": [at] * len(changes),
+        "actors": [one.actor.principal for one in changes],
+        "actions": [one.action for one in changes],
+        "subjects": [one.subject for one in changes],
+        "tenants": [one.tenant for one in changes],
+        "requests": [one.actor.request_id for one in changes],
+        "clients": [one.actor.client for one in changes],
+        "details": [to_json(one.details).decode() for one in changes],
+    }
+    return [Write("audited", _RECORD_ALL, values)]
 
 
 async def list_events(reads: Reads, query: AuditFilter) -> Response:

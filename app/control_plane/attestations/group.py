@@ -18,16 +18,15 @@ from app.control_plane.attestations import storage
 from app.control_plane.attestations.documents import Inclusion
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.pending import PendingAttestation
-from app.control_plane.contributors.totals import count_attestations
+from app.control_plane.contributors.totals import attestation_counts
 from app.control_plane.idempotency.service import require_same_request
 from app.control_plane.registry.observations import record_observation
 from app.control_plane.transparency_log import service as transparency_log
 from app.control_plane.transparency_log.checkpoint import Checkpoint
-from app.control_plane.transparency_log.merkle import Growth
-from app.control_plane.transparency_log.models import LogEntry
-from app.control_plane.transparency_log.service import NewEntry
+from app.control_plane.transparency_log.service import Appended, NewEntry
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core.errors import DatabaseUnavailableError, GatewayError, KeyReusedError
+from app.database import direct
 from app.database.engine import Database
 
 
@@ -78,12 +77,9 @@ class GroupIssuer:
             refused = await self._refuse(session, list(new.values()))
             accepted = [one for request, one in new.items() if request not in refused]
             rows = [one.signed(index) for index, one in enumerate(accepted, start)]
-            entries: Sequence[LogEntry] = ()
-            growth = None
-            if rows:
-                entries, growth = await self._add(session, start, accepted, rows)
+            added = await self._add(session, start, accepted, rows) if rows else None
         # After the commit: nothing is signed of a tree that does not become the log's.
-        inclusions = [] if growth is None else self._inclusions(entries, growth)
+        inclusions = [] if added is None else self._inclusions(added)
         done: dict[tuple[str, str], Result] = {
             **{request: Issued(row) for request, row in issued.items()},
             **refused,
@@ -118,9 +114,8 @@ class GroupIssuer:
         start: int,
         pending: Sequence[PendingAttestation],
         rows: Sequence[Attestation],
-    ) -> tuple[list[LogEntry], Growth]:
+    ) -> Appended:
         """Add the rows, their entries, and what else is recorded with them."""
-        await storage.add(session, rows)
         for one in pending:
             for seen in one.observations:
                 record_observation(
@@ -133,36 +128,37 @@ class GroupIssuer:
                     seen.at,
                 )
         audiences = [row.tenant if row.private else "" for row in rows]
-        await count_attestations(
-            session,
-            Counter(
-                (audience, address)
-                for audience, row in zip(audiences, rows, strict=True)
-                for address in row.contributors
-            ),
+        counts = Counter(
+            (audience, address)
+            for audience, row in zip(audiences, rows, strict=True)
+            for address in row.contributors
         )
-        attested = transparency_log.ATTESTED
-        await audit.record_all(
+        changes = [
+            Change(one.actor, "attestation.issued", row.hash, one.tenant, {"kind": row.kind})
+            for one, row in zip(pending, rows, strict=True)
+        ]
+        entries = [
+            NewEntry(transparency_log.ATTESTED, row.hash, {"signer": one.attestor.address})
+            for one, row in zip(pending, rows, strict=True)
+        ]
+        appended = await transparency_log.prepare(session, start, entries)
+        await direct.run_all(
             session,
             [
-                Change(one.actor, "attestation.issued", row.hash, one.tenant, {"kind": row.kind})
-                for one, row in zip(pending, rows, strict=True)
+                *storage.additions(rows),
+                *attestation_counts(counts),
+                *audit.records(changes),
+                *appended.writes,
             ],
         )
-        return await transparency_log.append_all(
-            session,
-            start,
-            [
-                NewEntry(attested, row.hash, {"signer": one.attestor.address})
-                for one, row in zip(pending, rows, strict=True)
-            ],
-        )
+        return appended
 
-    def _inclusions(self, entries: Sequence[LogEntry], growth: Growth) -> list[Inclusion]:
-        note = self._signer.sign(Checkpoint(self._signer.verifier.name, growth.size, growth.root()))
+    def _inclusions(self, added: Appended) -> list[Inclusion]:
+        tree = added.tree
+        note = self._signer.sign(Checkpoint(self._signer.verifier.name, tree.size, tree.root()))
         return [
-            Inclusion(entry, growth.size, growth.inclusion_proof(entry.index), note)
-            for entry in entries
+            Inclusion(entry, tree.size, tree.inclusion_proof(entry.index), note)
+            for entry in added.entries
         ]
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.idempotency.service import RequestIdentity
 from app.database import direct
+from app.database.direct import Write
 from app.database.reads import Reads, Statement
 
 _asked = (
@@ -33,25 +34,24 @@ _EARLIER = Statement(
     )
 )
 # The same statements for any number of rows, so that they are prepared only once.
-_ADD = Statement(
-    text(
-        "with added as ("
-        "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
-        " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
-        " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
-        " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
-        " proof, created_at"
-        " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
-        " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
-        " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
-        " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
-        " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
-        " as new (hash, text, kind, tenant, private, principal, request_key, request_hash,"
-        " model_id, run_id, contributors, signature, eas, proof, created_at)"
-        " returning number, contributors"
-        ") insert into attested_contributors (address, number)"
-        " select unnest(contributors), number from added"
-    )
+_ADD = (
+    "insert into attestations (hash, text, kind, tenant, private, principal, request_key,"
+    " request_hash, model_id, run_id, contributors, signature, eas, proof, created_at)"
+    " select hash, text, kind, tenant, private, principal, request_key, request_hash, model_id,"
+    " run_id, string_to_array(contributors, ','), cast(signature as jsonb), cast(eas as jsonb),"
+    " proof, created_at"
+    " from unnest(cast(:hash as text[]), cast(:text as text[]), cast(:kind as text[]),"
+    " cast(:tenant as text[]), cast(:private as boolean[]), cast(:principal as text[]),"
+    " cast(:request_key as text[]), cast(:request_hash as text[]), cast(:model_id as text[]),"
+    " cast(:run_id as text[]), cast(:contributors as text[]), cast(:signature as text[]),"
+    " cast(:eas as text[]), cast(:proof as text[]), cast(:created_at as timestamptz[]))"
+    " as new (hash, text, kind, tenant, private, principal, request_key, request_hash,"
+    " model_id, run_id, contributors, signature, eas, proof, created_at)"
+    " returning number, contributors"
+)
+_NAME_CONTRIBUTORS = (
+    "insert into attested_contributors (address, number)"
+    " select unnest(contributors), number from attested"
 )
 _PLAIN = (
     "hash",
@@ -104,13 +104,12 @@ def _arrays(requests: Sequence[RequestIdentity]) -> dict[str, list[str]]:
     }
 
 
-async def add(session: AsyncSession, rows: Sequence[Attestation]) -> None:
-    """Add attestations, with the addresses that they name."""
-    await direct.run(
-        session,
-        _ADD,
+def additions(rows: Sequence[Attestation]) -> list[Write]:
+    """What adds attestations, with the addresses that they name."""
+    values = {
         **{name: [getattr(row, name) for row in rows] for name in _PLAIN},
-        contributors=[",".join(row.contributors) for row in rows],
-        signature=[to_json(row.signature).decode() for row in rows],
-        eas=[to_json(row.eas).decode() for row in rows],
-    )
+        "contributors": [",".join(row.contributors) for row in rows],
+        "signature": [to_json(row.signature).decode() for row in rows],
+        "eas": [to_json(row.eas).decode() for row in rows],
+    }
+    return [Write("attested", _ADD, values), Write("named", _NAME_CONTRIBUTORS, {})]

@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.models import ContributorTotal
 from app.control_plane.contributors.shares import Share
-from app.database import direct
-from app.database.reads import Statement
+from app.database.direct import Write
 
 # The metrics whose improvements are summed: others can name an address with any metrics.
 MAX_DELTAS = 100
@@ -49,32 +48,28 @@ async def discount_contributions(
         total.deltas = removed(total.deltas, improvements)
 
 
-_COUNT_ATTESTATIONS = Statement(
-    text(
-        "insert into contributor_totals"
-        " (address, audience, contributions, models, attestations, data_size, deltas)"
-        " select address, audience, 0, 0, attestations, 0, '{}'"
-        " from unnest(cast(:addresses as text[]), cast(:audiences as text[]),"
-        " cast(:amounts as bigint[])) as counted (address, audience, attestations)"
-        " on conflict (address, audience) do update"
-        " set attestations = contributor_totals.attestations + excluded.attestations"
-    )
+_COUNT_ATTESTATIONS = (
+    "insert into contributor_totals"
+    " (address, audience, contributions, models, attestations, data_size, deltas)"
+    " select address, audience, 0, 0, attestations, 0, '{}'"
+    " from unnest(cast(:addresses as text[]), cast(:audiences as text[]),"
+    " cast(:amounts as bigint[])) as counted (address, audience, attestations)"
+    " on conflict (address, audience) do update"
+    " set attestations = contributor_totals.attestations + excluded.attestations"
 )
 
 
-async def count_attestations(session: AsyncSession, amounts: Mapping[tuple[str, str], int]) -> None:
-    """Count new attestations. amounts: their numbers by audience and address."""
+def attestation_counts(amounts: Mapping[tuple[str, str], int]) -> list[Write]:
+    """What counts new attestations. amounts: their numbers by audience and address."""
     # In a fixed order, in each audience that of `_locked`, so that two transactions cannot
     # deadlock.
     ordered = sorted(amounts)
-    if ordered:
-        await direct.run(
-            session,
-            _COUNT_ATTESTATIONS,
-            audiences=[audience for audience, _ in ordered],
-            addresses=[address for _, address in ordered],
-            amounts=[amounts[one] for one in ordered],
-        )
+    values = {
+        "audiences": [audience for audience, _ in ordered],
+        "addresses": [address for _, address in ordered],
+        "amounts": [amounts[one] for one in ordered],
+    }
+    return [Write("counted", _COUNT_ATTESTATIONS, values)]
 
 
 def added(deltas: Deltas, improvements: Mapping[str, float]) -> Deltas:

@@ -16,6 +16,7 @@ from app.control_plane.transparency_log.models import LogEntry
 from app.core import canonical_json
 from app.core.errors import InvalidParameterError, UnprocessableError
 from app.database import direct
+from app.database.direct import Write
 from app.database.engine import now
 from app.database.reads import Statement
 
@@ -31,16 +32,15 @@ REVOKED = "revoked"
 ABOUT_ATTESTATIONS = frozenset({ATTESTED, REVOKED})
 
 # The same statements for any number of rows, so that they are prepared only once.
-_ADD = Statement(
-    text(
-        "with nodes as ("
-        "insert into attestation_log_nodes (level, index, hash)"
-        " select * from unnest(cast(:levels as smallint[]), cast(:places as bigint[]),"
-        " cast(:hashes as bytea[]))"
-        ") insert into attestation_log (index, kind, attestation, text, at)"
-        " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
-        " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
-    )
+_ADD_ENTRIES = (
+    "insert into attestation_log (index, kind, attestation, text, at)"
+    " select * from unnest(cast(:indexes as bigint[]), cast(:kinds as text[]),"
+    " cast(:attestations as text[]), cast(:texts as text[]), cast(:times as timestamptz[]))"
+)
+_ADD_NODES = (
+    "insert into attestation_log_nodes (level, index, hash)"
+    " select * from unnest(cast(:levels as smallint[]), cast(:indexes as bigint[]),"
+    " cast(:hashes as bytea[]))"
 )
 # One row for each node, in their order. A subquery for each leads to the index also where the
 # statement was planned while the table was small.
@@ -86,35 +86,47 @@ async def append(
     session: AsyncSession, index: int, kind: str, subject: str, **members: object
 ) -> LogEntry:
     """Add one entry at the index that `lock` returned: see `NewEntry`."""
-    (entry,), _ = await append_all(session, index, [NewEntry(kind, subject, members)])
-    return entry
+    new = await prepare(session, index, [NewEntry(kind, subject, members)])
+    await direct.run_all(session, new.writes)
+    return new.entries[0]
 
 
-async def append_all(
-    session: AsyncSession, index: int, new: Sequence[NewEntry]
-) -> tuple[list[LogEntry], Growth]:
-    """Add entries, the first at the index that `lock` returned.
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Entries that are about to be added.
 
-    Returns them, and the tree with all of them: for its root, and for proofs that they are in it.
+    tree: the one with all of them: for its root, and for proofs that they are in it. writes: what
+    adds them.
+    """
+
+    entries: Sequence[LogEntry]
+    tree: Growth
+    writes: Sequence[Write]
+
+
+async def prepare(session: AsyncSession, index: int, new: Sequence[NewEntry]) -> Appended:
+    """Prepare adding entries, the first at the index that `lock` returned.
+
     The statements are as many for any number of entries.
     """
     growth = Growth(index, await _hashes(session, merkle.covering_nodes((0, index))))
     entries = [_entry(number, one) for number, one in enumerate(new, index)]
     for entry in entries:
         growth.add(merkle.leaf_hash(entry.text.encode()))
-    await direct.run(
-        session,
-        _ADD,
-        indexes=[entry.index for entry in entries],
-        kinds=[entry.kind for entry in entries],
-        attestations=[entry.attestation for entry in entries],
-        texts=[entry.text for entry in entries],
-        times=[entry.at for entry in entries],
-        levels=[level for level, _ in growth.added],
-        places=[place for _, place in growth.added],
-        hashes=list(growth.added.values()),
-    )
-    return entries, growth
+    of_entries = {
+        "indexes": [entry.index for entry in entries],
+        "kinds": [entry.kind for entry in entries],
+        "attestations": [entry.attestation for entry in entries],
+        "texts": [entry.text for entry in entries],
+        "times": [entry.at for entry in entries],
+    }
+    of_nodes = {
+        "levels": [level for level, _ in growth.added],
+        "indexes": [place for _, place in growth.added],
+        "hashes": list(growth.added.values()),
+    }
+    writes = [Write("entries", _ADD_ENTRIES, of_entries), Write("nodes", _ADD_NODES, of_nodes)]
+    return Appended(entries, growth, writes)
 
 
 def _entry(index: int, new: NewEntry) -> LogEntry:
