@@ -23,7 +23,9 @@ from app.control_plane.idempotency.service import require_same_request
 from app.control_plane.registry.observations import record_observation
 from app.control_plane.transparency_log import service as transparency_log
 from app.control_plane.transparency_log.checkpoint import Checkpoint
-from app.control_plane.transparency_log.service import Appended, NewEntry
+from app.control_plane.transparency_log.merkle import Growth
+from app.control_plane.transparency_log.models import LogEntry
+from app.control_plane.transparency_log.service import NewEntry
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core.errors import DatabaseUnavailableError, GatewayError, KeyReusedError
 from app.database import direct
@@ -67,7 +69,7 @@ class GroupIssuer:
     async def _issue(self, group: Sequence[PendingAttestation]) -> Sequence[Result]:
         async with self._database.transaction() as session:
             await self._signer.ensure_registered(session)
-            start = await transparency_log.lock(session)
+            tree = await transparency_log.lock(session)
             # The same request may have been issued while this group waited for the lock.
             issued = await storage.find_issued(session, [one.identity for one in group])
             new: dict[tuple[str, str], PendingAttestation] = {}
@@ -76,10 +78,10 @@ class GroupIssuer:
                     new.setdefault(one.request, one)
             refused = await self._refuse(session, list(new.values()))
             accepted = [one for request, one in new.items() if request not in refused]
-            rows = [one.signed(index) for index, one in enumerate(accepted, start)]
-            added = await self._add(session, start, accepted, rows) if rows else None
+            rows = [one.signed(index) for index, one in enumerate(accepted, tree.size)]
+            entries = await self._add(session, tree, accepted, rows) if rows else ()
         # After the commit: nothing is signed of a tree that does not become the log's.
-        inclusions = [] if added is None else self._inclusions(added)
+        inclusions = self._inclusions(tree, entries) if entries else []
         done: dict[tuple[str, str], Result] = {
             **{request: Issued(row) for request, row in issued.items()},
             **refused,
@@ -111,10 +113,10 @@ class GroupIssuer:
     async def _add(
         self,
         session: AsyncSession,
-        start: int,
+        tree: Growth,
         pending: Sequence[PendingAttestation],
         rows: Sequence[Attestation],
-    ) -> Appended:
+    ) -> Sequence[LogEntry]:
         """Add the rows, their entries, and what else is recorded with them."""
         for one in pending:
             for seen in one.observations:
@@ -141,7 +143,7 @@ class GroupIssuer:
             NewEntry(transparency_log.ATTESTED, row.hash, {"signer": one.attestor.address})
             for one, row in zip(pending, rows, strict=True)
         ]
-        appended = await transparency_log.prepare(session, start, entries)
+        appended = transparency_log.prepare(tree, entries)
         await direct.run_all(
             session,
             [
@@ -151,14 +153,13 @@ class GroupIssuer:
                 *appended.writes,
             ],
         )
-        return appended
+        return appended.entries
 
-    def _inclusions(self, added: Appended) -> list[Inclusion]:
-        tree = added.tree
+    def _inclusions(self, tree: Growth, entries: Sequence[LogEntry]) -> list[Inclusion]:
         note = self._signer.sign(Checkpoint(self._signer.verifier.name, tree.size, tree.root()))
         return [
             Inclusion(entry, tree.size, tree.inclusion_proof(entry.index), note)
-            for entry in added.entries
+            for entry in entries
         ]
 
 

@@ -32,10 +32,10 @@ async def revoke(
     """
     row = await find_own_attestation(session, digest, principal)
     require_no_secret(reason)
-    index = await transparency_log.lock(session)
+    tree = await transparency_log.lock(session)
     if await find_revocation(session, digest) is None:
         await transparency_log.append(
-            session, index, transparency_log.REVOKED, digest, signer=signer, reason=reason
+            session, tree, transparency_log.REVOKED, digest, signer=signer, reason=reason
         )
         audit.record(session, actor, "attestation.revoked", digest, row.tenant, reason=reason)
         await session.flush()

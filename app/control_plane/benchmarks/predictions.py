@@ -68,7 +68,7 @@ async def commit_predictions(
         await require_read(session, model.model_id)
     await signer.ensure_registered(session)
     # What is read from here on cannot change before the entry is in the log.
-    index = await transparency_log.lock(session)
+    tree = await transparency_log.lock(session)
     files = await find_digests(session, model.model_id)
     found = await _find_earlier(session, benchmark, model, files, request.commitment)
     if found is not None:
@@ -96,13 +96,13 @@ async def commit_predictions(
         weights=files and files["sha256_merkle_v1"],
         record=record.text,
         record_sha256=record.sha256,
-        log_index=index,
+        log_index=tree.size,
     )
     session.add(committed)
     await session.flush()
     await transparency_log.append(
         session,
-        index,
+        tree,
         COMMITTED,
         committed.predictions_id,
         benchmark=benchmark_id,

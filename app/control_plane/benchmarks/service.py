@@ -70,7 +70,7 @@ class BenchmarkRegistry:
         record = make_record(REGISTERED, statement)
         async with self._database.transaction() as session:
             await self._signer.ensure_registered(session)
-            index = await transparency_log.lock(session)
+            tree = await transparency_log.lock(session)
             # The same request may have been registered while this one waited for the lock.
             found = await _find_registered(session, identity)
             if found is not None:
@@ -79,11 +79,11 @@ class BenchmarkRegistry:
                 await consume(session, proof)
             amounts = {QuotaKind.BENCHMARKS: 1}
             await self._quotas.reserve(session, actor, principal.tenant, amounts)
-            benchmark = _benchmark(statement, principal, identity, record, index)
+            benchmark = _benchmark(statement, principal, identity, record, tree.size)
             session.add(benchmark)
             await session.flush()
             await transparency_log.append(
-                session, index, REGISTERED, benchmark.benchmark_id, record_sha256=record.sha256
+                session, tree, REGISTERED, benchmark.benchmark_id, record_sha256=record.sha256
             )
             audit.record(
                 session,
@@ -129,14 +129,14 @@ async def release_labels(
             "Only the tenant that registered a benchmark can release its labels."
         )
     await signer.ensure_registered(session)
-    index = await transparency_log.lock(session)
+    tree = await transparency_log.lock(session)
     released = await session.get(LabelRelease, benchmark_id)
     if released is None:
         released = LabelRelease(
-            benchmark_id=benchmark_id, principal=principal.id, log_index=index, at=now()
+            benchmark_id=benchmark_id, principal=principal.id, log_index=tree.size, at=now()
         )
         session.add(released)
-        await transparency_log.append(session, index, RELEASED, benchmark_id)
+        await transparency_log.append(session, tree, RELEASED, benchmark_id)
         audit.record(session, actor, "benchmark.labels_released", benchmark_id, principal.tenant)
         await session.flush()
     return released

@@ -54,12 +54,30 @@ _NODES = Statement(
 )
 _LOCK = text(f"select pg_advisory_xact_lock({APPEND_LOCK})")
 _SIZE = Statement(text("select max(index) from attestation_log"))
+# A row for each complete subtree that the tree consists of, one for each bit of its size.
+_TREE = Statement(
+    text(
+        "select log.size, part.level, (select hash from attestation_log_nodes as node"
+        " where node.level = part.level and node.index = log.size >> (part.level + 1) << 1)"
+        " from (select coalesce(max(index) + 1, 0) as size from attestation_log) as log"
+        " left join generate_series(0, 61) as part (level) on log.size >> part.level & 1 = 1"
+    )
+)
 
 
-async def lock(session: AsyncSession) -> int:
-    """Block other appends until the transaction ends. Returns the index of the next entry."""
+async def lock(session: AsyncSession) -> Growth:
+    """Block other appends until the transaction ends. Returns the tree as it is."""
     await session.execute(_LOCK)
-    return await size(session)
+    rows = await direct.run(session, _TREE)
+    count: int = rows[0]["size"]
+    return Growth(
+        count,
+        {
+            (level, count >> (level + 1) << 1): node_hash
+            for _, level, node_hash in rows
+            if node_hash is not None
+        },
+    )
 
 
 async def size(session: AsyncSession) -> int:
@@ -83,36 +101,32 @@ class NewEntry:
 
 
 async def append(
-    session: AsyncSession, index: int, kind: str, subject: str, **members: object
+    session: AsyncSession, tree: Growth, kind: str, subject: str, **members: object
 ) -> LogEntry:
-    """Add one entry at the index that `lock` returned: see `NewEntry`."""
-    new = await prepare(session, index, [NewEntry(kind, subject, members)])
+    """Add one entry to the tree that `lock` returned: see `NewEntry`."""
+    new = prepare(tree, [NewEntry(kind, subject, members)])
     await direct.run_all(session, new.writes)
     return new.entries[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Entries that are about to be added.
-
-    tree: the one with all of them: for its root, and for proofs that they are in it. writes: what
-    adds them.
-    """
+    """Entries that are about to be added. writes: what adds them."""
 
     entries: Sequence[LogEntry]
-    tree: Growth
     writes: Sequence[Write]
 
 
-async def prepare(session: AsyncSession, index: int, new: Sequence[NewEntry]) -> Appended:
-    """Prepare adding entries, the first at the index that `lock` returned.
+def prepare(tree: Growth, new: Sequence[NewEntry]) -> Appended:
+    """Prepare adding entries to the tree that `lock` returned, which then has them.
 
     The statements are as many for any number of entries.
     """
-    growth = Growth(index, await _hashes(session, merkle.covering_nodes((0, index))))
-    entries = [_entry(number, one) for number, one in enumerate(new, index)]
+    known = len(tree.added)
+    entries = [_entry(number, one) for number, one in enumerate(new, tree.size)]
     for entry in entries:
-        growth.add(merkle.leaf_hash(entry.text.encode()))
+        tree.add(merkle.leaf_hash(entry.text.encode()))
+    nodes = list(tree.added.items())[known:]
     of_entries = {
         "indexes": [entry.index for entry in entries],
         "kinds": [entry.kind for entry in entries],
@@ -121,12 +135,12 @@ async def prepare(session: AsyncSession, index: int, new: Sequence[NewEntry]) ->
         "times": [entry.at for entry in entries],
     }
     of_nodes = {
-        "levels": [level for level, _ in growth.added],
-        "indexes": [place for _, place in growth.added],
-        "hashes": list(growth.added.values()),
+        "levels": [level for (level, _), _ in nodes],
+        "indexes": [index for (_, index), _ in nodes],
+        "hashes": [node_hash for _, node_hash in nodes],
     }
     writes = [Write("entries", _ADD_ENTRIES, of_entries), Write("nodes", _ADD_NODES, of_nodes)]
-    return Appended(entries, growth, writes)
+    return Appended(entries, writes)
 
 
 def _entry(index: int, new: NewEntry) -> LogEntry:

@@ -22,8 +22,8 @@ async def append(gateway: RunningGateway, subject: str) -> None:
     database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
     try:
         async with database.transaction() as session:
-            index = await service.lock(session)
-            await service.append(session, index, "benchmark", subject, rows=1024)
+            tree = await service.lock(session)
+            await service.append(session, tree, "benchmark", subject, rows=1024)
     finally:
         await database.close()
 

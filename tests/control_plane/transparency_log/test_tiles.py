@@ -23,9 +23,9 @@ async def grow(gateway: RunningGateway, size: int) -> None:
     database = Database(gateway.settings.database_url.get_secret_value(), connections=1)
     try:
         async with database.transaction() as session:
-            start = await service.lock(session)
-            for index in range(start, size):
-                await service.append(session, index, "benchmark", f"number {index}")
+            tree = await service.lock(session)
+            for index in range(tree.size, size):
+                await service.append(session, tree, "benchmark", f"number {index}")
     finally:
         await database.close()
 
