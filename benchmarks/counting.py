@@ -18,7 +18,7 @@ from benchmarks.stack import RUN, start_backend, start_gateway
 def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
     """Run `counting-<connections>`. The figures do not include the CPU time of Redis itself."""
     backend = start_backend(launcher)
-    url = _start_redis(launcher)
+    url = start_redis(launcher)
     gateways = {
         "memory": start_gateway(launcher, backend.base, "memory"),
         "redis": start_gateway(launcher, backend.base, "redis", HOKUSAI_REDIS_URL=url),
@@ -36,7 +36,8 @@ def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
         yield Table(title, rounds, "memory", ("cpu", "rate"))
 
 
-def _start_redis(launcher: Launcher) -> str:
+def start_redis(launcher: Launcher) -> str:
+    """Start a Redis, and return its URL. Raises MissingError or RuntimeError."""
     port = free_port()
     process = subprocess.Popen(
         [program("redis-server"), "--bind", "127.0.0.1", "--port", str(port), "--save", ""],
