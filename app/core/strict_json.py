@@ -86,6 +86,11 @@ def count_values(body: bytes) -> int:
     return _count(structure, structure.count(b"{") + structure.count(b"["))
 
 
+def is_too_deep(body: bytes) -> bool:
+    """Whether a body is nested more than 64 levels: a parser could overflow the stack."""
+    return _is_too_deep(_structure(body, len(body)))
+
+
 def syntax(error: json.JSONDecodeError) -> str:
     """What is wrong and where, such as `expecting value at line 1, column 9`."""
     wrong = error.msg.removesuffix(" at").removesuffix(" starting")

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import httpx
 
-from app.core import json_in_pieces
+from app.core import json_in_pieces, strict_json
 from app.core.errors import NotFoundError, UpstreamError
 from app.mlflow.responses import is_missing, require_success
 
@@ -236,6 +236,8 @@ def _parse(body: bytes, place: Place, directory: str, route: str) -> list[Artifa
         return _entry(one, place, directory) if "path" in one else one
 
     try:
+        if strict_json.is_too_deep(body):
+            raise ValueError  # noqa: TRY301 - as for any other body
         entries: list[Artifact] = json_in_pieces.loads(body, entry_or_list).get("files", [])
         is_list = all(isinstance(entry, Artifact) for entry in entries)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
