@@ -68,12 +68,12 @@ class Reading:
     seconds: float
 
 
-async def add_again(session: AsyncSession, model_ids: Sequence[str]) -> None:
-    """Have the files of models read whose reading has ended."""
+async def add_again(session: AsyncSession, model_ids: Sequence[str], **more: None) -> None:
+    """Have the files of models read whose reading has ended. more: further columns to empty."""
     await session.execute(
         update(ModelFilesRecord)
         .where(ModelFilesRecord.model_id.in_(model_ids))
-        .values(due_at=now(), failures=0, reason=None, limited_by=None, limit_was=None)
+        .values(due_at=now(), failures=0, reason=None, **more)
     )
     await session.execute(
         update(Model)
@@ -99,18 +99,12 @@ class ReadingQueue:
             added = result.rowcount
 
     async def add_limited(self, limits: ReadingLimits) -> None:
-        """Add the models again whose reading ended at a limit that is higher now."""
-        is_raised = or_(
-            *(
-                and_(
-                    ModelFilesRecord.limited_by == name,
-                    ModelFilesRecord.limit_was < getattr(limits, name),
-                )
-                for name in LIMITS
-            )
-        )
+        """Add the models again whose reading ended at a limit that is higher now.
+
+        What the limit was stays, so that no gateway with the lower limit takes them up.
+        """
         query = select(ModelFilesRecord.model_id).where(
-            ModelFilesRecord.due_at.is_(None), is_raised
+            ModelFilesRecord.due_at.is_(None), _is_raised(limits)
         )
         model_ids: Sequence[str] = [""]
         while model_ids:
@@ -118,14 +112,21 @@ class ReadingQueue:
                 model_ids = (await session.scalars(query.limit(1000))).all()
                 await add_again(session, model_ids)
 
-    async def take(self, without: Collection[str], after: str) -> Reading | None:
+    async def take(
+        self, limits: ReadingLimits, without: Collection[str], after: str
+    ) -> Reading | None:
         """The next model to read; None if there is none.
 
         Tenants take turns, so that many models of one do not keep the others waiting.
 
+        limits: models whose reading has ended at one of these or a higher one are left out.
         without: tenants to leave out. after: the tenant whose turn it was last.
         """
-        is_due = (ModelFilesRecord.due_at <= now(), ModelFilesRecord.tenant.not_in(without))
+        is_due = (
+            ModelFilesRecord.due_at <= now(),
+            ModelFilesRecord.tenant.not_in(without),
+            or_(ModelFilesRecord.limited_by.is_(None), _is_raised(limits)),
+        )
         lists = (ModelFilesRecord.listed, ModelFilesRecord.read)
         query = (
             select(ModelFilesRecord, Model, as_text(ModelFilesRecord.read))
@@ -226,6 +227,8 @@ class ReadingQueue:
                 "witnessed_at": now(),
                 "read": as_jsonb(found.text),
                 "reason": reason,
+                "limited_by": None,
+                "limit_was": None,
                 **found.facts,
             }
             await _change(session, reading, values)
@@ -244,6 +247,19 @@ class ReadingQueue:
 
     def _lease_end(self) -> datetime:
         return now() + timedelta(seconds=self.lease)
+
+
+def _is_raised(limits: ReadingLimits) -> ColumnElement[bool]:
+    """SQL: whether the limit that has ended a reading is higher now."""
+    return or_(
+        *(
+            and_(
+                ModelFilesRecord.limited_by == name,
+                ModelFilesRecord.limit_was < getattr(limits, name),
+            )
+            for name in LIMITS
+        )
+    )
 
 
 async def _change(session: AsyncSession, reading: Reading, values: dict[str, Any]) -> None:

@@ -96,7 +96,9 @@ class FileReader:
                 await self._queue.add_missing()
                 await self._queue.add_limited(self._limits)
             while self._turns.may_begin:
-                reading = await self._queue.take(set(self._reading.values()), self._last)
+                reading = await self._queue.take(
+                    self._limits, set(self._reading.values()), self._last
+                )
                 if reading is None:
                     return
                 self._last = reading.model.tenant

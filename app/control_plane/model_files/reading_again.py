@@ -64,7 +64,7 @@ async def read_again(
         record.due_at, record.failures = now(), 0
         return _state(model)
     await session.flush()
-    await add_again(session, [model_id])
+    await add_again(session, [model_id], limited_by=None, limit_was=None)
     audit.record(session, actor, "model.files_read_again", model_id, model.tenant)
     await session.refresh(model)
     return _state(model)
