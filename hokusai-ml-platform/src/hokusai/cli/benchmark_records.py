@@ -6,7 +6,6 @@ from typing import Any, Mapping, Sequence
 
 import click
 
-from hokusai.benchmark_record import check_record
 from hokusai.cli.options import (
     KeyValue,
     connect,
@@ -135,6 +134,8 @@ def show(benchmark_id: str, predictions: bool, url: str | None, as_json: bool) -
     """
     gateway = connect(url)
     if not predictions:
+        from hokusai.benchmark_record import check_record
+
         found = gateway.benchmark(benchmark_id)
         check_record(found, gateway.log_entry(found["log_index"]))
         _show(found, as_json, checked="the record has this hash, and the entry of the log as well")
