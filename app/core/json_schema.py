@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from app.core.json_data import LARGEST_INTEGER
+
 Schema = dict[str, Any]
 
 
@@ -104,8 +106,9 @@ def _size(schema: Schema, of: str, one: str, many: str) -> str:
 
 
 def _digits(number: float) -> str:
-    # FastAPI writes the bounds of whole numbers as 1000.0.
-    return str(int(number) if number == int(number) else number)
+    # FastAPI writes the bounds of whole numbers as 1000.0; one such as 1e300 would have 301 digits.
+    is_whole = number == int(number) and abs(number) <= LARGEST_INTEGER
+    return str(int(number) if is_whole else number)
 
 
 def _inlined(schema: Any, root: Schema, within: tuple[str, ...]) -> Any:

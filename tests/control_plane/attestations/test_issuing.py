@@ -233,7 +233,8 @@ def test_a_number_too_large_for_a_double_is_refused(trainer: Trainer) -> None:
         content='{"kind": "claimed", "metrics": {"accuracy": 1e999}}',
         headers={"content-type": "application/json"},
     )
-    refused(response, 422, "validation_failed")
+    problem = refused(response, 422, "validation_failed")
+    assert "must be finite: a number from -1e+300 to 1e+300" in problem["message"]
 
 
 def test_several_contributors_get_their_shares(trainer: Trainer) -> None:
