@@ -17,7 +17,8 @@ from app.database.reads import Statement
 
 # SQLAlchemy begins a transaction with its first statement.
 _BEGIN = text("select")
-# The entry of a session's `info` for its connection.
+# The entry of a session's `info` for its connection, which stays the same: a session of
+# `Database.transaction` has one transaction.
 _DRIVER = "driver"
 
 

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic_core import to_json
-from sqlalchemy import bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, TEXT
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
@@ -14,15 +13,6 @@ from app.database import direct
 from app.database.direct import Write
 from app.database.reads import Reads, Statement
 
-_asked = (
-    func.unnest(bindparam("principals", type_=ARRAY(TEXT)), bindparam("keys", type_=ARRAY(TEXT)))
-    .table_valued("principal", "key")
-    .render_derived("asked")
-)
-_ISSUED = select(Attestation).join(
-    _asked,
-    (Attestation.principal == _asked.c.principal) & (Attestation.request_key == _asked.c.key),
-)
 # One row for each request, in their order. A subquery for each leads to the index also where the
 # statement was planned while the table was small.
 _EARLIER = Statement(
@@ -89,11 +79,12 @@ async def find_issued(
     session: AsyncSession, requests: Sequence[RequestIdentity]
 ) -> dict[tuple[str, str], Attestation]:
     """The attestations that requests got before, by principal and key."""
-    values = _arrays(requests)
+    found = await direct.run(session, _EARLIER, **_arrays(requests))
+    hashes = [one[0] for (one,) in found if one is not None]
     # Few requests are repetitions, and reading objects takes far longer than finding none.
-    if not any(found for (found,) in await direct.run(session, _EARLIER, **values)):
+    if not hashes:
         return {}
-    rows = await session.scalars(_ISSUED, values)
+    rows = await session.scalars(select(Attestation).where(Attestation.hash.in_(hashes)))
     return {(row.principal, row.request_key): row for row in rows}
 
 
