@@ -35,9 +35,9 @@ class DocumentRoute(APIRoute):
 class DirectRoute(DocumentRoute):
     """A route for an endpoint with many requests, which the route itself calls.
 
-    FastAPI takes a fourth of a millisecond to find out what an endpoint's parameters are, and to
-    keep what they may have opened. Here an endpoint has only parameters that are known at the start
-    and open nothing: the request, headers, one model as the body, and dependencies that take
+    FastAPI finds out at each request what an endpoint's parameters are, and keeps what they may
+    have opened. Here an endpoint has only parameters that are known at the start and open nothing:
+    the request, headers, one model as the body, and dependencies that take
     nothing but the request. An invalid request goes to FastAPI, so that its errors are those of any
     other route.
     """

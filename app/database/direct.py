@@ -1,6 +1,6 @@
 """Statements of a session's transaction that the driver runs itself.
 
-Through SQLAlchemy the same statement takes six times the CPU time.
+Through SQLAlchemy the same statement takes several times the CPU time.
 """
 
 import re
