@@ -70,7 +70,8 @@ def paste(page: Page, text: str) -> None:
 
 
 def shown(page: Page) -> dict[str, tuple[str, str]]:
-    """The result and the reason of each check, as the page shows them."""
+    """The result and the reason of each check, as the page shows them once all files are read."""
+    expect(page.locator("[data-verify]")).not_to_have_attribute("aria-busy", "true")
     return {
         row.get_attribute("data-check") or "": (
             RESULTS[row.locator("td .result").first.inner_text()],
@@ -87,6 +88,7 @@ def reported(document: object, **trusted: Any) -> dict[str, tuple[str, str]]:
 
 
 def verdict(page: Page) -> str:
+    expect(page.locator("[data-verify]")).not_to_have_attribute("aria-busy", "true")
     return page.get_by_role("status").inner_text()
 
 
@@ -265,6 +267,37 @@ def test_a_bundle_is_checked_with_the_keys_that_are_shown(
     expect(page.get_by_role("status")).to_contain_text("an envelope key is a public key in PEM")
 
 
+def test_only_the_files_that_were_chosen_last_are_checked(
+    visitor: Visitor, client: httpx.Client, attestation: dict[str, Any]
+) -> None:
+    bundle = good(client.get(f"/api/attestations/{attestation['hash']}/bundle"))
+    page = visitor.page("/verify")
+    choose(page, attestation)
+    page.get_by_text("A bundle of it, for public tools").click()
+    page.evaluate(
+        """() => {
+            const read = Blob.prototype.arrayBuffer;
+            const slow = new Promise((resolve) => (globalThis.finish = resolve));
+            Blob.prototype.arrayBuffer = async function () {
+                if (this.name === "slow.json") await slow;
+                return read.call(this);
+            };
+        }"""
+    )
+    choose(page, envelopes.changed(bundle), "slow.json", into="bundle")
+    expect(page.get_by_role("status")).to_have_text("Reading the files.")
+    choose(page, bundle, into="bundle")
+    page.evaluate("finish()")
+    assert shown(page)["bundle"][0] == "holds"
+
+    choose(page, "x" * (8 * 1024 * 1024 + 1), "large.json", into="bundle")
+    assert "large.json is larger than 8192 KiB." in verdict(page)
+    paste(page, json.dumps(attestation))
+    assert "large.json is larger than 8192 KiB." in verdict(page)
+    choose(page, bundle, into="bundle")
+    assert verdict(page).startswith("This attestation holds")
+
+
 def require_witnesses(page: Page, keys: str, quorum: str = "") -> None:
     """Fill in which witnesses must have cosigned."""
     page.get_by_label("Keys of witnesses").fill(keys)
@@ -314,7 +347,7 @@ def test_a_directory_and_the_signature_of_a_model_are_compared(
     page.get_by_label("A directory with them").set_input_files(directory)
     signature = json.loads((VECTORS / "model_signatures_v1.json").read_text())["signature"]
     choose(page, signature, "model.sig", into="model-signature")
-    expect(page.locator("[data-check=model_signature]")).to_be_visible()
+    expect(page.locator("[data-check=model]")).to_be_visible()
     assert shown(page) == reported(
         attestation, known=known, model=directory, model_signature=signature
     )

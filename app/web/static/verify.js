@@ -73,14 +73,12 @@
   class Checker {
     #root;
     #known;
-    // The document, as bytes.
+    // The document, as bytes, or a promise of them.
     #document = null;
-    #log;
-    #checkpoint;
-    #consistency;
-    #bundle;
-    #model;
-    #signature;
+    // What it is checked with, by the names of the options of `verify`: values, or promises of them.
+    #evidence = {};
+    // The check that was begun last, which alone may show its results.
+    #latest = null;
     // What the gateway has responded about this document.
     #responses = null;
 
@@ -109,6 +107,14 @@
       });
     }
 
+    /** Check again with what `read` makes of the files that are chosen, as the option `name`. */
+    #onFile(part, name, read) {
+      this.#on(part, "change", ({ target: { files } }) => {
+        this.#evidence[name] = files.length > 0 ? read([...files]) : undefined;
+        return this.#check();
+      });
+    }
+
     /** What the gateway did not do leaves the results of the browser as they are. */
     #complain(error) {
       this.#part("trouble").textContent = reason(error);
@@ -118,42 +124,18 @@
     #listen() {
       this.#on("check", "click", () => {
         const pasted = this.#part("paste");
-        if (pasted) this.#take(new TextEncoder().encode(pasted.value));
-        else this.#check();
+        return pasted ? this.#take(new TextEncoder().encode(pasted.value)) : this.#check();
       });
       this.#on("paste", "input", ({ inputType, target }) => {
-        if (inputType === "insertFromPaste") this.#take(new TextEncoder().encode(target.value));
+        if (inputType === "insertFromPaste") return this.#take(new TextEncoder().encode(target.value));
       });
       this.#on("file", "change", ({ target }) => this.#read(target.files[0]));
-      this.#on("log", "change", async ({ target }) => {
-        const [file] = target.files;
-        this.#log = file && LogExport.read(await bytesOf(file, MAX_LOG_BYTES));
-        this.#check();
-      });
-      this.#on("checkpoint", "change", async ({ target }) => {
-        const [file] = target.files;
-        this.#checkpoint = file && textOf(await bytesOf(file, MAX_BYTES));
-        this.#check();
-      });
-      this.#on("consistency", "change", async ({ target }) => {
-        const [file] = target.files;
-        this.#consistency = file && parsed(await bytesOf(file, MAX_BYTES), file.name);
-        this.#check();
-      });
-      this.#on("bundle", "change", async ({ target }) => {
-        const [file] = target.files;
-        this.#bundle = file && (await bytesOf(file, MAX_BYTES));
-        this.#check();
-      });
-      this.#on("model", "change", async ({ target }) => {
-        this.#model = target.files.length > 0 ? await hashFiles(target.files) : undefined;
-        this.#check();
-      });
-      this.#on("model-signature", "change", async ({ target }) => {
-        const [file] = target.files;
-        this.#signature = file && (await bytesOf(file, MAX_BYTES));
-        this.#check();
-      });
+      this.#onFile("log", "log", async ([file]) => LogExport.read(await bytesOf(file, MAX_LOG_BYTES)));
+      this.#onFile("checkpoint", "checkpoint", async ([file]) => textOf(await bytesOf(file, MAX_BYTES)));
+      this.#onFile("consistency", "consistency", async ([file]) => parsed(await bytesOf(file, MAX_BYTES), file.name));
+      this.#onFile("bundle", "bundle", ([file]) => bytesOf(file, MAX_BYTES));
+      this.#onFile("model-signature", "modelSignature", ([file]) => bytesOf(file, MAX_BYTES));
+      this.#onFile("model", "model", hashFiles);
       for (const name of ["attestors", "keys", "circuits", "envelope-keys", "witnesses", "quorum"]) {
         this.#on(name, "change", () => this.#check());
       }
@@ -171,7 +153,7 @@
         const [file] = dataTransfer.files;
         const text = dataTransfer.getData("text/plain");
         if (file) return this.#read(file);
-        if (text) this.#take(new TextEncoder().encode(text));
+        if (text) return this.#take(new TextEncoder().encode(text));
       });
       window.addEventListener("hashchange", () => this.#readLink());
     }
@@ -185,45 +167,58 @@
       }
     }
 
-    async #read(file) {
-      if (file) this.#take(await bytesOf(file, MAX_BYTES));
+    #read(file) {
+      if (file) return this.#take(bytesOf(file, MAX_BYTES));
     }
 
     /** Check another document. */
-    #take(bytes) {
-      this.#document = bytes;
+    #take(document) {
+      this.#document = document;
       this.#responses = null;
-      this.#check();
+      return this.#check();
     }
 
-    #check() {
-      if (this.#document === null) return;
+    /** Check with what was chosen, once it has been read. */
+    async #check() {
+      const check = {};
+      this.#latest = check;
+      this.#root.setAttribute("aria-busy", "true");
+      const slow = setTimeout(() => this.#say("unknown", "Reading the files."), 300);
+      try {
+        const chosen = Object.entries({ document: this.#document, ...this.#evidence });
+        const read = await Promise.all(chosen.map(async ([name, value]) => [name, await value]));
+        if (check === this.#latest) this.#verify(Object.fromEntries(read));
+      } catch (error) {
+        if (check === this.#latest) this.#fail(error);
+      } finally {
+        clearTimeout(slow);
+        if (check === this.#latest) this.#root.removeAttribute("aria-busy");
+      }
+    }
+
+    #verify({ document, ...evidence }) {
+      if (document === null) {
+        this.#part("verdict").hidden = true;
+        return;
+      }
       const { signer, signers, log, circuits = [] } = this.#known;
       const named = { attestors: [signer, ...signers], keys: log.keys, circuits };
       const trusted = (name) => this.#part(name)?.value.split(/\s+/).filter(Boolean) ?? named[name];
       const isOwn = Object.keys(named).every((name) => trusted(name).every((one) => named[name].includes(one)));
-      try {
-        const report = verify(this.#document, {
-          attestors: trusted("attestors"),
-          logKeys: trusted("keys"),
-          circuits: trusted("circuits"),
-          checkpoint: this.#checkpoint,
-          // Without a checkpoint there is nothing that it could begin or end at.
-          consistency: this.#checkpoint === undefined ? undefined : this.#consistency,
-          log: this.#log,
-          bundle: this.#bundle,
-          model: this.#model,
-          modelSignature: this.#signature,
-          ...this.#witnesses(),
-          envelopeKeys: this.#part("envelope-keys")?.value.match(PEM) ?? [],
-        });
-        this.#show(report);
-        this.#part("compared").textContent = isOwn
-          ? "Signer and checkpoint were compared with the attestors and keys that this gateway names."
-          : "Signer and checkpoint were compared with attestors and keys that you have put in.";
-      } catch (error) {
-        this.#fail(error);
-      }
+      const report = verify(document, {
+        attestors: trusted("attestors"),
+        logKeys: trusted("keys"),
+        circuits: trusted("circuits"),
+        ...evidence,
+        // Without a checkpoint there is nothing that it could begin or end at.
+        consistency: evidence.checkpoint === undefined ? undefined : evidence.consistency,
+        ...this.#witnesses(),
+        envelopeKeys: this.#part("envelope-keys")?.value.match(PEM) ?? [],
+      });
+      this.#show(report);
+      this.#part("compared").textContent = isOwn
+        ? "Signer and checkpoint were compared with the attestors and keys that this gateway names."
+        : "Signer and checkpoint were compared with attestors and keys that you have put in.";
     }
 
     /** Which witnesses must have cosigned, and how many of them. */
@@ -274,15 +269,17 @@
     }
 
     async #ask() {
+      const asked = this.#document;
       const response = await fetch("/api/attestations/verify", {
         method: "POST",
         headers: { "Content-Type": "application/json" },
-        body: this.#document,
+        body: await asked,
       }).catch(() => null);
       const body = await response?.json();
       if (!response?.ok) throw new DocumentError(`The gateway did not check it: ${body?.message ?? "it cannot be reached."}`);
+      if (asked !== this.#document) return;
       this.#responses = body.checks;
-      this.#check();
+      return this.#check();
     }
 
     /** Fetch the newest checkpoint and all entries up to it. They say nothing about the document. */
@@ -306,10 +303,10 @@
           button.textContent = `Reading ${start} of ${size} entries`;
           pages.push(await get(`/entries?start=${start}&limit=${PAGE}`));
         }
-        this.#log = LogExport.read(pages);
+        this.#evidence.log = LogExport.read(pages);
         // Where witnesses are required, the newest checkpoint that they have cosigned.
-        this.#checkpoint = (this.#witnesses().witnesses.length > 0 && cosigned) || checkpoint;
-        this.#check();
+        this.#evidence.checkpoint = (this.#witnesses().witnesses.length > 0 && cosigned) || checkpoint;
+        await this.#check();
       } finally {
         button.disabled = false;
         button.textContent = label;
@@ -318,7 +315,7 @@
 
     async #copyLink(button) {
       const url = new URL("/verify", location.href);
-      url.hash = toFragment(this.#document);
+      url.hash = toFragment(await this.#document);
       await navigator.clipboard.writeText(url.href);
       const label = button.textContent;
       button.textContent = "Copied";
