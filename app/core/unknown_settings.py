@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
-from types import MappingProxyType
 
 from app.core.settings import Settings
 
@@ -12,25 +11,12 @@ PREFIX = "HOKUSAI_"
 CLIENTS = frozenset(
     {"URL", "API_ENDPOINT", "API_KEY", "ADMIN_KEY", "PRIVATE_KEY", "ATTESTOR", "DEBUG"}
 )
-# Renamed settings: old name → new name.
-RENAMED = MappingProxyType(
-    {
-        "BODY_GAP": "BODY_TIMEOUT",
-        "GRACE_PERIOD": "SHUTDOWN_GRACE_PERIOD",
-        "NEW_WALLETS": "NEW_WALLET_LIMIT",
-        "UPSTREAM_QUEUE": "UPSTREAM_POOL_TIMEOUT",
-        "UPSTREAM_SHARE": "UPSTREAM_TENANT_SHARE",
-        "UPSTREAM_TIMEOUT": "UPSTREAM_READ_TIMEOUT",
-        "WALLET_AHEAD": "SIGNATURE_CLOCK_SKEW",
-        "WALLET_PAST": "SIGNATURE_MAX_AGE",
-    }
-)
 # Kubernetes sets these in every container, for each Service whose name begins with `hokusai-`.
 _SERVICE = re.compile(r"\w+_(?:SERVICE_(?:HOST|PORT)\w*|PORT(?:_\d+_(?:TCP|UDP|SCTP)\w*)?)")
 
 
 def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
-    """A warning for each variable that is ignored, with its new name or the most similar setting.
+    """A warning for each variable that is ignored, with the most similar setting.
 
     environment: names and values. A value is never repeated, since it may be a secret. Names are
     compared without regard to case, like those of the settings.
@@ -39,9 +25,6 @@ def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
     for variable in sorted(environment):
         name = variable.upper().removeprefix(PREFIX)
         if not variable.upper().startswith(PREFIX) or name in settings | CLIENTS:
-            continue
-        if name in RENAMED:
-            yield f"warning: {variable} is now called {PREFIX}{RENAMED[name]}, and is ignored"
             continue
         if _SERVICE.fullmatch(name):
             continue

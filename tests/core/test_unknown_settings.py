@@ -1,4 +1,4 @@
-"""A setting whose name is mistyped, or old, is reported at start and not silently ignored."""
+"""A setting whose name is mistyped is reported at start and not silently ignored."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.core.unknown_settings import RENAMED, unknown_variables
+from app.core.unknown_settings import unknown_variables
 from tests.support.serve_process import run
 
 
@@ -29,13 +29,6 @@ def test_an_unknown_name_is_reported_with_the_most_similar_setting(name: str, ne
 def test_a_name_that_resembles_no_setting_is_reported_too() -> None:
     (line,) = unknown_variables({"HOKUSAI_": ""})
     assert "HOKUSAI_ is not a setting" in line
-
-
-@pytest.mark.parametrize("old", RENAMED)
-def test_an_old_name_is_reported_with_the_new_one(old: str) -> None:
-    (line,) = unknown_variables({f"HOKUSAI_{old}": "secret-value"})
-    assert line == f"warning: HOKUSAI_{old} is now called HOKUSAI_{RENAMED[old]}, and is ignored"
-    assert RENAMED[old].lower() in Settings.model_fields
 
 
 def test_known_names_are_not_reported() -> None:
