@@ -42,9 +42,9 @@ dev: $(VENV)/.installed-dev
 serve: $(VENV)/.installed ## Run the gateway with its own PostgreSQL and MLflow, on HOKUSAI_PORT (8000).
 	@$(BIN)/hokusai-gateway serve
 
-# Three processes for two processors, because they spend much of their time waiting.
+# Four processes for two processors, because they spend much of their time waiting.
 test: $(VENV)/.installed-dev ## Run the whole test suite.
-	@$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What needs no server, and none of the long files: see `--quick` in tests/conftest.py. Four
 # processes for two processors, since the tests of timeouts wait.
@@ -72,7 +72,7 @@ check-sdk: $(VENV)/.installed-dev
 # Tests of speed and memory measure the measuring, so they are left out.
 coverage: $(VENV)/.installed-dev ## Run the tests with branch coverage; less than 95 % of app/ or of the SDK fails.
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/coverage run -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --include='app/*' --fail-under=95
 	@$(BIN)/coverage report --include='$(SDK)/src/*' --fail-under=95
