@@ -42,6 +42,7 @@ from app.data_plane.proxy.otlp import MAX_SPANS, checked_spans, spans_type
 from app.data_plane.proxy.ownership import OwnershipChecker
 from app.data_plane.proxy.path_policy import PREFIX, upstream_target, with_query
 from app.data_plane.proxy.route_reference import RouteReference
+from app.data_plane.proxy.search_policy import check_query
 from app.data_plane.proxy.server_info import ServerInfo
 from app.data_plane.upstream.client import UpstreamClient
 from app.data_plane.upstream.headers import RawHeaders, request_headers
@@ -238,6 +239,7 @@ class Proxy:
         workspace: Workspace,
     ) -> UpstreamRequest:
         """The request for MLflow, without its body."""
+        check_query(route, line.query)
         if route.experiment_queries:
             query = rewrite_query(route, line.query, workspace.default_experiment)
             target = target.partition(b"?")[0] + (b"?" + query if query else b"")

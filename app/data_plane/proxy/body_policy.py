@@ -16,6 +16,7 @@ from urllib.parse import quote_plus, unquote_plus
 from app.core.errors import InvalidParameterError
 from app.data_plane.proxy.json_fields import parse, places, values
 from app.data_plane.proxy.manifest import Route
+from app.data_plane.proxy.search_policy import check_document
 
 # Bytes of the JSON body in which a GET may send its parameters: several times the longest query.
 MAX_PARAMETERS = 64 * 1024
@@ -71,6 +72,7 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
     if not is_parsed(route, body):
         return Payload(body)
     document = parse(body) if body.strip() else {}
+    check_document(route, document)
     for path in route.forbidden:
         if any(value not in (None, "") for value in values(document, path)):
             field = path.rpartition(".")[2]
@@ -117,6 +119,7 @@ def inspect_parameters(route: Route, body: bytes, query: bytes, default_experime
         raise InvalidParameterError(
             "A GET sends its parameters either in the query or in a JSON body; this one has both."
         )
+    check_document(route, document)
     # A list, so that all of them are replaced; `[]` stands for a single value too.
     changed = [
         _replace(document, f"{name}[]", default_experiment) for name in route.experiment_queries

@@ -5,6 +5,10 @@ But a short query can be long work, and the schema has more than the interface u
 one operation, of named root fields, within bounds, whose values are all in its variables: there the
 gateway can replace experiment 0.
 
+MLflow looks up the experiment and the model versions of each run of a search one by one, where the
+query selects them. The gateway lowers the number of runs of such a search: the rest is on further
+pages.
+
 The query is read by graphql-core, with which MLflow reads it too: no query can mean one thing here
 and another there.
 """
@@ -16,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.core.errors import InvalidParameterError
 from app.data_plane.proxy.json_fields import parse
+from app.data_plane.proxy.search_policy import check_variables
 
 if TYPE_CHECKING:
     from graphql import language
@@ -48,14 +53,23 @@ ROOT_FIELDS = {
 TYPE_NAME = "__typename"
 # Fields of variables with ids of experiments.
 EXPERIMENTS = ("experimentId", "experimentIds")
+# The field of the root that searches runs, and the fields of a run that MLflow looks up for each.
+SEARCH = "mlflowSearchRuns"
+LOOKUPS = frozenset({"experiment", "modelVersions"})
+# How many of these a query may select below searches, and how many runs such a search finds. The
+# interface shows the first run. Without the field, MLflow finds 1000.
+MAX_LOOKUPS = 2
+MAX_RUNS = 50
+PAGE_SIZE = "maxResults"
 _DEFAULT = ("0", 0)
 
 
 def checked_request(body: bytes, content_type: bytes, default_experiment: str) -> bytes:
-    """The GraphQL request to forward; experiment 0 is replaced by the tenant's Default.
+    """The GraphQL request to forward.
 
-    body: the same bytes are returned unless something has to be replaced. Raises
-    InvalidParameterError.
+    Experiment 0 is replaced by the tenant's Default, and a search that looks up more of each run
+    finds at most MAX_RUNS. body: the same bytes are returned unless something has to be replaced.
+    Raises InvalidParameterError.
     """
     if content_type.partition(b";")[0].strip().lower() != b"application/json":
         raise InvalidParameterError("A GraphQL request has the Content-Type application/json.")
@@ -65,8 +79,10 @@ def checked_request(body: bytes, content_type: bytes, default_experiment: str) -
         raise InvalidParameterError("A GraphQL request has its query in the field `query`.")
     if not isinstance(variables, dict | None):
         raise InvalidParameterError("The variables of a GraphQL request must be a JSON object.")
-    check_query(query)
+    searches = check_query(query)
+    check_variables(variables)
     places = list(_experiments(variables or {}))
+    changed = bool(places)
     for node, name in places:
         value = node[name]
         node[name] = (
@@ -74,14 +90,20 @@ def checked_request(body: bytes, content_type: bytes, default_experiment: str) -
             if isinstance(value, list)
             else default_experiment
         )
-    return json.dumps(document).encode() if places else body
+    for name in searches:
+        search = (variables or {}).get(name)
+        if isinstance(search, dict) and not _is_small(search.get(PAGE_SIZE)):
+            search[PAGE_SIZE] = MAX_RUNS
+            changed = True
+    return json.dumps(document).encode() if changed else body
 
 
 @lru_cache(32)
-def check_query(query: str) -> None:
-    """Raise InvalidParameterError for a query that is not forwarded.
+def check_query(query: str) -> frozenset[str]:
+    """The variables of a query's searches that look up more of each run.
 
-    The interface sends few different ones, so that those that passed are remembered.
+    Raises InvalidParameterError for a query that is not forwarded. The interface sends few
+    different ones, so that those that passed are remembered.
     """
     # Imported only if needed: it takes as much memory as a tenth of the gateway.
     from graphql import GraphQLError, language
@@ -105,13 +127,14 @@ def check_query(query: str) -> None:
             raise InvalidParameterError("A GraphQL query consists of operations and fragments.")
     if len(operations) != 1:
         raise InvalidParameterError("A GraphQL request has exactly one operation.")
-    _check_operation(operations[0], fragments)
+    return _check_operation(operations[0], fragments)
 
 
 def _check_operation(
     operation: "language.OperationDefinitionNode",
     fragments: "Mapping[str, language.FragmentDefinitionNode]",
-) -> None:
+) -> frozenset[str]:
+    """As `check_query`."""
     from graphql import language
 
     allowed = ROOT_FIELDS.get(operation.operation.value, frozenset())
@@ -129,17 +152,37 @@ def _check_operation(
     for variable in operation.variable_definitions:
         if variable.default_value is not None:
             raise InvalidParameterError("A variable of a GraphQL query has no default value.")
-    _Bounds(fragments).check(operation.selection_set)
+    bounds = _Bounds(fragments)
+    searches: set[str] = set()
+    lookups = 0
+    for root in roots:
+        assert isinstance(root, language.FieldNode)
+        bounds.lookups = 0
+        bounds.check(root)
+        if root.name.value == SEARCH and bounds.lookups:
+            lookups += bounds.lookups
+            values = [argument.value for argument in root.arguments]
+            searches |= {one.name.value for one in values if isinstance(one, language.VariableNode)}
+    if lookups > MAX_LOOKUPS:
+        raise InvalidParameterError(
+            f"A GraphQL query may select {' and '.join(sorted(LOOKUPS))} of the runs of a search "
+            f"{MAX_LOOKUPS} times in all."
+        )
+    return frozenset(searches)
 
 
 class _Bounds:
-    """Counts what a query selects, with its fragments inserted."""
+    """Counts what a query selects, with its fragments inserted.
+
+    lookups: how many of the fields LOOKUPS were among the checked ones.
+    """
 
     def __init__(self, fragments: "Mapping[str, language.FragmentDefinitionNode]") -> None:
         self._fragments = fragments
         self._fields = self._aliases = 0
+        self.lookups = 0
 
-    def check(self, selections: "language.SelectionSetNode", depth: int = 1) -> None:
+    def check(self, node: "language.SelectionNode", depth: int = 1) -> None:
         """Raises InvalidParameterError. depth: levels of fields and fragments, so that fragments
         that contain each other end too."""
         from graphql import language
@@ -148,33 +191,32 @@ class _Bounds:
             raise InvalidParameterError(
                 f"A GraphQL query may have at most {MAX_DEPTH} levels of fields and fragments."
             )
-        for node in selections.selections:
-            self._fields += 1
-            if self._fields > MAX_FIELDS:
+        self._fields += 1
+        if self._fields > MAX_FIELDS:
+            raise InvalidParameterError(f"A GraphQL query may select at most {MAX_FIELDS} fields.")
+        if isinstance(node, language.FieldNode):
+            self._check_field(node, is_root=depth == 1)
+            inner = node.selection_set
+        elif isinstance(node, language.InlineFragmentNode):
+            inner = node.selection_set
+        else:
+            assert isinstance(node, language.FragmentSpreadNode)
+            fragment = self._fragments.get(node.name.value)
+            if fragment is None:
                 raise InvalidParameterError(
-                    f"A GraphQL query may select at most {MAX_FIELDS} fields."
+                    f"The GraphQL query has no fragment {node.name.value!r}."
                 )
-            if isinstance(node, language.FieldNode):
-                self._check_field(node, is_root=depth == 1)
-                inner = node.selection_set
-            elif isinstance(node, language.InlineFragmentNode):
-                inner = node.selection_set
-            else:
-                assert isinstance(node, language.FragmentSpreadNode)
-                fragment = self._fragments.get(node.name.value)
-                if fragment is None:
-                    raise InvalidParameterError(
-                        f"The GraphQL query has no fragment {node.name.value!r}."
-                    )
-                inner = fragment.selection_set
-            if inner is not None:
-                self.check(inner, depth + 1)
+            inner = fragment.selection_set
+        for selected in inner.selections if inner is not None else ():
+            self.check(selected, depth + 1)
 
     def _check_field(self, field: "language.FieldNode", *, is_root: bool) -> None:
         from graphql import language
 
         if field.name.value.startswith("__") and field.name.value != TYPE_NAME:
             raise InvalidParameterError("The gateway does not forward GraphQL introspection.")
+        if field.name.value in LOOKUPS and not is_root:
+            self.lookups += 1
         if field.alias is not None:
             self._aliases += 1
             if self._aliases > MAX_ALIASES:
@@ -204,6 +246,15 @@ def _experiments(node: Any) -> Iterator[tuple[dict[str, Any], str]]:
                 yield node, name
             else:
                 yield from _experiments(value)
+
+
+def _is_small(page_size: object) -> bool:
+    """Whether a search finds no more runs than MAX_RUNS. GraphQL takes 50.0 for a whole number."""
+    return (
+        isinstance(page_size, int | float)
+        and not isinstance(page_size, bool)
+        and 0 < page_size <= MAX_RUNS
+    )
 
 
 def _is_default(value: object) -> bool:

@@ -56,6 +56,8 @@ class Route:
     models: fields of the body that name logged models.
     own_experiments: fields of the body that name experiments which MLflow does not look up.
     issues: fields of the body that can name an issue, which MLflow does not look up.
+    filters, orders: fields of the body, and parameters of the query, that contain the filter of a
+        search and the keys of its order (see search_policy.py).
     dataset: the first parameter of the path names a dataset, which MLflow does not look up.
     tags: fields of the body that contain tags, or the key of one (see RESERVED_TAGS).
     otlp: the body is in OTLP, whose attributes can contain such tags.
@@ -87,6 +89,8 @@ class Route:
     models: tuple[str, ...] = ()
     own_experiments: tuple[str, ...] = ()
     issues: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    orders: tuple[str, ...] = ()
     dataset: bool = False
     tags: tuple[str, ...] = ()
     otlp: bool = False
@@ -228,7 +232,7 @@ def _listed_routes(text: str) -> Iterator[tuple[Route, bool]]:
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
     experiments, queries, forbidden, models, own, tags = [], [], [], [], [], []
-    issues = []
+    issues, filters, orders = [], [], []
     header = source = run = None
     optional = False
     for mark in marks:
@@ -251,6 +255,10 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 own.append(value)
             case "issue":
                 issues.append(value)
+            case "filter":
+                filters.append(value)
+            case "order":
+                orders.append(value)
             case "tags":
                 tags.append(value)
             case "forbid":
@@ -259,7 +267,9 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 pass
             case _:
                 raise ValueError(f"unknown mark {mark!r}")
-    others = bool(experiments or own or source or run or tags or forbidden or issues)
+    others = bool(
+        experiments or own or source or run or tags or forbidden or issues or filters or orders
+    )
     return Route(
         method=method,
         pattern=pattern,
@@ -274,6 +284,8 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         models=tuple(models),
         own_experiments=tuple(own),
         issues=tuple(issues),
+        filters=tuple(filters),
+        orders=tuple(orders),
         dataset="dataset" in marks,
         tags=tuple(tags),
         otlp="otlp" in marks,

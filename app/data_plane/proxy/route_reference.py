@@ -13,6 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core.html import PAGE_HEADERS, render_page, render_section
 from app.data_plane.proxy.manifest import Manifest, Route
+from app.data_plane.proxy.search_policy import MAX_CONDITIONS, MAX_KEYS
 
 BASE = "/api/mlflow"
 MLFLOW_REFERENCE = "https://mlflow.org/docs/latest/rest-api.html"
@@ -175,6 +176,9 @@ def _notes(route: Route) -> list[str]:
     notes = []
     if route.experiments or route.experiment_queries or route.experiment_header:
         notes.append('Experiment "0" is your own experiment Default.')
+    if route.filters:
+        keys = f" and {MAX_KEYS} keys of its order" if route.orders else ""
+        notes.append(f"At most {MAX_CONDITIONS} conditions of filters{keys}.")
     if route.source:
         notes.append("The source must be a run, a model or an artifact of your own.")
     if route.artifact:

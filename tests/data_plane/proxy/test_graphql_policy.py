@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.core.errors import InvalidParameterError
-from app.data_plane.proxy.graphql_policy import check_query, checked_request
+from app.data_plane.proxy.graphql_policy import MAX_RUNS, check_query, checked_request
 from tests.data_plane.proxy.tenant_fixture_data import V2
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
@@ -59,6 +59,59 @@ def test_experiment_0_is_replaced_wherever_variables_name_it() -> None:
     assert checked_request(unchanged, JSON, "77") is unchanged
 
 
+RUNS = """
+query SearchRuns($data: MlflowSearchRunsInput!) {
+  mlflowSearchRuns(input: $data) {
+    nextPageToken
+    runs { info { runName } ...Lookups }
+  }
+}
+fragment Lookups on MlflowRunExtension { experiment { name } modelVersions { name } }
+"""
+
+
+def test_a_search_that_looks_up_more_of_each_run_has_small_pages(client: httpx.Client) -> None:
+    """MLflow looks the experiment and the model versions of each run up one by one."""
+    name = {"name": "many runs"}
+    experiment = good(client.post(f"{V2}/experiments/create", json=name))["experiment_id"]
+    names = [f"run {n}" for n in range(MAX_RUNS + 1)]
+    for run in names:
+        body = {"experiment_id": experiment, "run_name": run}
+        good(client.post(f"{V2}/runs/create", json=body))
+    pages: list[list[str]] = []
+    token = None
+    while token or not pages:
+        data = {"experimentIds": [experiment], "maxResults": 50_000, "pageToken": token}
+        body = {"query": RUNS, "variables": {"data": data}}
+        document = good(client.post("/api/mlflow/graphql", json=body))
+        assert document["errors"] is None
+        found = document["data"]["mlflowSearchRuns"]
+        pages.append([run["info"]["runName"] for run in found["runs"]])
+        assert all(run["experiment"] == name for run in found["runs"])
+        token = found["nextPageToken"]
+    assert [len(page) for page in pages] == [MAX_RUNS, 1]
+    assert sorted(run for page in pages for run in page) == sorted(names)
+
+
+@pytest.mark.parametrize("size", [None, 51, 1e9, 50.5, 0, -1, True, "7", [7]])
+def test_no_form_of_the_page_size_gets_around_it(size: Any) -> None:
+    sent = json.loads(checked_request(request(RUNS, data={"maxResults": size}), JSON, "1"))
+    assert sent["variables"] == {"data": {"maxResults": MAX_RUNS}}
+    without = json.loads(checked_request(request(RUNS, data={}), JSON, "1"))
+    assert without["variables"] == {"data": {"maxResults": MAX_RUNS}}
+
+
+def test_other_searches_have_the_pages_that_they_ask_for() -> None:
+    for query, size in (
+        (RUNS, 50),
+        ("query($data: D) {mlflowSearchRuns(input: $data) {runs {info {runName}}}}", 1000),
+        ("query($data: D) {mlflowSearchModelVersions(input: $data) {modelVersions {x}}}", 1000),
+        ("query($data: D) {mlflowGetRun(input: $data) {run {experiment {name}}}}", 1000),
+    ):
+        body = request(query, data={"maxResults": size})
+        assert checked_request(body, JSON, "1") is body
+
+
 def nested(depth: int) -> str:
     return "{mlflowGetRun(input: $i) " + "{run " * depth + "{x}" + "}" * depth + "}"
 
@@ -96,6 +149,11 @@ REFUSED = {
     + "".join(
         f"fragment {f} on R {{" + "".join(f"{f}{n}: x " for n in range(5)) + "} " for f in "FG"
     ),
+    "too many lookups": "query($i: I) {mlflowSearchRuns(input: $i) {runs {experiment {x}"
+    " a: experiment {x} modelVersions {x}}}}",
+    "too many lookups in all": "query($i: I) {"
+    + "".join(f"a{n}: mlflowSearchRuns(input: $i) {{runs {{...F}}}} " for n in range(2))
+    + "} fragment F on R {experiment {x} modelVersions {x}}",
     "too deep": nested(9),
     "too deep for any parser": "{" * 1500,
     "very deep": nested(600),
