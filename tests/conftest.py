@@ -1,9 +1,7 @@
 """What all tests stand on: a real PostgreSQL, a real MLflow, and a gateway in front of them."""
 
-import asyncio
 import functools
 import gc
-import inspect
 import itertools
 import os
 import ssl
@@ -25,7 +23,13 @@ from tests.support.browser import PROGRAM as CHROMIUM
 from tests.support.browser import Browser
 from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import RunningGateway
+from tests.support.time_limits import (  # noqa: F401 - hooks
+    pytest_exception_interact,
+    pytest_pyfunc_call,
+    pytest_runtest_protocol,
+)
 from tests.support.training import Training
+from tests.support.waiting import GENEROUS
 
 # A deadline would be a timed assertion, and fail on a busy machine only.
 hypothesis.settings.register_profile("default", deadline=None)
@@ -49,6 +53,10 @@ def _ssl_context(verify: Any = True, cert: Any = None, trust_env: bool = True) -
 # httpx reads the machine's certificates for each client anew, the tests make thousands of them, and
 # none of those speaks TLS.
 mock.patch("httpx._transports.default.create_ssl_context", _ssl_context).start()
+
+# httpx's own five seconds are no expectation of the tests that name no timeout.
+for _name in ("connect", "read", "write", "pool"):
+    setattr(httpx._config.DEFAULT_TIMEOUT_CONFIG, _name, GENEROUS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -142,26 +150,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=needing)
         items[:] = [item for item in items if item not in set(needing)]
     items.sort(key=lambda item: rank(item.path, config.rootpath))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
-    """Limit the time of an asynchronous test.
-
-    The signal of pytest-timeout, by which it ends other tests, does not interrupt uvloop.
-    """
-    test = pyfuncitem.obj
-    if not inspect.iscoroutinefunction(test):
-        return
-    option = pyfuncitem.config.getoption("timeout")
-    seconds = float(pyfuncitem.config.getini("timeout") if option is None else option)
-
-    @functools.wraps(test)
-    async def with_timeout(**arguments: Any) -> None:
-        async with asyncio.timeout(0.9 * seconds or None):
-            await test(**arguments)
-
-    pyfuncitem.obj = with_timeout
 
 
 @pytest.fixture(scope="session")
