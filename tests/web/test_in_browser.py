@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from playwright.sync_api import expect
 
 from app.standalone.mlflow import ChildMLflow
 from tests.support.browser import Browser, problems_of_pages
@@ -51,10 +52,20 @@ def test_what_is_short_can_be_copied_as_a_whole(
         {"X-API-Key": key},
         permissions=["clipboard-read", "clipboard-write"],
     ) as visitor:
-        page = visitor.page(f"/models/{lineage.best}")
-        page.click(f'button[data-copy="{lineage.best}"]')
+        page = visitor.page()
+        page.clock.install()
+        page.goto(f"/models/{lineage.best}")
+        button = page.locator(f'button[data-copy="{lineage.best}"]')
+        label = button.get_attribute("aria-label")
+        for _ in range(2):
+            button.click()
+            expect(button).to_have_attribute("aria-label", "Copied")
         assert page.evaluate("navigator.clipboard.readText()") == lineage.best
-        page.click("pre.paste button >> nth=-1")
+        page.clock.run_for(2000)
+        expect(button).to_have_attribute("aria-label", str(label))
+        button = page.locator("pre.paste button >> nth=-1")
+        button.click()
+        expect(button).to_have_attribute("aria-label", "Copied")
         copied = page.evaluate("navigator.clipboard.readText()")
         fetched = f"hokusai attest --fetch {lineage.attestation['hash']} -o attestation.json"
         assert copied.splitlines()[1] == fetched
@@ -117,7 +128,7 @@ def test_one_follows_a_lineage_and_compares_models_with_the_keyboard(
             page.keyboard.press("Space")
         page.keyboard.press("Enter")
         page.wait_for_url("**/models/compare?**")
-        assert page.locator("table.compare thead a").count() == 2
+        expect(page.locator("table.compare thead a")).to_have_count(2)
 
 
 def test_the_filters_can_be_used_without_scripts(
@@ -127,7 +138,8 @@ def test_the_filters_can_be_used_without_scripts(
     with browser.visitor(gateway.url, {"X-API-Key": key}, java_script_enabled=False) as visitor:
         page = visitor.page("/models")
         page.select_option("select[name=kind]", "baseline")
-        page.click("form.filters button")
+        with page.expect_navigation():
+            page.click("form.filters button")
         links = page.locator("td a:has(b)")
         assert [link.get_attribute("href") for link in links.all()] == [
             f"/models/{lineage.line[0]}"

@@ -116,6 +116,9 @@ def test_a_wallet_signs_in_and_makes_a_key(
         me = whoami(page)
         assert (me["principal"], me["credential"]) == (wallet.principal, "session")
         assert "Chain ID: 8453" in texts[0]
+        # Sooner than any timer of the page ends.
+        page.add_init_script("window.setTimeout = () => 0")
+        page.reload()
         page.get_by_label("What it is for").fill("notebook")
         page.get_by_label("How long it may work").select_option("90")
         page.get_by_role("button", name="Make the key").click()
@@ -187,6 +190,7 @@ def test_keys_sessions_and_the_scope_admin_on_the_account_page(
         page.get_by_role("button", name="End it now").wait_for()
         page.get_by_label("What it is for").fill("cluster")
         page.get_by_role("button", name="Make the key").click()
+        page.get_by_role("heading", name="Your new key").wait_for()
         made = page.locator("pre code").first.inner_text().strip()
         page.get_by_role("link", name="Done").click()
         row = page.get_by_role("row", name="cluster")

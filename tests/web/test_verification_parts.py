@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from app.web.rendering import HEADERS
 from app.web.static_files import static_path
@@ -103,6 +103,33 @@ def test_two_checkpoints_are_compared_in_the_browser(
     before = compared(early)
     assert before.startswith("Cannot say: the sizes are")
     assert accessibility_problems(page) == []
+
+
+def test_no_result_is_shown_of_texts_that_have_changed(
+    visitor: Visitor, trainer: Trainer, known: dict[str, Any]
+) -> None:
+    early = _checkpoint(trainer.client)
+    trainer.improvement()
+    newest = _checkpoint(trainer.client)
+    page = page_with(visitor, "compare_checkpoints(known, newest)", known=known, newest=newest)
+    held: list[Route] = []
+    page.route("**/proof?*", lambda route: held.append(route))  # noqa: PLW0108 - Playwright marks it
+    status, compare = page.get_by_role("status"), page.get_by_role("button", name="Compare")
+    earlier = page.get_by_label("A checkpoint that you kept from before")
+    earlier.fill(early)
+    with page.expect_request("**/proof?*"):
+        compare.click()
+    earlier.fill(newest)
+    compare.click()
+    size = newest.split("\n")[1]
+    expect(status).to_have_text(f"Ok: the tree of {size} entries extends that of {size}.")
+    with page.expect_request_finished():
+        held.pop().continue_()
+    # The page reads the response before that to this.
+    page.evaluate("fetch('/livez').then(response => response.text())")
+    expect(status).to_have_text(f"Ok: the tree of {size} entries extends that of {size}.")
+    earlier.fill(early)
+    expect(status).to_be_hidden()
 
 
 def _checkpoint(client: httpx.Client) -> str:

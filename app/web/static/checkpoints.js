@@ -25,7 +25,15 @@
     const logKeys = JSON.parse(part("known").textContent).log.keys;
     // A signed note ends with a line break, which is easily lost on the way through a clipboard.
     const note = (name) => `${part(name).value.replaceAll("\r\n", "\n").trim()}\n`;
+    // A result is shown only as long as it is that of the two texts above it.
+    let comparisons = 0;
+    const forget = () => {
+      part("verdict").hidden = true;
+      return ++comparisons;
+    };
+    for (const name of ["earlier", "later"]) part(name).addEventListener("input", forget);
     part("compare").addEventListener("click", async () => {
+      const comparison = forget();
       const [one, other] = [note("earlier"), note("later")];
       let [kind, words] = ["bad", ""];
       try {
@@ -35,6 +43,7 @@
       } catch (error) {
         words = error.message;
       }
+      if (comparison !== comparisons) return;
       part("verdict").className = `verdict ${kind}`;
       part("verdict").textContent = printable(words);
       part("verdict").hidden = false;

@@ -2,14 +2,16 @@
 // that a page is about where its lineage is wider than the window.
 
 function copies(button, text) {
+  const label = button.getAttribute("aria-label");
+  let shown;
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text());
-    const before = button.getAttribute("aria-label");
     button.classList.add("done");
     button.setAttribute("aria-label", "Copied");
-    setTimeout(() => {
+    clearTimeout(shown);
+    shown = setTimeout(() => {
       button.classList.remove("done");
-      button.setAttribute("aria-label", before);
+      button.setAttribute("aria-label", label);
     }, 1500);
   });
   button.hidden = false;
