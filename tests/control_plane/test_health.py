@@ -15,6 +15,13 @@ from tests.support.recording_upstream import RecordingUpstream
 from tests.support.redis import free_port
 from tests.support.responses import good
 from tests.support.sql import sql
+from tests.support.waiting import GENEROUS
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long timeout, so that on a busy machine MLflow is not taken for unavailable."""
+    monkeypatch.setattr(health, "PROBE_SECONDS", GENEROUS)
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/version"])

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import exc, text
 
 from app.core.errors import DatabaseUnavailableError, StartupError
-from app.database import engine
+from app.database import engine, reads
 from app.database.engine import (
     Database,
     database_address,
@@ -171,6 +171,14 @@ async def test_an_unreachable_server_is_unavailable(unreachable: Database) -> No
     assert driver_message(caught.value).startswith("[Errno 111]")
 
 
+def test_the_timeouts_give_a_503_within_three_seconds() -> None:
+    """docs/production.md promises that to callers, whatever the database is doing."""
+    assert engine.POOL_SECONDS + engine.CONNECT_SECONDS < 3
+    assert engine.BEGIN_SECONDS + engine.CLOSE_SECONDS < 3
+    assert engine.STATEMENT_SECONDS + engine.CLOSE_SECONDS < 3
+    assert reads.WAIT_SECONDS + engine.CONNECT_SECONDS < 3
+
+
 async def test_a_statement_that_takes_too_long_is_unavailable(
     new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -199,7 +207,7 @@ async def test_a_connection_that_the_server_has_closed_is_replaced(database: Dat
     async with database.transaction() as session:
         pid = await session.scalar(text("select pg_backend_pid()"))
     other = await database.connect()
-    await other.execute("select pg_terminate_backend($1)", pid)
+    assert await other.fetchval("select pg_terminate_backend($1, 60000)", pid)  # waits for its end
     await other.close()
     async with database.transaction() as session:
         assert await session.scalar(text("select pg_backend_pid()")) != pid

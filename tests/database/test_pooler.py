@@ -52,7 +52,7 @@ def use(gateway: RunningGateway) -> None:
                 assert other.get(WHOAMI).status_code == 401
             for path in ("/api/models", "/api/models?kind=baseline", "/api/contributors"):
                 assert client.get(path).json() == {"items": [], "next": None}
-            assert client.get("/readyz").status_code == 200
+            wait_until(lambda: client.get("/readyz").status_code == 200)
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(once, range(16)))

@@ -29,7 +29,7 @@ async def database(new_database: Callable[[], str]) -> AsyncIterator[Database]:
 
 async def terminate(database: Database, pid: int) -> None:
     other = await database.connect()
-    await other.execute("select pg_terminate_backend($1)", pid)
+    assert await other.fetchval("select pg_terminate_backend($1, 60000)", pid)  # waits for its end
     await other.close()
 
 
@@ -91,12 +91,8 @@ async def test_a_connection_that_is_lost_during_a_read_means_unavailable(
         "select count(pg_terminate_backend(pid)) from pg_stat_activity "
         "where query like '%pg_sleep%' and pid <> pg_backend_pid()"
     )
-    ended = 0
-    for _ in range(1000):
-        ended = await other.fetchval(query)
-        if ended:
-            break
-        await asyncio.sleep(0.01)
+    while not (ended := await other.fetchval(query)):
+        pass
     assert ended == 1
     await other.close()
     with pytest.raises(DatabaseUnavailableError):

@@ -17,9 +17,12 @@ PAGE = "https://app.example"
 def open_to_page(
     new_database: Callable[[], str], mlflow_server: ChildMLflow
 ) -> Iterator[RunningGateway]:
-    """A gateway that pages of one origin may call, with low rate limits."""
+    """A gateway that pages of one origin may call, with low rate limits, in a window that outlasts
+    the tests.
+    """
+    limits = {"rate_limit": 1, "failure_limit": 2, "rate_window": 3600}
     with RunningGateway(
-        new_database(), mlflow_server.url, cors_origins=(PAGE,), rate_limit=1, failure_limit=2
+        new_database(), mlflow_server.url, cors_origins=(PAGE,), **limits
     ) as running:
         yield running
 

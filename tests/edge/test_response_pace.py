@@ -39,7 +39,7 @@ REQUESTS = {
 @pytest.fixture(scope="module")
 def paced(new_database: Callable[[], str]) -> Iterator[RunningGateway]:
     """A gateway that delays from the third response on, for as long as the tests take."""
-    limits = {"rate_limit": 1, "failure_limit": 1, "shutdown_grace_period": 1}
+    limits = {"rate_limit": 1, "failure_limit": 1, "rate_window": 3600, "shutdown_grace_period": 1}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(response_pace, "BURST", 2)
         patch.setattr(response_pace, "PER_SECOND", 0.001)

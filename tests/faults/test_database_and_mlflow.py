@@ -16,11 +16,9 @@ from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.support.forked_mlflow import ForkedMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.waiting import wait_until
+from tests.support.waiting import GENEROUS, wait_until
 from tests.support.wallet import Wallet
 
-# An unreachable database is reported within three seconds (docs/production.md).
-MAX_SECONDS = 3.0
 SEARCH = "/api/mlflow/api/2.0/mlflow/experiments/search"
 
 
@@ -37,7 +35,7 @@ class FaultyGateway:
         if isinstance(credential, str):
             headers = {"Authorization": f"Bearer {credential}"}
         return httpx.Client(
-            base_url=self.gateway.url, headers=headers, timeout=MAX_SECONDS, trust_env=False
+            base_url=self.gateway.url, headers=headers, timeout=GENEROUS, trust_env=False
         )
 
     def kill(self) -> None:
@@ -78,7 +76,7 @@ def listens(url: str) -> bool:
 
 
 def check_database_unavailable(faulty: FaultyGateway) -> None:
-    """Each kind of caller gets 503 within MAX_SECONDS, which is the client's timeout."""
+    """Each kind of caller gets 503; how soon is for tests/database/test_engine.py."""
     for credential in (faulty.key, new_key(), Wallet().headers()):
         with faulty.client(credential) as client:
             problem = refused(client.get("/api/keys"), 503, "database_unavailable")

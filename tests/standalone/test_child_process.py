@@ -55,7 +55,7 @@ def test_stop_ends_the_childs_own_children(tmp_path: Path) -> None:
     child = child_of(tmp_path)
     parent, grandchild = start_family(child, tmp_path)
     child.stop(5)
-    assert psutil.wait_procs([parent, grandchild], 5)[1] == []
+    assert psutil.wait_procs([parent, grandchild], 60)[1] == []
     assert not child.running
     assert json.loads((tmp_path / "processes.json").read_bytes()) == {}
 
@@ -73,11 +73,11 @@ def test_an_orphan_whose_parent_has_ended_is_ended(tmp_path: Path) -> None:
     earlier = child_of(tmp_path)
     parent, grandchild = start_family(earlier, tmp_path)
     parent.kill()
-    wait_for_end = psutil.wait_procs([parent], 5)
+    wait_for_end = psutil.wait_procs([parent], 60)
     assert wait_for_end[1] == [] or parent.status() == psutil.STATUS_ZOMBIE
     assert not earlier.running
     assert child_of(tmp_path).stop_leftover(tmp_path, 5)
-    assert psutil.wait_procs([grandchild], 5)[1] == []
+    assert psutil.wait_procs([grandchild], 60)[1] == []
 
 
 def test_a_process_with_a_reused_id_is_not_touched(

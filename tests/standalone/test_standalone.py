@@ -133,7 +133,7 @@ def test_a_second_gateway_on_the_same_directory_is_refused(standalone: ServeProc
 def test_a_killed_postgresql_is_restarted(standalone: ServeProcess) -> None:
     killed = standalone.child("postgres", "-D")
     killed.kill()
-    psutil.wait_procs([killed], 30)
+    psutil.wait_procs([killed], 120)
     standalone.wait_for("PostgreSQL died")
     standalone.wait_for_status("/readyz", 200)
     assert standalone.child("postgres", "-D") != killed
@@ -145,7 +145,7 @@ def test_a_killed_mlflow_is_restarted(standalone: ServeProcess, part: tuple[str,
     before = standalone.descendants()
     killed = standalone.child("-m", *part)
     killed.kill()
-    psutil.wait_procs([killed], 30)
+    psutil.wait_procs([killed], 120)
     standalone.wait_for_status("/readyz", 503)
     standalone.wait_for_status("/readyz", 200)
     assert standalone.child("-m", "mlflow", "server") not in before

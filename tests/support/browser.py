@@ -16,6 +16,7 @@ from playwright.sync_api import (
     Page,
     Request,
     Response,
+    expect,
     sync_playwright,
 )
 
@@ -32,6 +33,9 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
+# Milliseconds: limits that only a broken page reaches, however busy the machine is.
+PATIENCE = 60_000
+expect.set_options(timeout=PATIENCE)
 THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 WIDTHS = (360, 1200)
 HEIGHT = 900
@@ -61,7 +65,7 @@ class Browser:
     def context(self, origin: str, **options: Any) -> Iterator[BrowserContext]:
         """Cookies, cache and storage of their own. options: those of Playwright's `new_context`."""
         context = self._browser.new_context(base_url=origin, **options)
-        context.set_default_timeout(20_000)
+        context.set_default_timeout(PATIENCE)
         try:
             yield context
         finally:

@@ -10,6 +10,8 @@ from typing import Any
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
+from tests.support.waiting import GENEROUS
+
 REGISTRY = "0x" + "a1" * 20
 VERIFIER = "0x" + "d5" * 20
 ZERO = "0x" + "00" * 32
@@ -49,7 +51,7 @@ class StandInNode:
         def answer(method: str) -> None:
             if method == "eth_call":
                 held.set()
-                release.wait(10)
+                release.wait(GENEROUS)
 
         self.answer = answer
         return held, release

@@ -13,6 +13,7 @@ from typing import IO
 from app.standalone.child_process import ChildProcess
 from app.standalone.mlflow import ChildMLflow
 from tests.support import forked_process
+from tests.support.redis import free_port
 
 # Runs MLflow's command, and in its place, instead of beside it, what that starts.
 _COMMAND = """
@@ -70,7 +71,8 @@ class ForkedMLflow(ChildMLflow):
     """
 
     def __init__(self, directory: Path, database_url: str) -> None:
-        super().__init__(directory, database_url, tcp=True)
+        # It takes the port only after long imports, and again after a restart.
+        super().__init__(directory, database_url, port=free_port())
         if not forked_process.is_measured():
             self._child = _Fork(self.name, self._directory, log=self._directory / "mlflow.log")
 

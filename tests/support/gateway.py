@@ -22,6 +22,7 @@ from app.database.engine import Database
 from app.main import create_app
 from app.server.run import uvicorn_options
 from tests.support.quick_shutdown_server import QuickShutdownServer
+from tests.support.waiting import GENEROUS, wait_until
 
 T = TypeVar("T")
 
@@ -81,12 +82,23 @@ class RunningGateway:
 
     def __exit__(self, *_: object) -> None:
         self._server.stop()
-        self._thread.join(30)
+        self._thread.join(GENEROUS)
+        assert not self._thread.is_alive(), "the gateway did not stop"
 
     @property
     def connections(self) -> int:
         """The number of open connections from clients."""
         return len(self._server.server_state.connections)
+
+    def settle(self) -> None:
+        """Wait until nothing is under way: requests are counted and logged after their response."""
+
+        async def nothing() -> None:
+            """A turn of the event loop, by which a request on the fast path is over."""
+
+        assert self._server.loop is not None
+        asyncio.run_coroutine_threadsafe(nothing(), self._server.loop).result(GENEROUS)
+        wait_until(lambda: not self._server.server_state.tasks)
 
     def service(self, kind: type[T]) -> T:
         """A part of the running application, by its type."""
@@ -112,7 +124,7 @@ class RunningGateway:
         )
         if self._thread.is_alive() and self._server.loop is not None:
             issuing = self._issue(self.service(Database), key_request)
-            return asyncio.run_coroutine_threadsafe(issuing, self._server.loop).result(60)
+            return asyncio.run_coroutine_threadsafe(issuing, self._server.loop).result(GENEROUS)
         # In a thread, because Playwright occupies the event loop of the tests' own.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, self._issue_alone(key_request)).result()
@@ -121,7 +133,7 @@ class RunningGateway:
         """An HTTP client of this gateway, with the key as a Bearer token if one is given."""
         if key is not None:
             headers["Authorization"] = f"Bearer {key}"
-        return httpx.Client(base_url=self.url, headers=headers, timeout=30, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=GENEROUS, trust_env=False)
 
     async def _issue(self, database: Database, request: AdminKeyRequest) -> str:
         async with database.transaction() as session:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.redis import free_port
 from tests.support.waiting import wait_until
 
 _ROOT = Path(__file__).parents[2]
@@ -42,8 +43,7 @@ class OtherWitness:
     """
 
     def __init__(self, directory: Path, origin: str, log_key: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
+        address = f"127.0.0.1:{free_port()}"
         command = ["-m", "aics_witness"]
         config = ["--config", str(directory / "witness.toml")]
         name = ["--name", "other.example", "--listen", address]

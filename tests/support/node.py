@@ -1,5 +1,6 @@
 """Locked npm packages, for tests that run JavaScript."""
 
+import fcntl
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,10 @@ def installed(directory: Path, temporary: pytest.TempPathFactory) -> Path:
     if shutil.which("node") is None or shutil.which("npm") is None:
         pytest.skip(f"node and npm are not installed: {directory.name} is untested")
     found = directory / "node_modules" / ".package-lock.json"
-    lock = directory / "package-lock.json"
-    if not found.exists() or found.stat().st_mtime < lock.stat().st_mtime:
-        run(["npm", "ci"], directory, npm_config_cache=str(temporary.mktemp("npm")))
+    packages = directory / "package-lock.json"
+    # One process of the tests at a time: `npm ci` begins by removing what is installed.
+    with packages.open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not found.exists() or found.stat().st_mtime < packages.stat().st_mtime:
+            run(["npm", "ci"], directory, npm_config_cache=str(temporary.mktemp("npm")))
     return directory

@@ -106,20 +106,20 @@ class RunningRedis:
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nothing listens."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nothing listens.
+
+    It is below the ports that connections get by themselves, one of which could take it meanwhile.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        if _is_free(port):
+            return port
 
 
 def _cluster_port() -> int:
-    """A free port; free is also the one higher by 10000, where the nodes of a cluster connect.
-
-    Both are below the ports that connections get by themselves, which one could take meanwhile.
-    """
+    """A free port; free is also the one higher by 10000, where the nodes of a cluster connect."""
     while True:
-        port = 12_000 + secrets.randbelow(10_000)
+        port = 10_000 + secrets.randbelow(10_000)
         if _is_free(port) and _is_free(port + 10_000):
             return port
 

@@ -1,9 +1,11 @@
 """An upstream server that does what a test's script says: sends any bytes, stalls, resets."""
 
 import asyncio
+import fcntl
 import socket
 import ssl
 import struct
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -18,19 +20,35 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 class UpstreamConnection:
     """One connection from the gateway, as the upstream server sees it.
 
-    number: counts the connections of one server, from 0.
+    number: counts the connections of one server, from 0. heads: how many were read.
     """
 
     number: int
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+    heads: int = 0
 
     async def read_head(self) -> bytes:
-        return await self.reader.readuntil(b"\r\n\r\n")
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        self.heads += 1
+        return head
 
     async def send(self, data: bytes) -> None:
         self.writer.write(data)
         await self.writer.drain()
+
+    async def delivered(self) -> None:
+        """Wait until the gateway's side has everything that was sent, so that no reset discards it.
+
+        Source: TIOCOUTQ of tcp(7).
+        """
+        sock = self.writer.get_extra_info("socket")
+
+        def queued() -> bool:
+            (unsent,) = struct.unpack("i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))
+            return bool(unsent or self.writer.transport.get_write_buffer_size())
+
+        await until(lambda: not queued())
 
     async def respond(self, response: bytes = OK) -> bytes:
         """Read one request without a body, and send the response; return the request's head."""

@@ -65,6 +65,7 @@ def test_requests_are_counted_by_route(fresh: RunningGateway) -> None:
     with fresh.client() as client:
         client.get("/livez")
         client.get("/api/limits")
+    fresh.settle()
     found = counts(exposition(fresh.settings.metrics_port))
     assert found["GET", "/api/limits", "200"] == 2
     assert found["GET", "unmatched", "401"] == 1
@@ -87,6 +88,7 @@ def test_callers_cannot_create_series(fresh: RunningGateway) -> None:
             client.request("TRACE", f"/{mark}")
             client.request("PURGE", f"/{mark}")
         send_raw(fresh, request(f"{mark.upper()} / HTTP/1.1"))
+        fresh.settle()
 
     port = fresh.settings.metrics_port
     ask_around("one")

@@ -168,7 +168,7 @@ def test_a_page_can_be_neither_framed_nor_watched(gateway: RunningGateway, victi
           try { found.push(frame.contentDocument.title) } catch (error) { found.push(error.name) }
           const opened = window.open(address)
           // A page with Cross-Origin-Opener-Policy leaves its opener, to whom it seems closed.
-          for (let waits = 0; waits < 100 && !opened.closed; waits++) {
+          for (let waits = 0; waits < 1200 && !opened.closed; waits++) {
             await new Promise(resolve => setTimeout(resolve, 50))
           }
           found.push(opened.closed)

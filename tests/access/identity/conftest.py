@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from app.access.identity import credential_cache
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.signing_in import HOST
 from tests.support.gateway import ALL_SCOPES, RunningGateway
@@ -59,12 +60,17 @@ Pair = tuple[RunningGateway, RunningGateway]
 
 @pytest.fixture(scope="module")
 def pair(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[Pair]:
-    """Two gateways on a database that no other test uses."""
+    """Two gateways on a database that no other test uses.
+
+    What they cache does not end by itself, so that only a notification ends it.
+    """
     url = new_database()
     with (
+        pytest.MonkeyPatch.context() as patch,
         RunningGateway(url, mlflow_server.url) as one,
         RunningGateway(url, mlflow_server.url) as other,
     ):
+        patch.setattr(credential_cache, "LIFETIME", 3600.0)
         yield one, other
 
 

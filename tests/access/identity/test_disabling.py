@@ -39,10 +39,10 @@ def test_a_disabled_tenant_is_refused_everywhere(pair: Pair) -> None:
         for client in (here, there, tab):
             good(client.get(SEARCH))
         assert change(admin, "acme", disabled=True)["disabled_at"]
-        # At once where it was done, and within a second elsewhere; 10 s are for a busy machine.
+        # At once where it was done, and by a notification elsewhere.
         for path in (WHOAMI, SEARCH, "/models"):
             refused(here.get(path), 403, "tenant_disabled")
-        wait_until(lambda: there.get(WHOAMI).status_code == 403, seconds=10)
+        wait_until(lambda: there.get(WHOAMI).status_code == 403)
         for path in (WHOAMI, SEARCH):
             refused(there.get(path), 403, "tenant_disabled")
         refused(there.post("/api/keys", json={"name": "n"}), 403, "tenant_disabled")
@@ -51,7 +51,7 @@ def test_a_disabled_tenant_is_refused_everywhere(pair: Pair) -> None:
         change(admin, "acme", disabled=True)  # nothing more happens
         assert change(admin, "acme", disabled=False)["disabled_at"] is None
         good(here.get(SEARCH))
-        wait_until(lambda: there.get(SEARCH).status_code == 200, seconds=10)
+        wait_until(lambda: there.get(SEARCH).status_code == 200)
         refused(tab.get(WHOAMI), 401, "session_ended")
         tab.sign_in(key)
     rows = sql(

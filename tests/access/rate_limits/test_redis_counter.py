@@ -109,9 +109,11 @@ def test_two_worker_processes_share_one_limit(
         url = serving.url
         serving.wait_for_status("/livez", 200)
         answers: list[httpx.Response] = []
-        # The first part of a request id is that of the worker.
-        while len({answer.headers["X-Request-ID"].split("-")[0] for answer in answers}) < 2:
-            answers += flood([url], serving.admin_key, 120, reuse=False)
+        workers: set[str] = set()
+        while len(answers) < 120 or len(workers) < 2:
+            answers += flood([url], serving.admin_key, 20, reuse=False)
+            # The first part of a request id is that of the worker.
+            workers = {answer.headers["X-Request-ID"].split("-")[0] for answer in answers}
             assert len(answers) < 5000
         assert "limits.redis_lost" not in serving.output
         assert serving.stop(signal.SIGTERM) == 0
@@ -144,6 +146,7 @@ def test_redis_may_be_reached_by_a_socket_or_with_a_password(
 # --- without Redis ---
 
 
+@pytest.mark.usefixtures("patience")
 def test_each_process_counts_its_share_while_redis_is_unavailable(
     own_redis: RunningRedis, start: Start, log: Log
 ) -> None:
@@ -177,6 +180,7 @@ def test_the_smallest_share_is_one(start: Start, rate_limit: int) -> None:
         assert tally([client.get(WHOAMI) for _ in range(3)]) == {200: 1, 429: 2}
 
 
+@pytest.mark.usefixtures("patience")
 def test_redis_may_be_unavailable_at_start(tmp_path: Path, start: Start) -> None:
     redis = RunningRedis(tmp_path)
     with start(redis.url, rate_limit=1000) as gateway, gateway.client(gateway.key()) as client:
@@ -236,6 +240,7 @@ async def test_counts_are_exact_again_after_redis_has_resumed(own_redis: Running
     assert sum(quota.allowed for quota in quotas) == 50
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_read_only_redis_is_treated_as_unavailable(
     own_redis: RunningRedis, start: Start, log: Log
 ) -> None:
@@ -252,6 +257,7 @@ def test_a_read_only_redis_is_treated_as_unavailable(
 # --- Redis Cluster ---
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_cluster_of_one_shard_counts_all_keys_together(
     tmp_path: Path, start: Start, log: Log
 ) -> None:
@@ -267,6 +273,7 @@ def test_a_cluster_of_one_shard_counts_all_keys_together(
     assert log.count("limits.redis_lost") == 0
 
 
+@pytest.mark.usefixtures("patience")
 def test_a_cluster_of_several_nodes_is_followed_to_the_one_that_counts(
     tmp_path: Path, start: Start, log: Log
 ) -> None:

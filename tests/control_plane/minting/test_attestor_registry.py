@@ -18,6 +18,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, mint, sign_typed
 from tests.support.responses import good, refused
 from tests.support.sql import sql
+from tests.support.waiting import GENEROUS
 
 ADDRESS = "0x" + "5a" * 20
 KEY, LATER_KEY = SecretStr("a7" * 32), SecretStr("b8" * 32)
@@ -245,7 +246,7 @@ def test_one_reading_serves_many(
     node.requests.clear()
     with ThreadPoolExecutor(8) as pool:
         waiting = [pool.submit(shown, market, request)]
-        assert held.wait(10)
+        assert held.wait(GENEROUS)
         monkeypatch.setattr(attestor_registry, "CACHE_SECONDS", 60.0)
         waiting += [pool.submit(shown, market, request) for _ in range(7)]
         release.set()

@@ -14,6 +14,7 @@ from tests.support.gateway import RunningGateway
 from tests.support.minting import TokenMarket, mint
 from tests.support.responses import good, refused
 from tests.support.sql import sql
+from tests.support.waiting import GENEROUS
 
 ADDRESS = "0x" + "5a" * 20
 OTHER = "0x" + "12" * 32
@@ -131,7 +132,7 @@ def test_no_connection_to_the_database_waits_for_the_node(
     held, release = node.hold()
     with ThreadPoolExecutor(4) as pool:
         waiting = [pool.submit(mint, chained.holder, improvement) for _ in range(4)]
-        assert held.wait(10)
+        assert held.wait(GENEROUS)
         good(chained.approve(contributor=ADDRESS), 201)
         release.set()
         digests = {good(one.result())["digest"] for one in waiting}

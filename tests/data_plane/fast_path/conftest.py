@@ -20,7 +20,7 @@ from tests.support.gateway import RunningGateway
 def start_harness(
     new_database: Callable[[], str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[StartHarness]:
-    """Starts the gateway for the rest of the test. limit: the key's requests per minute."""
+    """Starts the gateway for the rest of the test. limit: the key's requests per hour."""
     handled: list[bool] = []
     take = FastPath.try_handle
 
@@ -37,7 +37,7 @@ def start_harness(
         ) -> FastPathHarness:
             mlflow = ScriptedMLflow(behaviour)
             url = stack.enter_context(mlflow.serve())
-            options = {"tenancy": "shared", **settings}
+            options = {"tenancy": "shared", "rate_window": 3600, **settings}
             gateway = stack.enter_context(RunningGateway(new_database(), url, **options))
             harness = FastPathHarness(gateway, mlflow, gateway.key(rate_limit=limit), handled)
             harness.warm_up()

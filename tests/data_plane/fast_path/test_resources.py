@@ -44,6 +44,7 @@ def test_an_idle_connection_keeps_no_body(start_harness: StartHarness) -> None:
         connection.send(harness.post(name))
         assert connection.read_response().status == 200
         assert harness.handled == [True]
+        harness.gateway.settle()
         (cycle,) = harness.cycles
         found, left = [], [cycle]
         while left:

@@ -170,6 +170,10 @@ class ForwardingApp:
         lines = b"".join(line + b"\r\n" for line in headers)
         return await self.send(b"GET %b HTTP/1.1\r\nhost: gateway\r\n%b\r\n" % (target, lines))
 
+    async def wait_queued(self, number: int) -> None:
+        """Wait until this number of requests waits for a connection."""
+        await until(lambda: self.upstream._pool.usage().waiting == number)
+
     async def wait_finished(self, count: int = 1) -> None:
         """Wait until the app has finished this number of requests."""
         await until(lambda: self.finished >= count)
@@ -186,13 +190,9 @@ class Forwarding:
         self, url: str, *, buffered: bool = False, **options: Any
     ) -> AsyncIterator[ForwardingApp]:
         """The app in front of the upstream at a URL; `options` are the upstream client's."""
-        settings: dict[str, Any] = {
-            "max_connections": 10,
-            "queue_timeout": 5,
-            "connect_timeout": 5,
-            "read_timeout": 5,
-            "body_timeout": 5,
-        }
+        # No test that does not set a timeout reaches it.
+        names = ("queue_timeout", "connect_timeout", "read_timeout", "body_timeout")
+        settings: dict[str, Any] = {"max_connections": 10, **dict.fromkeys(names, 30)}
         async with UpstreamClient(url, **(settings | options)) as upstream:
             app = ForwardingApp(upstream, buffered, spliced=[] if self.splicing else None)
             config = uvicorn.Config(

@@ -284,9 +284,9 @@ async def test_a_truncated_body_never_looks_complete(
         await connection.read_head()
         # The head and a few bytes first, so that the response has begun before it is truncated.
         await connection.send(head + b"\r\n\r\n" + body[:2])
-        await asyncio.sleep(0.05)
+        await until(lambda: app.sent)
         await connection.send(body[2:])
-        await asyncio.sleep(0.05)
+        await connection.delivered()
         if reset:
             connection.reset()
 
@@ -356,10 +356,9 @@ async def disconnect(
     writer.write(request)
     if after:
         await reader.readuntil(after)
-    await until(lambda: upstream.connections)
-    await asyncio.sleep(0.02)
+    await until(lambda: upstream.connections and upstream.connections[0].heads)
     writer.transport.abort()
-    await asyncio.wait_for(app.wait_finished(), 5)
+    await app.wait_finished()
 
 
 GET = b"GET / HTTP/1.1\r\nhost: g\r\n\r\n"
@@ -382,7 +381,7 @@ async def test_a_client_that_disconnects_ends_the_upstream_request(
 
     async with forwarding(script, read_timeout=60) as (app, upstream):
         await disconnect(app, upstream, GET, after=after)
-        await asyncio.wait_for(closed.wait(), 5)
+        await closed.wait()
         assert app.errors == []
         # If it were taken for a stale connection, the request would have been sent again.
         assert len(upstream.connections) == 1
@@ -401,7 +400,7 @@ async def test_an_endless_download_ends_when_the_client_disconnects(forwarding: 
 
     async with forwarding(script) as (app, upstream):
         await disconnect(app, upstream, GET, after=b"xxxx")
-        await asyncio.wait_for(closed.wait(), 5)
+        await closed.wait()
         assert app.errors == []
 
 
@@ -444,7 +443,7 @@ async def test_a_client_that_stops_reading_is_disconnected(
         reader, writer = await app.connect()
         writer.write(GET)
         await reader.readuntil(b"\r\n\r\n")
-        await asyncio.wait_for(app.wait_finished(), 10)
+        await app.wait_finished()
         assert isinstance(app.errors[0], SlowRequestError)
         writer.close()
 

@@ -159,23 +159,24 @@ async def test_a_replacement_that_is_reset_is_not_replaced(forwarding: Forwardin
 async def test_an_idle_connection_that_is_closed_or_gets_bytes_is_dropped(
     forwarding: Forwarding, late: bytes
 ) -> None:
-    closed = asyncio.Event()
+    idle = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
         await connection.respond()
         if connection.number == 0:
-            await asyncio.sleep(0.05)
+            await idle.wait()
             if late:
                 await connection.send(late)
                 await connection.wait_closed()
-            closed.set()
         else:
             await connection.wait_closed()
 
     async with forwarding(script) as (app, upstream):
         await app.get()
-        await closed.wait()
-        await asyncio.sleep(0.05)
+        pool = app.upstream._pool
+        await until(lambda: pool._idle)
+        idle.set()
+        await until(lambda: not pool._idle)
         # A POST is not retried, so that the use of a dead connection would show.
         response = await app.send(b"POST / HTTP/1.1\r\nhost: g\r\n\r\n")
         assert (response.status, response.body) == (200, b"ok")
@@ -192,7 +193,7 @@ async def test_an_idle_connection_is_closed_after_its_timeout(forwarding: Forwar
 
     async with forwarding(script, idle_timeout=0.2) as (app, upstream):
         await app.get()
-        await asyncio.wait_for(closed.wait(), 5)
+        await closed.wait()
         assert (await app.get()).status == 200
         assert len(upstream.connections) == 2
 
@@ -221,18 +222,23 @@ async def test_the_limit_of_connections_holds_and_the_queue_is_in_order(
     forwarding: Forwarding,
 ) -> None:
     order: list[bytes] = []
+    turns = asyncio.Semaphore(0)
 
     async def script(connection: UpstreamConnection) -> None:
         while True:
             order.append((await connection.read_head()).split()[1])
-            await asyncio.sleep(0.02)
+            await turns.acquire()
             await connection.send(OK)
 
     async with forwarding(script, max_connections=2) as (app, upstream):
         requests = []
         for i in range(12):
             requests.append(asyncio.ensure_future(app.get(b"/%d" % i)))
-            await asyncio.sleep(0.005)
+            await until(lambda begun=i + 1: len(order) == min(begun, 2))  # type: ignore[misc]
+            await app.wait_queued(max(0, i - 1))
+        for i in range(12):
+            turns.release()
+            await until(lambda begun=i + 3: len(order) == min(begun, 12))  # type: ignore[misc]
         responses = await asyncio.gather(*requests)
         assert {response.status for response in responses} == {200}
         assert order == [b"/%d" % i for i in range(12)]
@@ -287,7 +293,7 @@ async def test_a_client_that_disconnects_in_the_queue_is_not_forwarded(
         await until(lambda: upstream.connections)
         _, writer = await app.connect()
         writer.write(b"GET /gone HTTP/1.1\r\nhost: g\r\n\r\n")
-        await asyncio.sleep(0.05)
+        await app.wait_queued(1)
         writer.close()
         await app.wait_finished()
         release.set()
@@ -303,8 +309,8 @@ async def test_closing_the_client_ends_requests_in_flight(forwarding: Forwarding
 
     async with forwarding(script, max_connections=1) as (app, upstream):
         requests = [asyncio.ensure_future(app.get()) for _ in range(2)]
-        await until(lambda: upstream.connections)
-        await asyncio.sleep(0.05)
+        await until(lambda: upstream.connections and upstream.connections[0].heads)
+        await app.wait_queued(1)
         await app.upstream.aclose()
         assert [response.status for response in await asyncio.gather(*requests)] == [502, 502]
 

@@ -96,8 +96,8 @@ async def test_above_its_share_a_caller_waits_and_others_do_not(forwarding: Forw
         upstream,
     ):
         requests = [asyncio.ensure_future(app.send(raw(b"/wait", b"a"))) for _ in range(5)]
-        await until(lambda: app.finished == 2)
-        assert (mlflow.waiting, len(upstream.connections)) == (HELD, HELD)
+        await until(lambda: (app.finished, mlflow.waiting) == (2, HELD))
+        assert len(upstream.connections) == HELD
         for _ in range(3):
             assert (await app.send(raw(b"/", b"b"))).status == 200
         mlflow.release.set()

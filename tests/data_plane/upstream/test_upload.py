@@ -15,9 +15,9 @@ from tests.data_plane.upstream.forwarding_app import (
 from tests.data_plane.upstream.received_request import ReceivedRequest
 from tests.support.scripted_upstream import (
     OK,
-    ScriptedUpstream,
     UpstreamConnection,
 )
+from tests.support.waiting import until
 
 LARGE = bytes(range(256)) * 40_000
 
@@ -144,7 +144,7 @@ async def test_a_response_may_arrive_before_the_body_is_sent(
         response = await app.send(raw)
         assert (response.status, response.body, response.complete) == (413, b"large", True)
         assert response.header(b"connection") == b"close"
-        await asyncio.wait_for(closed.wait(), 5)
+        await closed.wait()
         await app.wait_finished()
         assert app.errors == []
 
@@ -162,17 +162,13 @@ async def test_an_early_response_reaches_a_client_that_has_stopped_sending(
         assert app.errors == []
 
 
-async def disconnect(app: ForwardingApp, upstream: ScriptedUpstream, raw: bytes) -> None:
+async def disconnect(app: ForwardingApp, upload: ReceivedRequest, raw: bytes, body: bytes) -> None:
+    """Send bytes, disconnect once the upstream has this body, and wait for the end."""
     reader, writer = await app.connect()
     writer.write(raw)
-    await writer.drain()
-    async with asyncio.timeout(10):
-        while not upstream.connections:  # noqa: ASYNC110 - the scripted upstream does not notify
-            await asyncio.sleep(0.02)
-    # The bytes sent before the end must have been forwarded.
-    await asyncio.sleep(0.1)
+    await until(lambda: upload.body == body)
     writer.close()
-    await asyncio.wait_for(app.wait_finished(), 5)
+    await app.wait_finished()
     assert await reader.read() == b""
 
 
@@ -193,9 +189,9 @@ async def test_a_client_that_disconnects_in_its_body_leaves_no_complete_upload(
         finally:
             closed.set()
 
-    async with forwarding(script) as (app, upstream):
-        await disconnect(app, upstream, raw)
-        await asyncio.wait_for(closed.wait(), 5)
+    async with forwarding(script) as (app, _):
+        await disconnect(app, upload, raw, b"hello")
+        await closed.wait()
         assert app.errors == []
         assert not upload.complete
         assert upload.body == b"hello"
@@ -204,16 +200,17 @@ async def test_a_client_that_disconnects_in_its_body_leaves_no_complete_upload(
 async def test_a_client_that_disconnects_after_its_body_ends_the_upstream_request(
     forwarding: Forwarding,
 ) -> None:
+    upload = ReceivedRequest()
     closed = asyncio.Event()
 
     async def script(connection: UpstreamConnection) -> None:
-        await ReceivedRequest().read(connection)
+        await upload.read(connection)
         await connection.wait_closed()
         closed.set()
 
-    async with forwarding(script, read_timeout=60) as (app, upstream):
-        await disconnect(app, upstream, put(b"hello"))
-        await asyncio.wait_for(closed.wait(), 5)
+    async with forwarding(script, read_timeout=60) as (app, _):
+        await disconnect(app, upload, put(b"hello"), b"hello")
+        await closed.wait()
         assert app.errors == []
 
 
@@ -245,7 +242,7 @@ async def test_the_read_timeout_does_not_run_while_a_body_is_sent(forwarding: Fo
         await upload.read(connection)
         await connection.send(OK)
 
-    async with forwarding(script, read_timeout=0.4, body_timeout=2) as (app, _):
+    async with forwarding(script, read_timeout=1, body_timeout=5) as (app, _):
         reader, writer = await app.connect()
         writer.write(put(b"", size=6))
         for _ in range(6):

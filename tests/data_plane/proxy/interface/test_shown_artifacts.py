@@ -129,7 +129,8 @@ def test_a_file_is_shown(reader: Visitor, files: dict[str, Any], name: str, plac
     assert reader.problems == []
     picture = page.locator("img[src^='blob:']")
     if picture.count():
-        assert picture.first.evaluate("image => image.naturalWidth") > 0
+        width = "async image => { await image.decode(); return image.naturalWidth }"
+        assert picture.first.evaluate(width) > 0
         # Somebody opens the picture in a tab of its own: an address of the gateway's origin.
         with page.expect_popup() as popup:
             page.evaluate("address => window.open(address)", picture.first.get_attribute("src"))
@@ -155,6 +156,7 @@ def test_what_is_in_a_file_neither_runs_nor_leaves_its_frame(
     assert page.url.startswith(f"{gateway.url}/api/mlflow/#/experiments/")
     assert "ran" not in page.title()
     for one in page.frames:
+        one.wait_for_load_state()
         assert "ran" not in one.title()
         assert "Your account" not in one.content()
     # The frame's address, opened in a tab of its own.
