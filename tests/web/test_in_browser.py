@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.browser import Browser, problems_of_pages
+from tests.support.browser import Browser, problems_of_pages, scrolls_sideways
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import Lineage, grow
 from tests.support.training import Training
@@ -111,6 +111,38 @@ def test_long_names_of_models_do_not_touch_in_pictures(
         assert (len(between), len(within)) == (2, 6)
         assert min(between) > 4, between
         assert min(within) > 4, within
+
+
+def test_a_long_name_hides_nothing_else_in_a_list(
+    browser: Browser, registry: tuple[RunningGateway, str, Lineage]
+) -> None:
+    gateway, _, _ = registry
+    tenant, name = "t" * 60, "W" * 200
+    key = gateway.key(tenant)
+    with gateway.client(key) as client:
+        training = Training(client, tenant)
+        model = training.registered(
+            "baseline",
+            run_id=training.run(**{name: 0.5}),
+            model_type=name,
+            name=name,
+            primary_metric=name,
+            private=True,
+        )
+    pages = ("/", "/models?name=" + name, f"/models/{model['model_id']}", "/account")
+    with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
+        for path in pages:
+            page = visitor.page(path)
+            # Without a limit, one name would be several windows wide.
+            too_wide = page.evaluate(
+                """() => [...document.querySelectorAll(".scroll")]
+                    .filter(box => box.scrollWidth > 1.5 * box.clientWidth)
+                    .map(box => box.getAttribute("aria-label"))"""
+            )
+            assert too_wide == [], path
+            for width in (1200, 360):
+                page.set_viewport_size({"width": width, "height": 900})
+                assert not scrolls_sideways(page), (path, width)
 
 
 def test_one_follows_a_lineage_and_compares_models_with_the_keyboard(
