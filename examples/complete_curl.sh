@@ -54,3 +54,4 @@ echo "Attested: $(value hash < attestation.json)"
 # gateway.
 curl --silent --show-error --fail-with-body --header "Content-Type: application/json" \
     --data @attestation.json "$HOKUSAI_URL/api/attestations/verify"
+echo

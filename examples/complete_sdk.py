@@ -3,7 +3,7 @@
 This uses the Python SDK. The improved model is trained with contributed data.
 
 pip install ./hokusai-ml-platform scikit-learn pandas
-export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
+export HOKUSAI_URL=http://127.0.0.1:8000
 export HOKUSAI_API_KEY=hk_live_...    # your key; or log in once with `hokusai login`
 export HOKUSAI_ATTESTOR=0x...         # to trust: signer in /.well-known/hokusai-attestor.json
 python examples/complete_sdk.py       # writes attestation.json

@@ -7,7 +7,7 @@ gets right, without revealing one label.
 pip install './hokusai-ml-platform[zk]' scikit-learn pandas
 pip install groth16py                       # optional: proves faster; its licence is the GPL
 hokusai circuits setup .hokusai/proof-keys  # once, as the operator: the keys of the circuit
-export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
+export HOKUSAI_URL=http://127.0.0.1:8000
 export HOKUSAI_API_KEY=hk_live_...          # your key
 export HOKUSAI_ADMIN_KEY=hk_live_...        # optional: for the mint, binds a model number
 python examples/proven_improvement.py       # writes to proven/

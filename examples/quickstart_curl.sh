@@ -32,3 +32,4 @@ echo "Run $run is $(call GET "$mlflow/runs/get?run_id=$run" | value status)"
 
 echo "What is left of this minute:"
 call GET /limits
+echo

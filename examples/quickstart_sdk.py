@@ -1,7 +1,7 @@
 """Train a model and register it as a baseline, with the Python SDK.
 
 pip install ./hokusai-ml-platform scikit-learn pandas
-export HOKUSAI_URL=http://127.0.0.1:8000/api/mlflow
+export HOKUSAI_URL=http://127.0.0.1:8000
 export HOKUSAI_API_KEY=hk_live_...    # your key; or log in once with `hokusai login`
 python examples/quickstart_sdk.py
 """

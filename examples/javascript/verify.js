@@ -21,6 +21,10 @@ function require(holds, what) {
 }
 
 const [file, attestor] = process.argv.slice(2);
+if (!attestor) {
+  console.error("usage: node verify.js attestation.json 0x...   (the attestor that you trust)");
+  process.exit(2);
+}
 const { bytes, hash, signature } = JSON.parse(await readFile(file, "utf8"));
 
 require(createHash("sha256").update(bytes, "utf8").digest("hex") === hash, "the hash");

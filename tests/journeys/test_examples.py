@@ -153,6 +153,8 @@ def test_javascript_goes_from_a_wallet_to_a_verified_attestation(
     assert re.search(f"^Registered {ID}, and {ID} which improves on it$", printed, re.M)
     assert re.search(r"^Attested 7 percentage points: [0-9a-f]{64}$", printed, re.M)
 
+    with pytest.raises(AssertionError, match=r"usage: node verify\.js"):
+        programs.run(["node", javascript / "verify.js"], tmp_path)
     check: list[str | Path] = ["node", javascript / "verify.js", "attestation.json"]
     signer = attestor(gateway)
     assert f"{signer} attests (witnessed): " in programs.run([*check, signer], tmp_path)

@@ -32,10 +32,10 @@ is available as <a href="/openapi.json">OpenAPI {escape(document["openapi"])}</a
 <code>X-API-Key</code> or as the password of Basic authentication; or sign each request with a
 wallet, in <code>X-ETH-Address</code>, <code>X-ETH-Message</code> and
 <code>X-ETH-Signature</code>.</p>
-<p>In the examples, <code>$GATEWAY</code> is this gateway's address and <code>$KEY</code> your API
-key or access token:</p>
-<pre>export GATEWAY={ADDRESS}
-export KEY=hk_live_...</pre>
+<p>In the examples, <code>$HOKUSAI_URL</code> is this gateway's address and
+<code>$HOKUSAI_API_KEY</code> your API key or access token:</p>
+<pre>export HOKUSAI_URL={ADDRESS}
+export HOKUSAI_API_KEY=hk_live_...</pre>
 <p>Every error is <code>application/problem+json</code>: <code>reason</code> is for programs,
 <code>message</code> for people, and <code>request_id</code> is what the operator needs to find the
 request in the log.</p>
@@ -123,8 +123,8 @@ def _curl(method: str, path: str, operation: Document, body: Any) -> str:
     if method != "GET":
         words.append(f"-X {method}")
     if operation["security"]:
-        words.append('-H "Authorization: Bearer $KEY"')
+        words.append('-H "Authorization: Bearer $HOKUSAI_API_KEY"')
     if body is not None:
         words.append(f"--json '{json.dumps(body['example'], ensure_ascii=False)}'")
-    words.append(f'"$GATEWAY{path}"')
+    words.append(f'"$HOKUSAI_URL{path}"')
     return (" " if len(words) == 2 else " \\\n  ").join(words)

@@ -55,7 +55,7 @@ async def test_the_page_shows_where_the_connection_arrived(server: str, shown: s
     asked = request(api, 'evil.example"><script>')
     asked.scope["server"] = (server, 8443)
     page = await ReferenceEndpoints(api).page(asked)
-    assert f"export GATEWAY=http://{shown}:8443\n".encode() in page.body
+    assert f"export HOKUSAI_URL=http://{shown}:8443\n".encode() in page.body
     assert b"evil" not in page.body
 
 
@@ -73,5 +73,5 @@ async def test_the_server_of_the_document_is_the_gateway() -> None:
 async def test_the_page_shows_the_public_address_where_there_is_one() -> None:
     api = api_with("https://gateway.example/hokusai")
     page = await ReferenceEndpoints(api).page(request(api, "inner.example"))
-    assert b"export GATEWAY=https://gateway.example/hokusai\n" in page.body
+    assert b"export HOKUSAI_URL=https://gateway.example/hokusai\n" in page.body
     assert page.headers["content-security-policy"].startswith("default-src 'none'")

@@ -68,9 +68,12 @@ def test_parameters_and_members_show_their_types(page: str) -> None:
 
 
 def test_examples_can_be_pasted_into_a_shell(page: str) -> None:
-    assert f"export GATEWAY={ADDRESS}" in page
-    assert "<pre>curl &quot;$GATEWAY/open/{id}&quot;</pre>" in page
-    assert "-X POST \\\n  -H &quot;Authorization: Bearer $KEY&quot; \\\n  --json &#x27;" in page
+    assert f"export HOKUSAI_URL={ADDRESS}" in page
+    assert "<pre>curl &quot;$HOKUSAI_URL/open/{id}&quot;</pre>" in page
+    assert (
+        "-X POST \\\n  -H &quot;Authorization: Bearer $HOKUSAI_API_KEY&quot; \\\n  --json &#x27;"
+        in page
+    )
 
 
 def test_errors_are_listed_and_responses_shown(page: str) -> None:
