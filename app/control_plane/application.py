@@ -181,8 +181,13 @@ async def _validation_error(
     if more > 0:
         lines.append(f"and {more:,} more")
     return _ErrorResponse(
-        UnprocessableError("; ".join(lines), extra={"problems": [asdict(one) for one in problems]})
+        UnprocessableError(_joined(lines), extra={"problems": [asdict(one) for one in problems]})
     )
+
+
+def _joined(lines: Sequence[str]) -> str:
+    """Some lines as one. What one of the app's own validators says may end with a period."""
+    return "; ".join([*(line.removesuffix(".") for line in lines[:-1]), lines[-1]])
 
 
 # The names of the parts of a request other than its body.

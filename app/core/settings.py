@@ -272,7 +272,8 @@ class Settings(BaseSettings):
         except ValueError:
             raise ValueError("must be a URL with a valid host and port") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError("must be an http:// or https:// URL with a host")
+            socket = ", or unix:// and a path" if info.field_name == "mlflow_url" else ""
+            raise ValueError(f"must be an http:// or https:// URL with a host{socket}")
         if not value.isascii():
             raise ValueError("must be ASCII: write a host in Punycode, a path percent-encoded")
         if " " in value or not _is_host(parts.hostname, is_ip="[" in parts.netloc):

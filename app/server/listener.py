@@ -17,7 +17,7 @@ def open_socket(host: str, port: int) -> socket.socket:
         )[0]
     except OSError as error:
         raise StartupError(
-            f"HOKUSAI_HOST={host} is not an address of this machine: {error}"
+            f"HOKUSAI_HOST={host} is not an address of this machine: {error.strerror}"
         ) from None
     listener = socket.socket(family, kind, protocol)
     # Otherwise a port could not be bound while its last connections are still closing.

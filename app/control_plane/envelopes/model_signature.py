@@ -16,10 +16,11 @@ from app.control_plane.envelopes.sigstore_bundle import (
 )
 from app.control_plane.model_files.hashing import OMS_IGNORED, oms_files
 from app.control_plane.model_files.service import ModelFiles, find_files, require_same_files
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.service import find_model
 from app.control_plane.registry.withdrawal import require_not_withdrawn
-from app.core.errors import FilesNotWitnessedError, FilesPendingError, NotFoundError
+from app.core.errors import FilesNotWitnessedError, FilesPendingError
 from app.core.request.principal import Principal
 
 PREDICATE_TYPE = "https://model_signing/signature/v1.0"
@@ -40,7 +41,7 @@ async def find_witnessed(
     """
     model = await find_model(session, model_id, principal)
     if model is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     require_not_withdrawn(model, "be signed")
     files = await find_files(session, model_id)
     require_same_files(model_id, files)

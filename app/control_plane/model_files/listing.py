@@ -7,8 +7,8 @@ from sqlalchemy import Integer, String, bindparam, case, cast, func, select, tex
 from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.model_files.schemas import FilesPage, FileView
 from app.control_plane.registry.listing import VISIBLE
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
-from app.core.errors import NotFoundError
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement
 from app.rest.pagination import decode_number, encode_cursor
@@ -90,7 +90,7 @@ async def list_files(
         _LIST, model_id=model_id, own=principal.tenant, start=start, end=start + limit - 1
     )
     if row is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     facts: dict[str, Any] = vars(row)
     items: list[FileView] = []
     size = 0
@@ -111,5 +111,5 @@ async def find_file(reads: Reads, model_id: str, path: str, principal: Principal
     """
     row = await reads.first(_FILE, model_id=model_id, own=principal.tenant, path=path)
     if row is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     return row

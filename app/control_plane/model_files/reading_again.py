@@ -9,11 +9,12 @@ from app.access.audit import service as audit
 from app.control_plane.model_files.limits import ReadingLimits
 from app.control_plane.model_files.models import ModelFilesRecord
 from app.control_plane.model_files.queue import add_again
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import FilesState
 from app.control_plane.registry.service import find_model
 from app.control_plane.registry.withdrawal import require_not_withdrawn
-from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError
+from app.core.errors import ConflictError, PermissionDeniedError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
 from app.database.engine import now
@@ -36,7 +37,7 @@ async def read_again(
     """
     model = await find_model(session, model_id, principal)
     if model is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     is_admin = Scope.ADMIN in principal.scopes
     if model.tenant != principal.tenant and not is_admin:
         raise PermissionDeniedError(

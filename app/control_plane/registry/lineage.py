@@ -4,10 +4,10 @@ from sqlalchemy import any_, bindparam, select
 from sqlalchemy.dialects.postgresql import ARRAY, TEXT
 
 from app.control_plane.registry.listing import VISIBLE
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import LineageNode, LineageView
 from app.control_plane.registry.service import AttestationsByModel, lineage_node
-from app.core.errors import NotFoundError
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
 from app.rest.listing import MAX_BYTES, Listing, by_number, load_page
@@ -63,7 +63,7 @@ async def show_lineage(
     own = principal.tenant
     requested = await reads.first(_REQUESTED, model_id=model_id, own=own)
     if requested is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     items, following = await load_page(
         reads, _TREE, lineage_node, cursor=cursor, limit=limit, root=requested.root, own=own
     )

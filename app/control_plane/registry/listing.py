@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from app.control_plane.contributors.models import Contribution
 from app.control_plane.contributors.service import read_shares
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import PRIMARY_IMPROVEMENT, PRIMARY_VALUE, Model
 from app.control_plane.registry.schemas import ModelFilter, ModelSummary, ModelView
 from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
-from app.core.errors import InvalidParameterError, NotFoundError
+from app.core.errors import InvalidParameterError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
@@ -56,7 +57,7 @@ async def show_model(
     """One model. Raises NotFoundError for one that the principal may not see, or that is none."""
     model = await reads.first(_ONE, model_id=model_id, own=principal.tenant)
     if model is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     attestations = await attestations_by_model(reads, [model_id], principal)
     shares = await read_shares(reads, model_id) if model.contributors else []
     return model_view(model, attestations[model_id], principal, shares)

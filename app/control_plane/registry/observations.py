@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from app.access.audit import service as audit
 from app.control_plane.registry.listing import VISIBLE
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import MetricObservation, Model
-from app.core.errors import NotFoundError, PermissionDeniedError
+from app.core.errors import PermissionDeniedError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.database.reads import Reads, Statement, columns_of
@@ -76,7 +77,7 @@ async def list_observations(
     """
     model = await reads.first(_OWNER, model_id=model_id, own=principal.tenant)
     if model is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     if model.tenant != principal.tenant:
         raise PermissionDeniedError("Only the tenant of a model can see what its run has.")
     return await read_page(

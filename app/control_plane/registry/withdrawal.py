@@ -5,9 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.control_plane.contributors.service import withdraw_contributions
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.service import is_visible
-from app.core.errors import ModelWithdrawnError, NotFoundError, PermissionDeniedError
+from app.core.errors import ModelWithdrawnError, PermissionDeniedError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
 from app.database.engine import now
@@ -27,7 +28,7 @@ async def withdraw(
         select(Model).where(Model.model_id == model_id, is_visible(principal)).with_for_update()
     )
     if model is None:
-        raise NotFoundError("There is no model with this id.")
+        raise no_model(model_id)
     if model.tenant != principal.tenant and Scope.ADMIN not in principal.scopes:
         raise PermissionDeniedError(
             f"The model {model_id} belongs to another tenant, which alone can withdraw it."

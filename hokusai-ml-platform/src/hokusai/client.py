@@ -108,6 +108,7 @@ class GatewayClient:
         self._session: requests.Session | None = None
         self._session_pid = 0
         self._has_responded = False
+        self._lost_credential = False  # when it was pickled
         self.authorizer: Authorizer | None = None
         if credential is not None:
             _warn_if_unencrypted(url)
@@ -126,8 +127,10 @@ class GatewayClient:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         url: GatewayURL = state.pop("url")
-        credential = resolve_credential(url.origin) if state.pop("has_credential") else None
+        had_credential: bool = state.pop("has_credential")
+        credential = resolve_credential(url.origin) if had_credential else None
         GatewayClient.__init__(self, url, credential, **state)
+        self._lost_credential = had_credential and credential is None
 
     def __copy__(self) -> GatewayClient:
         """Return the client itself, since threads may share one."""
@@ -173,7 +176,12 @@ class GatewayClient:
             raise CredentialError(
                 f"There is no credential for {self.url.origin}. Set MLFLOW_TRACKING_TOKEN or "
                 "HOKUSAI_API_KEY to an API key, set HOKUSAI_PRIVATE_KEY to a wallet's private "
-                "key, or run `hokusai login`. An object that was pickled carries no credential."
+                "key, or run `hokusai login`."
+                + (
+                    " The credential with which this object was pickled is not part of it."
+                    if self._lost_credential
+                    else ""
+                )
                 + self._hint_at_other_name()
             )
         return self.authorizer

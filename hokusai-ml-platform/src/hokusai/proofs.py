@@ -236,8 +236,9 @@ class Proving:
                     self._download(key, item["proving_key"], path)
                 return key, path
         raise ProofError(
-            f"The gateway has no circuit of {name} for {capacity} rows. Its operator makes one "
-            f"with `hokusai circuits setup --statement {name} --rows {capacity}`."
+            f"The gateway has no circuit for the statement {name} and {capacity} rows. Its "
+            "operator makes one, in the directory that HOKUSAI_PROOF_KEYS names: `hokusai circuits "
+            f"setup .hokusai/proof-keys --statement {name} --rows {capacity}`."
         )
 
     def _download(self, key: VerifyingKey, address: str, path: Path) -> None:

@@ -230,4 +230,6 @@ def test_without_a_home_a_key_in_the_environment_works(
     connected.respond_with(gateway())
     assert command("whoami").code == 0
     monkeypatch.delenv("HOKUSAI_API_KEY")
-    assert "There is no credential" in command("whoami").err
+    written = command("whoami").err
+    assert "There is no credential" in written
+    assert "pickled" not in written

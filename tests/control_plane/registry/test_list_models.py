@@ -106,6 +106,16 @@ def test_an_invalid_filter_is_refused(
     assert response.status_code == status, response.text
 
 
+def test_a_name_in_place_of_a_models_id_is_explained(training: Training) -> None:
+    for name, words in (
+        ("iris", "ids of models begin with hkm_. /api/models?name= lists"),
+        ("baseline", "/api/models/baseline registers a model, with a POST"),
+    ):
+        response = training.client.get(f"/api/models/{name}")
+        assert response.status_code == 404
+        assert words in response.json()["message"]
+
+
 def test_an_unknown_model_is_not_found(training: Training) -> None:
     for path in ("hkm_absent", f"hkm_{secrets.token_urlsafe(16)}/lineage", "%C3%A4"):
         response = training.client.get(f"/api/models/{path}")

@@ -109,6 +109,15 @@ def test_an_invalid_request_is_refused_before_anything_is_written(
     assert written(training) == before
 
 
+def test_several_problems_are_one_sentence(training: Training) -> None:
+    data = {"contributor": "0x1", "samples": -1}
+    response = training.register(
+        "improved", baseline_model_id="hkm_absent", run_id="1", data_contribution=data
+    )
+    message = refused(response, 422, "validation_failed")["message"]
+    assert "40 hexadecimal digits; body.data_contribution" in message
+
+
 def test_numbers_that_are_not_finite_are_refused(training: Training) -> None:
     run = training.run()
     for number in ("NaN", "Infinity", "-Infinity", "1e999"):
