@@ -10,7 +10,8 @@ from app.control_plane.attestations.subjects import Subject
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.proofs.binding import binding_of, bound_parts
 from app.control_plane.proofs.schemas import BindingView
-from app.core.errors import NotFoundError, UnprocessableError
+from app.control_plane.registry.model_ids import no_model
+from app.core.errors import UnprocessableError
 from app.core.request.principal import Principal
 from app.rest.dependencies import Reading, Session
 from app.rest.fields import Label
@@ -57,7 +58,7 @@ async def binding(
 async def _find(session: Session, model_id: str, caller: Principal) -> Subject:
     found = await find_by_id(session, model_id, caller)
     if found is None:
-        raise NotFoundError(f"There is no model {model_id}.")
+        raise no_model(model_id)
     return found
 
 

@@ -13,6 +13,7 @@ from app.access.quotas.service import Quotas
 from app.control_plane.minting.models import MintApproval
 from app.control_plane.minting.schemas import ApprovalFilter, ApprovalRequest
 from app.control_plane.registry import service as registry
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model, Token
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError
 from app.core.ethereum import checksum_address
@@ -177,7 +178,7 @@ async def _require_improvement(
 ) -> None:
     model = await registry.find_model(session, model_id, principal)
     if model is None:
-        raise NotFoundError(f"There is no model {model_id!r}.")
+        raise no_model(model_id)
     root = await session.get(Model, model.root)
     if model.baseline_model_id is None or root is None or root.token != symbol:
         raise ConflictError(

@@ -1,5 +1,6 @@
 """Completes FastAPI's OpenAPI document: credentials, error responses, and examples."""
 
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
@@ -61,7 +62,17 @@ OPERATION_IDS = {
     ("GET", "/api/models/{model_id}/model.sig"): "getModelSignature",
     ("GET", "/api/models/{model_id}/mlbom.json"): "getModelBillOfMaterials",
     ("GET", "/api/attestations/{digest}/bytes"): "getAttestationBytes",
+    ("GET", "/api/contributors/{address}/attestations"): "listContributorAttestations",
+    ("GET", "/api/models/{model_id}/files/content"): "getFileContent",
+    ("POST", "/api/models/{model_id}/files/read"): "readFilesAgain",
+    ("POST", "/api/models/tokenized-registration-events"): "registerTokenizedByEvent",
+    ("GET", "/api/proofs/circuits/{circuit}/proving-key"): "getProvingKey",
+    ("GET", "/log/checkpoint"): "getCheckpointNote",
+    ("GET", "/api/mint-requests/{number}/message"): "getMintMessage",
+    ("DELETE", "/api/keys"): "revokeAllOwnKeys",
 }
+# Up to a period that ends a sentence, or up to the end.
+_SENTENCE = re.compile(r".*?(?=\.(?: [A-Z`]|$)|$)")
 _READING = {"show": "get", "read": "get"}
 # Operations other than POST and PUT that what exists can refuse.
 CONFLICTING = {
@@ -191,6 +202,12 @@ def operation_id(method: str, path: str, summary: str) -> str:
     return first + "".join(word.capitalize() for word in rest)
 
 
+def summary(description: str) -> str:
+    """The first sentence of a description, for lists of operations, without its period."""
+    sentence = _SENTENCE.match(" ".join(description.split()))
+    return sentence[0] if sentence else description
+
+
 def calls_mlflow(method: str, path: str, operation: Document) -> bool:
     """Whether an operation looks up in MLflow what its body refers to."""
     of_models = path.startswith(("/api/models/", "/api/attestations"))
@@ -223,6 +240,7 @@ def _complete(document: Document, public: frozenset[tuple[str, str]]) -> None:
         is_public = (method, path) in public
         operation["security"] = [] if is_public else SECURITY
         operation["operationId"] = operation_id(method, path, operation.get("summary", path))
+        operation["summary"] = summary(operation.get("description", path))
         # FastAPI describes a 422 of its own form, which the gateway does not use.
         operation["responses"].pop("422", None)
         for media in _documents(operation):

@@ -14,7 +14,7 @@ def no_model(model_id: str) -> NotFoundError:
     It says what is wrong with a name in place of an id, and with a GET in place of a registration.
     """
     if model_id.startswith(PREFIX):
-        return NotFoundError("There is no model with this id.")
+        return NotFoundError(f"There is no model {model_id[:_LONGEST_SHOWN]!r}.")
     if model_id in _REGISTERED_BY:
         return NotFoundError(
             f"/api/models/{model_id} registers a model, with a POST. GET needs the id of a model, "

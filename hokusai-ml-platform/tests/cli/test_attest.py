@@ -88,6 +88,13 @@ def test_two_runs_are_attested_with_the_callers_numbers_and_contribution(
     }
 
 
+def test_changed_metrics_name_the_options_that_say_which(
+    command: Command, connected: ScriptedServer
+) -> None:
+    connected.respond_with(problem(409, "metrics_changed"))
+    assert "--registered" in command("attest", "hkm_1").err
+
+
 def test_numbers_of_the_baseline_alone_are_sent_too(
     command: Command, gateway: ScriptedServer
 ) -> None:

@@ -110,12 +110,20 @@ def completed() -> dict[str, Any]:
 
     @api.post("/things/{id}")
     async def _change(id: int, body: Body) -> Body:  # noqa: A002
+        """Change a thing, e.g. its name. It keeps the rest."""
         return body
 
     openapi.complete(api, frozenset({("GET", "/open")}))
     document = api.openapi()
     assert api.openapi() is document, "it is completed once"
     return document
+
+
+def test_the_summary_is_the_first_sentence_of_the_description(completed: dict[str, Any]) -> None:
+    operation = completed["paths"]["/things/{id}"]["post"]
+    assert operation["operationId"] == "change"
+    assert operation["summary"] == "Change a thing, e.g. its name"
+    assert openapi.summary("one\nline") == "one line"
 
 
 def test_a_private_operation_needs_a_credential(completed: dict[str, Any]) -> None:

@@ -71,6 +71,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
 
 
+# How to do with options what a refusal asks for, by its reason.
+_HINTS = {
+    "metrics_changed": " As options: --registered (refresh: false), or --refresh (refresh: true).",
+}
+
+
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code = cli.main(
@@ -96,7 +102,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except (InputError, ConfigurationError) as error:
         return _fail(str(error), USAGE)
     except HokusaiError as error:
-        return _fail(str(error), REFUSED)
+        hint = _HINTS.get(getattr(error, "reason", None) or "", "")
+        return _fail(f"{error}{hint}", REFUSED)
     except Exception as error:
         # MLflow's errors are written for users. Of other errors only the class is shown, since
         # their text may contain a secret.
