@@ -31,8 +31,10 @@ from tests.support.time_limits import (  # noqa: F401 - hooks
 from tests.support.training import Training
 from tests.support.waiting import GENEROUS
 
-# A deadline would be a timed assertion, and fail on a busy machine only.
-hypothesis.settings.register_profile("default", deadline=None)
+# They would be timed assertions, and fail on a busy machine only.
+hypothesis.settings.register_profile(
+    "default", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
 hypothesis.settings.load_profile("default")
 
 for _name in [name for name in os.environ if name.startswith(("HOKUSAI_", "MLFLOW_"))]:

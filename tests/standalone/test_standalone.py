@@ -17,7 +17,14 @@ from app.standalone import child_process, data_directory
 from app.standalone.child_process import ChildProcess
 from app.standalone.data_directory import DataDirectory
 from tests.support.responses import good
-from tests.support.serve_process import FreshServeProcess, ServeProcess, environment_of, run
+from tests.support.serve_process import (
+    FreshServeProcess,
+    ServeProcess,
+    arguments_of,
+    environment_of,
+    run,
+)
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +142,12 @@ def test_a_killed_postgresql_is_restarted(standalone: ServeProcess) -> None:
     killed.kill()
     psutil.wait_procs([killed], 120)
     standalone.wait_for("PostgreSQL died")
+
+    def is_running_again() -> bool:
+        return any("postgres -D" in arguments_of(one) for one in standalone.descendants())
+
+    wait_until(is_running_again)
     standalone.wait_for_status("/readyz", 200)
-    assert standalone.child("postgres", "-D") != killed
 
 
 @pytest.mark.parametrize("part", [("mlflow", "server"), ("uvicorn", "mlflow.server")])

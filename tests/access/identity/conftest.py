@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from app.access.identity import credential_cache
+from app.access.identity.credential_cache import CredentialCache
 from app.standalone.mlflow import ChildMLflow
 from tests.access.identity.signing_in import HOST
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.sql import sql
+from tests.support.waiting import wait_until
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +76,12 @@ def pair(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterato
         yield one, other
 
 
-def listening(gateway: RunningGateway) -> list[int]:
+def wait_until_cached(*gateways: RunningGateway) -> None:
+    """Wait until the gateways listen to changes of credentials, from when on they cache them."""
+    wait_until(lambda: all(one.service(CredentialCache).listening for one in gateways))
+
+
+def listeners(gateway: RunningGateway) -> list[int]:
     """The process ids of PostgreSQL that serve the gateways' listeners."""
     return [
         pid

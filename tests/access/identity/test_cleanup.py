@@ -14,7 +14,7 @@ from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.core.request.principal import Scope
 from app.database.engine import Database
 from app.standalone.mlflow import ChildMLflow
-from tests.access.identity.conftest import listening
+from tests.access.identity.conftest import wait_until_cached
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.sql import sql
@@ -41,7 +41,7 @@ def test_a_running_gateway_stores_the_last_use(
 ) -> None:
     monkeypatch.setattr(cleanup, "INTERVAL", 0.1)
     with RunningGateway(new_database(), mlflow_server.url) as running:
-        wait_until(lambda: listening(running))
+        wait_until_cached(running)
         began = datetime.now(UTC)
         with running.client(running.key()) as client:
             good(client.get(WHOAMI))
@@ -60,7 +60,7 @@ def test_the_cleanup_continues_after_a_failure(
     monkeypatch.setattr(cleanup, "log", log)
     monkeypatch.setattr(cleanup, "INTERVAL", 0.1)
     with RunningGateway(new_database(), mlflow_server.url) as running:
-        wait_until(lambda: listening(running))
+        wait_until_cached(running)
         sql(running, "alter table nonces rename to elsewhere")
         wait_until(lambda: log.exception.called)
         with running.client(running.key()) as client:

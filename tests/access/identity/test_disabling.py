@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from app.access.identity.credential_cache import CredentialCache
-from tests.access.identity.conftest import Pair, listening
+from tests.access.identity.conftest import Pair, wait_until_cached
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
@@ -27,7 +27,7 @@ def change(admin: httpx.Client, tenant: str, *, disabled: bool) -> dict[str, obj
 
 def test_a_disabled_tenant_is_refused_everywhere(pair: Pair) -> None:
     one, other = pair
-    wait_until(lambda: len(listening(one)) == 2)
+    wait_until_cached(*pair)
     key = one.key("acme")
     with (
         one.client(one.key(scopes=ALL_SCOPES)) as admin,
@@ -46,6 +46,7 @@ def test_a_disabled_tenant_is_refused_everywhere(pair: Pair) -> None:
         for path in (WHOAMI, SEARCH):
             refused(there.get(path), 403, "tenant_disabled")
         refused(there.post("/api/keys", json={"name": "n"}), 403, "tenant_disabled")
+        wait_until(lambda: tab.get(WHOAMI).status_code == 401)
         refused(tab.get(WHOAMI), 401, "session_ended")
         refused(tab.post(SIGN_IN, json={"key": key}), 403, "tenant_disabled")
         change(admin, "acme", disabled=True)  # nothing more happens

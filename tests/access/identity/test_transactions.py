@@ -14,10 +14,9 @@ from app.core.request.principal import Scope
 from app.core.request.wallet_proof import WalletProof
 from app.database.engine import Database, now
 from app.standalone.mlflow import ChildMLflow
-from tests.access.identity.conftest import listening
+from tests.access.identity.conftest import wait_until_cached
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.waiting import wait_until
 
 WHOAMI = "/api/auth/whoami"
 
@@ -32,7 +31,7 @@ def test_a_key_is_invalid_at_the_gateway_that_revoked_it_before_any_notification
         gateway.client(gateway.key()) as client,
         gateway.client(gateway.key(scopes=list(Scope))) as admin,
     ):
-        wait_until(lambda: listening(gateway))
+        wait_until_cached(gateway)
         own = good(client.get("/api/keys"))["items"][0]["id"]
         assert client.get(WHOAMI).status_code == 200
         if ends == "revocation":

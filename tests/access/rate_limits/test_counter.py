@@ -76,7 +76,10 @@ def test_the_memory_counter_agrees_with_the_model(history: list[Step]) -> None:
 
 
 @pytest.mark.usefixtures("patience")
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(history=HISTORIES)
 async def test_the_redis_counter_agrees_with_the_model(
     redis: RunningRedis, history: list[Step]
@@ -122,7 +125,10 @@ def test_the_memory_counter_allows_the_whole_limit(limit: int, requests: int) ->
 
 
 @pytest.mark.usefixtures("patience")
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=25,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(limit=st.integers(1, 60), requests=st.integers(1, 120))
 async def test_the_redis_counter_is_exact_for_two_processes(
     redis: RunningRedis, limit: int, requests: int

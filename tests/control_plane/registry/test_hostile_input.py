@@ -31,7 +31,10 @@ FIXED: dict[str, dict[str, Any]] = {
 }
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.sampled_from(sorted(FIELDS)), st.integers(0, 5), JSON)
 @example("tokenized", 3, 10**400)
 @example("baseline", 3, {"a": 10**400})

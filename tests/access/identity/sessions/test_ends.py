@@ -11,7 +11,7 @@ from app.access.identity.sessions.authenticator import IDLE, TOUCH
 from app.access.identity.sessions.service import LIFETIME
 from app.core.request.principal import Scope
 from app.database.engine import Database
-from tests.access.identity.conftest import Pair, listening
+from tests.access.identity.conftest import Pair, wait_until_cached
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
@@ -30,7 +30,7 @@ class Everywhere:
         self.one, self.other = (stack.enter_context(Tab(gateway)) for gateway in pair)
 
     def sign_in(self, key: str) -> str:
-        wait_until(lambda: len(listening(self.pair[0])) == 2)
+        wait_until_cached(*self.pair)
         begun = self.one.sign_in(key)
         self.share()
         assert self.statuses() == {200}
@@ -101,7 +101,7 @@ def test_revoking_the_parent_of_its_key_ends_a_session(everywhere: Everywhere) -
 
 def test_a_wallet_ends_its_sessions_with_everything_else(everywhere: Everywhere) -> None:
     wallet, gateway = Wallet(), everywhere.pair[0]
-    wait_until(lambda: len(listening(gateway)) == 2)
+    wait_until_cached(*everywhere.pair)
     message = good(everywhere.one.post("/api/auth/message", json={"address": wallet.address}))
     signed = {"message": message["message"], "signature": wallet.sign(message["message"])}
     good(everywhere.one.post(SIGN_IN, json=signed), 201)
