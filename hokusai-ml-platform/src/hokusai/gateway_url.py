@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from typing import Mapping
 from urllib.parse import urlsplit
@@ -14,6 +15,8 @@ from hokusai.private_files import private_path, write_private_json
 # Environment variables that name the gateway; the first one that is set is used.
 VARIABLES = ("HOKUSAI_URL", "HOKUSAI_API_ENDPOINT", "MLFLOW_TRACKING_URI")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What is meant as a URL and lacks its scheme, such as localhost:8000.
+_HOST_AND_PORT = re.compile(r"[\w.-]+:\d{1,5}(?:/.*)?")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,10 @@ class GatewayURL:
         """
         parts = urlsplit(url.strip())
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            if _HOST_AND_PORT.fullmatch(url.strip()):
+                raise ConfigurationError(
+                    "The gateway's URL must begin with https://, or http:// on your own machine."
+                )
             raise ConfigurationError(
                 "The gateway's URL must look like https://registry.hokus.ai/api/mlflow. A local "
                 "MLflow store such as ./mlruns cannot be used in its place."

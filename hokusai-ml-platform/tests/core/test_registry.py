@@ -18,6 +18,7 @@ from hokusai.errors import (
     CredentialError,
     InputError,
     MetricError,
+    ModelTypeError,
     NotFoundError,
 )
 from mlflow_stand_in import MLflowGateway, registered
@@ -79,10 +80,22 @@ def test_without_a_url_or_with_a_bad_one_there_is_no_registry() -> None:
         ModelRegistry()
     with pytest.raises(ConfigurationError, match="must look like"):
         ModelRegistry("./mlruns")
+    with pytest.raises(ConfigurationError, match="must begin with https://"):
+        ModelRegistry("localhost:8000")
     assert default_registry() is None
 
 
 # --- models in memory ---
+
+
+def test_a_model_that_no_flavour_logs_leaves_no_run(
+    server: ScriptedServer, registry: ModelRegistry
+) -> None:
+    with pytest.raises(ModelTypeError):
+        registry.register_baseline(model=object(), model_type="c")
+    with pytest.raises(InputError, match="nothing"):
+        registry.register_baseline(model=object(), model_type="c", flavor="nothing")
+    assert server.requests == []
 
 
 def test_a_model_is_logged_to_a_run_of_its_own_and_registered(

@@ -26,6 +26,7 @@ from hokusai.core.platform_names import PlatformNames
 from hokusai.credentials import resolve_credential
 from hokusai.errors import ConfigurationError, HokusaiError, InputError
 from hokusai.flavors import log_model
+from hokusai.flavors.log import find_flavor
 from hokusai.gateway_url import GatewayURL
 from hokusai.json_encoding import to_json_data
 from hokusai.metrics import metrics_in_metadata, validate_metrics
@@ -346,6 +347,8 @@ class ModelRegistry(GatewayCalls, PlatformNames):
                 "artifact_path": source.artifact_path,
             }
             return self.api.register(kind, {**body, **location}, idempotency_key)
+        # Otherwise a model that cannot be logged would leave an empty run.
+        find_flavor(source.model, source.log_arguments.flavor)
         import mlflow
 
         metrics = body.get("metrics") or metrics_in_metadata(body.get("metadata") or {})

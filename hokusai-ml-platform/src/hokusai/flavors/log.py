@@ -7,7 +7,7 @@ import inspect
 import threading
 import warnings
 from dataclasses import dataclass
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from hokusai.errors import FlavorWarning, InputError
 from hokusai.flavors.detect import flavor_of
@@ -71,10 +71,9 @@ def log_model(
         ModelTypeError: The flavour cannot be detected.
         Exception: Whatever MLflow's `log_model` raises.
     """
-    name = flavor or flavor_of(model)
+    name, log_function = find_flavor(model, flavor)
     if flavor is None:
         _warn_of_bare_transformer(model, name)
-    log_function = _log_function(name)
     parameters = inspect.signature(log_function).parameters
     arguments: dict[str, Any] = dict(options or {})
     if name in _FORMATS and "serialization_format" in parameters:
@@ -95,7 +94,18 @@ def log_model(
     return Logged(str(info.model_uri), run_id, name, files)
 
 
-def _log_function(flavor: str) -> Any:
+def find_flavor(model: Any, flavor: str | None = None) -> tuple[str, Callable[..., Any]]:
+    """The name of the flavour that logs a model, and MLflow's function for it.
+
+    Raises:
+        InputError: The installed MLflow has no such flavour.
+        ModelTypeError: The flavour cannot be detected.
+    """
+    name = flavor or flavor_of(model)
+    return name, _log_function(name)
+
+
+def _log_function(flavor: str) -> Callable[..., Any]:
     if not flavor.isidentifier():
         raise InputError(f"{flavor!r} is not the name of an MLflow flavour.")
     try:
@@ -106,7 +116,8 @@ def _log_function(flavor: str) -> Any:
         ) from None
     if function is None:
         raise InputError(f"{flavor!r} is not an MLflow flavour that logs models.")
-    return function
+    log_function: Callable[..., Any] = function
+    return log_function
 
 
 def _free_path(run_id: str) -> str:
