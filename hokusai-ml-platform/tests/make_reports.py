@@ -67,6 +67,8 @@ def _changes() -> Iterator[tuple[list[Any], Any]]:
     yield ["signature", "message", "nonce"], True
     yield ["signature", "message", "nonce"], -1
     yield ["signature", "domain", "salt"], "0x"
+    yield ["signature", "domain"], {"name": "another"}
+    yield ["signature", "domain"], {"version": "1"}
     yield ["eas", "sig", "signature", "v"], 256
     yield ["eas", "sig", "message", "version"], True
     yield ["log", "index"], -1
@@ -83,6 +85,17 @@ def _changes() -> Iterator[tuple[list[Any], Any]]:
         ("hokusai", "other"),
         ("CTI=", "CTJ="),
         ("=\n\n", "\n\n"),
+        # Sizes that JavaScript would round.
+        ("\n5\n", "\n9007199254740991\n"),
+        ("\n5\n", "\n9007199254740993\n"),
+        ("\n5\n", "\n9999999999999999\n"),
+        # Texts that some versions of Python decode.
+        (checkpoint.split("\n")[2], "QQ==QQ=="),
+        (checkpoint.split("\n")[2], "QQ=Q"),
+        (checkpoint.split("\n")[2], "QQ===="),
+        # More signatures than a note may have, and other ends of lines.
+        *(("\n\n", "\n\n" + "\u2014 other eA==\n" * count) for count in (15, 16)),
+        ("\n\n", "\n\n\u2014 other eA==\u2028"),
     ):
         yield ["log", "checkpoint"], checkpoint.replace(old, new)
     yield ["log", "checkpoint"], checkpoint + checkpoint.split("\n")[4] + "\n"

@@ -17,6 +17,10 @@ _CONSUME = text(
     " cast(:ends as timestamptz[]))"
     " on conflict do nothing returning address, digest"
 )
+_GIVE_BACK = text(
+    "delete from spent_signatures where (address, digest) in"
+    " (select * from unnest(cast(:addresses as text[]), cast(:digests as bytea[])))"
+)
 # Messages per statement.
 MAX_BATCH = 200
 
@@ -43,6 +47,18 @@ async def consume_each(session: AsyncSession, proofs: Sequence[WalletProof]) -> 
         # If a message is there twice, only the first of the two succeeds.
         unused.discard(message)
     return results
+
+
+async def give_back(session: AsyncSession, proofs: Sequence[WalletProof]) -> None:
+    """Let messages that this transaction has consumed authorise another change after all."""
+    if proofs:
+        await session.execute(
+            _GIVE_BACK,
+            {
+                "addresses": [proof.address for proof in proofs],
+                "digests": [proof.digest for proof in proofs],
+            },
+        )
 
 
 class ReplayGuard:

@@ -96,7 +96,7 @@ class EvidenceCollector:
                 require_same_files(subject.label, subject.files)
         private = _is_private(request, improved, baseline)
         if request.kind == "claimed":
-            return _claimed(request, improved, baseline, private)
+            return _claimed(principal, request, improved, baseline, private)
         if baseline is None and request.claimed_baseline:
             raise UnprocessableError(
                 "metrics.baseline is given, but no baseline: give baseline_model_id or "
@@ -274,10 +274,22 @@ def _where(subject: Subject) -> str:
 
 
 def _claimed(
-    request: AttestationRequest, improved: Subject, baseline: Subject | None, private: bool
+    principal: Principal,
+    request: AttestationRequest,
+    improved: Subject,
+    baseline: Subject | None,
+    private: bool,
 ) -> Evidence:
+    """What a caller claims. Of another tenant's baseline only the registered metrics are attested.
+
+    Raises ClaimDisagreesError where others are claimed of it, and UnprocessableError.
+    """
     at = now()
     after = AttestedModel(improved, given(request.claimed_improved, at))
+    if baseline is not None and baseline.tenant != principal.tenant:
+        before = AttestedModel(baseline, registered(baseline))
+        check_claims("baseline", request.claimed_baseline, before.values, _where(baseline))
+        return Evidence("claimed", after, before, private)
     if baseline is None and not request.claimed_baseline:
         return Evidence("claimed", after, None, private)
     if not request.claimed_baseline:

@@ -4,7 +4,7 @@ What is wrong with one of them, such as a quota that is used up, is the result o
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -30,6 +30,9 @@ from app.control_plane.transparency_log.signer import LogSigner
 from app.core.errors import DatabaseUnavailableError, GatewayError, KeyReusedError
 from app.database import direct
 from app.database.engine import Database
+
+# What makes a repetition of a request the same one: its principal and key.
+Request = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +70,26 @@ class GroupIssuer:
         return [result for one in group for result in await self.issue([one])]
 
     async def _issue(self, group: Sequence[PendingAttestation]) -> Sequence[Result]:
+        new: dict[Request, PendingAttestation] = {}
+        for one in group:
+            new.setdefault(one.request, one)
         async with self._database.transaction() as session:
             await self._signer.ensure_registered(session)
+            # Before the lock: a message may be in use by a request that waits for the lock itself.
+            spent = await _consume(session, list(new.values()))
             tree = await transparency_log.lock(session)
             # The same request may have been issued while this group waited for the lock.
             issued = await storage.find_issued(session, [one.identity for one in group])
-            new: dict[tuple[str, str], PendingAttestation] = {}
-            for one in group:
-                if one.request not in issued:
-                    new.setdefault(one.request, one)
-            refused = await self._refuse(session, list(new.values()))
-            accepted = [one for request, one in new.items() if request not in refused]
+            others = [one for request, one in new.items() if request not in issued]
+            refused = await self._refuse(session, others, spent)
+            accepted = [one for one in others if one.request not in refused]
+            unchanged = new.keys() - {one.request for one in accepted} - spent
+            await _give_back(session, [new[request] for request in unchanged])
             rows = [one.signed(index) for index, one in enumerate(accepted, tree.size)]
             entries = await self._add(session, tree, accepted, rows) if rows else ()
         # After the commit: nothing is signed of a tree that does not become the log's.
         inclusions = self._inclusions(tree, entries) if entries else []
-        done: dict[tuple[str, str], Result] = {
+        done: dict[Request, Result] = {
             **{request: Issued(row) for request, row in issued.items()},
             **refused,
             **{
@@ -93,22 +100,22 @@ class GroupIssuer:
         return [_result(one, done[one.request]) for one in group]
 
     async def _refuse(
-        self, session: AsyncSession, new: Sequence[PendingAttestation]
-    ) -> dict[tuple[str, str], GatewayError]:
-        """Those that must not be issued, with the reason. What the others need is used up."""
+        self, session: AsyncSession, new: Sequence[PendingAttestation], spent: Collection[Request]
+    ) -> dict[Request, GatewayError]:
+        """Those that must not be issued, with the reason. What the others need is used up.
+
+        spent: the requests whose message had authorised another change.
+        """
         kind = QuotaKind.ATTESTATIONS
-        refused: dict[tuple[str, str], GatewayError] = {}
+        refused: dict[Request, GatewayError] = {}
         errors = await self._quotas.reserve_each(session, kind, [one.tenant for one in new])
         for one, error in zip(new, errors, strict=True):
             if error is not None:
                 refused[one.request] = error
-        signed = [one for one in new if one.proof is not None and one.request not in refused]
-        proofs = [one.proof for one in signed if one.proof is not None]
-        unused = await replay_guard.consume_each(session, proofs)
-        spent = [one for one, is_unused in zip(signed, unused, strict=True) if not is_unused]
-        if spent:
-            await self._quotas.release(session, kind, Counter(one.tenant for one in spent))
-        return refused | {one.request: replay_guard.spent() for one in spent}
+        also = [one for one in new if one.request in spent and one.request not in refused]
+        if also:
+            await self._quotas.release(session, kind, Counter(one.tenant for one in also))
+        return refused | {one.request: replay_guard.spent() for one in also}
 
     async def _add(
         self,
@@ -161,6 +168,24 @@ class GroupIssuer:
             Inclusion(entry, tree.size, tree.inclusion_proof(entry.index), note)
             for entry in entries
         ]
+
+
+async def _consume(
+    session: AsyncSession, pending: Sequence[PendingAttestation]
+) -> frozenset[Request]:
+    """Use up the messages of wallets. Returns the requests whose message was used up before."""
+    signed = [one for one in pending if one.proof is not None]
+    proofs = [one.proof for one in signed if one.proof is not None]
+    unused = await replay_guard.consume_each(session, proofs)
+    return frozenset(
+        one.request for one, is_unused in zip(signed, unused, strict=True) if not is_unused
+    )
+
+
+async def _give_back(session: AsyncSession, pending: Sequence[PendingAttestation]) -> None:
+    """Give the messages back that `_consume` has used up, of requests that changed nothing."""
+    proofs = [one.proof for one in pending if one.proof is not None]
+    await replay_guard.give_back(session, proofs)
 
 
 def _result(pending: PendingAttestation, result: Result) -> Result:

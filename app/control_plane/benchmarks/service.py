@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
-from app.access.identity.replay_guard import consume
+from app.access.identity import replay_guard
 from app.access.quotas.models import QuotaKind
 from app.access.quotas.service import Quotas
 from app.control_plane.benchmarks.models import Benchmark, LabelRelease
@@ -70,13 +70,17 @@ class BenchmarkRegistry:
         record = make_record(REGISTERED, statement)
         async with self._database.transaction() as session:
             await self._signer.ensure_registered(session)
+            proofs = [] if proof is None else [proof]
+            # Before the lock: the message may be in use by a request that waits for the lock.
+            unused = await replay_guard.consume_each(session, proofs)
             tree = await transparency_log.lock(session)
             # The same request may have been registered while this one waited for the lock.
             found = await _find_registered(session, identity)
             if found is not None:
+                await replay_guard.give_back(session, proofs if all(unused) else [])
                 return found, True
-            if proof is not None:
-                await consume(session, proof)
+            if not all(unused):
+                raise replay_guard.spent()
             amounts = {QuotaKind.BENCHMARKS: 1}
             await self._quotas.reserve(session, actor, principal.tenant, amounts)
             benchmark = _benchmark(statement, principal, identity, record, tree.size)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import select
+from sqlalchemy import collate, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -109,7 +109,8 @@ async def _locked(
     query = (
         select(ContributorTotal)
         .where(ContributorTotal.audience == audience, ContributorTotal.address.in_(addresses))
-        .order_by(ContributorTotal.address)
+        # In that of Python, whatever the order of texts in the database is.
+        .order_by(collate(ContributorTotal.address, "C"))
         .with_for_update()
     )
     return (await session.scalars(query)).all()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.attestations.models import Attestation
@@ -122,29 +122,47 @@ async def _require_new_weights(
 async def _require_own_weights(
     session: AsyncSession, improvement: Improvement, evidence: Evidence
 ) -> None:
-    """A copy of what another tenant registered before is not the improvement of who registers it.
+    """A copy of what another tenant had before is not the improvement of who registers it.
 
     One set of files is minted once, so that a copy would also keep its trainer from minting it.
     """
-    model = improvement.model
-    copied = await session.scalar(
-        select(Model.model_id)
+    own = improvement.model.tenant
+    # A list of files that has proven true was known at the registration, others once they were
+    # read: before that, the files can be replaced by those of another model.
+    since = case(
+        (
+            and_(ModelFilesRecord.listed.is_not(None), Model.files == "witnessed"),
+            Model.created_at,
+        ),
+        else_=ModelFilesRecord.witnessed_at,
+    )
+    holders = (
+        select(
+            Model.tenant,
+            # A registration that was corrected counts from the first one on.
+            func.min(since).label("since"),
+            func.bool_or(Model.withdrawn_at.is_(None)).label("is_current"),
+        )
         .join(ModelFilesRecord, ModelFilesRecord.model_id == Model.model_id)
         .where(
             ModelFilesRecord.weights == evidence.candidate.removeprefix("0x"),
             ModelFilesRecord.witnessed_at.is_not(None),
-            Model.tenant != model.tenant,
-            Model.number < model.number,
-            Model.withdrawn_at.is_(None),
         )
+        .group_by(Model.tenant)
+        .cte("holders")
+    )
+    own_since = select(holders.c.since).where(holders.c.tenant == own).scalar_subquery()
+    copied = await session.scalar(
+        select(holders.c.tenant)
+        .where(holders.c.tenant != own, holders.c.is_current, holders.c.since < own_since)
         .limit(1)
     )
     # Not which: it may be private.
     if copied is not None:
         raise NotMintableError(
-            "The improved model has the weights of a model that another tenant registered before, "
-            "which alone can have it minted as an improvement. If that registration was a mistake, "
-            "its owner withdraws it."
+            "The improved model has the weights of a model that another tenant had before, which "
+            "alone can have it minted as an improvement. If that registration was a mistake, its "
+            "owner withdraws it."
         )
 
 

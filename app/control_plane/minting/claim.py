@@ -1,9 +1,9 @@
-"""The row of an improvement among the mint requests: one for each candidate and metric."""
+"""The row of an improvement among the mint requests: one for each candidate."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,13 +15,12 @@ from app.database.engine import now
 
 
 def same_candidate(mint: AuthorizedMint) -> Select[MintRequest]:
-    """SQL: the mint requests for the same run or the same files, by the same metric."""
+    """SQL: the mint requests for the same run or the same files, by whichever metric."""
     return select(MintRequest).where(
-        MintRequest.metric == mint.data["primary_metric"],
         or_(
             MintRequest.run_id == mint.data["run_id"],
             MintRequest.candidate_commitment == mint.evidence.candidate,
-        ),
+        )
     )
 
 
@@ -31,8 +30,12 @@ async def claim(
     """The row of the improvement, locked; one without signatures where it is new.
 
     Raises NotMintableError where the same run or the same files have a row for another model
-    number, over another baseline, or with other files or another run.
+    number, over another baseline, by another metric, or with other files or another run.
     """
+    # Two requests for one candidate by different metrics insert rows that do not conflict.
+    for part in sorted({mint.data["run_id"], mint.evidence.candidate}):
+        key = func.hashtextextended(f"mint of {part}", 0)
+        await session.execute(select(func.pg_advisory_xact_lock(key)))
     new = insert(MintRequest).values(
         idempotency_key=idempotency_key(int(mint.chain_model_id), mint.attestation),
         run_id=mint.data["run_id"],
@@ -62,11 +65,13 @@ async def claim(
             row.candidate_commitment,
             row.baseline_commitment,
             row.chain_model_id,
+            row.metric,
         ) == (
             mint.data["run_id"],
             mint.evidence.candidate,
             mint.evidence.baseline,
             mint.chain_model_id,
+            mint.data["primary_metric"],
         )
         if not is_same:
             raise NotMintableError(

@@ -76,7 +76,7 @@ class MintRequest(Base):
     number: its position in lists, and its id.
     idempotency_key: of the message; the improvement keeps it, however often it is signed.
     run_id, candidate_commitment, metric: of the message; one run, and one set of files, is minted
-        once for a metric, for one model number (`chain_model_id`) and over one baseline
+        once: by one metric, for one model number (`chain_model_id`) and over one baseline
         (`baseline_commitment`).
     tenant, model_id: the improvement's owner and its id in the registry.
     attestation: the hash of the attestation that the message names.

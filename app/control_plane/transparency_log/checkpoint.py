@@ -13,8 +13,12 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 from app.control_plane.transparency_log.note_key import SIGNATURE_PREFIX, NoteKey, decode
+from app.core.json_data import LARGEST_INTEGER
 
-_NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
+_NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
+# As the verifiers of the SDK and of @hokusai/verify read a note: C2SP has up to 16 signatures.
+MAX_CHARACTERS = 64 * 1024
+MAX_SIGNATURES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,19 @@ class CheckpointVerifier(NoteKey):
 
     def open(self, note: str) -> Checkpoint:
         """The checkpoint in a note that this key signed. Raises ValueError for any other note."""
+        if len(note) > MAX_CHARACTERS:
+            raise ValueError("the note is too long")
         body, separator, signatures = note.rpartition("\n\n")
         if not separator or not signatures.endswith("\n"):
             raise ValueError("this is not a signed note")
         body += "\n"
         lines = body.split("\n")
-        if len(lines) < 4 or _NUMBER.fullmatch(lines[1]) is None:
+        is_size = len(lines) > 3 and _NUMBER.fullmatch(lines[1])
+        if not is_size or int(lines[1]) > LARGEST_INTEGER:
             raise ValueError("the note is not a checkpoint")
         if lines[0] != self.name:
             raise ValueError(f"the note is not a checkpoint of {self.name}")
-        if not any(self._signed(body, line) for line in signatures.splitlines()):
+        if not any(self._signed(body, line) for line in signatures.split("\n")[:MAX_SIGNATURES]):
             raise ValueError(f"the note is not signed by {self.name}")
         try:
             root = decode(lines[2])

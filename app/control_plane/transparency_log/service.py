@@ -66,7 +66,11 @@ _TREE = Statement(
 
 
 async def lock(session: AsyncSession) -> Growth:
-    """Block other appends until the transaction ends. Returns the tree as it is."""
+    """Block other appends until the transaction ends. Returns the tree as it is.
+
+    A transaction that uses up a wallet's message does so before: one that waits for a message while
+    it has the lock, and one that waits for the lock while it has the message, would never end.
+    """
     await session.execute(_LOCK)
     rows = await direct.run(session, _TREE)
     count: int = rows[0]["size"]

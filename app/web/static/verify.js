@@ -132,7 +132,7 @@
       this.#on("file", "change", ({ target }) => this.#read(target.files[0]));
       this.#onFile("log", "log", async ([file]) => LogExport.read(await bytesOf(file, MAX_LOG_BYTES)));
       this.#onFile("checkpoint", "checkpoint", async ([file]) => textOf(await bytesOf(file, MAX_BYTES)));
-      this.#onFile("consistency", "consistency", async ([file]) => parsed(await bytesOf(file, MAX_BYTES), file.name));
+      this.#onFile("consistency", "consistency", ([file]) => bytesOf(file, MAX_BYTES));
       this.#onFile("bundle", "bundle", ([file]) => bytesOf(file, MAX_BYTES));
       this.#onFile("model-signature", "modelSignature", ([file]) => bytesOf(file, MAX_BYTES));
       this.#onFile("model", "model", hashFiles);
@@ -347,14 +347,6 @@
     const holds = `This attestation holds: ${report.kind}, signed by ${report.signer}.`;
     if (report.complete) return ["good", `${holds} Every check was made, and the log does not revoke it.`];
     return ["good", result("revocation") === "holds" ? holds : `${holds} Whether it was revoked since was not checked.`];
-  }
-
-  function parsed(bytes, name) {
-    try {
-      return JSON.parse(textOf(bytes));
-    } catch {
-      throw new DocumentError(`${name} is not valid JSON.`);
-    }
   }
 
   for (const root of document.querySelectorAll("[data-verify]")) new Checker(root);

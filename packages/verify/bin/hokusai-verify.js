@@ -88,11 +88,11 @@ function read(path, limit = MAX_BYTES) {
   throw new DocumentError(`${name} is larger than ${limit / 1024} KiB.`);
 }
 
-function readJSON(path) {
+function readText(path) {
   try {
-    return JSON.parse(read(path).toString());
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(read(path));
   } catch (error) {
-    if (error instanceof SyntaxError) throw new DocumentError(`${path} is not valid JSON.`);
+    if (error instanceof TypeError) throw new DocumentError(`${path} is not text in UTF-8.`);
     throw error;
   }
 }
@@ -137,8 +137,8 @@ function main() {
   const given = (name, parse) => (values[name] === undefined ? undefined : parse(values[name]));
   const bytes = (from) => new Uint8Array(read(from));
   const trusted = {
-    envelopeKeys: values["envelope-key"].map((from) => read(from).toString()),
-    known: given("known", readJSON),
+    envelopeKeys: values["envelope-key"].map(readText),
+    known: given("known", bytes),
     model: given("model", hashDirectory),
   };
   const report = path === undefined ? signatureAlone(values, trusted, bytes) : attestation(path, values, trusted, given, bytes);
@@ -167,8 +167,8 @@ function attestation(path, values, trusted, given, bytes) {
     bundle: given("bundle", bytes),
     files: files && bytes(files),
     modelSignature: given("model-signature", bytes),
-    checkpoint: given("checkpoint", (from) => read(from).toString()),
-    consistency: given("consistency", readJSON),
+    checkpoint: given("checkpoint", readText),
+    consistency: given("consistency", bytes),
     log: given("log", (from) => LogExport.read(new Uint8Array(read(from, MAX_LOG_BYTES)))),
   });
 }

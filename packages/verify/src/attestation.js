@@ -3,7 +3,7 @@ import { Verification } from "./checks.js";
 import { DocumentError, InputError } from "./errors.js";
 import { isFile, parseFiles } from "./model_files.js";
 import { checkModelSignature } from "./model_signature.js";
-import { checkedCopy, parse } from "./strict_json.js";
+import { parsedOrCopied } from "./strict_json.js";
 import { Trust } from "./trust.js";
 
 /**
@@ -30,8 +30,7 @@ export function verify(
   if (known !== undefined) trust.add(known);
   let proof;
   if (consistency !== undefined) {
-    proof = checkedCopy(consistency);
-    if (!(proof instanceof Map)) throw new DocumentError("A consistency proof is a JSON object.");
+    proof = parsed(consistency, "A consistency proof");
     if (checkpoint === undefined) throw new InputError("A consistency proof requires a checkpoint to begin or end at.");
   }
   const saved = checkpoint === undefined ? undefined : parseSaved(checkpoint, trust);
@@ -73,8 +72,7 @@ function found(model) {
 }
 
 function parsed(given, what) {
-  const isText = typeof given === "string" || given instanceof Uint8Array;
-  const document = isText ? parse(given) : checkedCopy(given);
+  const document = parsedOrCopied(given);
   if (!(document instanceof Map)) throw new DocumentError(`${what} is a JSON object.`);
   return document;
 }

@@ -141,7 +141,8 @@ export class Verification {
     if (member(signed, "primaryType") !== TYPE || !equalJSON(member(signed, "types"), typesMember(TYPE, ATTESTATION))) {
       throw new CheckFailed("the signed type is not that of an attestation");
     }
-    if (member(domain, "name") !== DOMAIN_NAME || member(domain, "version") !== DOMAIN_VERSION) {
+    const named = [member(domain, "name"), member(domain, "version")];
+    if (named[0] !== DOMAIN_NAME || named[1] !== DOMAIN_VERSION) {
       throw new CheckFailed("the signed domain is not that of attestations");
     }
     if (member(message, "attestationHash") !== `0x${digest}`) throw new CheckFailed("another hash was signed");

@@ -4,7 +4,7 @@ import { CheckFailed, DocumentError, NotChecked } from "./errors.js";
 import { hashesAt, integerAt } from "./json_fields.js";
 import { consistencyHolds } from "./merkle.js";
 import { check } from "./report.js";
-import { checkedCopy } from "./strict_json.js";
+import { parsedOrCopied } from "./strict_json.js";
 import { equalBytes } from "./text.js";
 import { Trust } from "./trust.js";
 
@@ -22,7 +22,7 @@ export function checkConsistency(one, other, { proof, logKeys = [], log } = {}) 
       throw new DocumentError(`This is not a valid checkpoint: ${error.message}.`);
     }
   });
-  const consistency = proof === undefined ? undefined : checkedCopy(proof);
+  const consistency = proof === undefined ? undefined : parsedOrCopied(proof);
   return check("consistency", () => {
     if (left.origin !== right.origin) {
       throw new CheckFailed(`one is a checkpoint of ${left.origin}, the other of ${right.origin}`);

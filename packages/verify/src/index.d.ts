@@ -82,15 +82,18 @@ export interface Options {
   witnesses?: string | readonly string[];
   /** How many of the witnesses must have cosigned; by default all of them. */
   quorum?: number;
-  /** A gateway's `/.well-known/hokusai-attestor.json`, parsed, which has attestors, keys and circuits. */
-  known?: object;
+  /**
+   * A gateway's `/.well-known/hokusai-attestor.json`, which has attestors, keys and circuits: JSON text, its
+   * bytes, or parsed.
+   */
+  known?: string | Uint8Array | object;
   /** A signed checkpoint of the log that you saved earlier or got elsewhere. */
   checkpoint?: string;
   /**
-   * The response of `/api/attestations/log/proof?first=&second=`, parsed; needed where that checkpoint
-   * has another size than the attestation's.
+   * The response of `/api/attestations/log/proof?first=&second=`: JSON text, its bytes, or parsed. It is
+   * needed where that checkpoint has another size than the attestation's.
    */
-  consistency?: object;
+  consistency?: string | Uint8Array | object;
   /** A copy of the log, which shows whether the attestation was revoked. */
   log?: LogExport;
   /** The response of `/api/attestations/{hash}/bundle`: JSON text, its bytes, or parsed. */

@@ -23,10 +23,12 @@ export class LogExport {
     const pages = isText ? parsePages(log) : Array.isArray(log) ? log.map(checkedCopy) : [checkedCopy(log)];
     const result = new LogExport();
     try {
-      for (const entry of pages.flatMap((page) => listAt(page, "entries"))) {
-        const index = result.#entries.length;
-        if (integerAt(entry, "index") !== index) throw new CheckFailed(`entry ${index} is missing`);
-        result.#entries.push(textAt(entry, "entry"));
+      for (const page of pages) {
+        for (const entry of listAt(page, "entries")) {
+          const index = result.#entries.length;
+          if (integerAt(entry, "index") !== index) throw new CheckFailed(`entry ${index} is missing`);
+          result.#entries.push(textAt(entry, "entry"));
+        }
       }
     } catch (error) {
       throw new DocumentError(`This is not an export of the log: ${error.message}.`);

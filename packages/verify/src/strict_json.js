@@ -85,6 +85,10 @@ export function checkedCopy(value) {
   return copy(value, MAX_DEPTH);
 }
 
+/** A document as JSON text, or parsed before, in the form that `parse` returns. Throws as these do. */
+export const parsedOrCopied = (given) =>
+  typeof given === "string" || given instanceof Uint8Array ? parse(given) : checkedCopy(given);
+
 /** The text that is hashed: Python's `json.dumps(data, sort_keys=True)`. */
 export function canonicalJSON(data) {
   if (data instanceof Map) {

@@ -4,7 +4,7 @@ import { EnvelopeKey } from "./envelope_key.js";
 import { DocumentError, InputError } from "./errors.js";
 import { checksumAddress } from "./ethereum.js";
 import { textAt, textsAt } from "./json_fields.js";
-import { checkedCopy } from "./strict_json.js";
+import { parsedOrCopied } from "./strict_json.js";
 
 /** Trusted attestors and logs. */
 export class Trust {
@@ -40,12 +40,12 @@ export class Trust {
   }
 
   /**
-   * Add what a gateway's `/.well-known/hokusai-attestor.json` names. It must have been fetched over a
+   * Add what a gateway's `/.well-known/hokusai-attestor.json` names, as JSON text or parsed. It must have been fetched over a
    * connection that the caller trusts.
    * @throws {DocumentError} This is another document.
    */
   add(wellKnown) {
-    const data = checkedCopy(wellKnown);
+    const data = parsedOrCopied(wellKnown);
     try {
       const known = new Trust(
         [textAt(data, "signer"), ...textsAt(data, "signers")],

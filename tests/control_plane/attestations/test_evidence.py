@@ -318,6 +318,30 @@ def test_another_tenants_model_cannot_be_attested(owner: Training, stranger: Tra
         refused(attest(stranger, **request), 404, "not_found")
 
 
+def test_nothing_is_claimed_about_another_tenants_baseline(
+    owner: Training, stranger: Training
+) -> None:
+    baseline = owner.baseline(accuracy=0.85, loss=0.3)
+    body: dict[str, Any] = {
+        "kind": "claimed",
+        "baseline_model_id": baseline["model_id"],
+        "improved_run_id": stranger.run(accuracy=0.5),
+        "private": False,
+    }
+    for claims in ({"accuracy": 0.01}, {"accuracy": 0.85, "recall": 0.2}):
+        pair = {"baseline": claims, "improved": {"accuracy": 0.9}}
+        problem = refused(attest(stranger, **body, metrics=pair), 422, "claim_disagrees")
+        assert [one["model"] for one in problem["disagreements"]] == ["baseline"]
+    # Those that its owner has registered count, whether they are repeated or not.
+    pair = {"baseline": {"accuracy": 0.85}, "improved": {"accuracy": 0.9}}
+    for metrics in (pair, {"accuracy": 0.9}):
+        data = good(attest(stranger, **body, metrics=metrics), 201)["data"]
+        assert (data["kind"], data["metrics"]) == ("claimed", {"accuracy": 0.9})
+        assert data["baseline"]["metrics"] == {"accuracy": 0.85, "loss": 0.3}
+        assert data["baseline"]["metric_sources"]["accuracy"]["source"] == "seen"
+        assert data["delta"]["accuracy"]["delta"] == 0.05
+
+
 def test_claims_about_a_baseline_need_a_baseline(owner: Training) -> None:
     claims = {"baseline": {"accuracy": 0.1}, "improved": {}}
     run = owner.run(accuracy=0.9)

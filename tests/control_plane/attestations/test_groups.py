@@ -21,6 +21,7 @@ from app.control_plane.transparency_log.service import APPEND_LOCK
 from app.core.batching import Batcher
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
+from tests.support.benchmarks import benchmark_request
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
@@ -191,3 +192,56 @@ def test_a_failure_of_one_fails_no_other(
     indexes = [document["log"]["index"] for document in documents]
     assert sorted(indexes) == list(range(before, before + 6))
     assert len(entries(server)) == before + 6
+
+
+@pytest.mark.parametrize("path", ["/api/attestations", "/api/benchmarks"])
+def test_one_message_for_two_requests_keeps_nobody_from_the_log(
+    server: RunningGateway, path: str
+) -> None:
+    """One request that waits for the message has not the lock that the other one waits for."""
+    wallet = Wallet()
+    bodies = {
+        "/api/attestations": {"kind": "claimed", "metrics": {"accuracy": 0.8}},
+        "/api/benchmarks": benchmark_request(),
+    }
+    with server.client() as client, ThreadPoolExecutor(3) as threads:
+        headers = wallet.headers(-1)
+        mine = good(
+            client.post("/api/attestations", json=bodies["/api/attestations"], headers=headers), 201
+        )
+        revoke = f"/api/attestations/{mine['hash']}/revoke"
+        key = bearer(server.key())
+        message = wallet.headers()
+        with log_is_locked(server) as waiting:
+            first = threads.submit(
+                client.post,
+                path,
+                json=bodies[path],
+                headers={**message, "Idempotency-Key": "another"},
+            )
+            wait_until(lambda: waiting() == 1)
+            second = threads.submit(
+                client.post, revoke, json={"reason": "The test set leaked."}, headers=message
+            )
+            wait_until(lambda: waiting() == 2)
+            other = threads.submit(
+                client.post, "/api/attestations", json=bodies["/api/attestations"], headers=key
+            )
+        good(first.result(), 201)
+        refused(second.result(), 401, "signature_spent")
+        good(other.result(), 201)
+
+
+@contextmanager
+def log_is_locked(server: RunningGateway) -> Iterator[Callable[[], int]]:
+    """Hold the lock of the log. Yields how many transactions wait for any lock."""
+    assert server.settings.database_url is not None
+    url = server.settings.database_url.get_secret_value().replace("+asyncpg", "")
+    query = (
+        "select count(*) from pg_stat_activity"
+        " where datname = current_database() and wait_event_type = 'Lock'"
+    )
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [APPEND_LOCK])
+        yield lambda: int(sql(server, query)[0][0])
+        connection.commit()

@@ -152,3 +152,31 @@ def test_sdk_and_gateway_agree_on_other_forms_of_each_member(
             assert is_valid_here == is_valid_there, (path, form)
             compared += 1
     assert compared > 500
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "is_valid_there"),
+    [
+        ("\N{EM DASH} other eA==\n" * 15, "", True),
+        ("\N{EM DASH} other eA==\n" * 16, "", False),
+        ("\N{EM DASH} other eA==\u2028", "", False),
+        ("", "\N{EM DASH} other eA==\n" * 1000, True),
+        ("", "\N{EM DASH} other eA==\n" * 5000, False),
+    ],
+)
+def test_sdk_and_gateway_read_the_same_lines_of_a_checkpoint(
+    attestation: dict[str, Any],
+    anyone: httpx.Client,
+    known: dict[str, Any],
+    before: str,
+    after: str,
+    is_valid_there: bool,
+) -> None:
+    """A note may have 16 signatures, one a line, and 64 KiB."""
+    document = copy.deepcopy(attestation)
+    body, _, signatures = document["log"]["checkpoint"].rpartition("\n\n")
+    document["log"]["checkpoint"] = f"{body}\n\n{before}{signatures}{after}"
+    report = verify(document, known=known)
+    assert (report["checkpoint"].result is Result.HOLDS) == is_valid_there
+    found = good(anyone.post("/api/attestations/verify", json=document))
+    assert found["checks"]["inclusion"]["ok"] == is_valid_there

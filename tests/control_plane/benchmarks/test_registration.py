@@ -233,11 +233,15 @@ def test_what_is_stated_is_audited(training: Training, gateway: RunningGateway) 
 
 
 def test_released_labels_are_noted_once(training: Training, stranger: Training) -> None:
-    made = new_benchmark(training.client)
+    body = benchmark_request()
+    made = good(training.client.post("/api/benchmarks", json=body), 201)
     path = f"/api/benchmarks/{made['benchmark_id']}/release-labels"
     refused(stranger.client.post(path), 403, "permission_denied")
     released = good(training.client.post(path))
     assert good(training.client.post(path)) == released
     assert training.get(f"/api/benchmarks/{made['benchmark_id']}")["labels_released"] == released
+    # Also in the response to a repeated registration.
+    again = good(training.client.post("/api/benchmarks", json=body), 201)
+    assert (again["benchmark_id"], again["labels_released"]) == (made["benchmark_id"], released)
     entry = log_entry(training.client, released["log_index"])
     assert (entry["kind"], entry["subject"]) == ("labels_released", made["benchmark_id"])

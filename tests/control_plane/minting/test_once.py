@@ -1,13 +1,16 @@
 """One improvement is minted once, whatever was attested, registered or requested how often."""
 
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
 from tests.support.gateway import RunningGateway
-from tests.support.minting import TokenMarket, attest, mint, witness
+from tests.support.minting import ROWS, TokenMarket, attest, counts, mint, witness
+from tests.support.model_files import listed
 from tests.support.responses import good, refused
 from tests.support.sql import sql
+from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 from tests.support.wallet import Wallet
 
@@ -97,6 +100,58 @@ def test_one_run_is_minted_once_whatever_files_it_has_later(
     assert first["model_id"] in problem["message"]
 
 
+def another_metric(market: TokenMarket, run_id: str) -> dict[str, Any]:
+    """An attestation of a run as an improvement by recall, of another token of the same holder."""
+    holder, metric = market.holder, "recall"
+    token_id = f"{market.token_id}-{secrets.token_hex(3)}"
+    root = holder.registered(
+        "tokenized",
+        model_uri=f"runs:/{holder.run(recall=0.85)}/model",
+        model_name=token_id,
+        token_id=token_id,
+        metric_name=metric,
+        baseline_value=0.5,
+    )
+    benchmark = {
+        "name": "by recall",
+        "dataset_hash": "ef" * 32,
+        "dataset_version": "1",
+        "rows": ROWS,
+        "metric": metric,
+        "label_commitment": f"{secrets.randbits(250) + 1:064x}",
+    }
+    made = good(holder.client.post("/api/benchmarks", json=benchmark), 201)
+    improved = holder.registered(
+        "improved",
+        run_id=run_id,
+        name=token_id.lower(),
+        baseline_model_id=root["model_id"],
+        contributor_address=CONTRIBUTOR,
+        benchmark_id=made["benchmark_id"],
+        evaluation={"baseline": counts(0.85), "improved": counts(0.9)},
+    )
+    for model in (root, improved):
+        witness(market.gateway, model)
+    good(market.bind(str(secrets.randbits(60) + 1), token_id))
+    return attest(holder, improved["model_id"])
+
+
+def test_one_candidate_is_minted_by_one_metric(
+    gateway: RunningGateway, market: TokenMarket
+) -> None:
+    run_id = market.holder.run(accuracy=0.88, recall=0.9)
+    first = market.improve(market.holder, run_id=run_id)
+    documents = [attest(market.holder, first["model_id"]), another_metric(market, run_id)]
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(lambda one: mint(market.holder, one), documents * 4))
+    signed_messages = [good(one) for one in responses if one.status_code == 200]
+    assert len({one["digest"] for one in signed_messages}) == 1
+    for response in responses:
+        if response.status_code != 200:
+            refused(response, 409, "not_mintable")
+    assert {response.status_code for response in responses} == {200, 409}
+
+
 def test_the_same_files_of_another_run_are_minted_once(
     gateway: RunningGateway, market: TokenMarket
 ) -> None:
@@ -136,6 +191,53 @@ def test_a_copy_of_what_another_tenant_registered_before_mints_nothing(
         path = f"/api/models/{mistaken['model_id']}/withdraw"
         good(improver.client.post(path, json={"reason": "registered by mistake"}))
         good(mint(other.holder, attest(other.holder, later["model_id"])))
+
+
+def test_a_corrected_registration_keeps_its_files(
+    gateway: RunningGateway, market: TokenMarket, improver: Training
+) -> None:
+    """Who has copied them meanwhile does not become the first that had them."""
+    run_id = improver.run(accuracy=0.88)
+    wrong = market.improve(improver, run_id=run_id)
+    with TokenMarket(gateway) as other:
+        copied = other.improve(other.holder)
+        witness(gateway, copied, content=f"weights of {run_id}")
+        path = f"/api/models/{wrong['model_id']}/withdraw"
+        good(improver.client.post(path, json={"reason": "wrong contributor"}))
+        right = market.improve(improver, run_id=run_id)
+        refused(mint(other.holder, attest(other.holder, copied["model_id"])), 409, "not_mintable")
+        good(market.approve(model_id=right["model_id"]), 201)
+        good(mint(improver, attest(improver, right["model_id"])))
+
+
+def test_files_that_were_uploaded_after_the_registration_are_not_older_than_they_are(
+    gateway: RunningGateway, market: TokenMarket, improver: Training
+) -> None:
+    """A registration whose files are read late does not take those that others had before."""
+    with TokenMarket(gateway) as other:
+        early = other.improve(other.holder)
+        trained = market.improve(improver)
+        witness(gateway, early, content=f"weights of {trained['run_id']}")
+        refused(mint(other.holder, attest(other.holder, early["model_id"])), 409, "not_mintable")
+        good(market.approve(model_id=trained["model_id"]), 201)
+        good(mint(improver, attest(improver, trained["model_id"])))
+
+
+def test_files_that_were_listed_are_as_old_as_the_registration(
+    gateway: RunningGateway, market: TokenMarket, improver: Training
+) -> None:
+    """Also where the gateway reads another tenant's copy of them first."""
+    run_id = improver.run(accuracy=0.88)
+    content = f"weights of {run_id}"
+    files = listed({"MLmodel": b"flavors: {}\n", "model.bin": content.encode()})
+    trained = market.improve(improver, run_id=run_id, files=files)
+    with TokenMarket(gateway) as other:
+        copied = other.improve(other.holder)
+        witness(gateway, copied, content=content)
+        witness(gateway, trained, content=content)
+        refused(mint(other.holder, attest(other.holder, copied["model_id"])), 409, "not_mintable")
+        good(market.approve(model_id=trained["model_id"]), 201)
+        good(mint(improver, attest(improver, trained["model_id"])))
 
 
 def test_the_attestation_that_was_named_first_is_named_again(

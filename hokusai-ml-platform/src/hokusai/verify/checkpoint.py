@@ -8,6 +8,7 @@ from typing import Iterable
 
 from hokusai.verify.canonical_base64 import decode
 from hokusai.verify.note_key import NoteKey
+from hokusai.verify.strict_json import MAX_INTEGER
 
 _NUMBER = re.compile(r"0|[1-9][0-9]{0,15}")
 _MAX_CHARACTERS = 64 * 1024
@@ -98,7 +99,8 @@ def parse_checkpoint(
         raise ValueError("the checkpoint is not a signed note")
     body += "\n"
     lines = body.split("\n")
-    if len(lines) < 4 or not lines[0] or _NUMBER.fullmatch(lines[1]) is None:
+    is_size = len(lines) > 3 and _NUMBER.fullmatch(lines[1])
+    if not lines[0] or not is_size or int(lines[1]) > MAX_INTEGER:
         raise ValueError("the signed note is not a checkpoint")
     root = decode(lines[2])
     if len(root) != 32:

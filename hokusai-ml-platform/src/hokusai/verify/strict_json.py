@@ -18,7 +18,7 @@ MAX_BYTES = 8 * 1024 * 1024
 MAX_DEPTH = 64
 _MAX_VALUES = 1_000_000
 # The largest integer that JavaScript represents exactly (RFC 7493, section 2.2).
-_MAX_INTEGER = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 # Digits of that integer, and a sign.
 _MAX_INTEGER_CHARACTERS = 17
 
@@ -116,7 +116,7 @@ class _Copy:
         if value is None or isinstance(value, bool):
             return value
         if isinstance(value, int):
-            if abs(value) > _MAX_INTEGER:
+            if abs(value) > MAX_INTEGER:
                 raise DocumentError("An integer is above 2^53 - 1.")
             return int(value)
         if isinstance(value, float):
