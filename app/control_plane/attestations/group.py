@@ -21,13 +21,19 @@ from app.control_plane.attestations.pending import PendingAttestation
 from app.control_plane.contributors.totals import attestation_counts
 from app.control_plane.idempotency.service import require_same_request
 from app.control_plane.registry.observations import record_observation
+from app.control_plane.registry.withdrawal import find_withdrawn, require_not_withdrawn
 from app.control_plane.transparency_log import service as transparency_log
 from app.control_plane.transparency_log.checkpoint import Checkpoint
 from app.control_plane.transparency_log.merkle import Growth
 from app.control_plane.transparency_log.models import LogEntry
 from app.control_plane.transparency_log.service import NewEntry
 from app.control_plane.transparency_log.signer import LogSigner
-from app.core.errors import DatabaseUnavailableError, GatewayError, KeyReusedError
+from app.core.errors import (
+    DatabaseUnavailableError,
+    GatewayError,
+    KeyReusedError,
+    ModelWithdrawnError,
+)
 from app.database import direct
 from app.database.engine import Database
 
@@ -112,10 +118,14 @@ class GroupIssuer:
         for one, error in zip(new, errors, strict=True):
             if error is not None:
                 refused[one.request] = error
-        also = [one for one in new if one.request in spent and one.request not in refused]
-        if also:
-            await self._quotas.release(session, kind, Counter(one.tenant for one in also))
-        return refused | {one.request: replay_guard.spent() for one in also}
+        also: dict[Request, GatewayError] = {
+            one.request: replay_guard.spent() for one in new if one.request in spent
+        }
+        also |= await _withdrawn(session, new)
+        counted = [one.tenant for one in new if one.request in also.keys() - refused.keys()]
+        if counted:
+            await self._quotas.release(session, kind, Counter(counted))
+        return also | refused
 
     async def _add(
         self,
@@ -180,6 +190,23 @@ async def _consume(
     return frozenset(
         one.request for one, is_unused in zip(signed, unused, strict=True) if not is_unused
     )
+
+
+async def _withdrawn(
+    session: AsyncSession, pending: Sequence[PendingAttestation]
+) -> dict[Request, GatewayError]:
+    """Those of a model that was withdrawn since its evidence was collected, with the reason."""
+    model_ids = {model_id for one in pending for model_id in one.model_ids}
+    withdrawn = await find_withdrawn(session, model_ids)
+    found: dict[Request, GatewayError] = {}
+    for one in pending:
+        for model_id in one.model_ids:
+            try:
+                if model_id in withdrawn:
+                    require_not_withdrawn(withdrawn[model_id], "be attested")
+            except ModelWithdrawnError as error:
+                found[one.request] = error
+    return found
 
 
 async def _give_back(session: AsyncSession, pending: Sequence[PendingAttestation]) -> None:

@@ -79,6 +79,12 @@ class PendingAttestation:
         """What makes a repetition of the request the same one: its principal and key."""
         return self.identity.principal, self.identity.key
 
+    @property
+    def model_ids(self) -> list[str]:
+        """The registered models that it is about."""
+        models = (self.data, self.data["baseline"] or {"model_id": None})
+        return [one["model_id"] for one in models if one["model_id"] is not None]
+
     def signed(self, index: int) -> Attestation:
         """The row of the attestation, signed for this index of the log."""
         data, attestor = self.data, self.attestor

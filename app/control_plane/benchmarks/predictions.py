@@ -69,6 +69,8 @@ async def commit_predictions(
     await signer.ensure_registered(session)
     # What is read from here on cannot change before the entry is in the log.
     tree = await transparency_log.lock(session)
+    await session.refresh(model, ["withdrawn_at", "withdrawal_reason"])
+    require_not_withdrawn(model, "be evaluated")
     files = await find_digests(session, model.model_id)
     found = await _find_earlier(session, benchmark, model, files, request.commitment)
     if found is not None:

@@ -1,5 +1,7 @@
 """Withdrawing a registration: the record stays, and nothing builds on it any more."""
 
+from collections.abc import Collection, Mapping
+
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -48,6 +50,14 @@ async def withdraw(
             reason=reason,
         )
     return model
+
+
+async def find_withdrawn(session: AsyncSession, model_ids: Collection[str]) -> Mapping[str, Model]:
+    """Those of some models that are withdrawn, by their ids."""
+    if not model_ids:
+        return {}
+    query = select(Model).where(Model.model_id.in_(model_ids), Model.withdrawn_at.is_not(None))
+    return {model.model_id: model for model in await session.scalars(query)}
 
 
 def require_not_withdrawn(model: Model, to: str) -> None:

@@ -21,10 +21,11 @@ from app.control_plane.transparency_log.service import APPEND_LOCK
 from app.core.batching import Batcher
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
-from tests.support.benchmarks import benchmark_request
+from tests.support.benchmarks import benchmark_request, commitment, new_benchmark
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
+from tests.support.training import Training
 from tests.support.waiting import wait_until
 from tests.support.wallet import Wallet
 
@@ -230,6 +231,32 @@ def test_one_message_for_two_requests_keeps_nobody_from_the_log(
         good(first.result(), 201)
         refused(second.result(), 401, "signature_spent")
         good(other.result(), 201)
+
+
+def test_what_is_withdrawn_meanwhile_is_neither_attested_nor_evaluated(
+    server: RunningGateway,
+) -> None:
+    before = len(entries(server))
+    with Training.of(server) as owner, ThreadPoolExecutor(2) as threads:
+        model_id = owner.baseline(accuracy=0.8)["model_id"]
+        benchmark_id = new_benchmark(owner.client)["benchmark_id"]
+        attestation = {"baseline_model_id": model_id, "improved_run_id": owner.run(accuracy=0.9)}
+        predictions = {"model_id": model_id, "commitment": commitment()}
+        with log_is_locked(server) as waiting:
+            futures = [threads.submit(owner.client.post, "/api/attestations", json=attestation)]
+            wait_until(lambda: waiting() == 1)
+            path = f"/api/benchmarks/{benchmark_id}/predictions"
+            futures += [threads.submit(owner.client.post, path, json=predictions)]
+            wait_until(lambda: waiting() == 2)
+            path = f"/api/models/{model_id}/withdraw"
+            good(owner.client.post(path, json={"reason": "wrong weights"}))
+        for future in futures:
+            refused(future.result(), 409, "model_withdrawn")
+        quotas = good(owner.client.get("/api/limits"))["quotas"]
+        used = {one["kind"]: one["used"] for one in quotas}
+        assert used[QuotaKind.ATTESTATIONS.value] == used[QuotaKind.PREDICTIONS.value] == 0
+    # The benchmark.
+    assert len(entries(server)) == before + 1
 
 
 @contextmanager
