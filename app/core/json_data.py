@@ -8,22 +8,23 @@ LARGEST_INTEGER = 2**53 - 1
 MAX_DEPTH = 32
 
 # Clauses for error messages.
-TOO_DEEP = f"the data must not be nested more than {MAX_DEPTH} levels deep"
+_TOO_DEEP = "the data must not be nested more than {} levels deep"
+TOO_DEEP = _TOO_DEEP.format(MAX_DEPTH)
 TOO_LARGE = "an integer must be between -(2^53 - 1) and 2^53 - 1: send it as text"
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def check_json_data(value: object, *, allow_nul: bool) -> None:
+def check_json_data(value: object, *, allow_nul: bool, max_depth: int = MAX_DEPTH) -> None:
     """Raises ValueError, whose text is a clause for an error message, for unportable data.
 
     That is a number that is not finite, an integer above 2^53 - 1, a key that is not text, an
-    unpaired surrogate, more than 32 levels, and a value that JSON does not have.
+    unpaired surrogate, more than `max_depth` levels, and a value that JSON does not have.
     allow_nul: whether text may contain NUL, which PostgreSQL cannot store.
     """
     # Level by level: a call for each value would cost more than its check.
     values: list[object] = [value]
-    for _ in range(MAX_DEPTH):
+    for _ in range(max_depth):
         inner: list[object] = []
         for one in values:
             if isinstance(one, str):
@@ -41,7 +42,7 @@ def check_json_data(value: object, *, allow_nul: bool) -> None:
         if not inner:
             return
         values = inner
-    raise ValueError(TOO_DEEP)
+    raise ValueError(_TOO_DEEP.format(max_depth))
 
 
 def _check_text(value: str, allow_nul: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator
 
-from app.core.json_data import check_json_data
+from app.core.json_data import MAX_DEPTH, check_json_data
 from app.rest.fields import refuse_secret
 from app.rest.request_model import AtMost
 
@@ -13,15 +13,16 @@ from app.rest.request_model import AtMost
 MAX_DOCUMENT = 64 * 1024
 
 
-def check_document(value: Any, *, limit: int = MAX_DOCUMENT) -> int:
+def check_document(value: Any, *, limit: int = MAX_DOCUMENT, max_depth: int = MAX_DEPTH) -> int:
     """Check that every parser reads a JSON value the same, and that PostgreSQL can store it.
 
-    limit: bytes that it may have, as compact JSON in UTF-8. Returns how many it has.
+    limit: bytes that it may have, as compact JSON in UTF-8. max_depth: levels of nested values.
+    Returns how many bytes it has.
 
     Raises ValueError for what `check_json_data` refuses, for NUL, for an API key or token, and for
     a larger value.
     """
-    check_json_data(value, allow_nul=False)
+    check_json_data(value, allow_nul=False, max_depth=max_depth)
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     size = len(text.encode())
     if size > limit:

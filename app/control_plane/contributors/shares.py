@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from app.control_plane.contributors.member_names import MEMBERS, meant_member
 from app.core.errors import UnprocessableError
 from app.core.ethereum import checksum_address
-from app.core.json_data import LARGEST_INTEGER
+from app.core.json_data import LARGEST_INTEGER, MAX_DEPTH
 from app.rest.fields import Label, WholeNumber
 from app.rest.json_values import MAX_DOCUMENT, check_document
 from app.rest.request_model import MAX_MEMBERS, RequestModel
@@ -21,6 +21,8 @@ from app.rest.request_model import MAX_MEMBERS, RequestModel
 WHOLE = 10_000
 # Bytes of the details of one contribution; those of all of a request are `MAX_DOCUMENT`.
 MAX_DETAILS = 16 * 1024
+# Levels of details, which an attestation has within a share of its list of contributors.
+MAX_LEVELS = MAX_DEPTH - 3
 
 
 def _address(text: str) -> str:
@@ -200,7 +202,7 @@ def _check_details(result: Sequence[Share]) -> None:
     size = 0
     for share in result:
         try:
-            size += check_document(share.details, limit=MAX_DETAILS)
+            size += check_document(share.details, limit=MAX_DETAILS, max_depth=MAX_LEVELS)
         except ValueError as error:
             raise UnprocessableError(f"data_contribution: {error}.") from None
     if size > MAX_DOCUMENT:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
+from app.control_plane.contributors.shares import MAX_LEVELS
 from app.control_plane.registry.metric_names import MAX_METRICS, check_metric_names
 from app.rest.json_values import MAX_DOCUMENT
-from tests.support.responses import refused
+from tests.support.responses import good, refused
 from tests.support.training import Training
 
 FULL_WIDTH = "\uff41ccuracy"
@@ -110,6 +112,28 @@ def test_details_of_a_contribution_have_a_bound(training: Training, size: int) -
     else:
         message = refused(response, 422, "validation_failed")["message"]
         assert message == "data_contribution: must have at most 16 KiB, and has 16,385 bytes."
+
+
+def test_details_that_can_be_registered_can_be_attested(training: Training) -> None:
+    """An attestation has them some levels deeper."""
+    baseline = training.baseline(a=1)
+    deep: Any = 1
+    for _ in range(MAX_LEVELS - 2):
+        deep = [deep]
+
+    def register(note: Any) -> httpx.Response:
+        return training.register(
+            "improved",
+            run_id=training.run(a=2),
+            baseline_model_id=baseline["model_id"],
+            data_contribution={"contributor": "0x" + "1" * 40, "note": note},
+        )
+
+    model_id = good(register(deep), 201)["model_id"]
+    data = good(training.client.post("/api/attestations", json={"model_id": model_id}), 201)["data"]
+    assert data["contributors"][0]["details"] == {"note": deep}
+    message = refused(register([deep]), 422, "validation_failed")["message"]
+    assert "more than 29 levels deep" in message
 
 
 def test_details_of_all_contributions_have_a_bound(training: Training) -> None:
