@@ -145,6 +145,9 @@ def _arguments() -> Iterator[dict[str, Any]]:
     yield {"logKeys": [key.replace("+e", "+f")]}
     yield {"logKeys": [key[:-4]]}
     yield {"logKeys": ["x"]}
+    # White space that not every language strips.
+    for space in ("\ufeff", "\x1c", "\x85", "\u2003", " \t\r\n"):
+        yield {"attestors": [signer], "logKeys": [space + key + space]}
     yield {"known": {"signer": signer}}
     yield {**KNOWN, "log": "@log_pages"}
     yield {**KNOWN, "log": VECTORS["log_pages"][:1]}

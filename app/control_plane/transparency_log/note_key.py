@@ -7,8 +7,8 @@ from typing import ClassVar, Self
 
 from Crypto.Signature import eddsa
 
-# The names of keys have no plus sign, no space and no control character.
-_NAME = re.compile(r"[^+\s\x00-\x1f\x7f]+")
+# The names of keys have no plus sign, no space and no control character, as for the verifiers.
+_NAME = re.compile("[^+\x00-\x20\x7f-\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 SIGNATURE_PREFIX = "\N{EM DASH} "
 
 

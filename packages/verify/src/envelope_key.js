@@ -1,7 +1,7 @@
 // The public keys of envelopes: ECDSA with P-256 and SHA-256.
 import { p256 } from "@noble/curves/nist.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { equalBytes, fromBase64, hex, unhex } from "./text.js";
+import { equalBytes, fromBase64, hex, trimmed, unhex } from "./text.js";
 
 const PEM = /^-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----$/;
 // DER before the 64 bytes of a point of P-256, and the mark of an uncompressed one (RFC 5480).
@@ -13,7 +13,7 @@ export class EnvelopeKey {
 
   /** @throws {Error} This is not a public key of P-256 in PEM. */
   constructor(pem) {
-    const encoded = PEM.exec(pem.replaceAll("\r\n", "\n").trim())?.[1];
+    const encoded = PEM.exec(trimmed(pem.replaceAll("\r\n", "\n")))?.[1];
     if (encoded === undefined) throw new Error("an envelope key is a public key in PEM");
     const der = fromBase64(encoded.replaceAll("\n", ""));
     if (!equalBytes(der.subarray(0, HEAD.length), HEAD) || der.length !== HEAD.length + 64) {

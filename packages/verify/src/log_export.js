@@ -75,7 +75,7 @@ export class LogExport {
 function parsePages(log) {
   if (log.length > MAX_LOG_BYTES) throw new DocumentError(`The document is larger than ${MAX_LOG_BYTES / 1024} KiB.`);
   const text = typeof log === "string" ? log : decode(log);
-  const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim());
+  const lines = text.split(/\r\n|\n|\r/).filter((line) => /[^ \t]/.test(line));
   if (lines.length > 1) {
     try {
       return lines.map((line) => parse(line));

@@ -1,7 +1,7 @@
 // Public keys of signed notes (C2SP signed-note), with Ed25519.
 import { ed25519 } from "@noble/curves/ed25519.js";
 import { sha256 } from "@noble/hashes/sha2.js";
-import { concat, equalBytes, fromBase64, hex, utf8 } from "./text.js";
+import { concat, equalBytes, fromBase64, hex, trimmed, utf8 } from "./text.js";
 
 // The names of keys have no plus sign, no space and no control character. These are the spaces of Unicode,
 // which `\s` of other languages has not all.
@@ -21,7 +21,7 @@ export class NoteKey {
    */
   constructor(text, type, what) {
     // Base64 may contain plus signs; a name may not.
-    const [, name, id, encoded] = /^([^+]+)\+([^+]*)\+([^]*)$/.exec(text.trim()) ?? [];
+    const [, name, id, encoded] = /^([^+]+)\+([^+]*)\+([^]*)$/.exec(trimmed(text)) ?? [];
     if (!NAME.test(name ?? "")) throw new Error(`a ${what} has the form <name>+<key id>+<base64>`);
     const raw = fromBase64(encoded);
     if (raw.length !== 33 || raw[0] !== type) throw new Error(`the ${what} is not an Ed25519 key`);

@@ -41,7 +41,7 @@ export class Float {
 export function parse(text, limit = MAX_BYTES) {
   if (text.length > limit) throw new DocumentError(`The document is larger than ${limit / 1024} KiB.`);
   const characters = typeof text === "string" ? text : decode(text);
-  if (!characters.trim()) throw new DocumentError("The document is empty.");
+  if (!/[^ \t\r\n]/.test(characters)) throw new DocumentError("The document is empty.");
   return new Parser(characters).document();
 }
 

@@ -3,6 +3,14 @@ const UTF8 = new TextEncoder();
 /** Half of a surrogate pair alone, which is not Unicode text. */
 export const LONE_SURROGATE = /\p{Cs}/u;
 
+/** A text without the white space of JSON around it: what else programs strip differs from language to language. */
+export function trimmed(text) {
+  let [start, end] = [0, text.length];
+  while (start < end && " \t\r\n".includes(text[start])) start += 1;
+  while (end > start && " \t\r\n".includes(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
 /** The UTF-8 bytes of a text. */
 export const utf8 = (text) => UTF8.encode(text);
 

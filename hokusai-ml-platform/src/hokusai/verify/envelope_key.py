@@ -10,6 +10,7 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import DSS
 
 from hokusai.verify.canonical_base64 import decode
+from hokusai.verify.strict_json import SPACES
 
 _PEM = re.compile(r"-----BEGIN PUBLIC KEY-----\n([A-Za-z0-9+/=\n]+)\n-----END PUBLIC KEY-----")
 # DER before the 64 bytes of a point of P-256, and the mark of an uncompressed one (RFC 5480).
@@ -29,7 +30,7 @@ class EnvelopeKey:
         Raises:
             ValueError: This is not a public key of P-256 in PEM.
         """
-        match = _PEM.fullmatch(pem.replace("\r\n", "\n").strip())
+        match = _PEM.fullmatch(pem.replace("\r\n", "\n").strip(SPACES))
         if match is None:
             raise ValueError("an envelope key is a public key in PEM")
         der = decode(match.group(1).replace("\n", ""))

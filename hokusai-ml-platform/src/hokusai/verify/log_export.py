@@ -84,12 +84,14 @@ def _entry_text(entry: Any, index: int) -> str:
 
 
 def _parse_pages(text: str | bytes) -> list[Any]:
-    lines = [line for line in text.splitlines() if line.strip()]
+    content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    # Texts have further ends of lines, which are no others of JSON.
+    lines = [line for line in content.splitlines() if line.strip(b" \t")]
     if len(lines) > 1:
         try:
             return [parse(line) for line in lines]
         except DocumentError:
             # One JSON document that is written over several lines.
             pass
-    document = parse(text, MAX_BYTES)
+    document = parse(content, MAX_BYTES)
     return document if isinstance(document, list) else [document]

@@ -10,6 +10,7 @@ from Crypto.PublicKey import ECC
 from Crypto.Signature import eddsa
 
 from hokusai.verify.canonical_base64 import decode
+from hokusai.verify.strict_json import SPACES
 
 # The names of keys have no plus sign, no space and no control character. These are the spaces of
 # Unicode, which `\\s` of other languages has not all.
@@ -39,7 +40,7 @@ class NoteKey:
             ValueError: This is not a valid key of this kind.
         """
         # Base64 may contain plus signs; a name may not.
-        parts = text.strip().split("+", 2)
+        parts = text.strip(SPACES).split("+", 2)
         if len(parts) != 3 or NAME.fullmatch(parts[0]) is None:
             raise ValueError(f"a {self.what} has the form <name>+<key id>+<base64>")
         self.name, key_id, encoded = parts

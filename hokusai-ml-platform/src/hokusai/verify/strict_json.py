@@ -22,6 +22,8 @@ MAX_INTEGER = 2**53 - 1
 # Digits of that integer, and a sign.
 _MAX_INTEGER_CHARACTERS = 17
 
+# The only white space of JSON; what else programs strip differs from language to language.
+SPACES = " \t\r\n"
 _MARK = re.compile(r'["\\\[\]{}]')
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -46,7 +48,7 @@ def parse(text: str | bytes, limit: int = MAX_BYTES) -> Any:
             text = text.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise DocumentError("The document is not text in UTF-8.") from None
-    if not text.strip():
+    if not text.strip(SPACES):
         raise DocumentError("The document is empty.")
     _check_depth(text)
     try:
