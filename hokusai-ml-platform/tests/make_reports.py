@@ -76,6 +76,9 @@ def _changes() -> Iterator[tuple[list[Any], Any]]:
     yield ["log", "proof"], [*IMPROVEMENT["log"]["proof"], "00" * 32]
     yield ["log", "entry"], '{"kind": "attested", "kind": "attested"}'
     yield ["log", "entry"], "[]"
+    # No JSON, and beyond a bound.
+    for text in ('"\\ud800",]', "9007199254740993,]", "," + "[" * 70, "[" * 70 + ","):
+        yield ["log", "entry"], f"[{text}"
     checkpoint = IMPROVEMENT["log"]["checkpoint"]
     for old, new in (
         ("\n5\n", "\n05\n"),

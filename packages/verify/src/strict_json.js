@@ -16,6 +16,10 @@ const SPACE = /[ \t\n\r]*/y;
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const PLAIN = /[^"\\\u0000-\u001f]*/y;
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
+const MARK = /["\\[\]{}]/g;
+const TOO_DEEP = `The document is nested more than ${MAX_DEPTH} levels deep.`;
+const NO_TEXT = "A text contains half of a surrogate pair.";
+const TOO_LARGE = "An integer is above 2^53 - 1.";
 const WORDS = [["true", true], ["false", false], ["null", null]];
 const SPECIAL = /["\\]|[^ -~]/g;
 const SHORT = { '"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
@@ -42,7 +46,24 @@ export function parse(text, limit = MAX_BYTES) {
   if (text.length > limit) throw new DocumentError(`The document is larger than ${limit / 1024} KiB.`);
   const characters = typeof text === "string" ? text : decode(text);
   if (!/[^ \t\r\n]/.test(characters)) throw new DocumentError("The document is empty.");
+  checkDepth(characters);
   return new Parser(characters).document();
+}
+
+/** Reject a text that is nested too deeply, by its brackets alone. */
+function checkDepth(text) {
+  let [depth, inString] = [0, false];
+  MARK.lastIndex = 0;
+  for (let found = MARK.exec(text); found !== null; found = MARK.exec(text)) {
+    const [mark] = found;
+    // What is escaped is no mark.
+    if (inString && mark === "\\") MARK.lastIndex += 1;
+    else if (mark === '"') inString = !inString;
+    else if (!inString && (mark === "[" || mark === "{")) {
+      depth += 1;
+      if (depth > MAX_DEPTH) throw new DocumentError(TOO_DEEP);
+    } else if (!inString && mark !== "\\") depth -= 1;
+  }
 }
 
 /**
@@ -135,23 +156,31 @@ const scalar = (value) => (value instanceof Float ? value.value : value);
 class Bounds {
   #values = 0;
 
-  count(levels) {
+  /** Count a value. levels: how many levels are left for it. */
+  count(levels = 1) {
     this.#values += 1;
-    if (levels === 0) throw new DocumentError(`The document is nested more than ${MAX_DEPTH} levels deep.`);
+    if (levels === 0) throw new DocumentError(TOO_DEEP);
     if (this.#values > MAX_VALUES) throw new DocumentError(`The document has more than ${MAX_VALUES} values.`);
   }
 
   text(value) {
-    if (LONE_SURROGATE.test(value)) throw new DocumentError("A text contains half of a surrogate pair.");
+    if (LONE_SURROGATE.test(value)) throw new DocumentError(NO_TEXT);
     return value;
   }
 }
 
-/** One pass over a text. Its recursion is bounded by `MAX_DEPTH`. */
+/**
+ * One pass over a text. Its recursion is bounded by `checkDepth`.
+ *
+ * A text that is not JSON is refused for that, also where it exceeds a bound before: parsers that check the
+ * bounds afterwards say the same.
+ */
 class Parser {
   #text;
   #at = 0;
   #bounds = new Bounds();
+  // The first bound that is exceeded.
+  #exceeded = null;
 
   constructor(text) {
     this.#text = text;
@@ -161,11 +190,14 @@ class Parser {
     const value = this.#value(MAX_DEPTH);
     this.#skip(SPACE);
     if (this.#at < this.#text.length) this.#fail("there is more after its end");
+    if (this.#exceeded !== null) throw this.#exceeded;
     return value;
   }
 
   #value(levels) {
-    this.#bounds.count(levels);
+    // Not beyond this one, since all values are kept.
+    this.#bounds.count();
+    if (levels === 0) this.#exceeded ??= new DocumentError(TOO_DEEP);
     this.#skip(SPACE);
     const character = this.#text[this.#at];
     if (character === '"') return this.#string();
@@ -186,7 +218,7 @@ class Parser {
     while (!this.#ends("}", members.size === 0)) {
       this.#skip(SPACE);
       if (this.#text[this.#at] !== '"') this.#fail("a key is not text");
-      this.#bounds.count(1);
+      this.#bounds.count();
       const name = this.#string();
       this.#skip(SPACE);
       if (this.#text[this.#at] !== ":") this.#fail("a colon is missing");
@@ -242,7 +274,9 @@ class Parser {
       }
     }
     this.#at += 1;
-    return this.#bounds.text(parts.join(""));
+    const text = parts.join("");
+    if (LONE_SURROGATE.test(text)) this.#exceeded ??= new DocumentError(NO_TEXT);
+    return text;
   }
 
   #number() {
@@ -256,7 +290,7 @@ class Parser {
       return new Float(value);
     }
     if (token.length > MAX_INTEGER_CHARACTERS) this.#fail("an integer is above 2^53 - 1");
-    if (!Number.isSafeInteger(value)) throw new DocumentError("An integer is above 2^53 - 1.");
+    if (!Number.isSafeInteger(value)) this.#exceeded ??= new DocumentError(TOO_LARGE);
     return value + 0; // -0 is 0
   }
 
