@@ -245,3 +245,9 @@ def test_help_does_not_import_slow_modules() -> None:
     )
     slow = {"mlflow", "eth_account", "requests", "rich", "coincurve"}
     assert slow.isdisjoint(finished.stderr.split())
+
+
+def test_a_word_in_place_of_a_number_is_named(command: Command) -> None:
+    outcome = command("models", "list", "--limit", "many")
+    assert outcome.code == 2
+    assert "'many' is not a valid number" in outcome.err

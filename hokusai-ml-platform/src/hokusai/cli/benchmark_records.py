@@ -8,6 +8,7 @@ import click
 
 from hokusai.cli.options import (
     KeyValue,
+    WholeNumber,
     connect,
     hash_of_file,
     idempotency_key_option,
@@ -24,7 +25,7 @@ from hokusai.cli.output import write_json, write_record, write_table
 @click.option("--data-hash", metavar="HASH", help="Its SHA-256, if computed.")
 @click.option("--data-version", required=True, metavar="TEXT", help="Its version.")
 @click.option("--split", help="Which part of it; by default test.")
-@click.option("--rows", type=click.IntRange(min=1), required=True, help="How many rows it has.")
+@click.option("--rows", type=WholeNumber(min=1), required=True, help="How many rows it has.")
 @click.option("--metric", required=True, help="The metric that counts, such as accuracy.")
 @click.option(
     "--family",
@@ -47,7 +48,7 @@ from hokusai.cli.output import write_json, write_record, write_table
 )
 @click.option(
     "--min-examples",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="How many rows have to be evaluated; by default all.",
 )
 @click.option(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from hokusai.cli.options import WholeNumber
+
 if TYPE_CHECKING:
     from hokusai.zk.keys import VerifyingKey
 
@@ -20,7 +22,7 @@ _statement_option = click.option(
 )
 _rows_option = click.option(
     "--rows",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     default=1024,
     show_default=True,
     help="How many rows it takes: 1024, 4096 or 10240. Others serve rehearsals only.",
@@ -43,7 +45,7 @@ def circuits() -> None:
 def setup(directory: Path, name: str, rows: int) -> None:
     """Make the keys of a circuit in DIRECTORY, as the one party of its setup.
 
-    Those who check proofs trust you that you kept nothing of it. `make zk-ceremony` has several
+    Those who check proofs trust that you have kept no secret of it. `make zk-ceremony` has several
     parties instead. For 1,024 rows this takes some ten seconds.
     """
     from hokusai.zk import key_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hokusai.cli.options import connect, json_option, url_option
+from hokusai.cli.options import WholeNumber, connect, json_option, url_option
 from hokusai.cli.output import write_json, write_line, write_record, write_table
 
 _SHOWN = ("id", "state", "name", "scopes", "rate_limit", "expires_at", "last_used_at")
@@ -38,10 +38,10 @@ def list_keys(url: str | None, as_json: bool) -> None:
 )
 @click.option(
     "--expires-in-days",
-    type=click.IntRange(min=1),
+    type=WholeNumber(min=1),
     help="By default 90, or less where your credential allows less.",
 )
-@click.option("--rate-limit", type=click.IntRange(min=1), help="Requests per minute.")
+@click.option("--rate-limit", type=WholeNumber(min=1), help="Requests per minute.")
 @click.option(
     "--network",
     "networks",
@@ -79,7 +79,7 @@ def create_key(
 @click.argument("key_id")
 @click.option(
     "--overlap-seconds",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     help="How long the old key keeps working; by default a day.",
 )
 @url_option

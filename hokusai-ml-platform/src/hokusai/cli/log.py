@@ -8,7 +8,7 @@ from typing import Any, Sequence, TextIO
 
 import click
 
-from hokusai.cli.options import url_option, witness_options
+from hokusai.cli.options import WholeNumber, url_option, witness_options
 
 # Entries per request of an export, the most that the gateway returns.
 _PAGE_SIZE = 1000
@@ -111,8 +111,8 @@ def witness(
 
 
 @log.command()
-@click.argument("first", type=click.IntRange(min=0))
-@click.argument("second", type=click.IntRange(min=0))
+@click.argument("first", type=WholeNumber(min=0))
+@click.argument("second", type=WholeNumber(min=0))
 @url_option
 @_output_option
 def consistency(first: int, second: int, url: str | None, output: TextIO) -> None:

@@ -7,13 +7,13 @@ from typing import Any, Mapping
 
 import click
 
-from hokusai.cli.options import connect, json_option, limit_option, url_option
+from hokusai.cli.options import WholeNumber, connect, json_option, limit_option, url_option
 from hokusai.cli.output import write_json, write_record, write_table
 from hokusai.credentials import WALLET_VARIABLE
 from hokusai.errors import InputError
 from hokusai.results import MintRequest
 
-_request_id = click.argument("mint_request_id", metavar="ID", type=click.IntRange(min=1))
+_request_id = click.argument("mint_request_id", metavar="ID", type=WholeNumber(min=1))
 
 
 @click.command("mint-request")
@@ -26,7 +26,7 @@ _request_id = click.argument("mint_request_id", metavar="ID", type=click.IntRang
 @click.option(
     "--cost",
     metavar="MICRO_USD",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     help="What the evaluation cost, in millionths of a US dollar.",
 )
 @url_option
@@ -244,7 +244,7 @@ def list_approvals(
 
 
 @mint_approvals.command("withdraw")
-@click.argument("approval_id", metavar="ID", type=click.IntRange(min=1))
+@click.argument("approval_id", metavar="ID", type=WholeNumber(min=1))
 @url_option
 @json_option
 def withdraw(approval_id: int, url: str | None, as_json: bool) -> None:

@@ -14,6 +14,12 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class WholeNumber(click.IntRange):
+    """A whole number in a range, with a name that reads well in help and in errors."""
+
+    name = "number"
+
+
 def url_option(command: Command) -> Command:
     """Add `--url`."""
     return click.option(
@@ -34,7 +40,7 @@ def limit_option(what: str) -> Callable[[Command], Command]:
     """Add `--limit` to a command that lists things; `what` names them in the plural."""
     return click.option(
         "--limit",
-        type=click.IntRange(1, 10_000),
+        type=WholeNumber(1, 10_000),
         default=50,
         show_default=True,
         help=f"The most {what} to show.",
@@ -52,7 +58,7 @@ def witness_options(command: Command) -> Command:
     )
     quorum = click.option(
         "--quorum",
-        type=click.IntRange(min=1),
+        type=WholeNumber(min=1),
         help="How many of the witnesses must have cosigned; by default all.",
     )
     return witness(quorum(command))
@@ -99,7 +105,7 @@ def contribution_options(command: Command) -> Command:
             "--data", metavar="FILE", help="The data; only its SHA-256 is sent, not the file."
         ),
         click.option("--data-hash", metavar="HASH", help="The hash of the data, if computed."),
-        click.option("--samples", type=click.IntRange(min=0), help="The number of samples."),
+        click.option("--samples", type=WholeNumber(min=0), help="The number of samples."),
         click.option(
             "--contribution",
             "contributions",
