@@ -15,6 +15,7 @@ app = typer.Typer(
     help="The gateway through which third parties train, log and register models with Hokusai.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 app.add_typer(keys_app, name="keys")
 app.add_typer(tenants_app, name="tenants")
