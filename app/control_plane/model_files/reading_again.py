@@ -54,20 +54,26 @@ async def read_again(
             f"The gateway has read the files of {model_id}, and what is recorded stays. To record "
             "other files, withdraw the registration and register the model anew."
         )
+    seconds_before = record.seconds
     if is_admin:
         record.seconds = 0.0
-    elif record.seconds > limits.seconds:
+    elif seconds_before > limits.seconds:
         raise ConflictError(
             f"Reading the files of {model_id} has taken more than {limits.seconds:g} seconds, the "
             "most for one model. An administrator can have the count start anew."
         )
-    if record.due_at is not None:
+    is_counted_anew = record.seconds != seconds_before
+    if record.due_at is None:
+        await session.flush()
+        await add_again(session, [model_id], limited_by=None, limit_was=None)
+        await session.refresh(model)
+    elif is_counted_anew or record.failures or record.due_at > now():
         record.due_at, record.failures = now(), 0
+    else:
+        # It is read next in any case: nothing changes.
         return _state(model)
-    await session.flush()
-    await add_again(session, [model_id], limited_by=None, limit_was=None)
-    audit.record(session, actor, "model.files_read_again", model_id, model.tenant)
-    await session.refresh(model)
+    details = {"seconds_before": seconds_before} if is_counted_anew else {}
+    audit.record(session, actor, "model.files_read_again", model_id, model.tenant, **details)
     return _state(model)
 
 

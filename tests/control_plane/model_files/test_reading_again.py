@@ -1,6 +1,7 @@
 """Models whose files could not be read: with higher limits, and at the request of their owner."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -105,14 +106,48 @@ def test_others_cannot_have_files_read(
     refused(training.client.post(path), 409, "model_withdrawn")
 
 
+def audited(gateway: RunningGateway, model: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The actors and details of the entries that say that a model's files are read again."""
+    return sql(
+        gateway,
+        "SELECT actor, details FROM audit_events"
+        " WHERE action = 'model.files_read_again' AND subject = %s ORDER BY id",
+        model["model_id"],
+    )
+
+
+@pytest.mark.parametrize("waits", [False, True])
 def test_only_an_administrator_has_the_seconds_counted_anew(
+    gateway: RunningGateway, training: Training, server: ArtifactServer, waits: bool
+) -> None:
+    model = failed(training, server, empty())
+    path = f"/api/models/{model['model_id']}/files/read"
+    # A reading that waits to be tried again, or one that has ended.
+    statement = "UPDATE model_files SET seconds = 4000, due_at = %s WHERE model_id = %s"
+    due = datetime.now(UTC) + timedelta(hours=1) if waits else None
+    sql(gateway, statement, due, model["model_id"])
+    assert "3600 seconds" in refused(training.client.post(path), 409, "conflict")["message"]
+    assert audited(gateway, model) == []
+    with gateway.client(gateway.key(scopes=[Scope.REGISTER, Scope.ADMIN])) as administrator:
+        good(administrator.post(path), 202)
+        actor = good(administrator.get("/api/auth/whoami"))["principal"]
+    query = "SELECT 1 FROM model_files WHERE seconds < 4000 AND model_id = %s"
+    assert sql(gateway, query, model["model_id"]) == [(1,)]
+    assert audited(gateway, model) == [(actor, {"seconds_before": 4000})]
+
+
+def test_a_waiting_reading_that_is_brought_forward_is_audited_once(
     gateway: RunningGateway, training: Training, server: ArtifactServer
 ) -> None:
     model = failed(training, server, empty())
     path = f"/api/models/{model['model_id']}/files/read"
-    sql(gateway, "UPDATE model_files SET seconds = 4000 WHERE due_at IS NULL")
-    assert "3600 seconds" in refused(training.client.post(path), 409, "conflict")["message"]
-    with gateway.client(gateway.key(scopes=[Scope.REGISTER, Scope.ADMIN])) as administrator:
-        good(administrator.post(path), 202)
-    query = "SELECT model_id FROM model_files WHERE seconds < 4000"
-    assert sql(gateway, query) == [(model["model_id"],)]
+    # No reader takes it up, whose limit is lower.
+    statement = (
+        "UPDATE model_files SET due_at = now() + interval '1 hour', failures = 3,"
+        " limited_by = 'seconds', limit_was = 1e9 WHERE model_id = %s"
+    )
+    sql(gateway, statement, model["model_id"])
+    for _ in range(2):
+        good(training.client.post(path), 202)
+    actor = good(training.client.get("/api/auth/whoami"))["principal"]
+    assert audited(gateway, model) == [(actor, {})]
