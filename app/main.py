@@ -46,6 +46,7 @@ from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.minting.attestor_registry import AttestorRegistry
 from app.control_plane.minting.chain_registry import ChainRegistry
+from app.control_plane.minting.mint_conditions import MintConditions
 from app.control_plane.minting.model_heads import ModelHeads
 from app.control_plane.minting.service import MintRequests
 from app.control_plane.minting.signers import Signers
@@ -179,6 +180,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
     chain_registry = ChainRegistry.from_settings(settings)
     planner = Planner(sources, RegisteredEvaluations(database))
     model_heads = ModelHeads.from_settings(settings)
+    mint_conditions = MintConditions.from_settings(settings)
     signers = Signers.from_settings(settings, attestor.address)
     attestor_registry = AttestorRegistry.from_settings(settings, signers.addresses)
     mint_requests = MintRequests(
@@ -188,6 +190,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
         signers,
         attestor_registry,
         model_heads,
+        mint_conditions,
         settings.evaluation_budget,
     )
     file_reader = FileReader(
@@ -230,6 +233,7 @@ def create_app(settings: Settings | None = None) -> "Gateway":
             stack.push_async_callback(counter.close)
             stack.push_async_callback(chain_registry.close)
             stack.push_async_callback(model_heads.close)
+            stack.push_async_callback(mint_conditions.close)
             stack.push_async_callback(attestor_registry.close)
             stack.push_async_callback(contract_wallets.close)
             stack.push_async_callback(cosigner.close)

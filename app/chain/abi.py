@@ -7,14 +7,23 @@ from app.core.ethereum import checksum_address
 _WORD = 32
 
 
-def encode_call(signature: str, *numbers: int) -> bytes:
-    """The data of a call. signature: such as `getToken(uint256)`; numbers: its arguments, of
-    the types uint256 and address.
+def encode_call(signature: str, *arguments: int | str) -> bytes:
+    """The data of a call. signature: such as `getToken(uint256)`; arguments: numbers of the types
+    uint256, address and bytes32, and strings.
 
     Raises OverflowError for a number that is not one of 256 bits.
     """
-    arguments = b"".join(number.to_bytes(_WORD, "big") for number in numbers)
-    return keccak(signature.encode())[:4] + arguments
+    # Strings come after all the words, each of which is a number or where its string begins.
+    words, strings = [], b""
+    for argument in arguments:
+        if isinstance(argument, str):
+            words.append(len(arguments) * _WORD + len(strings))
+            text = argument.encode()
+            strings += len(text).to_bytes(_WORD, "big") + text + bytes(-len(text) % _WORD)
+        else:
+            words.append(argument)
+    head = b"".join(word.to_bytes(_WORD, "big") for word in words)
+    return keccak(signature.encode())[:4] + head + strings
 
 
 def decode_bool(result: bytes) -> bool:

@@ -492,6 +492,12 @@ class OtherHeadError(NotMintableError):
     reason = "baseline_not_head"
 
 
+class ContractRefusesError(NotMintableError):
+    """The contract would refuse the mint, or mint nothing, at this moment."""
+
+    reason = "contract_refuses"
+
+
 class IncompleteMintRequestError(NotMintableError):
     """The mint request needs more signatures before it can be sent."""
 

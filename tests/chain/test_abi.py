@@ -16,6 +16,14 @@ def test_a_call_has_a_selector_and_its_arguments(number: int) -> None:
     assert encode_call("symbol()") == function_signature_to_4byte_selector("symbol()")
 
 
+@pytest.mark.parametrize("text", ["", "27", "x" * 32, "ünïcode" * 20])
+def test_a_call_has_strings_after_its_words(text: str) -> None:
+    signature = "f(string,uint256,string)"
+    arguments = encode(["string", "uint256", "string"], [text, 7, "end"])
+    expected = function_signature_to_4byte_selector(signature) + arguments
+    assert encode_call(signature, text, 7, "end") == expected
+
+
 def test_a_number_of_more_than_256_bits_is_refused() -> None:
     with pytest.raises(OverflowError):
         encode_call("getToken(uint256)", 2**256)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from eth_abi.abi import encode
+from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
 from tests.support.waiting import GENEROUS
@@ -29,7 +29,10 @@ class StandInNode:
     it gets the request's method, and returns status, headers and body, or None for the usual one.
     requests: the methods of all requests. heads: of the DeltaVerifier, by model number; genesis: of
     the ModelRegistry; each 0x and 64 digits. threshold, attestors: of the DeltaVerifier; None: all
-    addresses are.
+    addresses are. paused, processed, budgets, rate: of the DeltaVerifier: whether it is paused, the
+    idempotency keys that it has processed, what is left of models' budgets (of others, 10**24), and
+    the reward for a basis point, None for one that it does not compute. missing: the names of
+    functions that the contracts do not have.
     """
 
     def __init__(self, chain_id: int = 1) -> None:
@@ -42,6 +45,11 @@ class StandInNode:
         self.genesis: dict[int, str] = {}
         self.threshold = 1
         self.attestors: set[str] | None = None
+        self.paused = False
+        self.processed: set[str] = set()
+        self.budgets: dict[int, int] = {}
+        self.rate: int | None = 10**18
+        self.missing: set[str] = set()
         self.url = ""
 
     def hold(self) -> tuple[threading.Event, threading.Event]:
@@ -70,6 +78,8 @@ class StandInNode:
             if selector == _selector("isAttester(address)"):
                 known = self.attestors is None or f"0x{argument[-40:]}" in self.attestors
                 return "0x" + encode(["bool"], [known]).hex()
+        if call["to"].lower() == VERIFIER:
+            return self._mint_condition(selector, bytes.fromhex(argument))
         if call["to"].lower() == REGISTRY:
             number = int(argument or "0", 16)
             if selector == _selector("isRegistered(uint256)"):
@@ -83,6 +93,25 @@ class StandInNode:
         if selector == _selector("symbol()"):
             symbols = {address.lower(): symbol for address, symbol in self.models.values()}
             return "0x" + encode(["string"], [symbols[call["to"].lower()]]).hex()
+        raise KeyError(selector)
+
+    def _mint_condition(self, selector: str, arguments: bytes) -> str:
+        """The result of what says whether the DeltaVerifier would mint."""
+
+        def is_called(signature: str) -> bool:
+            return selector == _selector(signature) and signature.split("(")[0] not in self.missing
+
+        if is_called("paused()"):
+            return "0x" + encode(["bool"], [self.paused]).hex()
+        if is_called("processedIdempotencyKeys(bytes32)"):
+            return "0x" + encode(["bool"], [f"0x{arguments.hex()}" in self.processed]).hex()
+        if is_called("mintBudgetRemaining(uint256)"):
+            (number,) = decode(["uint256"], arguments)
+            return "0x" + encode(["uint256"], [self.budgets.get(number, 10**24)]).hex()
+        if is_called("calculateRewardDynamic(string,uint256,uint256,uint256)"):
+            text, delta, weight, _ = decode(["string", "uint256", "uint256", "uint256"], arguments)
+            if self.rate is not None and int(text) in self.models:
+                return "0x" + encode(["uint256"], [delta * self.rate * weight // 10_000]).hex()
         raise KeyError(selector)
 
 

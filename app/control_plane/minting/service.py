@@ -18,7 +18,8 @@ from app.control_plane.minting.attestor_registry import AttestorRegistry
 from app.control_plane.minting.authorization import AuthorizedMint, authorize
 from app.control_plane.minting.claim import claim, same_candidate
 from app.control_plane.minting.lookup import find_mint_request
-from app.control_plane.minting.mint_request import Cost, build_mint_request
+from app.control_plane.minting.mint_conditions import MintConditions
+from app.control_plane.minting.mint_request import Cost, build_mint_request, idempotency_key
 from app.control_plane.minting.model_heads import ModelHeads
 from app.control_plane.minting.models import MintRequest
 from app.control_plane.minting.platform_message import platform_message
@@ -46,7 +47,8 @@ LIFETIME = timedelta(days=1)
 class MintRequests:
     """Signs mint requests, and takes the signatures of further attestors; one for the process.
 
-    signers: whose signatures count. registry, heads: the chain, if there is a node. budget: what an
+    signers: whose signatures count. registry, heads, conditions: the chain, if there is a node.
+    budget: what an
     evaluation may cost, in millionths of a US dollar; 0: not known.
     """
 
@@ -58,6 +60,7 @@ class MintRequests:
         signers: Signers,
         registry: AttestorRegistry,
         heads: ModelHeads,
+        conditions: MintConditions,
         budget: int,
     ) -> None:
         self.signers = signers
@@ -66,6 +69,7 @@ class MintRequests:
         self._attestor = attestor
         self._registry = registry
         self._heads = heads
+        self._conditions = conditions
         self._budget = budget
         chain = attestor.chain
         self._domain = eip712.domain(messages.NAME, messages.VERSION, chain.id, chain.contract)
@@ -157,8 +161,8 @@ class MintRequests:
         """A complete mint request as `platform_message` writes it.
 
         Raises NotFoundError, ChainUnavailableError, AttestorsDisagreeError,
-        IncompleteMintRequestError, and, where the mint is no longer agreed to, what `authorize`
-        raises.
+        IncompleteMintRequestError, ContractRefusesError, and, where the mint is no longer agreed
+        to, what `authorize` raises.
         """
         signers = await SignerSet.read(self.signers, self._registry)
         async with self._database.transaction() as session:
@@ -173,7 +177,10 @@ class MintRequests:
                     f"{len(counted)} that count. A further attestor signs its typed_data, and "
                     f"sends the signature to POST /api/mint-requests/{number}/signatures."
                 )
-            return platform_message(row, counted, parse(attestation.text))
+            message = platform_message(row, counted, parse(attestation.text))
+            payload = row.typed_data["message"]["payload"]
+        await self._conditions.require(int(row.chain_model_id), payload)
+        return message
 
     async def find_signers(self) -> SignerSet:
         """Whose signatures count, as far as is known: for what is only shown."""
@@ -226,6 +233,11 @@ class MintRequests:
         await self._heads.require(
             int(mint.chain_model_id), mint.evidence.baseline, mint.evidence.candidate
         )
+        key = idempotency_key(int(mint.chain_model_id), mint.attestation)
+        # An improvement that was signed before keeps its key.
+        key = rows[0].idempotency_key if rows else key
+        request = self._request(mint, key, mint.attestation, Cost(self._budget, 0))
+        await self._conditions.require(int(mint.chain_model_id), request.message["payload"])
         return _place(mint), signers
 
     async def _authorize(

@@ -206,6 +206,7 @@ _BY_REASON: dict[str, type[GatewayError]] = {
     "mint_evidence_missing": NotMintableError,
     "improvement_not_accepted": NotMintableError,
     "baseline_not_head": NotMintableError,
+    "contract_refuses": NotMintableError,
     "mint_request_incomplete": NotMintableError,
     "claim_disagrees": ClaimDisagreesError,
     "idempotency_key_reused": IdempotencyKeyReusedError,
