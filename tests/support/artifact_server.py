@@ -45,7 +45,7 @@ class Store:
     """The files of a run, below `model`. Tests replace what they need.
 
     ranges: whether a Range is served, with If-Range. lasting: whether a file has the same ETag each
-    time. sizes: whether lists have the sizes of files. respond: makes the response to a request for
+    time. stamp: changes all ETags, as the times of the last changes do. sizes: whether lists have the sizes of files. respond: makes the response to a request for
     a file in place of `serve`. entries: the entries of a directory, by its path, in place of those
     of `files`, once it has been registered.
     """
@@ -53,6 +53,7 @@ class Store:
     files: dict[str, bytes]
     ranges: bool = True
     lasting: bool = True
+    stamp: int = 0
     sizes: bool = True
     respond: Callable[[FileRequest], FileResponse | None] = lambda _: None
     entries: dict[str, Any] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Store:
         content = self.files.get(request.path)
         if content is None:
             return FileResponse(404)
-        etag = f'"{hash(content)}"' if self.lasting else f'"{len(self.requests)}"'
+        etag = f'"{hash((content, self.stamp))}"' if self.lasting else f'"{len(self.requests)}"'
         headers = {"ETag": etag}
         start = request.start
         if self.ranges and start and request.headers.get("If-Range") in (None, etag):

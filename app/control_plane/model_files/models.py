@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.database.engine import Base
 
+# Files of a model whose ETags are kept: each takes a request when the model is attested.
+MAX_VERSIONS = 64
+
 
 class ModelFilesRecord(Base):
     """The files of a model. Whether they are known is `Model.files`.
@@ -19,6 +22,8 @@ class ModelFilesRecord(Base):
         with its ETag as `version`.
     oms_root, weights, list_sha256, count, total_bytes: of the files that were read, or else of
         those listed.
+    versions: the ETag of each file when it was read, by its path; None where MLflow has other ones
+        for each request, or there are more than `MAX_VERSIONS` files.
     witnessed_at: when all of them had been read.
     reason: why they differ, or could not be read.
     limited_by, limit_was: the limit of `ReadingLimits` that ended the reading, and its value then.
@@ -42,6 +47,7 @@ class ModelFilesRecord(Base):
     oms_root: Mapped[str | None]
     weights: Mapped[str | None]
     list_sha256: Mapped[str | None]
+    versions: Mapped[dict[str, str] | None] = mapped_column(JSONB(none_as_null=True))
     count: Mapped[int | None]
     total_bytes: Mapped[int | None] = mapped_column(BigInteger)
     witnessed_at: Mapped[datetime | None]

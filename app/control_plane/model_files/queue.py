@@ -26,7 +26,7 @@ from app.control_plane.model_files.file_list import (
 )
 from app.control_plane.model_files.hashing import ModelFile
 from app.control_plane.model_files.limits import LIMITS, LimitName, ReadingLimits
-from app.control_plane.model_files.models import ModelFilesRecord
+from app.control_plane.model_files.models import MAX_VERSIONS, ModelFilesRecord
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.presence import GATEWAY
 from app.core import json_in_pieces
@@ -207,8 +207,8 @@ class ReadingQueue:
                 .values(files="failed")
             )
 
-    async def finish(self, reading: Reading, files: Sequence[ModelFile]) -> str | None:
-        """Record all files of a model as they were read.
+    async def finish(self, reading: Reading, read: Sequence[ReadFile]) -> str | None:
+        """Record all files of a model as they were read, and the ETags that they had.
 
         Returns how they differ from those that its registration lists, if they do. Raises
         LeaseLostError.
@@ -219,6 +219,7 @@ class ReadingQueue:
         async with self._database.transaction() as session:
             listed = await session.scalar(query)
         before = None if listed is None else await parse_list(listed)
+        files = [one.file for one in read]
         found, reason = await asyncio.to_thread(_outcome, before, files)
         async with self._database.transaction() as session:
             values = {
@@ -226,6 +227,7 @@ class ReadingQueue:
                 "holder": None,
                 "witnessed_at": now(),
                 "read": as_jsonb(found.text),
+                "versions": _versions(read),
                 "reason": reason,
                 "limited_by": None,
                 "limit_was": None,
@@ -305,6 +307,14 @@ def _outcome(
 ) -> tuple[FileList, str | None]:
     """What is recorded of the files that were read, and how they differ from those listed."""
     return FileList.of(read), None if listed is None else differences(listed, read)
+
+
+def _versions(read: Sequence[ReadFile]) -> dict[str, str] | None:
+    """The ETags of files by path; None where one has none, or there are too many."""
+    if len(read) > MAX_VERSIONS:
+        return None
+    found = {file.path: version for file, version in read if version is not None}
+    return found if len(found) == len(read) else None
 
 
 async def _with_versions(files: Sequence[ReadFile]) -> ColumnElement[Any]:

@@ -122,7 +122,7 @@ class FileReader:
         model_id = reading.model.model_id
         try:
             files = await self._with_lease(progress)
-            difference = await self._queue.finish(reading, [found.file for found in files])
+            difference = await self._queue.finish(reading, files)
             log.info("model_files.read", model_id=model_id, count=len(files), differs=difference)
         except LeaseLostError:
             log.info("model_files.lease_lost", model_id=model_id)

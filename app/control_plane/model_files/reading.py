@@ -96,7 +96,7 @@ class FileReading:
         self.versions_last = False
 
     async def run(self) -> list[ReadFile]:
-        """All files, sorted by path.
+        """All files, sorted by path, with their ETags if these last.
 
         Raises UnreadableError, ChangingError, NotFoundError where MLflow has no such run or logged
         model any more, UpstreamError and its kinds.
@@ -117,7 +117,7 @@ class FileReading:
         await self._require_unchanged(files)
         if await self._list() != sizes:
             raise ChangingError("Its files in MLflow changed while they were read.")
-        return files
+        return files if self.versions_last else [ReadFile(one.file, None) for one in files]
 
     async def _do_versions_last(self, sizes: Mapping[str, int | None]) -> bool:
         """Whether the smallest file has the same ETag twice, if it is small."""

@@ -3,12 +3,14 @@
 Whatever is sent, a list that is `witnessed` has the digests of contents that MLflow had.
 """
 
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
-from app.control_plane.model_files import reader, turns
+from app.control_plane.model_files import file_versions, present_files, reader, turns
 from app.standalone.mlflow import ChildMLflow
 from tests.support.artifact_server import ArtifactServer, FileRequest, FileResponse, Store
 from tests.support.gateway import RunningGateway
@@ -327,6 +329,93 @@ def test_files_that_have_changed_since_are_not_attested(
         }
         data = good(other.client.post("/api/attestations", json=built), 201)["data"]
     assert data["baseline"]["files"]["evidence"] == "witnessed"
+
+
+def attest(training: Training, model: dict[str, Any]) -> httpx.Response:
+    """Have a model attested, each time anew."""
+    body = {"improved_model_id": model["model_id"]}
+    headers = {"Idempotency-Key": secrets.token_hex(8)}
+    return training.client.post("/api/attestations", json=body, headers=headers)
+
+
+def read_since(store: Store) -> list[tuple[str, str]]:
+    """The requests for contents of files since the last call."""
+    found = [(one.method, one.path) for one in store.requests]
+    store.requests.clear()
+    return found
+
+
+def test_a_file_that_was_replaced_by_one_of_the_same_size_is_not_attested(
+    training: Training, server: ArtifactServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(present_files, "RECENT", -1.0)
+    store = Store({"MLmodel": SMALL, "weights": FIRST})
+    model = register(training, server, store)
+    wait_for(training.client, model, "witnessed")
+    good(attest(training, model), 201)
+    store.files["weights"] = SECOND
+    read_since(store)
+    problem = refused(attest(training, model), 409, "files_changed")
+    assert "'weights' has another content" in problem["message"]
+    heads = [("HEAD", "MLmodel"), ("HEAD", "weights")]
+    assert sorted(read_since(store)) == [("GET", "weights"), *heads]
+    store.files["weights"] = FIRST
+    good(attest(training, model), 201)
+    assert sorted(read_since(store)) == heads
+
+
+def test_a_store_that_was_restored_is_read_again_once(
+    training: Training, server: ArtifactServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files have other times of the last change."""
+    monkeypatch.setattr(present_files, "RECENT", -1.0)
+    store = Store({"MLmodel": SMALL, "weights": FIRST})
+    model = register(training, server, store)
+    wait_for(training.client, model, "witnessed")
+    store.stamp = 1
+    read_since(store)
+    good(attest(training, model), 201)
+    assert [path for method, path in read_since(store) if method == "GET"] == ["MLmodel", "weights"]
+    good(attest(training, model), 201)
+    assert {method for method, _ in read_since(store)} == {"HEAD"}
+    # One that is an object store now has other ETags each time, which say nothing.
+    store.lasting = False
+    good(attest(training, model), 201)
+    read_since(store)
+    good(attest(training, model), 201)
+    assert read_since(store) == []
+
+
+def test_what_is_read_again_for_an_attestation_is_bounded(
+    training: Training, server: ArtifactServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(present_files, "RECENT", -1.0)
+    monkeypatch.setattr(file_versions, "MAX_AGAIN", len(SMALL) + 1)
+    store = Store({"MLmodel": SMALL, "a": b"1", "weights": FIRST})
+    model = register(training, server, store)
+    wait_for(training.client, model, "witnessed")
+    store.files["weights"], store.stamp = SECOND, 1
+    read_since(store)
+    good(attest(training, model), 201)
+    assert [path for method, path in read_since(store) if method == "GET"] == ["a", "MLmodel"]
+    store.files["a"], store.stamp = b"2", 2
+    problem = refused(attest(training, model), 409, "files_changed")
+    assert "'a' has another content" in problem["message"]
+
+
+def test_a_model_is_compared_once_a_minute_and_in_an_object_store_by_sizes(
+    training: Training, server: ArtifactServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for store, expected in (
+        (Store({"MLmodel": SMALL}), [("HEAD", "MLmodel")]),
+        (Store({"MLmodel": SMALL}, lasting=False), []),
+    ):
+        model = register(training, server, store)
+        wait_for(training.client, model, "witnessed")
+        read_since(store)
+        for _ in range(2):
+            good(attest(training, model), 201)
+        assert read_since(store) == expected
 
 
 def test_a_store_that_does_not_know_sizes_is_compared_by_names(
