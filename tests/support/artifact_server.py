@@ -45,9 +45,10 @@ class Store:
     """The files of a run, below `model`. Tests replace what they need.
 
     ranges: whether a Range is served, with If-Range. lasting: whether a file has the same ETag each
-    time. stamp: changes all ETags, as the times of the last changes do. sizes: whether lists have the sizes of files. respond: makes the response to a request for
-    a file in place of `serve`. entries: the entries of a directory, by its path, in place of those
-    of `files`, once it has been registered.
+    time. stamp: changes all ETags, as the times of the last changes do. sizes: whether lists have
+    the sizes of files. respond: makes the response to a request for a file in place of `serve`.
+    entries: the entries of a directory, by its path, in place of those of `files`, once it has been
+    registered.
     """
 
     files: dict[str, bytes]
