@@ -32,6 +32,7 @@ class Benchmark(Base):
         Index("benchmarks_by_name", "name", "number"),
         Index("benchmarks_by_tenant", "tenant", "number"),
         Index("benchmarks_by_metric", "metric", "number"),
+        Index("benchmarks_by_label_commitment", "label_commitment"),
     )
 
     benchmark_id: Mapped[str] = mapped_column(primary_key=True)

@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.audit import service as audit
 from app.access.quotas.models import QuotaKind
 from app.access.quotas.service import Quotas
+from app.control_plane.benchmarks.label_commitments import find_release
 from app.control_plane.benchmarks.model_digests import find_digests, require_read
-from app.control_plane.benchmarks.models import Benchmark, LabelRelease, PredictionCommitment
+from app.control_plane.benchmarks.models import Benchmark, PredictionCommitment
 from app.control_plane.benchmarks.records import make_record
 from app.control_plane.benchmarks.schemas import PredictionsRequest
 from app.control_plane.benchmarks.service import find_benchmark
@@ -26,6 +27,7 @@ from app.core.errors import (
     LabelsReleasedError,
     PermissionDeniedError,
     PredictionsMissingError,
+    UnprocessableError,
 )
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
@@ -51,8 +53,8 @@ async def commit_predictions(
     reads_files: whether the files of models are read, so that a commitment waits for that.
 
     Raises NotFoundError, PermissionDeniedError for another tenant's model, ModelWithdrawnError,
-    CommittedOtherwiseError, LabelsReleasedError, FilesPendingError, FilesNotWitnessedError,
-    FilesDifferError, and what `Quotas.reserve` raises.
+    UnprocessableError, CommittedOtherwiseError, LabelsReleasedError, FilesPendingError,
+    FilesNotWitnessedError, FilesDifferError, and what `Quotas.reserve` raises.
     """
     benchmark = await find_benchmark(session, benchmark_id, principal)
     model = await registry.find_model(session, request.model_id, principal)
@@ -64,6 +66,11 @@ async def commit_predictions(
             "predictions."
         )
     require_not_withdrawn(model, "be evaluated")
+    if request.commitment == benchmark.label_commitment:
+        raise UnprocessableError(
+            f"This is the commitment to the labels of {benchmark_id}. Send the one to the model's "
+            "predictions."
+        )
     if reads_files:
         await require_read(session, model.model_id)
     await signer.ensure_registered(session)
@@ -75,10 +82,12 @@ async def commit_predictions(
     found = await _find_earlier(session, benchmark, model, files, request.commitment)
     if found is not None:
         return found, True
-    if await session.get(LabelRelease, benchmark_id) is not None:
+    release = await find_release(session, benchmark.label_commitment)
+    if release is not None:
+        where = "" if release.benchmark_id == benchmark_id else f" with {release.benchmark_id}"
         raise LabelsReleasedError(
-            f"The labels of {benchmark_id} were released, so predictions on it prove nothing any "
-            "more. Register a benchmark with labels that nobody has seen."
+            f"The labels of {benchmark_id} were released{where}, so predictions on it prove "
+            "nothing any more. Register a benchmark with labels that nobody has seen."
         )
     await quotas.reserve(session, actor, principal.tenant, {QuotaKind.PREDICTIONS: 1})
     statement: dict[str, Any] = {
@@ -146,7 +155,7 @@ async def require_predictions(
             f"No predictions of {model_id} on {benchmark.benchmark_id} are committed. Send them to "
             f"POST /api/benchmarks/{benchmark.benchmark_id}/predictions first."
         )
-    release = await session.get(LabelRelease, benchmark.benchmark_id)
+    release = await find_release(session, benchmark.label_commitment)
     in_order = benchmark.log_index < found.log_index and (
         release is None or found.log_index < release.log_index
     )

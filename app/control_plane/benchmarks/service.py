@@ -11,6 +11,7 @@ from app.access.audit import service as audit
 from app.access.identity import replay_guard
 from app.access.quotas.models import QuotaKind
 from app.access.quotas.service import Quotas
+from app.control_plane.benchmarks.label_commitments import require_usable
 from app.control_plane.benchmarks.models import Benchmark, LabelRelease
 from app.control_plane.benchmarks.records import Record, make_record
 from app.control_plane.benchmarks.schemas import BenchmarkRequest, GuardrailRequest
@@ -57,7 +58,7 @@ class BenchmarkRegistry:
         a benchmark is registered. Returns the benchmark, and whether it is a repetition's.
 
         Raises UnprocessableError, KeyReusedError, SpentSignatureError, QuotaExceededError,
-        TooManyCreationsError, and DatabaseUnavailableError.
+        TooManyCreationsError, what `require_usable` raises, and DatabaseUnavailableError.
         """
         identity = identify(
             principal.id, "benchmarks", request.model_dump(mode="json"), idempotency_key
@@ -81,6 +82,7 @@ class BenchmarkRegistry:
                 return found, True
             if not all(unused):
                 raise replay_guard.spent()
+            await require_usable(session, request.label_commitment, principal.tenant)
             amounts = {QuotaKind.BENCHMARKS: 1}
             await self._quotas.reserve(session, actor, principal.tenant, amounts)
             benchmark = _benchmark(statement, principal, identity, record, tree.size)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.benchmarks import commit, commitment, new_benchmark
+from tests.support.benchmarks import commit, commitment, new_benchmark, register_benchmark
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.training import Training
@@ -114,6 +114,44 @@ def test_after_the_release_of_the_labels_nothing_is_committed(
     refused(commit(training.client, benchmark_id, after), 409, "labels_released")
     # The same commitment again is still the same.
     assert good(commit(training.client, benchmark_id, before, early["commitment"]), 201) == early
+
+
+def test_labels_that_were_released_with_one_benchmark_are_released_with_all(
+    training: Training, evaluator: Training
+) -> None:
+    """Whoever has seen them there knows them here: equal commitments have equal labels."""
+    labels = commitment()
+    first, second = (
+        new_benchmark(evaluator.client, label_commitment=labels)["benchmark_id"] for _ in range(2)
+    )
+    model_id = training.baseline(accuracy=0.85)["model_id"]
+    good(evaluator.client.post(f"/api/benchmarks/{first}/release-labels"))
+    problem = refused(commit(training.client, second, model_id), 409, "labels_released")
+    assert f"released with {first}" in problem["message"]
+    again = register_benchmark(evaluator.client, label_commitment=labels)
+    assert first in refused(again, 409, "labels_released")["message"]
+    # With another salt nothing shows that they are the same.
+    good(commit(training.client, new_benchmark(evaluator.client)["benchmark_id"], model_id), 201)
+
+
+def test_the_labels_of_another_tenant_cannot_be_copied(
+    training: Training, evaluator: Training
+) -> None:
+    """Else the copier's release would end the commitments of the holder's benchmark."""
+    labels = commitment()
+    new_benchmark(evaluator.client, label_commitment=labels)
+    copied = register_benchmark(training.client, label_commitment=labels)
+    assert "salt of your own" in refused(copied, 409, "conflict")["message"]
+
+
+def test_the_commitment_to_the_labels_is_none_to_predictions(
+    training: Training, benchmark: dict[str, Any]
+) -> None:
+    model_id = training.baseline(accuracy=0.85)["model_id"]
+    response = commit(
+        training.client, benchmark["benchmark_id"], model_id, benchmark["label_commitment"]
+    )
+    assert "to the labels" in refused(response, 422, "validation_failed")["message"]
 
 
 def test_simultaneous_commitments_of_a_model_leave_one(training: Training) -> None:
