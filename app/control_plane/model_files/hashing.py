@@ -34,7 +34,9 @@ def oms_files(files: Iterable[ModelFile]) -> list[ModelFile]:
     less than `/`.
     """
     signed = [file for file in files if file.path.split("/", 1)[0] not in OMS_IGNORED]
-    return sorted(signed, key=lambda file: file.path.split("/"))
+    # As the lists of the parts would be sorted, but much faster: no path has a NUL, and no
+    # other thread runs during a sort.
+    return sorted(signed, key=lambda file: file.path.replace("/", "\0"))
 
 
 def list_digest(files: Iterable[ModelFile]) -> str:
@@ -44,7 +46,7 @@ def list_digest(files: Iterable[ModelFile]) -> str:
     """
     digest, separator = sha256(b"["), ""
     # One by one, so that a thread lets others run meanwhile.
-    for file in sorted(files):
+    for file in sorted(files, key=_path_of):
         digest.update(f"{separator}{canonical_json.canonicalize(file._asdict())}".encode())
         separator = ", "
     digest.update(b"]")

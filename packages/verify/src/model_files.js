@@ -2,7 +2,7 @@
 import { sha256 } from "@noble/hashes/sha2.js";
 import { DocumentError } from "./errors.js";
 import { canonicalJSON } from "./strict_json.js";
-import { LONE_SURROGATE, compareCodePoints, hex, unhex, utf8 } from "./text.js";
+import { LONE_SURROGATE, compareCodePoints, hex, sortedTexts, unhex, utf8 } from "./text.js";
 
 // Parts of paths at the top of a directory that OpenSSF Model Signing leaves out by default.
 const OMS_IGNORED = [".git", ".gitattributes", ".github", ".gitignore"];
@@ -118,7 +118,7 @@ export function differences(listed, found) {
 
 /** The same of what is known of each file, by its path. */
 export function differencesOf(before, after) {
-  const paths = (from) => [...from.keys()].sort(compareCodePoints);
+  const paths = (from) => sortedTexts(from.keys());
   const different = [
     ...paths(before).filter((path) => !after.has(path)).map((path) => `${path} is missing`),
     ...paths(after).filter((path) => !before.has(path)).map((path) => `${path} is not in the list`),

@@ -3,7 +3,7 @@
 // `JSON.parse` would not do: it keeps the last of two equal keys, and does not tell 1.0 from 1, which
 // the text that is hashed does.
 import { DocumentError } from "./errors.js";
-import { LONE_SURROGATE, compareCodePoints } from "./text.js";
+import { LONE_SURROGATE, sortedTexts } from "./text.js";
 
 // An attestation of 500 contributors and 1,000 metrics takes about 1 MB.
 export const MAX_BYTES = 8 * 1024 * 1024;
@@ -113,8 +113,8 @@ export const parsedOrCopied = (given) =>
 /** The text that is hashed: Python's `json.dumps(data, sort_keys=True)`. */
 export function canonicalJSON(data) {
   if (data instanceof Map) {
-    const members = [...data].sort(([one], [other]) => compareCodePoints(one, other));
-    return `{${members.map(([name, value]) => `${quoted(name)}: ${canonicalJSON(value)}`).join(", ")}}`;
+    const members = sortedTexts(data.keys()).map((name) => `${quoted(name)}: ${canonicalJSON(data.get(name))}`);
+    return `{${members.join(", ")}}`;
   }
   if (Array.isArray(data)) return `[${data.map(canonicalJSON).join(", ")}]`;
   if (typeof data === "string") return quoted(data);

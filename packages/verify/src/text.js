@@ -61,10 +61,24 @@ const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu;
  */
 export const printable = (text) => String(text).replace(UNPRINTABLE, "\ufffd");
 
-/** Python's order of texts. That of JavaScript differs beyond U+FFFF. */
+// JavaScript writes a character beyond U+FFFF with two of these, which are below U+E000.
+const SURROGATE = /[\ud800-\udfff]/;
+
+/** Python's order of texts, by code points. JavaScript's differs where one has a surrogate. */
 export function compareCodePoints(one, other) {
-  const [left, right] = [Array.from(one), Array.from(other)];
-  const at = left.findIndex((character, index) => character !== right[index]);
-  if (at < 0) return left.length - right.length;
-  return right[at] === undefined ? 1 : left[at].codePointAt(0) - right[at].codePointAt(0);
+  const length = Math.min(one.length, other.length);
+  for (let at = 0; at < length; at += 1) {
+    const left = one.charCodeAt(at);
+    const right = other.charCodeAt(at);
+    if (left !== right) return rank(left) - rank(right);
+  }
+  return one.length - other.length;
 }
+
+/** Texts in Python's order. JavaScript's own sort is many times as fast, where it has that order. */
+export function sortedTexts(texts) {
+  const sorted = [...texts];
+  return sorted.some((text) => SURROGATE.test(text)) ? sorted.sort(compareCodePoints) : sorted.sort();
+}
+
+const rank = (unit) => (unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit);
