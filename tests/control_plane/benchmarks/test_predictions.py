@@ -119,7 +119,7 @@ def test_after_the_release_of_the_labels_nothing_is_committed(
 def test_labels_that_were_released_with_one_benchmark_are_released_with_all(
     training: Training, evaluator: Training
 ) -> None:
-    """Whoever has seen them there knows them here: equal commitments have equal labels."""
+    """Equal commitments have equal labels."""
     labels = commitment()
     first, second = (
         new_benchmark(evaluator.client, label_commitment=labels)["benchmark_id"] for _ in range(2)
