@@ -354,6 +354,23 @@ def _(gateways: Gateways) -> Met:
     return met(answer)
 
 
+@case(errors.ContractRefusesError)
+def _(gateways: Gateways) -> Met:
+    with ethereum_node(StandInNode()) as node:
+        gateway = gateways.start(
+            rpc_url=SecretStr(node.url), verifying_contract=VERIFIER, model_registry=REGISTRY
+        )
+        with TokenMarket(gateway, bound=False) as market:
+            node.models[int(market.number)] = (GIVER, market.token_id)
+            good(market.bind())
+            attestation = market.attested(market.holder)
+            weights = attestation["data"]["baseline"]["files"]["sha256_merkle_v1"]
+            node.genesis[int(market.number)] = f"0x{weights}"
+            node.paused = True
+            answer = mint(market.holder, attestation)
+    return met(answer)
+
+
 @case(errors.MethodNotAllowedError)
 def _(gateways: Gateways) -> Met:
     return Met(send(gateways.shared, "PUT", "/api/keys", headers=bearer(gateways.shared.key())))
