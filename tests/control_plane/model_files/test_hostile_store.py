@@ -1,6 +1,8 @@
 """Files whose responses break off, change, or are not what was requested.
 
 Whatever is sent, a list that is `witnessed` has the digests of contents that MLflow had.
+
+Longer than most files here: one server for all ways in which a store can respond.
 """
 
 import secrets
