@@ -17,7 +17,7 @@ from tests.artifacts.relay import Relay
 from tests.artifacts.store import BUCKET, mlflow_server, s3_client, s3_server
 from tests.support.gateway import RunningGateway
 from tests.support.mlflow_user import MLflowUser
-from tests.support.responses import good
+from tests.support.responses import good, refused
 
 MIB = 1024 * 1024
 # MLflow's client does so from 500 MiB on, which is more than a test has to move.
@@ -260,3 +260,24 @@ def test_a_signed_url_is_for_its_part_alone(store: Store) -> None:
         late = httpx.put(url, content=b"late", trust_env=False)
         assert late.is_error
         assert [name for name in store.names() if name.endswith("one.bin")] == []
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        {"num_parts": 10_001},
+        {"numParts": 10_001},
+        {"num_parts": "100000000"},
+        {"num_parts": "1_0_0_0_1"},
+        {"num_parts": 1e9},
+    ],
+)
+def test_mlflow_does_not_sign_more_parts_than_an_object_can_have(
+    store: Store, parts: dict[str, Any]
+) -> None:
+    """It signs a URL for each part, one after the other."""
+    with store.gateway.client(store.gateway.key()) as client:
+        before = len(store.requested())
+        response = client.post(f"{FILES}/mpu/create/1/x", json={"path": "x", **parts})
+        refused(response, 400, "invalid_parameter")
+        assert len(store.requested()) == before

@@ -73,6 +73,9 @@ def inspect(route: Route, body: bytes, default_experiment: str, workspace: str) 
         return Payload(body)
     document = parse(body) if body.strip() else {}
     check_document(route, document)
+    for path, maximum in route.maxima:
+        if any(_exceeds(value, maximum) for value in values(document, path)):
+            raise InvalidParameterError(f"{path} may be at most {maximum}.")
     for path in route.forbidden:
         if any(value not in (None, "") for value in values(document, path)):
             field = path.rpartition(".")[2]
@@ -219,6 +222,14 @@ def _runs(source: object) -> Iterator[str]:
     scheme, _, path = str(source).partition(":/")
     if scheme == "runs":
         yield path.partition("/")[0]
+
+
+def _exceeds(value: object, maximum: int) -> bool:
+    """Whether a number is larger, in each form that MLflow's parser (protobuf) reads."""
+    try:
+        return isinstance(value, _SCALAR) and int(value) > maximum
+    except (ValueError, OverflowError):
+        return False  # MLflow refuses it
 
 
 def _ids(*found: Iterator[Any]) -> frozenset[str]:

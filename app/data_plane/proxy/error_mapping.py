@@ -1,6 +1,7 @@
 """MLflow's error responses as errors of the gateway."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,10 @@ MAX_MESSAGE = 4000
 UNRESOLVED = "When an mlflow-artifacts URI was supplied, the tracking URI must be"
 # In the error of PostgreSQL's driver for text that the database cannot store.
 NUL = "cannot contain NUL (0x00)"
+# Python's errors for a text of the request that should be a number.
+NO_NUMBER = re.compile(
+    r"invalid literal for int\(\) with base 10: |could not convert string to float: "
+)
 
 
 def map_error(
@@ -51,8 +56,9 @@ def map_error(
     fault of MLflow or of what it needs: a full disk, a refusal of the gateway's own credential or
     Host header, a page of HTML, a 5xx without a message.
 
-    What MLflow reports as an internal error although its caller caused it is the caller's: text
-    with NUL (InvalidParameterError), and files at a source that MLflow's server does not resolve.
+    What MLflow reports as an internal error although its caller caused it is the caller's, so that
+    no client sends it again: text with NUL, a text where a number is needed, and files at a source
+    that MLflow's server does not resolve.
     """
     document = _document(body)
     code, message = document.get("error_code"), document.get("message")
@@ -76,6 +82,8 @@ def map_error(
         )
     if status == 500 and NUL in message:
         return InvalidParameterError("Text in the request contains a NUL (\\u0000).")
+    if status == 500 and NO_NUMBER.match(message):
+        return InvalidParameterError(f"A value in the request is not a number: {message}.")
     if status == 500 and message.startswith(UNRESOLVED):
         return MLflowRefusalError(
             404,

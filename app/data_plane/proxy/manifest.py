@@ -58,6 +58,7 @@ class Route:
     issues: fields of the body that can name an issue, which MLflow does not look up.
     filters, orders: fields of the body, and parameters of the query, that contain the filter of a
         search and the keys of its order (see search_policy.py).
+    maxima: fields of the body with numbers, and the largest value of each.
     dataset: the first parameter of the path names a dataset, which MLflow does not look up.
     tags: fields of the body that contain tags, or the key of one (see RESERVED_TAGS).
     otlp: the body is in OTLP, whose attributes can contain such tags.
@@ -91,6 +92,7 @@ class Route:
     issues: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     orders: tuple[str, ...] = ()
+    maxima: tuple[tuple[str, int], ...] = ()
     dataset: bool = False
     tags: tuple[str, ...] = ()
     otlp: bool = False
@@ -232,7 +234,7 @@ def _listed_routes(text: str) -> Iterator[tuple[Route, bool]]:
 
 def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str) -> Route:
     experiments, queries, forbidden, models, own, tags = [], [], [], [], [], []
-    issues, filters, orders = [], [], []
+    issues, filters, orders, maxima = [], [], [], []
     header = source = run = None
     optional = False
     for mark in marks:
@@ -259,6 +261,9 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 filters.append(value)
             case "order":
                 orders.append(value)
+            case "at-most":
+                field, _, maximum = value.partition(":")
+                maxima.append((field, int(maximum)))
             case "tags":
                 tags.append(value)
             case "forbid":
@@ -267,9 +272,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
                 pass
             case _:
                 raise ValueError(f"unknown mark {mark!r}")
-    others = bool(
-        experiments or own or source or run or tags or forbidden or issues or filters or orders
-    )
+    others = any((experiments, own, source, run, tags, forbidden, issues, filters, orders, maxima))
     return Route(
         method=method,
         pattern=pattern,
@@ -286,6 +289,7 @@ def _open_route(family: str, method: str, pattern: str, scope: str, *marks: str)
         issues=tuple(issues),
         filters=tuple(filters),
         orders=tuple(orders),
+        maxima=tuple(maxima),
         dataset="dataset" in marks,
         tags=tuple(tags),
         otlp="otlp" in marks,

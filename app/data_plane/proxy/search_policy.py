@@ -4,6 +4,9 @@ MLflow joins a table for each condition of a filter, and for each key of an orde
 such a query in a time that grows faster than the square of their number: a request of 5 KB with 300
 conditions keeps PostgreSQL and MLflow busy for minutes, also after its client and the gateway have
 stopped waiting. MLflow has no bound of its own.
+
+PostgreSQL evaluates RLIKE: with back-references, a pattern of 30 bytes and a text of 3 KB keep it
+busy for minutes too.
 """
 
 import re
@@ -15,11 +18,13 @@ from app.core.errors import InvalidParameterError
 from app.data_plane.proxy.json_fields import values
 from app.data_plane.proxy.manifest import Route
 
-# Of one request: conditions of its filters, characters of each, and keys of its order. The longest
-# filters name runs in a list, of which one with this many characters has 800.
+# Of one request: conditions of its filters, characters of each, keys of its order, and regular
+# expressions. The longest filters name runs in a list, of which one with this many characters has
+# 800.
 MAX_CONDITIONS = 30
 MAX_FILTER = 32 * 1024
 MAX_KEYS = 10
+MAX_PATTERNS = 3
 # Experiments that a search names. Its client can name all of a tenant's.
 MAX_EXPERIMENTS = 10_000
 
@@ -29,6 +34,8 @@ MAX_EXPERIMENTS = 10_000
 _COMPARISON = re.compile(
     r"[=<>!~]+|\b(?:in|[ir]?like|is)(?=\s*(?:[('\"`#/]|--|null\b|not\b))", re.IGNORECASE
 )
+_PATTERN = re.compile(r"\brlike\b", re.IGNORECASE)
+_BACK_REFERENCE = re.compile(r"\\[1-9]")
 
 
 def check_document(route: Route, document: dict[str, Any]) -> None:
@@ -70,7 +77,7 @@ def check_variables(node: Any) -> None:
 
 
 def _check(filters: Iterable[object], keys: Iterable[object]) -> None:
-    conditions = 0
+    conditions = patterns = 0
     for text in filters:
         if isinstance(text, str):
             if len(text) > MAX_FILTER:
@@ -78,10 +85,19 @@ def _check(filters: Iterable[object], keys: Iterable[object]) -> None:
                     f"A filter may have at most {MAX_FILTER} characters. Search in several parts."
                 )
             conditions += sum(1 for _ in _COMPARISON.finditer(text))
+            patterns += sum(1 for _ in _PATTERN.finditer(text))
+            if patterns and _BACK_REFERENCE.search(text) is not None:
+                raise InvalidParameterError(
+                    "A regular expression in a filter must not have back-references (\\1)."
+                )
     if conditions > MAX_CONDITIONS:
         raise InvalidParameterError(
             f"The filters of a search may have at most {MAX_CONDITIONS} conditions, and this one "
             f"has {conditions}. Search with fewer, and filter the results."
+        )
+    if patterns > MAX_PATTERNS:
+        raise InvalidParameterError(
+            f"The filters of a search may have at most {MAX_PATTERNS} regular expressions (RLIKE)."
         )
     if sum(1 for _ in keys) > MAX_KEYS:
         raise InvalidParameterError(f"A search may be ordered by at most {MAX_KEYS} keys.")

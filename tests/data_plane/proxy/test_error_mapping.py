@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalEr
 from app.data_plane.proxy.error_mapping import map_error
 from app.mlflow import faults
 from tests.support.gateway import RunningGateway
+from tests.support.responses import refused
 
 API = "/api/mlflow/api/2.0/mlflow"
 
@@ -108,6 +110,25 @@ def test_text_that_the_database_cannot_store_is_the_callers_error() -> None:
     error = map_error(500, [], body)
     assert isinstance(error, InvalidParameterError)
     assert "NUL" in error.message
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("2.0/mlflow/logged-models/search", {"experiment_ids": ["0"], "filter": "metrics.m > 'a'"}),
+        (
+            "3.0/mlflow/traces/search",
+            {"locations": [{"mlflow_experiment": {"experiment_id": "mine"}}]},
+        ),
+    ],
+)
+def test_a_text_where_a_number_is_needed_is_the_callers_error(
+    gateway: RunningGateway, path: str, body: dict[str, Any]
+) -> None:
+    """MLflow responds with 500, after which its client sends the request again for minutes."""
+    with gateway.client(gateway.key()) as client:
+        response = client.post(f"/api/mlflow/api/{path}", json=body)
+    assert "not a number" in refused(response, 400, "invalid_parameter")["message"]
 
 
 def test_only_headers_that_a_client_can_act_on_are_kept() -> None:

@@ -1,6 +1,7 @@
 """The search policy: what a search may ask of MLflow, in every form in which MLflow takes it."""
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
@@ -39,6 +40,7 @@ def conditions(number: int, between: str = " AND ") -> str:
 
 TOO_MANY = conditions(MAX_CONDITIONS + 1)
 TOO_LONG = f"name = '{MAX_FILTER * 'x'}'"
+BACK_REFERENCE = "tags.t RLIKE '(.*)(.*)(.*)\\1\\2\\3x'"
 TOO_MANY_KEYS = ["name"] * (MAX_KEYS + 1)
 
 
@@ -120,6 +122,21 @@ REQUESTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         f"{V3}/traces/search",
         {"json": {"locations": [LOCATION], "filter": TOO_MANY}},
     ),
+    "a back-reference": (
+        "POST",
+        f"{V3}/traces/search",
+        {"json": {"locations": [LOCATION], "filter": BACK_REFERENCE}},
+    ),
+    "a back-reference in a query": (
+        "GET",
+        f"{V2}/traces?experiment_ids=0&filter={quote(BACK_REFERENCE, safe='')}",
+        {},
+    ),
+    "many regular expressions": (
+        "POST",
+        f"{V3}/traces/search",
+        {"json": {"locations": [LOCATION], "filter": " and ".join(["tags.t RLIKE 'x'"] * 4)}},
+    ),
     "traces of the first version": ("GET", f"{V2}/traces", {"params": {"filter": TOO_MANY}}),
     "several filters": (
         "POST",
@@ -177,6 +194,23 @@ def test_a_search_within_the_bounds_finds_what_it_should(client: httpx.Client) -
     many = ", ".join(f"'{n:032x}'" for n in range(800))
     runs = {"experiment_ids": [created], "filter": f"attributes.run_id IN ({many})"}
     assert good(client.post(f"{V2}/runs/search", json=runs)) == {}
+
+
+def test_a_regular_expression_finds_traces(client: httpx.Client) -> None:
+    own = good(client.get(f"{V2}/experiments/get", params={"experiment_id": "0"}))["experiment"]
+    location = {**LOCATION, "mlflow_experiment": {"experiment_id": own["experiment_id"]}}
+    info = {
+        "trace_id": f"tr-{secrets.token_hex(16)}",
+        "trace_location": location,
+        "request_time": "2026-01-01T00:00:00Z",
+        "state": "OK",
+        "tags": {"t": "2026-01-01"},
+    }
+    good(client.post(f"{V3}/traces", json={"trace": {"trace_info": info}}))
+    pattern = r"^\d{4}-\d{2}-\d{2}$"
+    body = {"locations": [location], "filter": f"tags.t RLIKE '{pattern}'"}
+    (found,) = good(client.post(f"{V3}/traces/search", json=body))["traces"]
+    assert found["trace_id"] == info["trace_id"]
 
 
 def test_the_variables_of_graphql_are_checked_at_every_depth() -> None:
