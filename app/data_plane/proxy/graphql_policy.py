@@ -53,7 +53,9 @@ ROOT_FIELDS = {
 TYPE_NAME = "__typename"
 # Fields of variables with ids of experiments.
 EXPERIMENTS = ("experimentId", "experimentIds")
-# The field of the root that searches runs, and the fields of a run that MLflow looks up for each.
+# The fields of the root that search, of which a query has one.
+SEARCHES = frozenset({"mlflowSearchDatasets", "mlflowSearchModelVersions", "mlflowSearchRuns"})
+# The one that searches runs, and the fields of a run that MLflow looks up for each.
 SEARCH = "mlflowSearchRuns"
 LOOKUPS = frozenset({"experiment", "modelVersions"})
 # How many of these a query may select below searches, and how many runs such a search finds. The
@@ -152,22 +154,23 @@ def _check_operation(
     for variable in operation.variable_definitions:
         if variable.default_value is not None:
             raise InvalidParameterError("A variable of a GraphQL query has no default value.")
+    fields = [root for root in roots if isinstance(root, language.FieldNode)]
+    if sum(root.name.value in SEARCHES for root in fields) > 1:
+        raise InvalidParameterError("A GraphQL query may have one search.")
     bounds = _Bounds(fragments)
     searches: set[str] = set()
-    lookups = 0
-    for root in roots:
-        assert isinstance(root, language.FieldNode)
+    for root in fields:
         bounds.lookups = 0
         bounds.check(root)
-        if root.name.value == SEARCH and bounds.lookups:
-            lookups += bounds.lookups
-            values = [argument.value for argument in root.arguments]
-            searches |= {one.name.value for one in values if isinstance(one, language.VariableNode)}
-    if lookups > MAX_LOOKUPS:
-        raise InvalidParameterError(
-            f"A GraphQL query may select {' and '.join(sorted(LOOKUPS))} of the runs of a search "
-            f"{MAX_LOOKUPS} times in all."
-        )
+        if root.name.value != SEARCH or not bounds.lookups:
+            continue
+        if bounds.lookups > MAX_LOOKUPS:
+            raise InvalidParameterError(
+                f"A GraphQL search may select {' and '.join(sorted(LOOKUPS))} of its runs "
+                f"{MAX_LOOKUPS} times in all."
+            )
+        values = [argument.value for argument in root.arguments]
+        searches |= {one.name.value for one in values if isinstance(one, language.VariableNode)}
     return frozenset(searches)
 
 
