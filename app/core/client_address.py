@@ -4,7 +4,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from app.core.settings import Network
+from app.core.networks import Network
 
 # Entries of X-Forwarded-For that are examined, from the right; no deployment has so many proxies.
 MAX_HOPS: Final = 16

@@ -5,7 +5,7 @@ Longer than most files here: all settings are in one class, so that one look fin
 
 import re
 from functools import cached_property
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -23,10 +23,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.core.chains import with_named_chain
 from app.core.errors import StartupError
 from app.core.ethereum import is_address
+from app.core.networks import Network, parse_network
 from app.core.text_pattern import TextPattern
 from app.core.validation_errors import problems_with
 
-Network = IPv4Network | IPv6Network
 # The minimum length of a pepper in characters: too long to guess by brute force.
 MIN_PEPPER = 16
 # The scheme of a URL that names a Unix socket instead of a host.
@@ -239,7 +239,7 @@ class Settings(BaseSettings):
     def _networks(cls, value: object) -> object:
         # Converted here because pydantic's own message says neither which network is wrong nor why.
         # Of two `before` validators the later one in the source, `_split`, runs first.
-        return tuple(map(ip_network, value)) if isinstance(value, tuple) else value
+        return tuple(map(parse_network, value)) if isinstance(value, tuple) else value
 
     @field_validator(
         "trusted_proxies",

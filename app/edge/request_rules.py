@@ -9,9 +9,9 @@ from app.core.errors import (
     MethodNotAllowedError,
     TargetTooLongError,
 )
+from app.core.networks import Network
 from app.core.request.context import context_of
 from app.core.request.head import RequestHead, RequestLine
-from app.core.settings import Network
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 # Bytes of the request target, number of headers, and bytes of all headers.

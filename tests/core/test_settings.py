@@ -106,12 +106,14 @@ def test_a_newline_within_a_value_is_refused(monkeypatch: Patch, name: str) -> N
 def test_lists_are_separated_by_commas(monkeypatch: Patch) -> None:
     settings = load(
         monkeypatch,
-        TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,",
+        TRUSTED_PROXIES="10.0.0.0/8, fd00::/8,::ffff:192.0.2.0/120",
         CORS_ORIGINS=" https://one.example ,http://two.example",
         RETIRED_PEPPERS="first-pepper,second-pepper",
         RETIRED_ATTESTORS="0x" + "12" * 20,
     )
-    assert settings.trusted_proxies == (ip_network("10.0.0.0/8"), ip_network("fd00::/8"))
+    # A network of IPv4-mapped addresses is one of IPv4, as the addresses of clients are.
+    networks = "10.0.0.0/8", "fd00::/8", "192.0.2.0/24"
+    assert settings.trusted_proxies == tuple(map(ip_network, networks))
     assert settings.cors_origins == ("https://one.example", "http://two.example")
     peppers = [pepper.get_secret_value() for pepper in settings.retired_peppers]
     assert peppers == ["first-pepper", "second-pepper"]

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.tenants.disabled import DisabledTenants
 from app.core.errors import UnauthenticatedError
+from app.core.networks import Network
 from app.core.request.principal import Principal
-from app.core.settings import Network
 from app.database.engine import Database
 from app.database.pooler import PoolerError
 

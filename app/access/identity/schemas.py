@@ -1,13 +1,13 @@
 """The request and response bodies of the endpoints for API keys, tokens and nonces."""
 
 from datetime import datetime
-from ipaddress import ip_network
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from app.access.identity.contract_wallets import MAX_SIGNATURE
 from app.access.tenants.schemas import TenantName
+from app.core.networks import parse_network
 from app.core.request.principal import Scope
 from app.rest.fields import Label, WholeNumber
 from app.rest.request_model import RequestModel
@@ -20,7 +20,7 @@ RateLimit = Annotated[int, Field(ge=1, le=1_000_000, description="Requests a min
 
 def _network(text: str) -> str:
     try:
-        return str(ip_network(text, strict=False))
+        return str(parse_network(text, strict=False))
     except ValueError:
         raise ValueError(
             "must be a network such as 203.0.113.0/24 or 2001:db8::/32, or a single address"

@@ -102,6 +102,11 @@ def behind_proxy(
 def test_a_key_works_only_from_its_networks(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key(allowed_networks=["127.0.0.0/8"])) as client:
         good(client.get(WHOAMI))
+    with gateway.client(gateway.key(allowed_networks=["::ffff:127.0.0.0/104"])) as client:
+        assert client.get(WHOAMI).status_code == 200
+    # Written as a socket of both versions shows IPv4.
+    with gateway.client(gateway.key(allowed_networks=["::ffff:127.0.0.0/104"])) as client:
+        good(client.get(WHOAMI))
     with gateway.client(gateway.key(allowed_networks=["10.0.0.0/8", "::1/128"])) as client:
         problem = refused(client.get(WHOAMI), 403, "address_not_allowed")
         assert "127.0.0.1" in problem["message"]
