@@ -26,6 +26,12 @@ _NO_SPACE = re.compile(
 )
 # SQLAlchemy's text for an error of a database driver, such as "(psycopg2.OperationalError) …".
 _DRIVER_ERROR = re.compile(r"\((?:[a-z_]\w*\.)+\w+\) ")
+# What SQLAlchemy says before it, of itself.
+_AUTOFLUSH = re.compile(r"\(raised as a result of [^)]*\)")
+# The error of PostgreSQL, and of MySQL, for a text that is longer than its column.
+_TOO_LONG = re.compile(
+    r"value too long for type character varying\((\d+)\)|Data too long for column"
+)
 _MAX_LOGGED = 300
 _FULL = (
     "MLflow has no space left to store this. The gateway's operator has to free some; until then "
@@ -72,7 +78,12 @@ def without_driver_error(status: int, message: str) -> str:
     if found is None:
         return message
     if status < 500:
-        return message[: found.start()].strip() or "MLflow's database refused this."
+        too_long = _TOO_LONG.search(message, found.start())
+        if too_long is not None:
+            limit = f"{too_long[1]} characters, which is" if too_long[1] else "what is"
+            return f"A text in the request is longer than {limit} the most that MLflow can store."
+        own = _AUTOFLUSH.sub("", message[: found.start()]).strip()
+        return own or "MLflow's database refused this."
     log.warning("upstream.database_failed", status=status, error=_first_line(message))
     return "MLflow's database failed. Try again; if it goes on, tell the operator the request id."
 

@@ -12,7 +12,7 @@ from app.core.errors import GatewayError, InvalidParameterError, MLflowRefusalEr
 from app.data_plane.proxy.error_mapping import map_error
 from app.mlflow import faults
 from tests.support.gateway import RunningGateway
-from tests.support.responses import refused
+from tests.support.responses import good, refused
 
 API = "/api/mlflow/api/2.0/mlflow"
 
@@ -129,6 +129,15 @@ def test_a_text_where_a_number_is_needed_is_the_callers_error(
     with gateway.client(gateway.key()) as client:
         response = client.post(f"/api/mlflow/api/{path}", json=body)
     assert "not a number" in refused(response, 400, "invalid_parameter")["message"]
+
+
+def test_a_text_that_is_too_long_for_mlflows_database_is_named(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        run = good(client.post(f"{API}/runs/create", json={}))["run"]["info"]["run_id"]
+        for body in ({"run_name": "n" * 300}, {"run_name": "é" * 300, "status": "FINISHED"}):
+            response = client.post(f"{API}/runs/update", json={"run_id": run, **body})
+            message = refused(response, 400, "mlflow_refused")["message"]
+            assert "longer than 250 characters" in message
 
 
 def test_only_headers_that_a_client_can_act_on_are_kept() -> None:
