@@ -73,10 +73,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="leave out the long files, and every test that needs a PostgreSQL or MLflow server",
     )
+    parser.addoption(
+        "--screenshots",
+        action="store_true",
+        help="keep pictures of the pages that tests visit, in .cache/screenshots",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Before pytest-xdist starts processes for the tests, start what they have in common."""
+    if config.getoption("--screenshots"):
+        Browser.screenshots = config.rootpath / ".cache/screenshots"
     shares = config.getoption("numprocesses", None) and not hasattr(config, "workerinput")
     if shares and not forked_process.is_measured():
         forked_process.share()

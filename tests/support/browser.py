@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
@@ -23,7 +23,6 @@ from playwright.sync_api import (
 # Installed, not downloaded by Playwright; the first of these names.
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PROGRAM = next((path for path in map(shutil.which, NAMES) if path), None)
-SCREENSHOTS = Path(".cache/screenshots")
 # Without them, Chromium calls its maker at each start.
 ARGUMENTS = (
     "--disable-background-networking",
@@ -46,7 +45,12 @@ class Browser:
 
     Playwright occupies the event loop of this thread meanwhile, so a file of tests that uses it has
     no asynchronous tests.
+
+    screenshots: where pictures of pages are kept, if they are: each takes a tenth of a second of
+        processor time.
     """
+
+    screenshots: ClassVar[Path | None] = None
 
     def __enter__(self) -> Self:
         self._playwright = sync_playwright().start()
@@ -171,7 +175,7 @@ def looks(page: Page) -> Iterator[str]:
 
 
 def problems_with_looks(page: Page, name: str) -> list[str]:
-    """What is wrong with a page in any of its looks; keeps a picture of each, under this name."""
+    """What is wrong with a page in any of its looks. name: of the page, for the problems."""
     problems = []
     for look in looks(page):
         problems += [f"{name}-{look}: {one}" for one in accessibility_problems(page)]
@@ -182,7 +186,7 @@ def problems_with_looks(page: Page, name: str) -> list[str]:
 
 
 def problems_of_pages(visitor: "Visitor", pages: Mapping[str, str]) -> list[str]:
-    """What is wrong with pages in any of their looks. pages: their paths, by names for pictures."""
+    """What is wrong with pages in any of their looks. pages: their paths, by names."""
     problems = []
     page = visitor.page()
     for name, path in pages.items():
@@ -193,6 +197,6 @@ def problems_of_pages(visitor: "Visitor", pages: Mapping[str, str]) -> list[str]
 
 
 def screenshot(page: Page, name: str) -> None:
-    """Keep a picture of the whole page in `SCREENSHOTS`, to be looked at after the run."""
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+    """With `--screenshots`, keep a picture of the whole page, to be looked at after the run."""
+    if Browser.screenshots is not None:
+        page.screenshot(path=Browser.screenshots / f"{name}.png", full_page=True)
