@@ -77,6 +77,13 @@ def opened(visitor: Visitor, fragment: str, **options: Any) -> Page:
     return page
 
 
+def go_to(page: Page, fragment: str) -> None:
+    """Another page of the interface, which is not loaded anew."""
+    settled = settling(page)
+    page.evaluate("place => { location.hash = place }", fragment)
+    settled()
+
+
 def settling(page: Page) -> Callable[[], None]:
     """A function that waits until a page has sent nothing for three tenths of a second."""
     pending: set[Request] = set()
@@ -142,9 +149,7 @@ def test_a_page_works(window: Visitor, page: Page, tenant: TenantData, name: str
     values = {field: getattr(tenant, field) for field in vars(tenant)}
     values["file_name"] = tenant.file_name
     fragment, text = (template.format_map(values) for template in PAGES[name])
-    settled = settling(page)
-    page.evaluate("place => { location.hash = place }", fragment)
-    settled()
+    go_to(page, fragment)
     screenshot(page, f"mlflow-{name}")
     page.get_by_text(re.compile(re.escape(text))).first.wait_for(state="attached")
     found = list(window.problems)
@@ -245,26 +250,34 @@ HTML = f"<!doctype html><title>data</title><script>{SCRIPT}</script>"
 SVG = f'<svg xmlns="http://www.w3.org/2000/svg"><title>data</title><script>{SCRIPT}</script></svg>'
 
 
+@pytest.fixture(scope="module")
+def target(gateway: RunningGateway, browser: Browser, key: str) -> Iterator[Page]:
+    """The page of a person who comes upon uploaded files."""
+    with browser.visitor(gateway.url) as visitor:
+        sign_in(visitor, key)
+        visitor.expect(HARMLESS)
+        visitor.expect(r"sandbox|Content Security Policy|content-security-policy|MIME type")
+        yield opened(visitor, "#/")
+
+
 @pytest.mark.parametrize(("name", "content"), [("x.html", HTML), ("x.svg", SVG), ("x.mjs", SCRIPT)])
 def test_an_uploaded_file_cannot_use_the_session(
-    gateway: RunningGateway, visitor: Visitor, key: str, name: str, content: str
+    gateway: RunningGateway, target: Page, key: str, name: str, content: str
 ) -> None:
     with gateway.client(key) as client:
         run, root = new_run(client)
         put = client.put(f"{FILES}/{root}/{name}", content=content.encode())
         assert put.status_code == 200
-    visitor.expect(r"sandbox|Content Security Policy|content-security-policy|MIME type")
-    page = opened(visitor, "#/")
     for address in (
         f"{FILES}/{root}/{name}",
         f"/api/mlflow/get-artifact?run_id={run}&path={name}",
     ):
         # Opened as a page, it is downloaded; in a page of the same origin, it is not a script.
-        with page.expect_download() as download:
-            page.evaluate(f"location.href = '{address}'")
+        with target.expect_download() as download:
+            target.evaluate(f"location.href = '{address}'")
         assert download.value.suggested_filename == name
-        assert page.evaluate(LOAD, address) == ["refused", "refused"]
-        assert "ran" not in page.title()
+        assert target.evaluate(LOAD, address) == ["refused", "refused"]
+        assert "ran" not in target.title()
 
 
 def new_run(client: httpx.Client) -> tuple[str, str]:
