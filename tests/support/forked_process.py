@@ -1,5 +1,6 @@
 """Python programs that start with modules imported, which takes a new interpreter seconds of
-processor time each time: the gateway, and what infers the requirements of a model."""
+processor time each time: the gateway, MLflow's server and its users' programs, and what infers the
+requirements of a model."""
 
 import atexit
 import json
@@ -20,7 +21,8 @@ _SERVING = "tests.support.serving_imports"
 _COMMANDS = "app.cli.commands"
 MLFLOW = "mlflow.cli"
 INFERENCE = "mlflow.utils._capture_modules"
-SHARED = (_SERVING, _COMMANDS, MLFLOW, INFERENCE)
+PROGRAMS = "tests.support.program_imports"
+SHARED = (_SERVING, _COMMANDS, MLFLOW, INFERENCE, PROGRAMS)
 # The environment variable with the directory of their sockets, and the modules.
 _SHARED = "TESTS_FORK_SERVERS"
 

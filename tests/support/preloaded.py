@@ -1,29 +1,19 @@
 """Processes that start with MLflow imported, which takes a new interpreter seconds each time."""
 
-import atexit
-import multiprocessing
 import os
 import runpy
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from functools import cache
-from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 from tests.support import forked_process
 
 # Imports only: nothing of it talks to a server, starts a thread, or reads a setting.
-_MODULES = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas", "hokusai"]
-
-
-@cache
-def context() -> ForkServerContext:
-    """Its processes are forked from one server, which has imported the modules."""
-    made = multiprocessing.get_context("forkserver")
-    made.set_forkserver_preload(_MODULES)
-    return made
+MODULES = ["mlflow", "mlflow.pyfunc", "mlflow.sklearn", "sklearn.ensemble", "pandas", "hokusai"]
+# The code of the process that `run` forks.
+_START = "from tests.support.preloaded import start; start()"
 
 
 def run(
@@ -39,16 +29,41 @@ def run(
     files: standard input, standard output and standard error.
     Returns the exit code, or None for a process that was killed after `timeout` seconds.
     """
-    process = context().Process(
-        target=_run, args=(arguments, directory, files, variables, inference_server())
-    )
-    process.start()
-    process.join(timeout)
-    if process.exitcode is None:
+    words = ["-c", _START, str(inference_server() or ""), *arguments]
+    request = {
+        "arguments": words,
+        "environment": variables,
+        "directory": str(directory),
+        "new_session": False,
+    }
+    server = forked_process.server_with(forked_process.PROGRAMS)
+    with files[0].open("rb") as given, files[1].open("wb") as output, files[2].open("wb") as errors:
+        process = forked_process.ForkedProcess(server, request, (given, output, errors))
+    try:
+        return process.wait(timeout)
+    except subprocess.TimeoutExpired:
         process.kill()
-        process.join()
+        process.wait()
         return None
-    return process.exitcode
+
+
+def start() -> None:
+    """Be the program that `run` names, in the process that it has forked."""
+    server, *arguments = sys.argv[1:]
+    infer_requirements_in_forks(Path(server) if server else None)
+    match arguments:
+        case ["-c", code, *rest]:
+            sys.argv = ["-c", *rest]
+            sys.path[0] = ""
+            exec(code, {"__name__": "__main__"})  # noqa: S102
+        case ["-m", module, *rest]:
+            sys.argv = [module, *rest]
+            sys.path[0] = str(Path.cwd())
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case [script, *rest]:
+            sys.argv = [script, *rest]
+            sys.path[0] = str(Path(script).parent)
+            runpy.run_path(script, run_name="__main__")
 
 
 def inference_server() -> Path | None:
@@ -89,37 +104,3 @@ def infer_requirements_in_forks(server: Path | None) -> None:
             assert code == 0, output.read().decode()
 
     requirements_utils._run_command = run_in_fork
-
-
-def _run(
-    arguments: Sequence[str],
-    directory: Path,
-    files: tuple[Path, Path, Path],
-    variables: dict[str, str],
-    server: Path | None,
-) -> None:
-    infer_requirements_in_forks(server)
-    os.chdir(directory)
-    os.environ.clear()
-    os.environ.update(variables)
-    for number, path in enumerate(files):
-        os.dup2(os.open(path, (os.O_WRONLY if number else os.O_RDONLY) | os.O_CREAT), number)
-    # multiprocessing has replaced it with the null device.
-    sys.stdin = os.fdopen(0, closefd=False)
-    try:
-        match list(arguments):
-            case ["-c", code, *rest]:
-                sys.argv = ["-c", *rest]
-                sys.path[0] = ""
-                exec(code, {"__name__": "__main__"})  # noqa: S102
-            case ["-m", module, *rest]:
-                sys.argv = [module, *rest]
-                sys.path[0] = str(directory)
-                runpy.run_module(module, run_name="__main__", alter_sys=True)
-            case [script, *rest]:
-                sys.argv = [script, *rest]
-                sys.path[0] = str(Path(script).parent)
-                runpy.run_path(script, run_name="__main__")
-    finally:
-        # multiprocessing ends its processes without them.
-        atexit._run_exitfuncs()

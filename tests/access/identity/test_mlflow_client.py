@@ -1,9 +1,10 @@
 """An unmodified MLflow client with each kind of credential, in a separate process."""
 
 import os
-import subprocess
 import sys
+from pathlib import Path
 
+from tests.support import programs
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.sql import sql
@@ -53,14 +54,9 @@ def test_the_mlflow_client_logs_a_run_with_each_kind_of_credential(gateway: Runn
     wallet = Wallet()
     with gateway.client(**wallet.headers()) as client:
         token = good(client.post("/api/auth/token"), 201)["access_token"]
-    done = subprocess.run(
-        [sys.executable, "-c", TRAINING, token, gateway.key()],
-        env={**os.environ, "MLFLOW_TRACKING_URI": gateway.mlflow},
-        capture_output=True,
-        text=True,
-        timeout=200,
-        check=False,
-    )
+    command = [sys.executable, "-c", TRAINING, token, gateway.key()]
+    variables = {**os.environ, "MLFLOW_TRACKING_URI": gateway.mlflow}
+    done = programs.finish(command, Path.cwd(), variables)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "all 2"
     # The wallet's run is in the experiment `Default` of a workspace that its request has created.

@@ -2,10 +2,10 @@
 
 import math
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,6 +13,7 @@ import pytest
 from app.access.identity.key_format import new_key
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
+from tests.support import programs
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.redis import free_port
 from tests.support.responses import good
@@ -168,14 +169,8 @@ def test_the_mlflow_client_waits_for_retry_after(
             "MLFLOW_TRACKING_TOKEN": running.key(),
             "MLFLOW_ENABLE_ASYNC_LOGGING": "false",
         }
-        done = subprocess.run(
-            [sys.executable, "-c", LOGGING],
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=280,
-            check=False,
-        )
+        command = [sys.executable, "-c", LOGGING]
+        done = programs.finish(command, Path.cwd(), environment, timeout=280)
         with running.client(running.key(scopes=ALL_SCOPES)) as admin:
             metrics = admin.get("/metrics").text
     assert done.returncode == 0, done.stderr

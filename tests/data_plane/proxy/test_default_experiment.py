@@ -3,10 +3,10 @@
 import json
 import os
 import secrets
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +17,7 @@ from app.data_plane.proxy.manifest import load_manifest
 from app.standalone.postgres import EmbeddedPostgreSQL
 from tests.data_plane.proxy.mlflow_documents import label_schema, now, otlp_spans, trace_v3
 from tests.data_plane.proxy.tenant_fixture_data import V2, V3, TenantData
+from tests.support import programs
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.sql import sql
@@ -39,21 +40,15 @@ print(found.info.experiment_id)
 
 def stock_client(gateway: RunningGateway, token: str, code: str) -> str:
     """The last line that code with the MLflow client prints."""
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={
-            **os.environ,
-            "MLFLOW_TRACKING_URI": gateway.mlflow,
-            "MLFLOW_TRACKING_TOKEN": token,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
-            "GIT_PYTHON_REFRESH": "quiet",
-        },
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    variables = {
+        **os.environ,
+        "MLFLOW_TRACKING_URI": gateway.mlflow,
+        "MLFLOW_TRACKING_TOKEN": token,
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    done = programs.finish([sys.executable, "-c", code], Path.cwd(), variables)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
 

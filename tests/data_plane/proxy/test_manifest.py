@@ -3,9 +3,9 @@
 import json
 import os
 import re
-import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.core.errors import MethodNotAllowedError, RouteRefusedError, UnknownRouteError
 from app.core.request.principal import Scope
 from app.data_plane.proxy.manifest import REASONS, Manifest, Route, load_manifest, parse_routes
+from tests.support import programs
 
 MANIFEST = load_manifest()
 
@@ -41,14 +42,9 @@ print(json.dumps(found))
 
 def installed_routes(**environment: str) -> set[tuple[str, str]]:
     """Every method and path pattern of the installed MLflow, as the manifest writes them."""
-    done = subprocess.run(
-        [sys.executable, "-c", ENUMERATE],
-        env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
+    variables = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true", **environment}
+    done = programs.finish([sys.executable, "-c", ENUMERATE], Path.cwd(), variables)
+    assert done.returncode == 0, done.stderr
     routes = set()
     for method, rule in json.loads(done.stdout.splitlines()[-1]):
         path = re.sub(r"<(\w+)>", r"{\1}", re.sub(r"<path:(\w+)>", r"{\1:path}", rule))
