@@ -16,7 +16,6 @@ from tests.support.gateway import RunningGateway
 from tests.support.model_files import run_with, wait_for
 from tests.support.programs import run
 from tests.support.responses import good
-from tests.support.trainer import Trainer
 from tests.support.training import Training
 
 ROOT = Path(__file__).parents[2]
@@ -89,7 +88,7 @@ def test_what_is_published_can_be_installed_and_run(
     scope.symlink_to(package / "node_modules" / "@noble")
 
     with gateway.client(gateway.key("trainer-of-the-package")) as client:
-        attestation = Trainer(client).improvement()
+        attestation = Training(client).improvement()
         documents = {
             "attestation": attestation,
             "bundle": good(client.get(f"/api/attestations/{attestation['hash']}/bundle")),

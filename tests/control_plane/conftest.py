@@ -1,6 +1,5 @@
 """Fixtures: a tenant that trains models, and an attestation of one."""
 
-import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,18 +7,18 @@ import httpx
 import pytest
 
 from tests.support.gateway import RunningGateway
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 
 @pytest.fixture(scope="session")
-def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
+def trainer(gateway: RunningGateway) -> Iterator[Training]:
     """A tenant of the shared gateway with all scopes but admin."""
-    with gateway.client(gateway.key(f"trainer-{secrets.token_hex(4)}")) as client:
-        yield Trainer(client)
+    with Training.of(gateway) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
-def attestation(trainer: Trainer) -> dict[str, Any]:
+def attestation(trainer: Training) -> dict[str, Any]:
     """A witnessed improvement of three percentage points, which every tenant may read."""
     return trainer.improvement(private=False)
 

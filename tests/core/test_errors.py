@@ -44,7 +44,6 @@ from tests.support.responses import good
 from tests.support.scripted_upstream import OK, Script, UpstreamConnection, scripted_upstream
 from tests.support.sql import sql
 from tests.support.tab import Tab
-from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
 
@@ -201,7 +200,7 @@ def _(gateways: Gateways) -> Met:
 @case(errors.ClaimDisagreesError)
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
-        trainer = Trainer(http)
+        trainer = Training(http)
         run_id = trainer.run(accuracy=0.5)
         answer = trainer.attest(improved_run_id=run_id, metrics={"accuracy": 0.9})
     return met(answer)
@@ -210,7 +209,7 @@ def _(gateways: Gateways) -> Met:
 @case(errors.NotMintableError)
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
-        document = good(Trainer(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
+        document = good(Training(http).attest(kind="claimed", metrics={"accuracy": 0.9}), 201)
         answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
     return met(answer)
 
@@ -240,7 +239,7 @@ def _(gateways: Gateways) -> Met:
 @case(errors.SmallImprovementError)
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
-        document = Trainer(http).improvement(before=0.5, after=0.501)
+        document = Training(http).improvement(before=0.5, after=0.501)
         answer = http.post(f"/api/attestations/{document['hash']}/mint-request")
     return met(answer)
 
@@ -248,7 +247,7 @@ def _(gateways: Gateways) -> Met:
 @case(errors.AttestationRevokedError)
 def _(gateways: Gateways) -> Met:
     with gateways.shared.client(gateways.shared.key()) as http:
-        path = f"/api/attestations/{Trainer(http).improvement()['hash']}"
+        path = f"/api/attestations/{Training(http).improvement()['hash']}"
         good(http.post(f"{path}/revoke", json={"reason": "wrong test set"}))
         answer = http.get(f"{path}/bundle")
     return met(answer)
@@ -695,7 +694,7 @@ def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
         model_id = training.baseline(accuracy=0.5)["model_id"]
         good(training.client.post(f"/api/models/{model_id}/withdraw", json={"reason": "Wrong."}))
-        return met(Trainer(training.client).attest(model_id=model_id))
+        return met(training.attest(model_id=model_id))
 
 
 @case(errors.CommittedOtherwiseError)
@@ -735,7 +734,7 @@ def _(gateways: Gateways) -> Met:
         good(commit(training.client, benchmark_id, baseline["model_id"]), 201)
         improved = good(register_improved(training, baseline), 201)
         request = {"benchmark_id": benchmark_id, "evaluation": counts(850, 880)}
-        return met(Trainer(training.client).attest(model_id=improved["model_id"], **request))
+        return met(training.attest(model_id=improved["model_id"], **request))
 
 
 @case(errors.ProofRefusedError)
@@ -752,7 +751,7 @@ def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
         request = {"benchmark_id": new_benchmark(training.client)["benchmark_id"], "proof": proof}
         model_id = training.baseline(accuracy=0.85)["model_id"]
-        return met(Trainer(training.client).attest(model_id=model_id, **request))
+        return met(training.attest(model_id=model_id, **request))
 
 
 @case(errors.DeletedInMLflowError)
@@ -760,14 +759,14 @@ def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
         run = training.run(accuracy=0.5)
         training.mlflow("runs/delete", run_id=run)
-        return met(Trainer(training.client).attest(improved_run_id=run))
+        return met(training.attest(improved_run_id=run))
 
 
 @case(errors.MetricsChangedError)
 def _(gateways: Gateways) -> Met:
     with Training.of(gateways.shared) as training:
         model = training.baseline(accuracy=0.5)
-        trainer = Trainer(training.client)
+        trainer = training
         trainer.log(model["run_id"], "accuracy", 0.1)
         return met(trainer.attest(model_id=model["model_id"]))
 
@@ -779,7 +778,7 @@ def _(gateways: Gateways) -> Met:
         run = training.run(accuracy=0.9)
         model = training.registered("improved", run_id=run, contributor_address=GIVER, **body)
         request = {"model_id": model["model_id"], "primary_metric": "f1", "kind": "witnessed"}
-        return met(Trainer(training.client).attest(**request))
+        return met(training.attest(**request))
 
 
 # --- 429 ---

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from tests.support import programs
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import RunningGateway
-from tests.support.trainer import CONTRIBUTOR
+from tests.support.training import Training
 
 Run = subprocess.CompletedProcess[str]
 Command = Callable[..., Run]
@@ -176,11 +177,9 @@ def test_a_wallet_is_used_without_an_api_key(command: Command) -> None:
 
 
 def test_two_runs_are_attested(gateway: RunningGateway, command: Command) -> None:
-    from tests.support.trainer import Trainer
-
     key = gateway.key()
     with gateway.client(key) as client:
-        trainer = Trainer(client)
+        trainer = Training(client)
         runs = [trainer.run(accuracy=value) for value in (0.7, 0.75)]
     two = ("attest", "--baseline-run", runs[0], "--improved-run", runs[1])
     attestation: dict[str, Any] = json.loads(command(*two, "--json", HOKUSAI_API_KEY=key).stdout)

@@ -1,24 +1,25 @@
-"""Attestations of a tenant's models, and the loss of their versions in MLflow."""
+"""The request for an attestation of an improvement."""
 
 from typing import Any
 
-import httpx
-
-from tests.support.responses import good
-from tests.support.trainer import Trainer
-from tests.support.training import Training
+CONTRIBUTOR = "0x742d35Cc6634C0532925a3b844Bc9e7595f62341"
 
 
-def attest(training: Training, **request: Any) -> httpx.Response:
-    """POST /api/attestations."""
-    return Trainer(training.client).attest(**request)
+def improvement_request(
+    baseline_run_id: str, improved_run_id: str, **members: Any
+) -> dict[str, Any]:
+    """The body of POST /api/attestations for an improvement from one run to another.
 
-
-def delete_version(training: Training, model: dict[str, Any]) -> None:
-    """Delete the version of a registered model in MLflow."""
-    body = {"name": model["mlflow_name"], "version": model["mlflow_version"]}
-    good(
-        training.client.request(
-            "DELETE", "/api/mlflow/api/2.0/mlflow/model-versions/delete", json=body
-        )
-    )
+    members: others that the body has, or has in place of those here.
+    """
+    return {
+        "baseline_run_id": baseline_run_id,
+        "improved_run_id": improved_run_id,
+        "data_contribution": {
+            "contributor": CONTRIBUTOR,
+            "data_size": 5000,
+            "data_hash": "ab" * 32,
+            "note": "ünïcode",
+        },
+        **members,
+    }

@@ -6,8 +6,8 @@ from typing import Any
 
 import httpx
 
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.responses import good
-from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 
 _numbers = itertools.count(1)

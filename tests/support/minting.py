@@ -10,11 +10,11 @@ from eth_account.messages import encode_typed_data
 from eth_account.signers.local import LocalAccount
 
 from app.control_plane.model_files.hashing import ModelFile, oms_root, weights_root
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.model_files import listed, store
 from tests.support.responses import good
 from tests.support.sql import sql
-from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 
 # Rows of the holder's benchmark: so many that a difference of one point is significant.

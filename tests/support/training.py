@@ -1,17 +1,25 @@
 """A tenant with runs and models in MLflow, made through the gateway with few requests."""
 
 import secrets
+import time
 from typing import Any, Self
 
 import httpx
 
+from tests.support.attesting import improvement_request
 from tests.support.gateway import RunningGateway
+from tests.support.responses import good
+
+MLFLOW = "/api/mlflow/api/2.0/mlflow"
 
 
 class Training:
-    """Makes runs, model files and registrations through an HTTP client of the gateway."""
+    """Makes runs, model files, registrations and attestations through a client of the gateway.
 
-    def __init__(self, client: httpx.Client, tenant: str) -> None:
+    tenant: its name, for tests that look at it.
+    """
+
+    def __init__(self, client: httpx.Client, tenant: str = "") -> None:
         self.client = client
         self.tenant = tenant
 
@@ -27,8 +35,11 @@ class Training:
     def __exit__(self, *_: object) -> None:
         self.client.close()
 
-    def run(self, path: str | None = "model", /, **metrics: float) -> str:
-        """The id of a new run with these metrics, and a model file at `path` unless it is None."""
+    def run(self, path: str | None = "model", /, **metrics: float | str) -> str:
+        """The id of a new run with these metrics, and a model file at `path` unless it is None.
+
+        `NaN` and infinities are given as text.
+        """
         run = self.mlflow("runs/create", experiment_id="0")["run"]["info"]
         if metrics:
             logged = [
@@ -38,29 +49,49 @@ class Training:
             self.mlflow("runs/log-batch", run_id=run["run_id"], metrics=logged)
         if path is not None:
             root = run["artifact_uri"].removeprefix("mlflow-artifacts:/")
-            put = self.client.put(
-                f"/api/mlflow/api/2.0/mlflow-artifacts/artifacts/{root}/{path}/MLmodel",
-                content=b"flavors: {}\n",
+            good(
+                self.client.put(
+                    f"/api/mlflow/api/2.0/mlflow-artifacts/artifacts/{root}/{path}/MLmodel",
+                    content=b"flavors: {}\n",
+                )
             )
-            assert put.status_code == 200, put.text
         found: str = run["run_id"]
         return found
 
+    def log(self, run_id: str, name: str, value: float | str) -> None:
+        """Log a later value of a metric of a run."""
+        self.mlflow(
+            "runs/log-metric",
+            run_id=run_id,
+            key=name,
+            value=value,
+            timestamp=int(time.time() * 1000),
+        )
+
+    def version(self, name: str, run_id: str) -> str:
+        """The number of a new version of a registered model, made from a run."""
+        self.client.post(f"{MLFLOW}/registered-models/create", json={"name": name})
+        made = self.mlflow(
+            "model-versions/create", name=name, source=f"runs:/{run_id}/model", run_id=run_id
+        )
+        number: str = made["model_version"]["version"]
+        return number
+
+    def delete_version(self, model: dict[str, Any]) -> None:
+        """Delete the version of a registered model in MLflow."""
+        body = {"name": model["mlflow_name"], "version": model["mlflow_version"]}
+        good(self.client.request("DELETE", f"{MLFLOW}/model-versions/delete", json=body))
+
     def mlflow(self, route: str, **body: Any) -> dict[str, Any]:
         """POST to MLflow's REST API through the gateway."""
-        response = self.client.post(f"/api/mlflow/api/2.0/mlflow/{route}", json=body)
-        assert response.status_code == 200, response.text
-        document: dict[str, Any] = response.json()
+        document: dict[str, Any] = good(self.client.post(f"{MLFLOW}/{route}", json=body))
         return document
 
     def versions(self, condition: str = "") -> list[dict[str, Any]]:
         """The tenant's model versions in MLflow that match a condition."""
-        response = self.client.get(
-            "/api/mlflow/api/2.0/mlflow/model-versions/search", params={"filter": condition}
-        )
-        assert response.status_code == 200, response.text
-        found: list[dict[str, Any]] = response.json().get("model_versions", [])
-        return found
+        found = self.get(f"{MLFLOW}/model-versions/search", filter=condition)
+        versions: list[dict[str, Any]] = found.get("model_versions", [])
+        return versions
 
     def register(self, kind: str, key: str | None = None, **body: Any) -> httpx.Response:
         """POST /api/models/{kind}."""
@@ -69,9 +100,7 @@ class Training:
 
     def registered(self, kind: str, **body: Any) -> dict[str, Any]:
         """The body of the response to a registration; fails unless it has status 201."""
-        response = self.register(kind, **body)
-        assert response.status_code == 201, response.text
-        document: dict[str, Any] = response.json()
+        document: dict[str, Any] = good(self.register(kind, **body), 201)
         return document
 
     def baseline(self, **metrics: float) -> dict[str, Any]:
@@ -80,14 +109,24 @@ class Training:
 
     def models(self, **filters: Any) -> list[dict[str, Any]]:
         """The items of GET /api/models."""
-        response = self.client.get("/api/models", params=filters)
-        assert response.status_code == 200, response.text
-        found: list[dict[str, Any]] = response.json()["items"]
+        found: list[dict[str, Any]] = self.get("/api/models", **filters)["items"]
         return found
 
-    def get(self, path: str) -> dict[str, Any]:
+    def get(self, path: str, **parameters: Any) -> dict[str, Any]:
         """The JSON body of a GET; fails unless it has status 200."""
-        response = self.client.get(path)
-        assert response.status_code == 200, response.text
-        document: dict[str, Any] = response.json()
+        document: dict[str, Any] = good(self.client.get(path, params=parameters or None))
         return document
+
+    def attest(self, headers: dict[str, str] | None = None, **request: Any) -> httpx.Response:
+        """POST /api/attestations."""
+        return self.client.post("/api/attestations", json=request, headers=headers)
+
+    def improvement(
+        self, before: float = 0.85, after: float = 0.88, metric: str = "accuracy", **request: Any
+    ) -> dict[str, Any]:
+        """A witnessed attestation of an improvement from one new run to another."""
+        body = improvement_request(
+            self.run(**{metric: before}), self.run(**{metric: after}), **request
+        )
+        attestation: dict[str, Any] = good(self.attest(**body), 201)
+        return attestation

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from app.standalone.mlflow import ChildMLflow
-from tests.support.attesting import attest
 from tests.support.benchmarks import commit, counts, new_benchmark, register_improved, scored
 from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import RunningGateway
@@ -101,7 +100,7 @@ def test_a_benchmark_is_shown_with_its_commitments(
 def test_the_model_and_its_attestation_say_whether_it_is_accepted(
     acme: Training, benchmark: dict[str, Any], evaluated: dict[str, Any]
 ) -> None:
-    digest = good(attest(acme, model_id=evaluated["model_id"]), 201)["hash"]
+    digest = good(acme.attest(model_id=evaluated["model_id"]), 201)["hash"]
     for path in (f"/models/{evaluated['model_id']}", f"/attestations/{digest}"):
         page = text(acme.client, path)
         assert f'href="/benchmarks/{benchmark["benchmark_id"]}"' in page
@@ -149,7 +148,7 @@ def graded(acme: Training) -> dict[str, Any]:
 
 
 def test_scores_are_shown_with_their_test(acme: Training, graded: dict[str, Any]) -> None:
-    digest = good(attest(acme, model_id=graded["model_id"]), 201)["hash"]
+    digest = good(acme.attest(model_id=graded["model_id"]), 201)["hash"]
     for path in (f"/models/{graded['model_id']}", f"/attestations/{digest}"):
         page = text(acme.client, path)
         said = words(page)

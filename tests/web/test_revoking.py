@@ -10,16 +10,16 @@ from app.core.request.principal import Scope
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good
 from tests.support.tab import FORM, LINK, Tab
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 TENANT = "tenant that revokes"
 REASON = "The test set <b>leaked</b>."
 
 
 @pytest.fixture(scope="module")
-def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
-    with gateway.client(gateway.key(TENANT)) as client:
-        yield Trainer(client)
+def trainer(gateway: RunningGateway) -> Iterator[Training]:
+    with Training.of(gateway, TENANT) as made:
+        yield made
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def tab(gateway: RunningGateway) -> Iterator[Tab]:
 
 
 @pytest.fixture
-def digest(trainer: Trainer) -> str:
+def digest(trainer: Training) -> str:
     """The hash of a public attestation."""
     found: str = trainer.improvement(private=False)["hash"]
     return found

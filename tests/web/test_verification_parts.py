@@ -13,7 +13,7 @@ from app.web.static_files import static_path
 from tests.support.browser import Browser, Visitor, accessibility_problems
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 from tests.support.transparency_log import NOTE
 
 PAGE = """<!doctype html><html lang="en"><head><title>Parts</title>
@@ -24,13 +24,13 @@ PAGE = """<!doctype html><html lang="en"><head><title>Parts</title>
 
 
 @pytest.fixture(scope="module")
-def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
-    with gateway.client(gateway.key("trainer-of-the-parts")) as client:
-        yield Trainer(client)
+def trainer(gateway: RunningGateway) -> Iterator[Training]:
+    with Training.of(gateway) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
-def known(trainer: Trainer) -> dict[str, Any]:
+def known(trainer: Training) -> dict[str, Any]:
     found: dict[str, Any] = good(trainer.client.get("/.well-known/hokusai-attestor.json"))
     return found
 
@@ -59,7 +59,7 @@ def page_with(visitor: Visitor, part: str, **values: Any) -> Page:
 
 
 def test_an_attestation_is_checked_where_it_is_shown(
-    visitor: Visitor, trainer: Trainer, known: dict[str, Any]
+    visitor: Visitor, trainer: Training, known: dict[str, Any]
 ) -> None:
     hostile = {**trainer.improvement(), "note": "</script><script>alert(1)</script>"}
     page = page_with(visitor, "check_here(known, document)", known=known, document=hostile)
@@ -72,7 +72,7 @@ def test_an_attestation_is_checked_where_it_is_shown(
 
 
 def test_two_checkpoints_are_compared_in_the_browser(
-    visitor: Visitor, trainer: Trainer, known: dict[str, Any], gateway: RunningGateway
+    visitor: Visitor, trainer: Training, known: dict[str, Any], gateway: RunningGateway
 ) -> None:
     trainer.improvement()
     early = _checkpoint(trainer.client)

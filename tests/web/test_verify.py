@@ -26,7 +26,7 @@ from tests.support.browser import (
 )
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 VECTORS = Path(__file__).parents[2] / "hokusai-ml-platform" / "tests" / "vectors"
 RESULTS = {"ok": "holds", "not ok": "fails", "cannot say": "unchecked"}
@@ -40,7 +40,7 @@ def client(gateway: RunningGateway) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def attestation(client: httpx.Client) -> dict[str, Any]:
-    return Trainer(client).improvement()
+    return Training(client).improvement()
 
 
 @pytest.fixture(scope="module")
@@ -211,7 +211,7 @@ def test_one_may_trust_others_than_this_gateway(
 def test_a_revocation_is_found_in_the_log_and_the_gateway_says_so_when_asked(
     visitor: Visitor, client: httpx.Client, known: dict[str, Any]
 ) -> None:
-    revoked = Trainer(client).improvement(before=0.5)
+    revoked = Training(client).improvement(before=0.5)
     good(client.post(f"/api/attestations/{revoked['hash']}/revoke", json={"reason": "It leaked."}))
     pages, start = [], 0
     while start is not None:

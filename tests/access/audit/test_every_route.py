@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from app.standalone.mlflow import ChildMLflow
 from tests.access.audit.reading import unused
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.benchmarks import benchmark_request, commitment
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.minting import TokenMarket, attest, sign_typed
 from tests.support.responses import good
 from tests.support.sql import sql
 from tests.support.tab import FORM, Tab
-from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 from tests.support.wallet import Wallet
 

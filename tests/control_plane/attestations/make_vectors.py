@@ -14,9 +14,10 @@ from typing import Any
 from app.database.migrate import migrate
 from app.standalone.mlflow import ChildMLflow
 from app.standalone.postgres import EmbeddedPostgreSQL
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
-from tests.support.trainer import CONTRIBUTOR, Trainer
+from tests.support.training import Training
 from tests.support.transparency_log import NOTE
 
 VECTORS = Path(__file__).parents[3] / "hokusai-ml-platform" / "tests" / "vectors"
@@ -77,7 +78,7 @@ TAMPERED: list[tuple[str, Any, str]] = [
 
 def _vectors(gateway: RunningGateway) -> dict[str, Any]:
     with gateway.client(gateway.key("trainer")) as client:
-        trainer = Trainer(client)
+        trainer = Training(client)
         witnessed = trainer.improvement()["hash"]
         early = client.get("/api/attestations/log", headers=NOTE).text
         leaked = trainer.improvement(before=0.2, after=0.15, metric="error_rate")

@@ -10,9 +10,10 @@ import pytest
 
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import ALL_SCOPES, RunningGateway
 from tests.support.responses import good, refused
-from tests.support.trainer import CONTRIBUTOR, Trainer
+from tests.support.training import Training
 from tests.support.wallet import Wallet
 
 
@@ -48,14 +49,14 @@ def test_a_witnessed_improvement_has_the_metrics_in_mlflow(attestation: dict[str
     assert contributor["details"] == {"note": "ünïcode"}
 
 
-def test_a_loss_improves_downwards(trainer: Trainer) -> None:
+def test_a_loss_improves_downwards(trainer: Training) -> None:
     response = trainer.improvement(before=0.5, after=0.4, metric="val_loss")
     delta = response["data"]["delta"]["val_loss"]
     assert (delta["delta"], delta["improvement"], delta["higher_is_better"]) == (-0.1, 0.1, False)
     assert response["delta_one"] == 10.0
 
 
-def test_the_direction_of_a_metric_can_be_stated(trainer: Trainer) -> None:
+def test_the_direction_of_a_metric_can_be_stated(trainer: Training) -> None:
     response = trainer.improvement(
         before=0.5, after=0.4, metric="strangeness", higher_is_better={"strangeness": False}
     )
@@ -63,7 +64,7 @@ def test_the_direction_of_a_metric_can_be_stated(trainer: Trainer) -> None:
     assert response["data"]["delta"]["strangeness"]["direction"] == "said"
 
 
-def test_an_attestation_says_of_each_direction_how_it_is_known(trainer: Trainer) -> None:
+def test_an_attestation_says_of_each_direction_how_it_is_known(trainer: Training) -> None:
     for metric, direction in (("strangeness", "guessed"), ("val_accuracy", "known")):
         response = trainer.improvement(metric=metric)
         assert response["data"]["delta"][metric]["direction"] == direction
@@ -71,7 +72,7 @@ def test_an_attestation_says_of_each_direction_how_it_is_known(trainer: Trainer)
 
 @pytest.mark.parametrize("metric", ["accuracy", "test_neg_log_loss"])
 def test_a_stated_direction_that_contradicts_a_known_name_is_refused(
-    trainer: Trainer, metric: str
+    trainer: Training, metric: str
 ) -> None:
     response = trainer.attest(
         baseline_run_id=trainer.run(**{metric: 0.9}),
@@ -82,12 +83,12 @@ def test_a_stated_direction_that_contradicts_a_known_name_is_refused(
     assert "is better higher" in response.json()["message"]
 
 
-def test_a_zero_baseline_has_no_percentage(trainer: Trainer) -> None:
+def test_a_zero_baseline_has_no_percentage(trainer: Training) -> None:
     response = trainer.improvement(before=0, after=0.4)
     assert response["data"]["delta"]["accuracy"]["delta_percent"] is None
 
 
-def test_claims_that_agree_with_mlflow_are_witnessed(trainer: Trainer) -> None:
+def test_claims_that_agree_with_mlflow_are_witnessed(trainer: Training) -> None:
     response = trainer.improvement(
         metrics={"baseline": {"accuracy": 0.85}, "improved": {"accuracy": 0.88}}
     )
@@ -103,7 +104,7 @@ def test_claims_that_agree_with_mlflow_are_witnessed(trainer: Trainer) -> None:
     ],
 )
 def test_a_claim_that_disagrees_with_mlflow_is_refused_with_both_values(
-    trainer: Trainer, claim: Any, model: str, claimed: float, recorded: float | None
+    trainer: Training, claim: Any, model: str, claimed: float, recorded: float | None
 ) -> None:
     before, after = trainer.run(accuracy=0.85), trainer.run(accuracy=0.88)
     problem = refused(
@@ -117,7 +118,7 @@ def test_a_claim_that_disagrees_with_mlflow_is_refused_with_both_values(
     assert str(recorded) in problem["message"]
 
 
-def test_the_last_logged_value_of_a_metric_is_attested(trainer: Trainer) -> None:
+def test_the_last_logged_value_of_a_metric_is_attested(trainer: Training) -> None:
     run_id = trainer.run(accuracy=0.5)
     trainer.log(run_id, "accuracy", 0.75)
     response = good(trainer.attest(improved_run_id=run_id), 201)
@@ -126,14 +127,14 @@ def test_the_last_logged_value_of_a_metric_is_attested(trainer: Trainer) -> None
     assert response["delta_one"] is None
 
 
-def test_metrics_that_are_not_finite_are_left_out_and_named(trainer: Trainer) -> None:
+def test_metrics_that_are_not_finite_are_left_out_and_named(trainer: Training) -> None:
     run_id = trainer.run(accuracy=0.5, loss="NaN", gap="Infinity")
     data = good(trainer.attest(improved_run_id=run_id), 201)["data"]
     assert data["metrics"] == {"accuracy": 0.5}
     assert data["metrics_left_out"] == ["gap", "loss"]
 
 
-def test_a_model_version_can_be_attested(trainer: Trainer) -> None:
+def test_a_model_version_can_be_attested(trainer: Training) -> None:
     run_id = trainer.run(accuracy=0.9)
     version = trainer.version("third_party_classifier", run_id)
     response = good(trainer.attest(model_name="third_party_classifier", model_version=version), 201)
@@ -144,7 +145,7 @@ def test_a_model_version_can_be_attested(trainer: Trainer) -> None:
     refused(trainer.attest(model_name="no such model", model_version=1), 404, "not_found")
 
 
-def test_claimed_metrics_are_marked_as_claimed(trainer: Trainer) -> None:
+def test_claimed_metrics_are_marked_as_claimed(trainer: Training) -> None:
     response = good(
         trainer.attest(
             kind="claimed",
@@ -157,17 +158,17 @@ def test_claimed_metrics_are_marked_as_claimed(trainer: Trainer) -> None:
     assert response["delta_one"] == 10.0
 
 
-def test_a_run_of_another_tenant_is_not_found(trainer: Trainer, gateway: RunningGateway) -> None:
+def test_a_run_of_another_tenant_is_not_found(trainer: Training, gateway: RunningGateway) -> None:
     run_id = trainer.run(accuracy=0.9)
     with gateway.client(gateway.key()) as client:
-        refused(Trainer(client).attest(improved_run_id=run_id), 404, "not_found")
+        refused(Training(client).attest(improved_run_id=run_id), 404, "not_found")
 
 
 def test_issuing_needs_the_scope_attest_and_reading_the_scope_read(
     gateway: RunningGateway, attestation: dict[str, Any]
 ) -> None:
     with gateway.client(gateway.key(scopes=[Scope.READ])) as reader:
-        refused(Trainer(reader).attest(improved_run_id="x"), 403, "scope_missing")
+        refused(Training(reader).attest(improved_run_id="x"), 403, "scope_missing")
         assert good(reader.get(f"/api/attestations/{attestation['hash']}"))
     with gateway.client() as nobody:
         refused(nobody.get(f"/api/attestations/{attestation['hash']}"), 401, "credentials_missing")
@@ -208,7 +209,9 @@ WRONG: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("request_body", WRONG, ids=lambda body: json.dumps(body)[:60])
-def test_what_cannot_be_attested_is_refused(trainer: Trainer, request_body: dict[str, Any]) -> None:
+def test_what_cannot_be_attested_is_refused(
+    trainer: Training, request_body: dict[str, Any]
+) -> None:
     refused(trainer.attest(**request_body), 422, "validation_failed")
 
 
@@ -220,14 +223,14 @@ def test_what_cannot_be_attested_is_refused(trainer: Trainer, request_body: dict
         '{"kind": "claimed", "metrics": {"accuracy": 0.1, "accuracy": 0.9}}',
     ],
 )
-def test_ambiguous_json_is_refused(trainer: Trainer, body: str) -> None:
+def test_ambiguous_json_is_refused(trainer: Training, body: str) -> None:
     response = trainer.client.post(
         "/api/attestations", content=body, headers={"content-type": "application/json"}
     )
     refused(response, 400, "invalid_parameter")
 
 
-def test_a_number_too_large_for_a_double_is_refused(trainer: Trainer) -> None:
+def test_a_number_too_large_for_a_double_is_refused(trainer: Training) -> None:
     response = trainer.client.post(
         "/api/attestations",
         content='{"kind": "claimed", "metrics": {"accuracy": 1e999}}',
@@ -237,7 +240,7 @@ def test_a_number_too_large_for_a_double_is_refused(trainer: Trainer) -> None:
     assert "must be finite: a number from -1e+300 to 1e+300" in problem["message"]
 
 
-def test_several_contributors_get_their_shares(trainer: Trainer) -> None:
+def test_several_contributors_get_their_shares(trainer: Training) -> None:
     other = "0x" + "11" * 20
     response = trainer.improvement(
         data_contribution=[
@@ -250,14 +253,14 @@ def test_several_contributors_get_their_shares(trainer: Trainer) -> None:
     assert response["eas"]["sig"]["message"]["recipient"].lower() == CONTRIBUTOR.lower()
 
 
-def test_the_same_request_gets_the_same_attestation(trainer: Trainer) -> None:
+def test_the_same_request_gets_the_same_attestation(trainer: Training) -> None:
     run_id = trainer.run(accuracy=0.9)
     first = good(trainer.attest(improved_run_id=run_id), 201)
     again = good(trainer.attest(improved_run_id=run_id), 201)
     assert (again["hash"], again["log"]["index"]) == (first["hash"], first["log"]["index"])
 
 
-def test_an_idempotency_key_names_one_request(trainer: Trainer) -> None:
+def test_an_idempotency_key_names_one_request(trainer: Training) -> None:
     run_id, key = trainer.run(accuracy=0.9), {"Idempotency-Key": "one"}
     first = good(trainer.attest(key, improved_run_id=run_id), 201)
     again = good(trainer.attest(key, improved_run_id=run_id), 201)
@@ -272,7 +275,7 @@ def test_an_idempotency_key_names_one_request(trainer: Trainer) -> None:
 
 
 def test_an_attestation_can_be_fetched_by_its_hash(
-    trainer: Trainer, attestation: dict[str, Any]
+    trainer: Training, attestation: dict[str, Any]
 ) -> None:
     found = good(trainer.client.get(f"/api/attestations/{attestation['hash']}"))
     for name in ("hash", "bytes", "data", "signature", "eas", "created_at"):
@@ -285,15 +288,15 @@ def test_a_wallets_message_issues_one_attestation(gateway: RunningGateway) -> No
     wallet = Wallet()
     headers = wallet.headers()
     with gateway.client() as client:
-        first = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.5})
+        first = Training(client).attest(headers, kind="claimed", metrics={"accuracy": 0.5})
         document = good(first, 201)
         assert document["data"]["tenant"] == wallet.tenant
-        again = Trainer(client).attest(headers, kind="claimed", metrics={"accuracy": 0.6})
+        again = Training(client).attest(headers, kind="claimed", metrics={"accuracy": 0.6})
         refused(again, 401, "signature_spent")
 
 
 def test_a_secret_is_refused_in_what_becomes_public(
-    gateway: RunningGateway, trainer: Trainer, attestation: dict[str, Any]
+    gateway: RunningGateway, trainer: Training, attestation: dict[str, Any]
 ) -> None:
     key = gateway.key()
     contribution = {"contributor": CONTRIBUTOR, "note": f"made with {key}"}
@@ -307,7 +310,7 @@ def test_a_secret_is_refused_in_what_becomes_public(
     assert key not in refused(response, 422, "validation_failed")["message"]
 
 
-def test_issuing_and_revoking_are_audited(gateway: RunningGateway, trainer: Trainer) -> None:
+def test_issuing_and_revoking_are_audited(gateway: RunningGateway, trainer: Training) -> None:
     document = good(trainer.attest(kind="claimed", metrics={"accuracy": 0.123}), 201)
     path = f"/api/attestations/{document['hash']}/revoke"
     good(trainer.client.post(path, json={"reason": "a typo"}))

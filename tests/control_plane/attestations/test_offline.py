@@ -16,7 +16,7 @@ from app.control_plane.attestations.verification import is_valid
 from app.control_plane.attestations.verification import verify as gateway_verify
 from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 from tests.support.transparency_log import NOTE
 
 
@@ -37,7 +37,7 @@ def exported(anyone: httpx.Client) -> LogExport:
 
 
 def test_every_kind_of_attestation_passes_all_checks(
-    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+    trainer: Training, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     run = trainer.run(accuracy=0.7, loss=1e-300)
     version = trainer.version("verified-offline", run)
@@ -56,7 +56,7 @@ def test_every_kind_of_attestation_passes_all_checks(
 
 
 def test_a_later_document_is_consistent_with_an_earlier_checkpoint(
-    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+    trainer: Training, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     document = trainer.improvement()
     early = anyone.get("/api/attestations/log", headers=NOTE).text
@@ -71,7 +71,7 @@ def test_a_later_document_is_consistent_with_an_earlier_checkpoint(
 
 
 def test_a_revocation_is_found_in_an_export_of_the_log(
-    trainer: Trainer, anyone: httpx.Client, known: dict[str, Any]
+    trainer: Training, anyone: httpx.Client, known: dict[str, Any]
 ) -> None:
     document = trainer.improvement()
     path = f"/api/attestations/{document['hash']}/revoke"

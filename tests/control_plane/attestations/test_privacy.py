@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.attesting import attest, delete_version
 from tests.support.responses import good, refused
 from tests.support.training import Training
 
@@ -53,14 +52,14 @@ def test_what_is_registered_as_private_is_private_by_every_name(
     request = names[name]
     if name.startswith("claimed base") or name == "baseline run":
         request = request | {"data_contribution": {"contributor": giver}}
-    document = good(attest(owner, **request), 201)
+    document = good(owner.attest(**request), 201)
     path = f"/api/attestations/{document['hash']}"
     assert owner.get(path)["hash"] == document["hash"]
     refused(stranger.client.get(path), 404, "not_found")
     for query in (f"contributor={giver}", f"tenant={owner.tenant}"):
         found = stranger.get(f"/api/attestations?{query}")["items"]
         assert document["hash"] not in {item["hash"] for item in found}
-    refused(attest(owner, **request, private=False), 422, "validation_failed")
+    refused(owner.attest(**request, private=False), 422, "validation_failed")
     # Of the log everybody sees the hash only.
     index = document["log"]["index"]
     entries = stranger.get(f"/api/attestations/log/entries?start={index}&limit=1")["entries"]
@@ -74,9 +73,9 @@ def test_a_private_model_stays_private_after_its_version_is_gone(
     model = owner.registered(
         "baseline", run_id=owner.run(accuracy=0.9), model_type="c", private=True
     )
-    delete_version(owner, model)
-    refused(attest(owner, model_id=model["model_id"]), 409, "deleted_in_mlflow")
-    document = good(attest(owner, improved_run_id=model["run_id"]), 201)
+    owner.delete_version(model)
+    refused(owner.attest(model_id=model["model_id"]), 409, "deleted_in_mlflow")
+    document = good(owner.attest(improved_run_id=model["run_id"]), 201)
     refused(stranger.client.get(f"/api/attestations/{document['hash']}"), 404, "not_found")
 
 
@@ -91,10 +90,10 @@ def test_a_run_that_was_registered_as_private_by_mistake_can_be_published(
     (warning,) = public["warnings"]
     assert warning["code"] == "private_run"
     assert mistake["model_id"] in warning["message"]
-    refused(attest(owner, model_id=public["model_id"], private=False), 422, "validation_failed")
+    refused(owner.attest(model_id=public["model_id"], private=False), 422, "validation_failed")
     path = f"/api/models/{mistake['model_id']}/withdraw"
     good(owner.client.post(path, json={"reason": "meant to be public"}))
-    document = good(attest(owner, model_id=public["model_id"]), 201)
+    document = good(owner.attest(model_id=public["model_id"]), 201)
     good(stranger.client.get(f"/api/attestations/{document['hash']}"))
 
 
@@ -111,7 +110,7 @@ def test_a_public_model_under_the_freed_name_of_a_private_one_is_public(
     )
     public = owner.registered("baseline", run_id=owner.run(accuracy=0.8), **body)
     assert public["mlflow_version"] == "1"
-    document = good(attest(owner, model_name=name, model_version="1"), 201)
+    document = good(owner.attest(model_name=name, model_version="1"), 201)
     assert document["data"]["model_id"] == public["model_id"]
     good(stranger.client.get(f"/api/attestations/{document['hash']}"))
 
@@ -121,8 +120,8 @@ def test_a_run_that_nobody_has_registered_is_private_unless_asked(
     owner: Training, stranger: Training, wish: bool | None, status: int
 ) -> None:
     run = owner.run(accuracy=0.9)
-    more = {} if wish is None else {"private": wish}
-    document = good(attest(owner, improved_run_id=run, **more), 201)
+    more: dict[str, Any] = {} if wish is None else {"private": wish}
+    document = good(owner.attest(improved_run_id=run, **more), 201)
     found = stranger.client.get(f"/api/attestations/{document['hash']}")
     assert found.status_code == status
     # Anybody who is given the document can verify it.
@@ -138,6 +137,6 @@ def test_a_public_model_is_attested_in_public_unless_asked(
         ({"improved_run_id": model["run_id"]}, 200),
         ({"model_id": model["model_id"], "private": True}, 404),
     ):
-        document = good(attest(owner, **request), 201)
+        document = good(owner.attest(**request), 201)
         found = stranger.client.get(f"/api/attestations/{document['hash']}")
         assert found.status_code == status

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.training import Training
 
 OTHER = "0x" + "5a" * 20
@@ -25,7 +25,7 @@ def test_an_improvement_on_another_tenants_baseline_can_be_attested(
             contributor_address=OTHER,
             data_contribution={"samples": 500},
         )
-        attest = Trainer(improver.client).attest
+        attest = improver.attest
         document = good(attest(model_id=improved["model_id"]), 201)
         data = document["data"]
         assert data["baseline"]["model_id"] == baseline["model_id"]
@@ -33,9 +33,7 @@ def test_an_improvement_on_another_tenants_baseline_can_be_attested(
         assert (document["delta_one"], data["primary_metric"]) == (4.0, "accuracy")
         (share,) = data["contributors"]
         assert (share["address"].lower(), share["data_size"]) == (OTHER, 500)
-        refused(
-            Trainer(owner.client).attest(model_id=improved["model_id"]), 403, "permission_denied"
-        )
+        refused(owner.attest(model_id=improved["model_id"]), 403, "permission_denied")
         # Every tenant sees it wherever the improvement is shown.
         for reader in (owner, improver):
             shown = reader.get(f"/api/models/{improved['model_id']}")
@@ -59,8 +57,8 @@ def test_an_attestation_of_a_private_baseline_is_visible_to_its_tenant_only(
             private=True,
         )
         request = {"model_id": private["model_id"]}
-        document = good(Trainer(owner.client).attest(**request), 201)
-        refused(Trainer(stranger.client).attest(**request), 404, "not_found")
+        document = good(owner.attest(**request), 201)
+        refused(stranger.attest(**request), 404, "not_found")
         path = f"/api/attestations/{document['hash']}"
         assert owner.get(path)["hash"] == document["hash"]
         refused(stranger.client.get(path), 404, "not_found")
@@ -74,7 +72,7 @@ def test_a_model_that_does_not_exist_is_not_found(gateway: RunningGateway, field
     with Training.of(gateway) as training:
         request: dict[str, Any] = {field: "hkm_none"}
         if field == "baseline_model_id":
-            request["improved_run_id"] = Trainer(training.client).run(accuracy=0.5)
+            request["improved_run_id"] = training.run(accuracy=0.5)
         contribution = {"contributor": CONTRIBUTOR}
-        response = Trainer(training.client).attest(**request, data_contribution=contribution)
+        response = training.attest(**request, data_contribution=contribution)
         refused(response, 404, "not_found")

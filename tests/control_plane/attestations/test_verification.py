@@ -20,7 +20,7 @@ from app.control_plane.transparency_log import merkle
 from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 ALL = {"hash", "signature", "signer", "inclusion", "revoked", "eas"}
 
@@ -149,7 +149,7 @@ def test_a_fraction_of_a_second_is_not_part_of_the_signed_time(
     assert "created_at" in checks["signature"]["detail"]
 
 
-def test_true_is_not_one(trainer: Trainer, anyone: httpx.Client) -> None:
+def test_true_is_not_one(trainer: Training, anyone: httpx.Client) -> None:
     document = trainer.improvement(before=0.5, after=1)
     for number, valid in ((1, True), (True, False)):
         document["data"]["metrics"]["accuracy"] = number
@@ -215,7 +215,7 @@ def test_a_body_that_is_not_a_json_object_is_refused(anyone: httpx.Client, body:
 
 
 def test_a_revoked_attestation_is_invalid_and_stays_readable(
-    trainer: Trainer, anyone: httpx.Client
+    trainer: Training, anyone: httpx.Client
 ) -> None:
     document = trainer.improvement()
     path = f"/api/attestations/{document['hash']}"

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from tests.support.attesting import attest
 from tests.support.benchmarks import (
     commit,
     counts,
@@ -38,8 +37,7 @@ def test_an_attestation_has_the_counts_and_the_judgement(
 ) -> None:
     stated = counts(850, 880, discordant={"baseline_only": 20, "improved_only": 50})
     made = good(
-        attest(
-            training,
+        training.attest(
             model_id=improved["model_id"],
             benchmark_id=benchmark["benchmark_id"],
             evaluation=stated,
@@ -73,7 +71,7 @@ def test_an_attestation_has_the_counts_and_the_judgement(
 def test_an_attestation_without_a_benchmark_has_none(
     training: Training, improved: dict[str, Any]
 ) -> None:
-    made = good(attest(training, model_id=improved["model_id"]), 201)
+    made = good(training.attest(model_id=improved["model_id"]), 201)
     assert made["data"]["evaluation"] is None
 
 
@@ -105,8 +103,7 @@ def test_wrong_counts_are_refused(
     evaluation: dict[str, Any],
     where: str,
 ) -> None:
-    response = attest(
-        training,
+    response = training.attest(
         model_id=improved["model_id"],
         benchmark_id=benchmark["benchmark_id"],
         evaluation=evaluation,
@@ -124,17 +121,17 @@ def test_what_does_not_belong_together_is_refused(
     model_id, benchmark_id = improved["model_id"], benchmark["benchmark_id"]
     stated = counts(850, 880)
     for half in ({"benchmark_id": benchmark_id}, {"evaluation": stated}):
-        response = attest(training, model_id=model_id, **half)
+        response = training.attest(model_id=model_id, **half)
         assert "together" in refused(response, 422, "validation_failed")["message"]
     whole = {"benchmark_id": benchmark_id, "evaluation": stated}
-    alone = attest(training, model_id=baseline["model_id"], **whole)
+    alone = training.attest(model_id=baseline["model_id"], **whole)
     assert "two models" in refused(alone, 422, "validation_failed")["message"]
-    other = attest(training, model_id=model_id, **whole, primary_metric="f1")
+    other = training.attest(model_id=model_id, **whole, primary_metric="f1")
     assert "primary_metric" in refused(other, 422, "validation_failed")["message"]
-    nowhere = attest(training, model_id=model_id, benchmark_id="hkb_none", evaluation=stated)
+    nowhere = training.attest(model_id=model_id, benchmark_id="hkb_none", evaluation=stated)
     refused(nowhere, 404, "not_found")
     hidden = new_benchmark(stranger.client, private=True)["benchmark_id"]
-    theirs = attest(training, model_id=model_id, benchmark_id=hidden, evaluation=stated)
+    theirs = training.attest(model_id=model_id, benchmark_id=hidden, evaluation=stated)
     refused(theirs, 404, "not_found")
 
 
@@ -146,8 +143,7 @@ def test_a_metric_that_the_models_lack_is_refused(
         {"guardrails": [{"metric": "latency_ms", "max_worsening": 5}]},
     ):
         made = new_benchmark(training.client, **members)
-        response = attest(
-            training,
+        response = training.attest(
             model_id=improved["model_id"],
             benchmark_id=made["benchmark_id"],
             evaluation=counts(850, 880),
@@ -193,7 +189,7 @@ def test_the_judgement_over_http(
     warned = [one["code"] for one in second["warnings"]]
     assert ("not_accepted" in warned) == (reason != "accepted")
     # The attestation has the same counts and the same judgement without being given them again.
-    attested = good(attest(training, model_id=second["model_id"]), 201)["data"]["evaluation"]
+    attested = good(training.attest(model_id=second["model_id"]), 201)["data"]["evaluation"]
     assert attested["acceptance"] == acceptance
     assert attested["guardrails"] == second["evaluation"]["guardrails"]
 
@@ -253,9 +249,9 @@ def test_an_evaluation_on_a_private_benchmark_stays_private(
     refusal = refused(register_improved(training, baseline, **hidden), 422, "validation_failed")
     assert "private" in refusal["message"]
     model_id = improved["model_id"]
-    public = attest(training, model_id=model_id, **hidden, private=False)
+    public = training.attest(model_id=model_id, **hidden, private=False)
     assert "private is false" in refused(public, 422, "validation_failed")["message"]
-    made = good(attest(training, model_id=model_id, **hidden), 201)
+    made = good(training.attest(model_id=model_id, **hidden), 201)
     refused(stranger.client.get(f"/api/attestations/{made['hash']}"), 404, "not_found")
 
 
@@ -269,10 +265,10 @@ def test_committed_predictions_are_of_both_models_or_of_none(training: Training)
         "evaluation": counts(850, 880),
     }
     before = good(commit(training.client, benchmark_id, first["model_id"]), 201)
-    missing = refused(attest(training, **request), 409, "predictions_missing")
+    missing = refused(training.attest(**request), 409, "predictions_missing")
     assert second["model_id"] in missing["message"]
     after = good(commit(training.client, benchmark_id, second["model_id"]), 201)
-    made = good(attest(training, **request), 201)
+    made = good(training.attest(**request), 201)
     assert made["data"]["evaluation"]["predictions"] == {
         which: {name: one[name] for name in ("commitment", "log_index", "record_sha256")}
         for which, one in (("baseline", before), ("improved", after))
@@ -288,10 +284,10 @@ def test_claimed_counts_must_be_those_of_the_claimed_metrics(
         "metrics": {"baseline": {"accuracy": 0.85}, "improved": {"accuracy": 0.88}},
         "benchmark_id": benchmark["benchmark_id"],
     }
-    made = good(attest(training, **request, evaluation=counts(850, 880)), 201)
+    made = good(training.attest(**request, evaluation=counts(850, 880)), 201)
     assert made["data"]["kind"] == "claimed"
     assert made["data"]["evaluation"]["acceptance"]["accepted"] is True
-    refused(attest(training, **request, evaluation=counts(850, 890)), 422, "validation_failed")
+    refused(training.attest(**request, evaluation=counts(850, 890)), 422, "validation_failed")
 
 
 def test_a_registered_evaluation_is_not_attested_of_other_numbers(
@@ -309,7 +305,7 @@ def test_a_registered_evaluation_is_not_attested_of_other_numbers(
     training.mlflow(
         "runs/log-metric", run_id=second["run_id"], key="accuracy", value=0.9, timestamp=2**40
     )
-    made = good(attest(training, model_id=second["model_id"], refresh=True), 201)
+    made = good(training.attest(model_id=second["model_id"], refresh=True), 201)
     assert made["data"]["metrics"]["accuracy"] == 0.9
     assert made["data"]["evaluation"] is None
 
@@ -322,10 +318,10 @@ def test_other_counts_than_the_registered_ones_are_refused(
     stated = {"benchmark_id": benchmark_id, "evaluation": counts(85, 88, 100)}
     model = good(register_improved(training, baseline, **stated), 201)
     by_id = {"model_id": model["model_id"], "benchmark_id": benchmark_id}
-    response = attest(training, **by_id, evaluation=counts(850, 880))
+    response = training.attest(**by_id, evaluation=counts(850, 880))
     assert "registered with other counts" in refused(response, 422, "validation_failed")["message"]
-    made = good(attest(training, **by_id, evaluation=counts(85, 88, 100)), 201)
+    made = good(training.attest(**by_id, evaluation=counts(85, 88, 100)), 201)
     assert made["data"]["evaluation"]["acceptance"]["reason"] == "not_statistically_significant"
     # On another benchmark the registration says nothing.
     other = {"benchmark_id": new_benchmark(training.client)["benchmark_id"]}
-    good(attest(training, model_id=model["model_id"], **other, evaluation=counts(850, 880)), 201)
+    good(training.attest(model_id=model["model_id"], **other, evaluation=counts(850, 880)), 201)

@@ -10,7 +10,6 @@ import httpx
 import pytest
 from scipy import stats
 
-from tests.support.attesting import attest
 from tests.support.benchmarks import counts, new_benchmark, register_improved, scored
 from tests.support.responses import good, refused
 from tests.support.training import Training
@@ -50,7 +49,7 @@ def claim(
         "evaluation": scored(baseline, improved),
         **more,
     }
-    return attest(training, **request)
+    return training.attest(**request)
 
 
 def digest(scores: list[float]) -> str:
@@ -274,14 +273,14 @@ def test_a_registered_evaluation_is_attested_without_the_scores(training: Traini
         201,
     )
     assert second["evaluation"]["improved"]["scores_sha256"] == digest(AFTER)
-    attested = good(attest(training, model_id=second["model_id"]), 201)["data"]["evaluation"]
+    attested = good(training.attest(model_id=second["model_id"]), 201)["data"]["evaluation"]
     assert attested == second["evaluation"]
     # The same ones may be given again, and others of the same mean may not.
     stated = {"model_id": second["model_id"], "benchmark_id": made}
-    again = good(attest(training, **stated, evaluation=scored(BEFORE, AFTER)), 201)
+    again = good(training.attest(**stated, evaluation=scored(BEFORE, AFTER)), 201)
     assert again["data"]["evaluation"] == attested
     tamer = [(mean(AFTER) + one) / 2 for one in AFTER]
-    response = attest(training, **stated, evaluation=scored(BEFORE, tamer))
+    response = training.attest(**stated, evaluation=scored(BEFORE, tamer))
     assert "other counts or scores" in refused(response, 422, "validation_failed")["message"]
 
 

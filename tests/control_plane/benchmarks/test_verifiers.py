@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from app.control_plane.benchmarks.acceptance import Count, Discordant, judge
 from app.control_plane.benchmarks.score_acceptance import FAMILIES, RANKS, judge_scores
 from app.control_plane.benchmarks.scores import ScoreComparison
-from tests.support.attesting import attest
 from tests.support.benchmarks import counts, new_benchmark, register_improved, scored
 from tests.support.responses import good
 from tests.support.training import Training
@@ -107,8 +106,7 @@ def test_what_a_gateway_attests_of_scores_holds(training: Training) -> None:
     for family in FAMILIES:
         members = {"metric": "reward", "metric_family": family, "rows": 4}
         made = good(
-            attest(
-                training,
+            training.attest(
                 kind="claimed",
                 metrics={"baseline": {"reward": 0.625}, "improved": {"reward": 0.6875}},
                 benchmark_id=new_benchmark(training.client, **members)["benchmark_id"],
@@ -129,8 +127,7 @@ def test_what_a_gateway_attests_holds(training: Training) -> None:
         run_id = training.run(accuracy=0.88, latency_ms=latency)
         improved = good(register_improved(training, baseline, run_id=run_id), 201)
         made = good(
-            attest(
-                training,
+            training.attest(
                 model_id=improved["model_id"],
                 benchmark_id=benchmark["benchmark_id"],
                 evaluation=counts(850, 880, discordant={"baseline_only": 20, "improved_only": 50}),

@@ -9,7 +9,7 @@ import pytest
 from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 
 @pytest.fixture(scope="package")
@@ -21,10 +21,10 @@ def gateway(
 
 
 @pytest.fixture(scope="module")
-def trainer(gateway: RunningGateway) -> Iterator[Trainer]:
+def trainer(gateway: RunningGateway) -> Iterator[Training]:
     """A tenant with all scopes but admin."""
-    with gateway.client(gateway.key()) as client:
-        yield Trainer(client)
+    with Training.of(gateway) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def stranger(gateway: RunningGateway) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def attestation(trainer: Trainer) -> dict[str, Any]:
+def attestation(trainer: Training) -> dict[str, Any]:
     """A witnessed improvement, which every tenant may read."""
     return trainer.improvement(private=False)
 
 
 @pytest.fixture(scope="module")
-def known(trainer: Trainer) -> dict[str, Any]:
+def known(trainer: Training) -> dict[str, Any]:
     """What the gateway says of its keys."""
     found: dict[str, Any] = good(trainer.client.get("/.well-known/hokusai-attestor.json"))
     return found

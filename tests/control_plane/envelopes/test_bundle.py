@@ -16,7 +16,7 @@ from app.control_plane.envelopes.attestation_bundle import statement_about
 from tests.support import envelopes
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 PREDICATE = "https://hokus.ai/attestation/improvement/v1"
 
@@ -32,7 +32,7 @@ def other_key() -> str:
 
 
 def test_an_independent_check_of_dsse_accepts_it_and_refuses_others(
-    trainer: Trainer, attestation: dict[str, Any], pem: str
+    trainer: Training, attestation: dict[str, Any], pem: str
 ) -> None:
     bundle = good(bundle_of(trainer.client, attestation["hash"]))
     statement = envelopes.opened(bundle, pem)
@@ -50,7 +50,7 @@ def test_an_independent_check_of_dsse_accepts_it_and_refuses_others(
 
 
 def test_the_predicate_is_what_was_attested_with_its_numbers_as_text(
-    trainer: Trainer, attestation: dict[str, Any], known: dict[str, Any], pem: str
+    trainer: Training, attestation: dict[str, Any], known: dict[str, Any], pem: str
 ) -> None:
     bundle = good(bundle_of(trainer.client, attestation["hash"]))
     predicate = envelopes.opened(bundle, pem)["predicate"]
@@ -77,7 +77,7 @@ def numbers_in(value: Any) -> list[float]:
 
 
 def test_the_sdk_checks_it_with_the_keys_of_the_gateway(
-    trainer: Trainer, attestation: dict[str, Any], known: dict[str, Any], pem: str
+    trainer: Training, attestation: dict[str, Any], known: dict[str, Any], pem: str
 ) -> None:
     bundle = good(bundle_of(trainer.client, attestation["hash"]))
     report = verify(attestation, known=known, bundle=bundle)
@@ -90,13 +90,13 @@ def test_the_sdk_checks_it_with_the_keys_of_the_gateway(
         assert not report.ok
 
 
-def bundle_of_another(trainer: Trainer) -> dict[str, Any]:
+def bundle_of_another(trainer: Training) -> dict[str, Any]:
     """The bundle of another attestation."""
     found: dict[str, Any] = good(bundle_of(trainer.client, trainer.improvement()["hash"]))
     return found
 
 
-def test_it_is_the_same_each_time(trainer: Trainer, attestation: dict[str, Any]) -> None:
+def test_it_is_the_same_each_time(trainer: Training, attestation: dict[str, Any]) -> None:
     first = bundle_of(trainer.client, attestation["hash"])
     trainer.improvement()
     again = bundle_of(trainer.client, attestation["hash"])
@@ -109,7 +109,7 @@ def test_it_is_the_same_each_time(trainer: Trainer, attestation: dict[str, Any])
 
 
 def test_the_exact_bytes_are_a_file_with_the_hash(
-    trainer: Trainer, attestation: dict[str, Any]
+    trainer: Training, attestation: dict[str, Any]
 ) -> None:
     response = trainer.client.get(f"/api/attestations/{attestation['hash']}/bytes")
     assert response.content == attestation["bytes"].encode()
@@ -118,7 +118,7 @@ def test_the_exact_bytes_are_a_file_with_the_hash(
 
 @pytest.mark.parametrize("part", ["bundle", "bytes"])
 def test_a_private_one_is_for_its_own_tenant(
-    trainer: Trainer, stranger: httpx.Client, gateway: RunningGateway, part: str
+    trainer: Training, stranger: httpx.Client, gateway: RunningGateway, part: str
 ) -> None:
     digest = trainer.improvement()["hash"]
     path = f"/api/attestations/{digest}/{part}"
@@ -128,7 +128,7 @@ def test_a_private_one_is_for_its_own_tenant(
         refused(anyone.get(path), 401, "credentials_missing")
 
 
-def test_what_was_revoked_gets_no_bundle(trainer: Trainer) -> None:
+def test_what_was_revoked_gets_no_bundle(trainer: Training) -> None:
     digest = trainer.improvement()["hash"]
     good(bundle_of(trainer.client, digest))
     good(trainer.client.post(f"/api/attestations/{digest}/revoke", json={"reason": "It leaked."}))

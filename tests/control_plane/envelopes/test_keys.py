@@ -8,7 +8,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.control_plane.envelopes.test_bundle import bundle_of
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 
 
 def test_a_retired_key_stays_published_and_what_it_signed_valid(
@@ -16,7 +16,7 @@ def test_a_retired_key_stays_published_and_what_it_signed_valid(
 ) -> None:
     database, url = new_database(), mlflow_server.url
     with RunningGateway(database, url) as first, first.client(first.key()) as client:
-        document = Trainer(client).improvement(private=False)
+        document = Training(client).improvement(private=False)
         bundle = good(bundle_of(client, document["hash"]))
         before = good(client.get("/.well-known/hokusai-attestor.json"))
     old = before["envelopes"]["key"]

@@ -13,11 +13,11 @@ from referencing import Registry, Resource
 from app.control_plane.attestations.schemas import EvidenceKind
 from app.control_plane.envelopes import mlbom
 from tests.control_plane.envelopes.test_model_signature import FILES, registered
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.benchmarks import counts, new_benchmark, register_improved
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import listed, run_with, wait_for
 from tests.support.responses import good, refused
-from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 
 SCHEMAS = Path(__file__).parent / "cyclonedx"

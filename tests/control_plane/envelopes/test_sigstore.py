@@ -13,7 +13,6 @@ from tests.support import envelopes, node
 from tests.support.gateway import RunningGateway
 from tests.support.programs import finish
 from tests.support.responses import good
-from tests.support.trainer import Trainer
 from tests.support.training import Training
 
 HERE = Path(__file__).parent / "sigstore"
@@ -26,7 +25,7 @@ def sigstore(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_accepts_a_bundle_and_refuses_changed_ones(
-    sigstore: Path, trainer: Trainer, attestation: dict[str, Any], pem: str
+    sigstore: Path, trainer: Training, attestation: dict[str, Any], pem: str
 ) -> None:
     bundle = good(bundle_of(trainer.client, attestation["hash"]))
     cases = [

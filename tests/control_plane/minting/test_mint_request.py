@@ -12,11 +12,11 @@ from app.control_plane.minting.eligibility import require_mintable
 from app.core.errors import NotMintableError
 from app.core.request.principal import Scope
 from app.standalone.mlflow import ChildMLflow
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import RunningGateway
 from tests.support.minting import ROWS, TokenMarket, attest, mint, signer_of
 from tests.support.responses import good, refused
 from tests.support.sql import sql
-from tests.support.trainer import CONTRIBUTOR, Trainer
 from tests.support.training import Training
 
 
@@ -127,7 +127,7 @@ def test_the_weights_of_one_wallet_are_added_up(market: TokenMarket) -> None:
 def test_an_improvement_of_less_than_one_point_is_refused(
     market: TokenMarket, before: float, after: float, points: str
 ) -> None:
-    document = Trainer(market.holder.client).improvement(before=before, after=after)
+    document = market.holder.improvement(before=before, after=after)
     problem = refused(mint(market.holder, document), 409, "improvement_too_small")
     assert f"by {points} percentage points" in problem["message"]
     assert problem["delta_one"] == float(points)
@@ -142,7 +142,7 @@ def test_an_improvement_of_exactly_one_point_is_enough(market: TokenMarket) -> N
 
 
 def test_an_attestation_that_cannot_be_minted_says_why(market: TokenMarket) -> None:
-    trainer = Trainer(market.holder.client)
+    trainer = market.holder
     claimed = {"baseline": {"accuracy": 0.5}, "improved": {"accuracy": 0.9}}
     documents = {
         "claimed": good(trainer.attest(kind="claimed", metrics=claimed), 201),
@@ -182,7 +182,7 @@ def test_another_baseline_than_the_registered_one_does_not_mint(market: TokenMar
     """Else an improvement on an improvement could be minted a second time, from further back."""
     first = market.improve(market.holder, 0.9)
     second = market.improve(market.holder, 0.95, baseline_model_id=first["model_id"])
-    trainer = Trainer(market.holder.client)
+    trainer = market.holder
     from_further_back = good(
         trainer.attest(improved_model_id=second["model_id"], baseline_model_id=market.model_id),
         201,
@@ -201,7 +201,7 @@ def test_another_value_than_the_registered_one_does_not_mint(
     improved = market.improve(holder, 0.9, baseline_model_id=baseline["model_id"])
     changed = {"baseline": baseline, "improved": improved}[which]
     value = {"baseline": 0.1, "improved": 0.99}[which]
-    Trainer(holder.client).log(changed["run_id"], "accuracy", value)
+    holder.log(changed["run_id"], "accuracy", value)
     document = attest(holder, improved["model_id"], refresh=True)
     assert document["delta_one"] > 4
     problem = refused(mint(holder, document), 409, "not_mintable")

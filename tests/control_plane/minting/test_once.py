@@ -5,12 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
 from typing import Any
 
+from tests.support.attesting import CONTRIBUTOR
 from tests.support.gateway import RunningGateway
 from tests.support.minting import ROWS, TokenMarket, attest, counts, mint, witness
 from tests.support.model_files import listed
 from tests.support.responses import good, refused
 from tests.support.sql import sql
-from tests.support.trainer import CONTRIBUTOR
 from tests.support.training import Training
 from tests.support.wallet import Wallet
 

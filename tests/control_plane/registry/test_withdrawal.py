@@ -9,7 +9,6 @@ import pytest
 from app.core.request.principal import Scope
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
-from tests.support.trainer import Trainer
 from tests.support.training import Training
 from tests.support.wallet import Wallet
 
@@ -73,7 +72,7 @@ def test_withdrawing_again_changes_nothing(gateway: RunningGateway, training: Tr
 def test_nothing_builds_on_a_withdrawn_model(training: Training, stranger: Training) -> None:
     baseline = training.baseline(accuracy=0.5)
     improved = good(improve(training, baseline), 201)
-    attest = Trainer(training.client).attest
+    attest = training.attest
     before = good(attest(model_id=improved["model_id"]), 201)
     good(withdraw(training, baseline))
     for tenant in (training, stranger):
@@ -104,7 +103,7 @@ def test_a_withdrawn_model_is_attested_by_no_name_of_it(training: Training) -> N
     training.mlflow("registered-models/create", name=copy)
     training.mlflow("model-versions/create", name=copy, source=f"runs:/{run}/model", run_id=run)
     good(withdraw(training, model))
-    attest = Trainer(training.client).attest
+    attest = training.attest
     names: tuple[dict[str, Any], ...] = (
         {"model_id": model["model_id"]},
         {"improved_run_id": run},

@@ -13,17 +13,17 @@ from app.control_plane.transparency_log.checkpoint import CheckpointVerifier
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good, refused
 from tests.support.sql import sql
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 from tests.support.transparency_log import NOTE
 
 
-def claim(trainer: Trainer, number: float) -> httpx.Response:
+def claim(trainer: Training, number: float) -> httpx.Response:
     """An attestation that needs no request to MLflow."""
     return trainer.attest(kind="claimed", metrics={"accuracy": number})
 
 
 @pytest.fixture(scope="module")
-def grown(trainer: Trainer) -> None:
+def grown(trainer: Training) -> None:
     """Makes the log have some entries."""
     for number in range(9):
         good(claim(trainer, number / 100), 201)
@@ -87,7 +87,7 @@ def test_every_entry_has_an_inclusion_proof(anyone: httpx.Client, grown: None) -
 
 
 def test_the_log_proves_that_it_only_grew(
-    anyone: httpx.Client, trainer: Trainer, grown: None
+    anyone: httpx.Client, trainer: Training, grown: None
 ) -> None:
     before = verifier(anyone).open(anyone.get("/api/attestations/log", headers=NOTE).text)
     good(claim(trainer, 0.5), 201)
@@ -173,7 +173,7 @@ def test_the_database_refuses_every_change(
 
 
 def test_concurrent_appends_leave_no_gap_and_no_duplicate(
-    gateway: RunningGateway, anyone: httpx.Client, trainer: Trainer
+    gateway: RunningGateway, anyone: httpx.Client, trainer: Training
 ) -> None:
     before = log_view(anyone)["tree_size"]
     key = gateway.key()
@@ -182,9 +182,9 @@ def test_concurrent_appends_leave_no_gap_and_no_duplicate(
     def work(part: int) -> None:
         with gateway.client(key) as client:
             for number in range(4):
-                responses.append(claim(Trainer(client), part + number / 10))
+                responses.append(claim(Training(client), part + number / 10))
                 # The same in all threads, so that one of them issues it.
-                responses.append(claim(Trainer(client), 7_000 + number))
+                responses.append(claim(Training(client), 7_000 + number))
 
     threads = [threading.Thread(target=work, args=(part,)) for part in range(6)]
     for thread in threads:
@@ -207,16 +207,16 @@ def test_another_attestor_is_refused_until_the_old_one_is_retired(
 ) -> None:
     database, url = new_database(), mlflow_server.url
     with RunningGateway(database, url) as first, first.client(first.key()) as client:
-        made = good(claim(Trainer(client), 0.5), 201)
+        made = good(claim(Training(client), 0.5), 201)
     other_key = {"attestor_key": "b8" * 32}
     with RunningGateway(database, url, **other_key) as other, other.client(other.key()) as client:
-        refused(claim(Trainer(client), 0.6), 503, "unavailable")
+        refused(claim(Training(client), 0.6), 503, "unavailable")
     old = made["signature"]["signer"]
     with (
         RunningGateway(database, url, **other_key, retired_attestors=(old,)) as changed,
         changed.client(changed.key()) as client,
     ):
-        new = good(claim(Trainer(client), 0.6), 201)
+        new = good(claim(Training(client), 0.6), 201)
         known = good(client.get("/.well-known/hokusai-attestor.json"))
         assert known["signers"] == [new["signature"]["signer"], old]
         for document in (made, new):

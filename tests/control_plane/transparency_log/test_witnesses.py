@@ -19,7 +19,7 @@ from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.log_reader import OtherWitness, read_log, submit
 from tests.support.responses import good
-from tests.support.trainer import Trainer
+from tests.support.training import Training
 from tests.support.waiting import wait_until
 from tests.support.witness import LOG_KEY, RunningWitness
 
@@ -61,7 +61,7 @@ def witnessed(start: Start, witness: RunningWitness) -> Iterator[RunningGateway]
 
 def claim(gateway: RunningGateway, count: int, key: str | None = None) -> list[dict[str, Any]]:
     with gateway.client(key or gateway.key()) as client:
-        trainer = Trainer(client)
+        trainer = Training(client)
         return [
             good(trainer.attest(kind="claimed", metrics={"accuracy": number / 100}), 201)
             for number in range(count)
