@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 from app.core.errors import InvalidParameterError, SessionChangedError, UnprocessableError
 from app.core.request.principal import Principal
 from app.core.validation_errors import problems_with
+from app.rest.pagination import Cursor, PageSize
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -47,9 +48,18 @@ class Search(BaseModel):
             return {name: value for name, value in values.items() if value != ""}
         return values
 
+
+class ListSearch(Search):
+    """Which entries of a list are wanted, and which page of them. Lists extend it by conditions."""
+
+    cursor: Cursor = None
+    limit: PageSize = 50
+
     def chosen(self) -> dict[str, Any]:
-        """The conditions that are not the defaults, for the links to other pages of the list."""
-        return self.model_dump(exclude_none=True, exclude_defaults=True, exclude={"cursor"})
+        """The conditions that are not the defaults, for links to the list."""
+        return self.model_dump(
+            mode="json", exclude_none=True, exclude_defaults=True, exclude={"cursor"}
+        )
 
 
 async def own_form(request: Request, caller: Principal) -> dict[str, str]:

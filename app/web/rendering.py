@@ -16,7 +16,9 @@ from app.core.html import page_headers
 from app.core.request.context import context_of
 from app.core.request.principal import Principal
 from app.core.request.principal import Scope as Permission
+from app.rest.public_address import public_address
 from app.web.filters import FILTERS, change
+from app.web.forms import ListSearch
 from app.web.navigation import NAVIGATION
 from app.web.next_page import DEFAULT, next_page
 from app.web.static_files import static_path
@@ -112,13 +114,14 @@ def page(
     compress: bool = False,
     **values: Any,
 ) -> HTMLResponse:
-    """A page as the response to a request: see `render`.
+    """A page as the response to a request: see `render`. Templates find the gateway's `address`.
 
     Never stored: it depends on who is signed in. compress: only for pages without anything secret,
     whose length could betray it (the attack BREACH).
     """
     sent = HEADERS | {"cache-control": "no-store"} | dict(headers or {})
-    body = render(request.scope, template, **values).encode()
+    address = public_address(request)
+    body = render(request.scope, template, address=address, **values).encode()
     if compress:
         sent["vary"] = "accept-encoding"
         if "gzip" in request.headers.get("accept-encoding", ""):
@@ -128,20 +131,20 @@ def page(
 
 
 def query(values: Mapping[str, Any]) -> str:
-    """A query string, with its question mark."""
-    return f"?{urlencode(values)}"
+    """A query string with its question mark; empty without values."""
+    return f"?{urlencode(values)}" if values else ""
 
 
-def paging(
-    cursor: str | None, following: str | None, chosen: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """The query strings of a list's next page and of its first one, by the names of templates.
+def paging(search: ListSearch, following: str | None) -> dict[str, Any]:
+    """What templates show of the pages of a list, by the names that they use.
 
-    cursor: that of this page, None on the first. following: that of the next, None on the last.
-    chosen: the conditions of the list. A page that there is no need to lead to is None.
+    search: the request for this page. following: the cursor of the next one, None on the last.
+    Returns `chosen`, the conditions, and the query strings of the next page (`following`) and of
+    the first one (`first`), each None where there is no need to lead to it.
     """
-    conditions = dict(chosen or {})
+    chosen = search.chosen()
     return {
-        "following": query(conditions | {"cursor": following}) if following else None,
-        "first": (query(conditions) if conditions else "") if cursor else None,
+        "chosen": chosen,
+        "following": query(chosen | {"cursor": following}) if following else None,
+        "first": query(chosen) if search.cursor else None,
     }

@@ -17,8 +17,7 @@ from app.core.request.principal import Scope
 from app.core.settings import Settings
 from app.rest.dependencies import Admin, ChangeSession, CurrentActor, CurrentReads, Session
 from app.rest.fields import Label
-from app.rest.pagination import Cursor, PageSize
-from app.web.forms import Search, see_other, validated, whole
+from app.web.forms import ListSearch, see_other, validated, whole
 from app.web.pages.admin_form import AdminForm
 from app.web.pages.key_forms import OVERLAPS, USUAL_OVERLAP, show_once
 from app.web.rendering import page, paging
@@ -30,33 +29,29 @@ LIFETIMES = (1, 7, 30, 90, 365)
 USUAL = AdminKeyRequest.model_fields["scopes"].default
 
 
-class KeysQuery(Search):
+class KeySearch(ListSearch):
     """The conditions of the API."""
 
     tenant: Label | None = None
     principal: Label | None = None
-    cursor: Cursor = None
-    limit: PageSize = 50
 
 
 @router.get("")
 async def list_keys(
-    request: Request, _: Admin, reads: CurrentReads, asked: Annotated[KeysQuery, Query()]
+    request: Request, _: Admin, reads: CurrentReads, asked: Annotated[KeySearch, Query()]
 ) -> Response:
     """The keys, and a form for a new one."""
     found, following = await load_keys(reads, **asked.model_dump())
-    chosen = asked.model_dump(include={"tenant", "principal"}, exclude_none=True)
     return page(
         request,
         "admin/keys.html",
         keys=found,
         asked=asked,
-        chosen=chosen,
         scopes=list(Scope),
         usual=USUAL,
         lifetimes=LIFETIMES,
         default_limit=state_of(request)[Settings].rate_limit,
-        **paging(asked.cursor, following, chosen),
+        **paging(asked, following),
     )
 
 

@@ -17,8 +17,7 @@ from app.access.tenants.schemas import TenantChange, TenantName, TenantRequest
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 from app.rest.dependencies import Admin, ChangeSession, CurrentActor, Session
-from app.rest.pagination import Cursor, PageSize
-from app.web.forms import Search, see_other, validated, whole
+from app.web.forms import ListSearch, see_other, validated, whole
 from app.web.pages.admin_form import AdminForm
 from app.web.rendering import page, paging
 
@@ -28,16 +27,9 @@ router = APIRouter(prefix="/admin/tenants", include_in_schema=False)
 SHOWN = "shown-"
 
 
-class TenantsQuery(Search):
-    """One page of the list."""
-
-    cursor: Cursor = None
-    limit: PageSize = 50
-
-
 @router.get("")
 async def list_tenants(
-    request: Request, admin: Admin, session: Session, asked: Annotated[TenantsQuery, Query()]
+    request: Request, admin: Admin, session: Session, asked: Annotated[ListSearch, Query()]
 ) -> Response:
     """The tenants, and a form for a new one."""
     found = await tenant_endpoints.list_tenants(admin, session, asked.cursor, asked.limit)
@@ -45,7 +37,7 @@ async def list_tenants(
         request,
         "admin/tenants.html",
         tenants=found.items,
-        **paging(asked.cursor, found.next),
+        **paging(asked, found.next),
     )
 
 

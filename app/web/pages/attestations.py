@@ -32,10 +32,8 @@ from app.rest.dependencies import (
     Reading,
     Session,
 )
-from app.rest.pagination import PageSize
-from app.rest.public_address import public_address
 from app.web.filters import change
-from app.web.forms import Search, own_form, see_other, validated
+from app.web.forms import ListSearch, own_form, see_other, validated
 from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/attestations", include_in_schema=False)
@@ -71,10 +69,8 @@ async def _form(request: Request, caller: Attesting) -> dict[str, str]:
 RevocationForm = Annotated[dict[str, str], Depends(_form)]
 
 
-class PageFilter(Search, AttestationFilter):
+class AttestationSearch(ListSearch, AttestationFilter):
     """The conditions of the API."""
-
-    limit: PageSize = 50
 
 
 @dataclass(frozen=True)
@@ -97,11 +93,10 @@ async def list_attestations(
     request: Request,
     reader: Reading,
     reads: CurrentReads,
-    conditions: Annotated[PageFilter, Query()],
+    conditions: Annotated[AttestationSearch, Query()],
 ) -> Response:
     """The attestations, as the API lists them."""
     attestations, following = await load_attestations(reads, conditions, reader)
-    chosen = conditions.chosen()
     return page(
         request,
         "attestations/list.html",
@@ -109,9 +104,7 @@ async def list_attestations(
         attestations=attestations,
         kinds=get_args(EvidenceKind),
         conditions=conditions,
-        chosen=chosen,
-        address=public_address(request),
-        **paging(conditions.cursor, following, chosen),
+        **paging(conditions, following),
     )
 
 
@@ -141,7 +134,6 @@ async def show(
         link=link_to(document),
         parts=get_args(Part),
         may_revoke=view.revoked is None and _may_revoke(view, reader),
-        address=public_address(request),
     )
 
 

@@ -13,24 +13,18 @@ from app.control_plane.benchmarks.listing import (
 from app.control_plane.benchmarks.schemas import BenchmarkFilter, PredictionsFilter
 from app.rest.dependencies import CurrentReads, Reading
 from app.rest.fields import Label
-from app.rest.pagination import PageSize
-from app.rest.public_address import public_address
-from app.web.forms import Search
+from app.web.forms import ListSearch
 from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/benchmarks", include_in_schema=False)
 
 
-class ListQuery(Search, BenchmarkFilter):
+class BenchmarkSearch(ListSearch, BenchmarkFilter):
     """The conditions of the API."""
 
-    limit: PageSize = 50
 
-
-class PredictionsQuery(Search, PredictionsFilter):
+class PredictionSearch(ListSearch, PredictionsFilter):
     """The conditions of the API."""
-
-    limit: PageSize = 50
 
 
 @router.get("")
@@ -38,20 +32,17 @@ async def list_benchmarks(
     request: Request,
     reader: Reading,
     reads: CurrentReads,
-    conditions: Annotated[ListQuery, Query()],
+    conditions: Annotated[BenchmarkSearch, Query()],
 ) -> Response:
     """The benchmarks, as the API lists them."""
     benchmarks, following = await load_benchmarks(reads, conditions, reader)
-    chosen = conditions.chosen()
     return page(
         request,
         "benchmarks/list.html",
         compress=True,
         benchmarks=benchmarks,
         conditions=conditions,
-        chosen=chosen,
-        address=public_address(request),
-        **paging(conditions.cursor, following, chosen),
+        **paging(conditions, following),
     )
 
 
@@ -61,12 +52,11 @@ async def show(
     benchmark_id: Label,
     reader: Reading,
     reads: CurrentReads,
-    conditions: Annotated[PredictionsQuery, Query()],
+    conditions: Annotated[PredictionSearch, Query()],
 ) -> Response:
     """One benchmark, with the commitments on it."""
     benchmark = await show_benchmark(reads, benchmark_id, reader)
     predictions, following = await load_predictions(reads, benchmark_id, conditions, reader)
-    chosen = conditions.chosen()
     return page(
         request,
         "benchmarks/show.html",
@@ -74,6 +64,5 @@ async def show(
         benchmark=benchmark,
         predictions=predictions,
         is_own=benchmark.tenant == reader.tenant,
-        address=public_address(request),
-        **paging(conditions.cursor, following, chosen),
+        **paging(conditions, following),
     )

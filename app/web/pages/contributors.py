@@ -14,9 +14,7 @@ from app.control_plane.contributors.shares import Address
 from app.core.ethereum import checksum_address
 from app.rest.dependencies import CurrentReads, Reading
 from app.rest.listing import load_page
-from app.rest.pagination import Cursor, PageSize
-from app.rest.public_address import public_address
-from app.web.forms import Search, see_other
+from app.web.forms import ListSearch, see_other
 from app.web.pictures.identicon import identicon
 from app.web.rendering import page, paging
 
@@ -26,24 +24,15 @@ router = APIRouter(prefix="/contributors", include_in_schema=False)
 SHOWN_ATTESTATIONS = 10
 
 
-class ListQuery(Search):
+class ContributorSearch(ListSearch):
     """One page of the list, or the address to look up."""
 
     address: Address | None = None
-    cursor: Cursor = None
-    limit: PageSize = 50
-
-
-class ContributionsQuery(Search):
-    """One page of the contributions."""
-
-    cursor: Cursor = None
-    limit: PageSize = 50
 
 
 @router.get("")
 async def list_contributors(
-    request: Request, _: Reading, reads: CurrentReads, asked: Annotated[ListQuery, Query()]
+    request: Request, _: Reading, reads: CurrentReads, asked: Annotated[ContributorSearch, Query()]
 ) -> Response:
     """The contributors, as the API lists them."""
     if asked.address is not None:
@@ -61,8 +50,7 @@ async def list_contributors(
         compress=True,
         contributors=[one for one, _ in items],
         identicon=identicon,
-        address=public_address(request),
-        **paging(asked.cursor, following),
+        **paging(asked, following),
     )
 
 
@@ -72,7 +60,7 @@ async def show(
     address: ContributorAddress,
     reader: Reading,
     reads: CurrentReads,
-    asked: Annotated[ContributionsQuery, Query()],
+    asked: Annotated[ListSearch, Query()],
 ) -> Response:
     """One contributor."""
     contributor = await endpoints.show_contributor(address, reader, reads)
@@ -99,6 +87,5 @@ async def show(
         attestations=attestations,
         has_more_attestations=more is not None,
         identicon=identicon,
-        address=public_address(request),
-        **paging(asked.cursor, following),
+        **paging(asked, following),
     )

@@ -19,7 +19,6 @@ from app.core.request.principal import Scope as Permission
 from app.database.engine import Database
 from app.database.reads import Reads
 from app.rest.dependencies import CurrentReads
-from app.rest.public_address import public_address
 from app.web.pages.model_facts import Row, row_of
 from app.web.rendering import page
 
@@ -50,7 +49,6 @@ async def home(
     return page(
         request,
         "home.html",
-        address=public_address(request),
         attestor=state_of(request)[Attestor].address,
         checkpoint=checkpoint,
         rows=await _newest(reads, principal),

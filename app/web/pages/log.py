@@ -14,7 +14,6 @@ from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
 from app.core.canonical_json import parse
 from app.rest.dependencies import Session
-from app.rest.public_address import public_address
 from app.web.forms import Search
 from app.web.rendering import page
 
@@ -62,5 +61,4 @@ async def show(
         asked=asked,
         older=start - 1 if start else None,
         newer=min(last + asked.limit, checkpoint.size - 1) if last < checkpoint.size - 1 else None,
-        address=public_address(request),
     )

@@ -22,9 +22,7 @@ from app.core.request.principal import Principal
 from app.database.reads import Reads
 from app.rest.dependencies import CurrentReads, Reading
 from app.rest.fields import Label
-from app.rest.pagination import PageSize
-from app.rest.public_address import public_address
-from app.web.forms import Search
+from app.web.forms import ListSearch
 from app.web.pages.model_facts import metric_of, metrics_of, primary_metric, row_of
 from app.web.pictures.chart import Measured, chart
 from app.web.pictures.lineage import name_of, picture
@@ -48,10 +46,8 @@ ORDERS: dict[ModelOrder, str] = {
 }
 
 
-class PageFilter(Search, ModelFilter):
+class ModelSearch(ListSearch, ModelFilter):
     """The conditions of the API."""
-
-    limit: PageSize = 50
 
 
 @router.get("")
@@ -59,14 +55,13 @@ async def list_models(
     request: Request,
     reader: Reading,
     reads: CurrentReads,
-    conditions: Annotated[PageFilter, Query()],
+    conditions: Annotated[ModelSearch, Query()],
 ) -> Response:
     """The registered models."""
     models, following = await load_models(reads, conditions, reader)
     attestations = await summaries_by_model(
         reads, [model.model_id for model in models], reader, each=FOR_BADGE
     )
-    chosen = conditions.chosen()
     return page(
         request,
         "models/list.html",
@@ -75,9 +70,7 @@ async def list_models(
         kinds=get_args(ModelKind),
         orders=ORDERS,
         conditions=conditions,
-        chosen=chosen,
-        address=public_address(request),
-        **paging(conditions.cursor, following, chosen),
+        **paging(conditions, following),
     )
 
 
@@ -142,7 +135,6 @@ async def show(request: Request, model_id: Label, reader: Reading, reads: Curren
         lineage=lineage,
         chart=_chart(lineage, metric),
         metric=metric,
-        address=public_address(request),
     )
 
 

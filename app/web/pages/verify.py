@@ -13,7 +13,6 @@ from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core.app_state import state_of
 from app.rest.dependencies import Session
-from app.rest.public_address import public_address
 from app.web.rendering import page
 from app.web.static_files import static_text
 
@@ -67,7 +66,6 @@ async def saved(request: Request, known: Known) -> Response:
         request,
         "verify_saved.html",
         headers={"content-disposition": 'attachment; filename="hokusai-verify.html"'},
-        address=public_address(request),
         known=known,
         policy=_POLICY,
         scripts=_SCRIPTS,
