@@ -219,7 +219,7 @@ async def read_page(
     **values: Any,
 ) -> Response:
     """One page of a list, as the JSON of a `Page`: see `load_page`."""
-    items, following = await load_page(reads, listing, view, cursor=cursor, limit=limit, **values)
+    items, following = await _load(reads, listing, view, cursor=cursor, limit=limit, **values)
     body = b'{"items":[%s],"next":%s}' % (
         b",".join(text for _, text in items),
         b"null" if following is None else b'"%s"' % following.encode(),
@@ -235,12 +235,26 @@ async def load_page(
     cursor: str | None,
     limit: int,
     **values: Any,
-) -> tuple[list[tuple[View, bytes]], str | None]:
-    """The entries of one page, each with its JSON, and the cursor of the next page if there is one.
+) -> tuple[list[View], str | None]:
+    """The entries of one page, and the cursor of the next page if there is one.
 
     view: an entry as the list shows it. cursor: `next` of the page before. values: of the listing's
     conditions. Raises InvalidParameterError for a cursor of another list.
     """
+    items, following = await _load(reads, listing, view, cursor=cursor, limit=limit, **values)
+    return [one for one, _ in items], following
+
+
+async def _load(
+    reads: Reads,
+    listing: Listing,
+    view: Callable[[Any], View],
+    *,
+    cursor: str | None,
+    limit: int,
+    **values: Any,
+) -> tuple[list[tuple[View, bytes]], str | None]:
+    """The same, each entry with its JSON."""
     if cursor is not None:
         after = listing.order.parse(cursor)
         values |= {f"after_{place}": value for place, value in enumerate(after)}

@@ -93,8 +93,7 @@ async def list_events(reads: Reads, query: AuditFilter) -> Response:
 async def load_events(reads: Reads, query: AuditFilter) -> tuple[list[AuditEventView], str | None]:
     """The same as objects, and the cursor of the next page if there is one."""
     listing, values = _listing_of(query)
-    items, following = await load_page(reads, listing, AuditEventView.model_validate, **values)
-    return [event for event, _ in items], following
+    return await load_page(reads, listing, AuditEventView.model_validate, **values)
 
 
 def _listing_of(query: AuditFilter) -> tuple[Listing, dict[str, Any]]:

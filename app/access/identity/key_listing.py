@@ -31,10 +31,9 @@ async def load_keys(
 ) -> tuple[list[KeyView], str | None]:
     """The same as objects, and the cursor of the next page if there is one."""
     values = {name: value for name, value in filters.items() if value is not None}
-    items, following = await load_page(
+    return await load_page(
         reads, _listing(frozenset(values)), view, cursor=cursor, limit=limit, **values
     )
-    return [key for key, _ in items], following
 
 
 @cache

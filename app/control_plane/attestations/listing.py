@@ -65,8 +65,7 @@ async def load_attestations(
     """The same as objects, and the cursor of the next page if there is one."""
     listing, values = _listing_of(filters)
     view = AttestationSummary.model_validate
-    items, following = await load_page(reads, listing, view, own=principal.tenant, **values)
-    return [one for one, _ in items], following
+    return await load_page(reads, listing, view, own=principal.tenant, **values)
 
 
 def _listing_of(filters: AttestationFilter) -> tuple[Listing, dict[str, Any]]:

@@ -80,13 +80,12 @@ async def load_benchmarks(
     reads: Reads, filters: BenchmarkFilter, principal: Principal
 ) -> tuple[list[BenchmarkSummary], str | None]:
     """The same as objects, and the cursor of the next page if there is one."""
-    items, following = await load_page(
+    return await load_page(
         reads,
         _BENCHMARKS.by(filters.conditions()),
         BenchmarkSummary.model_validate,
         **_values(filters, principal),
     )
-    return [one for one, _ in items], following
 
 
 async def list_predictions(
@@ -111,13 +110,12 @@ async def load_predictions(
 ) -> tuple[list[PredictionsView], str | None]:
     """The same as objects, of a benchmark that the principal may see, and the next cursor."""
     values = _values(filters, principal) | {"benchmark_id": benchmark_id}
-    items, following = await load_page(
+    return await load_page(
         reads,
         _PREDICTIONS.by({*filters.conditions(), "benchmark_id"}),
         PredictionsView.model_validate,
         **values,
     )
-    return [one for one, _ in items], following
 
 
 def _values(filters: BenchmarkFilter | PredictionsFilter, principal: Principal) -> dict[str, Any]:

@@ -64,10 +64,10 @@ async def show_lineage(
     requested = await reads.first(_REQUESTED, model_id=model_id, own=own)
     if requested is None:
         raise no_model(model_id)
-    items, following = await load_page(
+    found, following = await load_page(
         reads, _TREE, lineage_node, cursor=cursor, limit=limit, root=requested.root, own=own
     )
-    nodes = {node.model.model_id: node for node, _ in items}
+    nodes = {node.model.model_id: node for node in found}
     if cursor is None:
         path = [one for one in requested.path[-_SHOWN_OF_PATH:] if one not in nodes]
         nodes |= await _path_nodes(reads, path, own)

@@ -74,10 +74,7 @@ async def load_models(
 ) -> tuple[list[ModelSummary], str | None]:
     """The same as objects, and the cursor of the next page if there is one."""
     listing, values = _listing_of(filters)
-    items, following = await load_page(
-        reads, listing, model_summary, own=principal.tenant, **values
-    )
-    return [model for model, _ in items], following
+    return await load_page(reads, listing, model_summary, own=principal.tenant, **values)
 
 
 def _listing_of(filters: ModelFilter) -> tuple[Listing, dict[str, Any]]:

@@ -37,7 +37,7 @@ async def list_contributors(
     """The contributors, as the API lists them."""
     if asked.address is not None:
         return see_other(f"/contributors/{checksum_address(asked.address)}")
-    items, following = await load_page(
+    found, following = await load_page(
         reads,
         service.CONTRIBUTORS,
         ContributorSummary.model_validate,
@@ -48,7 +48,7 @@ async def list_contributors(
         request,
         "contributors/list.html",
         compress=True,
-        contributors=[one for one, _ in items],
+        contributors=found,
         identicon=identicon,
         **paging(asked, following),
     )
@@ -83,7 +83,7 @@ async def show(
         "contributors/show.html",
         compress=True,
         contributor=contributor,
-        contributions=[one for one, _ in contributions],
+        contributions=contributions,
         attestations=attestations,
         has_more_attestations=more is not None,
         identicon=identicon,
