@@ -8,7 +8,6 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.access.identity import auth_endpoints
 from app.access.identity.authenticator import Authenticator
 from app.access.identity.cleanup import Cleanup
 from app.access.identity.contract_wallets import ContractWallets
@@ -17,7 +16,6 @@ from app.access.identity.middleware import Identity
 from app.access.identity.peppers import Peppers
 from app.access.identity.public_routes import PublicRoutes
 from app.access.identity.replay_guard import ReplayGuard
-from app.access.identity.sessions import endpoints as session_endpoints
 from app.access.identity.sessions.authenticator import SessionAuthenticator
 from app.access.identity.sessions.signing_in import SignIns
 from app.access.identity.sessions.site import Sites
@@ -32,7 +30,6 @@ from app.access.tenants.workspaces import Workspaces
 from app.chain.node import EthereumNode
 from app.control_plane import application as control_plane
 from app.control_plane import health
-from app.control_plane.attestations import endpoints as attestation_endpoints
 from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.issuing import AttestationIssuer
 from app.control_plane.attestations.listing import newest_by_model
@@ -41,7 +38,6 @@ from app.control_plane.attestations.signing_key_history import register_attestor
 from app.control_plane.benchmarks.registered_evaluation import RegisteredEvaluations
 from app.control_plane.benchmarks.service import BenchmarkRegistry
 from app.control_plane.body_reader import BodyReader
-from app.control_plane.envelopes import endpoints as envelope_endpoints
 from app.control_plane.health import ReadinessChecks
 from app.control_plane.idempotency.cleanup import IdempotencyCleanup
 from app.control_plane.minting.attestor_registry import AttestorRegistry
@@ -66,7 +62,6 @@ from app.control_plane.registry.reconciler import Reconciler
 from app.control_plane.registry.registration import Registrations
 from app.control_plane.registry.service import AttestationsByModel
 from app.control_plane.registry.sources import Sources
-from app.control_plane.transparency_log import endpoints as log_endpoints
 from app.control_plane.transparency_log import tile_endpoints as log_tiles
 from app.control_plane.transparency_log.cosignatures import Cosignatures
 from app.control_plane.transparency_log.cosigning import Cosigner
@@ -100,17 +95,7 @@ from app.web.static_files import PREFIX as STATIC
 from app.web.static_files import StaticFiles
 
 # Pairs of method and path of the API that need no credential. Browsers of any origin may read them.
-PUBLIC_API = (
-    control_plane.PUBLIC
-    | health.PUBLIC
-    | auth_endpoints.PUBLIC
-    | session_endpoints.PUBLIC
-    | attestation_endpoints.PUBLIC
-    | log_endpoints.PUBLIC
-    | envelope_endpoints.PUBLIC
-    | log_tiles.PUBLIC
-    | data_plane.PUBLIC
-)
+PUBLIC_API = control_plane.PUBLIC | data_plane.PUBLIC
 # All pairs of method and path that need no credential.
 PUBLIC = PUBLIC_API | web.PUBLIC
 # Health checks are frequent, and must never be refused with 429. What the gateway itself says to

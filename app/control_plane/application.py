@@ -64,7 +64,6 @@ DESCRIPTION = (
 
 # The path of a request that MLflow's client sends to a tracking URI without /api/mlflow.
 MLFLOW_ROUTE = re.compile(r"/(?:ajax-)?api/[0-9.]+/mlflow|^/v1/traces$")
-PUBLIC = frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
 
 ROUTERS = (
     auth_endpoints.router,
@@ -98,6 +97,17 @@ ROUTERS = (
     mint_approvals.router,
     health.router,
 )
+# Pairs of method and path that need no credential.
+PUBLIC = (
+    frozenset({("GET", "/docs"), ("GET", "/openapi.json")})
+    | health.PUBLIC
+    | auth_endpoints.PUBLIC
+    | session_endpoints.PUBLIC
+    | attestations.PUBLIC
+    | transparency_log.PUBLIC
+    | envelopes.PUBLIC
+    | log_tiles.PUBLIC
+)
 
 
 def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
@@ -123,17 +133,7 @@ def create_api(lifespan: Lifespan, pages: Sequence[BaseRoute] = ()) -> FastAPI:
             Exception: _unexpected_error,
         },
     )
-    openapi.complete(
-        api,
-        PUBLIC
-        | health.PUBLIC
-        | auth_endpoints.PUBLIC
-        | session_endpoints.PUBLIC
-        | attestations.PUBLIC
-        | transparency_log.PUBLIC
-        | envelopes.PUBLIC
-        | log_tiles.PUBLIC,
-    )
+    openapi.complete(api, PUBLIC)
     reference = ReferenceEndpoints(api)
 
     api.add_route("/openapi.json", reference.document, include_in_schema=False)
