@@ -102,13 +102,13 @@ class Settings(BaseSettings):
     # Attestations. The attestor key is 32 bytes in hexadecimal: given here, in a file, or in an
     # encrypted keystore file (Web3 Secret Storage).
     attestor_key: SecretStr | None = None
-    # The keys of proofs, as `hokusai circuits` makes them; by default `proof-keys` in data_dir.
-    proof_keys: Path | None = None
     attestor_key_file: Path | None = None
     attestor_keystore: Path | None = None
     attestor_keystore_password: SecretStr | None = None
     # Addresses of earlier attestors of the same database, separated by commas.
     retired_attestors: Annotated[tuple[str, ...], NoDecode] = ()
+    # The keys of proofs, as `hokusai circuits` makes them; by default `proof-keys` in data_dir.
+    proof_keys: Path | None = None
     # A chain by its name: sets the id and the contracts below.
     chain: Literal["mainnet"] | None = None
     # The domain of the attestor's signatures (EIP-155, EIP-712).
@@ -420,7 +420,7 @@ class Settings(BaseSettings):
         """
         if self.public_url is not None:
             return frozenset({urlsplit(self.public_url).netloc})
-        if self.trusted_proxies or not _is_loopback(self.host):
+        if not self.is_local:
             return frozenset()
         return frozenset({f"{name}:{self.port}" for name in ("localhost", "127.0.0.1", "[::1]")})
 

@@ -16,7 +16,7 @@ from app.core.ethereum import parse_wallet_signature, recover
 
 # Bytes of the longest signature that is sent to a contract: several owners' signatures.
 MAX_SIGNATURE = 4096
-# Seconds for which a contract's answer is used, and how many answers are kept.
+# Seconds for which a contract's response is used, and how many responses are kept.
 LIFETIME = 60.0
 CAPACITY = 10_000
 
@@ -67,7 +67,7 @@ class ContractWallets:
     ) -> None:
         self._node = node
         self._clock = clock
-        self._answers: dict[_Question, tuple[bool, float]] = {}
+        self._responses: dict[_Question, tuple[bool, float]] = {}
 
     async def close(self) -> None:
         if self._node is not None:
@@ -94,9 +94,9 @@ class ContractWallets:
         known = self._known(question)
         if known is None:
             known = await self._ask(self._node, question, refused)
-            if len(self._answers) >= CAPACITY:
-                del self._answers[next(iter(self._answers))]
-            self._answers[question] = known, self._clock() + LIFETIME
+            if len(self._responses) >= CAPACITY:
+                del self._responses[next(iter(self._responses))]
+            self._responses[question] = known, self._clock() + LIFETIME
         if not known:
             raise InvalidSignatureError(
                 f"{refused.message} No contract at the address accepts the signature either "
@@ -119,10 +119,10 @@ class ContractWallets:
         return InvalidSignatureError(f"{refused.message} {advice}")
 
     def _known(self, question: _Question) -> bool | None:
-        answer = self._answers.get(question)
-        if answer is None or answer[1] < self._clock():
+        response = self._responses.get(question)
+        if response is None or response[1] < self._clock():
             return None
-        return answer[0]
+        return response[0]
 
     async def _ask(self, node: EthereumNode, question: _Question, refused: NotByKeyError) -> bool:
         address, digest, signature = question
