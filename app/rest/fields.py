@@ -28,6 +28,14 @@ Label = Annotated[
 ]
 
 
+# A SHA-256, or another hash of 32 bytes.
+HexDigest = Annotated[
+    str,
+    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
+    Field(json_schema_extra={"maxLength": 64}, examples=["9f" * 32]),
+]
+
+
 def _is_number(value: object) -> object:
     """Refuse true, false and texts of digits, which pydantic would accept as numbers."""
     if isinstance(value, bool | str):

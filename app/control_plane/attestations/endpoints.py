@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Path, Query, Request, Response, status
 
 from app.control_plane.attestations import listing, revocation
 from app.control_plane.attestations.documents import attestation_view
@@ -28,6 +28,7 @@ from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.body_reader import DOCUMENT, MAX_DOCUMENT
 from app.control_plane.contributors.shares import Address
 from app.control_plane.document_route import DirectRoute, DocumentRoute
+from app.control_plane.idempotency.headers import IdempotencyKey
 from app.control_plane.proofs.circuits import Circuits
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core import canonical_json
@@ -79,15 +80,7 @@ async def issue(
     body: AttestationRequest,
     caller: Attesting,
     actor: CurrentActor,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="Identifies this request: a repetition with the same key gets the same "
-            "attestation. Without a key, the same body is the same request.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> AttestationView:
     """Attest a model, or that a model improves on a baseline.
 

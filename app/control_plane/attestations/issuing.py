@@ -18,11 +18,11 @@ from app.control_plane.attestations.evidence import EvidenceCollector
 from app.control_plane.attestations.group import GroupIssuer, Issued, Result
 from app.control_plane.attestations.models import Attestation
 from app.control_plane.attestations.pending import PendingAttestation
-from app.control_plane.attestations.public_text import require_no_secret
 from app.control_plane.attestations.schemas import AttestationRequest, AttestationView
 from app.control_plane.attestations.signing_key import Attestor
 from app.control_plane.idempotency.service import identify, require_same_request
 from app.control_plane.proofs.service import Proofs
+from app.control_plane.transparency_log.public_text import require_no_secret
 from app.control_plane.transparency_log.signer import LogSigner
 from app.core import canonical_json
 from app.core.batching import Batcher

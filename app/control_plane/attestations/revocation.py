@@ -5,9 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.access.audit import service as audit
 from app.control_plane.attestations.lookup import find_own_attestation
 from app.control_plane.attestations.models import Attestation
-from app.control_plane.attestations.public_text import require_no_secret
 from app.control_plane.transparency_log import service as transparency_log
 from app.control_plane.transparency_log.models import LogEntry
+from app.control_plane.transparency_log.public_text import require_no_secret
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal
 

@@ -24,21 +24,12 @@ from app.control_plane.registry.fields import Directions, Metrics
 from app.control_plane.transparency_log.models import LogEntry
 from app.core.canonical_json import parse
 from app.core.json_data import LARGEST_INTEGER
-from app.core.text_pattern import TextPattern
-from app.rest.fields import Label, WholeNumber
+from app.rest.fields import HexDigest, Label, WholeNumber
 from app.rest.pagination import PageRequest
 from app.rest.request_model import RequestModel
 
 EvidenceKind = Literal["witnessed", "claimed", "proven"]
-Hash = Annotated[
-    str,
-    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
-    Field(
-        description="The attestation's hash, 64 hexadecimal digits.",
-        json_schema_extra={"maxLength": 64},
-        examples=["9f" * 32],
-    ),
-]
+Hash = Annotated[HexDigest, Field(description="The attestation's hash, 64 hexadecimal digits.")]
 
 _REQUEST: dict[str, Any] = {
     "baseline_run_id": "5d0f6f8f0b0e4b2b9d2d7b1f4d3c2a10",

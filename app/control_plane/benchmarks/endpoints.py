@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response, status
+from fastapi import APIRouter, Query, Request, Response, status
 
 from app.access.quotas.service import Quotas
 from app.control_plane.benchmarks import listing, predictions, service
@@ -18,6 +18,7 @@ from app.control_plane.benchmarks.schemas import (
 )
 from app.control_plane.benchmarks.service import BenchmarkRegistry
 from app.control_plane.document_route import DocumentRoute
+from app.control_plane.idempotency.headers import REPLAYED, IdempotencyKey
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
 from app.core.request.context import context_of
@@ -29,8 +30,6 @@ from app.rest.pagination import Page
 
 router = APIRouter(prefix="/api/benchmarks", tags=["benchmarks"], route_class=DocumentRoute)
 
-REPLAYED = "Idempotent-Replayed"
-
 
 @router.post("", status_code=status.HTTP_201_CREATED)
 async def register_benchmark(
@@ -40,15 +39,7 @@ async def register_benchmark(
     caller: Registering,
     actor: CurrentActor,
     reads: CurrentReads,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=255,
-            description="Identifies this request: a repetition with the same key gets the same "
-            "benchmark. Without a key, the same body is the same request.",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> BenchmarkView:
     """Register a benchmark: a test set, the metric that counts on it, and its committed labels.
 

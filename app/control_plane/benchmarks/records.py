@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.control_plane.transparency_log.public_text import require_no_secret
 from app.core import canonical_json
-from app.core.errors import UnprocessableError
-from app.core.redaction import has_secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +23,5 @@ def make_record(kind: str, statement: Mapping[str, Any]) -> Record:
     secret, which would be public permanently.
     """
     text = canonical_json.canonicalize({"kind": kind, **statement})
-    if has_secret(text):
-        raise UnprocessableError(
-            "This contains an API key or token, and would be public permanently."
-        )
+    require_no_secret(text)
     return Record(text, canonical_json.digest(text))

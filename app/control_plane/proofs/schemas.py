@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field
 
 from app.core.text_pattern import TextPattern
+from app.rest.fields import HexDigest
 from app.rest.request_model import RequestModel
 
 StatementName = Literal["cells", "agreement"]
@@ -14,11 +15,7 @@ Decimal = Annotated[
     TextPattern(r"^(?:0|[1-9][0-9]{0,76})$", "must be a decimal number, as a text"),
     Field(json_schema_extra={"maxLength": 77}, examples=["812"]),
 ]
-CircuitId = Annotated[
-    str,
-    TextPattern(r"^[0-9a-f]{64}$", "must be 64 hexadecimal digits in lower case"),
-    Field(json_schema_extra={"maxLength": 64}, examples=["9f" * 32]),
-]
+CircuitId = HexDigest
 # Whether there are as many numbers as a point has is a part of the check of the proof.
 Pair = Annotated[list[Decimal], Field(max_length=2)]
 Point = Annotated[list[Decimal], Field(max_length=3)]

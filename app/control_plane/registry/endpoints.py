@@ -2,12 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, status
+from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import JSONResponse
 from starlette.responses import Response
 
 from app.control_plane.contributors.service import find_shares
 from app.control_plane.document_route import DocumentRoute
+from app.control_plane.idempotency.headers import REPLAYED, IdempotencyKey
 from app.control_plane.registry import lineage, listing, observations, withdrawal
 from app.control_plane.registry.observations import ObservationView
 from app.control_plane.registry.registration import Registrations
@@ -31,18 +32,6 @@ from app.rest.json_response import json_response
 from app.rest.pagination import Page, PageRequest
 
 router = APIRouter(prefix="/api/models", tags=["models"], route_class=DocumentRoute)
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        description="Identifies this registration: a repetition with the same key gets the same "
-        "response, and registers nothing again. Without a key, the same body is the same "
-        "registration.",
-    ),
-]
-REPLAYED = "Idempotent-Replayed"
 
 
 @router.post("/baseline", status_code=status.HTTP_201_CREATED, response_model=ModelView)

@@ -8,5 +8,6 @@ def require_no_secret(text: str) -> None:
     """Raises UnprocessableError for a text that contains an API key or access token."""
     if has_secret(text):
         raise UnprocessableError(
-            "This contains an API key or token, and would be public permanently."
+            "This contains an API key or token, and would be public permanently. Take it out, and "
+            "revoke it if others may have seen it."
         )
