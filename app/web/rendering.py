@@ -17,7 +17,7 @@ from app.core.request.context import context_of
 from app.core.request.principal import Principal
 from app.core.request.principal import Scope as Permission
 from app.rest.public_address import public_address
-from app.web.filters import FILTERS, change
+from app.web.filters import FILTERS
 from app.web.forms import ListSearch
 from app.web.navigation import NAVIGATION
 from app.web.next_page import DEFAULT, next_page
@@ -42,7 +42,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(FILTERS)
-_environment.globals.update(change=change, navigation=NAVIGATION, static=static_path)
+_environment.globals.update(navigation=NAVIGATION, static=static_path)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, get_args
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -20,6 +19,7 @@ from app.control_plane.attestations.schemas import (
 )
 from app.control_plane.attestations.well_known import attestor_view
 from app.control_plane.proofs.circuits import Circuits
+from app.control_plane.registry.deltas import Delta
 from app.control_plane.transparency_log.dependencies import Signer
 from app.core.app_state import state_of
 from app.core.errors import UnprocessableError
@@ -32,8 +32,8 @@ from app.rest.dependencies import (
     Reading,
     Session,
 )
-from app.web.filters import change
 from app.web.forms import ListSearch, own_form, see_other, validated
+from app.web.pages.metrics import Metric, sorted_metrics
 from app.web.rendering import page, paging
 
 router = APIRouter(prefix="/attestations", include_in_schema=False)
@@ -71,21 +71,6 @@ RevocationForm = Annotated[dict[str, str], Depends(_form)]
 
 class AttestationSearch(ListSearch, AttestationFilter):
     """The conditions of the API."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One attested number. source: `seen` in MLflow or `given`, and when; None if it is not said.
-
-    baseline, change: where the attestation compares it. css: the class that colours the change.
-    """
-
-    name: str
-    value: float
-    source: dict[str, Any] | None
-    baseline: float | None = None
-    change: str = ""
-    css: str = ""
 
 
 @router.get("")
@@ -129,6 +114,7 @@ async def show(
         document=document,
         data=view.data,
         metrics=metrics_of(view.data),
+        sources=view.data.get("metric_sources", {}),
         others={name: one for name, one in view.data.items() if name not in _IN_TABLES},
         known=known.model_dump(mode="json"),
         link=link_to(document),
@@ -200,20 +186,6 @@ def link_to(document: dict[str, Any]) -> str | None:
 
 
 def metrics_of(data: dict[str, Any]) -> list[Metric]:
-    """The attested metrics: the one that counts, then those with a baseline, then the others."""
-    deltas, sources = data["delta"], data.get("metric_sources", {})
-    primary = data["primary_metric"]
-    names = sorted(data["metrics"], key=lambda name: (name != primary, name not in deltas, name))
-    found = []
-    for name in names:
-        value, source, delta = data["metrics"][name], sources.get(name), deltas.get(name)
-        if delta is None:
-            found.append(Metric(name, value, source))
-            continue
-        higher, improvement = delta["higher_is_better"], delta["improvement"]
-        words = change(
-            delta["baseline"], delta["improved"], delta["delta"], higher_is_better=higher
-        )
-        css = "" if improvement == 0 else "up" if improvement > 0 else "down"
-        found.append(Metric(name, value, source, delta["baseline"], words, css))
-    return found
+    """The attested metrics, in the order of `sorted_metrics`."""
+    deltas = {name: Delta.model_validate(delta) for name, delta in data["delta"].items()}
+    return sorted_metrics(data["metrics"], deltas, data["primary_metric"])

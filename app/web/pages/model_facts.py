@@ -5,31 +5,10 @@ from dataclasses import dataclass
 
 from app.control_plane.attestations.schemas import AttestationSummary
 from app.control_plane.registry.schemas import ModelSummary
-from app.web.filters import change
+from app.web.pages.metrics import Metric, sorted_metrics
 
 # From the strongest on.
 EVIDENCE = ("proven", "witnessed", "claimed")
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One metric of a model, as pages show it.
-
-    baseline: the value of the baseline, if it has the metric. change: the difference, with its
-    sign; empty without a baseline. is_better: None where nothing has changed.
-    """
-
-    name: str
-    value: float
-    higher_is_better: bool
-    baseline: float | None = None
-    change: str = ""
-    is_better: bool | None = None
-
-    @property
-    def css(self) -> str:
-        """The class that colours the change."""
-        return {None: "", True: "up", False: "down"}[self.is_better]
 
 
 @dataclass(frozen=True)
@@ -60,22 +39,12 @@ def primary_metric(model: ModelSummary) -> str | None:
 
 def metric_of(model: ModelSummary, name: str) -> Metric:
     """One of the model's metrics."""
-    value, higher = model.metrics[name], model.higher_is_better[name]
-    delta = model.delta.get(name)
-    if delta is None:
-        return Metric(name, value, higher)
-    words = change(
-        delta.baseline, delta.improved, delta.delta, higher_is_better=delta.higher_is_better
-    )
-    better = None if delta.improvement == 0 else delta.improvement > 0
-    return Metric(name, value, delta.higher_is_better, delta.baseline, words, better)
+    return Metric.of(name, model.metrics[name], model.delta.get(name))
 
 
 def metrics_of(model: ModelSummary) -> list[Metric]:
-    """All metrics of a model: the one that counts, then those with a baseline, then the others."""
-    primary = primary_metric(model)
-    names = sorted(model.metrics, key=lambda name: (name != primary, name not in model.delta, name))
-    return [metric_of(model, name) for name in names]
+    """All metrics of a model, in the order of `sorted_metrics`."""
+    return sorted_metrics(model.metrics, model.delta, primary_metric(model))
 
 
 def evidence_of(attestations: Sequence[AttestationSummary]) -> str | None:

@@ -179,7 +179,7 @@ def _compared(name: str, models: list[ModelView]) -> dict[str, Any]:
     """One metric of the models that have it, and which of them have the best value."""
     found = [metric_of(model, name) if name in model.metrics else None for model in models]
     values = [one.value for one in found if one is not None]
-    higher = next(one.higher_is_better for one in found if one is not None)
+    higher = next(model.higher_is_better[name] for model in models if name in model.metrics)
     best = max(values) if higher else min(values)
     return {
         "name": name,
