@@ -106,7 +106,7 @@ def test_two_checkpoints_are_compared_in_the_browser(
 
 
 def test_no_result_is_shown_of_texts_that_have_changed(
-    visitor: Visitor, trainer: Trainer, known: dict[str, Any]
+    visitor: Visitor, trainer: Training, known: dict[str, Any]
 ) -> None:
     early = _checkpoint(trainer.client)
     trainer.improvement()

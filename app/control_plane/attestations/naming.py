@@ -9,7 +9,6 @@ from dataclasses import replace
 from app.control_plane.attestations import registry_subjects as registry
 from app.control_plane.attestations.schemas import AttestationRequest
 from app.control_plane.attestations.subjects import Subject
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.privacy import private_model_of
 from app.control_plane.registry.sources import Sources
 from app.core.errors import NotFoundError, PermissionDeniedError, UnprocessableError
@@ -57,8 +56,6 @@ class SubjectFinder:
     async def _by_id(self, principal: Principal, model_id: str) -> Subject:
         async with self._sources.database.transaction() as session:
             subject = await registry.find_by_id(session, model_id, principal)
-            if subject is None:
-                raise no_model(model_id)
             if subject.tenant == principal.tenant and not subject.private:
                 private = await private_model_of(session, subject.tenant, subject.run_id)
                 subject = replace(subject, private=private is not None)

@@ -10,9 +10,7 @@ from app.control_plane.attestations.subjects import Subject
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.proofs.binding import binding_of, bound_parts
 from app.control_plane.proofs.schemas import BindingView
-from app.control_plane.registry.model_ids import no_model
 from app.core.errors import UnprocessableError
-from app.core.request.principal import Principal
 from app.rest.dependencies import Reading, Session
 from app.rest.fields import Label
 
@@ -33,11 +31,11 @@ async def binding(
 ) -> BindingView:
     """What a proof of an improvement has to be bound to, as the models are now."""
     benchmark = await find_benchmark(session, benchmark_id, caller)
-    improved = await _find(session, model_id, caller)
+    improved = await find_by_id(session, model_id, caller)
     baseline_id = baseline_model_id or improved.baseline_model_id
     if baseline_id is None:
         raise UnprocessableError(f"{model_id} improves on no model.")
-    baseline = await _find(session, baseline_id, caller)
+    baseline = await find_by_id(session, baseline_id, caller)
     parts = bound_parts(
         {
             "evaluation": {
@@ -53,13 +51,6 @@ async def binding(
         attestor.chain.id,
     )
     return BindingView(binding=str(binding_of(parts)), parts=parts)
-
-
-async def _find(session: Session, model_id: str, caller: Principal) -> Subject:
-    found = await find_by_id(session, model_id, caller)
-    if found is None:
-        raise no_model(model_id)
-    return found
 
 
 def _bound(subject: Subject) -> dict[str, object]:

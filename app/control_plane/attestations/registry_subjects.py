@@ -20,14 +20,9 @@ from app.mlflow.resources import ModelVersion
 MAX_NAMED = 5
 
 
-async def find_by_id(session: AsyncSession, model_id: str, principal: Principal) -> Subject | None:
-    """The model of an id; None where there is none, or none that the principal may see.
-
-    Raises ModelWithdrawnError.
-    """
-    model = await service.find_model(session, model_id, principal)
-    if model is None:
-        return None
+async def find_by_id(session: AsyncSession, model_id: str, principal: Principal) -> Subject:
+    """The model of an id. Raises as `require_model` does, and ModelWithdrawnError."""
+    model = await service.require_model(session, model_id, principal)
     require_not_withdrawn(model, "be attested")
     return await _subject(session, model)
 

@@ -17,7 +17,6 @@ from app.control_plane.benchmarks.records import make_record
 from app.control_plane.benchmarks.schemas import PredictionsRequest
 from app.control_plane.benchmarks.service import find_benchmark
 from app.control_plane.registry import service as registry
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.control_plane.transparency_log import service as transparency_log
@@ -57,9 +56,7 @@ async def commit_predictions(
     FilesNotWitnessedError, FilesDifferError, and what `Quotas.reserve` raises.
     """
     benchmark = await find_benchmark(session, benchmark_id, principal)
-    model = await registry.find_model(session, request.model_id, principal)
-    if model is None:
-        raise no_model(request.model_id)
+    model = await registry.require_model(session, request.model_id, principal)
     if model.tenant != principal.tenant:
         raise PermissionDeniedError(
             f"The model {model.model_id} belongs to another tenant, which alone can commit to its "

@@ -15,9 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.control_plane.attestations.listing import summaries_by_model
 from app.control_plane.attestations.schemas import AttestationSummary, EvidenceKind
 from app.control_plane.model_files.service import ModelFiles, find_files
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.service import find_model
+from app.control_plane.registry.service import find_model, require_model
 from app.core import json_in_pieces
 from app.core.request.principal import Principal
 from app.database.engine import now
@@ -59,10 +58,9 @@ async def find_materials(
 
     Raises NotFoundError for one that the principal may not see, or that is none.
     """
-    model = await find_model(session, model_id, principal)
+    model = await require_model(session, model_id, principal)
     files = await find_files(session, model_id)
-    if model is None or files is None:
-        raise no_model(model_id)
+    assert files is not None
     baseline = None
     if model.baseline_model_id is not None:
         baseline = await find_model(session, model.baseline_model_id, principal)

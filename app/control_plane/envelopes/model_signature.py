@@ -16,9 +16,8 @@ from app.control_plane.envelopes.sigstore_bundle import (
 )
 from app.control_plane.model_files.hashing import OMS_IGNORED, oms_files
 from app.control_plane.model_files.service import ModelFiles, find_files, require_same_files
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.service import find_model
+from app.control_plane.registry.service import require_model
 from app.control_plane.registry.withdrawal import require_not_withdrawn
 from app.core.errors import FilesNotWitnessedError, FilesPendingError
 from app.core.request.principal import Principal
@@ -39,9 +38,7 @@ async def find_witnessed(
     ModelWithdrawnError; FilesDifferError; FilesPendingError, and FilesNotWitnessedError where they
     never will be.
     """
-    model = await find_model(session, model_id, principal)
-    if model is None:
-        raise no_model(model_id)
+    model = await require_model(session, model_id, principal)
     require_not_withdrawn(model, "be signed")
     files = await find_files(session, model_id)
     require_same_files(model_id, files)

@@ -13,7 +13,6 @@ from app.access.quotas.service import Quotas
 from app.control_plane.minting.models import MintApproval
 from app.control_plane.minting.schemas import ApprovalFilter, ApprovalRequest
 from app.control_plane.registry import service as registry
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model, Token
 from app.core.errors import ConflictError, NotFoundError, PermissionDeniedError
 from app.core.ethereum import checksum_address
@@ -176,9 +175,7 @@ def _in_force(symbol: str, tenant: str) -> ColumnElement[bool]:
 async def _require_improvement(
     session: AsyncSession, model_id: str, symbol: str, principal: Principal
 ) -> None:
-    model = await registry.find_model(session, model_id, principal)
-    if model is None:
-        raise no_model(model_id)
+    model = await registry.require_model(session, model_id, principal)
     root = await session.get(Model, model.root)
     if model.baseline_model_id is None or root is None or root.token != symbol:
         raise ConflictError(

@@ -11,7 +11,11 @@ from app.control_plane.contributors.service import read_shares
 from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import PRIMARY_IMPROVEMENT, PRIMARY_VALUE, Model
 from app.control_plane.registry.schemas import ModelFilter, ModelSummary, ModelView
-from app.control_plane.registry.service import AttestationsByModel, model_summary, model_view
+from app.control_plane.registry.service import (
+    AttestationsByModel,
+    model_summary,
+    model_view,
+)
 from app.core.errors import InvalidParameterError
 from app.core.ethereum import checksum_address
 from app.core.request.principal import Principal

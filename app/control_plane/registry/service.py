@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.control_plane.contributors.shares import Share
 from app.control_plane.registry.metric_direction import Direction, resolve_directions
+from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
 from app.control_plane.registry.schemas import (
     LineageModel,
@@ -41,6 +42,18 @@ async def find_model(session: AsyncSession, model_id: str, principal: Principal)
     return await session.scalar(
         select(Model).where(Model.model_id == model_id, is_visible(principal))
     )
+
+
+async def require_model(
+    session: AsyncSession, model_id: str, principal: Principal, *, lock: bool = False
+) -> Model:
+    """The model of an id. lock: lock its row. Raises NotFoundError for what `find_model` does not
+    find."""
+    query = select(Model).where(Model.model_id == model_id, is_visible(principal))
+    model = await session.scalar(query.with_for_update() if lock else query)
+    if model is None:
+        raise no_model(model_id)
+    return model
 
 
 def is_visible(principal: Principal) -> ColumnElement[bool]:

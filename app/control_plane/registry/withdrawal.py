@@ -7,9 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit import service as audit
 from app.control_plane.contributors.service import withdraw_contributions
-from app.control_plane.registry.model_ids import no_model
 from app.control_plane.registry.models import Model
-from app.control_plane.registry.service import is_visible
+from app.control_plane.registry.service import require_model
 from app.core.errors import ModelWithdrawnError, PermissionDeniedError
 from app.core.request.actor import Actor
 from app.core.request.principal import Principal, Scope
@@ -26,11 +25,7 @@ async def withdraw(
 
     Raises NotFoundError, and PermissionDeniedError for another tenant's model.
     """
-    model = await session.scalar(
-        select(Model).where(Model.model_id == model_id, is_visible(principal)).with_for_update()
-    )
-    if model is None:
-        raise no_model(model_id)
+    model = await require_model(session, model_id, principal, lock=True)
     if model.tenant != principal.tenant and Scope.ADMIN not in principal.scopes:
         raise PermissionDeniedError(
             f"The model {model_id} belongs to another tenant, which alone can withdraw it."
