@@ -130,18 +130,21 @@ def display_address(address: URL) -> str:
 
 def driver_message(error: BaseException) -> str:
     """The first line of the driver's error message, without the statement that SQLAlchemy adds."""
-    while isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
-        error = error.__cause__
-    cause = getattr(error, "orig", None) or error
+    cause = _driver_error(error)
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return lines[0]
 
 
 def sqlstate(error: BaseException) -> str:
     """The SQLSTATE of PostgreSQL's error (its Appendix A), also of one that was wrapped."""
+    return getattr(_driver_error(error), "sqlstate", None) or ""
+
+
+def _driver_error(error: BaseException) -> BaseException:
+    """The error that the driver raised, where SQLAlchemy or the gateway has wrapped it."""
     while isinstance(error, DatabaseUnavailableError) and error.__cause__ is not None:
         error = error.__cause__
-    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""
+    return getattr(error, "orig", None) or error
 
 
 def _is_unavailable(error: BaseException) -> bool:
