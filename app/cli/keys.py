@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.identity import keys, revocation, rotation
+from app.access.identity.key_listing import first_keys
 from app.access.identity.key_views import issued, view
 from app.access.identity.peppers import Peppers
 from app.access.identity.schemas import AdminKeyRequest, KeyChange, RotateRequest
@@ -60,7 +61,7 @@ def list_keys(
     """List the keys: id, state and hint, but not the secrets themselves."""
 
     async def read(session: AsyncSession, _: Peppers) -> list[BaseModel]:
-        return [view(key) for key in await keys.list_keys(session, tenant=tenant, limit=ALL_ROWS)]
+        return [view(key) for key in await first_keys(session, tenant=tenant, limit=ALL_ROWS)]
 
     print_all(
         run_in_transaction(read),

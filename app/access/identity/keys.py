@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from ipaddress import ip_network
 
-from sqlalchemy import literal, select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.access.audit.service import record
@@ -132,35 +132,6 @@ async def issue_own(
     )
     await _save(session, key, actor, "key.created")
     return key, secret
-
-
-async def list_keys(
-    session: AsyncSession, *, tenant: str | None = None, limit: int
-) -> Sequence[APIKey]:
-    """The first keys by id, of a tenant or of all, for the command line."""
-    query = select(APIKey).order_by(APIKey.id).limit(limit)
-    if tenant is not None:
-        query = query.where(APIKey.tenant == tenant)
-    return (await session.scalars(query)).all()
-
-
-async def list_newest(
-    session: AsyncSession, principal: str, limit: int, *, before: str | None = None
-) -> Sequence[APIKey]:
-    """The keys of a principal that were created last, the newest first.
-
-    before: the id of one of them; only those that were created before it. Raises NotFoundError for
-    an id that is not one.
-    """
-    order = tuple_(APIKey.created_at, APIKey.id)
-    query = select(APIKey).where(APIKey.principal == principal)
-    if before is not None:
-        last = await session.get(APIKey, before)
-        if last is None or last.principal != principal:
-            raise NotFoundError("There is no key of yours with this id.")
-        query = query.where(order < tuple_(literal(last.created_at), literal(last.id)))
-    newest = query.order_by(APIKey.created_at.desc(), APIKey.id.desc()).limit(limit)
-    return (await session.scalars(newest)).all()
 
 
 async def get_key(session: AsyncSession, key_id: str, *, principal: str | None = None) -> APIKey:

@@ -5,8 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
-from app.access.identity import key_endpoints, keys
+from app.access.identity import key_endpoints
 from app.access.identity.dependencies import CurrentPeppers
+from app.access.identity.key_listing import newest_keys
 from app.access.identity.key_views import view
 from app.access.identity.models import APIKey
 from app.access.identity.schemas import KeyRequest, OwnRotateRequest, SIWEProof
@@ -56,7 +57,7 @@ async def show_account(
             "This page is for people who have signed in. Programs have /api/auth/whoami, "
             "/api/limits, /api/keys and /api/auth/sessions."
         )
-    own = await keys.list_newest(session, caller.id, MOST_KEYS + 1, before=before)
+    own = await newest_keys(session, caller.id, MOST_KEYS + 1, before=before)
     shown = [view(key) for key in own[:MOST_KEYS]]
     older = shown[-1].id if len(own) > MOST_KEYS else None
     shown.sort(key=lambda key: key.state != "active")
