@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter, Request, status
 from pydantic import ValidationError
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from app.access.identity.sessions import service
 from app.access.identity.sessions.cookie import remove_cookie, set_cookie
@@ -13,7 +13,7 @@ from app.access.identity.sessions.site import Site
 from app.core.errors import GatewayError
 from app.core.request.context import context_of
 from app.rest.dependencies import ChangeSession, CurrentActor
-from app.web.forms import read_form
+from app.web.forms import read_form, see_other
 from app.web.next_page import Next, next_page
 from app.web.rendering import page
 
@@ -47,8 +47,7 @@ async def sign_in(request: Request, site: CurrentSite, sign_ins: CurrentSignIns)
         return _page(
             request, site, following, problem=error.message, status_code=error.status, error=error
         )
-    response = RedirectResponse(next_page(following), status.HTTP_303_SEE_OTHER)
-    response.headers["cache-control"] = "no-store"
+    response = see_other(next_page(following))
     response.raw_headers.append(set_cookie(secret, seconds_left(begun), site))
     return response
 
@@ -62,8 +61,7 @@ async def sign_out(
     if principal is not None and principal.session is not None:
         found = await service.own_session(session, principal, None)
         await service.end(session, found, actor)
-    response = RedirectResponse("/login", status.HTTP_303_SEE_OTHER)
-    response.headers["cache-control"] = "no-store"
+    response = see_other("/login")
     response.raw_headers.append(remove_cookie(site))
     return response
 

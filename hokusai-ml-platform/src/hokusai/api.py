@@ -369,7 +369,7 @@ class GatewayAPI(BenchmarkAPI):
         """Revoke all keys and tokens of the caller's wallet: `DELETE /api/keys`.
 
         Returns:
-            How many there were: `keys` and `tokens`.
+            How many there were: `keys`, `tokens` and `sessions`.
         """
         return Result(self._delete("/keys", {}))
 
