@@ -26,7 +26,7 @@ from app.access.rate_limits.middleware import FailureLimit, RateLimit
 from app.core.errors import GatewayError, UpstreamError
 from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead, RequestLine
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 from app.data_plane.proxy.application import Proxy
 from app.data_plane.proxy.path_policy import PREFIX
 from app.data_plane.upstream.client import UpstreamClient
@@ -132,7 +132,7 @@ class FastPathCycle:
         line: RequestLine,
         context: RequestContext,
         transfer: Transfer,
-        counted: Quota | asyncio.Future[Quota],
+        counted: LimitState | asyncio.Future[LimitState],
     ) -> None:
         """counted: the state of the rate limit, or the future of it.
 
@@ -149,9 +149,9 @@ class FastPathCycle:
         self.disconnected = self.response_started = self.response_complete = False
         self.handed_over = False
         self.keep_alive = True
-        if isinstance(counted, Quota) and counted.allowed:
-            context.quota = counted
-        if context.quota is not None and context.wallet_proof is None:
+        if isinstance(counted, LimitState) and counted.allowed:
+            context.limit_state = counted
+        if context.limit_state is not None and context.wallet_proof is None:
             transfer.start(self.on_response)
         else:
             self.preparing = asyncio.get_running_loop().create_task(self._prepare(counted))
@@ -181,8 +181,8 @@ class FastPathCycle:
             self.transfer.drop_callback()
             self._hand_over()
 
-    async def _prepare(self, counted: Quota | asyncio.Future[Quota]) -> None:
-        if self.context.quota is None:
+    async def _prepare(self, counted: LimitState | asyncio.Future[LimitState]) -> None:
+        if self.context.limit_state is None:
             self.fast_path.limit.admit(self.context, await resolve(counted))
         if self.context.wallet_proof is not None:
             await self.fast_path.proxy.replay_guard.consume(self.context.wallet_proof)

@@ -22,7 +22,7 @@ from app.core.errors import GatewayError, InternalError
 from app.core.redaction import has_secret
 from app.core.request.context import RequestContext, context_of
 from app.core.request.head import EMPTY_HEAD, RequestHead
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 from app.core.settings import AccessLog
 from app.edge.body import discard
 from app.edge.cors import CrossOrigin, Headers
@@ -187,8 +187,8 @@ class RequestLifecycle:
         # A response of MLflow keeps the date at which MLflow made it.
         if not has_date:
             headers.append(date_header())
-        if context.quota is not None:
-            headers += quota_headers(context.quota)
+        if context.limit_state is not None:
+            headers += rate_limit_headers(context.limit_state)
         if context.principal is not None and context.principal.expiry_notice is not None:
             headers.append((b"x-hokusai-key-expires", context.principal.expiry_notice))
         headers += self.cross_origin.headers(request_headers, is_public=is_public)
@@ -214,7 +214,7 @@ class RequestLifecycle:
         client = client_network(context.client or (scope.get("client") or ("",))[0])
         if status == TOO_MANY_REQUESTS:
             await self.refusals.wait(client)
-        elif context.quota is not None:
+        elif context.limit_state is not None:
             return
         elif status < 400 and scope["path"].startswith(self._file_paths):
             await self.files.wait(client)
@@ -265,12 +265,12 @@ class RequestLifecycle:
         )
 
 
-def quota_headers(quota: Quota) -> list[tuple[bytes, bytes]]:
+def rate_limit_headers(state: LimitState) -> list[tuple[bytes, bytes]]:
     """RateLimit-Limit and -Remaining (requests), and RateLimit-Reset (whole seconds)."""
     return [
-        (b"ratelimit-limit", b"%d" % quota.limit),
-        (b"ratelimit-remaining", b"%d" % quota.remaining),
-        (b"ratelimit-reset", b"%d" % math.ceil(quota.reset)),
+        (b"ratelimit-limit", b"%d" % state.limit),
+        (b"ratelimit-remaining", b"%d" % state.remaining),
+        (b"ratelimit-reset", b"%d" % math.ceil(state.reset)),
     ]
 
 

@@ -21,13 +21,13 @@ admin_router = APIRouter(prefix="/api", tags=["admin"])
 async def limits(request: Request, caller: Caller, session: Session) -> LimitsView:
     """Show the caller's rate limit, as the RateLimit-* headers do, and its tenant's quotas."""
     limiter = state_of(request)[Limiter]
-    quota = context_of(request.scope).quota
-    assert quota is not None  # set by the middleware RateLimit for every principal
+    state = context_of(request.scope).limit_state
+    assert state is not None  # set by the middleware RateLimit for every principal
     is_wallet = caller.address is not None
     return LimitsView(
-        limit=quota.limit,
-        remaining=quota.remaining,
-        reset=quota.reset_seconds,
+        limit=state.limit,
+        remaining=state.remaining,
+        reset=state.reset_seconds,
         window=limiter.principal.window,
         session_limit=limiter.sessions.amount,
         address_limit=limiter.wallets.amount if is_wallet else None,

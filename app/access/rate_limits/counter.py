@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 
 
 class Counter(Protocol):
     """Stores the windows of all keys."""
 
-    def hit(self, key: str, limit: int, window: float) -> Quota | asyncio.Future[Quota]:
+    def hit(self, key: str, limit: int, window: float) -> LimitState | asyncio.Future[LimitState]:
         """Count one request on a key and return the state of its window.
 
         limit: requests allowed per window, at least 1. window: its length in seconds. A counter
@@ -31,9 +31,9 @@ class Counter(Protocol):
         ...
 
 
-async def resolve(hit: Quota | asyncio.Future[Quota]) -> Quota:
+async def resolve(hit: LimitState | asyncio.Future[LimitState]) -> LimitState:
     """The result of `Counter.hit`, awaited if it is a future."""
-    return hit if isinstance(hit, Quota) else await hit
+    return hit if isinstance(hit, LimitState) else await hit
 
 
 class MemoryCounter:
@@ -48,7 +48,7 @@ class MemoryCounter:
         """The number of windows in memory."""
         return sum(map(len, self._windows.values()))
 
-    def hit(self, key: str, limit: int, window: float) -> Quota:
+    def hit(self, key: str, limit: int, window: float) -> LimitState:
         now = self._clock()
         windows = self._windows.get(window)
         if windows is None:
@@ -59,9 +59,9 @@ class MemoryCounter:
         # Floating-point rounding can make the time left exceed the window's length.
         reset = min(window, current.end - now)
         if current.count >= limit:
-            return Quota(limit, 0, reset, False)
+            return LimitState(limit, 0, reset, False)
         current.count += 1
-        return Quota(limit, limit - current.count, reset, True)
+        return LimitState(limit, limit - current.count, reset, True)
 
     async def close(self) -> None:
         pass

@@ -19,15 +19,15 @@ async def count_failure(limit: CountedLimit, context: RequestContext, error: Gat
 
     Raises TooManyFailuresError in place of the error if the limit is used up.
     """
-    context.quota = quota = await resolve(limit.hit(context))
+    context.limit_state = state = await resolve(limit.hit(context))
     # An internal error is reported as such: it says nothing about the credential.
-    if quota.allowed or error.status >= 500:
+    if state.allowed or error.status >= 500:
         return
     limit.refused += 1
     raise TooManyFailuresError(
-        f"More than {quota.limit} failed authentications from this address in {limit.window} "
-        f"seconds. Try again in {quota.reset_seconds} seconds with a valid credential.",
-        retry_after=quota.reset_seconds,
+        f"More than {state.limit} failed authentications from this address in {limit.window} "
+        f"seconds. Try again in {state.reset_seconds} seconds with a valid credential.",
+        retry_after=state.reset_seconds,
     ) from None
 
 

@@ -8,7 +8,7 @@ from app.access.rate_limits.counter import Counter
 from app.access.rate_limits.policy import Policy
 from app.core.client_address import client_network
 from app.core.request.context import RequestContext
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 
 
 class CountedLimit:
@@ -29,18 +29,18 @@ class CountedLimit:
 
     def hit(
         self, context: RequestContext, own_limit: int | None = None
-    ) -> Quota | asyncio.Future[Quota]:
+    ) -> LimitState | asyncio.Future[LimitState]:
         """Count a request: see `Counter.hit`. own_limit: replaces the amount of the policy."""
         return self._hit(self._key(context), own_limit or self.amount)
 
-    def hit_address(self, address: str, kind: str = "") -> Quota | asyncio.Future[Quota]:
+    def hit_address(self, address: str, kind: str = "") -> LimitState | asyncio.Future[LimitState]:
         """Count an event on a client address, without a request's context: see `Counter.hit`.
 
         kind: events of another kind have a separate count.
         """
         return self._hit(kind + client_network(address), self.amount)
 
-    def _hit(self, key: str, amount: int) -> Quota | asyncio.Future[Quota]:
+    def _hit(self, key: str, amount: int) -> LimitState | asyncio.Future[LimitState]:
         return self._counter.hit(f"{self.name}:{key}", amount, self.window)
 
 

@@ -15,7 +15,7 @@ from app.core.errors import (
     UnauthenticatedError,
 )
 from app.core.request.context import RequestContext, context_of
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 
 # What helps a program that logs one metric after the other.
 BATCHING = (
@@ -53,7 +53,7 @@ class RateLimit:
         self.unlimited = unlimited
         self.files = files
 
-    def hit(self, context: RequestContext) -> Quota | asyncio.Future[Quota]:
+    def hit(self, context: RequestContext) -> LimitState | asyncio.Future[LimitState]:
         """Count a principal's request; the caller passes the result to `admit`."""
         assert context.principal is not None
         if context.principal.address is None:
@@ -62,37 +62,37 @@ class RateLimit:
         # which there can be any number.
         own_limit = max(self.limiter.wallets.amount, context.principal.rate_limit or 0)
         on_address = self.limiter.wallets.hit(context, own_limit)
-        if not isinstance(on_address, Quota):
+        if not isinstance(on_address, LimitState):
             return asyncio.create_task(self._hit_remotely(context, on_address))
         if not on_address.allowed:
             return on_address._replace(shared=True)
         own = self.limiter.principal.hit(context, context.principal.rate_limit)
-        assert isinstance(own, Quota)  # of the same counter
+        assert isinstance(own, LimitState)  # of the same counter
         return _decisive(own, on_address)
 
     async def _hit_remotely(
-        self, context: RequestContext, on_address: asyncio.Future[Quota]
-    ) -> Quota:
+        self, context: RequestContext, on_address: asyncio.Future[LimitState]
+    ) -> LimitState:
         """The rest of `hit` for a wallet's request, where a counter outside has to be awaited."""
         assert context.principal is not None
-        address_quota = await on_address
-        if not address_quota.allowed:
-            return address_quota._replace(shared=True)
+        of_address = await on_address
+        if not of_address.allowed:
+            return of_address._replace(shared=True)
         own = self.limiter.principal.hit(context, context.principal.rate_limit)
-        return _decisive(await resolve(own), address_quota)
+        return _decisive(await resolve(own), of_address)
 
-    def admit(self, context: RequestContext, quota: Quota) -> None:
-        """Store the quota of a principal's request. Raises RateLimitedError if it is used up."""
-        if quota.shared:
+    def admit(self, context: RequestContext, state: LimitState) -> None:
+        """Store the state of the limit on a request. Raises RateLimitedError if it is used up."""
+        if state.shared:
             self._admit(
                 self.limiter.wallets,
                 context,
-                quota,
+                state,
                 what="requests of wallets from this address",
                 advice="An API key that the operator has issued does not count here.",
             )
         else:
-            self._admit(self.limiter.principal, context, quota, advice=BATCHING)
+            self._admit(self.limiter.principal, context, state, advice=BATCHING)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = context_of(scope)
@@ -115,32 +115,32 @@ class RateLimit:
             if not on_address.allowed:
                 self.admit(context, on_address._replace(shared=True))
         limit = self.limiter.sessions
-        quota = await resolve(limit.hit(context))
-        self._admit(limit, context, quota, what="requests of your browser sessions")
+        state = await resolve(limit.hit(context))
+        self._admit(limit, context, state, what="requests of your browser sessions")
 
     def _admit(
         self,
         limit: CountedLimit,
         context: RequestContext,
-        quota: Quota,
+        state: LimitState,
         *,
         what: str = "requests",
         advice: str = "",
     ) -> None:
         """what: what the limit counts. advice: a sentence that says what else helps."""
-        context.quota = quota
-        if quota.allowed:
+        context.limit_state = state
+        if state.allowed:
             return
         limit.refused += 1
         raise RateLimitedError(
-            f"More than {quota.limit} {what} in {limit.window} seconds. Try again in "
-            f"{quota.reset_seconds} seconds. {advice}".rstrip(),
-            retry_after=quota.reset_seconds,
+            f"More than {state.limit} {what} in {limit.window} seconds. Try again in "
+            f"{state.reset_seconds} seconds. {advice}".rstrip(),
+            retry_after=state.reset_seconds,
         )
 
 
-def _decisive(own: Quota, on_address: Quota) -> Quota:
-    """Of the two quotas that a wallet's request was counted on, the one that ends first."""
+def _decisive(own: LimitState, on_address: LimitState) -> LimitState:
+    """Of the two limits that a wallet's request was counted on, the one that ends first."""
     if own.allowed and on_address.remaining < own.remaining:
         return on_address._replace(shared=True)
     return own
@@ -176,7 +176,7 @@ class FailureLimit:
             if isinstance(error, UnauthenticatedError | AddressNotAllowedError):
                 self.on_failure(error.reason)
             context = context_of(scope)
-            if context.quota is not None:
+            if context.limit_state is not None:
                 raise  # `RateLimit` has counted it, for the principal or as an anonymous request
             await count_failure(self.limiter.failures, context, error)
             raise

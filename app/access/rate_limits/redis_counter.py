@@ -12,7 +12,7 @@ from redis.exceptions import MovedError, RedisError
 from app.access.rate_limits.counter import MemoryCounter
 from app.core.batching import Batcher
 from app.core.errors import StartupError
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 
 log = structlog.get_logger()
 
@@ -91,7 +91,7 @@ class RedisCounter:
         # Runs while Redis is unavailable.
         self._recovery: asyncio.Task[None] | None = None
 
-    def hit(self, key: str, limit: int, window: float) -> asyncio.Future[Quota]:
+    def hit(self, key: str, limit: int, window: float) -> asyncio.Future[LimitState]:
         return self._batcher.submit(_Hit(key, limit, window))
 
     @property
@@ -133,7 +133,7 @@ class RedisCounter:
         if before.connection_pool is not self._configured:
             await before.aclose()
 
-    async def _hit_batch(self, hits: list[_Hit]) -> list[Quota]:
+    async def _hit_batch(self, hits: list[_Hit]) -> list[LimitState]:
         # A batch that was waiting when Redis failed does not wait for a second timeout.
         if self._recovery is None:
             try:
@@ -142,11 +142,11 @@ class RedisCounter:
                 self._start_recovery(error)
         return [self._count_locally(hit) for hit in hits]
 
-    def _count_locally(self, hit: _Hit) -> Quota:
+    def _count_locally(self, hit: _Hit) -> LimitState:
         self._on_fallback()
         return self._fallback.hit(hit.key, max(1, hit.limit // self._processes), hit.window)
 
-    async def _count_in_redis(self, hits: list[_Hit]) -> list[Quota]:
+    async def _count_in_redis(self, hits: list[_Hit]) -> list[LimitState]:
         keys = [PREFIX + hit.key for hit in hits]
         arguments = [number for hit in hits for number in (hit.limit, round(hit.window * 1000))]
         async with asyncio.timeout(REDIS_SECONDS):
@@ -159,7 +159,7 @@ class RedisCounter:
             else:
                 raise RedisError("the nodes of the cluster do not agree on who owns the slot")
         return [
-            Quota(hit.limit, max(0, hit.limit - count), left / 1000, count <= hit.limit)
+            LimitState(hit.limit, max(0, hit.limit - count), left / 1000, count <= hit.limit)
             for hit, count, left in zip(hits, result[::2], result[1::2], strict=True)
         ]
 

@@ -28,11 +28,11 @@ class NewWallets:
             return
         if await session.scalar(select(exists().where(Tenant.name == tenant))):
             return
-        quota = await resolve(self._limit.hit_address(actor.client))
-        if not quota.allowed:
+        state = await resolve(self._limit.hit_address(actor.client))
+        if not state.allowed:
             self._limit.refused += 1
             raise TooManyWalletsError(
-                f"More than {quota.limit} new wallets from this address in an hour. Use an "
-                f"existing wallet, or try again in {quota.reset_seconds} seconds.",
-                retry_after=quota.reset_seconds,
+                f"More than {state.limit} new wallets from this address in an hour. Use an "
+                f"existing wallet, or try again in {state.reset_seconds} seconds.",
+                retry_after=state.reset_seconds,
             )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from app.core.request.head import EMPTY_HEAD, RequestHead
 
 if TYPE_CHECKING:
+    from app.core.request.limit_state import LimitState
     from app.core.request.principal import Principal
-    from app.core.request.quota import Quota
     from app.core.request.wallet_proof import WalletProof
 
 
@@ -23,7 +23,7 @@ class RequestContext:
 
     principal: the authenticated caller; None until it is known, and for an anonymous request.
     wallet_proof: the message that the wallet signed, to be consumed before a change.
-    quota: the state of the rate limit that the request was counted on.
+    limit_state: that of the rate limit that the request was counted on.
     route: the route's pattern, as a label of metrics and log lines; never the path itself, of
         which there are any number.
     reason: the `reason` of the error that the response is, if it is one.
@@ -34,7 +34,7 @@ class RequestContext:
     head: RequestHead = EMPTY_HEAD
     principal: "Principal | None" = None
     wallet_proof: "WalletProof | None" = None
-    quota: "Quota | None" = None
+    limit_state: "LimitState | None" = None
     route: str = "unmatched"
     reason: str | None = None
     began: float = field(default_factory=time.perf_counter)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from app.access.rate_limits.counter import Counter, MemoryCounter, resolve
 from app.access.rate_limits.redis_counter import PREFIX, RedisCounter
-from app.core.request.quota import Quota
+from app.core.request.limit_state import LimitState
 from tests.support.redis import RunningRedis
 
 # Redis' own clock runs too. It does not matter: a test takes seconds, a step is half an hour.
@@ -48,14 +48,14 @@ class Model:
     now: float = 0
     windows: dict[str, tuple[float, int]] = field(default_factory=dict)
 
-    def hit(self, key: str, limit: int) -> Quota:
+    def hit(self, key: str, limit: int) -> LimitState:
         began, count = self.windows.get(key, (self.now - self.window, 0))
         if self.now >= began + self.window:
             began, count = self.now, 0
         allowed = count < limit
         self.windows[key] = (began, count + allowed)
         remaining = max(0, limit - count - allowed)
-        return Quota(limit, remaining, began + self.window - self.now, allowed)
+        return LimitState(limit, remaining, began + self.window - self.now, allowed)
 
 
 HISTORIES = st.lists(
@@ -174,7 +174,7 @@ async def test_a_counter_without_an_expiry_starts_a_new_window(redis: RunningRed
     redis.command("SET", PREFIX + key, 1000)
 
     async with redis_counter(redis) as counter:
-        assert await counter.hit(key, 3, WINDOW) == Quota(3, 2, WINDOW, True)
+        assert await counter.hit(key, 3, WINDOW) == LimitState(3, 2, WINDOW, True)
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])

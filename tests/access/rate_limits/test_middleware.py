@@ -19,8 +19,8 @@ from app.core.errors import (
 )
 from app.core.request.context import RequestContext
 from app.core.request.head import RequestHead
+from app.core.request.limit_state import LimitState
 from app.core.request.principal import Principal, Scope
-from app.core.request.quota import Quota
 from app.core.settings import Settings
 from tests.access.rate_limits.conftest import LIMIT
 from tests.support.gateway import ALL_SCOPES, RunningGateway
@@ -161,7 +161,7 @@ async def test_a_request_above_the_limit_is_refused() -> None:
     scope = scope_of(principal=PRINCIPAL)
     with pytest.raises(RateLimitedError, match="More than 1 requests in 60 seconds"):
         await middleware(scope, receive, send)
-    assert scope["context"].quota.remaining == 0
+    assert scope["context"].limit_state.remaining == 0
     assert limits.principal.refused == 1
 
 
@@ -169,7 +169,7 @@ async def test_counting_and_admitting_are_separate_steps() -> None:
     middleware = RateLimit(accept, limiter(), frozenset())
     context = scope_of(principal=PRINCIPAL)["context"]
     middleware.admit(context, await resolve(middleware.hit(context)))
-    assert context.quota.remaining == 0
+    assert context.limit_state.remaining == 0
     with pytest.raises(RateLimitedError):
         middleware.admit(context, await resolve(middleware.hit(context)))
 
@@ -179,7 +179,7 @@ async def test_an_unlimited_path_is_not_counted() -> None:
     for _ in range(3):
         scope = scope_of("/livez")
         await middleware(scope, receive, send)
-        assert scope["context"].quota is None
+        assert scope["context"].limit_state is None
     await middleware(scope_of("/docs"), receive, send)
     with pytest.raises(RateLimitedError):
         await middleware(scope_of("/docs"), receive, send)
@@ -216,7 +216,7 @@ async def test_a_failure_after_the_rate_limit_is_not_counted_again() -> None:
     middleware = FailureLimit(failing(NotFoundError("no")), limits)
     for _ in range(3):
         scope = scope_of(principal=PRINCIPAL)
-        scope["context"].quota = Quota(10, 9, 1.0, allowed=True)
+        scope["context"].limit_state = LimitState(10, 9, 1.0, allowed=True)
         with pytest.raises(NotFoundError):
             await middleware(scope, receive, send)
 

@@ -107,5 +107,5 @@ async def test_public_files_count_on_no_limit() -> None:
         context = RequestContext("id-1", RequestHead([], {}, "192.0.2.1"))
         scope = {"method": "GET", "path": "/static/style.css", "context": context}
         await limit(scope, receive, send)
-        assert context.quota is None
+        assert context.limit_state is None
     assert served == 3

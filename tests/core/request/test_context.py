@@ -10,7 +10,7 @@ def test_a_new_context_has_no_caller_yet() -> None:
     before = time.perf_counter()
     context = RequestContext("id-1")
     assert before <= context.began <= time.perf_counter()
-    assert (context.principal, context.wallet_proof, context.quota) == (None, None, None)
+    assert (context.principal, context.wallet_proof, context.limit_state) == (None, None, None)
     assert (context.route, context.reason) == ("unmatched", None)
     assert context.head is EMPTY_HEAD
     assert (context.headers, context.client) == ({}, "")

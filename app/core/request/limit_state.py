@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 
-class Quota(NamedTuple):
+class LimitState(NamedTuple):
     """A counter's state after it has counted a request, or refused to.
 
     limit: requests allowed per window. remaining: requests left in this window.
