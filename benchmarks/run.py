@@ -11,7 +11,7 @@ import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,18 +34,33 @@ from benchmarks import (
     transfers,
     wallet,
 )
-from benchmarks.launcher import MissingError, launched, program
+from benchmarks.launcher import Launcher, MissingError, launched, program
 from benchmarks.peers import require_peers, start_servers
 from benchmarks.report import Table
 from benchmarks.stack import start_stack
 
 RESULTS = Path(__file__).parent / "results"
-# Runs in front of the stub of MLflow, in front of real MLflow servers, and with their own servers.
-STUB = ("small", "wallet", "bodies", "transfers", "soak")
-REAL = ("mlflow", "journey")
+Run = Callable[[Any, argparse.Namespace], Iterator[Table]]
+# By what they run in front of: the stub of MLflow, servers of their own, real MLflow servers.
+STUB: dict[str, Run] = {
+    "small": small.run,
+    "wallet": wallet.run,
+    "bodies": bodies.run,
+    "transfers": transfers.run,
+    "soak": soak.run,
+}
+OWN: dict[str, Run] = {
+    "counting": counting.run,
+    "leaving": leaving.run,
+    "start": start.run,
+    "grown": grown.run,
+    "neighbours": neighbours.run,
+    "pages": pages.run,
+    "attest": attest.run,
+}
+REAL: dict[str, Run] = {"mlflow": real.run, "journey": journey.run}
 # Without any server.
 ALONE = ("proofs",)
-OWN = ("counting", "leaving", "start", "grown", "neighbours", "pages", "attest")
 # Takes minutes and compares nothing, so it runs only if it is named (`make soak`).
 ONLY_BY_NAME = ("soak",)
 
@@ -58,7 +73,7 @@ def main() -> int:
     tables: list[Table] = []
     try:
         conditions = _conditions(options)
-        if set(REAL) & set(options.runs):
+        if REAL.keys() & options.runs:
             require_peers()
         for table in _measure(options):
             tables.append(table)
@@ -78,45 +93,23 @@ def main() -> int:
 
 def _measure(options: argparse.Namespace) -> Iterator[Table]:
     """Run the groups of servers one after the other, so that they do not share CPU and memory."""
-    selected = options.runs
-    if set(STUB) & set(selected):
-        with launched() as launcher:
-            stack = start_stack(launcher)
-            if "small" in selected:
-                yield from small.run(stack, options)
-            if "wallet" in selected:
-                yield from wallet.run(stack, options, launcher.directory)
-            if "bodies" in selected:
-                yield from bodies.run(stack, options)
-            if "transfers" in selected:
-                yield from transfers.run(stack, options)
-            if "soak" in selected:
-                yield from soak.run(stack, options)
-    if set(OWN) & set(selected):
-        with launched() as launcher:
-            if "counting" in selected:
-                yield from counting.run(launcher, options)
-            if "leaving" in selected:
-                yield from leaving.run(launcher, options)
-            if "start" in selected:
-                yield from start.run(launcher, options)
-            if "grown" in selected:
-                yield from grown.run(launcher, options)
-            if "neighbours" in selected:
-                yield from neighbours.run(launcher, options)
-            if "pages" in selected:
-                yield from pages.run(launcher, options)
-            if "attest" in selected:
-                yield from attest.run(launcher, options)
-    if "proofs" in selected:
+    yield from _group(STUB, start_stack, options)
+    yield from _group(OWN, lambda launcher: launcher, options)
+    if "proofs" in options.runs:
         yield from proofs.run(options)
-    if set(REAL) & set(selected):
+    yield from _group(REAL, start_servers, options)
+
+
+def _group(
+    runs: dict[str, Run], begin: Callable[[Launcher], Any], options: argparse.Namespace
+) -> Iterator[Table]:
+    """The selected ones of some runs. begin: starts what they share."""
+    selected = [run for name, run in runs.items() if name in options.runs]
+    if selected:
         with launched() as launcher:
-            servers = start_servers(launcher)
-            if "mlflow" in selected:
-                yield from real.run(servers, options)
-            if "journey" in selected:
-                yield from journey.run(servers, options)
+            shared = begin(launcher)
+            for run in selected:
+                yield from run(shared, options)
 
 
 def _options() -> argparse.Namespace:

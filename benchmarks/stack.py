@@ -23,20 +23,24 @@ COMMAND = python("-c", "from app.cli.main import main; main()", "serve")
 
 @dataclass(frozen=True)
 class Stack:
-    """All servers. direct: the stub without a proxy; tuned: nginx tuned for large bodies."""
+    """All servers. direct: the stub without a proxy; tuned: nginx tuned for large bodies.
+
+    directory: for files of the benchmark.
+    """
 
     direct: Target
     nginx: Target
     tuned: Target
     gateway: Target
     textbook: Target
+    directory: Path
 
 
 def start_stack(launcher: Launcher) -> Stack:
     """Start all servers. Raises MissingError or RuntimeError."""
     backend = start_backend(launcher)
     gateway, nginx, tuned, textbook = start_proxies(launcher, backend)
-    return Stack(backend, nginx, tuned, gateway, textbook)
+    return Stack(backend, nginx, tuned, gateway, textbook, launcher.directory)
 
 
 def start_proxies(launcher: Launcher, backend: Target, group: str = "stack") -> list[Target]:

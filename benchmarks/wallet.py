@@ -21,9 +21,9 @@ SIGNATURES = 60_000
 LOG = "/api/2.0/mlflow/runs/log-metric"
 
 
-def run(stack: Stack, options: Namespace, directory: Path) -> Iterator[Table]:
+def run(stack: Stack, options: Namespace) -> Iterator[Table]:
     """Run `wallet-get`, which verifies signatures, and `wallet-post`, which also records them."""
-    wallet = _Wallet(directory / "signatures")
+    wallet = _Wallet(stack.directory / "signatures")
     for method, path, script in (("GET", RUN, None), ("POST", LOG, Script(POST))):
         load = partial(small_requests, stack.gateway, path, connections=CONNECTIONS)
         with_key = partial(load, script=script)
