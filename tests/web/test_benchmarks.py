@@ -1,43 +1,19 @@
 """The pages of benchmarks, and what other pages show of an evaluation."""
 
-import html
-import re
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from app.standalone.mlflow import ChildMLflow
 from tests.support.benchmarks import commit, counts, new_benchmark, register_improved, scored
 from tests.support.browser import Browser, problems_of_pages
 from tests.support.gateway import RunningGateway
 from tests.support.responses import good
 from tests.support.training import Training
+from tests.web.page_text import text, words
 
-PAGE = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>"
 GUARDRAILS = [{"metric": "latency_ms", "max_worsening": 5}]
-
-
-@pytest.fixture(scope="module")
-def quiet(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway with the benchmarks of this file only."""
-    with RunningGateway(new_database(), mlflow_server.url) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def acme(quiet: RunningGateway) -> Iterator[Training]:
-    with Training.of(quiet, "acme") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def other(quiet: RunningGateway) -> Iterator[httpx.Client]:
-    """A client of another tenant."""
-    with quiet.client(quiet.key("globex")) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +39,6 @@ def evaluated(acme: Training, benchmark: dict[str, Any]) -> dict[str, Any]:
     for one in (baseline, model):
         good(commit(acme.client, benchmark["benchmark_id"], one["model_id"]), 201)
     return model
-
-
-def text(client: httpx.Client, path: str, status: int = 200) -> str:
-    response = client.get(path, headers=PAGE)
-    assert response.status_code == status, response.text
-    return response.text
-
-
-def words(page: str) -> str:
-    """What a page says, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def test_the_list_shows_and_finds_benchmarks(acme: Training, benchmark: dict[str, Any]) -> None:

@@ -2,30 +2,16 @@
 
 import html
 import re
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow import ChildMLflow
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
 from tests.support.model_files import entry
 from tests.support.training import Training
-
-
-@pytest.fixture(scope="module")
-def quiet(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway whose registry has the models of this file only."""
-    with RunningGateway(new_database(), mlflow_server.url) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def acme(quiet: RunningGateway) -> Iterator[Training]:
-    with Training.of(quiet) as made:
-        yield made
+from tests.web.page_text import text, words
 
 
 @pytest.fixture(scope="module")
@@ -35,26 +21,6 @@ def lineage(acme: Training) -> Lineage:
     assert "No model is registered yet" in empty
     assert empty.count("registry") >= 3
     return grow(acme)
-
-
-@pytest.fixture(scope="module")
-def other(quiet: RunningGateway) -> Iterator[httpx.Client]:
-    """A client of another tenant."""
-    with quiet.client(quiet.key()) as client:
-        yield client
-
-
-def text(client: httpx.Client, path: str) -> str:
-    """A page's HTML; fails unless it has status 200."""
-    response = client.get(path, headers={"Accept": "text/html"})
-    assert response.status_code == 200, response.text
-    assert len(response.content) < 100_000
-    return response.text
-
-
-def words(page: str) -> str:
-    """What a page says, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def listed(page: str) -> list[str]:

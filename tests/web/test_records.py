@@ -5,34 +5,19 @@ import hashlib
 import html
 import json
 import re
-from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
 from app.core.request.principal import Scope
-from app.standalone.mlflow import ChildMLflow
 from app.web.pictures.identicon import identicon
 from tests.support.gateway import RunningGateway
 from tests.support.grown_lineage import CONTRIBUTORS, Lineage, grow
 from tests.support.responses import good, refused
 from tests.support.training import Training
+from tests.web.page_text import PAGE, text, words
 
-PAGE = {"Accept": "text/html"}
 HOSTILE = "<script>alert(1)</script>"
-
-
-@pytest.fixture(scope="module")
-def quiet(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterator[RunningGateway]:
-    """A gateway whose registry has the models of this file only."""
-    with RunningGateway(new_database(), mlflow_server.url) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def acme(quiet: RunningGateway) -> Iterator[Training]:
-    with Training.of(quiet, "acme") as made:
-        yield made
 
 
 @pytest.fixture(scope="module")
@@ -55,27 +40,6 @@ def hidden(acme: Training, lineage: Lineage) -> str:
     reason = {"reason": f"Because of {HOSTILE}."}
     good(acme.client.post(f"/api/attestations/{found}/revoke", json=reason))
     return found
-
-
-@pytest.fixture(scope="module")
-def other(quiet: RunningGateway) -> Iterator[httpx.Client]:
-    """A client of another tenant."""
-    with quiet.client(quiet.key("globex")) as client:
-        yield client
-
-
-def text(client: httpx.Client, path: str, status: int = 200) -> str:
-    """A page's HTML; fails unless it has this status."""
-    response = client.get(path, headers=PAGE)
-    assert response.status_code == status, response.text
-    assert response.headers["content-type"] == "text/html; charset=utf-8"
-    assert len(response.content) < 100_000
-    return response.text
-
-
-def words(page: str) -> str:
-    """What a page says, without its tags."""
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
 
 
 def hashes(page: str) -> list[str]:
