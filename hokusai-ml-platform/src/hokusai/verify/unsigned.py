@@ -1,6 +1,6 @@
 """Members of a document that no signature covers, and that no check compares with what is signed.
 
-Somebody who passes an attestation on can add them, so a reader must not take them for attested.
+Anybody who passes an attestation on can add them, so a reader must not take them for attested.
 """
 
 from __future__ import annotations
