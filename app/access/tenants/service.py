@@ -39,7 +39,7 @@ async def get(session: AsyncSession, name: str, *, lock: bool = False) -> Tenant
     """
     tenant = await session.get(Tenant, tenant_name(name), with_for_update=lock)
     if tenant is None:
-        raise NotFoundError(f"There is no tenant {name!r}.")
+        raise NotFoundError(f"There is no tenant {name!r}. GET /api/admin/tenants lists them.")
     return tenant
 
 

@@ -14,7 +14,9 @@ async def find_attestation(session: AsyncSession, digest: str, principal: Princi
     """
     row = await session.get(Attestation, digest)
     if row is None or (row.private and row.tenant != principal.tenant):
-        raise NotFoundError(f"There is no attestation {digest}.")
+        raise NotFoundError(
+            f"There is no attestation {digest}. GET /api/attestations lists those that you may see."
+        )
     return row
 
 

@@ -90,7 +90,10 @@ async def withdraw(
         select(MintApproval).where(MintApproval.id == approval_id).with_for_update()
     )
     if approval is None or approval.tenant != principal.tenant:
-        raise NotFoundError(f"Your tenant has given no approval {approval_id}.")
+        raise NotFoundError(
+            f"Your tenant has given no approval {approval_id}. GET /api/mint-approvals lists those "
+            "that it gave."
+        )
     if approval.withdrawn_at is None:
         approval.withdrawn_at, approval.withdrawn_by = now(), actor.principal
         audit.record(

@@ -30,7 +30,9 @@ async def find_mint_request(
         holder = None if token is None else token.tenant
         if principal.tenant in (row.tenant, holder) or sees_all(principal, signers):
             return row
-    raise NotFoundError(f"There is no mint request {number}.")
+    raise NotFoundError(
+        f"There is no mint request {number}. GET /api/mint-requests lists those that you may see."
+    )
 
 
 def sees_all(principal: Principal, signers: Signers) -> bool:

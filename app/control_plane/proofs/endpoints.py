@@ -36,7 +36,9 @@ async def proving_key(request: Request, circuit: CircuitId, _: Reading) -> Respo
     try:
         found = await state_of(request)[Circuits].find(circuit)
     except ProofRefusedError:
-        raise NotFoundError(f"There is no circuit {circuit}.") from None
+        raise NotFoundError(
+            f"There is no circuit {circuit}. GET /api/proofs/circuits lists those of this gateway."
+        ) from None
     if not await asyncio.to_thread(found.proving_key.is_file):
         raise NotFoundError(f"This gateway has no proving key of the circuit {circuit}.")
     headers = {"cache-control": "private, max-age=31536000, immutable"}

@@ -124,7 +124,9 @@ async def own_session(
     if found is None:
         if session_id == owner.session:
             raise SessionEndedError("This session has ended. Sign in again at /login.")
-        raise NotFoundError("There is no session of yours with this id.")
+        raise NotFoundError(
+            "There is no session of yours with this id. GET /api/auth/sessions lists yours."
+        )
     return found
 
 
