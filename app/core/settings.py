@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from app.core.chains import with_named_chain
+from app.core.chains import CHAINS, with_named_chain
 from app.core.errors import StartupError
 from app.core.ethereum import is_address
 from app.core.networks import Network, parse_network
@@ -115,14 +115,14 @@ class Settings(BaseSettings):
     chain_id: Count = 1
     verifying_contract: str = "0x0000000000000000000000000000000000000000"
     # The contract of the Ethereum Attestation Service on that chain, and its version.
-    eas_contract: str = "0xA1207F3BBa224E2c9c3c6D5aF63D0eb1582Ce587"
-    eas_version: str = "0.26"
+    eas_contract: str = CHAINS["mainnet"]["eas_contract"]
+    eas_version: str = CHAINS["mainnet"]["eas_version"]
     # An Ethereum node of that chain (JSON-RPC), which reads contracts; its URL may contain a key.
     rpc_url: SecretStr | None = None
     # The longest wait for its response.
     rpc_timeout: Seconds = 5
     # The contract of that chain that lists the models with their tokens.
-    model_registry: str = "0x0a09B52fE6b55dE42676b3F68BED76793FB9FEe9"
+    model_registry: str = CHAINS["mainnet"]["model_registry"]
     # Mint requests. The addresses of further attestors, besides the gateway's own, whose signatures
     # are accepted, separated by commas; and how many signatures the contract asks for, in all: by
     # default as many as it says, or 1 without a node.
