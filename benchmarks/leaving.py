@@ -31,14 +31,14 @@ class Left:
 
 
 def run(launcher: Launcher, options: Namespace) -> Iterator[Table]:
-    """Run `left-in-answer`, in the middle of a download, and `left-before`, before a response."""
+    """Run `left-in-response`, in the middle of a download, and `left-before`, before a response."""
     upstream = _Upstream()
     targets = [
         target
         for target in start_proxies(launcher, upstream.target, "leaving")
         if target.name != "tuned"
     ]
-    for title, artifact in (("left-in-answer", str(SIZE)), ("left-before", "silent")):
+    for title, artifact in (("left-in-response", str(SIZE)), ("left-before", "silent")):
         measures = {t.name: partial(_leave, upstream, t, artifact) for t in targets}
         rounds = alternate(title, options.rounds, measures)
         slowest = max(values(rounds, "seconds", "gateway"))
