@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
@@ -13,6 +12,7 @@ from fastapi.routing import APIRoute
 
 # The one place where the site's tools import the gateway.
 from app.control_plane.application import create_api
+from app.control_plane.reference.curl import curl_command
 from app.control_plane.reference.openapi import Document, operations, resolve
 from app.core.request.principal import Scope
 from docs.tools.markdown import escaped, fenced, indented, table
@@ -135,7 +135,7 @@ def _section(
         parts.append("**Request body**\n")
         parts.append(_fields(document, body["schema"], sent=True))
     parts.append('??? example "Request"\n')
-    parts.append(indented(fenced(_curl(method, path, operation, body), "bash")))
+    parts.append(indented(fenced(curl_command(method, path, operation, body), "bash")))
     errors = []
     for status, response in operation["responses"].items():
         if "$ref" in response:
@@ -254,15 +254,3 @@ def _meaning(schema: Document) -> str:
     if schema.get("default") is not None:
         words.append(f"Default: `{json.dumps(schema['default'])}`.")
     return " ".join(filter(None, words))
-
-
-def _curl(method: str, path: str, operation: Document, body: Any) -> str:
-    words = ["curl"]
-    if method != "GET":
-        words.append(f"--request {method}")
-    if operation["security"]:
-        words.append('--header "Authorization: Bearer $HOKUSAI_API_KEY"')
-    if body is not None:
-        words.append(f"--json '{json.dumps(body['example'], ensure_ascii=False)}'")
-    words.append(f'"$HOKUSAI_URL{path}"')
-    return (" " if len(words) == 2 else " \\\n    ").join(words)

@@ -7,8 +7,8 @@ stays in the browser.
 import json
 from collections.abc import Iterable
 from html import escape
-from typing import Any
 
+from app.control_plane.reference.curl import curl_command
 from app.control_plane.reference.openapi import Document, operations, resolve
 from app.core.html import render_page, render_section
 
@@ -62,7 +62,9 @@ def _article(document: Document, method: str, path: str, operation: Document) ->
     body = operation.get("requestBody", {}).get("content", {}).get("application/json")
     if body is not None:
         parts.append(_table("Body", _fields(document, body["schema"])))
-    parts.append(f"<h4>Example</h4><pre>{escape(_curl(method, path, operation, body))}</pre>")
+    parts.append(
+        f"<h4>Example</h4><pre>{escape(curl_command(method, path, operation, body))}</pre>"
+    )
     failures = []
     for status, response in operation["responses"].items():
         if "$ref" in response:
@@ -116,15 +118,3 @@ def _table(title: str, rows: Iterable[tuple[str, str, str]]) -> str:
         for name, kind, words in rows
     )
     return f"<h4>{title}</h4><table><tbody>{lines}</tbody></table>" if lines else ""
-
-
-def _curl(method: str, path: str, operation: Document, body: Any) -> str:
-    words = ["curl"]
-    if method != "GET":
-        words.append(f"-X {method}")
-    if operation["security"]:
-        words.append('-H "Authorization: Bearer $HOKUSAI_API_KEY"')
-    if body is not None:
-        words.append(f"--json '{json.dumps(body['example'], ensure_ascii=False)}'")
-    words.append(f'"$HOKUSAI_URL{path}"')
-    return (" " if len(words) == 2 else " \\\n  ").join(words)
