@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.data_plane.proxy.interface.test_pages import HARMLESS, new_run, opened, sign_in
+from tests.data_plane.proxy.interface.test_pages import (
+    HARMLESS,
+    go_to,
+    new_run,
+    opened,
+    sign_in,
+)
 from tests.data_plane.proxy.tenant_fixture_data import FILES
 from tests.support.browser import Browser, Visitor, screenshot
 from tests.support.gateway import RunningGateway
@@ -105,11 +111,21 @@ def reader(gateway: RunningGateway, browser: Browser, files: dict[str, Any]) -> 
         yield visitor
 
 
-def shown(reader: Visitor, files: dict[str, Any], name: str) -> Page:
-    """MLflow's page with one file of the run."""
-    page = opened(reader, f"#/experiments/0/runs/{files['run']}/artifacts/{name}")
+@pytest.fixture(scope="module")
+def page(reader: Visitor) -> Page:
+    """MLflow's page, in which the tests go from file to file."""
+    page = opened(reader, "#/")
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
     return page
+
+
+def show(page: Page, files: dict[str, Any], name: str) -> None:
+    """Go to one file of the run, from a page that shows none.
+
+    From file to file, MLflow's page would not follow the address.
+    """
+    go_to(page, "#/settings/general")
+    go_to(page, f"#/experiments/0/runs/{files['run']}/artifacts/{name}")
 
 
 @pytest.mark.parametrize(
@@ -122,30 +138,30 @@ def shown(reader: Visitor, files: dict[str, Any], name: str) -> Page:
         ("e.wav", "audio[src^='blob:']"),
     ],
 )
-def test_a_file_is_shown(reader: Visitor, files: dict[str, Any], name: str, place: str) -> None:
-    page = shown(reader, files, name)
+def test_a_file_is_shown(
+    reader: Visitor, page: Page, files: dict[str, Any], name: str, place: str
+) -> None:
+    show(page, files, name)
     page.locator(place).first.wait_for()
     screenshot(page, f"mlflow-artifact-{name}")
     assert reader.problems == []
     picture = page.locator("img[src^='blob:']")
     if picture.count():
-        width = "async image => { await image.decode(); return image.naturalWidth }"
-        assert picture.first.evaluate(width) > 0
+        assert picture.first.evaluate("image => image.naturalWidth") > 0
         # Somebody opens the picture in a tab of its own: an address of the gateway's origin.
         with page.expect_popup() as popup:
             page.evaluate("address => window.open(address)", picture.first.get_attribute("src"))
         popup.value.wait_for_load_state()
         assert "ran" not in popup.value.title()
         popup.value.close()
-    page.close()
     reader.problems.clear()
 
 
 def test_what_is_in_a_file_neither_runs_nor_leaves_its_frame(
-    gateway: RunningGateway, reader: Visitor, files: dict[str, Any]
+    gateway: RunningGateway, reader: Visitor, page: Page, files: dict[str, Any]
 ) -> None:
     reader.expect(VIOLATIONS)
-    page = shown(reader, files, "f.html")
+    show(page, files, "f.html")
     frame = page.frame_locator("iframe[src^='blob:']")
     frame.get_by_role("heading", name="HTML is shown").wait_for()
     screenshot(page, "mlflow-artifact-f.html")
@@ -156,7 +172,6 @@ def test_what_is_in_a_file_neither_runs_nor_leaves_its_frame(
     assert page.url.startswith(f"{gateway.url}/api/mlflow/#/experiments/")
     assert "ran" not in page.title()
     for one in page.frames:
-        one.wait_for_load_state()
         assert "ran" not in one.title()
         assert "Your account" not in one.content()
     # The frame's address, opened in a tab of its own.
