@@ -53,8 +53,9 @@ def test_what_is_short_can_be_copied_as_a_whole(
         permissions=["clipboard-read", "clipboard-write"],
     ) as visitor:
         page = visitor.page()
-        page.clock.install()
+        page.clock.install(time="2026-01-01")
         page.goto(f"/models/{lineage.best}")
+        page.clock.pause_at("2026-01-02")
         button = page.locator(f'button[data-copy="{lineage.best}"]')
         label = button.get_attribute("aria-label")
         for _ in range(2):

@@ -270,7 +270,7 @@ def test_a_version_whose_response_was_lost_is_found(
     body = {"run_id": training.run(a=1), "model_type": "c"}
     with (
         StallingProxy(mlflow_server.url) as proxy,
-        RunningGateway(url, proxy.url, upstream_read_timeout=5, registration_lease=60) as third,
+        RunningGateway(url, proxy.url, upstream_read_timeout=3, registration_lease=10) as third,
         third.client(training.client.headers["Authorization"].removeprefix("Bearer ")) as client,
     ):
         proxy.stall("after", "model-versions/create")
