@@ -10,7 +10,7 @@ hokusai circuits setup .hokusai/proof-keys  # once, as the operator: the keys of
 export HOKUSAI_URL=http://127.0.0.1:8000
 export HOKUSAI_API_KEY=hk_live_...          # your key
 export HOKUSAI_ADMIN_KEY=hk_live_...        # optional: for the mint, binds a model number
-python examples/proven_improvement.py       # writes to proven/
+python examples/proven_improvement.py       # writes to a new directory, proven/
 """
 
 import hashlib
@@ -33,7 +33,7 @@ from sklearn.linear_model import LogisticRegression
 CONTRIBUTOR = "0x742D35cc6634C0532925A3B844BC9E7595f62341"
 TOKEN = f"PROVEN-{secrets.token_hex(4).upper()}"
 FOLDER = Path("proven")
-FOLDER.mkdir(exist_ok=True)
+FOLDER.mkdir()
 
 features, target = make_classification(n_samples=2664, n_informative=8, flip_y=0.05, random_state=7)
 samples = pd.DataFrame(features, columns=[f"f{number}" for number in range(features.shape[1])])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any, Mapping
+
+from hokusai.whole_files import PRIVATE, replacing
 
 
 def private_path(name: str, environment: Mapping[str, str] | None = None) -> Path | None:
@@ -39,13 +40,5 @@ def write_private_json(path: Path, document: Mapping[str, Any]) -> None:
         OSError: The file cannot be written.
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # mkstemp creates the file with mode 0600.
-    handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(document, file, indent=2)
-            file.write("\n")
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path, PRIVATE) as file:
+        file.write((json.dumps(document, indent=2) + "\n").encode())

@@ -67,11 +67,22 @@ class Committed:
         return f"{commit(self.role, self.values, bits, self.capacity, self.salt):064x}"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Save it in a file that only this user can read.
+        """Save it in a new file that only this user can read.
 
         Raises:
+            InputError: The file exists, and is not this commitment: whatever it has is kept.
             OSError: The file cannot be written.
         """
+        place = Path(path).absolute()
+        if os.path.lexists(place):
+            try:
+                if Committed.load(place) == self:
+                    return
+            except DocumentError:
+                pass
+            raise InputError(
+                f"{place} exists, and is not this commitment. Name another file, or remove it."
+            )
         document = {
             "role": self.role,
             "statement": self.statement,
@@ -79,7 +90,7 @@ class Committed:
             "salt": str(self.salt),
             "values": list(self.values),
         }
-        write_private_json(Path(path).absolute(), document)
+        write_private_json(place, document)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Committed:

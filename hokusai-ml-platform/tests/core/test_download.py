@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import sys
 from pathlib import Path
@@ -81,6 +82,15 @@ def api(server: ScriptedServer, clock: FakeClock) -> GatewayAPI:
     return GatewayAPI(make_client(server, clock, retry_seconds=0))
 
 
+def part(tmp_path: Path, gateway: FakeGateway) -> Path:
+    """Where an interrupted download of the gateway's list has received files."""
+    place = tmp_path / "copy.part"
+    (place / "files").mkdir(parents=True)
+    paths = [item["path"] for item in gateway.listing["items"]]
+    (place / "download.json").write_text(json.dumps({"paths": paths}))
+    return place / "files"
+
+
 def outside(tmp_path: Path, *directories: str) -> set[str]:
     """What is in the directory besides the source and these."""
     names = {"source", "configuration", *directories}
@@ -139,7 +149,6 @@ def test_an_interrupted_download_goes_on_where_it_ended(
     with pytest.raises(HokusaiError):
         download_model(api, "hkm_1", tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
-    (tmp_path / "copy.part" / "left over").write_text("of another model")
     server.respond_with(gateway)
     gateway.sent.clear()
     download_model(api, "hkm_1", tmp_path / "copy")
@@ -168,8 +177,8 @@ def test_a_file_goes_on_where_an_interrupted_download_has_ended(
     has_ranges: bool,
     starts: list[int],
 ) -> None:
-    place = tmp_path / "copy.part" / "data" / "model.pkl"
-    place.parent.mkdir(parents=True)
+    place = part(tmp_path, gateway) / "data" / "model.pkl"
+    place.parent.mkdir()
     place.write_text(left)
     gateway.has_ranges = has_ranges
     download_model(api, "hkm_1", tmp_path / "copy")
@@ -213,8 +222,7 @@ def test_a_download_that_breaks_off_requests_the_rest(
 def test_another_part_than_the_one_requested_is_not_stored(
     gateway: FakeGateway, api: GatewayAPI, server: ScriptedServer, tmp_path: Path
 ) -> None:
-    place = tmp_path / "copy.part" / "MLmodel"
-    place.parent.mkdir()
+    place = part(tmp_path, gateway) / "MLmodel"
     place.write_text("flavors")
     wrong = Response(206, text=": {}\n", headers={"Content-Range": "bytes 8-11/12"})
     server.respond_with(Response(document=gateway.listing), wrong)
@@ -227,10 +235,8 @@ def test_another_part_than_the_one_requested_is_not_stored(
 def test_what_has_another_name_elsewhere_is_not_overwritten(
     gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
 ) -> None:
-    (tmp_path / "copy.part").mkdir()
     (tmp_path / "mine").write_text("flavors")
-    os.link(tmp_path / "mine", tmp_path / "copy.part" / "MLmodel")
-    (tmp_path / "copy.files.json.part").symlink_to(tmp_path / "mine")
+    os.link(tmp_path / "mine", part(tmp_path, gateway) / "MLmodel")
     download_model(api, "hkm_1", tmp_path / "copy")
     assert (tmp_path / "mine").read_text() == "flavors"
     assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
@@ -289,8 +295,16 @@ def test_a_disk_that_fills_up_leaves_what_was_received(
 ) -> None:
     import resource
 
+    gateway.contents["MLmodel"] = "w" * 1000
+    (tmp_path / "source" / "MLmodel").write_text("w" * 1000)
+    files = hash_directory(tmp_path / "source")
+    gateway.listing.update(
+        items=[one._asdict() for one in files],
+        sha256=oms_root(files),
+        list_sha256=list_digest(files),
+    )
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
     try:
         with pytest.raises(DownloadError, match=os.strerror(errno.EFBIG)):
             download_model(api, "hkm_1", tmp_path / "copy")
@@ -299,7 +313,7 @@ def test_a_disk_that_fills_up_leaves_what_was_received(
     assert not (tmp_path / "copy").exists()
     download_model(api, "hkm_1", tmp_path / "copy")
     assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
-    assert 5 in gateway.starts
+    assert 500 in gateway.starts
 
 
 @pytest.mark.parametrize(
@@ -324,7 +338,7 @@ def test_a_file_that_is_not_the_listed_one_is_removed(
         with pytest.raises(DownloadError, match="The file data"):
             download_model(api, "hkm_1", tmp_path / "copy")
         assert not (tmp_path / "copy").exists()
-        assert not (tmp_path / "copy.part" / "data" / "model.pkl").exists()
+        assert not (tmp_path / "copy.part" / "files" / "data" / "model.pkl").exists()
 
 
 def test_a_list_that_could_lead_elsewhere_is_refused(
@@ -345,8 +359,7 @@ def test_nothing_is_written_through_a_link(
     gateway: FakeGateway, api: GatewayAPI, tmp_path: Path, name: str
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "copy.part").mkdir()
-    (tmp_path / "copy.part" / name).symlink_to(tmp_path / "elsewhere")
+    (part(tmp_path, gateway) / name).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DownloadError, match="symbolic link"):
         download_model(api, "hkm_1", tmp_path / "copy")
     assert list((tmp_path / "elsewhere").iterdir()) == []
@@ -395,3 +408,95 @@ def test_each_file_is_announced(gateway: FakeGateway, api: GatewayAPI, tmp_path:
     announced: list[ModelFile] = []
     download_model(api, "hkm_1", tmp_path / "copy", announced.append)
     assert [file.path for file in announced] == sorted(FILES)
+
+
+def everything(directory: Path) -> dict[str, str]:
+    """The texts of all files below a directory."""
+    return {
+        str(one.relative_to(directory)): one.read_text()
+        for one in directory.rglob("*")
+        if one.is_file()
+    }
+
+
+@pytest.mark.parametrize(
+    ("where", "named"),
+    [
+        ("mine", "mine"),
+        ("files/mine", "mine"),
+        ("MLmodel", "MLmodel"),
+        ("files/MLmodel", "files"),
+        ("download.json", "download.json"),
+        ("a/b/mine", "a"),
+    ],
+)
+def test_files_that_no_download_has_made_are_left_alone(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path, where: str, named: str
+) -> None:
+    mine = tmp_path / "copy.part" / where
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    before = everything(tmp_path / "copy.part")
+    with pytest.raises(DownloadError, match=f"no download has made: {named}"):
+        download_model(api, "hkm_1", tmp_path / "copy")
+    assert everything(tmp_path / "copy.part") == before
+    assert gateway.sent == []
+
+
+@pytest.mark.parametrize("where", ["mine", "files/mine", "files/data/mine", "files/mine/x"])
+def test_a_file_that_was_put_into_a_download_is_left_alone(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path, where: str
+) -> None:
+    (part(tmp_path, gateway) / "MLmodel").write_text("flavors")
+    mine = tmp_path / "copy.part" / where
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    mine.write_text("mine")
+    before = everything(tmp_path / "copy.part")
+    with pytest.raises(DownloadError, match="Move that elsewhere"):
+        download_model(api, "hkm_1", tmp_path / "copy")
+    assert everything(tmp_path / "copy.part") == before
+    mine.unlink()
+    if where == "files/mine/x":
+        mine.parent.rmdir()
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+    assert outside(tmp_path, "copy") == {"copy.files.json"}
+
+
+def test_what_a_download_of_another_list_has_left_is_removed(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    place = part(tmp_path, gateway)
+    record = place.with_name("download.json")
+    paths = json.loads(record.read_text())["paths"]
+    record.write_text(json.dumps({"paths": [*paths, "old/deep/er", "old/x"]}))
+    (place / "old" / "deep").mkdir(parents=True)
+    (place / "old" / "deep" / "er").write_text("of another model")
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert hash_directory(tmp_path / "copy") == hash_directory(tmp_path / "source")
+    assert not (tmp_path / "copy" / "old").exists()
+
+
+def test_an_empty_directory_is_taken_and_a_finished_one_removed(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path
+) -> None:
+    (tmp_path / "copy.part").mkdir()
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert outside(tmp_path, "copy") == {"copy.files.json"}
+    # As if the process had ended after the files got their name.
+    part(tmp_path, gateway).rmdir()
+    download_model(api, "hkm_1", tmp_path / "copy")
+    assert outside(tmp_path, "copy") == {"copy.files.json"}
+
+
+@pytest.mark.parametrize("content", ["mine", '{"mine": 1}', "[]"])
+def test_a_file_in_the_place_of_the_list_is_left_alone(
+    gateway: FakeGateway, api: GatewayAPI, tmp_path: Path, content: str
+) -> None:
+    mine = tmp_path / "copy.files.json"
+    mine.write_text(content)
+    with pytest.raises(DownloadError, match="is in the way"):
+        download_model(api, "hkm_1", tmp_path / "copy")
+    assert mine.read_text() == content
+    assert outside(tmp_path) == {"copy.files.json"}
+    assert gateway.sent == []

@@ -173,7 +173,18 @@ def test_a_file_of_something_else_has_no_committed_values(tmp_path: Path) -> Non
             Committed.load(path)
     with pytest.raises(DocumentError, match="no committed values"):
         Committed.load(tmp_path / "missing.json")
-    commit_labels([1, 0]).save(path)
+    before = path.read_text()
+    with pytest.raises(InputError, match="exists, and is not this commitment"):
+        commit_labels([1, 0]).save(path)
+    assert path.read_text() == before
+    path.unlink()
+    committed = commit_labels([1, 0])
+    committed.save(path)
+    committed.save(path)
+    # The same values with another salt.
+    with pytest.raises(InputError, match="exists, and is not this commitment"):
+        commit_labels([1, 0]).save(path)
+    assert Committed.load(path) == committed
     document = json.loads(path.read_text()) | {"role": "guesses"}
     path.write_text(json.dumps(document))
     with pytest.raises(DocumentError, match="no valid role"):

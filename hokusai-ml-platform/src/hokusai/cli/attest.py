@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Sequence
+from contextlib import ExitStack
+from typing import IO, Any, Mapping, Sequence
 
 import click
 
@@ -20,6 +21,7 @@ from hokusai.cli.options import (
     url_option,
 )
 from hokusai.cli.output import format_metrics, write_json, write_record
+from hokusai.cli.output_file import IsKind, json_with, output_file
 from hokusai.errors import ConfigurationError
 
 
@@ -103,26 +105,39 @@ def attest(
             "improved": compared or {},
         }
     gateway = connect(url)
-    if fetch is not None:
-        attestation = gateway.attestation(fetch)
-    else:
-        body = {
-            "kind": "claimed" if claimed else None,
-            "model_id": model_id,
-            "metrics": compared,
-            "data_contribution": data_contribution_of(
-                contributions, contributor, samples, data_hash, data
-            ),
-            "refresh": refresh,
-            "private": private,
-            **subject,
-        }
-        attestation = gateway.attest(body, idempotency_key)
-    digest = attestation["hash"]
-    if output is not None:
-        _save(attestation, output, digest)
-    if bundle is not None:
-        _save(gateway.attestation_bundle(digest), bundle, digest)
+    digest = fetch
+    try:
+        with ExitStack() as stack:
+            file, bundle_file = (
+                None if path is None else stack.enter_context(output_file(path, kind, is_kind))
+                for path, kind, is_kind in _outputs(output, bundle)
+            )
+            if fetch is not None:
+                attestation = gateway.attestation(fetch)
+            else:
+                body = {
+                    "kind": "claimed" if claimed else None,
+                    "model_id": model_id,
+                    "metrics": compared,
+                    "data_contribution": data_contribution_of(
+                        contributions, contributor, samples, data_hash, data
+                    ),
+                    "refresh": refresh,
+                    "private": private,
+                    **subject,
+                }
+                attestation = gateway.attest(body, idempotency_key)
+            digest = attestation["hash"]
+            if file is not None:
+                _write(file, attestation)
+            if bundle_file is not None:
+                _write(bundle_file, gateway.attestation_bundle(digest))
+    except ConfigurationError as error:
+        if digest is None:
+            raise
+        raise ConfigurationError(
+            f"{error} The same command returns the same attestation again, {digest}."
+        ) from None
     if as_json:
         write_json(dict(attestation))
     else:
@@ -144,16 +159,15 @@ def _read_proof(path: str, named: Mapping[str, Any]) -> dict[str, Any]:
     return members
 
 
-def _save(document: Mapping[str, Any], path: str, digest: str) -> None:
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(dict(document), file, indent=2)
-            file.write("\n")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be written: {error.strerror}. The same command returns the same "
-            f"attestation again, {digest}."
-        ) from None
+def _outputs(output: str | None, bundle: str | None) -> Sequence[tuple[str | None, str, IsKind]]:
+    return (
+        (output, "an attestation", json_with("hash", "data")),
+        (bundle, "a Sigstore bundle", json_with("dsseEnvelope")),
+    )
+
+
+def _write(file: IO[bytes], document: Mapping[str, Any]) -> None:
+    file.write(f"{json.dumps(dict(document), indent=2)}\n".encode())
 
 
 def _show(attestation: Mapping[str, Any], path: str | None, bundle: str | None) -> None:

@@ -11,6 +11,7 @@ import click
 from hokusai.cli.benchmark_records import create, list_benchmarks, show
 from hokusai.cli.options import connect, idempotency_key_option, json_option, url_option
 from hokusai.cli.output import write_json, write_record
+from hokusai.cli.output_file import json_with, output_file
 from hokusai.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
@@ -162,19 +163,17 @@ def prove(
     """Prove the counts of both models on BENCHMARK_ID, without revealing a label."""
     from hokusai.proofs import Committed
 
-    made = _proving(url).prove(
-        benchmark_id,
-        baseline_model,
-        improved_model,
-        Committed.load(labels),
-        Committed.load(baseline),
-        Committed.load(improved),
-        prover=prover,
-    )
-    try:
-        output.write_text(json.dumps(dict(made), indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(f"{output} cannot be written: {error.strerror}.") from None
+    with output_file(output, "a proof", json_with("proof", "benchmark_id")) as file:
+        made = _proving(url).prove(
+            benchmark_id,
+            baseline_model,
+            improved_model,
+            Committed.load(labels),
+            Committed.load(baseline),
+            Committed.load(improved),
+            prover=prover,
+        )
+        file.write(f"{json.dumps(dict(made), indent=2)}\n".encode())
     write_record(
         {
             "proof": str(output),

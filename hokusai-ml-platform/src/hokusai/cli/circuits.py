@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from hokusai.cli.options import WholeNumber
+from hokusai.cli.output_file import output_file
 
 if TYPE_CHECKING:
     from hokusai.zk.keys import VerifyingKey
@@ -54,15 +55,17 @@ def setup(directory: Path, name: str, rows: int) -> None:
 
 
 @circuits.command()
-@click.argument("output", type=click.File("wb"))
+@click.argument("output", type=click.Path(allow_dash=True))
 @_statement_option
 @_rows_option
-def r1cs(output: BinaryIO, name: str, rows: int) -> None:
+def r1cs(output: str, name: str, rows: int) -> None:
     """Write the constraints of a circuit, with which a ceremony begins, as a .r1cs file."""
     from hokusai.zk import circom_files
     from hokusai.zk.circuits import statement
 
-    output.write(circom_files.r1cs(statement(name).blank(rows)))
+    kind = "the constraints of a circuit"
+    with output_file(output, kind, lambda content: content[:4] == b"r1cs") as file:
+        file.write(circom_files.r1cs(statement(name).blank(rows)))
 
 
 @circuits.command("import")

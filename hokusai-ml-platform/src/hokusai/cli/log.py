@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Sequence, TextIO
+from typing import Any, Sequence
 
 import click
 
 from hokusai.cli.options import WholeNumber, url_option, witness_options
+from hokusai.cli.output_file import json_with, output_file
 
 # Entries per request of an export, the most that the gateway returns.
 _PAGE_SIZE = 1000
 _output_option = click.option(
     "-o",
     "--output",
-    type=click.File("w", encoding="utf-8", lazy=True),
+    type=click.Path(allow_dash=True),
+    metavar="FILE",
     default="-",
     help="The file to write; by default standard output.",
 )
@@ -39,7 +41,7 @@ def log() -> None:
 @witness_options
 def checkpoint(
     url: str | None,
-    output: TextIO,
+    output: str,
     log_keys: Sequence[str],
     witnesses: Sequence[str],
     quorum: int | None,
@@ -50,11 +52,12 @@ def checkpoint(
     """
     from hokusai.verify.trust import check_note
 
-    state = _get(url, "")
-    note: str = (witnesses and state.get("cosigned")) or state["checkpoint"]
-    if witnesses or log_keys:
-        check_note(note, log_keys, witnesses, quorum)
-    output.write(note)
+    with output_file(output, "a checkpoint", _is_note) as file:
+        state = _get(url, "")
+        note: str = (witnesses and state.get("cosigned")) or state["checkpoint"]
+        if witnesses or log_keys:
+            check_note(note, log_keys, witnesses, quorum)
+        file.write(note.encode())
 
 
 @log.command()
@@ -115,25 +118,35 @@ def witness(
 @click.argument("second", type=WholeNumber(min=0))
 @url_option
 @_output_option
-def consistency(first: int, second: int, url: str | None, output: TextIO) -> None:
+def consistency(first: int, second: int, url: str | None, output: str) -> None:
     """Save the proof that the log of SECOND entries extends the log of FIRST entries."""
-    proof = _get(url, "/proof", first=first, second=second)
-    output.write(json.dumps(proof, indent=2) + "\n")
+    with output_file(output, "a proof of the log", json_with("first", "second")) as file:
+        proof = _get(url, "/proof", first=first, second=second)
+        file.write(f"{json.dumps(proof, indent=2)}\n".encode())
 
 
 @log.command()
 @url_option
 @_output_option
-def export(url: str | None, output: TextIO) -> None:
+def export(url: str | None, output: str) -> None:
     """Save all entries, for `hokusai verify --log`, which then can find revocations.
 
     Each line is one page of entries, as JSON.
     """
     start: int | None = 0
-    while start is not None:
-        page = _get(url, "/entries", start=start, limit=_PAGE_SIZE)
-        output.write(json.dumps(page) + "\n")
-        start = page["next"]
+    with output_file(output, "an export of the log", _is_export) as file:
+        while start is not None:
+            page = _get(url, "/entries", start=start, limit=_PAGE_SIZE)
+            file.write(f"{json.dumps(page)}\n".encode())
+            start = page["next"]
+
+
+def _is_note(content: bytes) -> bool:
+    return "\n\n\u2014 ".encode() in content
+
+
+def _is_export(content: bytes) -> bool:
+    return json_with("entries", "next")(content.partition(b"\n")[0])
 
 
 def _get(url: str | None, path: str, **query: Any) -> Any:

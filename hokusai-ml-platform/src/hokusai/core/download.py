@@ -6,13 +6,12 @@ import hashlib
 import json
 import os
 import shutil
-import stat
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Callable, Iterator, Sequence
 
 from hokusai.api import GatewayAPI
 from hokusai.client import CHUNK_BYTES
+from hokusai.core.download_part import PartDirectory, make_directory
 from hokusai.core.windows_names import is_windows_name
 from hokusai.errors import DownloadError, HokusaiError
 from hokusai.results import ModelFiles
@@ -25,9 +24,7 @@ from hokusai.verify.model_files import (
     oms_root,
     parse_files,
 )
-
-# After the name of the directory while it is not complete.
-_PART = ".part"
+from hokusai.whole_files import replacing
 
 
 def download_model(
@@ -38,9 +35,10 @@ def download_model(
 ) -> ModelFiles:
     """Download the files of a model into a directory that does not exist yet or is empty.
 
-    They are received into the directory with `.part` after its name, and it gets its name once all
-    are there. What an interrupted download has received is kept there, for the next one. The list
-    of the files is stored beside the directory: see `list_path` of `hokusai.verify.model_files`.
+    They are received into a directory with `.part` after its name, and get its name once all are
+    there. What an interrupted download has received is kept there, for the next one. The list of
+    the files is stored beside the directory: see `list_path` of `hokusai.verify.model_files`.
+    Nothing is removed or replaced that no download has made.
 
     Args:
         api: The gateway.
@@ -52,19 +50,21 @@ def download_model(
         What the gateway knows of the files.
 
     Raises:
-        DownloadError: The files are not known, a file is not the one of the list, or the directory
-            cannot be written.
+        DownloadError: The files are not known, a file is not the one of the list, something else
+            is in the way, or the directory cannot be written.
         DocumentError: The list has a path that could lead out of the directory.
         GatewayError: The gateway refused or failed.
     """
     listing = api.model_files(model_id)
     files = _checked(listing)
     target = Path(os.path.abspath(directory))
-    part = target.with_name(target.name + _PART)
+    part = PartDirectory(target)
     try:
         if target.is_symlink() and not (target.is_dir() and any(target.iterdir())):
             raise DownloadError(f"{target} is a symbolic link. Name another directory.")
+        _require_own_list(target)
         if target.exists() and any(target.iterdir()):
+            part.remove_finished()
             different = differences(files, hash_directory(target))
             if different is not None:
                 raise DownloadError(
@@ -72,10 +72,14 @@ def download_model(
                     "Name another directory."
                 )
         else:
-            _receive_all(api, model_id, files, part, on_file)
+            part.begin(files)
+            if part.ignores_case():
+                _require_other_names(files)
+            _receive_all(api, model_id, files, part.files, on_file)
             if target.exists():
                 target.rmdir()  # empty: Windows renames to no directory that exists
-            part.rename(target)
+            part.files.rename(target)
+            part.remove_finished()
         _store_list(target, listing)
     except HokusaiError:
         raise  # one of them is an OSError
@@ -106,10 +110,6 @@ def _receive_all(
     part: Path,
     on_file: Callable[[ModelFile], None],
 ) -> None:
-    _make_directory(part)
-    _remove_others(part, files)
-    if _ignores_case(part):
-        _require_other_names(files)
     receivers = [_Receiver(_place(part, file.path), file) for file in files]
     needed = sum(one.missing for one in receivers)
     free = shutil.disk_usage(part).free
@@ -222,17 +222,11 @@ def _place(part: Path, path: str) -> Path:
     place = part
     for step in above:
         place = place / step
-        _make_directory(place)
+        make_directory(place)
     place = place / name
     if place.is_symlink() or (place.exists() and not place.is_file()):
         raise DownloadError(f"{place} is a symbolic link, or no file. Remove it.")
     return place
-
-
-def _ignores_case(part: Path) -> bool:
-    """Whether the file system of a directory takes `A` and `a` for the same name."""
-    other = part.with_name(part.name[: -len(_PART)] + _PART.upper())
-    return other.exists() and other.samefile(part)
 
 
 def _require_other_names(files: Sequence[ModelFile]) -> None:
@@ -249,38 +243,24 @@ def _require_other_names(files: Sequence[ModelFile]) -> None:
                 )
 
 
-def _make_directory(place: Path) -> None:
+def _require_own_list(target: Path) -> None:
+    """Raise DownloadError where the place of the list has a file that is no such list."""
+    place = Path(list_path(target))
+    if not os.path.lexists(place):
+        return
     try:
-        place.mkdir(parents=False)
-    except FileExistsError:
-        if not stat.S_ISDIR(os.lstat(place).st_mode):
-            raise DownloadError(f"{place} is not a directory. Remove it.") from None
-
-
-def _remove_others(part: Path, files: Sequence[ModelFile]) -> None:
-    """Remove what an earlier download has left that is not among the files."""
-    paths = {file.path for file in files}
-    directories = {path[:i] for path in paths for i, sign in enumerate(path) if sign == "/"}
-    for parent, names, others in os.walk(part):
-        for name in [*names, *others]:
-            place = Path(parent, name)
-            path = place.relative_to(part).as_posix()
-            if place.is_symlink():
-                raise DownloadError(f"{place} is a symbolic link. Remove it.")
-            if place.is_dir() and path not in directories:
-                shutil.rmtree(place)
-            elif not place.is_dir() and path not in paths:
-                place.unlink()
+        document = json.loads(place.read_bytes())
+        is_own = not place.is_symlink() and {"model_id", "items"} <= document.keys()
+    except (OSError, ValueError, AttributeError, RecursionError):
+        is_own = False
+    if not is_own:
+        raise DownloadError(
+            f"{place} is in the way, where the list of the files is stored. Move it, or name "
+            "another directory."
+        )
 
 
 def _store_list(target: Path, listing: ModelFiles) -> None:
     document: dict[str, Any] = dict(listing)
-    place = Path(list_path(target))
-    temporary = place.with_name(place.name + _PART)
-    with suppress(FileNotFoundError):
-        temporary.unlink()
-    # A new file, so that nothing is written through a link.
-    with open(temporary, "x", encoding="utf-8") as file:
-        json.dump(document, file, indent=1)
-        file.write("\n")
-    os.replace(temporary, place)
+    with replacing(Path(list_path(target))) as file:
+        file.write(f"{json.dumps(document, indent=1)}\n".encode())

@@ -11,6 +11,7 @@ from Crypto.Signature import eddsa
 from hokusai.errors import InputError
 from hokusai.verify.checkpoint import WitnessKey, cosigned_text
 from hokusai.verify.note_key import NAME, key_id_of, key_text, signature_line
+from hokusai.whole_files import PRIVATE, replacing
 
 _MAX_NAME = 200
 _KEY_FILE = "witness.key"
@@ -52,13 +53,10 @@ class WitnessSigner:
             OSError: The file cannot be read or written.
         """
         path = directory / _KEY_FILE
-        try:
-            with open(path, "x", opener=_private) as file:
-                file.write(os.urandom(32).hex() + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except FileExistsError:
-            pass
+        # The directory is locked, so that no other process makes the file meanwhile.
+        if not os.path.lexists(path):
+            with replacing(path, PRIVATE) as file:
+                file.write(f"{os.urandom(32).hex()}\n".encode())
         try:
             seed = bytes.fromhex(path.read_text().strip())
         except ValueError:
@@ -76,7 +74,3 @@ class WitnessSigner:
         """
         signature = self._signer.sign(cosigned_text(body, at).encode())
         return signature_line(self.name, self._key_id, at.to_bytes(8, "big") + signature)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)

@@ -6,12 +6,12 @@ import hashlib
 import json
 import os
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from hokusai.errors import InputError
+from hokusai.whole_files import PRIVATE, replacing
 
 
 @dataclass(frozen=True)
@@ -98,16 +98,8 @@ class WitnessState:
         return self.directory / f"{hashlib.sha256(origin.encode()).hexdigest()}.json"
 
     def _write(self, path: Path, document: dict[str, Any]) -> None:
-        handle, temporary = tempfile.mkstemp(dir=str(self.directory), prefix=".new-")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump(document, file, indent=2)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(temporary, path)
-        except BaseException:
-            os.unlink(temporary)
-            raise
+        with replacing(path, PRIVATE) as file:
+            file.write(json.dumps(document, indent=2).encode())
         _sync_directory(self.directory)
 
 

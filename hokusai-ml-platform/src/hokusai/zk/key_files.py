@@ -8,11 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from hokusai.errors import DocumentError
+from hokusai.whole_files import replacing
 from hokusai.zk import zkey
 from hokusai.zk.circom_files import r1cs
 from hokusai.zk.circuits import statement
@@ -123,13 +123,7 @@ def load(directory: Path) -> dict[str, VerifyingKey]:
 
 
 def _write(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=str(path.parent), prefix=".key-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        # Keys are public; a gateway may run as another user.
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path) as file:
+        file.write(content)
+    # Keys are public; a gateway may run as another user.
+    os.chmod(path, 0o644)
