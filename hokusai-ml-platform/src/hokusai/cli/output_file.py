@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Callable, Iterator
-
-import click
 
 from hokusai.errors import ConfigurationError, HokusaiError, InputError
 from hokusai.whole_files import replacing
@@ -38,7 +37,7 @@ def output_file(path: str | os.PathLike[str], kind: str, is_kind: IsKind) -> Ite
     """
     name = os.fspath(path)
     if name == "-":
-        yield click.get_binary_stream("stdout")
+        yield sys.stdout.buffer
         return
     try:
         if _is_special(name):
