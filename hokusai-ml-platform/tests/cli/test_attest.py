@@ -129,13 +129,14 @@ def test_an_existing_attestation_is_fetched(command: Command, gateway: ScriptedS
     assert (request.method, request.path) == ("GET", f"/api/attestations/{IMPROVEMENT['hash']}")
 
 
-def test_if_the_file_cannot_be_written_the_hash_is_reported(
+def test_if_the_file_cannot_be_written_nothing_is_requested(
     command: Command, gateway: ScriptedServer, tmp_path: Path
 ) -> None:
     outcome = command("attest", "hkm_1", "-o", str(tmp_path / "missing" / "a.json"))
 
     assert outcome.code == 2
-    assert IMPROVEMENT["hash"] in outcome.err
+    assert "cannot be written" in outcome.err
+    assert gateway.requests == []
 
 
 def test_a_number_that_differs_from_mlflows_is_refused(

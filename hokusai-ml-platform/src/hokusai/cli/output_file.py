@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import sys
@@ -10,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Callable, Iterator
 
-from hokusai.errors import ConfigurationError, HokusaiError, InputError
+from hokusai.errors import ConfigurationError, DocumentError, HokusaiError, InputError
+from hokusai.verify.strict_json import parse
 from hokusai.whole_files import replacing
 
 # Whether a file begins as those of a kind do.
@@ -58,8 +58,8 @@ def json_with(*members: str) -> IsKind:
 
     def is_kind(content: bytes) -> bool:
         try:
-            document = json.loads(content)
-        except (ValueError, RecursionError):
+            document = parse(content)
+        except DocumentError:
             return False
         return isinstance(document, dict) and set(members) <= document.keys()
 

@@ -13,7 +13,7 @@ from hokusai.api import GatewayAPI
 from hokusai.client import CHUNK_BYTES
 from hokusai.core.download_part import PartDirectory, make_directory
 from hokusai.core.windows_names import is_windows_name
-from hokusai.errors import DownloadError, HokusaiError
+from hokusai.errors import DocumentError, DownloadError, HokusaiError
 from hokusai.results import ModelFiles
 from hokusai.verify.model_files import (
     ModelFile,
@@ -24,7 +24,11 @@ from hokusai.verify.model_files import (
     oms_root,
     parse_files,
 )
+from hokusai.verify.strict_json import parse
 from hokusai.whole_files import replacing
+
+# Bytes of a list that is looked at; the lists of gateways are far shorter.
+_MAX_LIST = 64 * 1024 * 1024
 
 
 def download_model(
@@ -248,10 +252,12 @@ def _require_own_list(target: Path) -> None:
     place = Path(list_path(target))
     if not os.path.lexists(place):
         return
+    if place.is_symlink():
+        raise DownloadError(f"{place} is a symbolic link. Remove it.")
     try:
-        document = json.loads(place.read_bytes())
-        is_own = not place.is_symlink() and {"model_id", "items"} <= document.keys()
-    except (OSError, ValueError, AttributeError, RecursionError):
+        document = parse(place.read_bytes(), _MAX_LIST)
+        is_own = isinstance(document, dict) and {"model_id", "items"} <= document.keys()
+    except (OSError, DocumentError):
         is_own = False
     if not is_own:
         raise DownloadError(

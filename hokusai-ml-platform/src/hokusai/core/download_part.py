@@ -8,12 +8,15 @@ import stat
 from pathlib import Path
 from typing import Sequence
 
-from hokusai.errors import DownloadError
+from hokusai.errors import DocumentError, DownloadError
 from hokusai.verify.model_files import ModelFile
+from hokusai.verify.strict_json import parse
 from hokusai.whole_files import replacing
 
 # After the name of the directory that is downloaded.
 _PART = ".part"
+# Bytes of a record that is read; those of a list with the longest paths are shorter.
+_MAX_RECORD = 64 * 1024 * 1024
 # Files that an error names.
 _MAX_NAMED = 5
 
@@ -82,10 +85,11 @@ class PartDirectory:
         if not os.path.lexists(self._record):
             return set()
         try:
-            paths = json.loads(self._record.read_bytes())["paths"]
+            document = parse(self._record.read_bytes(), _MAX_RECORD)
+            paths = document["paths"]
             if not self._record.is_symlink() and all(isinstance(path, str) for path in paths):
                 return set(paths)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, DocumentError, KeyError, TypeError):
             pass
         raise self._in_the_way([self._record.name])
 
