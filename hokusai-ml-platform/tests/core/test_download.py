@@ -1,4 +1,7 @@
-"""Downloading a model: only into its directory, only what is listed, and again where it broke."""
+"""Downloading a model: only into its directory, only what is listed, and again where it broke.
+
+Longer than most files here: everything that can be in the way of one function.
+"""
 
 from __future__ import annotations
 
