@@ -426,7 +426,7 @@ def everything(directory: Path) -> dict[str, str]:
     ("where", "named"),
     [
         ("mine", "mine"),
-        ("files/mine", "mine"),
+        ("files/mine", "files"),
         ("MLmodel", "MLmodel"),
         ("files/MLmodel", "files"),
         ("download.json", "download.json"),
