@@ -112,7 +112,7 @@ def test_every_command_says_what_is_in_the_way_before_it_sends_anything(
         ],
     ):
         outcome = command(*arguments, str(secret))
-        assert outcome.code == 1, arguments
+        assert outcome.code == 2, arguments
         assert f"{secret} exists, and is not" in outcome.err
         assert secret.read_text() == before
     assert connected.requests == []

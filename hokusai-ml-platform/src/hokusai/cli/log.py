@@ -120,7 +120,9 @@ def witness(
 @_output_option
 def consistency(first: int, second: int, url: str | None, output: str) -> None:
     """Save the proof that the log of SECOND entries extends the log of FIRST entries."""
-    with output_file(output, "a proof of the log", json_with("first", "second")) as file:
+    with output_file(
+        output, "a proof of the log", json_with("first", "proof", "tree_size")
+    ) as file:
         proof = _get(url, "/proof", first=first, second=second)
         file.write(f"{json.dumps(proof, indent=2)}\n".encode())
 

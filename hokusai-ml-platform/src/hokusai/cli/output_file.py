@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import IO, Callable, Iterator
 
 from hokusai.errors import ConfigurationError, DocumentError, HokusaiError, InputError
-from hokusai.verify.strict_json import parse
 from hokusai.whole_files import replacing
 
 # Whether a file begins as those of a kind do.
@@ -57,6 +56,8 @@ def json_with(*members: str) -> IsKind:
     """Whether a file is a JSON object with these members."""
 
     def is_kind(content: bytes) -> bool:
+        from hokusai.verify.strict_json import parse
+
         try:
             document = parse(content)
         except DocumentError:
