@@ -107,7 +107,7 @@ def test_from_labels_to_a_proven_attestation(
         Committed(one.role, "agreement", CAPACITY, one.values, one.salt)
         for one in (labels, before, after)
     ]
-    with pytest.raises(ProofError, match="no circuit of agreement"):
+    with pytest.raises(ProofError, match="no circuit for the statement agreement"):
         proving.prove(*ids, *other)
 
 
