@@ -193,6 +193,29 @@ def test_what_a_document_says_is_never_read_as_html(
     assert page.locator("main img").count() == 0
 
 
+def test_a_name_cannot_turn_the_text_after_it_around(visitor: Visitor) -> None:
+    page = visitor.page("/verify")
+    page.locator("main").evaluate(
+        """main => {
+            for (const name of ["a", "b", "code"]) {
+                const line = document.createElement("p");
+                const chosen = document.createElement(name);
+                const after = document.createElement("i");
+                chosen.textContent = "\u202eabc";
+                after.textContent = "after";
+                line.append(chosen, " ", after);
+                main.append(line);
+            }
+        }"""
+    )
+    for line in page.locator("p:has(i)").all():
+        chosen, after = (line.locator(":scope > *").nth(at).bounding_box() for at in (0, 1))
+        assert chosen
+        assert after
+        assert chosen["x"] + chosen["width"] <= after["x"]
+    assert page.locator("p:has(i)").count() == 3
+
+
 def test_one_may_trust_others_than_this_gateway(
     visitor: Visitor, attestation: dict[str, Any]
 ) -> None:
