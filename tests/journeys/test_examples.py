@@ -10,8 +10,8 @@ import pytest
 from tests.support import node, programs
 from tests.support.gateway import RunningGateway
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
 
 JAVASCRIPT = EXAMPLES / "javascript"
 ID = "hkm_[0-9A-Za-z_-]+"
@@ -69,6 +69,20 @@ def test_wallet_signs_in_and_logs_a_run(gateway: RunningGateway, tmp_path: Path)
 
     assert re.search(r"^0x[0-9A-Fa-f]{40} has a token for 3600 seconds$", printed, re.M)
     assert re.search(r"^Logged run [0-9a-f]{32}$", printed, re.M)
+
+
+def test_the_programs_in_the_readme_run(gateway: RunningGateway, tmp_path: Path) -> None:
+    readme = (ROOT / "README.md").read_text()
+    with_mlflow, with_a_wallet = re.findall(r"^```python\n(.*?)^```", readme, re.M | re.S)
+    command = [sys.executable, "-W", "error::DeprecationWarning:__main__", "-c"]
+    for program, ending in (
+        (with_mlflow, ""),
+        (with_a_wallet, "print(response.json()['expires_in'])"),
+    ):
+        own = program.replace("http://127.0.0.1:8000", gateway.url)
+        own = own.replace("hk_live_...", gateway.key())
+        printed = programs.run([*command, own + ending], tmp_path)
+        assert re.search("^[0-9a-f]{32}$" if not ending else "^3600$", printed, re.M)
 
 
 def attestor(gateway: RunningGateway) -> str:
