@@ -7,8 +7,9 @@ import json
 import math
 from datetime import UTC, datetime
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
+from app.core.ethereum import is_address
 from app.database.engine import now
 from app.web.user_agents import browser
 
@@ -49,6 +50,13 @@ def ident(text: str, href: str | None = None) -> Markup:
         '<span class="ident">{}<button type="button" class="copy" data-copy="{}" '
         'aria-label="Copy {}" hidden></button></span>'
     ).format(named, text, short(text))
+
+
+def tenant(name: str) -> Markup:
+    """The name of a tenant: short and whole on hover where it is the address of a wallet."""
+    if not is_address(name):
+        return escape(name)
+    return Markup('<span class="mono" title="{}">{}</span>').format(name, short(name))
 
 
 def moment(time: datetime) -> Markup:
@@ -150,5 +158,6 @@ FILTERS = {
     "percent": percent,
     "short": short,
     "size": size,
+    "tenant": tenant,
     "written": written,
 }

@@ -4,7 +4,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.web.filters import change, count, ident, moment, number, percent, relative, short, size
+from app.web.filters import (
+    change,
+    count,
+    ident,
+    moment,
+    number,
+    percent,
+    relative,
+    short,
+    size,
+    tenant,
+)
 
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -29,6 +40,12 @@ NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 )
 def test_a_number_has_the_digits_that_it_deserves(value: float, text: str) -> None:
     assert number(value) == text
+
+
+def test_a_tenant_that_is_a_wallet_is_short_and_whole_on_hover() -> None:
+    address = "0x" + "6c" * 20
+    assert tenant("acme <b>") == "acme &lt;b&gt;"
+    assert tenant(address) == f'<span class="mono" title="{address}">0x6c6c…6c6c</span>'
 
 
 @pytest.mark.parametrize(
