@@ -1,6 +1,7 @@
 """Names in pictures, shortened so that they fit."""
 
 import unicodedata
+from collections.abc import Sequence
 
 _NARROW = frozenset("fijlrtI .,:;'|!/\\-()[]·")
 _SLIM = frozenset("ckLsvxyz_")
@@ -15,6 +16,15 @@ def fit_start(text: str, room: float) -> str:
 def fit_end(text: str, room: float) -> str:
     """The same with its end, which tells versions of one model apart."""
     return text if width_of(text) <= room else f"…{_kept(text[::-1], room)[::-1]}"
+
+
+def notes_that_fit(notes: Sequence[str], room: float) -> str:
+    """As many of the first notes as fit: a number of which the end is cut off reads as another."""
+    for kept in range(len(notes), 1, -1):
+        line = " · ".join(notes[:kept])
+        if width_of(line) <= room:
+            return line
+    return fit_start(notes[0], room)
 
 
 def width_of(text: str) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.control_plane.registry.schemas import LineageModel, LineageNode
 from app.web.filters import change, number
-from app.web.pictures.fitting import fit_start
+from app.web.pictures.fitting import fit_start, notes_that_fit
 from app.web.pictures.tree_layout import fold, layout
 
 BOX_WIDTH, BOX_HEIGHT = 210, 60
@@ -162,7 +162,7 @@ def _box(
         x=at[0],
         y=at[1],
         name=fit_start(name_of(model), _NAME),
-        note=fit_start(" · ".join(notes), _NOTE),
+        note=notes_that_fit(notes, _NOTE),
         title=f"{name_of(model)}, {', '.join(notes)}",
         is_on_path=model.model_id in line,
         is_this=is_this,
