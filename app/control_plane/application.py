@@ -212,14 +212,23 @@ async def _http_error(request: Request, error: Exception) -> Response:
                 "This is a route of MLflow, whose API is below /api/mlflow here. Set the tracking "
                 "URI to the gateway's URL with /api/mlflow at its end."
             )
-        return _ErrorResponse(UnknownRouteError(message))
+        return _ErrorResponse(UnknownRouteError(message + _meant(request)))
     if error.status_code == 405:
         allow = ", ".join(_methods(request))
         message = f"{request.method} is not allowed for this path; allowed: {allow}."
         headers = [(b"allow", allow.encode())]
-        return _ErrorResponse(MethodNotAllowedError(message, headers=headers))
+        return _ErrorResponse(MethodNotAllowedError(message + _meant(request), headers=headers))
     message = "The body cannot be read. Send one JSON document in UTF-8."
     return _ErrorResponse(InvalidParameterError(message))
+
+
+def _meant(request: Request) -> str:
+    """A sentence with the endpoint that a path names without its `/api`, or nothing."""
+    path = f"/api{request.url.path}"
+    scope = {**request.scope, "path": path}
+    if any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes):
+        return f" Did you mean {path[:200]}?"
+    return ""
 
 
 def _methods(request: Request) -> list[str]:

@@ -266,6 +266,16 @@ def test_fastapis_own_pages_are_not_served(gateway: RunningGateway) -> None:
             refused(client.get(path), 404, "unknown_route")
 
 
+def test_a_path_without_api_is_named(gateway: RunningGateway) -> None:
+    with gateway.client(gateway.key()) as client:
+        unknown = refused(client.get("/auth/whoami"), 404, "unknown_route")
+        assert unknown["message"].endswith(" Did you mean /api/auth/whoami?")
+        page = refused(client.post("/models/baseline", json={}), 405, "method_not_allowed")
+        assert page["message"].endswith(" Did you mean /api/models/baseline?")
+        other = refused(client.get("/nothing"), 404, "unknown_route")
+        assert "Did you mean" not in other["message"]
+
+
 def test_a_slash_at_the_end_is_another_path(gateway: RunningGateway) -> None:
     with gateway.client(gateway.key()) as client:
         refused(client.post("/api/keys/", json={"name": "a"}), 404, "unknown_route")
