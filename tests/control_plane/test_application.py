@@ -110,9 +110,9 @@ def test_the_openapi_document_has_the_gateways_version(gateway: RunningGateway) 
 def test_the_page_defines_the_variables_of_its_examples(gateway: RunningGateway) -> None:
     with gateway.client() as client:
         page = client.get("/docs").text
-    for name in set(re.findall(r"\$([A-Z]+)", page)):
+    for name in set(re.findall(r"\$([A-Z_]+)", page)):
         assert f"export {name}=" in page, name
-    assert f"export GATEWAY={gateway.url}\n" in page
+    assert f"export HOKUSAI_URL={gateway.url}\n" in page
 
 
 def test_the_page_shows_the_public_address_of_the_gateway(
@@ -123,14 +123,14 @@ def test_the_page_shows_the_public_address_of_the_gateway(
         RunningGateway(new_database(), mlflow_server.url, public_url=public) as gateway,
         gateway.client() as client,
     ):
-        assert f"export GATEWAY={public}\n" in client.get("/docs").text
+        assert f"export HOKUSAI_URL={public}\n" in client.get("/docs").text
 
 
 def test_the_page_does_not_repeat_the_host_header(gateway: RunningGateway) -> None:
     with gateway.client(Host="evil.example") as client:
         page = client.get("/docs").text
     assert "evil.example" not in page
-    assert f"export GATEWAY={gateway.url}\n" in page
+    assert f"export HOKUSAI_URL={gateway.url}\n" in page
 
 
 def test_operations_that_call_mlflow_list_its_errors() -> None:
