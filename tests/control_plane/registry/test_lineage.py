@@ -1,5 +1,6 @@
 """Improvements and their lineage: deltas, contributors, and who may see them."""
 
+import secrets
 from typing import Any
 
 import pytest
@@ -256,7 +257,7 @@ def test_a_private_baseline_is_visible_to_its_tenant_only(
         "baseline", run_id=training.run(accuracy=0.5), model_type="c", private=True
     )
     assert baseline["private"]
-    address = "0x" + "1" * 40
+    address = f"0x{secrets.token_hex(20)}"
     model = improve(training, baseline, contributor_address=address)
     assert model["private"], "an improvement would reveal the private model"
     with Training.of(gateway, training.tenant) as colleague:
