@@ -130,7 +130,7 @@ def test_a_long_name_hides_nothing_else_in_a_list(
             primary_metric=name,
             private=True,
         )
-    pages = ("/", "/models?name=" + name, f"/models/{model['model_id']}", "/account")
+    pages = ("/", "/models?name=" + name, f"/models/{model['model_id']}")
     with browser.visitor(gateway.url, {"X-API-Key": key}) as visitor:
         for path in pages:
             page = visitor.page(path)
