@@ -20,7 +20,7 @@ from app.control_plane.benchmarks.mann_whitney import (
     squared_z,
 )
 from app.control_plane.benchmarks.scores import ScoreComparison, ScoreSummary, exactly
-from app.control_plane.benchmarks.student_t import t_quantile, upper_t_tail
+from app.control_plane.benchmarks.student_t import t_quantile, two_sided_t_tail, upper_t_tail
 from app.control_plane.benchmarks.tail_probabilities import DIGITS, decimal_of, exact_mcnemar
 
 RANKS: Final = "rank_or_ordinal"
@@ -123,7 +123,7 @@ def _paired_t(compared: ScoreComparison) -> float | None:
     mean, squared = exactly(by_row.mean), exactly(by_row.standard_deviation) ** 2 / rows
     if squared == 0:
         return 1.0 if mean == 0 else 0.0
-    return min(1.0, 2 * upper_t_tail(1, mean**2 / squared, Fraction(rows - 1)))
+    return two_sided_t_tail(mean**2 / squared, Fraction(rows - 1))
 
 
 def _by_ranks(compared: ScoreComparison, effect: Fraction, higher_is_better: bool) -> _Tested:

@@ -38,6 +38,15 @@ def upper_t_tail(sign: int, t_squared: Fraction, freedom: Fraction) -> float:
         return float(tail if sign >= 0 else 1 - tail)
 
 
+def two_sided_t_tail(t_squared: Fraction, freedom: Fraction) -> float:
+    """The probability that a variable of Student's distribution is outside of ±t.
+
+    It is rounded once: of a very small tail, twice the double is not the double of twice the tail.
+    """
+    with localcontext(prec=DIGITS):
+        return float(2 * _tail(decimal_of(t_squared), decimal_of(freedom)))
+
+
 def t_quantile(freedom: Fraction) -> Decimal:
     """The t above which lies a probability of 0.025. freedom: at least 1.
 

@@ -119,6 +119,25 @@ def test_what_a_gateway_attests_of_scores_holds(training: Training) -> None:
         assert check.detail.startswith("not_statistically_significant, as follows")
 
 
+def test_a_probability_that_few_bits_of_a_double_hold_is_rounded_once(training: Training) -> None:
+    """Of rows that all improve by about the same, the test by rows has such a one."""
+    before, after = [0.0] * 32, [0.25, 0.25 + 2.0**-35] * 16
+    benchmark = new_benchmark(
+        training.client, metric="reward", metric_family="continuous", rows=len(before)
+    )
+    made = good(
+        training.attest(
+            kind="claimed",
+            metrics={"baseline": {"reward": 0.0}, "improved": {"reward": sum(after) / len(after)}},
+            benchmark_id=benchmark["benchmark_id"],
+            evaluation=scored(before, after),
+        ),
+        201,
+    )
+    assert 0 < made["data"]["evaluation"]["acceptance"]["paired_p"] < 1e-318
+    assert verify(made)["acceptance"].result is Result.HOLDS
+
+
 def test_what_a_gateway_attests_holds(training: Training) -> None:
     guardrails = [{"metric": "latency_ms", "max_worsening": 0.2}]
     benchmark = new_benchmark(training.client, guardrails=guardrails)
