@@ -63,8 +63,10 @@ def test_a_model_is_hashed_witnessed_downloaded_and_verified(
     assert "MLmodel" not in again
     # One that was interrupted goes on within the file.
     content = (copy / "MLmodel").read_bytes()
-    (tmp_path / "half.part").mkdir()
-    (tmp_path / "half.part" / "MLmodel").write_bytes(content[:10])
+    received = tmp_path / "half.part" / "files"
+    received.mkdir(parents=True)
+    (received / "MLmodel").write_bytes(content[:10])
+    (received.parent / "download.json").write_text(json.dumps({"paths": ["MLmodel"]}))
     command("models", "download", model_id, "half", key=other)
     assert (tmp_path / "half" / "MLmodel").read_bytes() == content
 
