@@ -9,7 +9,7 @@ import pytest
 from hokusai.authorization import KeyAuthorizer, WalletAuthorizer, make_authorizer
 from hokusai.client import GatewayClient
 from hokusai.credentials import Credential
-from hokusai.errors import AnswerError, AuthenticationError, CredentialError
+from hokusai.errors import AuthenticationError, CredentialError, ResponseError
 from hokusai.gateway_url import GatewayURL
 from hokusai.wallet_signer import WalletSigner
 from scripted import (
@@ -123,7 +123,7 @@ def test_a_refused_signature_and_a_response_without_a_token_are_errors(
     with pytest.raises(AuthenticationError, match="signature_invalid"):
         authorizer.header()
     server.respond_with(Response(200, {"no": "token"}))
-    with pytest.raises(AnswerError, match="has no token"):
+    with pytest.raises(ResponseError, match="has no token"):
         authorizer.header()
 
 

@@ -9,7 +9,6 @@ import pytest
 from hokusai.client import GatewayClient, derived_key
 from hokusai.credentials import Credential, store_credential
 from hokusai.errors import (
-    AnswerError,
     AuthenticationError,
     ClaimDisagreesError,
     ConflictError,
@@ -20,6 +19,7 @@ from hokusai.errors import (
     NotFoundError,
     NotMintableError,
     PermissionDeniedError,
+    ResponseError,
     TokenTakenError,
     ValidationError,
 )
@@ -185,7 +185,7 @@ def test_redirects_are_not_followed(
     with ScriptedServer() as other:
         location = {"Location": f"{other.origin}/api/limits?token=secret"}
         server.respond_with(Response(status, {}, location))
-        with pytest.raises(AnswerError, match="redirects to") as raised:
+        with pytest.raises(ResponseError, match="redirects to") as raised:
             client.request("GET", "/limits")
 
         assert other.requests == []
@@ -200,7 +200,7 @@ def test_a_response_that_is_not_a_gateways_is_an_error(
 ) -> None:
     server.respond_with(response)
 
-    with pytest.raises(AnswerError, match="Is the URL right"):
+    with pytest.raises(ResponseError, match="Is the URL right"):
         client.request("GET", "/limits")
 
 

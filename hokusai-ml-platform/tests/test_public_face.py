@@ -55,7 +55,7 @@ FACES = {
         "verify_model_signature",
     },
     "hokusai.errors": {
-        "AnswerError",
+        "ResponseError",
         "AuthenticationError",
         "BadRequestError",
         "ClaimDisagreesError",

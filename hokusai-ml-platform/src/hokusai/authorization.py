@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any, Callable, Mapping, Protocol
 
 from hokusai.credentials import Credential
-from hokusai.errors import AnswerError, AuthenticationError
+from hokusai.errors import AuthenticationError, ResponseError
 from hokusai.wallet_signer import WalletSigner
 
 # A token is renewed after this fraction of its lifetime, or this many seconds before its end,
@@ -100,7 +100,7 @@ class WalletAuthorizer:
         """Return the header, after obtaining a token if there is none or the last one is old.
 
         Raises:
-            AnswerError: The response has no token.
+            ResponseError: The response has no token.
             GatewayError: The gateway refused the signature.
             UnreachableError: There was no response.
         """
@@ -128,7 +128,7 @@ class WalletAuthorizer:
             response = self._request_token()
         token, seconds = response.get("access_token"), response.get("expires_in")
         if not isinstance(token, str) or not isinstance(seconds, (int, float)):
-            raise AnswerError("The gateway's response to the wallet's signature has no token.")
+            raise ResponseError("The gateway's response to the wallet's signature has no token.")
         lifetime = max(seconds * TOKEN_LIFETIME_FRACTION, seconds - RENEWAL_MARGIN_SECONDS)
         self._header = f"Bearer {token}"
         self._renew_at = time.monotonic() + lifetime

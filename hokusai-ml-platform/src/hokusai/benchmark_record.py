@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Mapping
 
-from hokusai.errors import AnswerError
+from hokusai.errors import ResponseError
 from hokusai.verify.strict_json import equal_json, parse
 
 # What a benchmark is: without one of these, a record would leave it open.
@@ -28,7 +28,7 @@ def check_record(found: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
         entry: The entry of the log at its `log_index`.
 
     Raises:
-        AnswerError: They differ; the message says in what.
+        ResponseError: They differ; the message says in what.
     """
     record, digest = found["record"], found["record_sha256"]
     problems = []
@@ -36,7 +36,7 @@ def check_record(found: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
         problems.append(f"record_sha256 is {digest}, which is not the SHA-256 of the record")
     stated = parse(record)
     if not isinstance(stated, dict):
-        raise AnswerError(f"Do not trust {found['benchmark_id']}: its record is not an object.")
+        raise ResponseError(f"Do not trust {found['benchmark_id']}: its record is not an object.")
     problems += [f"the record does not say {name}" for name in sorted(_STATED - set(stated))]
     problems += [
         f"{name} is not as the record says"
@@ -54,7 +54,7 @@ def check_record(found: Mapping[str, Any], entry: Mapping[str, Any]) -> None:
         if entry.get(name) != value
     ]
     if problems:
-        raise AnswerError(f"Do not trust {found['benchmark_id']}: {'; '.join(problems)}.")
+        raise ResponseError(f"Do not trust {found['benchmark_id']}: {'; '.join(problems)}.")
 
 
 __all__ = ["check_record"]

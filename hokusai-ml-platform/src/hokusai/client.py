@@ -26,13 +26,13 @@ from hokusai.authorization import (
 from hokusai.connection_errors import describe, is_unknown_host, never_connected
 from hokusai.credentials import Credential, other_names, resolve_credential, stored_credential
 from hokusai.errors import (
-    AnswerError,
     CredentialError,
     FilesPendingError,
     GatewayError,
     InProgressError,
     InsecureConnectionWarning,
     RateLimitedError,
+    ResponseError,
     UnreachableError,
     gateway_error,
 )
@@ -218,7 +218,7 @@ class GatewayClient:
             The parsed JSON of the response; None for one without content (204).
 
         Raises:
-            AnswerError: The response is not one of a gateway, such as a redirect.
+            ResponseError: The response is not one of a gateway, such as a redirect.
             CredentialError: The request needs a credential, and there is none.
             GatewayError: The gateway refused or failed; the subclass depends on status and reason.
             InputError: The body has a value that JSON cannot represent.
@@ -257,7 +257,7 @@ class GatewayClient:
             restart: Called before `receive` where the pieces begin with the first byte instead.
 
         Raises:
-            AnswerError: The response is not one of a gateway, such as a redirect.
+            ResponseError: The response is not one of a gateway, such as a redirect.
             CredentialError: The request needs a credential, and there is none.
             GatewayError: The gateway refused or failed.
             UnreachableError: There was no response, or it broke off.
@@ -280,7 +280,7 @@ class GatewayClient:
                     receive(_pieces(response, budget))
                 else:
                     self._parse(response)
-                    raise AnswerError(
+                    raise ResponseError(
                         f"The response {response.status_code} from {self.url.api} is not the file "
                         "that was requested."
                     )
@@ -429,7 +429,7 @@ class GatewayClient:
             document = None
         if 300 <= response.status_code < 400:
             target = urlsplit(response.headers.get("Location", ""))
-            raise AnswerError(
+            raise ResponseError(
                 f"{self.url.origin} redirects to {target.scheme}://{target.netloc}{target.path}"
                 ". Redirects are not followed, so that the credential goes nowhere else. If that "
                 "is the gateway, use its URL."
@@ -441,7 +441,7 @@ class GatewayClient:
         if response.status_code in TRANSIENT_STATUSES or response.status_code in (401, 403, 429):
             # A page of a load balancer in front of the gateway: the status says what happened.
             raise gateway_error(response.status_code, {})
-        raise AnswerError(
+        raise ResponseError(
             f"The response {response.status_code} from {self.url.api} is not one of a Hokusai "
             "gateway. Is the URL right?"
         )

@@ -11,7 +11,7 @@ HokusaiError
 │   └── ProofError              a proof that does not hold
 ├── DownloadError               files of a model that cannot be had, or are not those listed
 ├── UnreachableError            no response, also after retrying (also a ConnectionError)
-├── AnswerError                 a response that no gateway sends, such as a redirect
+├── ResponseError                 a response that no gateway sends, such as a redirect
 └── GatewayError                the gateway refused the request or failed
     ├── BadRequestError             400, and any other 4xx
     ├── AuthenticationError         401
@@ -75,7 +75,7 @@ class UnreachableError(HokusaiError, ConnectionError):
     """The gateway sent no response within the time allowed for all attempts together."""
 
 
-class AnswerError(HokusaiError):
+class ResponseError(HokusaiError):
     """The response is not one that a gateway sends, such as a redirect or an HTML page.
 
     The URL is wrong, or a proxy on the way responded in the gateway's place; or what is shown of a
@@ -257,7 +257,6 @@ class FlavorWarning(HokusaiWarning):
 
 
 __all__ = [
-    "AnswerError",
     "AuthenticationError",
     "BadRequestError",
     "ClaimDisagreesError",
@@ -283,6 +282,7 @@ __all__ = [
     "ProofError",
     "RateLimitedError",
     "RegistrationWarning",
+    "ResponseError",
     "ServerError",
     "TokenTakenError",
     "UnreachableError",

@@ -57,6 +57,23 @@ def test_export_writes_each_page_as_a_line(command: Command, log: ScriptedServer
     assert EXPORT.read(out) == EXPORT
 
 
+@pytest.mark.parametrize(("entries", "following"), [([], 0), ([{}], 0), ([{}], 2), ([{}], "1")])
+def test_an_export_ends_where_pages_do_not_follow_each_other(
+    command: Command,
+    server: ScriptedServer,
+    monkeypatch: pytest.MonkeyPatch,
+    entries: list[object],
+    following: object,
+) -> None:
+    page = {"entries": entries, "next": following}
+    server.respond_with(lambda _: Response(document=page))
+    monkeypatch.setenv("HOKUSAI_URL", server.url)
+
+    result = command("log", "export")
+    assert result.code != 0
+    assert f"begins at {following}, but it ends at {len(entries)}." in result.err
+
+
 def test_checkpoint_requires_the_log_and_its_witnesses(
     command: Command, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,11 +135,20 @@ def export(url: str | None, output: str) -> None:
 
     Each line is one page of entries, as JSON.
     """
+    from hokusai.errors import ResponseError
+
     start: int | None = 0
     with output_file(output, "an export of the log", _is_export) as file:
         while start is not None:
             page = _get(url, "/entries", start=start, limit=_PAGE_SIZE)
             file.write(f"{json.dumps(page)}\n".encode())
+            end = start + len(page["entries"])
+            # Entries that come again, or none at all, would be written without end.
+            if page["next"] not in (None, end) or page["next"] == start:
+                raise ResponseError(
+                    f"The page of the log's entries from {start} on says that the next one begins "
+                    f"at {page['next']}, but it ends at {end}. Export the log from another copy."
+                )
             start = page["next"]
 
 
