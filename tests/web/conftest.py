@@ -19,8 +19,8 @@ def quiet(new_database: Callable[[], str], mlflow_server: ChildMLflow) -> Iterat
 
 @pytest.fixture(scope="module")
 def acme(quiet: RunningGateway) -> Iterator[Training]:
-    """The tenant with the records."""
-    with Training.of(quiet, "acme") as made:
+    """The tenant with the records: a new one, because other files use the same MLflow."""
+    with Training.of(quiet) as made:
         yield made
 
 

@@ -148,6 +148,7 @@ def test_a_private_one_is_not_shown_to_others(acme: Training, other: httpx.Clien
 def test_the_pages_read_well_in_both_themes_narrow_and_wide(
     browser: Browser,
     quiet: RunningGateway,
+    acme: Training,
     benchmark: dict[str, Any],
     evaluated: dict[str, Any],
     graded: dict[str, Any],
@@ -159,5 +160,5 @@ def test_the_pages_read_well_in_both_themes_narrow_and_wide(
         "model-evaluated": f"/models/{evaluated['model_id']}",
         "model-graded": f"/models/{graded['model_id']}",
     }
-    with browser.visitor(quiet.url, {"X-API-Key": quiet.key("acme")}) as visitor:
+    with browser.visitor(quiet.url, {"X-API-Key": quiet.key(acme.tenant)}) as visitor:
         assert problems_of_pages(visitor, pages) == []
