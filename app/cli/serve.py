@@ -8,6 +8,10 @@ def serve() -> None:
     signals.stop_on_signals()
     name_lookups.limit_lookups()
     memory.block_optional_imports_and_pause_gc()
+    from app.standalone.console import discard_lost_output
     from app.standalone.serve import serve as serve_standalone
 
-    serve_standalone()
+    try:
+        serve_standalone()
+    finally:
+        discard_lost_output()

@@ -1,5 +1,6 @@
 """What `serve` prints: a line for each step of the start, and a summary of what runs where."""
 
+import os
 import shlex
 import sys
 import time
@@ -95,6 +96,20 @@ def write_line(text: str, end: str = "\n") -> None:
         sys.stdout.flush()
     except OSError:
         pass
+
+
+def discard_lost_output() -> None:
+    """Discard what cannot be written to a terminal or pipe that was closed.
+
+    Python would try again when it exits, and end with code 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 def _summary(gateway: str, rows: list[tuple[str, str]], admin_key_file: Path | None) -> str:

@@ -198,7 +198,8 @@ def test_a_terminal_that_closes_ends_it_with_exit_code_0(
     terminal, theirs = os.openpty()
     process = subprocess.Popen(
         command_line("serve"),
-        env=environment_of(given | production(new_database, mlflow_server)),
+        env=environment_of(given | production(new_database, mlflow_server))
+        | {"PYTHONUNBUFFERED": ""},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -13,12 +13,12 @@ import httpx
 import pytest
 
 from app.control_plane.model_files import file_versions, present_files, reader, turns
+from app.control_plane.model_files.queue import Reading
 from app.standalone.mlflow import ChildMLflow
 from tests.support.artifact_server import ArtifactServer, FileRequest, FileResponse, Store
 from tests.support.gateway import RunningGateway
 from tests.support.model_files import listed, run_with, wait_for
 from tests.support.responses import good, refused
-from tests.support.sql import sql
 from tests.support.training import Training
 from tests.support.waiting import wait_until
 
@@ -444,8 +444,15 @@ def test_a_long_model_lets_others_be_read(
     """The only reader leaves a large file, and goes on with it after another tenant's model."""
     monkeypatch.setattr(turns, "TURN_SECONDS", 0.0)
     store, small = Store({"MLmodel": SMALL, "weights": FIRST}), Store({"MLmodel": b"x"})
-    taken = "SELECT count(*) FROM model_files WHERE holder IS NOT NULL"
     requests_before: list[int] = []
+    in_turn: list[str] = []
+    read = reader.FileReader._read
+
+    async def watched(self: reader.FileReader, waiting: Reading, turn: turns.Turn) -> None:
+        in_turn.append(waiting.model.model_id)
+        await read(self, waiting, turn)
+
+    monkeypatch.setattr(reader.FileReader, "_read", watched)
     with Training.of(reading) as other:
         others: list[dict[str, Any]] = []
 
@@ -453,7 +460,7 @@ def test_a_long_model_lets_others_be_read(
             if (request.method, request.path) == ("GET", "weights"):
                 if request.number == 0:
                     others.append(register(other, server, small))
-                    wait_until(lambda: sql(reading, taken) == [(2,)])
+                    wait_until(lambda: others[0]["model_id"] in in_turn)
                 requests_before.append(len(small.requests))
             return None
 

@@ -356,10 +356,10 @@ def test_a_registration_that_fails_lastingly_is_given_up(
         "select details from audit_events where action = 'model.registration_given_up'",
     )
     assert "internal error" in details["reason"]
-    metrics = Scrape.of(second.settings.metrics_port)
+    port = second.settings.metrics_port
     outcome = {"kind": "baseline", "outcome": "given_up"}
-    assert metrics.value("hokusai_registrations_total", **outcome) == 1
-    assert metrics.value("hokusai_reconciler_backlog") == 0
+    assert Scrape.of(port).value("hokusai_registrations_total", **outcome) == 1
+    wait_until(lambda: Scrape.of(port).value("hokusai_reconciler_backlog") == 0)
     again = training.register("baseline", key="another", **body)
     assert again.status_code == 201, again.text
 
