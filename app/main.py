@@ -1,6 +1,5 @@
 """Assembles the gateway: every component is created, and connected to the others, here."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -68,6 +67,7 @@ from app.control_plane.transparency_log.cosigning import Cosigner
 from app.control_plane.transparency_log.signer import LogSigner
 from app.control_plane.transparency_log.witnesses import parse_witnesses
 from app.core.app_state import AppState
+from app.core.background_tasks import background_tasks
 from app.core.errors import StartupError
 from app.core.settings import Settings, load_settings
 from app.data_plane.fast_path import FastPath
@@ -226,16 +226,17 @@ def create_app(settings: Settings | None = None) -> "Gateway":
                 stack.enter_context(
                     serve_metrics(settings.metrics_host, settings.metrics_port, metrics.registry)
                 )
-            for task in (
-                credential_cache.listen(database),
-                cleanup.run_periodically(),
-                reconciler.run(),
-                file_reader.run(),
-                cosigner.run(),
-                state_metrics.run(),
-                compile_templates(),
-            ):
-                stack.callback(asyncio.create_task(task).cancel)
+            await stack.enter_async_context(
+                background_tasks(
+                    credential_cache.listen(database),
+                    cleanup.run_periodically(),
+                    reconciler.run(),
+                    file_reader.run(),
+                    cosigner.run(),
+                    state_metrics.run(),
+                    compile_templates(),
+                )
+            )
             yield
 
     api = control_plane.create_api(lifespan, web.ROUTES)
