@@ -1,38 +1,21 @@
 """The DeltaVerifier contract: whether it would mint at this moment, beside what is signed."""
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 from app.chain.abi import decode_bool, decode_uint, encode_call
-from app.chain.node import EthereumNode, RevertedError
+from app.chain.node import RevertedError
 from app.control_plane.contributors.shares import WHOLE
-from app.core.errors import ChainUnavailableError, ContractRefusesError
-from app.core.ethereum import checksum_address
-from app.core.settings import Settings
+from app.control_plane.minting.contracts import ContractReader, other_contract
+from app.core.errors import ContractRefusesError
 
 
-class MintConditions:
+class MintConditions(ContractReader):
     """Reads the contracts; without a node, nothing is known, and nothing refused.
 
     Nothing is cached: each condition ends with one transaction of the contract's owner or of a
     mint, after which a reading of before would refuse wrongly.
-
-    verifier, registry: the addresses of the contracts DeltaVerifier and ModelRegistry.
     """
-
-    def __init__(self, node: EthereumNode | None, verifier: str, registry: str) -> None:
-        self._node = node
-        self._verifier = checksum_address(verifier)
-        self._registry = checksum_address(registry)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """With the node of HOKUSAI_RPC_URL, if it is set."""
-        return cls(
-            EthereumNode.from_settings(settings),
-            settings.verifying_contract,
-            settings.model_registry,
-        )
 
     async def require(self, number: int, payload: Mapping[str, Any]) -> None:
         """Check that the contract would mint for a mint request.
@@ -63,10 +46,6 @@ class MintConditions:
                 "improvement was minted already, and is minted once.",
             )
         await self._require_budget(number, payload)
-
-    async def close(self) -> None:
-        if self._node is not None:
-            await self._node.close()
 
     async def _require_budget(self, number: int, payload: Mapping[str, Any]) -> None:
         """Compare what the contract would mint with what is left of the model's budget."""
@@ -103,14 +82,14 @@ class MintConditions:
         try:
             return None if result is None else decode_bool(result)
         except ValueError:
-            raise self._other_contract(contract, signature) from None
+            raise other_contract(contract, signature) from None
 
     async def _number(self, contract: str, signature: str, *arguments: int | str) -> int | None:
         result = await self._call(contract, signature, *arguments)
         try:
             return None if result is None else decode_uint(result)
         except ValueError:
-            raise self._other_contract(contract, signature) from None
+            raise other_contract(contract, signature) from None
 
     async def _call(self, contract: str, signature: str, *arguments: int | str) -> bytes | None:
         """The result of a function; None where it is refused, as one that is not there is."""
@@ -119,12 +98,6 @@ class MintConditions:
             return await self._node.call(contract, encode_call(signature, *arguments))
         except RevertedError:
             return None
-
-    def _other_contract(self, contract: str, signature: str) -> ChainUnavailableError:
-        return ChainUnavailableError(
-            f"The contract {contract} does not respond to {signature} as Hokusai's would. The "
-            "operator has to check HOKUSAI_VERIFYING_CONTRACT and HOKUSAI_MODEL_REGISTRY."
-        )
 
 
 def _refuses(condition: str, message: str, **more: str) -> ContractRefusesError:

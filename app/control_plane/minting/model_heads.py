@@ -1,36 +1,16 @@
 """The DeltaVerifier contract: the weights that the chain has as a model's newest."""
 
-from typing import Self
-
 from app.chain.abi import decode_bytes32, encode_call
 from app.chain.node import EthereumNode, RevertedError
 from app.control_plane.attestations import eas
-from app.core.errors import ChainUnavailableError, OtherHeadError
-from app.core.ethereum import checksum_address
-from app.core.settings import Settings
+from app.control_plane.minting.contracts import ContractReader, other_contract
+from app.core.errors import OtherHeadError
 
 _NONE = bytes(32)
 
 
-class ModelHeads:
-    """Compares baselines with the chain; without a node, nothing is compared.
-
-    verifier, registry: the addresses of the contracts DeltaVerifier and ModelRegistry.
-    """
-
-    def __init__(self, node: EthereumNode | None, verifier: str, registry: str) -> None:
-        self._node = node
-        self._verifier = checksum_address(verifier)
-        self._registry = checksum_address(registry)
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """With the node of HOKUSAI_RPC_URL, if it is set."""
-        return cls(
-            EthereumNode.from_settings(settings),
-            settings.verifying_contract,
-            settings.model_registry,
-        )
+class ModelHeads(ContractReader):
+    """Compares baselines with the chain; without a node, nothing is compared."""
 
     @property
     def are_known(self) -> bool:
@@ -79,10 +59,6 @@ class ModelHeads:
         await self._read(self._node, self._verifier, "currentModelHead(uint256)", 0)
         await self._read(self._node, self._registry, "weightGenesis(uint256)", 0)
 
-    async def close(self) -> None:
-        if self._node is not None:
-            await self._node.close()
-
     async def _head(self, node: EthereumNode, number: int) -> bytes:
         """As the contracts have it; zero where they have none."""
         head = await self._read(node, self._verifier, "currentModelHead(uint256)", number)
@@ -94,7 +70,4 @@ class ModelHeads:
         try:
             return decode_bytes32(await node.call(contract, encode_call(signature, number)))
         except (RevertedError, ValueError):
-            raise ChainUnavailableError(
-                f"The contract {contract} does not respond to {signature} as Hokusai's would. The "
-                "operator has to check HOKUSAI_VERIFYING_CONTRACT and HOKUSAI_MODEL_REGISTRY."
-            ) from None
+            raise other_contract(contract, signature) from None
