@@ -193,7 +193,7 @@ def test_what_a_document_says_is_never_read_as_html(
     assert page.locator("main img").count() == 0
 
 
-def test_a_name_cannot_turn_the_text_after_it_around(visitor: Visitor) -> None:
+def test_a_name_does_not_reverse_the_text_after_it(visitor: Visitor) -> None:
     page = visitor.page("/verify")
     page.locator("main").evaluate(
         """main => {
